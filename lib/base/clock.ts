@@ -1,0 +1,138 @@
+// Time as an argument: machines take a Clock, so that tests turn it by hand.
+// systemClock is the only place of the project that sets timers or asks for the time.
+// Role: edge
+// Answers to: multitask.sleep and the Timer class that siprtmp gave to its SIP stack.
+
+/** Where a machine learns the time and sets its timers. */
+export interface Clock {
+  /** Monotonic milliseconds from an arbitrary start. */
+  now(): number;
+  /** Milliseconds since 1970 (UTC); may jump when the system's time is set. */
+  wallMs(): number;
+  /** Calls `run` once after `ms` milliseconds unless the result is disposed before. */
+  after(ms: number, run: () => void): Disposable;
+}
+
+/** The longest delay a timer of the runtime can hold; above it would fire at once. */
+const LONGEST_TIMER_MS = 0x7fff_ffff;
+
+class SystemTimer implements Disposable {
+  #id: ReturnType<typeof setTimeout> | undefined;
+  #leftMs: number;
+  readonly #run: () => void;
+
+  constructor(ms: number, run: () => void) {
+    this.#leftMs = Math.max(0, ms);
+    this.#run = run;
+    this.#arm();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#id);
+  }
+
+  #arm(): void {
+    const ms = Math.min(this.#leftMs, LONGEST_TIMER_MS);
+    this.#leftMs -= ms;
+    this.#id = setTimeout(() => this.#leftMs > 0 ? this.#arm() : this.#run(), ms);
+  }
+}
+
+/** The clock of this machine. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallMs: () => Date.now(),
+  after: (ms, run) => new SystemTimer(ms, run),
+};
+
+/** Waits `ms` milliseconds; false when `signal` ended the wait. Never rejects. */
+export function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const onAbort = (): void => {
+      timer[Symbol.dispose]();
+      resolve(false);
+    };
+    const timer = clock.after(ms, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(true);
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+/**
+ * One shared periodic tick for many members. Deadlines are absolute, so ticks do not drift; ticks missed
+ * while the process was busy are skipped, not made up for. It holds a timer only while it has members.
+ */
+export class Ticker implements Disposable {
+  readonly #clock: Clock;
+  readonly #periodMs: number;
+  readonly #onError: (error: unknown) => void;
+  readonly #members = new Set<{ run: (nowMs: number) => void }>();
+  #timer: Disposable | null = null;
+  #dueMs = 0;
+
+  /** Idle until the first add(). @param onError told what a member threw; that member is removed, the others go on */
+  constructor(clock: Clock, periodMs: number, onError: (error: unknown) => void = () => {}) {
+    this.#clock = clock;
+    this.#periodMs = periodMs;
+    this.#onError = onError;
+  }
+
+  /** How many members are called on each tick. */
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Calls `run` with `clock.now()` on every tick until the result is disposed. */
+  add(run: (nowMs: number) => void): Disposable {
+    const member = { run };
+    this.#members.add(member);
+    if (this.#timer === null) {
+      this.#dueMs = this.#clock.now() + this.#periodMs;
+      this.#arm();
+    }
+    return { [Symbol.dispose]: () => this.#remove(member) };
+  }
+
+  /** Removes all members and stops. */
+  [Symbol.dispose](): void {
+    this.#members.clear();
+    this.#stopWhenEmpty();
+  }
+
+  #remove(member: { run: (nowMs: number) => void }): void {
+    this.#members.delete(member);
+    this.#stopWhenEmpty();
+  }
+
+  #stopWhenEmpty(): void {
+    if (this.#members.size > 0) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.after(this.#dueMs - this.#clock.now(), () => this.#tick());
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.now();
+    for (const member of this.#members) {
+      try {
+        member.run(nowMs);
+      } catch (error) {
+        this.#members.delete(member);
+        this.#onError(error);
+      }
+    }
+    if (this.#members.size === 0) {
+      this.#timer = null;
+      return;
+    }
+    this.#dueMs += this.#periodMs *
+      Math.max(1, Math.ceil((this.#clock.now() - this.#dueMs) / this.#periodMs));
+    this.#arm();
+  }
+}
