@@ -204,7 +204,12 @@ function addToLogTape(
       { category: ["logtape", "meta"], lowestLevel: "fatal", sinks: [] },
       ...(before?.loggers ?? []).filter((logger) => logger.category[0] !== "logtape"),
       { category: [root], lowestLevel: verbosity === "trace" ? "trace" : "info", sinks: [root] },
-      ...debug.map((category) => ({ category: [root, category], lowestLevel: "debug" as const })),
+      ...debug.map((category) => ({
+        category: [root, category],
+        lowestLevel: "debug" as const,
+        sinks: [root],
+        parentSinks: "override" as const,
+      })),
     ],
     reset: true,
   });
