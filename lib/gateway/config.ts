@@ -1,0 +1,182 @@
+// One frozen value with everything that can be set, made by a pure function from defaults, file and flags
+// (each beats the one before). No other module reads flags, files or the environment.
+// Role: wire
+// Answers to: the options object of siprtmp.py; architecture.md 3.12. Deviates: -e counts whatever -l says
+// (behaviour.md 1.11, defect 1).
+
+import { ConfigError } from "../base/errors.ts";
+import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
+import type { SipUri } from "../sip/uri.ts";
+import { type ConfigFile, parseConfigFile } from "./config_file.ts";
+import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
+import {
+  DEFAULT_SIP_PORT,
+  defaultSettings,
+  type PartialSettings,
+  type SettingName,
+  type Settings,
+} from "./config_settings.ts";
+
+/** The version of this program; the same as in deno.json. */
+export const version = "0.1.0";
+
+/** How much the log says: `-d` is debug, `-D` is trace. */
+export type Verbosity = "normal" | "debug" | "trace";
+
+/** Everything that can be set, checked and frozen. */
+export interface Config {
+  /** The RTMP side. */
+  readonly rtmp: RtmpConfig;
+  /** The SIP side. */
+  readonly sip: SipConfig;
+  /** The media ports. */
+  readonly rtp: RtpConfig;
+  /** What is refused beyond. */
+  readonly limit: LimitConfig;
+  /** The built-in SIP server for trials; null: it does not run. */
+  readonly sipd: SipdConfig | null;
+  /** How much is logged. */
+  readonly verbosity: Verbosity;
+}
+
+/** Where RTMP clients connect and how long they may be silent. */
+export interface RtmpConfig {
+  /** Where to listen; port 0 takes any free one. */
+  readonly listen: Endpoint;
+  /** Folder of FLV files, ending in "/". */
+  readonly root: string;
+  /** Silence after which a client counts as dead, in ms. */
+  readonly idleMs: number;
+  /** Time between pings, in ms. */
+  readonly pingMs: number;
+}
+
+/** The SIP endpoint. */
+export interface SipConfig {
+  /** Address to bind, an IP literal. */
+  readonly bind: string;
+  /** Address told to peers, an IP literal; null: the one that faces each peer. */
+  readonly advertise: string | null;
+  /** Port to bind, UDP and TCP; 0 takes any free one. */
+  readonly port: number;
+  /** True when the next free port will do: nobody asked for this very one. */
+  readonly portFallback: boolean;
+  /** Where every request goes first; null: straight to its target. */
+  readonly outboundProxy: SipUri | null;
+  /** Life asked for a registration, in seconds. */
+  readonly expiresSeconds: number;
+  /** Value of the User-Agent header. */
+  readonly userAgent: string;
+}
+
+/** Where media sockets are bound. */
+export interface RtpConfig {
+  /** Address to bind, an IP literal. */
+  readonly bind: string;
+  /** Address told to peers, an IP literal; null: the one that faces each peer. */
+  readonly advertise: string | null;
+  /** First port of the range. */
+  readonly portMin: number;
+  /** Last port of the range. */
+  readonly portMax: number;
+}
+
+/** Bounds of the whole gateway. */
+export interface LimitConfig {
+  /** Most RTMP connections at a time. */
+  readonly connections: number;
+  /** Most calls at a time. */
+  readonly calls: number;
+}
+
+/** The built-in SIP server. */
+export interface SipdConfig {
+  /** Where to listen. */
+  readonly listen: Endpoint;
+}
+
+/** Where the settings come from; a later field beats an earlier one. */
+export interface ConfigSources {
+  /** Settings a command starts from, over the common defaults. */
+  readonly presets?: PartialSettings;
+  /** The configuration file, if one was named. */
+  readonly file?: ConfigFile;
+  /** Options of the command line by long name, as text (`true` for a switch). */
+  readonly flags?: Readonly<Partial<Record<SettingName, string | boolean>>>;
+}
+
+/** Builds the configuration. @throws ConfigError in words for the person who wrote the setting */
+export function buildConfig(sources: ConfigSources): Config {
+  const settings: Settings = {
+    ...defaultSettings,
+    ...sources.presets,
+    ...(sources.file ? parseConfigFile(sources.file) : {}),
+    ...parseFlags(sources.flags ?? {}),
+  };
+  checkTogether(settings);
+  return deepFreeze(configOf(settings));
+}
+
+function parseFlags(flags: Readonly<Partial<Record<SettingName, string | boolean>>>): PartialSettings {
+  const entries = Object.entries(flags) as [SettingName, string | boolean][];
+  const values = Object.fromEntries(entries.map(([name, value]) => [name, readOptionValue(name, value)]));
+  const checked = checkSettings(values);
+  if (checked.type === "ok") return checked.settings;
+  throw new ConfigError(
+    checked.issues.map((issue: SettingIssue) => `--${issue.key} ${issue.message}`).join("; "),
+  );
+}
+
+/** What is wrong only in combination. */
+function checkTogether(settings: Settings): void {
+  const [bind, advertise] = [settings["int-ip"], settings["ext-ip"]];
+  if (advertise !== null && bind !== "::" && isIpv6(bind) !== isIpv6(advertise)) {
+    throw new ConfigError(`int-ip ${bind} and ext-ip ${advertise} must both be IPv4 or both be IPv6`);
+  }
+  if (settings["rtmp-ping"] >= settings["rtmp-idle"]) {
+    throw new ConfigError(
+      `rtmp-ping (${settings["rtmp-ping"]} s) must be shorter than rtmp-idle (${settings["rtmp-idle"]} s)`,
+    );
+  }
+  const sipPort = settings["sip-port"];
+  if (sipPort !== null && sipPort !== 0 && sipPort === settings.port && overlap(bind, settings.host)) {
+    throw new ConfigError(`port and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`);
+  }
+}
+
+function overlap(a: string, b: string): boolean {
+  return a === b || isUnspecified(a) || isUnspecified(b);
+}
+
+function configOf(settings: Settings): Config {
+  const [bind, advertise] = [settings["int-ip"], settings["ext-ip"]];
+  return {
+    rtmp: {
+      listen: { hostname: settings.host, port: settings.port },
+      root: settings.root.endsWith("/") ? settings.root : `${settings.root}/`,
+      idleMs: settings["rtmp-idle"] * 1000,
+      pingMs: settings["rtmp-ping"] * 1000,
+    },
+    sip: {
+      bind,
+      advertise,
+      port: settings["sip-port"] ?? DEFAULT_SIP_PORT,
+      portFallback: settings["sip-port"] === null,
+      outboundProxy: settings["outbound-proxy"],
+      expiresSeconds: settings.expires,
+      userAgent: `siprtmp/${version}`,
+    },
+    rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
+    limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
+    sipd: settings.sipd === null ? null : { listen: settings.sipd },
+    verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

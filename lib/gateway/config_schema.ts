@@ -1,0 +1,167 @@
+// What each setting accepts, in words for the person who wrote something else: one zod schema.
+// Role: wire
+// Answers to: the option types of optparse in siprtmp.py, and the checks it left to the first use.
+
+import { z } from "zod";
+import { WireError } from "../base/errors.ts";
+import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
+import { parseSipUri, type SipUri } from "../sip/uri.ts";
+import {
+  DEFAULT_SIP_PORT,
+  type PartialSettings,
+  type PortRange,
+  settingDescriptions,
+  type SettingName,
+} from "./config_settings.ts";
+import { nearest } from "./nearest.ts";
+
+/** One thing wrong with a set of values. */
+export interface SettingIssue {
+  /** The key at fault, as written. */
+  readonly key: string;
+  /** What is wrong; reads well after the key's name. */
+  readonly message: string;
+}
+
+/** Values checked: settings to use, or everything that is wrong with them. */
+export type CheckedSettings =
+  | { type: "ok"; settings: PartialSettings }
+  | { type: "wrong"; issues: readonly SettingIssue[] };
+
+/** Longest text a setting may have. */
+const MAX_TEXT_LENGTH = 1024;
+
+const schema = z.strictObject(
+  {
+    host: address(),
+    port: wholeNumber(0, 65535),
+    root: folder(),
+    "int-ip": address(),
+    "ext-ip": address().refine((value) => !isUnspecified(value), "must be an address that others can reach"),
+    "sip-port": wholeNumber(0, 65535),
+    "rtp-ports": converted("a range of ports like 10000-20000", parsePortRange),
+    "outbound-proxy": converted("a SIP address like sip:proxy.example.com", parseProxy),
+    expires: wholeNumber(30, 86400),
+    sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
+    "max-connections": wholeNumber(1, 100000),
+    "max-calls": wholeNumber(1, 100000),
+    "rtmp-idle": wholeNumber(2, 86400),
+    "rtmp-ping": wholeNumber(1, 43200),
+    verbose: truth(),
+    "verbose-all": truth(),
+  } satisfies Record<SettingName, z.ZodType>,
+).partial();
+
+/** Checks the values of one source; an unknown name is an issue too, with the nearest name suggested. */
+export function checkSettings(values: Readonly<Record<string, unknown>>): CheckedSettings {
+  const result = schema.safeParse(values);
+  if (result.success) return { type: "ok", settings: onlyPresent(result.data) };
+  const issues = result.error.issues.flatMap((issue): SettingIssue[] =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map(unknownKey)
+      : [{ key: String(issue.path[0] ?? ""), message: issue.message }]
+  );
+  return { type: "wrong", issues: firstOfEachKey(issues) };
+}
+
+/** Turns the text of a command line into a number where the setting wants one; other text stays as it is. */
+export function readOptionValue(name: SettingName, value: string | boolean): string | number | boolean {
+  const description = settingDescriptions.find((row) => row.name === name);
+  return description?.whole && typeof value === "string" && /^-?\d{1,15}$/.test(value)
+    ? Number(value)
+    : value;
+}
+
+function unknownKey(key: string): SettingIssue {
+  const suggestion = nearest(key, settingDescriptions.map((row) => row.name));
+  const hint = suggestion === null ? "" : `; did you mean ${suggestion}?`;
+  return { key, message: `is not a setting${hint}` };
+}
+
+function firstOfEachKey(issues: readonly SettingIssue[]): SettingIssue[] {
+  return issues.filter((issue, index) => issues.findIndex((other) => other.key === issue.key) === index);
+}
+
+function onlyPresent(settings: z.output<typeof schema>): PartialSettings {
+  const present = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(present) as PartialSettings;
+}
+
+function wholeNumber(min: number, max: number): z.ZodType<number> {
+  return converted(
+    `a whole number from ${min} to ${max}`,
+    (value) =>
+      Number.isInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined,
+  );
+}
+
+function address(): z.ZodType<string> {
+  return converted("an IP address", parseAddress);
+}
+
+function folder(): z.ZodType<string> {
+  return converted("a folder", (value) => {
+    const usable = typeof value === "string" && value !== "" && value.length <= MAX_TEXT_LENGTH;
+    return usable && !value.includes("\0") ? value : undefined;
+  });
+}
+
+function truth(): z.ZodType<boolean> {
+  return converted("true or false", (value) => typeof value === "boolean" ? value : undefined);
+}
+
+/** A value as `convert` reads it; undefined from it means "not `wanted`". */
+function converted<T>(wanted: string, convert: (value: unknown) => T | undefined): z.ZodType<T> {
+  return z.unknown().transform((value, context) => {
+    const result = convert(value);
+    if (result !== undefined) return result;
+    context.addIssue({ code: "custom", message: `must be ${wanted}, not ${shown(value)}` });
+    return z.NEVER;
+  });
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return `"${value.length > 60 ? `${value.slice(0, 60)}...` : value}"`;
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Date) return "a date";
+  return typeof value === "object" && value !== null ? "a table" : String(value);
+}
+
+function parseAddress(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const bare = value.replace(/^\[(.*)\]$/, "$1");
+  if (bare === "localhost") return "127.0.0.1";
+  return isIpAddress(bare) ? bare : undefined;
+}
+
+function parsePortRange(value: unknown): PortRange | undefined {
+  const match = typeof value === "string" ? /^(\d{1,5})\s*-\s*(\d{1,5})$/.exec(value.trim()) : null;
+  if (match === null) return undefined;
+  const [min, max] = [Number(match[1]), Number(match[2])];
+  const firstEven = min + min % 2; // RTP takes the even port, RTCP the next one (RFC 3550 section 11)
+  return min >= 1 && max <= 65535 && firstEven + 1 <= max ? { min, max } : undefined;
+}
+
+function parseProxy(value: unknown): SipUri | undefined {
+  if (typeof value !== "string" || value.length > MAX_TEXT_LENGTH) return undefined;
+  const uri = orUndefined(() => parseSipUri(/^sips?:/i.test(value) ? value : `sip:${value}`));
+  return uri?.scheme === "sip" && uri.host !== "" ? uri : undefined;
+}
+
+function parseSipd(value: unknown): Endpoint | null | undefined {
+  if (value === false) return null;
+  if (value === true) return { hostname: "127.0.0.1", port: DEFAULT_SIP_PORT };
+  if (typeof value !== "string") return undefined;
+  const literal = value.replace(/^localhost(?=:|$)/, "127.0.0.1");
+  const endpoint = orUndefined(() => parseEndpoint(literal, DEFAULT_SIP_PORT));
+  return endpoint !== undefined && isIpAddress(endpoint.hostname) ? endpoint : undefined;
+}
+
+function orUndefined<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,126 @@
+// The settings of the gateway: their names (the same on the command line and in the TOML file), their
+// defaults, and how the help describes them.
+// Role: wire
+// Answers to: the optparse set-up at the end of siprtmp.py; behaviour.md 1.1.
+
+import type { Endpoint } from "../net/endpoint.ts";
+import type { SipUri } from "../sip/uri.ts";
+
+/** The settings after checking, by their long names. */
+export interface Settings {
+  /** Where RTMP clients connect: an IP address. */
+  host: string;
+  /** RTMP port; 0 takes any free one. */
+  port: number;
+  /** Folder of FLV files. */
+  root: string;
+  /** Address that SIP and RTP bind. */
+  "int-ip": string;
+  /** Address told to SIP peers; null: the one that faces each peer. */
+  "ext-ip": string | null;
+  /** SIP port; null: 5060, else the next free one; 0: any free one. */
+  "sip-port": number | null;
+  /** First and last UDP port for media. */
+  "rtp-ports": PortRange;
+  /** Where every SIP request goes first; null: straight to its target. */
+  "outbound-proxy": SipUri | null;
+  /** Life of a registration asked for, in seconds. */
+  expires: number;
+  /** Where the built-in SIP server listens; null: it does not run. */
+  sipd: Endpoint | null;
+  /** Most RTMP connections at a time. */
+  "max-connections": number;
+  /** Most calls at a time. */
+  "max-calls": number;
+  /** Seconds of silence after which an RTMP client counts as dead. */
+  "rtmp-idle": number;
+  /** Seconds between RTMP pings. */
+  "rtmp-ping": number;
+  /** Log signalling. */
+  verbose: boolean;
+  /** Log everything, media packets too. */
+  "verbose-all": boolean;
+}
+
+/** Some of the settings: what one source (file or command line) gives. */
+export type PartialSettings = { [Name in SettingName]?: Settings[Name] };
+
+/** The long name of a setting. */
+export type SettingName = keyof Settings;
+
+/** A range of UDP ports, both ends included. */
+export interface PortRange {
+  /** First port. */
+  readonly min: number;
+  /** Last port. */
+  readonly max: number;
+}
+
+/** How a setting is written on the command line and described in the help. */
+export interface SettingDescription {
+  /** Long name. */
+  readonly name: SettingName;
+  /** One-letter option of siprtmp, if it had one. */
+  readonly short: string | null;
+  /** Placeholder of the value, e.g. `<port>`; `[address]` may be left out; null: a switch. */
+  readonly value: string | null;
+  /** True when the value is a whole number, which the command line gives as text. */
+  readonly whole: boolean;
+  /** One line of help. */
+  readonly text: string;
+}
+
+/** The values used when nobody says otherwise. */
+export const defaultSettings: Readonly<Settings> = {
+  host: "0.0.0.0",
+  port: 1935,
+  root: "./",
+  "int-ip": "0.0.0.0",
+  "ext-ip": null,
+  "sip-port": null,
+  "rtp-ports": { min: 10000, max: 20000 },
+  "outbound-proxy": null,
+  expires: 180,
+  sipd: null,
+  "max-connections": 1000,
+  "max-calls": 500,
+  "rtmp-idle": 60,
+  "rtmp-ping": 15,
+  verbose: false,
+  "verbose-all": false,
+};
+
+/** Port of SIP, of the gateway and of the built-in server (RFC 3261 19.1.2). */
+export const DEFAULT_SIP_PORT = 5060;
+
+/** Every setting, in the order of the help. */
+export const settingDescriptions: readonly SettingDescription[] = [
+  text("host", "i", "<address>", "address where RTMP clients connect"),
+  whole("port", "p", "<port>", "port where RTMP clients connect, 0 for any free one"),
+  text("root", "r", "<folder>", "folder of FLV files"),
+  text("int-ip", "l", "<address>", "address that SIP and RTP bind"),
+  text("ext-ip", "e", "<address>", "address told to SIP peers (default: the one that faces each peer)"),
+  whole("sip-port", null, "<port>", "SIP port, UDP and TCP (default: 5060, else the next free one)"),
+  text("rtp-ports", null, "<min-max>", "UDP ports for media"),
+  text("outbound-proxy", null, "<uri>", "SIP proxy that every request goes to first"),
+  whole("expires", null, "<seconds>", "life of a SIP registration"),
+  text("sipd", null, "[address]", "also run a small SIP server for trials (default address: 127.0.0.1:5060)"),
+  whole("max-connections", null, "<count>", "most RTMP connections at a time"),
+  whole("max-calls", null, "<count>", "most calls at a time"),
+  whole("rtmp-idle", null, "<seconds>", "silence after which an RTMP client counts as dead"),
+  whole("rtmp-ping", null, "<seconds>", "time between RTMP pings"),
+  flag("verbose", "d", "log SIP messages and the clients' commands"),
+  flag("verbose-all", "D", "log everything, media packets too"),
+];
+
+function text(name: SettingName, short: string | null, value: string, help: string): SettingDescription {
+  return { name, short, value, whole: false, text: help };
+}
+
+function whole(name: SettingName, short: string | null, value: string, help: string): SettingDescription {
+  return { name, short, value, whole: true, text: help };
+}
+
+function flag(name: SettingName, short: string | null, help: string): SettingDescription {
+  return { name, short, value: null, whole: false, text: help };
+}
