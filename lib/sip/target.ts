@@ -1,0 +1,35 @@
+// Where a message goes and where it came from.
+// Role: wire
+// Answers to: the (ip, port) pairs siprtmp passed around, which knew UDP only.
+
+import type { Endpoint } from "../net/endpoint.ts";
+
+/** The transports this program speaks. */
+export type TransportName = "udp" | "tcp";
+
+/** The way a message came: answers to a request go back along it. */
+export interface Flow {
+  /** Transport it came by. */
+  readonly transport: TransportName;
+  /** Source address of the packet or connection. */
+  readonly remote: Endpoint;
+  /** Our own address; over UDP the bound one, which may be unspecified. */
+  readonly local: Endpoint;
+  /** Number of the TCP connection, never used twice; 0 for UDP. */
+  readonly connectionId: number;
+}
+
+/** One place to send a message to. */
+export interface Target {
+  /** Transport to use; requests too large for UDP go by TCP all the same. */
+  readonly transport: TransportName;
+  /** Address to send to. */
+  readonly endpoint: Endpoint;
+  /** Connection to prefer while it lives; without it one to `endpoint` is found or made. */
+  readonly flow?: Flow;
+}
+
+/** What became of a send. "sent" over UDP means handed to the network. */
+export type SendOutcome =
+  | { readonly type: "sent"; readonly transport: TransportName; readonly flow: Flow }
+  | { readonly type: "failed"; readonly reason: string };
