@@ -3,8 +3,10 @@
 // Role: wire
 // siprtmp looked at the Expires header only and gave up silently after one failed refresh.
 
+import { WireError } from "../base/errors.ts";
+import { parseDeltaSeconds } from "./header_values.ts";
 import type { SipResponse } from "./message.ts";
-import { parseNameAddr } from "./name_addr.ts";
+import { type NameAddr, parseNameAddr } from "./name_addr.ts";
 
 /** First wait after a loss, in milliseconds. */
 export const FIRST_RETRY_MS = 2_000;
@@ -19,22 +21,27 @@ export const MAX_RETRY_AFTER_SECONDS = 3_600;
 /** Longest Min-Expires that is obeyed, in seconds. */
 export const MAX_EXPIRES_SECONDS = 7 * 24 * 3600;
 
-/** Reads a delta-seconds header such as Expires, Min-Expires or Retry-After; null when absent or malformed. */
-export function parseDeltaSeconds(text: string | null): number | null {
-  const match = text === null ? null : /^\s*(\d{1,10})\s*(?:[;(].*)?$/.exec(text);
-  return match?.[1] === undefined ? null : Math.min(Number(match[1]), 0xffffffff);
-}
-
 /**
  * Seconds a registrar granted to the contact whose `line` parameter is given: `expires` of our Contact,
  * else Expires, else what was asked for. 0 = the registrar did not keep us.
  */
 export function grantedExpires(response: SipResponse, line: string, requestedSeconds: number): number {
-  const contacts = response.headers.all("Contact").map((text) => parseNameAddr(text));
-  const ours = contacts.find((contact) => contact.uri.params.get("line") === line);
+  const ours = response.headers.all("Contact").map(contactOf).find((contact) =>
+    contact?.uri.params.get("line") === line
+  );
   const own = parseDeltaSeconds(ours?.params.get("expires") ?? null);
   const granted = own ?? parseDeltaSeconds(response.headers.get("Expires")) ?? requestedSeconds;
   return Math.min(granted, MAX_EXPIRES_SECONDS);
+}
+
+/** Contacts of other devices may be anything; what we cannot read is not ours. */
+function contactOf(text: string): NameAddr | null {
+  try {
+    return parseNameAddr(text);
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
 }
 
 /** Milliseconds from a successful REGISTER to its refresh: early enough to retry once before the expiry. */

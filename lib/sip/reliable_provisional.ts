@@ -4,36 +4,27 @@
 // siprtmp refused `Require: 100rel` with 420.
 
 import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import { parseDeltaSeconds, parseRAck, type RAck } from "./header_values.ts";
+import type { SipRequest, SipResponse } from "./message.ts";
 
-/** Value of a RAck header (RFC 3262 section 7.2). */
-export interface RAck {
-  /** RSeq of the acknowledged response. */
-  readonly rseq: number;
-  /** CSeq number of the acknowledged response. */
-  readonly cseq: number;
-  /** CSeq method of the acknowledged response. */
-  readonly method: string;
+/** The RSeq of a response that must be acknowledged by a PRACK; null for all others (RFC 3262 section 4). */
+export function reliableSequence(response: SipResponse): number | null {
+  if (response.status <= 100 || response.status >= 200) return null;
+  if (!response.headers.includes("Require", "100rel")) return null;
+  const rseq = parseDeltaSeconds(response.headers.get("RSeq"));
+  return rseq === null || rseq < 1 ? null : rseq;
 }
 
-/** Reads an RSeq value, 1 to 2^32-1; null when it is not one. */
-export function parseRSeq(text: string | null): number | null {
-  if (text === null || !/^\s*\d{1,10}\s*$/.test(text)) return null;
-  const value = Number(text);
-  return value >= 1 && value <= 0xffffffff ? value : null;
-}
-
-/** Reads a RAck value; null when it is not one. */
-export function parseRAck(text: string | null): RAck | null {
-  const match = text === null
-    ? null
-    : /^\s*(\d{1,10})\s+(\d{1,10})\s+([A-Za-z0-9.!%*_+`'~-]+)\s*$/.exec(text);
-  if (match?.[3] === undefined) return null;
-  return { rseq: Number(match[1]), cseq: Number(match[2]), method: match[3] };
-}
-
-/** Writes a RAck value. */
-export function formatRAck(value: RAck): string {
-  return `${value.rseq} ${value.cseq} ${value.method}`;
+/** The RAck of a PRACK; null when it is absent or malformed. */
+export function rackOf(prack: SipRequest): RAck | null {
+  const text = prack.headers.get("RAck");
+  try {
+    return text === null ? null : parseRAck(text);
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
 }
 
 /** Receiving side, one per early dialog: which reliable responses are new (RFC 3262 section 4). */
@@ -115,8 +106,8 @@ export class ReliableSender<T> implements Disposable {
   /** Takes the RAck of a PRACK for the INVITE with this CSeq number; false: nothing matches, answer 481. */
   acknowledge(rack: RAck, inviteCSeq: number): boolean {
     const response = this.#current;
-    if (response === null || rack.rseq !== this.#rseq) return false;
-    if (rack.method !== "INVITE" || rack.cseq !== inviteCSeq) return false;
+    if (response === null || rack.responseSequence !== this.#rseq) return false;
+    if (rack.cseq.method !== "INVITE" || rack.cseq.sequence !== inviteCSeq) return false;
     this.#clear();
     this.#outlets.acknowledged(response);
     const next = this.#waiting.shift();

@@ -4,6 +4,8 @@
 // siprtmp had none: it refused `Require: timer` with 420 and kept dead calls for ever.
 
 import type { Clock } from "../base/clock.ts";
+import { parseDeltaSeconds, parseSessionExpires, type SessionExpires } from "./header_values.ts";
+import type { SipMessage } from "./message.ts";
 
 /** The interval we propose, in seconds (RFC 4028 section 4 recommends 1800). */
 export const SESSION_INTERVAL_SECONDS = 1800;
@@ -14,14 +16,6 @@ export const MAX_SESSION_INTERVAL_SECONDS = 7 * 24 * 3600;
 
 /** Who refreshes the session, seen from the transaction that carries the header: its sender or its receiver. */
 export type Refresher = "uac" | "uas";
-
-/** Value of a Session-Expires header (RFC 4028 section 4). */
-export interface SessionExpires {
-  /** Session interval in seconds. */
-  readonly seconds: number;
-  /** Who refreshes; null when the sender leaves the choice to the receiver. */
-  readonly refresher: Refresher | null;
-}
 
 /** What both sides agreed on: no timer, or an interval and who refreshes. */
 export type SessionTimerAgreement =
@@ -40,24 +34,18 @@ export type SessionTimerAnswer =
     readonly require: boolean;
   };
 
-/** Reads a Session-Expires value; null when it is not one (RFC 4028 section 4 grammar). */
-export function parseSessionExpires(text: string | null): SessionExpires | null {
-  const match = text === null ? null : /^\s*(\d{1,10})\s*((?:;[^;]*)*)$/.exec(text);
-  if (match === null || match[1] === undefined) return null;
-  const refresher = /;\s*refresher\s*=\s*(uac|uas)\s*(?:;|$)/i.exec(match[2] ?? "")?.[1]?.toLowerCase();
-  const seconds = Math.min(Number(match[1]), MAX_SESSION_INTERVAL_SECONDS);
-  return { seconds, refresher: refresher === "uac" || refresher === "uas" ? refresher : null };
+/** The Session-Expires of a message; null when it is absent or malformed, and bounded when it is huge. */
+export function sessionExpiresOf(message: SipMessage): SessionExpires | null {
+  const text = message.headers.get("Session-Expires");
+  if (text === null || parseDeltaSeconds(text) === null) return null;
+  const value = parseSessionExpires(text);
+  return { ...value, seconds: Math.min(value.seconds, MAX_SESSION_INTERVAL_SECONDS) };
 }
 
-/** Writes a Session-Expires value. */
-export function formatSessionExpires(value: SessionExpires): string {
-  return value.refresher === null ? `${value.seconds}` : `${value.seconds};refresher=${value.refresher}`;
-}
-
-/** Reads a Min-SE value in seconds; null when absent or malformed. */
-export function parseMinSe(text: string | null): number | null {
-  const match = text === null ? null : /^\s*(\d{1,10})\s*(?:;.*)?$/.exec(text);
-  return match?.[1] === undefined ? null : Math.min(Number(match[1]), MAX_SESSION_INTERVAL_SECONDS);
+/** The Min-SE of a message in seconds; null when it is absent or malformed. */
+export function minSeOf(message: SipMessage): number | null {
+  const seconds = parseDeltaSeconds(message.headers.get("Min-SE"));
+  return seconds === null ? null : Math.min(seconds, MAX_SESSION_INTERVAL_SECONDS);
 }
 
 /**

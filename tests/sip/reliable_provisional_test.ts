@@ -2,25 +2,44 @@
 
 import assert from "node:assert/strict";
 import {
-  formatRAck,
   MAX_WAITING_PROVISIONALS,
-  parseRAck,
-  parseRSeq,
+  rackOf,
   ReliableReceiver,
   ReliableSender,
+  reliableSequence,
 } from "../../lib/sip/reliable_provisional.ts";
+import { SipHeaders } from "../../lib/sip/header.ts";
+import type { RAck } from "../../lib/sip/header_values.ts";
+import { NO_BODY, type SipRequest, type SipResponse } from "../../lib/sip/message.ts";
+import { sipUri } from "../../lib/sip/uri.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-Deno.test("RSeq and RAck values are read strictly", () => {
-  assert.equal(parseRSeq(" 988789 "), 988789);
-  for (const bad of [null, "", "0", "-1", "4294967296", "1 2"]) assert.equal(parseRSeq(bad), null);
-  const rack = parseRAck("776656 1 INVITE");
-  assert.deepEqual(rack, { rseq: 776656, cseq: 1, method: "INVITE" });
-  assert.equal(rack && formatRAck(rack), "776656 1 INVITE");
-  for (const bad of [null, "", "1 INVITE", "1 2", "a 1 INVITE", "1 1 IN VITE"]) {
-    assert.equal(parseRAck(bad), null);
-  }
+function provisional(status: number, headers: readonly (readonly [string, string])[]): SipResponse {
+  return { kind: "response", status, reason: "", headers: new SipHeaders(headers), body: NO_BODY };
+}
+
+Deno.test("only a 101-199 with Require: 100rel and an RSeq is to be acknowledged", () => {
+  const reliable = [["Require", "timer, 100REL"], ["RSeq", "988789"]] as const;
+  assert.equal(reliableSequence(provisional(183, reliable)), 988789);
+  assert.equal(reliableSequence(provisional(100, reliable)), null);
+  assert.equal(reliableSequence(provisional(200, reliable)), null);
+  assert.equal(reliableSequence(provisional(180, [["RSeq", "1"]])), null);
+  assert.equal(reliableSequence(provisional(180, [["Require", "100rel"]])), null);
+  assert.equal(reliableSequence(provisional(180, [["Require", "100rel"], ["RSeq", "0"]])), null);
 });
+
+Deno.test("RAck is read or found missing", () => {
+  const prack = (headers: readonly (readonly [string, string])[]): SipRequest => (
+    { kind: "request", method: "PRACK", uri: sipUri("h"), headers: new SipHeaders(headers), body: NO_BODY }
+  );
+  assert.deepEqual(rackOf(prack([["RAck", "776656 1 INVITE"]])), rack(776656, 1, "INVITE"));
+  for (const bad of ["1 INVITE", "a 1 INVITE"]) assert.equal(rackOf(prack([["RAck", bad]])), null);
+  assert.equal(rackOf(prack([])), null);
+});
+
+function rack(responseSequence: number, sequence: number, method: string): RAck {
+  return { responseSequence, cseq: { sequence, method } };
+}
 
 Deno.test("a receiver takes each reliable response once and in order", () => {
   const receiver = new ReliableReceiver();
@@ -68,13 +87,13 @@ Deno.test("a PRACK stops the repetition and lets the next response go", () => {
   sender.send("180");
   sender.send("183");
   clock.advance(600);
-  assert.equal(sender.acknowledge({ rseq: 7, cseq: 2, method: "INVITE" }, 1), false);
-  assert.equal(sender.acknowledge({ rseq: 8, cseq: 1, method: "INVITE" }, 1), false);
-  assert.equal(sender.acknowledge({ rseq: 7, cseq: 1, method: "UPDATE" }, 1), false);
-  assert.equal(sender.acknowledge({ rseq: 7, cseq: 1, method: "INVITE" }, 1), true);
-  assert.equal(sender.acknowledge({ rseq: 7, cseq: 1, method: "INVITE" }, 1), false);
+  assert.equal(sender.acknowledge(rack(7, 2, "INVITE"), 1), false);
+  assert.equal(sender.acknowledge(rack(8, 1, "INVITE"), 1), false);
+  assert.equal(sender.acknowledge(rack(7, 1, "UPDATE"), 1), false);
+  assert.equal(sender.acknowledge(rack(7, 1, "INVITE"), 1), true);
+  assert.equal(sender.acknowledge(rack(7, 1, "INVITE"), 1), false);
   assert.equal(sender.unacknowledged, true);
-  assert.equal(sender.acknowledge({ rseq: 8, cseq: 1, method: "INVITE" }, 1), true);
+  assert.equal(sender.acknowledge(rack(8, 1, "INVITE"), 1), true);
   assert.equal(sender.unacknowledged, false);
   assert.deepEqual(happened, [
     "0 180 7",

@@ -3,39 +3,42 @@
 import assert from "node:assert/strict";
 import {
   answerSessionTimer,
-  formatSessionExpires,
   MAX_SESSION_INTERVAL_SECONDS,
-  parseMinSe,
-  parseSessionExpires,
+  minSeOf,
   readSessionTimer,
+  sessionExpiresOf,
   SessionTimer,
 } from "../../lib/sip/session_timer.ts";
+import { SipHeaders } from "../../lib/sip/header.ts";
+import { parseSessionExpires } from "../../lib/sip/header_values.ts";
+import { NO_BODY, type SipResponse } from "../../lib/sip/message.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-Deno.test("Session-Expires values survive a round trip", () => {
-  for (const text of ["1800", "90;refresher=uac", "4000;refresher=uas"]) {
-    const value = parseSessionExpires(text);
-    assert.ok(value);
-    assert.equal(formatSessionExpires(value), text);
-  }
-});
+function message(headers: readonly (readonly [string, string])[]): SipResponse {
+  return { kind: "response", status: 200, reason: "OK", headers: new SipHeaders(headers), body: NO_BODY };
+}
 
-Deno.test("Session-Expires is read tolerantly and bounded", () => {
-  assert.deepEqual(parseSessionExpires(" 600 ; x=y ; Refresher = UAS "), { seconds: 600, refresher: "uas" });
-  assert.deepEqual(parseSessionExpires("600;refresher=both"), { seconds: 600, refresher: null });
-  assert.equal(parseSessionExpires("9999999999")?.seconds, MAX_SESSION_INTERVAL_SECONDS);
-  for (const bad of [null, "", "-1", "1e3", "abc", "99999999999"]) {
-    assert.equal(parseSessionExpires(bad), null);
-  }
-  assert.equal(parseMinSe("120"), 120);
-  assert.equal(parseMinSe("120;lr"), 120);
-  assert.equal(parseMinSe("x"), null);
-  assert.equal(parseMinSe(null), null);
+Deno.test("Session-Expires and Min-SE are read tolerantly and bounded", () => {
+  const expires = (text: string) => sessionExpiresOf(message([["Session-Expires", text]]));
+  assert.deepEqual(expires("1800"), { seconds: 1800, refresher: null });
+  assert.deepEqual(expires("600;x=y;Refresher=UAS"), { seconds: 600, refresher: "uas" });
+  assert.deepEqual(expires("600;refresher=both"), { seconds: 600, refresher: null });
+  assert.equal(expires("99999999999")?.seconds, MAX_SESSION_INTERVAL_SECONDS);
+  for (const bad of ["", "-1", "1e3", "abc"]) assert.equal(expires(bad), null);
+  assert.equal(sessionExpiresOf(message([])), null);
+  assert.deepEqual(sessionExpiresOf(message([["x", "90"]])), { seconds: 90, refresher: null });
+  assert.equal(minSeOf(message([["Min-SE", "120;lr"]])), 120);
+  assert.equal(minSeOf(message([["Min-SE", "x"]])), null);
+  assert.equal(minSeOf(message([])), null);
 });
 
 Deno.test("a UAS answers the wishes of RFC 4028 section 9", () => {
   const wish = (text: string | null, minSe: number | null, supported: boolean) =>
-    answerSessionTimer({ sessionExpires: parseSessionExpires(text), minSe, supported });
+    answerSessionTimer({
+      sessionExpires: text === null ? null : parseSessionExpires(text),
+      minSe,
+      supported,
+    });
   assert.deepEqual(wish(null, null, false), { type: "off" });
   assert.deepEqual(wish(null, null, true), { type: "on", seconds: 1800, refresher: "uas", require: false });
   assert.deepEqual(wish(null, 3600, true), { type: "on", seconds: 3600, refresher: "uas", require: false });

@@ -1,0 +1,106 @@
+// Bodies of SIP messages: reading the one that matters out of a message, and setting one.
+// RFC 3261 sections 7.4 and 20.11-20.15 (Content-* headers), RFC 2046 section 5.1 (multipart).
+// Role: wire
+// siprtmp took any body for SDP; bodies stay bytes here, the gateway gives them meaning.
+
+import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import type { SipMessage } from "./message.ts";
+
+/** A body with its Content-Type. */
+export interface SipBody {
+  /** Content-Type value, e.g. `application/sdp`. */
+  readonly type: string;
+  /** The bytes of the body, owned by whoever holds this value. */
+  readonly bytes: Uint8Array;
+}
+
+/** Media type of session descriptions. */
+export const SDP_TYPE = "application/sdp";
+/** Most parts of a multipart body that are looked at. */
+export const MAX_BODY_PARTS = 16;
+
+/** Media type in lower case, without parameters. */
+export function mediaType(contentType: string): string {
+  return (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+}
+
+/** The body of a message as it is, or null when it has none; a body without Content-Type counts as bytes. */
+export function bodyOf(message: SipMessage): SipBody | null {
+  if (message.body.length === 0) return null;
+  return { type: message.headers.get("Content-Type") ?? "application/octet-stream", bytes: message.body };
+}
+
+/** Puts a body into a message, or takes it out (null). */
+export function setBody(message: SipMessage, body: SipBody | null): void {
+  if (body === null) message.headers.delete("Content-Type");
+  else message.headers.set("Content-Type", body.type);
+  message.body = body?.bytes ?? new Uint8Array(0);
+}
+
+/** What a message says about the session: nothing, a description, or a body we cannot use (415). */
+export type SessionBody =
+  | { readonly type: "none" }
+  | { readonly type: "session"; readonly body: SipBody }
+  | { readonly type: "unacceptable"; readonly reason: string };
+
+/** Finds the SDP of a message: the body itself, or the first SDP part of a multipart body. */
+export function sessionBodyOf(message: SipMessage): SessionBody {
+  const body = bodyOf(message);
+  if (body === null) return { type: "none" };
+  const encoding = message.headers.get("Content-Encoding")?.trim().toLowerCase() ?? "identity";
+  if (encoding !== "identity") return { type: "unacceptable", reason: `content encoding ${encoding}` };
+  const type = mediaType(body.type);
+  // A peer that forgets Content-Type in an INVITE means SDP (seen with small devices).
+  if (type === SDP_TYPE || !message.headers.has("Content-Type")) {
+    return { type: "session", body: { type: SDP_TYPE, bytes: body.bytes } };
+  }
+  if (type.startsWith("multipart/")) {
+    const part = multipartParts(body).find((candidate) => mediaType(candidate.type) === SDP_TYPE);
+    if (part !== undefined) return { type: "session", body: { type: SDP_TYPE, bytes: part.bytes } };
+  }
+  if (isOptional(message.headers.get("Content-Disposition"))) return { type: "none" };
+  return { type: "unacceptable", reason: `body of type ${type}` };
+}
+
+function isOptional(disposition: string | null): boolean {
+  return disposition !== null && /;\s*handling\s*=\s*optional\b/i.test(disposition);
+}
+
+/** Splits a multipart body (RFC 2046 section 5.1.1); empty when it is not one. Parts are views. */
+export function multipartParts(body: SipBody): SipBody[] {
+  const match = /;\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^;\s"]{1,70}))/i.exec(body.type);
+  const boundary = match?.[1] ?? match?.[2];
+  if (boundary === undefined) return [];
+  // latin1 keeps one character per byte, so indexes into the text are indexes into the bytes.
+  const text = new TextDecoder("latin1").decode(body.bytes);
+  const marker = `--${boundary}`;
+  const parts: SipBody[] = [];
+  let at = text.startsWith(marker) ? 0 : text.indexOf(`\n${marker}`) + 1;
+  while (parts.length < MAX_BODY_PARTS && text.startsWith(marker, at)) {
+    const lineEnd = text.indexOf("\n", at);
+    const next = lineEnd < 0 ? -1 : text.indexOf(`\n${marker}`, lineEnd);
+    if (next < 0 || text.startsWith(`${marker}--`, at)) break;
+    parts.push(readPart(body.bytes, text, lineEnd + 1, text[next - 1] === "\r" ? next - 1 : next));
+    at = next + 1;
+  }
+  return parts;
+}
+
+function readPart(bytes: Uint8Array, text: string, from: number, to: number): SipBody {
+  const inside = text.slice(from, Math.max(from, to));
+  const blank = /^\r?\n|\r?\n\r?\n/.exec(inside);
+  const headerText = blank === null ? "" : inside.slice(0, blank.index);
+  const start = blank === null ? from : from + blank.index + blank[0].length;
+  const type = /^content-type\s*:\s*(.*)$/im.exec(headerText)?.[1]?.trim() ?? "text/plain";
+  return { type, bytes: bytes.subarray(start, Math.max(start, to)) };
+}
+
+/** A text body, UTF-8. */
+export function textBody(text: string): SipBody {
+  return { type: "text/plain;charset=UTF-8", bytes: encodeUtf8(text) };
+}
+
+/** The text of a body; never throws. */
+export function bodyText(body: SipBody): string {
+  return decodeUtf8(body.bytes);
+}
