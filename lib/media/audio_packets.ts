@@ -203,6 +203,11 @@ class OctetBlocks {
     this.#heldTimestamp = timestamp + at;
   }
 
+  /** Forgets what is held. */
+  clear(): void {
+    this.#heldLength = 0;
+  }
+
   #fill(octets: Uint8Array): number {
     const missing = this.#held.length - this.#heldLength;
     const taken = octets.length < missing ? octets.length : missing;
@@ -306,6 +311,7 @@ class G711Depacketizer implements AudioDepacketizer {
 
   restart(): void {
     this.#timeline.restart();
+    this.#blocks.clear(); // its timestamp belongs to the old source
     this.#endTimestamp = -1;
   }
 
