@@ -123,7 +123,8 @@ export class ByteWriter {
 
   /** Appends 8 bits. */
   u8(value: number): void {
-    this.#bytes[this.#grow(1)] = value;
+    const at = this.#grow(1); // first, because growing replaces the buffer
+    this.#bytes[at] = value;
   }
 
   /** Appends 16 bits. */
