@@ -117,7 +117,7 @@ export class ClientTransaction implements Disposable {
   readonly request: SipRequest;
   readonly #invite: boolean;
   readonly #table: Table;
-  readonly #times: TimerTable;
+  #times: TimerTable;
   readonly #values: TimerValues;
   readonly #outlets: ClientTransactionOutlets;
   readonly #timers: TimerSet<ClientTimer>;
@@ -159,6 +159,13 @@ export class ClientTransaction implements Disposable {
   /** Takes the news that the transport could not deliver the request or the ACK (17.1.4). */
   transportFailed(): void {
     this.#take("transport error");
+  }
+
+  /** The request went by TCP although UDP was meant (18.1.1): no more retransmissions, no waiting for any. */
+  becomeReliable(): void {
+    this.#times = timerTable(this.#values, true);
+    this.#timers.stop("A");
+    this.#timers.stop("E");
   }
 
   /** Ends the transaction silently, e.g. 64*T1 after a CANCEL without a final response (9.1). */

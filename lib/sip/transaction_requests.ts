@@ -3,26 +3,21 @@
 // Role: wire
 // Answers to: createAck and createCancel of siprtmp's transactions.
 
-import { SipHeaders } from "./header.ts";
-import type { SipRequest, SipResponse } from "./message.ts";
+import { formatCSeq, SipHeaders } from "./header.ts";
+import { cseqOf } from "./matching.ts";
+import { NO_BODY, type SipRequest, type SipResponse } from "./message.ts";
 
-/** Bodies of requests that carry none. */
-const NO_BODY = new Uint8Array(0);
+const MAX_FORWARDS = "70";
 
-/** The CSeq number of a message as text; "0" when it has none (such messages never get this far). */
-function cseqNumberText(message: SipRequest): string {
-  return (message.headers.get("CSeq") ?? "0").trim().split(/\s+/, 1)[0] ?? "0";
-}
-
-function createSibling(request: SipRequest, method: "ACK" | "CANCEL", to: string): SipRequest {
+function createSibling(request: SipRequest, method: "ACK" | "CANCEL", to: string | null): SipRequest {
   const headers = new SipHeaders();
-  headers.add("Via", request.headers.all("Via")[0] ?? "");
+  headers.add("Via", request.headers.get("Via") ?? "");
   for (const route of request.headers.all("Route")) headers.add("Route", route);
-  headers.add("Max-Forwards", "70");
+  headers.add("Max-Forwards", MAX_FORWARDS);
   headers.add("From", request.headers.get("From") ?? "");
-  headers.add("To", to);
+  headers.add("To", to ?? "");
   headers.add("Call-ID", request.headers.get("Call-ID") ?? "");
-  headers.add("CSeq", `${cseqNumberText(request)} ${method}`);
+  headers.add("CSeq", formatCSeq({ sequence: cseqOf(request).sequence, method }));
   return { kind: "request", method, uri: request.uri, headers, body: NO_BODY };
 }
 
@@ -32,7 +27,7 @@ function createSibling(request: SipRequest, method: "ACK" | "CANCEL", to: string
  * @param invite the INVITE as it was sent, with its Via
  */
 export function createFailureAck(invite: SipRequest, response: SipResponse): SipRequest {
-  return createSibling(invite, "ACK", response.headers.get("To") ?? invite.headers.get("To") ?? "");
+  return createSibling(invite, "ACK", response.headers.get("To") ?? invite.headers.get("To"));
 }
 
 /**
@@ -41,5 +36,5 @@ export function createFailureAck(invite: SipRequest, response: SipResponse): Sip
  * @param invite the INVITE as it was sent, with its Via
  */
 export function createCancel(invite: SipRequest): SipRequest {
-  return createSibling(invite, "CANCEL", invite.headers.get("To") ?? "");
+  return createSibling(invite, "CANCEL", invite.headers.get("To"));
 }

@@ -1,0 +1,299 @@
+// One request on its way to one of several targets: each try is a client transaction of its own.
+// Failover as in RFC 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1, and each
+// forked 2xx told once (13.2.2.4, RFC 6026 7.2).
+// Role: machine
+// Answers to: the single try of siprtmp's UserAgent, which knew one address and no second chance.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { formatEndpoint } from "../net/endpoint.ts";
+import { ClientTransaction, type ClientTransactionOutlets } from "./client_transaction.ts";
+import { formatVia, parseVia, type Via } from "./header.ts";
+import { clientKey, tagsOf } from "./matching.ts";
+import { cloneMessage, type SipRequest, type SipResponse } from "./message.ts";
+import type { SendOutcome, Target } from "./target.ts";
+import { TimerSet } from "./timer_set.ts";
+import { giveUpMs, type TimerValues } from "./timers.ts";
+import { createCancel } from "./transaction_requests.ts";
+
+/** How many targets of one request are tried at most. */
+const MAX_TRIES = 8;
+
+/** What the sender of a request hears. Exactly one end: a final response, `timeout` or `transportError`. */
+export interface ClientOutlets {
+  /**
+   * A response. Every 1xx; the final one; of an INVITE also the 2xx of further forks, each once. The 503 of a
+   * target that has a successor is not told.
+   */
+  response(response: SipResponse): void;
+  /** No target answered in time, or a cancelled INVITE got no final response within 64*T1. */
+  timeout(): void;
+  /** No target could be reached. */
+  transportError(reason: string): void;
+}
+
+/** What a handle needs from the transaction layer. */
+export interface ClientSurroundings {
+  /** Where timers run. */
+  readonly clock: Clock;
+  /** T1, T2, T4. */
+  readonly timers: TimerValues;
+  /** Failovers are told here. */
+  readonly log: Logger;
+  /** A Via towards `target` with a new branch. */
+  createVia(target: Target): Via;
+  /** Hands a request to the transport. */
+  send(request: SipRequest, target: Target, outcome: (outcome: SendOutcome) => void): void;
+  /** Lets responses with this key find the transaction. */
+  register(key: string, transaction: ClientTransaction): void;
+  /** The transaction with this key has ended. */
+  forget(key: string): void;
+  /** True when this 2xx was a repetition and has been answered with the ACK that is known for it. */
+  acknowledgedAgain(response: SipResponse): boolean;
+  /** Nothing but repetitions is to be expected any more. */
+  finished(handle: ClientHandle): void;
+}
+
+interface Attempt {
+  readonly request: SipRequest;
+  readonly branch: string;
+  readonly transaction: ClientTransaction;
+  target: Target;
+  answered: boolean;
+  alerted: boolean;
+  failure: string;
+}
+
+type CancelState = "no" | "wanted" | "sent";
+
+/** A request that was handed to the transaction layer. */
+export class ClientHandle implements Disposable {
+  readonly #bare: SipRequest;
+  readonly #targets: Target[];
+  readonly #outlets: ClientOutlets;
+  readonly #layer: ClientSurroundings;
+  readonly #timers: TimerSet<"fail" | "give up">;
+  readonly #forks = new Set<string>();
+  #attempt: Attempt | null = null;
+  #cancel: CancelState = "no";
+  #cancelReason: string | null = null;
+  #finished = false;
+  #failure = "no target to send to";
+
+  /** Made by `TransactionLayer.request`, which also starts it. */
+  constructor(
+    request: SipRequest,
+    targets: readonly Target[],
+    outlets: ClientOutlets,
+    layer: ClientSurroundings,
+  ) {
+    this.#bare = request;
+    this.#targets = targets.slice(0, MAX_TRIES);
+    this.#outlets = outlets;
+    this.#layer = layer;
+    this.#timers = new TimerSet(
+      layer.clock,
+      (name) => name === "fail" ? this.#fail() : this.#cancelTimedOut(),
+    );
+  }
+
+  /** The request as it was sent last, with its Via; before the first try as it was given. */
+  get request(): SipRequest {
+    return this.#attempt?.request ?? this.#bare;
+  }
+
+  /** The target that is being tried; null when there was none. */
+  get target(): Target | null {
+    return this.#attempt?.target ?? null;
+  }
+
+  /** The branch of the present try; "" when there was no target. */
+  get branch(): string {
+    return this.#attempt?.branch ?? "";
+  }
+
+  /** True after the final response, the timeout or the transport error. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Sends the request to the first target; failing for want of one is told later, not from inside. */
+  start(): void {
+    if (!this.#tryNext()) this.failSoon(this.#failure);
+  }
+
+  /** Ends with `transportError(reason)` from the clock. */
+  failSoon(reason: string): void {
+    this.#failure = reason;
+    this.#timers.start("fail", 0);
+  }
+
+  /**
+   * Cancels an INVITE (9.1): the CANCEL waits for a provisional response, and no further target is tried. The end
+   * is told as ever: usually 487, a 2xx when it crossed the CANCEL, or `timeout`. Nothing happens for other methods.
+   *
+   * @param reason value of a Reason header (RFC 3326)
+   */
+  cancelRequest(reason?: string): void {
+    if (this.#bare.method !== "INVITE" || this.#finished || this.#cancel !== "no") return;
+    this.#cancel = "wanted";
+    this.#cancelReason = reason ?? null;
+    if (this.#attempt?.transaction.state === "proceeding") this.#sendCancel(this.#attempt);
+  }
+
+  /** Stops everything silently. */
+  [Symbol.dispose](): void {
+    this.#finished = true;
+    this.#timers[Symbol.dispose]();
+    this.#attempt?.transaction[Symbol.dispose]();
+  }
+
+  #tryNext(): boolean {
+    const target = this.#targets.shift();
+    if (target === undefined) return false;
+    const via = this.#layer.createVia(target);
+    const request = cloneMessage(this.#bare);
+    request.headers.prepend("Via", formatVia(via));
+    const attempt: Attempt = {
+      request,
+      branch: via.params.get("branch") ?? "",
+      target,
+      answered: false,
+      alerted: false,
+      failure: "the transport failed",
+      transaction: this.#createTransaction(request, target, {
+        send: (message) => this.#send(attempt, message),
+        response: (response) => this.#receive(attempt, response),
+        timeout: () => this.#timedOut(attempt),
+        transportError: () => this.#transportFailed(attempt),
+      }),
+    };
+    this.#attempt = attempt;
+    attempt.transaction.start();
+    return true;
+  }
+
+  /** A transaction that responses find by the branch of `request` until it ends. */
+  #createTransaction(
+    request: SipRequest,
+    target: Target,
+    outlets: Omit<ClientTransactionOutlets, "ended">,
+  ): ClientTransaction {
+    const branch = parseVia(request.headers.get("Via") ?? "").params.get("branch") ?? "";
+    const key = clientKey(branch, request.method);
+    const { clock, timers } = this.#layer;
+    const transaction = new ClientTransaction({
+      request,
+      reliable: target.transport !== "udp",
+      timers,
+      clock,
+      outlets: { ...outlets, ended: () => this.#layer.forget(key) },
+    });
+    this.#layer.register(key, transaction);
+    return transaction;
+  }
+
+  #send(attempt: Attempt, message: SipRequest): void {
+    this.#layer.send(message, attempt.target, (outcome) => {
+      if (outcome.type === "sent") return this.#sent(attempt, message, outcome);
+      attempt.failure = outcome.reason;
+      attempt.transaction.transportFailed();
+    });
+  }
+
+  /** 18.1.1: a large request went by TCP although UDP was meant, so its ACK and CANCEL go there too. */
+  #sent(attempt: Attempt, message: SipRequest, outcome: SendOutcome & { type: "sent" }): void {
+    if (message !== attempt.request || outcome.transport === attempt.target.transport) return;
+    const via = parseVia(message.headers.get("Via") ?? "");
+    message.headers.setFirst("Via", formatVia({ ...via, transport: outcome.transport.toUpperCase() }));
+    attempt.target = { ...attempt.target, transport: outcome.transport, flow: outcome.flow };
+    if (outcome.transport === "tcp") attempt.transaction.becomeReliable();
+  }
+
+  #receive(attempt: Attempt, response: SipResponse): void {
+    if (attempt !== this.#attempt) return;
+    attempt.answered = true;
+    if (response.status < 200) return this.#receiveProvisional(attempt, response);
+    if (response.status < 300 && this.#bare.method === "INVITE") return this.#receiveSuccess(response);
+    if (response.status === 503 && !attempt.alerted && this.#failOver("it answered 503")) return;
+    this.#finish();
+    this.#outlets.response(response);
+  }
+
+  #receiveProvisional(attempt: Attempt, response: SipResponse): void {
+    if (response.status > 100) attempt.alerted = true;
+    if (this.#cancel === "wanted") this.#sendCancel(attempt);
+    this.#outlets.response(response);
+  }
+
+  #receiveSuccess(response: SipResponse): void {
+    if (this.#layer.acknowledgedAgain(response)) return;
+    const fork = tagsOf(response).to;
+    if (this.#forks.has(fork)) return; // the ACK is still being made
+    this.#forks.add(fork);
+    this.#finish();
+    this.#outlets.response(response);
+  }
+
+  #timedOut(attempt: Attempt): void {
+    if (attempt !== this.#attempt || this.#finished) return;
+    if (!attempt.answered && this.#failOver("it did not answer")) return;
+    this.#finish();
+    this.#outlets.timeout();
+  }
+
+  #transportFailed(attempt: Attempt): void {
+    if (attempt !== this.#attempt || this.#finished) return;
+    this.#failure = attempt.failure;
+    if (!attempt.answered && this.#failOver(attempt.failure)) return;
+    this.#fail();
+  }
+
+  /** RFC 3263 4.3: the next target with a new branch; not once the caller wants to cancel. */
+  #failOver(reason: string): boolean {
+    if (this.#cancel !== "no" || this.#finished) return false;
+    const failed = this.#attempt?.target;
+    if (!this.#tryNext()) return false;
+    if (failed !== undefined && this.#layer.log.enabled("debug")) {
+      this.#layer.log.debug(
+        `${this.#bare.method}: trying another server than ${formatEndpoint(failed.endpoint)}`,
+        reason,
+      );
+    }
+    return true;
+  }
+
+  #fail(): void {
+    this.#finish();
+    this.#outlets.transportError(this.#failure);
+  }
+
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#timers[Symbol.dispose]();
+    this.#layer.finished(this);
+  }
+
+  #sendCancel(attempt: Attempt): void {
+    this.#cancel = "sent";
+    const request = createCancel(attempt.request);
+    if (this.#cancelReason !== null) request.headers.add("Reason", this.#cancelReason);
+    const transaction = this.#createTransaction(request, attempt.target, {
+      send: (message) => this.#layer.send(message, attempt.target, () => {}),
+      response: () => {}, // the INVITE's own final response tells the end
+      timeout: () => {},
+      transportError: () => {},
+    });
+    this.#timers.start("give up", giveUpMs(this.#layer.timers));
+    transaction.start();
+  }
+
+  /** 9.1: 64*T1 after the CANCEL without a final response, the INVITE counts as cancelled. */
+  #cancelTimedOut(): void {
+    const attempt = this.#attempt;
+    this.#finish();
+    attempt?.transaction[Symbol.dispose]();
+    this.#outlets.timeout();
+  }
+}

@@ -1,0 +1,299 @@
+// The transaction layer: gives every message to the transaction, the waiting 2xx or the user agent it is for.
+// RFC 3261 17 and 18.1.2, matching by 17.1.3 and 17.2.3, CANCEL 9.2, merged requests 8.2.2.2, the ACK of a 2xx
+// by its dialog (13), repetitions of 2xx by RFC 6026 8.
+// Role: machine
+// Answers to: Stack.received of siprtmp's rfc3261.py; a 200 acknowledged with a new branch is not repeated for 32 s.
+
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
+import type { ClientTransaction } from "./client_transaction.ts";
+import { formatVia, type Via } from "./header.ts";
+import { MAGIC_COOKIE } from "./header_via.ts";
+import {
+  acknowledgementKey,
+  cseqOf,
+  hasUniqueBranch,
+  mergeKey,
+  responseKey,
+  serverKey,
+  tagsOf,
+} from "./matching.ts";
+import {
+  cloneMessage,
+  createResponse,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "./message.ts";
+import { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import type { Flow, SendOutcome, Target } from "./target.ts";
+import { TimerSet } from "./timer_set.ts";
+import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
+
+/** Transactions on each side when the options do not say. */
+const DEFAULT_MAX_TRANSACTIONS = 4096;
+
+/** What a peer that got a 503 is asked to wait, in seconds (20.33). */
+const RETRY_AFTER_SECONDS = 5;
+
+const BRANCH_LENGTH = 20;
+const TAG_LENGTH = 12;
+const MAX_FORWARDS = "70";
+
+/** Host and port of a Via: where the peer's answers are to go. */
+export interface SentBy {
+  /** Host name or address, IPv6 without brackets. */
+  readonly host: string;
+  /** Our listening port. */
+  readonly port: number;
+}
+
+/** What the transaction layer is made of. */
+export interface TransactionLayerOptions {
+  /** Where all timers run. */
+  readonly clock: Clock;
+  /** For branches and tags. */
+  readonly random: Random;
+  /** Dropped messages and failovers are told here. */
+  readonly log: Logger;
+  /** T1, T2, T4; the RFC's when left out. */
+  readonly timers?: TimerValues;
+  /** Most client and most server transactions at a time; 4096 each when left out. */
+  readonly maxTransactions?: number;
+  /** What our Via says towards a target. */
+  sentBy(target: Target): SentBy;
+  /** Hands a message to the transport; `outcome` may be called later, once at most. */
+  send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): void;
+}
+
+/** An ACK of a 2xx that goes out again for each repetition of the 2xx. */
+interface SentAck {
+  readonly ack: SipRequest;
+  readonly target: Target;
+}
+
+/** All transactions of one SIP endpoint. */
+export class TransactionLayer implements Disposable {
+  /** A new request. Never ACK or CANCEL, never a retransmission, never a merged request. */
+  onRequest: ((request: SipRequest, transaction: ServerTransactionHandle) => void) | null = null;
+  /** The ACK of a 2xx we sent, once; after the `onAck` of its handle. */
+  onAck: ((ack: SipRequest, flow: Flow) => void) | null = null;
+  /** A 2xx to an INVITE that no transaction waits for and that we never acknowledged: a fork that came late. */
+  onStray: ((response: SipResponse, flow: Flow) => void) | null = null;
+  readonly #options: TransactionLayerOptions;
+  readonly #timers: TimerValues;
+  readonly #limit: number;
+  readonly #surroundings: ClientSurroundings;
+  readonly #clients = new Map<string, ClientTransaction>();
+  readonly #handles = new Set<ClientHandle>();
+  readonly #servers = new Map<string, ServerTransactionHandle>();
+  readonly #merges = new Map<string, string>();
+  readonly #awaitingAck = new Map<string, ServerTransactionHandle>();
+  readonly #acks = new Map<string, SentAck>();
+  readonly #ackTimers: TimerSet<string>;
+  #dropped = 0;
+
+  /** Nothing runs before the first message. */
+  constructor(options: TransactionLayerOptions) {
+    this.#options = options;
+    this.#timers = options.timers ?? defaultTimers;
+    this.#limit = options.maxTransactions ?? DEFAULT_MAX_TRANSACTIONS;
+    this.#ackTimers = new TimerSet(options.clock, (key) => void this.#acks.delete(key));
+    this.#surroundings = {
+      clock: options.clock,
+      timers: this.#timers,
+      log: options.log,
+      createVia: (target) => this.#createVia(target),
+      send: (request, target, outcome) => options.send(request, target, outcome),
+      register: (key, transaction) => void this.#clients.set(key, transaction),
+      forget: (key) => void this.#clients.delete(key),
+      acknowledgedAgain: (response) => this.#acknowledgeAgain(response),
+      finished: (handle) => void this.#handles.delete(handle),
+    };
+  }
+
+  /** Client transactions that have not ended. */
+  get clientCount(): number {
+    return this.#clients.size;
+  }
+
+  /** Server transactions that have not ended. */
+  get serverCount(): number {
+    return this.#servers.size;
+  }
+
+  /** Messages that fitted nowhere or could not be read, and were thrown away. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * Sends a request to the first target that takes it. Nothing is told before this returns.
+   *
+   * @param request without Via; Max-Forwards is added when missing
+   * @param targets in the order to try them (RFC 3263)
+   */
+  request(request: SipRequest, targets: readonly Target[], outlets: ClientOutlets): ClientHandle {
+    const copy = cloneMessage(request);
+    if (!copy.headers.has("Max-Forwards")) copy.headers.add("Max-Forwards", MAX_FORWARDS);
+    const handle = new ClientHandle(copy, targets, outlets, this.#surroundings);
+    this.#handles.add(handle);
+    if (this.#clients.size < this.#limit) handle.start();
+    else handle.failSoon("too many SIP transactions");
+    return handle;
+  }
+
+  /**
+   * Sends the ACK of a 2xx, without a transaction (13.2.2.4). Repetitions of that 2xx get it again for 64*T1.
+   *
+   * @param ack without Via
+   */
+  sendAck(ack: SipRequest, target: Target): void {
+    const copy = cloneMessage(ack);
+    copy.headers.prepend("Via", formatVia(this.#createVia(target)));
+    const key = acknowledgementKey(copy);
+    this.#acks.set(key, { ack: copy, target });
+    this.#ackTimers.start(key, giveUpMs(this.#timers));
+    this.#sendAck({ ack: copy, target });
+  }
+
+  /** Takes a message from the transport. */
+  receive(message: SipMessage, flow: Flow): void {
+    const entry = this.#identify(message);
+    if (entry === null) return this.#drop(message, "it cannot be matched to anything");
+    if (message.kind === "response") this.#receiveResponse(message, entry, flow);
+    else if (message.method === "ACK") this.#receiveAck(message, entry, flow);
+    else this.#receiveRequest(message, entry, flow);
+  }
+
+  /** Ends all transactions silently; nothing stays on the clock. */
+  [Symbol.dispose](): void {
+    for (const handle of [...this.#handles]) handle[Symbol.dispose]();
+    for (const transaction of [...this.#clients.values()]) transaction[Symbol.dispose]();
+    for (const handle of [...this.#awaitingAck.values(), ...this.#servers.values()]) handle[Symbol.dispose]();
+    this.#handles.clear();
+    this.#ackTimers[Symbol.dispose]();
+    this.#acks.clear();
+  }
+
+  /** The key of the transaction, null when a header that is needed for it cannot be read. */
+  #identify(message: SipMessage): string | null {
+    try {
+      cseqOf(message);
+      tagsOf(message);
+      return message.kind === "response" ? responseKey(message) : serverKey(message);
+    } catch (error) {
+      if (error instanceof WireError) return null;
+      throw error;
+    }
+  }
+
+  #receiveResponse(response: SipResponse, key: string, flow: Flow): void {
+    const transaction = this.#clients.get(key);
+    if (transaction !== undefined) return transaction.receive(response);
+    const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
+    if (!success || this.onStray === null) return this.#drop(response, "no transaction waits for it");
+    if (!this.#acknowledgeAgain(response)) this.onStray(response, flow);
+  }
+
+  #acknowledgeAgain(response: SipResponse): boolean {
+    const sent = this.#acks.get(acknowledgementKey(response));
+    if (sent === undefined) return false;
+    this.#sendAck(sent);
+    return true;
+  }
+
+  #sendAck({ ack, target }: SentAck): void {
+    this.#options.send(ack, target, (outcome) => {
+      if (outcome.type === "failed") this.#options.log.debug("An ACK could not be sent", outcome.reason);
+    });
+  }
+
+  /** 17.2.1 for a 3xx-6xx, 13.3.1.4 for a 2xx: the latter by its dialog, whatever its branch says. */
+  #receiveAck(ack: SipRequest, key: string, flow: Flow): void {
+    const handle = this.#servers.get(key);
+    if (handle !== undefined && this.#acknowledgesFailure(ack, handle)) {
+      return handle.transaction.receiveAck();
+    }
+    const accepted = this.#awaitingAck.get(acknowledgementKey(ack));
+    if (accepted === undefined) return this.#drop(ack, "no response waits for it");
+    if (accepted.acknowledge(ack)) this.onAck?.(ack, flow);
+  }
+
+  #acknowledgesFailure(ack: SipRequest, handle: ServerTransactionHandle): boolean {
+    const { state, lastResponse } = handle.transaction;
+    if (state !== "completed" && state !== "confirmed") return false;
+    if (hasUniqueBranch(ack)) return true;
+    return lastResponse !== null && tagsOf(ack).to === tagsOf(lastResponse).to; // 17.2.3 for RFC 2543 peers
+  }
+
+  #receiveRequest(request: SipRequest, key: string, flow: Flow): void {
+    const known = this.#servers.get(key);
+    if (known !== undefined) return known.transaction.receive();
+    if (this.#servers.size >= this.#limit || this.onRequest === null) return this.#refuse(request, flow);
+    const merged = tagsOf(request).to === "" && this.#merges.has(mergeKey(request));
+    const handle = this.#open(request, key, flow);
+    if (request.method === "CANCEL") this.#receiveCancel(request, handle);
+    else if (merged) handle.reply(482); // 8.2.2.2
+    else this.onRequest(request, handle);
+  }
+
+  /** 9.2: the CANCEL has its own transaction; it means the INVITE with the same branch. */
+  #receiveCancel(cancel: SipRequest, handle: ServerTransactionHandle): void {
+    const invite = this.#servers.get(serverKey(cancel, "INVITE"));
+    if (invite === undefined) return void handle.reply(481);
+    const response = createResponse(cancel, 200, undefined, invite.localTag);
+    handle.respond(response);
+    invite.cancel(cancel);
+  }
+
+  #open(request: SipRequest, key: string, flow: Flow): ServerTransactionHandle {
+    const merge = request.method === "CANCEL" ? null : mergeKey(request);
+    const handle = new ServerTransactionHandle(request, flow, this.#options.random.token(TAG_LENGTH), {
+      clock: this.#options.clock,
+      timers: this.#timers,
+      send: (response, way, outcome) => this.#options.send(response, targetOf(way), outcome),
+      awaitAck: (ackKey, waiting) => void this.#awaitingAck.set(ackKey, waiting),
+      forgetAck: (ackKey) => void this.#awaitingAck.delete(ackKey),
+      ended: () => this.#forgetServer(key, merge),
+    });
+    this.#servers.set(key, handle);
+    if (merge !== null && !this.#merges.has(merge)) this.#merges.set(merge, key);
+    return handle;
+  }
+
+  #forgetServer(key: string, merge: string | null): void {
+    this.#servers.delete(key);
+    if (merge !== null && this.#merges.get(merge) === key) this.#merges.delete(merge);
+  }
+
+  /** 21.5.4, without a transaction: the peer is asked to come back, and nothing is remembered. */
+  #refuse(request: SipRequest, flow: Flow): void {
+    const response = createResponse(request, 503, undefined, this.#options.random.token(TAG_LENGTH));
+    response.headers.add("Retry-After", String(RETRY_AFTER_SECONDS));
+    this.#options.send(response, targetOf(flow), () => {});
+  }
+
+  /** 8.1.1.7 and RFC 3581. */
+  #createVia(target: Target): Via {
+    const { host, port } = this.#options.sentBy(target);
+    const branch = MAGIC_COOKIE + this.#options.random.token(BRANCH_LENGTH);
+    const params = new Map<string, string | null>([["branch", branch], ["rport", null]]);
+    return { transport: target.transport.toUpperCase(), host, port, params };
+  }
+
+  #drop(message: SipMessage, why: string): void {
+    this.#dropped += 1;
+    if (!this.#options.log.enabled("debug")) return;
+    const name = message.kind === "request" ? message.method : String(message.status);
+    this.#options.log.debug(`Dropped a SIP ${name} because ${why}`);
+  }
+}
+
+/** Responses go back the way the request came; the transport reads the Via (18.2.2). */
+function targetOf(flow: Flow): Target {
+  return { transport: flow.transport, endpoint: flow.remote, flow };
+}
