@@ -1,0 +1,53 @@
+// What a call needs of its media, whatever carries it: offers and answers as SIP bodies, RTMP messages in,
+// tags out. media_context.ts is the real one; tests of the call logic use a recording one.
+// Role: wire
+// Answers to: the interface between Context and MediaContext of siprtmp.py.
+
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { SipBody } from "../sip/body.ts";
+
+/** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
+export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
+
+/** Outcome of an offer/answer exchange. */
+export type MediaOutcome =
+  | { type: "agreed"; report: AcceptedReport }
+  | { type: "none"; reason: string };
+
+/** Outcome of reading the peer's offer: `answer` is the body to send back. */
+export type AnswerOutcome =
+  | { type: "agreed"; report: AcceptedReport; answer: SipBody }
+  | { type: "none"; reason: string };
+
+/** Sends one tag to the RTMP player: 8 audio, 9 video, 18 data. The body is borrowed. */
+export type TagOutlet = (type: 8 | 9 | 18, timeMs: number, body: Uint8Array) => void;
+
+/** The media of one call. Owned by the call's task; disposing it frees its sockets and ports. */
+export interface CallMedia extends Disposable {
+  /** Where tags for the RTMP player go; null drops them. */
+  toRtmp: TagOutlet | null;
+  /** True while the remote side has put us on hold. */
+  readonly heldByRemote: boolean;
+  /** Our offer, first or renewed. */
+  makeOffer(): SipBody;
+  /** Reads the answer to our last offer and starts the media. */
+  takeAnswer(answer: SipBody): MediaOutcome;
+  /** Reads the peer's offer, first or renewed, answers it and starts the media. */
+  takeOffer(offer: SipBody): AnswerOutcome;
+  /** One message from the RTMP publisher; consumed when it returns. */
+  fromRtmp(message: MediaMessage): void;
+  /** Changes our own hold; the next offer or answer says so. */
+  setHold(on: boolean): void;
+  /** Queues touch tones; false when the peer cannot take them this way. */
+  sendDigits(digits: string, durationMs: number): boolean;
+  /** One line of counters for the log. */
+  summary(): string;
+}
+
+/** Opens media for calls and judges offers before anybody is alerted. */
+export interface MediaFactory {
+  /** Binds the sockets of a call. `localAddress` is what the peer is told; codecs are the client's tokens. */
+  open(localAddress: string, codecs: readonly string[]): CallMedia;
+  /** Null when a call with this offer can work; else the text of the Warning header. */
+  objection(offer: SipBody): string | null;
+}

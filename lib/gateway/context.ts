@@ -1,0 +1,211 @@
+// One RTMP client and its SIP user agent: commands of the client become calls, events of the calls become
+// callbacks. Everything it runs is in its scope; the coroutines of a call are in outgoing, incoming, talking.
+// Role: edge
+// Answers to: class Context of siprtmp.py (rtmp_* and sip_* methods); behaviour.md 1.3 to 1.5.
+
+import type { AmfValue } from "../amf/value.ts";
+import type { Logger } from "../base/log.ts";
+import { Scope } from "../base/scope.ts";
+import type { RtmpEvent } from "../rtmp/event.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { NetStream } from "../rtmp/net_stream.ts";
+import type { RegisterOutcome } from "../sip/registration.ts";
+import type { TagOutlet } from "./call_media.ts";
+import { type ClientCommand, parseCommand } from "./commands.ts";
+import { answer, invited } from "./incoming.ts";
+import {
+  type Agent,
+  type ClientLink,
+  type ContextServices,
+  IDLE,
+  type Line,
+  type LineOwner,
+} from "./line.ts";
+import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
+import { dial } from "./outgoing.ts";
+
+/** One connected client. */
+export class Context implements LineOwner, AsyncDisposable {
+  /** The client's callbacks. */
+  readonly link: ClientLink;
+  /** The client's SIP side. */
+  readonly agent: Agent;
+  /** Shared parts of the gateway. */
+  readonly services: ContextServices;
+  /** Everything this client runs. */
+  readonly scope: Scope;
+  /** Where this client's lines are logged. */
+  readonly log: Logger;
+  #line: Line = IDLE;
+  #playing: NetStream | null = null;
+  #publishing: NetStream | null = null;
+
+  /** Nothing runs until start(). */
+  constructor(link: ClientLink, agent: Agent, services: ContextServices) {
+    this.link = link;
+    this.agent = agent;
+    this.services = services;
+    this.log = services.log;
+    this.scope = new Scope("client", { log: services.log });
+  }
+
+  /** The line's present state. */
+  get line(): Line {
+    return this.#line;
+  }
+
+  /** Registers when the client gave a password; without one only outgoing calls work (behaviour 1.3). */
+  async register(signal: AbortSignal): Promise<RegisterOutcome | { type: "not needed" }> {
+    if (!this.agent.identity.password) return { type: "not needed" };
+    return await this.agent.register(signal);
+  }
+
+  /** Starts to listen for calls, messages and changes of the registration; each ends with the user agent. */
+  start(): void {
+    this.scope.spawn("invitations", async () => {
+      for await (const invitation of this.agent.invitations()) invited(this, invitation);
+    });
+    this.scope.spawn("registrations", async () => {
+      for await (const change of this.agent.registrations()) {
+        if (change.type === "registered") this.link.call("registered", change.expiresSeconds);
+        else this.link.call("unregistered", `${change.status} ${change.reason}`);
+      }
+    });
+    this.scope.spawn("messages", async () => {
+      for await (const message of this.agent.messages()) receivedPagingMessage(this, message);
+    });
+  }
+
+  /** Handles one event of the RTMP connection; never waits. */
+  rtmpEvent(event: RtmpEvent): void {
+    switch (event.type) {
+      case "command":
+        return this.#rtmpCommand(event.name, event.args, event.reply);
+      case "publish":
+        this.#publishing = event.stream;
+        return event.stream.started();
+      case "play":
+        this.#playing = event.stream;
+        return event.stream.started();
+      case "ended":
+        if (event.stream === this.#publishing) this.#publishing = null;
+        if (event.stream === this.#playing) this.#playing = null;
+        return;
+      case "pause":
+      case "seek":
+      case "receive":
+        return; // a call is live: the stream itself stops and resumes what it sends
+    }
+  }
+
+  /** One media message of the publisher; synchronous, borrowed bytes. */
+  rtmpMedia(stream: NetStream, message: MediaMessage): void {
+    if (stream !== this.#publishing || this.#line.state !== "talking") return;
+    this.#line.media.fromRtmp(message);
+  }
+
+  /** Tags for whichever stream the client plays now: the outlet of every call's media. */
+  readonly toPlayer: TagOutlet = (type, timeMs, body) => {
+    this.#playing?.send(type, timeMs, body);
+  };
+
+  /** Replaces `from` by `to`; false when something else holds the line by now. */
+  advance(from: Line, to: Line): boolean {
+    if (this.#line !== from) return false;
+    this.#line = to;
+    return true;
+  }
+
+  #rtmpCommand(name: string, args: readonly AmfValue[], reply: CommandReply): void {
+    const parsed = parseCommand(name, args);
+    if (parsed.type === "refused") return reply.error("NetConnection.Call.Failed", parsed.reason);
+    this.#perform(parsed.command, reply);
+  }
+
+  #perform(command: ClientCommand, reply: CommandReply): void {
+    switch (command.name) {
+      case "sendDTMF":
+        return this.#sendDigits(command.digits, command.durationMs, reply);
+      case "sendMessage":
+        return this.#sendMessage(command.text, reply);
+      case "sendPagingMessage":
+        return sendPagingMessage(this, command.destination, command.text, reply);
+    }
+    reply.result(null);
+    switch (command.name) {
+      case "invite":
+        return dial(this, command.destination, command.codecs);
+      case "accept":
+        return answer(this, command.codecs);
+      case "reject":
+        return this.#reject(command.status, command.reason);
+      case "bye":
+        return this.#bye();
+      case "hold":
+        return this.#hold(command.on);
+    }
+  }
+
+  #reject(status: number, reason: string): void {
+    const line = this.#line;
+    if (line.state !== "alerting") return;
+    this.#line = IDLE;
+    line.invitation.refuse(status, reason);
+  }
+
+  #bye(): void {
+    const line = this.#line;
+    switch (line.state) {
+      case "idle":
+        return;
+      case "dialing":
+        line.attempt.abort();
+        this.#line = IDLE;
+        return;
+      case "alerting":
+        return this.#reject(603, "Decline");
+      case "answering":
+        this.#line = IDLE; // once the ACK is there, talk() finds the line gone and sends the BYE
+        return;
+      case "talking":
+        this.scope.spawn("bye", () => line.call.hangUp());
+    }
+  }
+
+  #hold(on: boolean): void {
+    const line = this.#line;
+    if (line.state !== "talking") return;
+    line.media.setHold(on);
+    const offer = line.media.makeOffer();
+    this.scope.spawn("hold", async () => {
+      const outcome = await line.call.reoffer(offer);
+      if (outcome.type === "refused") {
+        this.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
+      } else if (outcome.body) line.media.takeAnswer(outcome.body);
+    });
+  }
+
+  #sendDigits(digits: string, durationMs: number, reply: CommandReply): void {
+    const line = this.#line;
+    if (line.state !== "talking") return reply.error("NetConnection.Call.Failed", "there is no call");
+    if (line.media.sendDigits(digits, durationMs)) return reply.result(null);
+    reply.error("NetConnection.Call.Failed", "the other side takes no touch tones");
+  }
+
+  #sendMessage(text: string, reply: CommandReply): void {
+    const line = this.#line;
+    if (line.state !== "talking") return reply.error("NetConnection.Call.Failed", "there is no call");
+    sendMessage(this, line.call, text, reply);
+  }
+
+  /** Ends the call or attempt, then unregisters and closes the user agent, then waits for every task. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const line = this.#line;
+    this.#line = IDLE;
+    if (line.state === "dialing") line.attempt.abort();
+    if (line.state === "alerting") line.invitation.refuse(480, "Temporarily Unavailable");
+    if (line.state === "talking") await line.call.hangUp();
+    await this.agent[Symbol.asyncDispose]();
+    await this.scope.close();
+  }
+}

@@ -1,0 +1,103 @@
+// The coroutine of an incoming call: the offer is judged before anybody is alerted, then the client is told
+// and its `accept` turns the invitation into a call.
+// Role: edge
+// Answers to: _incominghandler, rtmp_accept and rtmp_reject of siprtmp.py, less its defects 1.11 #2, #4, #11.
+
+import { messageOf, TransportError } from "../base/errors.ts";
+import type { Invitation } from "../sip/invitation.ts";
+import { formatNameAddr } from "../sip/name_addr.ts";
+import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { talk } from "./talking.ts";
+import type { AcceptedReport, CallMedia } from "./call_media.ts";
+import type { SipBody } from "../sip/body.ts";
+
+/** Handles one new invitation: 486, 488 or 180 at once. */
+export function invited(owner: LineOwner, invitation: Invitation): void {
+  const from = formatNameAddr({ ...invitation.from, params: new Map() });
+  const to = formatNameAddr({ ...invitation.to, params: new Map() });
+  if (owner.line.state !== "idle") {
+    owner.log.info(`${from} called while the line was busy`);
+    return invitation.refuse(486, "Busy Here");
+  }
+  const objection = invitation.offer === null ? null : owner.services.media.objection(invitation.offer);
+  if (objection !== null) {
+    owner.log.warn(`${from} called with nothing we can play or send: ${objection}`);
+    const warning = `399 siprtmp "${objection.replace(/["\\]/g, "'")}"`;
+    return invitation.refuse(488, "Not Acceptable Here", { Warning: warning });
+  }
+  const line: Line = { state: "alerting", invitation };
+  owner.advance(IDLE, line);
+  invitation.ring();
+  owner.link.call("invited", from, to);
+  invitation.cancelled.addEventListener("abort", () => {
+    if (owner.advance(line, IDLE)) owner.link.call("cancelled", from, to);
+  }, { once: true, signal: owner.scope.signal });
+}
+
+/** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */
+export function answer(owner: LineOwner, codecs: readonly string[]): void {
+  const alerting = owner.line;
+  if (alerting.state !== "alerting") return owner.link.call("byed");
+  const invitation = alerting.invitation;
+  const line: Line = { state: "answering", invitation };
+  owner.advance(alerting, line);
+  owner.scope.spawn("accept", () => acceptCall(owner, line, invitation, codecs));
+}
+
+async function acceptCall(
+  owner: LineOwner,
+  line: Line,
+  invitation: Invitation,
+  codecs: readonly string[],
+): Promise<void> {
+  using media = openMedia(owner, invitation, codecs);
+  const answered = media === null ? null : answerOffer(owner, media, invitation);
+  if (media === null || answered === null) return failed(owner, line);
+  const outcome = await invitation.accept(answered.body);
+  if (outcome.type === "failed") {
+    owner.log.warn(`the call was answered but not set up: ${outcome.reason}`);
+    return failed(owner, line);
+  }
+  const report = answered.report ?? lateReport(owner, media, outcome.call.remoteBody);
+  if (report === null) {
+    await outcome.call.hangUp();
+    return failed(owner, line);
+  }
+  await talk(owner, line, { call: outcome.call, media, report });
+}
+
+function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {
+  try {
+    return owner.services.media.open(invitation.source.localAddress, codecs);
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    owner.log.error(`cannot open media for a call: ${messageOf(error)}`);
+    invitation.refuse(500, "Server Internal Error");
+    return null;
+  }
+}
+
+/** The body of our 200. Without an offer in the INVITE it is ours, and the report comes with the ACK. */
+function answerOffer(
+  owner: LineOwner,
+  media: CallMedia,
+  invitation: Invitation,
+): { body: SipBody; report: AcceptedReport | null } | null {
+  if (invitation.offer === null) return { body: media.makeOffer(), report: null };
+  const outcome = media.takeOffer(invitation.offer);
+  if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
+  owner.log.warn(`cannot accept the call: ${outcome.reason}`);
+  invitation.refuse(488, "Not Acceptable Here");
+  return null;
+}
+
+function lateReport(owner: LineOwner, media: CallMedia, body: SipBody | null): AcceptedReport | null {
+  const outcome = body === null ? null : media.takeAnswer(body);
+  if (outcome?.type === "agreed") return outcome.report;
+  owner.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
+  return null;
+}
+
+function failed(owner: LineOwner, line: Line): void {
+  if (owner.advance(line, IDLE)) owner.link.call("byed");
+}

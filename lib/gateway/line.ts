@@ -1,0 +1,71 @@
+// The state of a client's one telephone line, and what the call coroutines need of the client that owns it.
+// Five nullable fields of the original are one value here, so impossible states cannot be written.
+// Role: wire
+// Answers to: the attributes of class Context in siprtmp.py (user, session, incoming, outgoing, media).
+
+import type { AmfValue } from "../amf/value.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Scope } from "../base/scope.ts";
+import type { Call } from "../sip/call.ts";
+import type { Invitation } from "../sip/invitation.ts";
+import type { UserAgent } from "../sip/user_agent.ts";
+import type { CallMedia, MediaFactory, TagOutlet } from "./call_media.ts";
+
+/** What the line is doing. `answering` is between our 200 and the caller's ACK. */
+export type Line =
+  | { state: "idle" }
+  | { state: "dialing"; attempt: AbortController }
+  | { state: "alerting"; invitation: Invitation }
+  | { state: "answering"; invitation: Invitation }
+  | { state: "talking"; call: Call; media: CallMedia };
+
+/** What a context needs of its RTMP connection. */
+export interface ClientLink {
+  /** Calls a method of the client. */
+  call(method: string, ...args: AmfValue[]): void;
+}
+
+/** What a context needs of its SIP user agent. */
+export type Agent = Pick<
+  UserAgent,
+  | "identity"
+  | "register"
+  | "registrations"
+  | "route"
+  | "invite"
+  | "invitations"
+  | "request"
+  | "messages"
+  | typeof Symbol.asyncDispose
+>;
+
+/** What every context of a gateway shares. */
+export interface ContextServices {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly media: MediaFactory;
+}
+
+/** A client as its call coroutines see it. */
+export interface LineOwner {
+  /** The client's callbacks. */
+  readonly link: ClientLink;
+  /** The client's SIP side. */
+  readonly agent: Agent;
+  /** Shared parts of the gateway. */
+  readonly services: ContextServices;
+  /** Everything this client runs. */
+  readonly scope: Scope;
+  /** Where this client's lines are logged. */
+  readonly log: Logger;
+  /** The line's present state. */
+  readonly line: Line;
+  /** Tags for whichever stream the client plays now. */
+  readonly toPlayer: TagOutlet;
+  /** Replaces `from` by `to`; false when something else holds the line by now. */
+  advance(from: Line, to: Line): boolean;
+}
+
+/** The one idle line; advance() compares by identity. */
+export const IDLE: Line = { state: "idle" };

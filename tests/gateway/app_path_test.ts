@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { parseAppPath } from "../../lib/gateway/app_path.ts";
+
+const ACCEPTED: { app: string; address: string; key: string }[] = [
+  { app: "sip/alice@example.com", address: "alice@example.com", key: "sip/alice@example.com" },
+  { app: "/sip/alice@example.com/", address: "alice@example.com", key: "sip/alice@example.com" },
+  { app: "sip/alice@Example.COM", address: "alice@Example.COM", key: "sip/alice@example.com" },
+  { app: "sip/alice@example.com/x7", address: "alice@example.com", key: "sip/alice@example.com/x7" },
+  { app: "sip/alice@127.0.0.1:5080", address: "alice@127.0.0.1:5080", key: "sip/alice@127.0.0.1:5080" },
+  { app: "sip/j%C3%BCrgen@h", address: "jürgen@h", key: "sip/jürgen@h" },
+];
+
+for (const row of ACCEPTED) {
+  Deno.test(`app path ${row.app} is accepted`, () => {
+    assert.deepEqual(parseAppPath(row.app), { type: "sip", address: row.address, key: row.key });
+  });
+}
+
+for (const app of ["", "/", "sip", "sip/", "live/x", "sip/alice", "sip/@h", "sip/a@", "sip/a b@h", "sip/%zz@h"]) {
+  Deno.test(`app path "${app}" is rejected with a hint`, () => {
+    const parsed = parseAppPath(app);
+    assert.equal(parsed.type, "rejected");
+    assert.match(parsed.type === "rejected" ? parsed.reason : "", /rtmp:\/\/this-host\/sip\/user@domain$/);
+  });
+}
+
+Deno.test("a path longer than the limit is rejected without quoting it", () => {
+  const parsed = parseAppPath("sip/" + "a".repeat(10_000) + "@h");
+  assert.ok(parsed.type === "rejected" && parsed.reason.length < 100);
+});
