@@ -1,0 +1,32 @@
+// What is thrown for a message that breaks the rules, with all that is needed to answer it.
+// Role: wire
+// Answers to: the ValueError siprtmp's Message parser raised for every fault alike.
+
+import { WireError } from "../base/errors.ts";
+import { SIP } from "./grammar.ts";
+import type { SipRequest } from "./message.ts";
+
+/** Statuses that answer a message which cannot be processed as it is. */
+export type ParseStatus = 400 | 414 | 416 | 505 | 513;
+
+/** A malformed message. */
+export class SipParseError extends WireError {
+  /** The status that answers it. */
+  readonly status: ParseStatus;
+  /** What is wrong, short enough for a reason phrase. */
+  readonly problem: string;
+  /**
+   * The request as far as it was understood, when enough was to send `status` back (a Via; never for ACK and
+   * responses). Its URI may be a placeholder.
+   */
+  readonly partial: SipRequest | null;
+
+  /** @param problem what is wrong */
+  constructor(status: ParseStatus, problem: string, partial: SipRequest | null) {
+    super(SIP, problem);
+    this.name = "SipParseError";
+    this.status = status;
+    this.problem = problem;
+    this.partial = partial;
+  }
+}
