@@ -1,0 +1,233 @@
+// TCP: an accept generator, and connections that read into the caller's buffer and write from their own.
+// One write is in flight per connection; what is put meanwhile is gathered behind it (out_buffer.ts), so
+// a peer that reads slowly costs memory up to a bound and then its connection, never a wait.
+// Deno permissions: --allow-net for the addresses used; reusePort needs the unstable net flag.
+// Role: edge
+// Answers to: Server.run, serverlistener and SockStream of siprtmp.
+
+import { delay, systemClock } from "../base/clock.ts";
+import { TransportError } from "../base/errors.ts";
+import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
+import { isClosedHere, transportError } from "./failure.ts";
+import { OutBuffer } from "./out_buffer.ts";
+
+/** Bytes both ways. TcpConnection is one, the pipes of the tests are others. */
+export interface ByteStream extends Disposable {
+  /** The other side. */
+  readonly peer: Endpoint;
+  /** This side. */
+  readonly local: Endpoint;
+  /**
+   * Reads at least one byte into the front of `into` and says how many; null when the peer has ended or we
+   * have closed. Throws {@link TransportError} when the connection broke or the peer was too slow.
+   */
+  read(into: Uint8Array): Promise<number | null>;
+  /** Copies and sends; false when more than the soft mark is unsent now, or when closed. */
+  put(bytes: Uint8Array): boolean;
+  /** Bytes not yet taken by the operating system. */
+  readonly unsent: number;
+  /** Waits until all is sent; false when time is up or the connection ended before. */
+  flush(withinMs: number): Promise<boolean>;
+  /** Closes at once; may be called again. What is unsent is lost: flush() first. */
+  close(): void;
+}
+
+/** Marks of the send queue, in bytes. */
+export interface SendLimits {
+  /** Above it put() returns false; default 256 KiB. */
+  softUnsent?: number;
+  /** Above it the connection is closed: the peer is too slow; default 4 MiB. */
+  hardUnsent?: number;
+}
+
+/** How to listen. */
+export interface ListenOptions extends SendLimits {
+  /** Ends the listening; accepted connections are not touched. */
+  signal: AbortSignal;
+  /** Told the real address once, also when port 0 was asked for. */
+  onListening?: (local: Endpoint) => void;
+  /** Told of connections that failed while being accepted (out of file descriptors, for one). */
+  onError?: (error: TransportError) => void;
+  /** Lets several processes listen on one port. */
+  reusePort?: boolean;
+}
+
+/** Pause after a failed accept, so that a full file table is not met in a busy loop. */
+const ACCEPT_RETRY_MS = 100;
+
+/** One TCP connection. */
+export class TcpConnection implements ByteStream {
+  /** The other side. */
+  readonly peer: Endpoint;
+  /** This side. */
+  readonly local: Endpoint;
+  readonly #conn: Deno.TcpConn;
+  readonly #out: OutBuffer;
+  #closed = false;
+  #failure: TransportError | null = null;
+
+  /** Takes over a connected socket of the runtime. */
+  constructor(conn: Deno.TcpConn, limits: SendLimits = {}) {
+    this.#conn = conn;
+    this.peer = endpointOf(conn.remoteAddr);
+    this.local = endpointOf(conn.localAddr);
+    this.#out = new OutBuffer(limits, {
+      write: (bytes) => conn.write(bytes),
+      overflow: (unsent) =>
+        this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
+      failed: (error) => this.#fail(transportError(`Cannot write to ${this.#name()}`, error)),
+    });
+    setSocketOptions(conn);
+  }
+
+  /** Bytes not yet taken by the operating system. */
+  get unsent(): number {
+    return this.#out.unsent;
+  }
+
+  /** Whether close() was called or the connection broke. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** See {@link ByteStream.read}. One read at a time. */
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#closed) return this.#endOfRead();
+    try {
+      const count = await this.#conn.read(into);
+      return this.#closed ? this.#endOfRead() : count;
+    } catch (error) {
+      if (this.#closed || isClosedHere(error)) return this.#endOfRead();
+      throw transportError(`Connection to ${this.#name()} broke`, error);
+    }
+  }
+
+  /** See {@link ByteStream.put}. */
+  put(bytes: Uint8Array): boolean {
+    return this.#out.put(bytes);
+  }
+
+  /** See {@link ByteStream.flush}. */
+  flush(withinMs: number): Promise<boolean> {
+    return this.#out.flush(withinMs);
+  }
+
+  /** See {@link ByteStream.close}. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#out.close();
+    this.#conn.close();
+  }
+
+  /** Same as close(). */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The reader is the owner, so it is the reader who learns why the writing side gave up. */
+  #fail(failure: TransportError): void {
+    if (this.#closed) return;
+    this.#failure = failure;
+    this.close();
+  }
+
+  #endOfRead(): null {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+    return null;
+  }
+
+  #name(): string {
+    return formatEndpoint(this.peer);
+  }
+}
+
+/**
+ * Yields connections until the signal aborts; then the listener is closed. Throws {@link TransportError}
+ * on the first step when it cannot listen.
+ */
+export async function* listenTcp(
+  at: Endpoint,
+  options: ListenOptions,
+): AsyncGenerator<TcpConnection, void, void> {
+  const { signal } = options;
+  if (signal.aborted) return;
+  const listener = openListener(at, options.reusePort === true);
+  let open = true;
+  const close = (): void => {
+    if (open) listener.close();
+    open = false;
+  };
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    options.onListening?.(endpointOf(listener.addr));
+    while (open) {
+      const connection = await acceptOne(listener, options);
+      if (connection !== null) yield connection;
+      else if (open) await delay(systemClock, ACCEPT_RETRY_MS, signal);
+    }
+  } finally {
+    signal.removeEventListener("abort", close);
+    close();
+  }
+}
+
+/** Connects; throws {@link TransportError}, also (code "closed") when the signal aborts. */
+export async function connectTcp(
+  to: Endpoint,
+  signal?: AbortSignal,
+  limits?: SendLimits,
+): Promise<TcpConnection> {
+  const attempt = `Cannot connect to ${formatEndpoint(to)}`;
+  if (isAborted(signal)) throw new TransportError(`${attempt}: given up`, "closed");
+  try {
+    const conn = await Deno.connect({ hostname: to.hostname, port: to.port, ...(signal && { signal }) });
+    return new TcpConnection(conn, limits);
+  } catch (error) {
+    if (isAborted(signal)) {
+      throw new TransportError(`${attempt}: given up`, "closed", { cause: error });
+    }
+    throw transportError(attempt, error);
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+function openListener(at: Endpoint, reusePort: boolean): Deno.TcpListener {
+  const attempt = `Cannot listen on TCP ${formatEndpoint(at)}`;
+  if (!isIpAddress(at.hostname)) throw new TransportError(`${attempt}: not an IP address`, "failed");
+  try {
+    return Deno.listen({ hostname: at.hostname, port: at.port, ...(reusePort && { reusePort }) });
+  } catch (error) {
+    throw transportError(attempt, error);
+  }
+}
+
+/** Null when this one connection failed, or when the listener was closed. */
+async function acceptOne(listener: Deno.TcpListener, options: ListenOptions): Promise<TcpConnection | null> {
+  try {
+    const conn = await listener.accept();
+    return new TcpConnection(conn, options);
+  } catch (error) {
+    if (!options.signal.aborted) options.onError?.(transportError("Cannot accept a connection", error));
+    return null;
+  }
+}
+
+/** The peer may be gone already; its read will say so. */
+function setSocketOptions(conn: Deno.TcpConn): void {
+  try {
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+function endpointOf(address: Deno.NetAddr): Endpoint {
+  return { hostname: unmapAddress(address.hostname), port: address.port };
+}

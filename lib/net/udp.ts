@@ -1,0 +1,182 @@
+// UDP sockets: one reused receive buffer, sends that copy into a slab and never wait.
+// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): packets are
+// carved off a 64 KiB slab, which is left to the collector when it is used up.
+// Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
+// Role: edge
+// Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
+
+import { TransportError } from "../base/errors.ts";
+import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
+import { isClosedHere, transportError } from "./failure.ts";
+
+/** One packet with bytes of its own. */
+export interface Datagram {
+  /** The payload; nobody else holds it. */
+  readonly bytes: Uint8Array;
+  /** Who sent it. */
+  readonly from: Endpoint;
+}
+
+/** A bound UDP socket; the fakes of the tests have the same shape. */
+export interface UdpSocket extends Disposable {
+  /** The bound address; the real port when 0 was asked for. */
+  readonly local: Endpoint;
+  /** Packets that could not be sent (no route, too long, not an IP address). */
+  readonly sendErrors: number;
+  /** Receive calls that failed while the socket lived on (ICMP errors on some systems). */
+  readonly receiveErrors: number;
+  /** Packets whose handler threw. */
+  readonly handlerErrors: number;
+  /** Told what a handler of run() threw. */
+  onError: ((error: unknown) => void) | null;
+  /**
+   * Hands each packet to `onPacket` until the socket is closed; the bytes are borrowed until it returns.
+   * A handler that throws is counted and reported, the socket lives. Either run() or packets(), once.
+   * Throws {@link TransportError} only when receiving fails again and again.
+   */
+  run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void>;
+  /** Yields packets with bytes of their own until the socket is closed. */
+  packets(): AsyncGenerator<Datagram, void, void>;
+  /** Copies and sends, without waiting; failures are counted. `to` must be an IP address. */
+  send(bytes: Uint8Array, to: Endpoint): void;
+  /** Closes at once; may be called again. Receiving ends normally. */
+  close(): void;
+}
+
+/** The largest UDP payload over IPv4; receive buffers have one byte to spare. */
+const MAX_PAYLOAD = 65507;
+
+const SLAB_SIZE = 64 * 1024;
+
+/** Receive failures in a row after which the socket counts as broken. */
+const MAX_RECEIVE_FAILURES = 100;
+
+class DenoUdpSocket implements UdpSocket {
+  readonly local: Endpoint;
+  sendErrors = 0;
+  receiveErrors = 0;
+  handlerErrors = 0;
+  onError: ((error: unknown) => void) | null = null;
+  readonly #socket: Deno.DatagramConn;
+  readonly #ipv6: boolean;
+  readonly #onSendError = (_error: unknown): void => {
+    if (!this.#closed) this.sendErrors++;
+  };
+  #slab: Uint8Array = new Uint8Array(0);
+  #slabUsed = 0;
+  #lastTo: Deno.NetAddr = { transport: "udp", hostname: "", port: 0 };
+  #receiveFailures = 0;
+  #closed = false;
+
+  constructor(at: Endpoint) {
+    this.#socket = openSocket(at);
+    const { hostname, port } = this.#socket.addr as Deno.NetAddr;
+    this.local = { hostname, port };
+    this.#ipv6 = hostname.includes(":");
+  }
+
+  async run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void> {
+    const buffer = new Uint8Array(MAX_PAYLOAD + 1);
+    while (!this.#closed) {
+      const received = await this.#receive(buffer);
+      if (received !== null) this.#deliver(onPacket, received[0], received[1] as Deno.NetAddr);
+    }
+  }
+
+  async *packets(): AsyncGenerator<Datagram, void, void> {
+    const buffer = new Uint8Array(MAX_PAYLOAD + 1);
+    while (!this.#closed) {
+      const received = await this.#receive(buffer);
+      if (received !== null) {
+        yield { bytes: received[0].slice(), from: this.#unmapped(received[1] as Deno.NetAddr) };
+      }
+    }
+  }
+
+  send(bytes: Uint8Array, to: Endpoint): void {
+    if (this.#closed) return;
+    const last = this.#lastTo;
+    if (last.port !== to.port || last.hostname !== to.hostname) {
+      // A name would be looked up by the runtime, for each packet: refuse it.
+      if (!isIpAddress(to.hostname)) return void this.sendErrors++;
+      this.#lastTo = { transport: "udp", hostname: to.hostname, port: to.port };
+    }
+    if (bytes.length > MAX_PAYLOAD) return void this.sendErrors++;
+    this.#socket.send(this.#carve(bytes), this.#lastTo).catch(this.#onSendError);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #carve(bytes: Uint8Array): Uint8Array {
+    const end = this.#slabUsed + bytes.length;
+    if (end > this.#slab.length) {
+      this.#slab = new Uint8Array(SLAB_SIZE);
+      this.#slabUsed = 0;
+    }
+    const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + bytes.length);
+    copy.set(bytes);
+    this.#slabUsed += bytes.length;
+    return copy;
+  }
+
+  /** Null when closed, or when one receive failed and the next may not. */
+  async #receive(buffer: Uint8Array): Promise<[Uint8Array, Deno.Addr] | null> {
+    try {
+      const received = await this.#socket.receive(buffer);
+      this.#receiveFailures = 0;
+      return this.#closed ? null : received;
+    } catch (error) {
+      if (this.#closed || isClosedHere(error)) return null;
+      this.receiveErrors++;
+      if (++this.#receiveFailures < MAX_RECEIVE_FAILURES) return null;
+      this.close();
+      throw transportError(`Cannot receive on UDP ${formatEndpoint(this.local)}`, error);
+    }
+  }
+
+  #deliver(
+    onPacket: (bytes: Uint8Array, from: Endpoint) => void,
+    bytes: Uint8Array,
+    from: Deno.NetAddr,
+  ): void {
+    try {
+      onPacket(bytes, this.#unmapped(from));
+    } catch (error) {
+      this.handlerErrors++;
+      this.onError?.(error);
+    }
+  }
+
+  /** A socket bound to :: meets IPv4 senders as ::ffff:192.0.2.1. */
+  #unmapped(from: Deno.NetAddr): Endpoint {
+    if (!this.#ipv6) return from;
+    const hostname = unmapAddress(from.hostname);
+    return hostname === from.hostname ? from : { hostname, port: from.port };
+  }
+}
+
+/** Opens UDP sockets. */
+export const UdpSocket: {
+  /** Binds to an IP address; port 0 lets the system choose. Throws {@link TransportError}. */
+  bind(at: Endpoint): UdpSocket;
+} = {
+  bind: (at) => new DenoUdpSocket(at),
+};
+
+function openSocket(at: Endpoint): Deno.DatagramConn {
+  const attempt = `Cannot bind UDP ${formatEndpoint(at)}`;
+  if (!isIpAddress(at.hostname)) throw new TransportError(`${attempt}: not an IP address`, "failed");
+  try {
+    return Deno.listenDatagram({ transport: "udp", hostname: at.hostname, port: at.port });
+  } catch (error) {
+    throw transportError(attempt, error);
+  }
+}
