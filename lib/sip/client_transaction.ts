@@ -135,7 +135,7 @@ export class ClientTransaction implements Disposable {
     this.#times = timerTable(options.timers, options.reliable);
     this.#resendMs = options.timers.t1;
     this.#outlets = options.outlets;
-    this.#timers = new TimerSet(options.clock, (name) => this.#take(`timer ${name}`));
+    this.#timers = new TimerSet(options.clock, (name) => void this.#take(`timer ${name}`));
   }
 
   /** Where the machine stands. */
@@ -150,10 +150,10 @@ export class ClientTransaction implements Disposable {
     this.#outlets.send(this.request);
   }
 
-  /** Takes a response that matches this transaction (17.1.3). */
-  receive(response: SipResponse): void {
+  /** Takes a response that matches this transaction (17.1.3); false when the state has no use for it. */
+  receive(response: SipResponse): boolean {
     const input = response.status < 200 ? "1xx" : response.status < 300 ? "2xx" : "3xx-6xx";
-    this.#take(input, response);
+    return this.#take(input, response);
   }
 
   /** Takes the news that the transport could not deliver the request or the ACK (17.1.4). */
@@ -173,12 +173,13 @@ export class ClientTransaction implements Disposable {
     if (this.#state !== "terminated") this.#enter("terminated");
   }
 
-  #take(input: Input, response: SipResponse | null = null): void {
+  #take(input: Input, response: SipResponse | null = null): boolean {
     const rule = this.#table[this.#state]?.[input];
-    if (rule === undefined) return; // absorbed
+    if (rule === undefined) return false; // absorbed
     const [next, ...actions] = rule;
     if (next !== this.#state) this.#enter(next);
     for (const action of actions) this.#perform(action, response);
+    return true;
   }
 
   #enter(next: ClientTransactionState): void {

@@ -135,7 +135,7 @@ export class ServerTransaction implements Disposable {
     this.#times = timerTable(options.timers, options.reliable);
     this.#resendMs = options.timers.t1;
     this.#outlets = options.outlets;
-    this.#timers = new TimerSet(options.clock, (name) => this.#take(`timer ${name}`));
+    this.#timers = new TimerSet(options.clock, (name) => void this.#take(`timer ${name}`));
     if (invite) this.#timers.start("100", this.#times["100"]);
   }
 

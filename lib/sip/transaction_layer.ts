@@ -81,7 +81,10 @@ export class TransactionLayer implements Disposable {
   onRequest: ((request: SipRequest, transaction: ServerTransactionHandle) => void) | null = null;
   /** The ACK of a 2xx we sent, once; after the `onAck` of its handle. */
   onAck: ((ack: SipRequest, flow: Flow) => void) | null = null;
-  /** A 2xx to an INVITE that no transaction waits for and that we never acknowledged: a fork that came late. */
+  /**
+   * A 2xx to an INVITE that no transaction waits for and that we never acknowledged: a fork that came after the
+   * transaction, or after another fork's final failure.
+   */
   onStray: ((response: SipResponse, flow: Flow) => void) | null = null;
   readonly #options: TransactionLayerOptions;
   readonly #timers: TimerValues;
@@ -193,7 +196,7 @@ export class TransactionLayer implements Disposable {
 
   #receiveResponse(response: SipResponse, key: string, flow: Flow): void {
     const transaction = this.#clients.get(key);
-    if (transaction !== undefined) return transaction.receive(response);
+    if (transaction?.receive(response)) return;
     const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
     if (!success || this.onStray === null) return this.#drop(response, "no transaction waits for it");
     if (!this.#acknowledgeAgain(response)) this.onStray(response, flow);
