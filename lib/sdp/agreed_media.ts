@@ -1,0 +1,191 @@
+// What an offer/answer exchange settled for one m= line, in our own terms: where to send, which payload types
+// each way, who may speak, and whether the peer has put us on hold. RFC 3264 5.1, 6.1, 8.4; RFC 3605.
+// Role: wire
+// Answers to: siprtmp's MediaSession.`_init` ("yourlines", "mylines") and its hold test on c=0.0.0.0.
+
+import type { Direction, MediaSection, SessionDescription } from "./description.ts";
+import { answerH264Fmtp } from "./h264_format.ts";
+import { isAuxiliary, isNamed, type MediaFormat } from "./media_format.ts";
+
+/** An address and port of a description; the host is an IP literal, or rarely a name that is left to resolve. */
+export interface MediaEndpoint {
+  /** IP literal without brackets, or a domain name. */
+  readonly hostname: string;
+  /** UDP port. */
+  readonly port: number;
+}
+
+/** A format both sides have. */
+export interface AgreedFormat {
+  /** Payload type the peer wants to receive: what we send. */
+  readonly sendPayloadType: number;
+  /** Payload type we receive. */
+  readonly receivePayloadType: number;
+  /** Encoding name as the peer wrote it. */
+  readonly name: string;
+  /** RTP clock in Hz. */
+  readonly clockRate: number;
+  /** Audio channels. */
+  readonly channels: number;
+  /** The peer's parameters, or null. */
+  readonly fmtp: string | null;
+  /** Our parameters as the peer was told, or null. */
+  readonly localFmtp: string | null;
+  /** RTCP feedback both sides named. */
+  readonly rtcpFb: readonly string[];
+}
+
+/** One m= line both sides accepted. */
+export interface AgreedMedia {
+  /** Media type. */
+  readonly kind: "audio" | "video";
+  /** Position of the m= line in both descriptions. */
+  readonly index: number;
+  /** Where to send RTP; null while the peer takes none (its address is 0.0.0.0, ::, or missing). */
+  readonly remote: MediaEndpoint | null;
+  /** Where to send RTCP; null together with remote. */
+  readonly rtcpRemote: MediaEndpoint | null;
+  /** Our direction: "sendonly" means we send. */
+  readonly direction: Direction;
+  /** True when the peer keeps this medium on hold: it does not want to hear us. */
+  readonly heldByRemote: boolean;
+  /** Codecs, preferred first; never empty, never telephone-event, red or CN. */
+  readonly formats: readonly AgreedFormat[];
+  /** Touch tones on the clock of the preferred codec, else any; null when not agreed. */
+  readonly telephoneEvent: AgreedFormat | null;
+  /** All touch tone formats that may arrive. */
+  readonly telephoneEvents: readonly AgreedFormat[];
+  /** RFC 2198 redundancy, or null. */
+  readonly redundancy: AgreedFormat | null;
+  /** RFC 3389 comfort noise formats that may arrive. */
+  readonly comfortNoise: readonly AgreedFormat[];
+  /** Packet time the peer would like to receive, or null. */
+  readonly ptimeMs: number | null;
+}
+
+/** A format of the peer's description beside the one of ours that it equals. */
+export interface FormatPair {
+  /** As the peer numbers and describes it. */
+  readonly remote: MediaFormat;
+  /** As we number and describe it in the same exchange. */
+  readonly local: MediaFormat;
+}
+
+/** What agreeMedia() is made from. */
+export interface AgreementInput {
+  /** Position of the m= line. */
+  readonly index: number;
+  /** The peer's whole description. */
+  readonly remoteDescription: SessionDescription;
+  /** Our direction in this exchange, before the peer's is taken into account. */
+  readonly localDirection: Direction;
+  /** The formats in common, preferred first. */
+  readonly pairs: readonly FormatPair[];
+}
+
+/** Whether this side's direction includes sending. */
+export function sends(direction: Direction): boolean {
+  return direction === "sendrecv" || direction === "sendonly";
+}
+
+/** Whether this side's direction includes receiving. */
+export function receives(direction: Direction): boolean {
+  return direction === "sendrecv" || direction === "recvonly";
+}
+
+/** The direction that sends and receives as told. */
+export function directionFrom(send: boolean, receive: boolean): Direction {
+  if (send) return receive ? "sendrecv" : "sendonly";
+  return receive ? "recvonly" : "inactive";
+}
+
+/** The direction a section states, its own or the session's; sendrecv when nothing is said (RFC 8866 6.7). */
+export function effectiveDirection(description: SessionDescription, media: MediaSection): Direction {
+  return media.direction ?? description.direction ?? "sendrecv";
+}
+
+/** Our direction: what we want, narrowed to what the peer's section leaves us (RFC 3264 6.1). */
+export function narrowedDirection(
+  wanted: Direction,
+  description: SessionDescription,
+  media: MediaSection,
+): Direction {
+  const theirs = effectiveDirection(description, media);
+  const mayBeSentTo = receives(theirs) && remoteEndpoint(description, media) !== null;
+  return directionFrom(sends(wanted) && mayBeSentTo, receives(wanted) && sends(theirs));
+}
+
+/** Whether the peer's description puts this medium on hold: sendonly, inactive, or the address 0.0.0.0 or ::. */
+export function held(description: SessionDescription, media: MediaSection): boolean {
+  if (!receives(effectiveDirection(description, media))) return true;
+  const address = media.connection ?? description.connection;
+  return address !== null && isUnspecifiedAddress(address);
+}
+
+function isUnspecifiedAddress(address: string): boolean {
+  return address === "0.0.0.0" || /^[0:]*:[0:]*$/.test(address);
+}
+
+/** Where the section's writer receives RTP; null for port 0, no address, or an unspecified one. */
+export function remoteEndpoint(description: SessionDescription, media: MediaSection): MediaEndpoint | null {
+  const hostname = media.connection ?? description.connection;
+  if (hostname === null || media.port === 0 || isUnspecifiedAddress(hostname)) return null;
+  return { hostname, port: media.port };
+}
+
+/** Where the section's writer receives RTCP: a=rtcp (RFC 3605), else the port above RTP. */
+export function rtcpEndpoint(description: SessionDescription, media: MediaSection): MediaEndpoint | null {
+  const rtp = remoteEndpoint(description, media);
+  if (rtp === null) return null;
+  const stated = media.rtcpAddress;
+  const hostname = stated === null || isUnspecifiedAddress(stated) ? rtp.hostname : stated;
+  return { hostname, port: media.rtcpPort ?? Math.min(65_535, rtp.port + 1) };
+}
+
+/** Puts together what was agreed for one m= line. */
+export function agreeMedia(input: AgreementInput): AgreedMedia {
+  const { index, remoteDescription, localDirection, pairs } = input;
+  const media = remoteDescription.media[index]!;
+  const formats = agreedFormats(pairs.filter((pair) => !isAuxiliary(pair.remote)));
+  const telephoneEvents = agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "telephone-event")));
+  const clockRate = formats[0]?.clockRate;
+  return {
+    kind: media.kind === "video" ? "video" : "audio",
+    index,
+    remote: remoteEndpoint(remoteDescription, media),
+    rtcpRemote: rtcpEndpoint(remoteDescription, media),
+    direction: narrowedDirection(localDirection, remoteDescription, media),
+    heldByRemote: held(remoteDescription, media),
+    formats,
+    telephoneEvent: telephoneEvents.find((format) => format.clockRate === clockRate) ??
+      telephoneEvents[0] ?? null,
+    telephoneEvents,
+    redundancy: agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "red")))[0] ?? null,
+    comfortNoise: agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "cn"))),
+    ptimeMs: media.ptimeMs,
+  };
+}
+
+function agreedFormats(pairs: readonly FormatPair[]): AgreedFormat[] {
+  return pairs.map(({ remote, local }) => ({
+    sendPayloadType: remote.payloadType,
+    receivePayloadType: local.payloadType,
+    name: remote.name,
+    clockRate: remote.clockRate,
+    channels: remote.channels,
+    fmtp: remote.fmtp,
+    localFmtp: local.fmtp,
+    rtcpFb: commonFeedback(remote, local),
+  }));
+}
+
+/** The feedback messages both formats name. */
+export function commonFeedback(a: MediaFormat, b: MediaFormat): string[] {
+  return a.rtcpFb.filter((type) => b.rtcpFb.includes(type));
+}
+
+/** What our answer says for an offered format we have: the offer's name and payload type, our parameters. */
+export function answerFormat(offered: MediaFormat, local: MediaFormat): MediaFormat {
+  const fmtp = isNamed(offered, "h264") ? answerH264Fmtp(offered.fmtp, local.fmtp) : local.fmtp;
+  return { ...offered, fmtp, rtcpFb: commonFeedback(offered, local) };
+}
