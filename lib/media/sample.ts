@@ -118,7 +118,7 @@ function harmonicLevels(pitchHz: number, formants: readonly number[]): Float64Ar
   return levels;
 }
 
-/** Octets of one packet: 16.8 kbit/s, submode 4 (220 bits) and layer 2 (112 bits), rounded up. */
+/** Octets of one packet: 16.8 kbit/s, submode 5 (300 bits) and layer 1 (36 bits). */
 const SPEEX_PACKET_OCTETS = 42;
 
 const SPEEX_WIDEBAND =
