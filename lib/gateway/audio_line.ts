@@ -1,0 +1,110 @@
+// The audio of one call, chosen once when the answer is known: RTMP message -> frame -> RTP payload, and back.
+// Plain functions on borrowed bytes; nothing is allocated per packet.
+// Role: machine
+// Answers to: the audio halves of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
+
+import { ByteWriter } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import {
+  type AudioDepacketizer,
+  type AudioPacketizer,
+  createAudioDepacketizer,
+  createAudioPacketizer,
+} from "../media/audio_packets.ts";
+import { decodeTag, encodeTag } from "../media/flv_tag.ts";
+import { createFrame, type Frame } from "../media/frame.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { TagOutlet } from "./call_media.ts";
+import type { G711Chain, SpeexChain } from "./negotiation.ts";
+
+/** Sends one RTP payload; borrowed. */
+export type RtpOutlet = (
+  payload: Uint8Array,
+  timestamp: number,
+  marker: boolean,
+  payloadType: number,
+) => void;
+
+/** What an audio line is made of. */
+export interface AudioLineOptions {
+  readonly chain: SpeexChain | G711Chain;
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client's connection. */
+  readonly originMs: number;
+  readonly toSip: RtpOutlet;
+  readonly toRtmp: TagOutlet;
+}
+
+/** One call's audio, both directions. */
+export class AudioLine {
+  /** Messages of the RTMP side that could not be sent on: another codec, broken. */
+  unusable = 0;
+  /** Codec of the first unusable message, for the log; null while all is well. */
+  firstUnusable: string | null = null;
+  readonly #packetizer: AudioPacketizer;
+  readonly #depacketizers: (AudioDepacketizer | null)[] = new Array(128).fill(null);
+  readonly #frame = createFrame();
+  readonly #tag = new ByteWriter(2048);
+  readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
+  readonly #emitFrame: (frame: Frame) => void;
+
+  /** Builds both chains. */
+  constructor(options: AudioLineOptions) {
+    const { chain, clock, originMs, toSip, toRtmp } = options;
+    const { sendPayloadType, clockRate, ptimeMs } = chain;
+    this.#packetizer = createAudioPacketizer({ codec: chain.kind, clockRate, clock, ptimeMs });
+    for (const { payloadType, codec, clockRate } of chain.receive) {
+      this.#depacketizers[payloadType] = createAudioDepacketizer({ codec, clockRate, clock, originMs });
+    }
+    this.#emitPayload = (payload, timestamp, marker) => toSip(payload, timestamp, marker, sendPayloadType);
+    this.#emitFrame = (frame) => {
+      this.#tag.reset();
+      encodeTag(frame, this.#tag);
+      toRtmp(8, frame.timeMs, this.#tag.view());
+    };
+  }
+
+  /** One audio message of the RTMP publisher. */
+  fromRtmp(message: MediaMessage): void {
+    try {
+      decodeTag(8, message.timeMs, message.body, this.#frame);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return this.#countUnusable("broken");
+    }
+    if (this.#frame.data.length === 0) return; // Flash says so when its microphone falls silent
+    const dropped = this.#packetizer.dropped;
+    this.#packetizer.push(this.#frame, this.#emitPayload);
+    if (this.#packetizer.dropped !== dropped) this.#countUnusable(this.#frame.codec);
+  }
+
+  /** One RTP payload of the peer, in order; false when its payload type is not ours. */
+  fromRtp(
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+    payloadType: number,
+    lost: number,
+  ): boolean {
+    const depacketizer = this.#depacketizers[payloadType];
+    if (!depacketizer) return false;
+    depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
+    return true;
+  }
+
+  /** The peer's RTP source changed: its next timestamp means "now". */
+  sourceChanged(): void {
+    for (const depacketizer of this.#depacketizers) depacketizer?.restart();
+  }
+
+  /** Another stream publishes now: its next time means "now". */
+  publisherChanged(): void {
+    this.#packetizer.restart();
+  }
+
+  #countUnusable(codec: string): void {
+    this.unusable++;
+    this.firstUnusable ??= codec;
+  }
+}

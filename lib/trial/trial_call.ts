@@ -1,0 +1,235 @@
+// One measured call through a gateway, as an RTMP client would make it: connect, dial, send, count what comes
+// back, hang up, and say what it means.
+// Role: edge
+// Answers to: nothing in siprtmp; the VideoPhone page and a second pair of ears did this job.
+
+import type { AmfValue } from "../amf/value.ts";
+import { type Clock, delay } from "../base/clock.ts";
+import { messageOf, TransportError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Mailbox } from "../base/mailbox.ts";
+import type { Random } from "../base/random.ts";
+import { FlvWriter } from "../flv/file.ts";
+import { stripWidebandLayer } from "../media/speex_bits.ts";
+import { RtmpClient, RtmpRefused } from "../rtmp/client.ts";
+import type { ClientStream } from "../rtmp/client_stream.ts";
+import { type AudioMessage, fileMessages, sampleMessages } from "./audio_source.ts";
+import { EchoMeter } from "./echo_meter.ts";
+import type { LadderStep, Party } from "./ladder.ts";
+import type { TrialOutcome } from "./verdict.ts";
+
+/** Audio a trial can send. */
+export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
+
+/** What to call, and with what. */
+export interface TrialOptions {
+  readonly url: string;
+  readonly destination: string;
+  readonly login: string | null;
+  readonly password: string;
+  readonly displayName: string | null;
+  readonly source:
+    | { readonly kind: "sample"; readonly codec: TrialCodec; readonly durationSeconds: number }
+    | {
+      readonly kind: "file";
+      readonly path: string;
+      readonly codec: TrialCodec | null;
+      readonly durationSeconds: number | null;
+    };
+  /** FLV file for what comes back; null: it is only counted. */
+  readonly record: string | null;
+}
+
+/** What a trial takes from outside. */
+export interface TrialEnvironment {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: Random;
+}
+
+/** What happened. */
+export interface TrialReport {
+  readonly outcome: TrialOutcome;
+  readonly steps: readonly LadderStep[];
+  /** From `invite` to `accepted`; null when it was not accepted. */
+  readonly setUpMs: number | null;
+}
+
+/** How long the gateway may take to say what became of an `invite`: longer than SIP's own 32 s. */
+const ANSWER_TIMEOUT_MS = 40_000;
+/** How long to wait for the last packets of an echo. */
+const TAIL_MS = 1000;
+
+const CODEC_TOKENS: Record<TrialCodec, string> = {
+  speex: "wideband",
+  narrowband: "narrowband",
+  pcmu: "pcmu",
+  pcma: "pcma",
+};
+
+type Callback = { name: string; args: readonly AmfValue[] };
+
+/** Makes one call. Only files that cannot be used are thrown (TransportError, WireError); the rest is the report. */
+export async function runTrialCall(
+  options: TrialOptions,
+  environment: TrialEnvironment,
+  signal: AbortSignal,
+): Promise<TrialReport> {
+  await using recorder = options.record === null ? null : await FlvWriter.create(options.record);
+  const trial = new Trial(options, environment, recorder);
+  return { outcome: await trial.run(signal), steps: trial.steps, setUpMs: trial.setUpMs };
+}
+
+class Trial {
+  readonly steps: LadderStep[] = [];
+  setUpMs: number | null = null;
+  readonly #options: TrialOptions;
+  readonly #environment: TrialEnvironment;
+  readonly #recorder: FlvWriter | null;
+  readonly #callbacks = new Mailbox<Callback>(64);
+  readonly #meter = new EchoMeter();
+  readonly #startMs: number;
+
+  constructor(options: TrialOptions, environment: TrialEnvironment, recorder: FlvWriter | null) {
+    this.#options = options;
+    this.#environment = environment;
+    this.#recorder = recorder;
+    this.#startMs = environment.clock.now();
+  }
+
+  async run(signal: AbortSignal): Promise<TrialOutcome> {
+    const { url, login, password, displayName } = this.#options;
+    this.#step("client", "gateway", `connect ${new URL(url).pathname.slice(1)}`);
+    try {
+      await using client = await RtmpClient.open(url, {
+        ...this.#environment,
+        args: [login, password, displayName, "wideband"],
+        signal,
+        onCall: (name, args) => this.#called(name, args),
+      });
+      void client.closed.then(() => this.#callbacks.push({ name: "(connection closed)", args: [] }));
+      this.#step("gateway", "client", password === "" ? "connected" : "connected and registered");
+      return await this.#converse(client, signal);
+    } catch (error) {
+      if (error instanceof RtmpRefused) return this.#refused(error.description);
+      if (error instanceof TransportError) return this.#refused(messageOf(error));
+      throw error;
+    }
+  }
+
+  #refused(reason: string): TrialOutcome {
+    this.#step("gateway", "client", `refused: ${reason}`);
+    return { type: "refused by gateway", reason };
+  }
+
+  async #converse(client: RtmpClient, signal: AbortSignal): Promise<TrialOutcome> {
+    const [speaking, listening] = [await client.createStream(), await client.createStream()];
+    listening.onMedia = (message) => {
+      if (message.type !== 8 || message.body.length < 2) return;
+      this.#meter.returned(message.body.subarray(1), this.#environment.clock.now());
+      this.#recorder?.put(8, message.timeMs, message.body);
+    };
+    await speaking.publish("local");
+    await listening.play("remote");
+    const refusal = await this.#dial(client, signal);
+    if (refusal !== null) return refusal;
+    const cut = await this.#speak(speaking, signal);
+    if (cut === null) {
+      this.#step("client", "gateway", "bye");
+      client.send("bye");
+    }
+    await speaking.close();
+    await listening.close();
+    const echo = this.#meter.report();
+    return cut === null ? { type: "completed", echo } : { type: "cut", reason: cut, echo };
+  }
+
+  /** Null when the call is up. */
+  async #dial(client: RtmpClient, signal: AbortSignal): Promise<TrialOutcome | null> {
+    const { destination, source } = this.#options;
+    const tokens = source.codec === null ? Object.values(CODEC_TOKENS) : [CODEC_TOKENS[source.codec]];
+    const dialledMs = this.#environment.clock.now();
+    this.#step("client", "gateway", `invite ${destination}`);
+    this.#step("gateway", "sip", "INVITE");
+    client.send("invite", destination, ...tokens, "dtmf");
+    const patience = new AbortController();
+    using _timer = this.#environment.clock.after(ANSWER_TIMEOUT_MS, () => patience.abort());
+    const limit = AbortSignal.any([signal, patience.signal]);
+    for (;;) {
+      const callback = await this.#callbacks.next(limit);
+      if (callback === undefined) return { type: "no answer" };
+      const text = callback.args.map((arg) => String(arg)).join(", ");
+      switch (callback.name) {
+        case "ringing":
+          this.#step("sip", "gateway", text);
+          this.#step("gateway", "client", `ringing(${text})`);
+          continue;
+        case "accepted":
+          this.setUpMs = this.#environment.clock.now() - dialledMs;
+          this.#step("sip", "gateway", "200 OK");
+          this.#step("gateway", "client", `accepted(${text})`);
+          return null;
+        case "rejected":
+          if (/^\d{3}/.test(text)) this.#step("sip", "gateway", text);
+          this.#step("gateway", "client", `rejected(${text})`);
+          return { type: "rejected", reason: text };
+        case "(connection closed)":
+          return { type: "rejected", reason: "the gateway closed the connection" };
+      }
+    }
+  }
+
+  /** Sends everything at its time and waits for the tail; why it was cut short, or null. */
+  async #speak(stream: ClientStream, signal: AbortSignal): Promise<string | null> {
+    const { clock } = this.#environment;
+    const fingerprint = this.#options.source.codec === "narrowband" ? stripWidebandLayer : sameBytes;
+    const startMs = clock.now();
+    for await (const message of this.#messages()) {
+      if (!await delay(clock, Math.max(0, startMs + message.timeMs - clock.now()), signal)) {
+        return "interrupted";
+      }
+      const cut = await this.#cutShort();
+      if (cut !== null) return cut;
+      this.#meter.sent(fingerprint(message.body.subarray(1)), clock.now());
+      stream.send(8, message.timeMs, message.body);
+    }
+    for (let waitedMs = 0; waitedMs < TAIL_MS && !this.#meter.complete; waitedMs += 20) {
+      await delay(clock, 20, signal);
+    }
+    const { sent, returned } = this.#meter.report();
+    this.#step("client", "client", `${sent} audio packets sent, ${returned} returned`);
+    return null;
+  }
+
+  #messages(): AsyncGenerator<AudioMessage, void, void> {
+    const { source } = this.#options;
+    if (source.kind === "file") return fileMessages(source.path, source.durationSeconds ?? Infinity);
+    const codec = source.codec === "narrowband" ? "speex" : source.codec;
+    return sampleMessages(codec, source.durationSeconds);
+  }
+
+  async #cutShort(): Promise<string | null> {
+    while (this.#callbacks.size > 0) {
+      const callback = await this.#callbacks.next();
+      if (callback?.name === "byed") {
+        this.#step("sip", "gateway", "BYE");
+        this.#step("gateway", "client", "byed");
+        return "the far end hung up";
+      }
+      if (callback?.name === "(connection closed)") return "the gateway closed the connection";
+    }
+    return null;
+  }
+
+  #called(name: string, args: readonly AmfValue[]): void {
+    this.#callbacks.push({ name, args });
+  }
+
+  #step(from: Party, to: Party, text: string): void {
+    this.steps.push({ atMs: this.#environment.clock.now() - this.#startMs, from, to, text });
+  }
+}
+
+function sameBytes(bytes: Uint8Array): Uint8Array {
+  return bytes;
+}
