@@ -90,23 +90,6 @@ export type ParsedClientCommand =
   | { type: "command"; command: ClientCommand }
   | { type: "refused"; reason: string };
 
-/** The arguments of `connect` for the sip application (behaviour.md 1.3). */
-export interface ConnectArguments {
-  /** User name for digest; null: the user part of the address. */
-  readonly login: string | null;
-  /** Empty: do not register. */
-  readonly password: string;
-  /** Name shown to the people called. */
-  readonly displayName: string | null;
-  /** Which Speex the client speaks when it gives no codec list. */
-  readonly rate: "wideband" | "narrowband";
-}
-
-/** What `parseConnectArguments` makes of the arguments. */
-export type ParsedConnectArguments =
-  | { type: "ok"; arguments: ConnectArguments }
-  | { type: "refused"; reason: string };
-
 /** Longest address, name or password. */
 const MAX_TEXT_LENGTH = 1024;
 /** Longest message text, in characters. */
@@ -149,20 +132,6 @@ export function parseCommand(name: string, args: readonly unknown[]): ParsedClie
   return outcome.type === "ok" ? { type: "command", command: outcome.value } : {
     type: "refused",
     reason: `${name}: ${outcome.reason}`,
-  };
-}
-
-/** Checks the arguments of `connect`: login, password, display name, rate; all may be missing. */
-export function parseConnectArguments(args: readonly unknown[]): ParsedConnectArguments {
-  const outcome = orReason(() => ({
-    login: optionalText(args[0], "the login"),
-    password: optionalText(args[1], "the password") ?? "",
-    displayName: optionalText(args[2], "the display name"),
-    rate: optionalText(args[3], "the rate") === "narrowband" ? "narrowband" as const : "wideband" as const,
-  }));
-  return outcome.type === "ok" ? { type: "ok", arguments: outcome.value } : {
-    type: "refused",
-    reason: `connect: ${outcome.reason}`,
   };
 }
 

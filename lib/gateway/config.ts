@@ -15,6 +15,7 @@ import {
   type PartialSettings,
   type SettingName,
   type Settings,
+  type SipdConfig,
 } from "./config_settings.ts";
 
 /** The version of this program; the same as in deno.json. */
@@ -87,12 +88,6 @@ export interface LimitConfig {
   readonly connections: number;
   /** Most calls at a time. */
   readonly calls: number;
-}
-
-/** The built-in SIP server. */
-export interface SipdConfig {
-  /** Where to listen. */
-  readonly listen: Endpoint;
 }
 
 /** Where the settings come from; a later field beats an earlier one. */
@@ -168,7 +163,7 @@ function configOf(settings: Settings): Config {
     },
     rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
     limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
-    sipd: settings.sipd === null ? null : { listen: settings.sipd },
+    sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
   };
 }

@@ -4,7 +4,7 @@
 
 import { z } from "zod";
 import { WireError } from "../base/errors.ts";
-import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
+import { isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
 import { parseSipUri, type SipUri } from "../sip/uri.ts";
 import {
   DEFAULT_SIP_PORT,
@@ -12,6 +12,7 @@ import {
   type PortRange,
   settingDescriptions,
   type SettingName,
+  type SipdConfig,
 } from "./config_settings.ts";
 import { nearest } from "./nearest.ts";
 
@@ -148,13 +149,16 @@ function parseProxy(value: unknown): SipUri | undefined {
   return uri?.scheme === "sip" && uri.host !== "" ? uri : undefined;
 }
 
-function parseSipd(value: unknown): Endpoint | null | undefined {
+/** An address alone leaves the port to us: 5060, or the next free one. */
+function parseSipd(value: unknown): SipdConfig | null | undefined {
   if (value === false) return null;
-  if (value === true) return { hostname: "127.0.0.1", port: DEFAULT_SIP_PORT };
-  if (typeof value !== "string") return undefined;
-  const literal = value.replace(/^localhost(?=:|$)/, "127.0.0.1");
-  const endpoint = orUndefined(() => parseEndpoint(literal, DEFAULT_SIP_PORT));
-  return endpoint !== undefined && isIpAddress(endpoint.hostname) ? endpoint : undefined;
+  const text = value === true ? "127.0.0.1" : value;
+  if (typeof text !== "string") return undefined;
+  const hostname = parseAddress(text);
+  if (hostname !== undefined) return { listen: { hostname, port: DEFAULT_SIP_PORT }, portFallback: true };
+  const literal = text.replace(/^localhost:/, "127.0.0.1:");
+  const listen = orUndefined(() => parseEndpoint(literal, DEFAULT_SIP_PORT));
+  return listen !== undefined && isIpAddress(listen.hostname) ? { listen, portFallback: false } : undefined;
 }
 
 function orUndefined<T>(parse: () => T): T | undefined {

@@ -27,7 +27,7 @@ export interface Settings {
   /** Life of a registration asked for, in seconds. */
   expires: number;
   /** Where the built-in SIP server listens; null: it does not run. */
-  sipd: Endpoint | null;
+  sipd: SipdConfig | null;
   /** Most RTMP connections at a time. */
   "max-connections": number;
   /** Most calls at a time. */
@@ -40,6 +40,14 @@ export interface Settings {
   verbose: boolean;
   /** Log everything, media packets too. */
   "verbose-all": boolean;
+}
+
+/** The built-in SIP server for trials. */
+export interface SipdConfig {
+  /** Where to listen. */
+  readonly listen: Endpoint;
+  /** True when the next free port will do: nobody asked for this very one. */
+  readonly portFallback: boolean;
 }
 
 /** Some of the settings: what one source (file or command line) gives. */
@@ -96,18 +104,18 @@ export const DEFAULT_SIP_PORT = 5060;
 /** Every setting, in the order of the help. */
 export const settingDescriptions: readonly SettingDescription[] = [
   text("host", "i", "<address>", "address where RTMP clients connect"),
-  whole("port", "p", "<port>", "port where RTMP clients connect, 0 for any free one"),
+  whole("port", "p", "<port>", "port where RTMP clients connect; 0: any"),
   text("root", "r", "<folder>", "folder of FLV files"),
   text("int-ip", "l", "<address>", "address that SIP and RTP bind"),
-  text("ext-ip", "e", "<address>", "address told to SIP peers (default: the one that faces each peer)"),
+  text("ext-ip", "e", "<address>", "address told to SIP peers (default: the one facing each)"),
   whole("sip-port", null, "<port>", "SIP port, UDP and TCP (default: 5060, else the next free one)"),
   text("rtp-ports", null, "<min-max>", "UDP ports for media"),
   text("outbound-proxy", null, "<uri>", "SIP proxy that every request goes to first"),
   whole("expires", null, "<seconds>", "life of a SIP registration"),
-  text("sipd", null, "[address]", "also run a small SIP server for trials (default address: 127.0.0.1:5060)"),
+  text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
   whole("max-calls", null, "<count>", "most calls at a time"),
-  whole("rtmp-idle", null, "<seconds>", "silence after which an RTMP client counts as dead"),
+  whole("rtmp-idle", null, "<seconds>", "silence after which an RTMP client is dead"),
   whole("rtmp-ping", null, "<seconds>", "time between RTMP pings"),
   flag("verbose", "d", "log SIP messages and the clients' commands"),
   flag("verbose-all", "D", "log everything, media packets too"),

@@ -1,0 +1,247 @@
+// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, read into one value.
+// Nothing here exits, prints, or touches the machine: what to print and the exit code are part of the value,
+// and the one file that may be read is read through the function passed in.
+// Role: wire
+// Answers to: the optparse part of siprtmp.py (behaviour.md 1.1).
+
+import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
+import { ConfigError, messageOf } from "../base/errors.ts";
+import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../gateway/config.ts";
+import { nearest } from "../gateway/nearest.ts";
+import {
+  DEFAULT_SIP_PORT,
+  defaultSettings,
+  type PartialSettings,
+  type SettingDescription,
+  settingDescriptions,
+  type Settings,
+} from "../gateway/config_settings.ts";
+import { type CallCodec, callCodecs, type CallOptions, readCallOptions, readSample } from "./call_options.ts";
+
+/** What the command line asks for. */
+export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
+
+/** Run the gateway. */
+export interface StartCommand {
+  /** The command. */
+  readonly type: "start";
+  /** How to run it. */
+  readonly config: Config;
+}
+
+/** Make one call as an RTMP client. */
+export interface CallCommand {
+  /** The command. */
+  readonly type: "call";
+  /** The call. */
+  readonly call: CallOptions;
+  /** How much is logged. */
+  readonly verbosity: Verbosity;
+}
+
+/** Run the gateway with its SIP server and make one call through it. */
+export interface DemoCommand {
+  /** The command. */
+  readonly type: "demo";
+  /** How to run the gateway; its `sipd` is never null. */
+  readonly config: Config;
+  /** What the sample call sends. */
+  readonly codec: CallCodec;
+  /** Length of the sample call, in seconds. */
+  readonly durationSeconds: number;
+  /** False: end after the call. */
+  readonly stay: boolean;
+}
+
+/** Print and leave: help, version, or what is wrong. */
+export interface PrintCommand {
+  /** The command. */
+  readonly type: "print";
+  /** Without a final line end; for standard output when exitCode is 0, else for standard error. */
+  readonly text: string;
+  /** 0 asked for, 1 the configuration file cannot be read, 2 a wrong option or setting. */
+  readonly exitCode: 0 | 1 | 2;
+}
+
+/** Reads a text file; throws when it cannot. */
+export type ReadFile = (path: string) => string;
+
+/** Reads the command line (without the program's name). Never throws for what a person can mistype. */
+export function parseArguments(args: readonly string[], readFile: ReadFile): ParsedCommand {
+  const written: string[] = [];
+  const found: ParsedCommand[] = [];
+  const program = createProgram((text) => written.push(text), readFile, (command) => found.push(command));
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    return explain(error, written, args);
+  }
+  return found[0] ?? failure("there is nothing to do", 2);
+}
+
+/** The file named by --config cannot be read. */
+class UnreadableFile extends Error {}
+
+/** The demo is for this machine only, unless its user says otherwise. */
+const DEMO_PRESETS: PartialSettings = {
+  host: "127.0.0.1",
+  "int-ip": "127.0.0.1",
+  sipd: { listen: { hostname: "127.0.0.1", port: DEFAULT_SIP_PORT }, portFallback: true },
+};
+
+type Write = (text: string) => void;
+type Done = (command: ParsedCommand) => void;
+type Values = Readonly<Record<string, unknown>>;
+
+function createProgram(write: Write, readFile: ReadFile, done: Done): Command {
+  const program = new Command("siprtmp")
+    .description("A gateway between RTMP programs and SIP phones.")
+    .exitOverride()
+    .configureOutput(outputTo(write))
+    .enablePositionalOptions()
+    .allowExcessArguments(false)
+    .version(version, "--version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .action((values: Values) => done(readStart(values, readFile)));
+  addSettings(program);
+  const start = program.command("start").description("run the gateway (the same as no command)");
+  addSettings(start).action((values: Values) => done(readStart({ ...program.opts(), ...values }, readFile)));
+  addCall(program, done);
+  addDemo(program, readFile, done);
+  return program;
+}
+
+/** Terminal width and colours are fixed, so that no environment variable is looked at. */
+function outputTo(write: Write): OutputConfiguration {
+  return {
+    writeOut: write,
+    writeErr: write,
+    getOutHelpWidth: () => 100,
+    getErrHelpWidth: () => 100,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  };
+}
+
+function addSettings(command: Command, presets: PartialSettings = {}): Command {
+  const defaults = { ...defaultSettings, ...presets };
+  for (const setting of settingDescriptions) command.addOption(optionOf(setting, defaults));
+  return command.option("--config <file>", "TOML file with settings, named as here without the dashes");
+}
+
+function optionOf(setting: SettingDescription, defaults: Readonly<Settings> = defaultSettings): Option {
+  const short = setting.short === null ? "" : `-${setting.short}, `;
+  const value = setting.value === null ? "" : ` ${setting.value}`;
+  return new Option(`${short}--${setting.name}${value}`, setting.text + defaultText(setting, defaults));
+}
+
+function defaultText(setting: SettingDescription, defaults: Readonly<Settings>): string {
+  const ports = defaults["rtp-ports"];
+  const value = setting.name === "rtp-ports" ? `${ports.min}-${ports.max}` : defaults[setting.name];
+  const told = setting.value !== null && (typeof value === "string" || typeof value === "number");
+  return told ? ` (default: ${value})` : "";
+}
+
+function addCall(program: Command, done: Done): void {
+  program.command("call")
+    .description("make one call as an RTMP client and say how it went")
+    .argument("<url>", "RTMP address of the gateway, e.g. rtmp://localhost/sip/alice@localhost")
+    .argument("<sip-address>", "whom to call, e.g. echo@localhost")
+    .option("--file <flv>", "FLV file to send instead of the built-in sample")
+    .option("--record <flv>", "FLV file for what comes back")
+    .option("--codec <name>", `audio to offer: ${callCodecs.join(", ")} (default: speex)`)
+    .option("--duration <seconds>", "length of the call (default: the file's, or 10)")
+    .option("--login <name>", "user name for the SIP server (default: from the URL)")
+    .option("--password <text>", "password for the SIP server; without one the gateway does not register")
+    .option("--name <text>", "name shown to the person called")
+    .option("-d, --verbose", "also print the commands of both sides")
+    .option("-D, --verbose-all", "also print every message")
+    .action((url: string, address: string, values: Values) => {
+      refuseEarlierOptions(program, "call");
+      done({ type: "call", call: readCallOptions(url, address, values), verbosity: verbosityOf(values) });
+    });
+}
+
+function addDemo(program: Command, readFile: ReadFile, done: Done): void {
+  const demo = program.command("demo")
+    .description("run gateway and SIP server here and make one call through them");
+  addSettings(demo, DEMO_PRESETS)
+    .option("--codec <name>", `audio of the sample call: ${callCodecs.join(", ")} (default: speex)`)
+    .option("--duration <seconds>", "length of the sample call (default: 10)")
+    .option("--once", "end after the call instead of staying up")
+    .action((values: Values) => {
+      refuseEarlierOptions(program, "demo");
+      done(readDemo(values, readFile));
+    });
+}
+
+function readStart(values: Values, readFile: ReadFile): StartCommand {
+  return { type: "start", config: buildConfig(sourcesOf(values, readFile)) };
+}
+
+function readDemo(values: Values, readFile: ReadFile): DemoCommand {
+  const config = buildConfig({ ...sourcesOf(values, readFile), presets: DEMO_PRESETS });
+  if (config.sipd === null) throw new ConfigError("the demo needs its SIP server: leave out sipd = false");
+  const { codec, durationSeconds } = readSample(values);
+  return { type: "demo", config, codec, durationSeconds, stay: values.once !== true };
+}
+
+function sourcesOf(values: Values, readFile: ReadFile): ConfigSources {
+  const flags: Record<string, string | boolean> = {};
+  for (const setting of settingDescriptions) {
+    const value = values[optionOf(setting).attributeName()];
+    if (typeof value === "string" || typeof value === "boolean") flags[setting.name] = value;
+  }
+  const name = values.config;
+  if (typeof name !== "string") return { flags };
+  return { flags, file: { name, text: readText(name, readFile) } };
+}
+
+function readText(path: string, readFile: ReadFile): string {
+  try {
+    return readFile(path);
+  } catch (error) {
+    const known = error instanceof Error ? FILE_FAULTS.get(error.name) : undefined;
+    throw new UnreadableFile(`cannot read ${path}: ${known ?? messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Names of the runtime's errors, in words. */
+const FILE_FAULTS: ReadonlyMap<string, string> = new Map([
+  ["NotFound", "there is no such file"],
+  ["PermissionDenied", "permission denied"],
+  ["NotCapable", "this program was started without the permission to read it"],
+  ["IsADirectory", "it is a folder"],
+]);
+
+function verbosityOf(values: Values): Verbosity {
+  return values.verboseAll === true ? "trace" : values.verbose === true ? "debug" : "normal";
+}
+
+function refuseEarlierOptions(program: Command, name: string): void {
+  if (Object.keys(program.opts()).length > 0) {
+    throw new ConfigError(`options go after the command: siprtmp ${name} ...`);
+  }
+}
+
+function explain(error: unknown, written: readonly string[], args: readonly string[]): PrintCommand {
+  if (error instanceof UnreadableFile) return failure(error.message, 1);
+  if (error instanceof ConfigError) return failure(error.message, 2);
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.exitCode === 0) return { type: "print", text: written.join("").trimEnd(), exitCode: 0 };
+  if (error.code === "commander.excessArguments") return failure(excessText(args), 2);
+  return failure(messageOf(error).replace(/^error: /, "").replace(/\.$/, ""), 2);
+}
+
+/** The first word that nothing takes: most likely a mistyped command. */
+function excessText(args: readonly string[]): string {
+  const word = args.find((arg) => !arg.startsWith("-")) ?? "";
+  const command = nearest(word, ["start", "call", "demo", "help"]);
+  if (command === null || command === word) return `too many words on the command line; see siprtmp --help`;
+  return `there is no command ${word} (Did you mean ${command}?)`;
+}
+
+function failure(text: string, exitCode: 1 | 2): PrintCommand {
+  return { type: "print", text: `siprtmp: ${text}`, exitCode };
+}

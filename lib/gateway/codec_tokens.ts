@@ -1,0 +1,143 @@
+// From the codec list of invite() or accept() to the formats we offer or take, and what each of them is on the
+// RTMP side. What the RTMP client and this gateway can do is a value, not knowledge spread over the code.
+// Role: wire
+// Answers to: the codec list handling of MediaContext in siprtmp.py (behaviour.md 1.6). Deviates: with
+// transcoding, G.711 is offered beside whatever was named (1.11, defect 2).
+
+import {
+  type CodecEntry,
+  codecEntry,
+  type CodecToken,
+  defaultCodecTokens,
+  parseCodecToken,
+} from "../media/codec.ts";
+import type { PassThroughAudio } from "../media/audio_packets.ts";
+import { type MediaFormat, mediaFormat } from "../sdp/media_format.ts";
+
+/** What the RTMP side of a call can do. */
+export interface RtmpCapability {
+  /** Audio the client sends by itself, best first; counts only when it gives no codec list. */
+  readonly audio: readonly PassThroughAudio[];
+  /** Which Speex the client is taken to speak when it gives no codec list: the `rate` of connect. */
+  readonly rate: "wideband" | "narrowband";
+  /** True when this gateway can turn the client's audio into G.711 and back. */
+  readonly transcoding: boolean;
+}
+
+/** One format we can use in a call, and what it is on the RTMP side. */
+export interface PlannedFormat {
+  /** As it is written in our offer. */
+  readonly format: MediaFormat;
+  /** Which m-line it belongs to. */
+  readonly kind: "audio" | "video";
+  /** What the client sends and plays; null for touch tones, which are no media of the client. */
+  readonly client: PassThroughAudio | "h264" | "x-flv" | null;
+}
+
+/** What we can use in a call, in the client's order of preference. */
+export interface CodecPlan {
+  /** True when the client gave a codec list, so that `accepted` must tell it what was agreed. */
+  readonly listed: boolean;
+  /** Empty: nothing of the client's list can be used. */
+  readonly formats: readonly PlannedFormat[];
+  /** Names of the list that were left out: unknown, or in need of transcoding that is not there. */
+  readonly ignored: readonly string[];
+}
+
+/** Every token: what a client that is still to answer may name. */
+const ANY_CODEC: readonly CodecToken[] = ["wideband", "narrowband", "pcmu", "pcma", "dtmf", "h264", "flv"];
+
+/** What a client of old sends: Speex at the rate it said in connect. */
+export function flashCapability(rate: "wideband" | "narrowband", transcoding: boolean): RtmpCapability {
+  return { audio: ["speex"], rate, transcoding };
+}
+
+/** The formats for a client that named `codecs`; an empty list means it named none. */
+export function planCodecs(codecs: readonly string[], capability: RtmpCapability): CodecPlan {
+  if (codecs.length === 0) return plan(defaultTokens(capability), [], capability, false);
+  const tokens: CodecToken[] = [];
+  const ignored: string[] = [];
+  for (const name of codecs) {
+    const token = parseCodecToken(name);
+    if (token === null || (codecEntry(token).transcoded && !capability.transcoding)) ignored.push(name);
+    else tokens.push(token);
+  }
+  return plan(tokens, ignored, capability, true);
+}
+
+/** Everything a client may come to name when it answers: offers outside of it cannot become a call. */
+export function planAnyCodec(capability: RtmpCapability): CodecPlan {
+  return plan(ANY_CODEC, [], capability, false);
+}
+
+/** The formats of one m-line, in order of preference. */
+export function plannedFormats(codecPlan: CodecPlan, kind: "audio" | "video"): MediaFormat[] {
+  return codecPlan.formats.filter((planned) => planned.kind === kind).map((planned) => planned.format);
+}
+
+function defaultTokens(capability: RtmpCapability): CodecToken[] {
+  const ofSpeex = defaultCodecTokens(capability.rate, capability.transcoding);
+  const voices = capability.audio.flatMap((codec): readonly CodecToken[] =>
+    codec === "speex" ? ofSpeex.filter((token) => token !== "dtmf" && token !== "flv") : [codec]
+  );
+  return [...voices, "dtmf", "flv"];
+}
+
+function plan(
+  tokens: readonly CodecToken[],
+  ignored: readonly string[],
+  capability: RtmpCapability,
+  listed: boolean,
+): CodecPlan {
+  const formats: PlannedFormat[] = [];
+  for (const token of tokens) addOnce(formats, plannedFormat(codecEntry(token)));
+  if (capability.transcoding) addG711(formats);
+  const voice = formats.some(isVoice);
+  return {
+    listed,
+    formats: voice ? formats : formats.filter((planned) => planned.kind === "video"),
+    ignored,
+  };
+}
+
+/** Two tokens may name one format (`pcmu`, `ulaw`): the first one says what it is to the client. */
+function addOnce(formats: PlannedFormat[], planned: PlannedFormat): void {
+  const { payloadType } = planned.format;
+  if (!formats.some((other) => other.format.payloadType === payloadType)) formats.push(planned);
+}
+
+/** G.711 right after the voices the client named, fed from the first of them. */
+function addG711(formats: PlannedFormat[]): void {
+  const first = formats.find(isVoice);
+  if (first === undefined) return;
+  const more = (["ulaw", "alaw"] as const)
+    .map((token) => ({ ...plannedFormat(codecEntry(token)), client: first.client }))
+    .filter(({ format }) => !formats.some((other) => other.format.payloadType === format.payloadType));
+  formats.splice(formats.findLastIndex(isVoice) + 1, 0, ...more);
+}
+
+function isVoice(planned: PlannedFormat): boolean {
+  return planned.kind === "audio" && planned.client !== null;
+}
+
+function plannedFormat(entry: CodecEntry): PlannedFormat {
+  const { payloadType, encodingName, clockRate, fmtp, kind } = entry;
+  return {
+    format: mediaFormat(payloadType, encodingName, clockRate, { fmtp }),
+    kind,
+    client: clientCodec(entry),
+  };
+}
+
+function clientCodec(entry: CodecEntry): PlannedFormat["client"] {
+  switch (entry.rtmpCodec) {
+    case "speex":
+    case "pcmu":
+    case "pcma":
+    case "h264":
+    case "x-flv":
+      return entry.rtmpCodec;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,265 @@
+// What a call's media will be, decided once from what was agreed in SDP: how audio and video travel each way,
+// what `accepted` tells the client, and what a 488 tells the peer.
+// RFC 3264 6 and 7 (who chooses), RFC 3261 20.43 (Warning).
+// Role: wire
+// Answers to: MediaContext._getcodecs and the hasYourFormat scans of siprtmp.py; behaviour.md 1.5, 1.6.
+
+import type { PassThroughAudio } from "../media/audio_packets.ts";
+import { codecOfEncodingName } from "../media/codec.ts";
+import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
+import type { SessionDescription } from "../sdp/description.ts";
+import { agreedPacketizationMode } from "../sdp/h264_format.ts";
+import { isNamed } from "../sdp/media_format.ts";
+import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
+import type { AcceptedReport } from "./call_media.ts";
+import {
+  type CodecPlan,
+  planAnyCodec,
+  type PlannedFormat,
+  plannedFormats,
+  type RtmpCapability,
+} from "./codec_tokens.ts";
+
+/** Which side wrote the offer: its order of formats decides. */
+export type OfferSide = "local" | "remote";
+
+/** How audio travels. */
+export type AudioChain =
+  /** No audio was agreed. */
+  | { readonly kind: "none" }
+  /** Audio rides on the x-flv video line; the audio line stays silent. */
+  | { readonly kind: "x-flv" }
+  | SpeexChain
+  | G711Chain
+  | TranscodeChain;
+
+/** What every audio line needs. */
+export interface AudioLine {
+  /** RTP clock of what we send, in Hz. */
+  readonly clockRate: number;
+  /** Payload type of what we send. */
+  readonly sendPayloadType: number;
+  /** Everything that may arrive. */
+  readonly receive: readonly ReceivedAudio[];
+  /** Packet time the peer asked for; null: ours. */
+  readonly ptimeMs: number | null;
+}
+
+/** Speex passed through. */
+export interface SpeexChain extends AudioLine {
+  /** The codec. */
+  readonly kind: "speex";
+  /** True: the peer takes 8 kHz, so the wideband layer is cut off what the client sends. */
+  readonly strip: boolean;
+}
+
+/** G.711 passed through. */
+export interface G711Chain extends AudioLine {
+  /** The codec. */
+  readonly kind: "pcmu" | "pcma";
+}
+
+/** The client's audio is turned into what the peer takes. */
+export interface TranscodeChain extends AudioLine {
+  /** Not a pass-through. */
+  readonly kind: "transcode";
+  /** What the client sends. */
+  readonly from: PassThroughAudio;
+  /** What the peer gets. */
+  readonly to: PassThroughAudio;
+}
+
+/** One kind of audio that may arrive from the peer. */
+export interface ReceivedAudio {
+  /** Payload type it arrives with. */
+  readonly payloadType: number;
+  /** What it is. */
+  readonly codec: PassThroughAudio;
+  /** Its RTP clock, in Hz. */
+  readonly clockRate: number;
+  /** What the client gets; another codec than it is: transcoded. */
+  readonly toClient: PassThroughAudio;
+}
+
+/** How video travels. */
+export type VideoChain =
+  /** No video was agreed. */
+  | { readonly kind: "none" }
+  | H264Chain
+  | XflvChain;
+
+/** H.264 passed through (RFC 6184). */
+export interface H264Chain {
+  /** The codec. */
+  readonly kind: "h264";
+  /** Packetization mode both sides take: 0 has no FU-A and STAP-A. */
+  readonly mode: 0 | 1;
+  /** The peer's parameters; null: it gave none. */
+  readonly fmtp: string | null;
+  /** RTCP feedback both sides named. */
+  readonly rtcpFb: readonly string[];
+  /** Payload type of what we send. */
+  readonly sendPayloadType: number;
+  /** Payload type of what arrives. */
+  readonly receivePayloadType: number;
+}
+
+/** Every message of the client in x-flv, audio too (behaviour 1.9). */
+export interface XflvChain {
+  /** The format. */
+  readonly kind: "x-flv";
+  /** Payload type of what we send. */
+  readonly sendPayloadType: number;
+  /** Payload type of what arrives. */
+  readonly receivePayloadType: number;
+}
+
+/** The media of a call. */
+export interface MediaChoice {
+  /** How audio travels. */
+  readonly audio: AudioChain;
+  /** How video travels. */
+  readonly video: VideoChain;
+  /** Touch tones as RTP events (RFC 4733); null: the peer takes none. */
+  readonly telephoneEvent: AgreedFormat | null;
+}
+
+/** Decides the media from what was agreed (sdp's createAnswer or readAnswer) and what we had planned. */
+export function chooseMedia(
+  agreed: readonly AgreedMedia[],
+  plan: CodecPlan,
+  offeredBy: OfferSide,
+): MediaChoice {
+  const audio = agreed.find((media) => media.kind === "audio");
+  const video = chooseVideo(agreed.find((media) => media.kind === "video"), plan, offeredBy);
+  return {
+    audio: video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(audio, plan, offeredBy),
+    video,
+    telephoneEvent: audio?.telephoneEvent ?? null,
+  };
+}
+
+/** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
+export function acceptedReport(choice: MediaChoice, plan: CodecPlan): AcceptedReport {
+  if (!plan.listed) return [];
+  return [reportedAudio(choice.audio), reportedVideo(choice.video)];
+}
+
+/**
+ * Why a call with this offer cannot work whatever its callee answers, in words that name both sides' formats;
+ * null when it can. For an early 488, before anybody is alerted (behaviour 1.12, row 10).
+ */
+export function objectionTo(offer: SessionDescription, capability: RtmpCapability): string | null {
+  const media = localMedia(planAnyCodec(capability), { audio: 9, video: 9 });
+  const trial = createAnswer(offer, { address: "0.0.0.0", sessionId: 0, sessionVersion: 0, media });
+  return trial.type === "none" ? trial.reason : null;
+}
+
+/** The m-lines of a plan for sdp's createOffer and createAnswer: audio, then video, none without formats. */
+export function localMedia(
+  plan: CodecPlan,
+  ports: { readonly audio: number; readonly video: number },
+): LocalMedia[] {
+  return (["audio", "video"] as const)
+    .map((kind) => ({ kind, port: ports[kind], formats: plannedFormats(plan, kind) }))
+    .filter((media) => media.formats.length > 0);
+}
+
+/** Longest text of a Warning header; much of it comes from the peer. */
+const MAX_WARNING_LENGTH = 400;
+
+/**
+ * The value of a Warning header for a 488: code 305, incompatible media format (RFC 3261 20.43).
+ * @param agent host or name of this gateway
+ */
+export function formatWarning(agent: string, text: string): string {
+  const plain = text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_WARNING_LENGTH).toWellFormed();
+  return `305 ${agent} "${plain.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** An agreed format beside the plan's. */
+interface Candidate {
+  readonly agreed: AgreedFormat;
+  readonly planned: PlannedFormat;
+}
+
+/** The offerer's order: ours is the plan's, the peer's is that of the agreed list. */
+function candidates(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): Candidate[] {
+  const found: Candidate[] = [];
+  for (const agreed of media?.formats ?? []) {
+    const planned = plan.formats.find((candidate) =>
+      candidate.kind === media?.kind && matches(candidate, agreed)
+    );
+    if (planned !== undefined) found.push({ agreed, planned });
+  }
+  if (offeredBy === "remote") return found;
+  return found.sort((a, b) => plan.formats.indexOf(a.planned) - plan.formats.indexOf(b.planned));
+}
+
+function matches(planned: PlannedFormat, agreed: AgreedFormat): boolean {
+  return isNamed(agreed, planned.format.name.toLowerCase()) && planned.format.clockRate === agreed.clockRate;
+}
+
+function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): AudioChain {
+  const voices = candidates(media, plan, offeredBy).flatMap((candidate) => voiceOf(candidate) ?? []);
+  const [first] = voices;
+  if (first === undefined) return { kind: "none" };
+  const line: AudioLine = {
+    clockRate: first.received.clockRate,
+    sendPayloadType: first.sendPayloadType,
+    receive: voices.map((voice) => voice.received),
+    ptimeMs: media?.ptimeMs ?? null,
+  };
+  const { codec, toClient } = first.received;
+  if (codec !== toClient) return { kind: "transcode", from: toClient, to: codec, ...line };
+  return codec === "speex"
+    ? { kind: "speex", strip: line.clockRate === 8000, ...line }
+    : { kind: codec, ...line };
+}
+
+function voiceOf(
+  { agreed, planned }: Candidate,
+): { sendPayloadType: number; received: ReceivedAudio } | null {
+  const codec = passThroughAudio(codecOfEncodingName(agreed.name));
+  const toClient = passThroughAudio(planned.client);
+  if (codec === null || toClient === null) return null;
+  const { sendPayloadType, receivePayloadType: payloadType, clockRate } = agreed;
+  return { sendPayloadType, received: { payloadType, codec, clockRate, toClient } };
+}
+
+function passThroughAudio(codec: string | null): PassThroughAudio | null {
+  return codec === "speex" || codec === "pcmu" || codec === "pcma" ? codec : null;
+}
+
+function chooseVideo(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): VideoChain {
+  const [first] = candidates(media, plan, offeredBy);
+  if (first === undefined) return { kind: "none" };
+  const { sendPayloadType, receivePayloadType, fmtp, localFmtp, rtcpFb } = first.agreed;
+  if (first.planned.client === "x-flv") return { kind: "x-flv", sendPayloadType, receivePayloadType };
+  const mode = agreedPacketizationMode(localFmtp, fmtp) === 1 ? 1 : 0;
+  return { kind: "h264", mode, fmtp, rtcpFb, sendPayloadType, receivePayloadType };
+}
+
+function reportedAudio(audio: AudioChain): string | null {
+  switch (audio.kind) {
+    case "none":
+      return null;
+    case "x-flv":
+      return "default";
+    case "transcode":
+      return audio.from;
+    default:
+      return audio.kind;
+  }
+}
+
+function reportedVideo(video: VideoChain): string | null {
+  switch (video.kind) {
+    case "none":
+      return null;
+    case "x-flv":
+      return "default";
+    case "h264":
+      return "h264";
+  }
+}

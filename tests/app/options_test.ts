@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseArguments, type ParsedCommand } from "../../lib/app/options.ts";
+import { buildConfig, version } from "../../lib/gateway/config.ts";
+import { settingDescriptions } from "../../lib/gateway/config_settings.ts";
+
+function named(name: string): Error {
+  const error = new Error("(os error)");
+  error.name = name;
+  return error;
+}
+
+function readFile(path: string): string {
+  if (path === "gw.toml") return 'port = 1936\nsipd = true\nrtp-ports = "30000-30009"';
+  if (path === "bad.toml") return "port = = 1";
+  if (path === "off.toml") return "sipd = false";
+  if (path === "secret.toml") throw named("PermissionDenied");
+  if (path === "odd.toml") throw new Error("Is a\ndoor");
+  throw named("NotFound");
+}
+
+function parse(...args: string[]): ParsedCommand {
+  return parseArguments(args, readFile);
+}
+
+function startConfig(...args: string[]) {
+  const parsed = parse(...args);
+  assert.equal(parsed.type, "start", JSON.stringify(parsed));
+  return parsed.type === "start" ? parsed.config : assert.fail();
+}
+
+function printed(...args: string[]) {
+  const parsed = parse(...args);
+  assert.equal(parsed.type, "print", JSON.stringify(parsed));
+  return parsed.type === "print" ? parsed : assert.fail();
+}
+
+Deno.test("start is the command when none is named", () => {
+  assert.deepEqual(startConfig(), buildConfig({}));
+  assert.deepEqual(startConfig("start"), buildConfig({}));
+  assert.equal(startConfig("-d").verbosity, "debug");
+  assert.equal(startConfig("start", "-D").verbosity, "trace");
+  assert.equal(startConfig("-d", "start", "-p", "1940").rtmp.listen.port, 1940);
+  assert.equal(startConfig("-d", "start", "-p", "1940").verbosity, "debug");
+});
+
+Deno.test("siprtmp's options in every spelling (behaviour 1.1)", () => {
+  const short = startConfig(
+    "-i",
+    "127.0.0.1",
+    "-p",
+    "1940",
+    "-r",
+    "/tmp/",
+    "-l",
+    "10.0.0.5",
+    "-e",
+    "203.0.113.7",
+  );
+  const long = startConfig(
+    "--host=127.0.0.1",
+    "--port=1940",
+    "--root=/tmp/",
+    "--int-ip=10.0.0.5",
+    "--ext-ip=203.0.113.7",
+  );
+  assert.deepEqual(short, long);
+  assert.deepEqual(short.rtmp.listen, { hostname: "127.0.0.1", port: 1940 });
+  assert.equal(short.rtmp.root, "/tmp/");
+  assert.deepEqual([short.sip.bind, short.sip.advertise], ["10.0.0.5", "203.0.113.7"]);
+  assert.equal(startConfig("-p1940").rtmp.listen.port, 1940);
+});
+
+Deno.test("the new options", () => {
+  const config = startConfig(
+    ..."--sip-port 5070 --rtp-ports 40000-40100 --outbound-proxy sip:proxy:5080 --expires 600".split(" "),
+    ..."--max-connections 5 --max-calls 6 --rtmp-idle 30 --rtmp-ping 5 --sipd".split(" "),
+  );
+  assert.equal(config.sip.port, 5070);
+  assert.deepEqual([config.rtp.portMin, config.rtp.portMax], [40000, 40100]);
+  assert.equal(config.sip.outboundProxy?.host, "proxy");
+  assert.equal(config.sip.expiresSeconds, 600);
+  assert.deepEqual(config.limit, { connections: 5, calls: 6 });
+  assert.deepEqual([config.rtmp.idleMs, config.rtmp.pingMs], [30_000, 5_000]);
+  assert.deepEqual(config.sipd, { listen: { hostname: "127.0.0.1", port: 5060 }, portFallback: true });
+  assert.deepEqual(startConfig("--sipd", "127.0.0.1:5090", "-d").sipd?.listen.port, 5090);
+  assert.equal(startConfig("--sipd", "-d").verbosity, "debug");
+});
+
+Deno.test("a configuration file is read, and flags beat it", () => {
+  const config = startConfig("--config", "gw.toml", "-p", "1950");
+  assert.equal(config.rtmp.listen.port, 1950);
+  assert.equal(config.rtp.portMin, 30000);
+  assert.notEqual(config.sipd, null);
+});
+
+Deno.test("a file that cannot be read is one line and exit code 1", () => {
+  const table: [path: string, text: string][] = [
+    ["none.toml", "siprtmp: cannot read none.toml: there is no such file"],
+    ["secret.toml", "siprtmp: cannot read secret.toml: permission denied"],
+    ["odd.toml", "siprtmp: cannot read odd.toml: Is a door"],
+  ];
+  for (const [path, text] of table) {
+    assert.deepEqual(printed("--config", path), { type: "print", text, exitCode: 1 });
+  }
+});
+
+Deno.test("a wrong option is one line and exit code 2", () => {
+  const table: [args: string[], text: RegExp][] = [
+    [["--hots", "x"], /^siprtmp: unknown option '--hots' \(Did you mean --host\?\)$/],
+    [["-x"], /^siprtmp: unknown option '-x'$/],
+    [["-p"], /^siprtmp: option '-p, --port <port>' argument missing$/],
+    [["-p", "abc"], /^siprtmp: --port must be a whole number from 0 to 65535, not "abc"$/],
+    [["-p", "70000"], /^siprtmp: --port must be/],
+    [["--rtp-ports", "5-1"], /^siprtmp: --rtp-ports must be a range/],
+    [["-e", "auto"], /^siprtmp: --ext-ip must be an IP address, not "auto"$/],
+    [["calll"], /^siprtmp: there is no command calll \(Did you mean call\?\)$/],
+    [["x"], /^siprtmp: too many words/],
+    [["start", "x"], /^siprtmp: too many words/],
+    [["call"], /^siprtmp: missing required argument 'url'$/],
+    [["call", "rtmp://h/sip/a@h"], /^siprtmp: missing required argument 'sip-address'$/],
+    [["call", "rtmp://h/sip/a@h", "b", "c"], /^siprtmp: too many words/],
+    [["call", "ftp://h/", "b"], /^siprtmp: the URL must look like/],
+    [
+      ["call", "rtmp://h/sip/a@h", "b", "--codex", "pcmu"],
+      /unknown option '--codex' \(Did you mean --codec\?\)$/,
+    ],
+    [["-d", "call", "rtmp://h/sip/a@h", "b"], /^siprtmp: options go after the command: siprtmp call/],
+    [["-p", "1", "demo"], /^siprtmp: options go after the command: siprtmp demo/],
+    [["demo", "--config", "off.toml"], /^siprtmp: the demo needs its SIP server/],
+    [["demo", "--codec", "aac"], /^siprtmp: --codec must be one of/],
+    [["help", "nothing"], /^siprtmp: /],
+  ];
+  for (const [args, text] of table) {
+    const result = printed(...args);
+    assert.match(result.text, text);
+    assert.equal(result.exitCode, 2, args.join(" "));
+    assert.doesNotMatch(result.text, /\n/);
+  }
+});
+
+Deno.test("a fault inside the file shows the place, exit code 2", () => {
+  assert.deepEqual(printed("--config", "bad.toml"), {
+    type: "print",
+    text: "siprtmp: bad.toml, line 1, column 8: invalid value\n  port = = 1\n         ^",
+    exitCode: 2,
+  });
+});
+
+Deno.test("call and its options", () => {
+  const parsed = parse("call", "rtmp://h/sip/alice@h", "echo@h", "--codec", "pcma", "--password", "p", "-d");
+  assert.deepEqual(parsed, {
+    type: "call",
+    call: {
+      url: "rtmp://h/sip/alice@h",
+      destination: "echo@h",
+      source: { kind: "sample", codec: "pcma", durationSeconds: 10 },
+      record: null,
+      login: null,
+      password: "p",
+      displayName: null,
+    },
+    verbosity: "debug",
+  });
+});
+
+Deno.test("the demo stays on this machine unless told otherwise", () => {
+  const demo = parse("demo");
+  assert.ok(demo.type === "demo");
+  assert.deepEqual(demo.config.rtmp.listen, { hostname: "127.0.0.1", port: 1935 });
+  assert.equal(demo.config.sip.bind, "127.0.0.1");
+  assert.deepEqual(demo.config.sipd, { listen: { hostname: "127.0.0.1", port: 5060 }, portFallback: true });
+  assert.deepEqual([demo.codec, demo.durationSeconds, demo.stay], ["speex", 10, true]);
+  const other = parse("demo", "-i", "0.0.0.0", "--duration", "2", "--codec", "pcmu", "--once");
+  assert.ok(other.type === "demo");
+  assert.equal(other.config.rtmp.listen.hostname, "0.0.0.0");
+  assert.deepEqual([other.codec, other.durationSeconds, other.stay], ["pcmu", 2, false]);
+});
+
+Deno.test("help names every option and command, with defaults", () => {
+  for (const args of [["--help"], ["-h"], ["help"]]) {
+    const { text, exitCode } = printed(...args);
+    assert.equal(exitCode, 0);
+    for (const { name } of settingDescriptions) assert.ok(text.includes(`--${name}`), name);
+    for (const word of ["start", "call", "demo", "--config", "--version"]) {
+      assert.ok(text.includes(word), word);
+    }
+    assert.match(text, /--port <port>.*\(default: 1935\)/);
+    assert.match(text, /--rtp-ports <min-max>.*\(default: 10000-20000\)/);
+    assert.ok(text.split("\n").every((line) => line.length <= 100), text);
+  }
+  assert.match(printed("call", "--help").text, /--record <flv>/);
+  assert.match(printed("help", "call").text, /--record <flv>/);
+  const demo = printed("demo", "-h").text;
+  assert.match(demo, /--once/);
+  assert.match(demo, /--host <address>.*\(default: 127\.0\.0\.1\)/);
+  assert.deepEqual(printed("--version"), { type: "print", text: version, exitCode: 0 });
+});
+
+Deno.test("no words a person can type make it throw or touch another file", () => {
+  const word = fc.oneof(
+    fc.string(),
+    fc.constantFrom(
+      "start",
+      "call",
+      "demo",
+      "help",
+      "-d",
+      "-p",
+      "--sipd",
+      "--config",
+      "gw.toml",
+      "1935",
+      "--",
+      "rtmp://h/a",
+    ),
+  );
+  fc.assert(fc.property(fc.array(word, { maxLength: 6 }), (args) => {
+    const result = parseArguments(args, (path) => {
+      assert.ok(args.some((arg) => arg.endsWith(path)));
+      return readFile(path);
+    });
+    assert.match(result.type, /^(start|call|demo|print)$/);
+  }));
+});
+
+Deno.test({
+  name: "reading the command line needs no permission",
+  permissions: "none",
+  fn: () => {
+    for (const args of [[], ["--help"], ["-x"], ["call"], ["demo"]]) parse(...args);
+  },
+});
