@@ -4,6 +4,8 @@
 // Role: edge
 // Answers to: print in siprtmp, which raised IOError into whatever task was running.
 
+import { systemClock } from "./clock.ts";
+
 /** How many bytes may wait for a slow reader of the log before lines are dropped. */
 const MAX_QUEUED_BYTES = 1 << 20;
 
@@ -65,9 +67,8 @@ export class LineWriter {
     this.#closed = true;
     if (this.#running === null) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, CLOSE_WAIT_MS);
+    using _limit = systemClock.after(CLOSE_WAIT_MS, resolve);
     await Promise.race([this.#running, promise]);
-    clearTimeout(timer);
   }
 
   #putAtOnce(writeLine: (line: string) => void, line: string): void {

@@ -1,0 +1,225 @@
+// The house rules as a program: import graph, roles, where the runtime may be named, tests, sizes.
+// `deno run --allow-read scripts/check_layers.ts [root]` prints a line per violation and exits 1.
+// The rules themselves are explained in docs/architecture.md.
+// Role: edge
+
+import { type StrippedSource, stripSource } from "./strip_source.ts";
+
+/** The files of a project: path from the root, with slashes, to text. */
+export type SourceTree = ReadonlyMap<string, string>;
+
+const MAX_LINES = 350;
+
+const PROTOCOLS = ["base", "net", "amf", "rtmp", "sip", "sdp", "rtp", "media", "flv", "codecs"] as const;
+
+/** Which folders of lib each folder may import, besides itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  net: ["base"],
+  amf: ["base"],
+  rtmp: ["base", "net", "amf"],
+  sip: ["base", "net"],
+  sdp: ["base"],
+  rtp: ["base", "net"],
+  media: ["base"],
+  flv: ["base"],
+  codecs: ["base"],
+  gateway: PROTOCOLS,
+  sipd: PROTOCOLS,
+  trial: PROTOCOLS,
+  app: [...PROTOCOLS, "gateway", "sipd", "trial"],
+  "main.ts": ["app", "base"],
+};
+
+/** Packages and built-in modules, and the only files that may import them. */
+const PACKAGES: Readonly<Record<string, RegExp>> = {
+  "node:crypto": /^lib\/(?:sip\/digest|rtmp\/handshake)\.ts$/,
+  "node:dns": /^lib\/net\/dns\.ts$/,
+  "@logtape/logtape": /^lib\/base\/log\.ts$/,
+  "zod": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
+  "commander": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
+  "smol-toml": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
+  "sdp-transform": /^lib\/sdp\/description\.ts$/,
+};
+
+const MAY_NAME_DENO = /^(?:main\.ts|lib\/net\/\w+\.ts|lib\/flv\/file\.ts|lib\/base\/log\.ts)$/;
+
+/** What a role forbids: pattern and the words of the complaint. */
+const NOT_IN_MACHINES: readonly (readonly [RegExp, string])[] = [
+  [/\bawait\b/, "await"],
+  [/\basync\b/, "async"],
+  [/\b(?:setTimeout|setInterval|queueMicrotask)\b/, "timers"],
+  [/\bDate\.now\b|\bnew Date\s*(?:\(\s*\)|(?![\s(\w]))|\bperformance\s*\./, "the time of day"],
+];
+
+/** What no file of lib may do, whatever its role. */
+const NOT_IN_LIB: readonly (readonly [RegExp, string])[] = [
+  [/\bMath\.random\b/, "Math.random: take a Random (lib/base/random.ts)"],
+  [/\bexport\s+default\b|\bas\s+default\b/, "a default export"],
+  [/\bcatch\s*\{/, "a bare catch: narrow the error or throw it again"],
+];
+
+/** All violations, sorted, each as "path: what is wrong". */
+export function checkLayers(tree: SourceTree): string[] {
+  const problems: string[] = [];
+  const imports = new Map<string, string[]>();
+  for (const [path, text] of tree) {
+    if (!isChecked(path)) continue;
+    const source = stripSource(text);
+    const complain = (what: string): void => void problems.push(`${path}: ${what}`);
+    imports.set(path, checkImports(path, source.withStrings, tree, complain));
+    checkText(path, text, source, complain);
+    if (path.startsWith("lib/")) checkHasTest(path, tree, complain);
+  }
+  problems.push(...findCycles(imports));
+  return problems.sort();
+}
+
+type Complain = (what: string) => void;
+
+/** Tests and scripts may import what they like. */
+function isChecked(path: string): boolean {
+  return path === "main.ts" || path.startsWith("lib/") && path.endsWith(".ts");
+}
+
+/** Checks each import and gives the files of this project that are imported. */
+function checkImports(path: string, text: string, tree: SourceTree, complain: Complain): string[] {
+  const files: string[] = [];
+  for (const target of importedNames(text)) {
+    if (!target.startsWith(".")) {
+      checkPackage(path, target, complain);
+      continue;
+    }
+    const file = resolvePath(path, target);
+    if (!tree.has(file)) complain(`imports ${target}, which does not exist`);
+    else if (checkFolder(path, file, complain)) files.push(file);
+  }
+  return files;
+}
+
+function importedNames(text: string): string[] {
+  const names: string[] = [];
+  const pattern =
+    /(?:^|[;}\n])\s*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']|(?:^|[;}\n])\s*import\s*["']([^"']+)["']|\bimport\s*\(\s*["']([^"']+)["']/g;
+  for (const match of text.matchAll(pattern)) names.push(match[1] ?? match[2] ?? match[3]!);
+  return names;
+}
+
+function checkPackage(path: string, name: string, complain: Complain): void {
+  const allowed = PACKAGES[name];
+  if (allowed === undefined) complain(`imports ${name}, which is not in the list of packages`);
+  else if (!allowed.test(path)) complain(`imports ${name}, which only ${allowed.source} may`);
+}
+
+function checkFolder(path: string, file: string, complain: Complain): boolean {
+  const from = folderOf(path);
+  const to = folderOf(file);
+  const allowed = MAY_IMPORT[from];
+  if (allowed === undefined) complain(`is in ${from}, a folder the layers do not know`);
+  else if (to === "") complain(`imports ${file}, which is not in lib`);
+  else if (from !== to && !allowed.includes(to)) complain(`imports ${file}: ${from} may not import ${to}`);
+  return to !== "";
+}
+
+/** "sip" for lib/sip/uri.ts, "main.ts" for itself, "" for what lies outside lib. */
+function folderOf(path: string): string {
+  if (path === "main.ts") return path;
+  return /^lib\/([^/]+)\//.exec(path)?.[1] ?? "";
+}
+
+function resolvePath(from: string, relative: string): string {
+  return new URL(relative, `file:///${from}`).pathname.slice(1);
+}
+
+function checkText(path: string, text: string, source: StrippedSource, complain: Complain): void {
+  const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+  if (lines > MAX_LINES) complain(`has ${lines} lines, ${MAX_LINES} are the limit`);
+  checkPatterns(source.codeOnly, NOT_IN_LIB, "has", complain);
+  if (/\bDeno\b/.test(source.codeOnly) && !MAY_NAME_DENO.test(path)) complain("names Deno: only lib/net may");
+  checkRole(text, source.codeOnly, complain);
+}
+
+function checkRole(text: string, code: string, complain: Complain): void {
+  const header = /^(?:\/\/[^\n]*\n)*/.exec(text)?.[0] ?? "";
+  const roles = [...header.matchAll(/\bRole: (\w+)/g)].map((match) => match[1]!);
+  if (roles.length !== 1 || !["wire", "machine", "edge"].includes(roles[0]!)) {
+    complain("has no header with exactly one of Role: wire, Role: machine, Role: edge");
+    return;
+  }
+  if (roles[0] !== "edge") checkPatterns(code, NOT_IN_MACHINES, `is a ${roles[0]} and uses`, complain);
+}
+
+function checkPatterns(
+  code: string,
+  patterns: readonly (readonly [RegExp, string])[],
+  verb: string,
+  complain: Complain,
+): void {
+  for (const [pattern, words] of patterns) {
+    const match = pattern.exec(code);
+    if (match === null) continue;
+    const line = code.slice(0, match.index).split("\n").length;
+    complain(`${verb} ${words} (line ${line})`);
+  }
+}
+
+function checkHasTest(path: string, tree: SourceTree, complain: Complain): void {
+  const test = path.replace(/^lib\//, "tests/").replace(/\.ts$/, "_test.ts");
+  if (!tree.has(test)) complain(`has no test: ${test} is missing`);
+}
+
+/** One line per cycle, from its first file by name. */
+function findCycles(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const found = new Set<string>();
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const visit = (path: string): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) found.add(describeCycle(trail.slice(at)));
+    if (at >= 0 || done.has(path)) return;
+    trail.push(path);
+    for (const next of imports.get(path) ?? []) visit(next);
+    trail.pop();
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path);
+  return [...found];
+}
+
+function describeCycle(cycle: readonly string[]): string {
+  const first = cycle.indexOf([...cycle].sort()[0]!);
+  const ordered = [...cycle.slice(first), ...cycle.slice(0, first)];
+  return `${ordered[0]}: is part of an import cycle: ${[...ordered, ordered[0]].join(" -> ")}`;
+}
+
+/** Reads the TypeScript files below main.ts, lib and tests. */
+export async function readTree(root: string): Promise<SourceTree> {
+  const tree = new Map<string, string>();
+  for (const folder of ["lib", "tests"]) await readFolder(root, folder, tree);
+  const main = await Deno.readTextFile(`${root}/main.ts`).catch(absentText);
+  if (main !== null) tree.set("main.ts", main);
+  return tree;
+}
+
+async function readFolder(root: string, folder: string, tree: Map<string, string>): Promise<void> {
+  for await (const entry of Deno.readDir(`${root}/${folder}`)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) await readFolder(root, path, tree);
+    else if (entry.name.endsWith(".ts")) tree.set(path, await Deno.readTextFile(`${root}/${path}`));
+  }
+}
+
+function absentText(error: unknown): null {
+  if (error instanceof Deno.errors.NotFound) return null;
+  throw error;
+}
+
+if (import.meta.main) {
+  const tree = await readTree(Deno.args[0] ?? ".");
+  const problems = checkLayers(tree);
+  const summary = problems.length === 0
+    ? [`${[...tree.keys()].filter(isChecked).length} files keep the house rules`]
+    : [...problems, `${problems.length} violations of the house rules`];
+  await Deno.stdout.write(new TextEncoder().encode(summary.join("\n") + "\n"));
+  if (problems.length > 0) Deno.exit(1);
+}
