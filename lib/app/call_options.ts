@@ -47,10 +47,11 @@ const DEFAULT_DURATION_SECONDS = 10;
 /** Longest trial call, in seconds. */
 const MAX_DURATION_SECONDS = 86400;
 
-type Values = Readonly<Record<string, unknown>>;
+/** Values of options by their names, as the command line gives them. */
+export type OptionValues = Readonly<Record<string, unknown>>;
 
 /** Checks the words and options of `siprtmp call`. @throws ConfigError in words for the person */
-export function readCallOptions(url: string, destination: string, values: Values): CallOptions {
+export function readCallOptions(url: string, destination: string, values: OptionValues): CallOptions {
   return {
     url: checkUrl(url),
     destination: checkDestination(destination),
@@ -63,14 +64,14 @@ export function readCallOptions(url: string, destination: string, values: Values
 }
 
 /** Checks what a sample call sends and how long. @throws ConfigError in words for the person */
-export function readSample(values: Values): { codec: CallCodec; durationSeconds: number } {
+export function readSample(values: OptionValues): { codec: CallCodec; durationSeconds: number } {
   return {
     codec: readCodec(values.codec) ?? "speex",
     durationSeconds: readDuration(values.duration) ?? DEFAULT_DURATION_SECONDS,
   };
 }
 
-function readSource(values: Values): CallSource {
+function readSource(values: OptionValues): CallSource {
   const path = textOf(values.file);
   if (path === null) return { kind: "sample", ...readSample(values) };
   return {

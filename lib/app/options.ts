@@ -16,7 +16,14 @@ import {
   settingDescriptions,
   type Settings,
 } from "../gateway/config_settings.ts";
-import { type CallCodec, callCodecs, type CallOptions, readCallOptions, readSample } from "./call_options.ts";
+import {
+  type CallCodec,
+  callCodecs,
+  type CallOptions,
+  type OptionValues,
+  readCallOptions,
+  readSample,
+} from "./call_options.ts";
 
 /** What the command line asks for. */
 export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
@@ -91,7 +98,6 @@ const DEMO_PRESETS: PartialSettings = {
 
 type Write = (text: string) => void;
 type Done = (command: ParsedCommand) => void;
-type Values = Readonly<Record<string, unknown>>;
 
 function createProgram(write: Write, readFile: ReadFile, done: Done): Command {
   const program = new Command("siprtmp")
@@ -103,10 +109,12 @@ function createProgram(write: Write, readFile: ReadFile, done: Done): Command {
     .version(version, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .action((values: Values) => done(readStart(values, readFile)));
+    .action((values: OptionValues) => done(readStart(values, readFile)));
   addSettings(program);
   const start = program.command("start").description("run the gateway (the same as no command)");
-  addSettings(start).action((values: Values) => done(readStart({ ...program.opts(), ...values }, readFile)));
+  addSettings(start).action((values: OptionValues) =>
+    done(readStart({ ...program.opts(), ...values }, readFile))
+  );
   addCall(program, done);
   addDemo(program, readFile, done);
   return program;
@@ -157,7 +165,7 @@ function addCall(program: Command, done: Done): void {
     .option("--name <text>", "name shown to the person called")
     .option("-d, --verbose", "also print the commands of both sides")
     .option("-D, --verbose-all", "also print every message")
-    .action((url: string, address: string, values: Values) => {
+    .action((url: string, address: string, values: OptionValues) => {
       refuseEarlierOptions(program, "call");
       done({ type: "call", call: readCallOptions(url, address, values), verbosity: verbosityOf(values) });
     });
@@ -170,24 +178,24 @@ function addDemo(program: Command, readFile: ReadFile, done: Done): void {
     .option("--codec <name>", `audio of the sample call: ${callCodecs.join(", ")} (default: speex)`)
     .option("--duration <seconds>", "length of the sample call (default: 10)")
     .option("--once", "end after the call instead of staying up")
-    .action((values: Values) => {
+    .action((values: OptionValues) => {
       refuseEarlierOptions(program, "demo");
       done(readDemo(values, readFile));
     });
 }
 
-function readStart(values: Values, readFile: ReadFile): StartCommand {
+function readStart(values: OptionValues, readFile: ReadFile): StartCommand {
   return { type: "start", config: buildConfig(sourcesOf(values, readFile)) };
 }
 
-function readDemo(values: Values, readFile: ReadFile): DemoCommand {
+function readDemo(values: OptionValues, readFile: ReadFile): DemoCommand {
   const config = buildConfig({ ...sourcesOf(values, readFile), presets: DEMO_PRESETS });
   if (config.sipd === null) throw new ConfigError("the demo needs its SIP server: leave out sipd = false");
   const { codec, durationSeconds } = readSample(values);
   return { type: "demo", config, codec, durationSeconds, stay: values.once !== true };
 }
 
-function sourcesOf(values: Values, readFile: ReadFile): ConfigSources {
+function sourcesOf(values: OptionValues, readFile: ReadFile): ConfigSources {
   const flags: Record<string, string | boolean> = {};
   for (const setting of settingDescriptions) {
     const value = values[optionOf(setting).attributeName()];
@@ -215,7 +223,7 @@ const FILE_FAULTS: ReadonlyMap<string, string> = new Map([
   ["IsADirectory", "it is a folder"],
 ]);
 
-function verbosityOf(values: Values): Verbosity {
+function verbosityOf(values: OptionValues): Verbosity {
   return values.verboseAll === true ? "trace" : values.verbose === true ? "debug" : "normal";
 }
 
