@@ -172,7 +172,8 @@ for (const sizes of [[160], [320], [80], [240], [1024], [1, 7, 500, 3, 160, 161,
     const { clock, send } = packetizer("pcma", 8000);
     const whole = Uint8Array.from({ length: 16000 }, (_, i) => i * 7 >> 2);
     const sent: Sent[] = [];
-    for (let at = 0, i = 0; at < 12000; i++) {
+    let at = 0;
+    for (let i = 0; at < 12000; i++) {
       const size = sizes[i % sizes.length]!;
       sent.push(...send(audioFrame("pcma", Math.floor(at / 8), whole.slice(at, at + size))));
       clock.advance(size / 8);
