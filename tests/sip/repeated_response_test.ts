@@ -55,5 +55,5 @@ Deno.test("repeated response: acknowledged from inside its own repetition", () =
     timedOut: () => assert.fail("gave up although acknowledged"),
   });
   clock.advance(100000);
-  assert.deepEqual([resent, clock.pending], [[500], 0]);
+  assert.deepEqual([resent, machine.running, clock.pending], [[500], false, 0]);
 });
