@@ -72,6 +72,7 @@ export class Ticker implements Disposable {
   readonly #members = new Set<{ run: (nowMs: number) => void }>();
   #timer: Disposable | null = null;
   #dueMs = 0;
+  #ticking = false;
 
   /** Idle until the first add(). @param onError told what a member threw; that member is removed, the others go on */
   constructor(clock: Clock, periodMs: number, onError: (error: unknown) => void = () => {}) {
@@ -89,7 +90,7 @@ export class Ticker implements Disposable {
   add(run: (nowMs: number) => void): Disposable {
     const member = { run };
     this.#members.add(member);
-    if (this.#timer === null) {
+    if (this.#timer === null && !this.#ticking) {
       this.#dueMs = this.#clock.now() + this.#periodMs;
       this.#arm();
     }
@@ -119,6 +120,8 @@ export class Ticker implements Disposable {
 
   #tick(): void {
     const nowMs = this.#clock.now();
+    this.#timer = null;
+    this.#ticking = true;
     for (const member of this.#members) {
       try {
         member.run(nowMs);
@@ -127,10 +130,8 @@ export class Ticker implements Disposable {
         this.#onError(error);
       }
     }
-    if (this.#members.size === 0) {
-      this.#timer = null;
-      return;
-    }
+    this.#ticking = false;
+    if (this.#members.size === 0) return;
     this.#dueMs += this.#periodMs *
       Math.max(1, Math.ceil((this.#clock.now() - this.#dueMs) / this.#periodMs));
     this.#arm();

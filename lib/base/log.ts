@@ -128,8 +128,8 @@ export function maskSecrets(text: string): string {
       /(["']?\b(?:password|passwd|passphrase|secret)["']?\s*[=:]\s*)("(?:[^"\\\r\n]|\\.)*"?|'(?:[^'\\\r\n]|\\.)*'?|[^\s,;&}\])"']+)/gi,
       "$1****",
     )
-    // userinfo of a URI: sip:user:secret@host, rtmp://user:secret@host
-    .replace(/\b((?:sips?:|[a-z][a-z0-9+.-]*:\/\/)[^\s:@/?<>"]+:)[^\s@/<>"]+@/gi, "$1****@");
+    // userinfo of a URI: sip:user:secret@host, rtmp://user:secret@host; bounds keep hostile text cheap
+    .replace(/\b((?:sips?:|[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s:@/?<>"]{1,128}:)[^\s@/<>"]{1,256}@/gi, "$1****@");
 }
 
 class CategoryLogger implements Logger {

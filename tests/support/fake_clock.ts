@@ -54,7 +54,7 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     const endMs = this.#nowMs + ms;
     while (this.#fireNext(endMs));
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
   }
 
   /** Like advance(), but lets promises settle before, between and after the timers. */
@@ -62,7 +62,7 @@ export class FakeClock implements Clock {
     const endMs = this.#nowMs + ms;
     await settle();
     while (this.#fireNext(endMs)) await settle();
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
     await settle();
   }
 
