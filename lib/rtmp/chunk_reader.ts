@@ -1,0 +1,287 @@
+// Chunks to messages: four header forms, chunk stream ids of 1 to 3 bytes, extended timestamps, any split.
+// Adobe RTMP 1.0, section 5.3. A message that lies whole in one chunk and in the bytes pushed is handed out
+// as a view of them; any other is gathered in a buffer of its chunk stream, grown as bytes arrive.
+// Role: wire
+// Answers to: Protocol.parseMessages of rtmp.py.
+//
+//   basic    fmt:2 id:6            id 0: one byte more (64 + b)   id 1: two more (64 + b + 256 * c)
+//   header   0: time:u24 length:u24 type:u8 stream:u32le   1: delta length type   2: delta   3: none
+//   extended time:u32 when the time or delta is ffffff, repeated on the type 3 chunks that follow
+
+import { WireError } from "../base/errors.ts";
+import type { RtmpMessage } from "./message.ts";
+
+/** Chunk size of both sides until they say otherwise (5.4.1). */
+export const DEFAULT_CHUNK_SIZE = 128;
+
+/** What a peer may make us hold. */
+export interface ChunkLimits {
+  /** Longest message. */
+  maxMessageBytes: number;
+  /** All buffers of unfinished messages together. */
+  maxBufferedBytes: number;
+  /** Chunk streams remembered; real peers use fewer than 20. */
+  maxChunkStreams: number;
+}
+
+/** Limits for connected peers: no usual key frame comes near 4 MiB. */
+export const DEFAULT_CHUNK_LIMITS: ChunkLimits = {
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxBufferedBytes: 8 * 1024 * 1024,
+  maxChunkStreams: 128,
+};
+
+const LONGEST_HEADER = 3 + 11 + 4;
+const MESSAGE_HEADER_SIZE = [11, 7, 3, 0] as const;
+const EXTENDED = 0xffffff;
+const KEPT_BUFFER_BYTES = 64 * 1024;
+const KEPT_TOTAL_BYTES = 256 * 1024;
+const FIRST_BUFFER_BYTES = 512;
+const NO_BYTES = new Uint8Array(0);
+
+class ChunkStream {
+  timestamp = 0;
+  delta = 0;
+  length = 0;
+  type = 0;
+  streamId = 0;
+  /** The last header of form 0, 1 or 2 had an extended timestamp, and this was it. */
+  extended = false;
+  extendedValue = 0;
+  /** Bytes of the current message still to come; 0 between messages. */
+  missing = 0;
+  buffer: Uint8Array = NO_BYTES;
+}
+
+/** Turns pushed bytes into messages. */
+export class ChunkReader {
+  /** What the peer may make us hold; may be raised later. */
+  limits: ChunkLimits;
+  readonly #onMessage: (message: RtmpMessage) => void;
+  readonly #message: RtmpMessage = { type: 0, streamId: 0, timestamp: 0, body: NO_BYTES };
+  readonly #streams = new Map<number, ChunkStream>();
+  readonly #carry = new Uint8Array(LONGEST_HEADER);
+  #carried = 0;
+  #chunkSize = DEFAULT_CHUNK_SIZE;
+  #buffered = 0;
+  #stopped = false;
+  #current: ChunkStream | null = null;
+  /** Bytes of the current chunk still to come. */
+  #chunkMissing = 0;
+
+  /** Starts between two chunks. `onMessage` borrows the message and its body. */
+  constructor(limits: ChunkLimits, onMessage: (message: RtmpMessage) => void) {
+    this.limits = limits;
+    this.#onMessage = onMessage;
+  }
+
+  /** Bytes held in the buffers of chunk streams. */
+  get bufferedBytes(): number {
+    return this.#buffered;
+  }
+
+  /** Takes effect with the next chunk. Throws WireError for 0 and for more than 31 bits (5.4.1). */
+  setChunkSize(size: number): void {
+    if (size < 1 || size > 0x7fffffff) throw new WireError("RTMP chunk", `chunk size ${size}`);
+    this.#chunkSize = size;
+  }
+
+  /** Forgets the unfinished message of a chunk stream (5.4.2). */
+  abort(chunkStreamId: number): void {
+    const stream = this.#streams.get(chunkStreamId);
+    if (stream === undefined) return;
+    stream.missing = 0;
+    if (this.#current === stream) this.#chunkMissing = 0;
+  }
+
+  /** To be called by the outlet: push() returns after this message. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /**
+   * Reads chunks and calls the outlet for every message that is complete. Returns how many bytes it has
+   * consumed: all of them unless stop() was called. Throws WireError; the reader is useless afterwards.
+   */
+  push(bytes: Uint8Array): number {
+    this.#stopped = false;
+    let at = 0;
+    while (!this.#stopped) {
+      if (this.#carried > 0 && this.#drainCarry()) continue;
+      if (at >= bytes.length) break;
+      if (this.#chunkMissing > 0) at = this.#gather(bytes, at);
+      else if (this.#carried > 0) this.#carry[this.#carried++] = bytes[at++]!;
+      else at = this.#readChunk(bytes, at);
+    }
+    return at;
+  }
+
+  /** The common case: header, and perhaps the whole message, lie in `bytes`. */
+  #readChunk(bytes: Uint8Array, at: number): number {
+    const payload = this.#readHeader(bytes, at, bytes.length);
+    if (payload < 0) {
+      this.#carried = bytes.length - at;
+      this.#carry.set(bytes.subarray(at));
+      return bytes.length;
+    }
+    const stream = this.#current!;
+    const { length } = stream;
+    const whole = length > 0 && stream.missing === length && this.#chunkMissing === length;
+    if (!whole || payload + length > bytes.length) return payload;
+    stream.missing = 0;
+    this.#chunkMissing = 0;
+    this.#emit(stream, bytes.subarray(payload, payload + length));
+    return payload + length;
+  }
+
+  /**
+   * Uses the bytes of a header that came in pieces as soon as they suffice; false when they do not. What a
+   * type 3 header turns out not to need (its extended timestamp is missing) is payload, and stays behind it.
+   */
+  #drainCarry(): boolean {
+    const used = this.#chunkMissing > 0
+      ? this.#gather(this.#carry.subarray(0, this.#carried), 0)
+      : this.#readHeader(this.#carry, 0, this.#carried);
+    if (used < 0) return false;
+    this.#carry.copyWithin(0, used, this.#carried);
+    this.#carried -= used;
+    return true;
+  }
+
+  /** Returns where the payload starts, or -1 when the header is not complete (then nothing has changed). */
+  #readHeader(bytes: Uint8Array, start: number, end: number): number {
+    const first = bytes[start]!;
+    const format = first >> 6;
+    let id = first & 0x3f;
+    let at = start + 1;
+    if (id < 2) {
+      if (at + id + 1 > end) return -1;
+      const wide = id === 1 ? bytes[at + 1]! << 8 : 0;
+      at += id + 1;
+      id = 64 + bytes[start + 1]! + wide;
+    }
+    const fields = at;
+    at += MESSAGE_HEADER_SIZE[format as 0 | 1 | 2 | 3];
+    if (at > end) return -1;
+    const known = this.#streams.get(id);
+    let time = format < 3 ? u24(bytes, fields) : known !== undefined && known.extended ? EXTENDED : 0;
+    const extended = time === EXTENDED;
+    if (extended) {
+      if (at + 4 > end) return -1;
+      time = u32(bytes, at);
+      if (format < 3 || this.#repeatsTime(known!, time)) at += 4;
+    }
+    const stream = known ?? this.#createStream(id, format);
+    if (format === 3) this.#continue(stream);
+    else {
+      stream.extended = extended;
+      stream.extendedValue = time;
+      this.#begin(stream, format, time, bytes, fields);
+    }
+    this.#current = stream;
+    this.#chunkMissing = Math.min(this.#chunkSize, stream.missing);
+    if (stream.missing === 0) this.#emit(stream, NO_BYTES);
+    return at;
+  }
+
+  /**
+   * Some peers leave the extended timestamp out of type 3 chunks inside a message. There it repeats a known
+   * value: four other bytes are payload.
+   */
+  #repeatsTime(stream: ChunkStream, time: number): boolean {
+    return stream.missing === 0 || time === stream.extendedValue || time === stream.timestamp;
+  }
+
+  #createStream(id: number, format: number): ChunkStream {
+    // Form 1 as a first header is a known habit of librtmp for pings; forms 2 and 3 would have no length.
+    if (format > 1) {
+      throw new WireError("RTMP chunk", `chunk stream ${id} starts with a type ${format} header`);
+    }
+    if (this.#streams.size >= this.limits.maxChunkStreams) {
+      throw new WireError("RTMP chunk", `more than ${this.limits.maxChunkStreams} chunk streams`);
+    }
+    const stream = new ChunkStream();
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** A header of form 0, 1 or 2 always starts a message; an unfinished one before it is given up. */
+  #begin(stream: ChunkStream, format: number, time: number, bytes: Uint8Array, fields: number): void {
+    stream.delta = time;
+    stream.timestamp = format === 0 ? time : (stream.timestamp + time) >>> 0;
+    if (format < 2) {
+      stream.length = u24(bytes, fields + 3);
+      stream.type = bytes[fields + 6]!;
+      if (stream.length > this.limits.maxMessageBytes) {
+        throw new WireError(
+          "RTMP chunk",
+          `message length ${stream.length} exceeds ${this.limits.maxMessageBytes}`,
+        );
+      }
+    }
+    if (format === 0) stream.streamId = u32le(bytes, fields + 7);
+    stream.missing = stream.length;
+  }
+
+  /** Form 3 goes on with a message, or starts one like the last: after form 0 its time is the delta (5.3.1.2.4). */
+  #continue(stream: ChunkStream): void {
+    if (stream.missing > 0) return;
+    stream.timestamp = (stream.timestamp + stream.delta) >>> 0;
+    stream.missing = stream.length;
+  }
+
+  #gather(bytes: Uint8Array, at: number): number {
+    const stream = this.#current!;
+    const count = Math.min(this.#chunkMissing, bytes.length - at);
+    const filled = stream.length - stream.missing;
+    if (filled + count > stream.buffer.length) this.#grow(stream, filled, filled + count);
+    stream.buffer.set(bytes.subarray(at, at + count), filled);
+    stream.missing -= count;
+    this.#chunkMissing -= count;
+    if (stream.missing === 0) this.#emitGathered(stream);
+    return at + count;
+  }
+
+  #grow(stream: ChunkStream, filled: number, needed: number): void {
+    const doubled = Math.max(FIRST_BUFFER_BYTES, 2 * stream.buffer.length);
+    const size = Math.max(needed, Math.min(stream.length, doubled));
+    const total = this.#buffered - stream.buffer.length + size;
+    if (total > this.limits.maxBufferedBytes) {
+      throw new WireError("RTMP chunk", `unfinished messages exceed ${this.limits.maxBufferedBytes} bytes`);
+    }
+    const larger = new Uint8Array(size);
+    larger.set(stream.buffer.subarray(0, filled));
+    stream.buffer = larger;
+    this.#buffered = total;
+  }
+
+  #emitGathered(stream: ChunkStream): void {
+    const { buffer } = stream;
+    if (buffer.length > KEPT_BUFFER_BYTES || this.#buffered > KEPT_TOTAL_BYTES) {
+      stream.buffer = NO_BYTES;
+      this.#buffered -= buffer.length;
+    }
+    this.#emit(stream, buffer.subarray(0, stream.length));
+  }
+
+  #emit(stream: ChunkStream, body: Uint8Array): void {
+    const message = this.#message;
+    message.type = stream.type;
+    message.streamId = stream.streamId;
+    message.timestamp = stream.timestamp;
+    message.body = body;
+    this.#onMessage(message);
+  }
+}
+
+function u24(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | u24(bytes, at + 1)) >>> 0;
+}
+
+function u32le(bytes: Uint8Array, at: number): number {
+  return ((bytes[at + 3]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 1]! << 8) | bytes[at]!) >>> 0;
+}
