@@ -23,6 +23,7 @@ import {
 } from "./line.ts";
 import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
 import { dial } from "./outgoing.ts";
+import { PLAYER_CODECS, publisherCodecs } from "./url_dial.ts";
 
 /** One connected client. */
 export class Context implements LineOwner, AsyncDisposable {
@@ -39,9 +40,11 @@ export class Context implements LineOwner, AsyncDisposable {
   #line: Line = IDLE;
   #playing: NetStream | null = null;
   #publishing: NetStream | null = null;
+  #toDial: string | null;
 
-  /** Nothing runs until start(). */
-  constructor(link: ClientLink, agent: Agent, services: ContextServices) {
+  /** Nothing runs until start(). @param dialByUrl whom to call as soon as there is media; null: the client dials */
+  constructor(link: ClientLink, agent: Agent, services: ContextServices, dialByUrl: string | null = null) {
+    this.#toDial = dialByUrl;
     this.link = link;
     this.agent = agent;
     this.services = services;
@@ -86,7 +89,8 @@ export class Context implements LineOwner, AsyncDisposable {
         return event.stream.started();
       case "play":
         this.#playing = event.stream;
-        return event.stream.started();
+        event.stream.started();
+        return this.#dialByUrl(PLAYER_CODECS);
       case "ended":
         if (event.stream === this.#publishing) this.#publishing = null;
         if (event.stream === this.#playing) this.#playing = null;
@@ -100,8 +104,20 @@ export class Context implements LineOwner, AsyncDisposable {
 
   /** One media message of the publisher; synchronous, borrowed bytes. */
   rtmpMedia(stream: NetStream, message: MediaMessage): void {
-    if (stream !== this.#publishing || this.#line.state !== "talking") return;
-    this.#line.media.fromRtmp(message);
+    if (stream !== this.#publishing) return;
+    if (this.#line.state === "talking") this.#line.media.fromRtmp(message);
+    else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
+      this.#dialByUrl(publisherCodecs(message.body[0]!));
+    }
+  }
+
+  #dialByUrl(codecs: readonly string[]): void {
+    const destination = this.#toDial;
+    this.#toDial = null;
+    if (destination === null) return;
+    if (codecs.length > 0) return dial(this, destination, codecs);
+    this.log.warn("this program sends audio that cannot be passed on yet; send Speex or G.711 (see README)");
+    this.link.call("rejected", "488 Not Acceptable Here");
   }
 
   /** Tags for whichever stream the client plays now: the outlet of every call's media. */

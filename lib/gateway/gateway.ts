@@ -3,6 +3,7 @@
 // Role: edge
 // Answers to: the App and Gateway classes of siprtmp.py and the accept loop of rtmp.py.
 
+import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -17,7 +18,9 @@ import { parseAppPath } from "./app_path.ts";
 import { identityOf } from "./client_identity.ts";
 import type { Config } from "./config.ts";
 import { Context } from "./context.ts";
+import type { ClientLink } from "./line.ts";
 import { MediaRoom } from "./media_room.ts";
+import { dialledByUrl } from "./url_dial.ts";
 
 /** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment {
@@ -121,7 +124,10 @@ export class Gateway implements AsyncDisposable {
     const log = this.#environment.log.child(path.address);
     const agent = this.#sip.createUserAgent(identity.identity);
     const media = this.#media.factory(identity.rate, log);
-    await using context = new Context(client, agent, { clock: this.#environment.clock, log, media });
+    const destination = dialledByUrl(request.query);
+    const link = destination === null ? client : new UrlDialLink(client, log);
+    const services = { clock: this.#environment.clock, log, media };
+    await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(`${outcome.status} ${outcome.reason}`);
     await this.#occupy(path.key, client);
@@ -155,5 +161,22 @@ export class Gateway implements AsyncDisposable {
     await this.#scope.close();
     await this.#sip[Symbol.asyncDispose]();
     this.#media[Symbol.dispose]();
+  }
+}
+
+/** A client that dialled by URL understands no callbacks: they are logged, and the end of the call is the end. */
+class UrlDialLink implements ClientLink {
+  readonly #client: RtmpConnection;
+  readonly #log: Logger;
+
+  constructor(client: RtmpConnection, log: Logger) {
+    this.#client = client;
+    this.#log = log;
+  }
+
+  call(method: string, ...args: AmfValue[]): void {
+    this.#log.info(`dialled by URL: ${method} ${args.join(", ")}`.trimEnd());
+    if (method !== "rejected" && method !== "byed") return;
+    void this.#client.close("NetConnection.Connect.Closed", `${method} ${args.join(", ")}`.trimEnd());
   }
 }

@@ -1,0 +1,133 @@
+// The program behind the command line: one command, one exit code. What it needs of the machine comes as a
+// Host, so that a test can run it whole.
+// Role: edge
+// Answers to: the __main__ part of siprtmp.py.
+
+import { systemClock } from "../base/clock.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import { type Logger, openLog } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Config, Verbosity } from "../gateway/config.ts";
+import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
+import { systemDns } from "../net/dns.ts";
+import { SipServer } from "../sipd/sip_server.ts";
+import { formatTrialReport } from "../trial/report.ts";
+import { runTrialCall, type TrialOptions, type TrialReport } from "../trial/trial_call.ts";
+import { judge } from "../trial/verdict.ts";
+import { demoAddresses } from "./demo_text.ts";
+import { type DemoCommand, parseArguments, type ReadFile } from "./options.ts";
+
+/** What the program needs of the machine. */
+export interface Host {
+  /** Reads a text file; throws when it cannot. */
+  readonly readFile: ReadFile;
+  /** Writes a line to standard output. */
+  print(text: string): void;
+  /** Writes a line to standard error. */
+  complain(text: string): void;
+  /** Aborted when the user wants the program to end. */
+  readonly stop: AbortSignal;
+}
+
+/** Runs one command line to its end and returns the exit code: 0 well, 1 it did not work, 2 wrong options. */
+export async function runProgram(args: readonly string[], host: Host): Promise<number> {
+  const command = parseArguments(args, host.readFile);
+  switch (command.type) {
+    case "print":
+      if (command.exitCode === 0) host.print(command.text);
+      else host.complain(command.text);
+      return command.exitCode;
+    case "start":
+      return await withLog(command.config.verbosity, host, (log) => start(command.config, log, host));
+    case "call":
+      return await withLog(command.verbosity, host, (log) => call(command.call, log, host));
+    case "demo":
+      return await withLog(command.config.verbosity, host, (log) => demo(command, log, host));
+  }
+}
+
+/** Errors of the machine (a port is taken, a file cannot be read) are one line; ours keep their stack. */
+async function withLog(
+  verbosity: Verbosity,
+  host: Host,
+  run: (log: Logger) => Promise<number>,
+): Promise<number> {
+  const { log, close } = openLog({ verbosity });
+  try {
+    return await run(log);
+  } catch (error) {
+    if (!(error instanceof TransportError || error instanceof WireError)) throw error;
+    host.complain(`siprtmp: ${messageOf(error)}`);
+    return 1;
+  } finally {
+    await close();
+  }
+}
+
+function environmentOf(log: Logger): GatewayEnvironment {
+  return { clock: systemClock, log, random: systemRandom, dns: systemDns };
+}
+
+/** The built-in SIP server comes first: it takes its port, and the gateway the next free one. */
+async function openAll(
+  config: Config,
+  log: Logger,
+): Promise<{ sipd: SipServer | null; gateway: Gateway } & AsyncDisposable> {
+  await using opened = new AsyncDisposableStack();
+  const environment = environmentOf(log);
+  const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
+  const gateway = opened.use(await Gateway.start(config, environment));
+  const owner = opened.move();
+  return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
+}
+
+async function start(config: Config, log: Logger, host: Host): Promise<number> {
+  await using _running = await openAll(config, log);
+  await aborted(host.stop);
+  log.info("stopping: ending calls and registrations");
+  return 0;
+}
+
+async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
+  host.print(`calling ${options.destination} through ${options.url.replace(/\?.*$/, "")} ...`);
+  const report = await runTrialCall(options, environmentOf(log), host.stop);
+  return printReport(report, host);
+}
+
+async function demo(command: DemoCommand, log: Logger, host: Host): Promise<number> {
+  await using running = await openAll(command.config, log);
+  const { gateway, sipd } = running;
+  if (sipd === null) throw new Error("the demo was started without its SIP server");
+  const addresses = demoAddresses(gateway.rtmp, sipd.address);
+  host.print(
+    `calling echo: RTMP client -> gateway -> SIP server -> echo and back, ${command.durationSeconds} s`,
+  );
+  const report = await runTrialCall(
+    {
+      url: addresses.url,
+      destination: "echo",
+      login: "demo",
+      password: "demo",
+      displayName: "Demo",
+      source: { kind: "sample", codec: command.codec, durationSeconds: command.durationSeconds },
+      record: null,
+    },
+    environmentOf(log),
+    host.stop,
+  );
+  const exitCode = printReport(report, host);
+  if (!command.stay || exitCode !== 0 || host.stop.aborted) return exitCode;
+  host.print(addresses.text);
+  await aborted(host.stop);
+  return 0;
+}
+
+function printReport(report: TrialReport, host: Host): number {
+  host.print(formatTrialReport(report));
+  return judge(report.outcome).good ? 0 : 1;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

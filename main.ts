@@ -1,0 +1,39 @@
+// siprtmp: a SIP-RTMP gateway. The only file that knows the process: arguments, signals, exit code.
+// Role: edge
+// Answers to: the __main__ part of siprtmp.py.
+
+import { type Host, runProgram } from "./lib/app/program.ts";
+
+/** How long peers may take to answer BYE and REGISTER when the program is told to end. */
+const STOP_WITHIN_MS = 3000;
+
+const stop = new AbortController();
+const encoder = new TextEncoder();
+
+const host: Host = {
+  readFile: (path) => Deno.readTextFileSync(path),
+  print: (text) => write(Deno.stdout, text),
+  complain: (text) => write(Deno.stderr, text),
+  stop: stop.signal,
+};
+
+/** A closed or full output ends nothing: calls go on without it. */
+function write(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {
+  try {
+    let rest = encoder.encode(text + "\n");
+    while (rest.length > 0) rest = rest.subarray(to.writeSync(rest));
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+/** The first signal ends everything politely, the second at once. */
+function onSignal(): void {
+  if (stop.signal.aborted) Deno.exit(130);
+  stop.abort();
+  setTimeout(() => Deno.exit(0), STOP_WITHIN_MS);
+}
+
+const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+Deno.exit(await runProgram(Deno.args, host));
