@@ -33,6 +33,9 @@ import type { Flow, SendOutcome, Target } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 
+export { ClientHandle, type ClientOutlets } from "./client_handle.ts";
+export { ServerTransactionHandle } from "./server_transaction_handle.ts";
+
 /** Transactions on each side when the options do not say. */
 const DEFAULT_MAX_TRANSACTIONS = 4096;
 
