@@ -49,16 +49,25 @@ function routesOf(message: SipMessage): Route[] {
   return message.headers.all("Record-Route").map((text) => ({ text, address: parseNameAddr(text) }));
 }
 
-/** The URI of the first Contact that can be used; null when there is none. */
-function contactOf(message: SipMessage): NameAddr | null {
-  const text = message.headers.all("Contact")[0];
-  if (text === undefined || text.trim() === "*") return null;
+/** The value, or null when the peer wrote something that cannot be read. */
+function readable<Value>(read: () => Value): Value | null {
   try {
-    return parseNameAddr(text);
+    return read();
   } catch (error) {
     if (error instanceof WireError) return null;
     throw error;
   }
+}
+
+function readableRoutesOf(message: SipMessage): Route[] | null {
+  return readable(() => routesOf(message));
+}
+
+/** The first Contact; null when there is none that can be used. */
+function contactOf(message: SipMessage): NameAddr | null {
+  const text = message.headers.get("Contact");
+  if (text === null || text === "*") return null;
+  return readable(() => parseNameAddr(text));
 }
 
 /** A Request-URI carries neither a method parameter nor headers (19.1.1). */
@@ -191,14 +200,15 @@ export class Dialog {
   /**
    * The INVITE was accepted.
    *
-   * @param response the caller's side gives the 2xx: route set and target are taken anew from it (13.2.2.4)
+   * @param response the caller's side gives the 2xx: route set and target are taken anew from it (13.2.2.4); routes
+   * that cannot be read leave those of the early dialog
    */
   confirm(response?: SipResponse): void {
     if (this.#state === "terminated") return;
     const first = this.#state === "early";
     this.#state = "confirmed";
     if (response === undefined || !first) return;
-    this.#routes = routesOf(response).reverse();
+    this.#routes = readableRoutesOf(response)?.reverse() ?? this.#routes;
     this.refreshTarget(response);
   }
 

@@ -173,6 +173,13 @@ Deno.test("dialog: an early one takes route set and target anew from the 2xx, on
   assert.deepEqual(dialog.routeSet.map((route) => route.uri.host), ["p9.example.com"]);
 });
 
+Deno.test("dialog: a 2xx whose routes cannot be read is confirmed with those of the early dialog", () => {
+  const invite = sipRequest("INVITE", VIA);
+  const dialog = Dialog.fromResponse(invite, responseTo(invite, 180, "bob-1", { "Record-Route": LOOSE }));
+  dialog.confirm(responseTo(invite, 200, "bob-1", { "Record-Route": "<sip:" }));
+  assert.deepEqual([dialog.state, dialog.routeSet.length], ["confirmed", 2]);
+});
+
 Deno.test("dialog: a target refresh moves the target, never the route (12.2)", () => {
   const dialog = caller({ "Record-Route": LOOSE });
   dialog.refreshTarget(
