@@ -1,0 +1,58 @@
+// Which user agent a request outside dialogs is for.
+// RFC 3261 section 8.2.2.1: our Contact names the user agent by its `line`; other Request-URIs by user and domain.
+// Role: machine
+// Answers to: nothing; in siprtmp every user had a port, and the Request-URI was not looked at.
+
+import type { SipUri } from "./uri.ts";
+import type { UserAgent } from "./user_agent.ts";
+
+/** The outcome of a search. "gone": a Contact of ours whose user agent has ended. */
+export type AgentSearch =
+  | { readonly type: "agent"; readonly agent: UserAgent }
+  | { readonly type: "gone" }
+  | { readonly type: "unknown" };
+
+/** The user agents of one endpoint, oldest first. */
+export class AgentDirectory {
+  readonly #byLine = new Map<string, UserAgent>();
+
+  /** How many there are. */
+  get size(): number {
+    return this.#byLine.size;
+  }
+
+  /** Adds a user agent. */
+  add(agent: UserAgent): void {
+    this.#byLine.set(agent.line, agent);
+  }
+
+  /** Removes a user agent. */
+  remove(agent: UserAgent): void {
+    this.#byLine.delete(agent.line);
+  }
+
+  /** All of them. */
+  all(): IterableIterator<UserAgent> {
+    return this.#byLine.values();
+  }
+
+  /** By line; without a line the newest with user and domain, else the newest with the user. */
+  find(uri: SipUri): AgentSearch {
+    const line = uri.params.get("line");
+    if (typeof line === "string") {
+      const agent = this.#byLine.get(line);
+      return agent === undefined ? { type: "gone" } : { type: "agent", agent };
+    }
+    let found: UserAgent | null = null;
+    let sameDomain = false;
+    for (const agent of this.#byLine.values()) {
+      const { aor } = agent.identity;
+      if (aor.user !== uri.user) continue;
+      const here = aor.host.toLowerCase() === uri.host.toLowerCase();
+      if (sameDomain && !here) continue;
+      found = agent;
+      sameDomain ||= here;
+    }
+    return found === null ? { type: "unknown" } : { type: "agent", agent: found };
+  }
+}

@@ -1,0 +1,102 @@
+// The dialog of one call together with the way its requests leave: target, credentials, common headers.
+// RFC 3261 sections 12.2.1.1 (requests in dialogs), 13.2.2.4 (ACK), 15.1.1 (BYE).
+// Role: edge
+// Answers to: UserAgent.createRequest and sendRequest of siprtmp for established sessions.
+
+import { setBody, type SipBody } from "./body.ts";
+import { addRequestCapabilities } from "./capabilities.ts";
+import type { ChallengedOptions } from "./challenged_request.ts";
+import type { Dialog } from "./dialog.ts";
+import { exchange, type Reply } from "./exchange.ts";
+import type { SipRequest } from "./message.ts";
+import type { AgentContext } from "./sip_core.ts";
+import type { Target } from "./target.ts";
+import { formatSipUri } from "./uri.ts";
+
+/** What is known when a dialog comes into being. */
+export interface CallDialogOptions {
+  /** The user agent. */
+  readonly agent: AgentContext;
+  /** The dialog. */
+  readonly dialog: Dialog;
+  /** The way the dialog was set up: used when the far end's own address leads nowhere. */
+  readonly fallback: Target;
+}
+
+/** Sends requests inside one dialog. */
+export class CallDialog {
+  /** The user agent. */
+  readonly agent: AgentContext;
+  /** The dialog. */
+  readonly dialog: Dialog;
+  readonly #fallback: Target;
+  #cached: { key: string; targets: readonly Target[] } | null = null;
+
+  /** No I/O yet. */
+  constructor(options: CallDialogOptions) {
+    this.agent = options.agent;
+    this.dialog = options.dialog;
+    this.#fallback = options.fallback;
+  }
+
+  /** A request with the next CSeq and our usual headers. */
+  createRequest(method: string, body: SipBody | null = null): SipRequest {
+    const request = this.dialog.createRequest(method);
+    addRequestCapabilities(request.headers, this.agent.core.userAgent, false);
+    setBody(request, body);
+    return request;
+  }
+
+  /** Where requests of this dialog go now, resolved once per next hop. */
+  async targets(): Promise<readonly Target[]> {
+    const uri = this.dialog.nextHop;
+    const key = formatSipUri(uri);
+    if (this.#cached?.key === key) return this.#cached.targets;
+    const hop = await this.agent.core.router.hopTo(uri);
+    if ("type" in hop) {
+      this.agent.log.warn(`${hop.reason}; using the address the call was set up with`);
+      return [this.#fallback];
+    }
+    // A caller behind a NAT names a TCP port nobody can connect to; its own connection still works.
+    const targets = hop.targets[0].transport === "tcp" ? [...hop.targets, this.#fallback] : hop.targets;
+    this.#cached = { key, targets };
+    return targets;
+  }
+
+  /** How to send a request of this dialog with retries. */
+  async options(request: SipRequest, retry?: ChallengedOptions["retry"]): Promise<ChallengedOptions> {
+    return {
+      layer: this.agent.core.layer,
+      request,
+      targets: await this.targets(),
+      credentials: this.agent.credentials,
+      renumber: (sent) => this.dialog.renumber(sent),
+      ...(retry === undefined ? {} : { retry }),
+    };
+  }
+
+  /** Sends a request other than INVITE and waits for its final answer. */
+  async exchange(
+    request: SipRequest,
+    options: { signal?: AbortSignal; retry?: ChallengedOptions["retry"] } = {},
+  ): Promise<Reply> {
+    return await exchange(await this.options(request, options.retry), options.signal);
+  }
+
+  /** Acknowledges a 2xx to one of our INVITEs, with our answer when the 2xx brought the offer. */
+  async sendAck(invite: SipRequest, body: SipBody | null = null): Promise<void> {
+    const ack = this.dialog.createAck(invite);
+    ack.headers.set("User-Agent", this.agent.core.userAgent);
+    setBody(ack, body);
+    const [target] = await this.targets();
+    this.agent.core.layer.sendAck(ack, target ?? this.#fallback);
+  }
+
+  /** Ends the dialog with a BYE and waits for the answer. `reason` becomes a Reason header (RFC 3326). */
+  async bye(reason: string | null = null): Promise<Reply> {
+    const request = this.createRequest("BYE");
+    if (reason !== null) request.headers.set("Reason", reason);
+    this.dialog.terminate();
+    return await this.exchange(request);
+  }
+}

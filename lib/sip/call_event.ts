@@ -1,0 +1,41 @@
+// What happens in a call, as values.
+// RFC 3261 sections 14 (re-INVITE) and 15 (BYE), RFC 3311 (UPDATE), RFC 6086 (INFO), RFC 3428 (MESSAGE).
+// Role: wire
+// Answers to: the 'close' and 'change' tuples that siprtmp's Session.recv returned.
+
+import type { SipBody } from "./body.ts";
+
+/** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
+export interface OfferEvent {
+  /** Tells it from other events. */
+  readonly type: "offer";
+  /** The offer; null: `answer(body)` sends ours and an "answer" event brings theirs. */
+  readonly body: SipBody | null;
+  /** Accepts with our answer; resolves true once the far end has it, false when the call or offer ended first. */
+  answer(body: SipBody): Promise<boolean>;
+  /** Keeps the session as it was; usually 488. */
+  refuse(status: number, reason: string): void;
+}
+
+/** The call is over; always the last event. */
+export interface EndedEvent {
+  /** Tells it from other events. */
+  readonly type: "ended";
+  /** Who ended it; "failure": the network or the far end broke down. */
+  readonly by: "remote" | "local" | "failure";
+  /** One plain line. */
+  readonly reason: string;
+}
+
+/** One event of a call. INFO and MESSAGE have been answered with 200 already. */
+export type CallEvent =
+  | OfferEvent
+  | { readonly type: "answer"; readonly body: SipBody }
+  | { readonly type: "info"; readonly body: SipBody }
+  | { readonly type: "message"; readonly body: SipBody }
+  | EndedEvent;
+
+/** What became of a new offer of ours. */
+export type ReofferOutcome =
+  | { readonly type: "accepted"; readonly body: SipBody | null }
+  | { readonly type: "refused"; readonly status: number; readonly reason: string };

@@ -1,0 +1,114 @@
+// A request that is sent again when the far end wants credentials (401, 407) or other terms (422, 423).
+// RFC 3261 sections 8.1.3.5 and 22; every retry has the next CSeq and the same Call-ID and From tag.
+// Role: machine
+// Answers to: UserAgent.authenticate of siprtmp, which tried once per realm and stopped at stale nonces.
+
+import type { ClientHandle } from "./client_handle.ts";
+import type { DigestClient } from "./digest.ts";
+import type { SipRequest, SipResponse } from "./message.ts";
+import type { Target } from "./target.ts";
+import type { TransactionLayer } from "./transaction_layer.ts";
+
+/** Most times one request is sent again with something changed. */
+export const MAX_RETRIES = 6;
+
+/** What such a request is made of. */
+export interface ChallengedOptions {
+  /** Where requests go out. */
+  readonly layer: Pick<TransactionLayer, "request">;
+  /** The request without Via. */
+  readonly request: SipRequest;
+  /** Where it goes, in failover order. */
+  readonly targets: readonly Target[];
+  /** Answers challenges; null: challenges are refusals. */
+  readonly credentials: DigestClient | null;
+  /** A copy with the next CSeq. */
+  readonly renumber: (request: SipRequest) => SipRequest;
+  /** A changed copy (already renumbered) to send after a refusal that is no challenge; null: it stands. */
+  readonly retry?: (response: SipResponse, request: SipRequest) => SipRequest | null;
+}
+
+/** Where the outcome goes. `request` is the one that was answered, as it was sent. */
+export interface ChallengedOutlets {
+  /** A 1xx. */
+  provisional(response: SipResponse, request: SipRequest): void;
+  /** A 2xx; for INVITE once per fork. */
+  success(response: SipResponse, request: SipRequest): void;
+  /** A 3xx to 6xx that stands. */
+  refused(response: SipResponse, request: SipRequest): void;
+  /** No answer (408) or no way to send (503). */
+  failed(status: 408 | 503, reason: string): void;
+}
+
+/** One request with all its retries; starts at once. */
+export class ChallengedRequest {
+  readonly #options: ChallengedOptions;
+  readonly #outlets: ChallengedOutlets;
+  #handle: ClientHandle;
+  #request: SipRequest;
+  #retries = 0;
+  #cancelled = false;
+
+  /** Sends the request. Outlets are never called from inside this constructor. */
+  constructor(options: ChallengedOptions, outlets: ChallengedOutlets) {
+    this.#options = options;
+    this.#outlets = outlets;
+    this.#request = withKnownCredentials(options.request, options.credentials);
+    this.#handle = this.#send();
+  }
+
+  /** The target in use; null when there was none. */
+  get target(): Target | null {
+    return this.#handle.target;
+  }
+
+  /** Cancels an INVITE: held until a 1xx came (RFC 3261 section 9.1); nothing is sent again any more. */
+  cancel(reason?: string): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    this.#handle.cancelRequest(reason);
+  }
+
+  #send(): ClientHandle {
+    const request = this.#request;
+    return this.#options.layer.request(request, this.#options.targets, {
+      response: (response) => this.#receive(response, request),
+      timeout: () => this.#outlets.failed(408, "Request Timeout"),
+      transportError: (reason) => this.#outlets.failed(503, reason),
+    });
+  }
+
+  #receive(response: SipResponse, request: SipRequest): void {
+    if (response.status < 200) return this.#outlets.provisional(response, request);
+    if (response.status < 300) return this.#outlets.success(response, request);
+    const next = this.#cancelled || this.#retries >= MAX_RETRIES ? null : this.#next(response, request);
+    if (next === null) return this.#outlets.refused(response, request);
+    this.#retries += 1;
+    this.#request = next;
+    this.#handle = this.#send();
+  }
+
+  #next(response: SipResponse, request: SipRequest): SipRequest | null {
+    if (response.status !== 401 && response.status !== 407) {
+      return this.#options.retry?.(response, request) ?? null;
+    }
+    const answers =
+      this.#options.credentials?.authorize(response, request.method, request.uri, request.body) ??
+        null;
+    if (answers === null) return null;
+    const next = this.#options.renumber(request);
+    setCredentials(next, answers);
+    return next;
+  }
+}
+
+function withKnownCredentials(request: SipRequest, credentials: DigestClient | null): SipRequest {
+  const answers = credentials?.reuse(request.method, request.uri, request.body) ?? [];
+  if (answers.length > 0) setCredentials(request, answers);
+  return request;
+}
+
+function setCredentials(request: SipRequest, answers: readonly { header: string; value: string }[]): void {
+  for (const { header } of answers) request.headers.delete(header);
+  for (const { header, value } of answers) request.headers.add(header, value);
+}

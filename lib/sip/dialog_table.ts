@@ -1,0 +1,39 @@
+// Which call a request inside a dialog belongs to.
+// RFC 3261 section 12.2.2; the keys are those of matching.ts.
+// Role: machine
+// Answers to: Stack.dialogs of siprtmp.
+
+import { dialogIdOfRequest } from "./matching.ts";
+import type { SipRequest } from "./message.ts";
+import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
+
+/** Whoever handles the requests of one dialog. */
+export interface DialogUser {
+  /** Takes a request that arrived inside the dialog and answers it. */
+  receive(request: SipRequest, transaction: ServerTransactionHandle): void;
+}
+
+/** The dialogs of one endpoint. */
+export class DialogTable {
+  readonly #users = new Map<string, DialogUser>();
+
+  /** How many dialogs there are. */
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** Requests of the dialog `id` go to `user` from now on. */
+  add(id: string, user: DialogUser): void {
+    this.#users.set(id, user);
+  }
+
+  /** Forgets a dialog, if it still belongs to `user`. */
+  remove(id: string, user: DialogUser): void {
+    if (this.#users.get(id) === user) this.#users.delete(id);
+  }
+
+  /** The user of the dialog a request belongs to, or null (answer 481). */
+  find(request: SipRequest): DialogUser | null {
+    return this.#users.get(dialogIdOfRequest(request)) ?? null;
+  }
+}

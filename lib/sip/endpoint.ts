@@ -1,0 +1,209 @@
+// One SIP port for all users of the process: transport, transactions, and who gets which request.
+// RFC 3261 sections 8.2 and 12.2.2; requests find their user by the `line` parameter of our Contact, else by user.
+// Role: edge
+// Answers to: Stack and Agent of siprtmp, which had a port and a stack per RTMP client.
+
+import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { DnsResolver } from "../net/dns.ts";
+import type { AddressPolicy } from "../net/route.ts";
+import { AgentDirectory } from "./agent_directory.ts";
+import { addResponseCapabilities, refusalOf } from "./capabilities.ts";
+import { DialogTable } from "./dialog_table.ts";
+import type { Identity } from "./identity.ts";
+import { LateForks } from "./late_forks.ts";
+import { type SipMessage, type SipRequest, tagOf } from "./message.ts";
+import { SipRouter } from "./routing.ts";
+import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import type { SipCore } from "./sip_core.ts";
+import type { Flow, SendOutcome, Target } from "./target.ts";
+import { defaultTimers, type TimerValues } from "./timers.ts";
+import { TransactionLayer } from "./transaction_layer.ts";
+import { SipTransport } from "./transport.ts";
+import type { SipUri } from "./uri.ts";
+import { UserAgent } from "./user_agent.ts";
+
+export type { Identity } from "./identity.ts";
+
+/** How the endpoint is opened. */
+export interface SipEndpointOptions {
+  /** Address to bind. */
+  readonly bind: string;
+  /** Port to bind; 0: any. */
+  readonly port: number;
+  /** Take the next free port when it is in use. */
+  readonly portFallback: boolean;
+  /** Which of our addresses peers are told. */
+  readonly addresses: Pick<AddressPolicy, "addressFor">;
+  /** Proxy for all requests outside dialogs; null: none. */
+  readonly outboundProxy: SipUri | null;
+  /** User-Agent header. */
+  readonly userAgent: string;
+  /** Expiry asked for in REGISTER, in seconds. */
+  readonly expiresSeconds: number;
+  /** T1, T2, T4; the RFC's values when left out. */
+  readonly timers?: TimerValues;
+}
+
+/** What carries messages: the real transport, or a network of a test. */
+export interface MessageTransport extends AsyncDisposable {
+  /** The port that was bound. */
+  readonly port: number;
+  /** Takes what arrives. */
+  onMessage: ((message: SipMessage, flow: Flow) => void) | null;
+  /** Sends; settles when the outcome is known. */
+  send(message: SipMessage, target: Target): Promise<SendOutcome>;
+}
+
+/** What the endpoint needs from its surroundings. */
+export interface SipEnvironment {
+  /** Time. */
+  readonly clock: Clock;
+  /** Log. */
+  readonly log: Logger;
+  /** Tags, branches, jitter. */
+  readonly random: Random;
+  /** Name resolution. */
+  readonly dns: DnsResolver;
+  /** Replaces sockets in tests. */
+  readonly openTransport?: (options: SipEndpointOptions) => MessageTransport;
+}
+
+/** One SIP port. */
+export class SipEndpoint implements AsyncDisposable {
+  readonly #transport: MessageTransport;
+  readonly #layer: TransactionLayer;
+  readonly #core: SipCore;
+  readonly #agents = new AgentDirectory();
+  readonly #log: Logger;
+  #closing: Promise<void> | null = null;
+
+  /**
+   * Binds the port.
+   * @throws TransportError when it cannot be bound
+   */
+  static open(options: SipEndpointOptions, env: SipEnvironment): SipEndpoint {
+    const open = env.openTransport ?? ((wanted) =>
+      SipTransport.open(
+        { bind: wanted.bind, port: wanted.port, fallback: wanted.portFallback },
+        { log: env.log, clock: env.clock },
+      ));
+    return new SipEndpoint(options, env, open(options));
+  }
+
+  private constructor(options: SipEndpointOptions, env: SipEnvironment, transport: MessageTransport) {
+    const log = env.log.category("sip");
+    const timers = options.timers ?? defaultTimers;
+    const router = new SipRouter({
+      addresses: options.addresses,
+      dns: env.dns,
+      port: transport.port,
+      log,
+    });
+    this.#log = log;
+    this.#transport = transport;
+    this.#layer = new TransactionLayer({
+      clock: env.clock,
+      random: env.random,
+      log,
+      timers,
+      sentBy: (target) => router.sentBy(target),
+      send: (message, target, outcome) => void this.#send(message, target, outcome),
+    });
+    const lateForks = new LateForks(log);
+    this.#core = {
+      clock: env.clock,
+      log,
+      random: env.random,
+      timers,
+      userAgent: options.userAgent,
+      layer: this.#layer,
+      router,
+      dialogs: new DialogTable(),
+      outboundProxy: options.outboundProxy,
+      expiresSeconds: options.expiresSeconds,
+      rememberInvite: (agent, invite, target) => lateForks.remember(agent, invite, target),
+    };
+    this.#layer.onRequest = (request, transaction) => this.#receive(request, transaction);
+    this.#layer.onStray = (response) => lateForks.decline(response);
+    transport.onMessage = (message, flow) => this.#layer.receive(message, flow);
+  }
+
+  /** The port that is bound. */
+  get port(): number {
+    return this.#transport.port;
+  }
+
+  /** Dialogs that exist now, for tests and status. */
+  get dialogCount(): number {
+    return this.#core.dialogs.size;
+  }
+
+  /** Transactions that exist now, for tests and status. */
+  get transactionCount(): number {
+    return this.#layer.clientCount + this.#layer.serverCount;
+  }
+
+  /** A new user behind this port; newer ones of the same address are found first. */
+  createUserAgent(identity: Identity): UserAgent {
+    const line = this.#core.random.token(10);
+    const agent = new UserAgent(this.#core, identity, line, () => this.#agents.remove(agent));
+    this.#agents.add(agent);
+    return agent;
+  }
+
+  async #send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): Promise<void> {
+    try {
+      outcome(await this.#transport.send(message, target));
+    } catch (error) {
+      this.#log.error("Sending a SIP message failed", error);
+      outcome({ type: "failed", reason: messageOf(error) });
+    }
+  }
+
+  /** A failure here is our bug: the sender hears 500 and everybody else goes on. */
+  #receive(request: SipRequest, transaction: ServerTransactionHandle): void {
+    try {
+      this.#dispatch(request, transaction);
+    } catch (error) {
+      this.#log.error(`Handling a SIP ${request.method} failed`, error);
+      transaction.reply(500);
+    }
+  }
+
+  #dispatch(request: SipRequest, transaction: ServerTransactionHandle): void {
+    const refusal = refusalOf(request);
+    if (refusal !== null) return void transaction.respond(refusal);
+    if (tagOf(request.headers.get("To")) !== null) {
+      const user = this.#core.dialogs.find(request);
+      return user === null ? void transaction.reply(481) : user.receive(request, transaction);
+    }
+    const found = this.#agents.find(request.uri);
+    if (found.type === "agent") return found.agent.receive(request, transaction);
+    if (request.uri.user === null && request.method === "OPTIONS") return this.#describe(transaction);
+    // Not ours, and forwarding is not our trade: 483 says that a proxy in front of us is looping.
+    if (request.headers.get("Max-Forwards")?.trim() === "0") return void transaction.reply(483);
+    transaction.reply(found.type === "gone" ? 480 : 404);
+  }
+
+  #describe(transaction: ServerTransactionHandle): void {
+    const response = transaction.createResponse(200);
+    addResponseCapabilities(response.headers);
+    transaction.respond(response);
+  }
+
+  /** Ends every user agent (2 s at most), then the port. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#agents.all()].map((agent) => agent[Symbol.asyncDispose]()));
+    this.#layer[Symbol.dispose]();
+    this.#transport.onMessage = null;
+    await this.#transport[Symbol.asyncDispose]();
+  }
+}

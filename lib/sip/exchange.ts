@@ -1,0 +1,45 @@
+// One request, one final answer, as a promise: REGISTER, BYE, MESSAGE, INFO, OPTIONS, UPDATE, PRACK.
+// RFC 3261 section 8.1.3. The wait is bounded by the transaction's own timers (64*T1 per target).
+// Role: edge
+// Answers to: the sendRequest loops of siprtmp's sipapi.
+
+import { type ChallengedOptions, ChallengedRequest } from "./challenged_request.ts";
+import type { SipRequest, SipResponse } from "./message.ts";
+
+/** What became of a request. */
+export type Reply =
+  | { readonly type: "response"; readonly response: SipResponse; readonly request: SipRequest }
+  | { readonly type: "failed"; readonly status: 408 | 487 | 503; readonly reason: string };
+
+/** Sends a request and waits for its final answer; an abort ends the wait (487), not the transaction. */
+export function exchange(options: ChallengedOptions, signal?: AbortSignal): Promise<Reply> {
+  if (signal?.aborted === true) return Promise.resolve(givenUp());
+  return new Promise((resolve) => {
+    const onAbort = (): void => resolve(givenUp());
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const settle = (reply: Reply): void => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve(reply);
+    };
+    new ChallengedRequest(options, {
+      provisional: () => {},
+      success: (response, request) => settle({ type: "response", response, request }),
+      refused: (response, request) => settle({ type: "response", response, request }),
+      failed: (status, reason) => settle({ type: "failed", status, reason }),
+    });
+  });
+}
+
+function givenUp(): Reply {
+  return { type: "failed", status: 487, reason: "Request Terminated" };
+}
+
+/** The final status of a reply. */
+export function statusOf(reply: Reply): number {
+  return reply.type === "response" ? reply.response.status : reply.status;
+}
+
+/** The reason phrase of a reply. */
+export function reasonOf(reply: Reply): string {
+  return reply.type === "response" ? reply.response.reason : reply.reason;
+}

@@ -1,0 +1,60 @@
+// Who a user agent is: its address of record and credentials, and the addresses it writes about itself.
+// RFC 3261 sections 8.1.1.3 (From), 8.1.1.8 (Contact), 10.2 (REGISTER: To, Request-URI).
+// Role: wire
+// Answers to: the User class of siprtmp's sipapi; the `line` parameter replaces its one UDP socket per user.
+
+import type { NameAddr } from "./name_addr.ts";
+import type { TransportName } from "./target.ts";
+import { type SipUri, sipUri } from "./uri.ts";
+
+/** A SIP user: what goes into From, and how its registrar knows it. */
+export interface Identity {
+  /** Address of record, e.g. `sip:alice@example.com`. */
+  readonly aor: SipUri;
+  /** Name shown to the people called; null without one. */
+  readonly displayName: string | null;
+  /** Digest user name; null: the user part of the address of record. */
+  readonly username: string | null;
+  /** Digest password; null: no credentials, challenges are refusals. */
+  readonly password: string | null;
+}
+
+/** The address of record without what does not belong into From and To: password, parameters, headers. */
+export function publicUri(uri: SipUri): SipUri {
+  return { ...uri, password: null, params: new Map(), headers: null };
+}
+
+/** The From (and, for REGISTER, To) address of a user agent, without a tag. */
+export function identityAddress(identity: Identity): NameAddr {
+  return { displayName: identity.displayName, uri: publicUri(identity.aor), params: new Map() };
+}
+
+/** The URI a REGISTER goes to: the domain of the address of record (RFC 3261 section 10.2). */
+export function registrarUri(identity: Identity): SipUri {
+  const { scheme, host, port, params } = identity.aor;
+  const transport = params.get("transport");
+  return sipUri(host, {
+    scheme,
+    port,
+    params: typeof transport === "string" ? new Map([["transport", transport]]) : new Map(),
+  });
+}
+
+/** A URI as Request-URI: no password, no method parameter, no headers (RFC 3261 section 19.1.1 table). */
+export function requestUri(uri: SipUri): SipUri {
+  const params = new Map(uri.params);
+  params.delete("method");
+  return { ...uri, password: null, params, headers: null };
+}
+
+/** Where this user agent is reached: our address and port, the transport unless it is UDP, and its line. */
+export function contactAddress(
+  identity: Identity,
+  at: { host: string; port: number; transport: TransportName; line: string },
+): NameAddr {
+  const params = new Map<string, string | null>();
+  if (at.transport !== "udp") params.set("transport", at.transport);
+  params.set("line", at.line);
+  const uri = sipUri(at.host, { user: identity.aor.user, port: at.port, params });
+  return { displayName: null, uri, params: new Map() };
+}

@@ -1,0 +1,244 @@
+// An outgoing call attempt: INVITE, its provisional answers, forks, reliability, CANCEL, and the call it becomes.
+// RFC 3261 sections 9.1, 13.2 and 22; RFC 3262 section 4 (PRACK); RFC 4028 section 7.
+// Role: edge
+// Answers to: User.connect and continueConnect of siprtmp. Aborting the signal is its generator.close().
+
+import { Mailbox } from "../base/mailbox.ts";
+import { sessionBodyOf, type SipBody } from "./body.ts";
+import { Call } from "./call.ts";
+import { ChallengedRequest } from "./challenged_request.ts";
+import { EarlyCalls } from "./early_calls.ts";
+import { identityAddress } from "./identity.ts";
+import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
+import type { NameAddr } from "./name_addr.ts";
+import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
+import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
+import { type AgentContext, contactOf, type Ending, inBackground } from "./sip_core.ts";
+import type { Target } from "./target.ts";
+
+/** What happens to an outgoing call attempt; "accepted" and "refused" are last. */
+export type InviteProgress =
+  | {
+    readonly type: "progress";
+    readonly status: number;
+    readonly reason: string;
+    /** Session description of the response, e.g. early media in a 183. */
+    readonly body: SipBody | null;
+  }
+  | { readonly type: "accepted"; readonly call: Call }
+  | {
+    readonly type: "refused";
+    readonly status: number;
+    readonly reason: string;
+    /** Text of the Warning header, if any. */
+    readonly warning: string | null;
+  };
+
+/** Progress events that may wait for their reader; further 1xx are dropped. */
+export const MAX_PROGRESS = 32;
+/** Without any response for this long the attempt is cancelled (as timer C of proxies, RFC 3261 16.6), in ms. */
+export const NO_PROGRESS_MS = 185_000;
+
+const TERMINATED = { type: "refused", status: 487, reason: "Request Terminated", warning: null } as const;
+
+/** Calls `to`; one iteration per event. Aborting cancels: "refused" with 487 comes at once. */
+export async function* inviteProgress(
+  agent: AgentContext,
+  to: NameAddr,
+  offer: SipBody | null,
+  signal: AbortSignal,
+): AsyncGenerator<InviteProgress, void, void> {
+  const uri = agent.core.outboundProxy ?? to.uri;
+  const hop = await agent.core.router.hopTo(uri);
+  if (signal.aborted) return yield TERMINATED;
+  if ("type" in hop) return yield { type: "refused", status: 503, reason: hop.reason, warning: null };
+  const contact = contactOf(agent, hop.localAddress, hop.targets[0].transport);
+  const attempt = new InviteAttempt(agent, offer);
+  attempt.start(createInvite(agent, { to, offer, contact }), hop.targets);
+  const onAbort = (): void => attempt.giveUp();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for await (const step of attempt.steps) {
+      if (step.type === "accepted") attempt.delivered = true;
+      yield step;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    attempt.giveUp();
+  }
+}
+
+function createInvite(
+  agent: AgentContext,
+  parts: { to: NameAddr; offer: SipBody | null; contact: NameAddr },
+): SipRequest {
+  const { core } = agent;
+  const request = createOutgoingRequest({
+    method: "INVITE",
+    uri: parts.to.uri,
+    from: identityAddress(agent.identity),
+    fromTag: core.random.token(12),
+    to: parts.to,
+    callId: core.random.token(24),
+    sequence: 1,
+    contact: parts.contact,
+    proxy: core.outboundProxy,
+    userAgent: core.userAgent,
+    body: parts.offer,
+  });
+  // Without an offer of ours a reliable 1xx could bring one that must be answered in the PRACK (RFC 3262 5).
+  if (parts.offer === null) request.headers.set("Supported", "timer");
+  proposeTimer(request, null);
+  return request;
+}
+
+/** One attempt; lives on after its reader left until the far end has answered. */
+class InviteAttempt implements Ending {
+  readonly steps = new Mailbox<InviteProgress>(MAX_PROGRESS);
+  /** The reader has the call: it owns it from now on. */
+  delivered = false;
+  readonly #agent: AgentContext;
+  readonly #offer: SipBody | null;
+  readonly #finished = Promise.withResolvers<void>();
+  #early: EarlyCalls | null = null;
+  #invite: ChallengedRequest | null = null;
+  #call: Call | null = null;
+  #gaveUp = false;
+  #silence: Disposable | null = null;
+  #lastRequest: SipRequest | null = null;
+
+  constructor(agent: AgentContext, offer: SipBody | null) {
+    this.#agent = agent;
+    this.#offer = offer;
+  }
+
+  start(request: SipRequest, targets: readonly [Target, ...Target[]]): void {
+    this.#agent.endings.add(this);
+    this.#early = new EarlyCalls({
+      agent: this.#agent,
+      offer: this.#offer,
+      fallback: targets[0],
+    });
+    this.#invite = new ChallengedRequest({
+      layer: this.#agent.core.layer,
+      request,
+      targets,
+      credentials: this.#agent.credentials,
+      renumber: withNextSequence,
+      retry: (response, sent) => {
+        const next = withNextSequence(sent);
+        return raiseInterval(response, next) ? next : null;
+      },
+    }, {
+      provisional: (response, sent) => this.#provisional(response, sent),
+      success: (response, sent) => this.#success(response, sent),
+      refused: (response) => this.#refused(response),
+      failed: (status, reason) => this.#close({ type: "refused", status, reason, warning: null }),
+    });
+    this.#watchSilence();
+  }
+
+  /** Cancels, or hangs up a call that came too late. Harmless when everything is settled. */
+  giveUp(outcome: InviteProgress = TERMINATED): void {
+    if (this.#call !== null) {
+      if (!this.delivered) {
+        void inBackground(this.#agent, "Hanging up", () => this.#call?.end() ?? Promise.resolve());
+      }
+      return;
+    }
+    if (this.#gaveUp || this.steps.closed) return;
+    this.#gaveUp = true;
+    this.#silence?.[Symbol.dispose]();
+    this.#invite?.cancel();
+    this.#tell(outcome);
+  }
+
+  async end(): Promise<void> {
+    this.giveUp();
+    await this.#finished.promise;
+  }
+
+  #tell(outcome: InviteProgress): void {
+    this.steps.push(outcome);
+    this.steps.close();
+  }
+
+  /** The far end has said its last word. */
+  #close(outcome: InviteProgress): void {
+    if (!this.steps.closed) this.#tell(outcome);
+    this.#silence?.[Symbol.dispose]();
+    this.#early?.abandon();
+    const target = this.#invite?.target ?? null;
+    if (this.#lastRequest !== null && target !== null) {
+      this.#agent.core.rememberInvite(this.#agent, this.#lastRequest, target);
+    }
+    this.#agent.endings.delete(this);
+    this.#finished.resolve();
+  }
+
+  #watchSilence(): void {
+    this.#silence?.[Symbol.dispose]();
+    this.#silence = this.#agent.core.clock.after(
+      NO_PROGRESS_MS,
+      () => this.giveUp({ type: "refused", status: 408, reason: "Request Timeout", warning: null }),
+    );
+  }
+
+  #provisional(response: SipResponse, request: SipRequest): void {
+    this.#lastRequest = request;
+    if (this.#gaveUp) return;
+    this.#watchSilence();
+    if (response.status === 100) return;
+    if (
+      tagOf(response.headers.get("To")) !== null && this.#early?.receive(response, request) === "repeated"
+    ) return;
+    const session = sessionBodyOf(response);
+    const body = session.type === "session" ? session.body : null;
+    // A full mailbox loses this 1xx: the reader is far behind, and later ones tell the same.
+    if (this.steps.size < MAX_PROGRESS - 1) {
+      this.steps.push({ type: "progress", status: response.status, reason: response.reason, body });
+    }
+  }
+
+  #success(response: SipResponse, request: SipRequest): void {
+    this.#lastRequest = request;
+    const call = this.#early?.confirm(response, request) ?? null;
+    const wanted = call !== null && this.#call === null && !this.#gaveUp && !this.steps.closed;
+    if (call === null) {
+      return this.#close({ type: "refused", status: 502, reason: "Bad Gateway", warning: "unusable 200" });
+    }
+    if (!wanted) return this.#decline(call, request);
+    const session = sessionBodyOf(response);
+    if (this.#offer === null && session.type !== "session") {
+      this.#decline(call, request);
+      return this.#close({
+        type: "refused",
+        status: 488,
+        reason: "Not Acceptable Here",
+        warning: "200 without offer",
+      });
+    }
+    this.#call = call;
+    call.learn(response);
+    call.timerAgreed(timerOf2xx(response));
+    if (session.type === "session") call.offers.state.remoteBody = session.body;
+    call.offers.state.endOffering();
+    if (this.#offer === null && session.type === "session") call.answerInAck(session.body, request);
+    else void inBackground(this.#agent, "Sending an ACK", () => call.link.sendAck(request));
+    this.#close({ type: "accepted", call });
+  }
+
+  /** A fork too many, or a 2xx that crossed our CANCEL: ACK, then BYE (RFC 3261 sections 13.2.2.4, 9.1). */
+  #decline(call: Call, request: SipRequest): void {
+    void inBackground(this.#agent, "Declining a fork", async () => {
+      await call.link.sendAck(request);
+      await call.end();
+      if (this.#gaveUp) this.#close(TERMINATED);
+    });
+  }
+
+  #refused(response: SipResponse): void {
+    const { status, reason } = response;
+    this.#close({ type: "refused", status, reason, warning: response.headers.get("Warning") });
+  }
+}

@@ -1,0 +1,75 @@
+// Requests outside dialogs: REGISTER, INVITE, MESSAGE, OPTIONS with the headers they share.
+// RFC 3261 section 8.1.1; an outbound proxy is a preloaded loose Route (section 8.1.2).
+// Role: wire
+// Answers to: UserAgent.createRequest of siprtmp.
+
+import { setBody, type SipBody } from "./body.ts";
+import { addRequestCapabilities } from "./capabilities.ts";
+import { SipHeaders } from "./header.ts";
+import { parseCSeq } from "./header_values.ts";
+import { requestUri } from "./identity.ts";
+import { NO_BODY, type SipRequest } from "./message.ts";
+import { formatNameAddr, type NameAddr, nameAddrOf, withParam } from "./name_addr.ts";
+import type { SipUri } from "./uri.ts";
+
+/** Parts of a request outside a dialog. */
+export interface OutgoingRequestParts {
+  /** Method. */
+  readonly method: string;
+  /** Request-URI; what does not belong there is taken out. */
+  readonly uri: SipUri;
+  /** From, without tag. */
+  readonly from: NameAddr;
+  /** Our tag. */
+  readonly fromTag: string;
+  /** To, without tag. */
+  readonly to: NameAddr;
+  /** Call-ID. */
+  readonly callId: string;
+  /** CSeq number. */
+  readonly sequence: number;
+  /** Our Contact; null: none. */
+  readonly contact: NameAddr | null;
+  /** Preloaded route; null: none. */
+  readonly proxy: SipUri | null;
+  /** User-Agent. */
+  readonly userAgent: string;
+  /** Body; null: none. */
+  readonly body: SipBody | null;
+}
+
+/** Builds the request, without Via. */
+export function createOutgoingRequest(parts: OutgoingRequestParts): SipRequest {
+  const headers = new SipHeaders();
+  if (parts.proxy !== null) headers.add("Route", formatNameAddr(looseRoute(parts.proxy)));
+  headers.add("Max-Forwards", "70");
+  headers.add("From", formatNameAddr(withParam(parts.from, "tag", parts.fromTag)));
+  headers.add("To", formatNameAddr({ ...parts.to, uri: requestUri(parts.to.uri), params: new Map() }));
+  headers.add("Call-ID", parts.callId);
+  headers.add("CSeq", `${parts.sequence} ${parts.method}`);
+  if (parts.contact !== null) headers.add("Contact", formatNameAddr(parts.contact));
+  addRequestCapabilities(headers, parts.userAgent);
+  const request: SipRequest = {
+    kind: "request",
+    method: parts.method,
+    uri: requestUri(parts.uri),
+    headers,
+    body: NO_BODY,
+  };
+  setBody(request, parts.body);
+  return request;
+}
+
+function looseRoute(proxy: SipUri): NameAddr {
+  const params = new Map(proxy.params);
+  params.set("lr", null);
+  return nameAddrOf({ ...proxy, user: null, password: null, params, headers: null });
+}
+
+/** A copy with the next CSeq number, for requests outside dialogs. */
+export function withNextSequence(request: SipRequest): SipRequest {
+  const headers = request.headers.clone();
+  const { sequence, method } = parseCSeq(headers.get("CSeq") ?? `0 ${request.method}`);
+  headers.set("CSeq", `${sequence + 1} ${method}`);
+  return { ...request, headers };
+}

@@ -1,0 +1,110 @@
+// Where requests go and which of our addresses the far end is told.
+// RFC 3263 through resolve.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
+// Role: edge
+// Answers to: gethostbyname of siprtmp, and its FAQ question 6: loopback is never advertised silently.
+
+import { messageOf, TransportError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { DnsResolver } from "../net/dns.ts";
+import { type Endpoint, isLoopback } from "../net/endpoint.ts";
+import type { AddressPolicy } from "../net/route.ts";
+import { resolveTargets } from "./resolve.ts";
+import type { Target } from "./target.ts";
+import { formatSipUri, type SipUri } from "./uri.ts";
+
+/** Where a request goes: at least one target, and the address we are known by on the way to the first. */
+export interface Hop {
+  /** In the order of RFC 3263 failover; never empty. */
+  readonly targets: readonly [Target, ...Target[]];
+  /** Our address towards the first target, for Contact and SDP. */
+  readonly localAddress: string;
+}
+
+/** Nothing to send to. */
+export interface Unreachable {
+  /** Tells it from a hop. */
+  readonly type: "unreachable";
+  /** One plain line. */
+  readonly reason: string;
+}
+
+/** What a router is made of. */
+export interface SipRouterOptions {
+  /** Which of our addresses faces a destination. */
+  readonly addresses: Pick<AddressPolicy, "addressFor">;
+  /** Name resolution. */
+  readonly dns: DnsResolver;
+  /** The port we listen on. */
+  readonly port: number;
+  /** Where the loopback warning goes. */
+  readonly log: Logger;
+}
+
+/** Finds targets and our own addresses. */
+export class SipRouter {
+  /** The port we listen on. */
+  readonly port: number;
+  readonly #options: SipRouterOptions;
+  #warned = false;
+
+  /** No I/O yet. */
+  constructor(options: SipRouterOptions) {
+    this.port = options.port;
+    this.#options = options;
+  }
+
+  /** Resolves the next hop of a request; never throws for names or networks that fail. */
+  async hopTo(uri: SipUri): Promise<Hop | Unreachable> {
+    try {
+      const targets = await resolveTargets(uri, this.#options.dns);
+      const [first, ...others] = targets.filter((target) => this.#reachable(target));
+      if (first === undefined) {
+        return unreachable(`no address found for ${formatSipUri({ ...uri, password: null })}`);
+      }
+      return { targets: [first, ...others], localAddress: this.addressTowards(first.endpoint) };
+    } catch (error) {
+      if (error instanceof TransportError) return unreachable(messageOf(error));
+      throw error;
+    }
+  }
+
+  #reachable(target: Target): boolean {
+    try {
+      return this.#options.addresses.addressFor(target.endpoint) !== "";
+    } catch (error) {
+      if (error instanceof TransportError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Our address as the far end is to use it.
+   * @throws TransportError when nothing of ours faces it
+   */
+  addressTowards(remote: Endpoint): string {
+    const address = this.#options.addresses.addressFor(remote);
+    if (!this.#warned && isLoopback(address) && !isLoopback(remote.hostname)) {
+      this.#warned = true;
+      this.#options.log.warn(
+        `ADVERTISING LOOPBACK ADDRESS ${address} TO ${remote.hostname}: it cannot answer or send audio there. ` +
+          "Give the address others reach this machine by with -e ADDRESS.",
+      );
+    }
+    return address;
+  }
+
+  /** What our Via says towards a target; a network that went away meanwhile still gets a syntactic answer. */
+  sentBy(target: Target): { host: string; port: number } {
+    try {
+      return { host: this.addressTowards(target.endpoint), port: this.port };
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#options.log.warn(`No address of ours faces ${target.endpoint.hostname}: ${messageOf(error)}`);
+      return { host: "0.0.0.0", port: this.port };
+    }
+  }
+}
+
+function unreachable(reason: string): Unreachable {
+  return { type: "unreachable", reason };
+}

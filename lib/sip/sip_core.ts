@@ -1,0 +1,83 @@
+// What the parts of one endpoint share, handed down explicitly.
+// Role: edge
+// Answers to: the Stack object that siprtmp's user agents reached through their application.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { DialogTable } from "./dialog_table.ts";
+import type { DigestClient } from "./digest.ts";
+import { contactAddress, type Identity } from "./identity.ts";
+import type { SipRequest } from "./message.ts";
+import type { NameAddr } from "./name_addr.ts";
+import type { SipRouter } from "./routing.ts";
+import type { Target, TransportName } from "./target.ts";
+import type { TimerValues } from "./timers.ts";
+import type { TransactionLayer } from "./transaction_layer.ts";
+import type { SipUri } from "./uri.ts";
+
+/** Shared by everything behind one SIP port. */
+export interface SipCore {
+  /** Time. */
+  readonly clock: Clock;
+  /** Log of category "sip". */
+  readonly log: Logger;
+  /** Tags, Call-IDs, jitter. */
+  readonly random: Random;
+  /** T1, T2, T4. */
+  readonly timers: TimerValues;
+  /** User-Agent header. */
+  readonly userAgent: string;
+  /** Requests and ACKs go out here. */
+  readonly layer: Pick<TransactionLayer, "request" | "sendAck">;
+  /** Where requests go. */
+  readonly router: SipRouter;
+  /** Who gets requests inside dialogs. */
+  readonly dialogs: DialogTable;
+  /** Proxy for requests outside dialogs; null: none. */
+  readonly outboundProxy: SipUri | null;
+  /** Expiry asked for in REGISTER, in seconds. */
+  readonly expiresSeconds: number;
+  /** Remembers an INVITE of ours, for 2xx of forks that come after its transaction. */
+  readonly rememberInvite: (agent: AgentContext, invite: SipRequest, target: Target) => void;
+}
+
+/** Ends with its user agent: a call, an attempt, an unanswered invitation. */
+export interface Ending {
+  /** Ends politely: BYE, CANCEL or a refusal. Settles when the far end answered or gave up on. */
+  end(): Promise<void>;
+}
+
+/** Shared by everything that belongs to one user agent. */
+export interface AgentContext {
+  /** The endpoint's part. */
+  readonly core: SipCore;
+  /** Who the user is. */
+  readonly identity: Identity;
+  /** Token in our Contact URIs by which requests find this user agent. */
+  readonly line: string;
+  /** Log of category "sip", with the user's name. */
+  readonly log: Logger;
+  /** Answers challenges; null without a password. */
+  readonly credentials: DigestClient | null;
+  /** What must end with the user agent. */
+  readonly endings: Set<Ending>;
+}
+
+/** Our Contact towards somebody who will reach us at `host` by `transport`. */
+export function contactOf(agent: AgentContext, host: string, transport: TransportName): NameAddr {
+  return contactAddress(agent.identity, { host, port: agent.core.router.port, transport, line: agent.line });
+}
+
+/** Runs what nobody waits for; a failure is our bug and is logged, nothing else falls. */
+export async function inBackground(
+  agent: AgentContext,
+  what: string,
+  run: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    agent.log.error(`${what} failed`, error);
+  }
+}

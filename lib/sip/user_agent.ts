@@ -1,0 +1,249 @@
+// One SIP user behind the shared port: registers, calls, is called, sends and takes messages.
+// RFC 3261 sections 8, 10, 11, 13; RFC 3428.
+// Role: edge
+// Answers to: class User of siprtmp's sipapi, which had a UDP socket of its own (defects 21, 22).
+
+import { delay } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import { Mailbox } from "../base/mailbox.ts";
+import { Scope } from "../base/scope.ts";
+import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
+import { CallDialog } from "./call_dialog.ts";
+import { addResponseCapabilities, unacceptableBody } from "./capabilities.ts";
+import { Dialog } from "./dialog.ts";
+import { DigestClient } from "./digest.ts";
+import { exchange, reasonOf, statusOf } from "./exchange.ts";
+import { type Identity, identityAddress } from "./identity.ts";
+import { IncomingInvite, type Invitation } from "./invitation.ts";
+import { type InviteProgress, inviteProgress } from "./invite_client.ts";
+import type { SipRequest } from "./message.ts";
+import { type NameAddr, parseNameAddr } from "./name_addr.ts";
+import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
+import { type RegisterOutcome, Registration, type RegistrationChange } from "./registration.ts";
+import type { Unreachable } from "./routing.ts";
+import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
+import { type AgentContext, contactOf, type Ending, type SipCore } from "./sip_core.ts";
+import type { Target } from "./target.ts";
+import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import type { SipUri } from "./uri.ts";
+
+export type { InviteProgress } from "./invite_client.ts";
+export type { RegisterOutcome, RegistrationChange } from "./registration.ts";
+export type { Unreachable } from "./routing.ts";
+export type { Identity } from "./identity.ts";
+
+/** Invitations that may wait for their reader; further callers hear 486. */
+export const MAX_INVITATIONS = 8;
+/** Messages that may wait for their reader; further senders hear 503. */
+export const MAX_MESSAGES = 32;
+/** How long the end of a user agent waits for its BYEs, CANCELs and for its unregistration, in milliseconds. */
+export const GOODBYE_MS = 2_000;
+
+/** A MESSAGE outside any call; 200 was sent. */
+export interface IncomingMessage {
+  /** Who sent it. */
+  readonly from: NameAddr;
+  /** To whom. */
+  readonly to: NameAddr;
+  /** What. */
+  readonly body: SipBody;
+}
+
+/** One user of the shared port. Made by `SipEndpoint.createUserAgent`. */
+export class UserAgent implements AsyncDisposable {
+  /** Who this is. */
+  readonly identity: Identity;
+  /** The `line` parameter of our Contact URIs. */
+  readonly line: string;
+  readonly #agent: AgentContext;
+  readonly #endings = new Set<Ending>();
+  readonly #scope: Scope;
+  readonly #invitations = new Mailbox<Invitation>(MAX_INVITATIONS);
+  readonly #messages = new Mailbox<IncomingMessage>(MAX_MESSAGES);
+  readonly #registration: Registration;
+  readonly #forget: () => void;
+  #closing: Promise<void> | null = null;
+
+  /** @param forget called once when the user agent is gone */
+  constructor(core: SipCore, identity: Identity, line: string, forget: () => void) {
+    this.identity = identity;
+    this.line = line;
+    this.#forget = forget;
+    const name = `${identity.aor.user ?? ""}@${identity.aor.host}`;
+    const log = core.log.child(name);
+    this.#scope = new Scope(`sip ${name}`, { log });
+    const username = identity.username ?? identity.aor.user ?? "";
+    const credentials = identity.password === null
+      ? null
+      : new DigestClient(username, identity.password, core.random);
+    this.#agent = { core, identity, line, log, credentials, endings: this.#endings };
+    this.#registration = new Registration(this.#agent);
+  }
+
+  /**
+   * Registers, and stays registered afterwards: refreshes, retries after losses, unregisters at the end.
+   * Call it once; after a refusal it may be called again.
+   */
+  async register(signal: AbortSignal): Promise<RegisterOutcome> {
+    const outcome = await this.#registration.attempt(AbortSignal.any([signal, this.#scope.signal]));
+    if (outcome.type === "registered" && !this.#scope.signal.aborted) {
+      this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
+      this.#scope.spawn("registration", (ending) => this.#registration.keep(outcome.expiresSeconds, ending));
+    }
+    return outcome;
+  }
+
+  /** Losses and recoveries of the registration after its first success. One reader; ends with the user agent. */
+  registrations(): AsyncGenerator<RegistrationChange, void, void> {
+    return this.#registration.changes[Symbol.asyncIterator]();
+  }
+
+  /** Where requests to `uri` go (the outbound proxy if there is one), and our address as seen from there. */
+  async route(uri: SipUri): Promise<{ target: Target; localAddress: string } | Unreachable> {
+    const { outboundProxy, router } = this.#agent.core;
+    const hop = await router.hopTo(outboundProxy ?? uri);
+    return "type" in hop ? hop : { target: hop.targets[0], localAddress: hop.localAddress };
+  }
+
+  /**
+   * Calls somebody. Aborting `signal`, or leaving the loop before "accepted", cancels.
+   * @param offer our session description; null: the far end makes the offer, see `Call.events`
+   */
+  invite(
+    to: NameAddr,
+    offer: SipBody | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<InviteProgress, void, void> {
+    return inviteProgress(this.#agent, to, offer, AbortSignal.any([signal, this.#scope.signal]));
+  }
+
+  /** Incoming calls. One reader; ends with the user agent. */
+  invitations(): AsyncGenerator<Invitation, void, void> {
+    return this.#invitations[Symbol.asyncIterator]();
+  }
+
+  /** Incoming messages outside calls. One reader; ends with the user agent. */
+  messages(): AsyncGenerator<IncomingMessage, void, void> {
+    return this.#messages[Symbol.asyncIterator]();
+  }
+
+  /** Sends one request outside any call; 408 and 503 also when no answer came or nothing was reachable. */
+  async request(
+    method: "MESSAGE" | "OPTIONS",
+    to: NameAddr,
+    body: SipBody | null,
+    signal: AbortSignal,
+  ): Promise<{ status: number; reason: string }> {
+    const { core, identity } = this.#agent;
+    const hop = await core.router.hopTo(core.outboundProxy ?? to.uri);
+    if ("type" in hop) return { status: 503, reason: hop.reason };
+    const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
+    const request = createOutgoingRequest({
+      method,
+      uri: to.uri,
+      from: identityAddress(identity),
+      fromTag: core.random.token(12),
+      to,
+      callId: core.random.token(24),
+      sequence: 1,
+      // RFC 3428 section 4: no Contact in MESSAGE.
+      contact: method === "MESSAGE" ? null : contact,
+      proxy: core.outboundProxy,
+      userAgent: core.userAgent,
+      body,
+    });
+    const reply = await exchange({
+      layer: core.layer,
+      request,
+      targets: hop.targets,
+      credentials: this.#agent.credentials,
+      renumber: withNextSequence,
+    }, AbortSignal.any([signal, this.#scope.signal]));
+    return { status: statusOf(reply), reason: reasonOf(reply) };
+  }
+
+  /** Takes a request outside any dialog; called by the endpoint. */
+  receive(request: SipRequest, transaction: ServerTransactionHandle): void {
+    if (this.#closing !== null) return void transaction.reply(480);
+    switch (request.method) {
+      case "INVITE":
+        return this.#receiveInvite(request, transaction);
+      case "MESSAGE":
+        return this.#receiveMessage(request, transaction);
+      case "OPTIONS":
+        return this.#describe(transaction);
+      default:
+        transaction.reply(481);
+    }
+  }
+
+  #describe(transaction: ServerTransactionHandle): void {
+    const response = transaction.createResponse(200);
+    addResponseCapabilities(response.headers);
+    transaction.respond(response);
+  }
+
+  #receiveMessage(request: SipRequest, transaction: ServerTransactionHandle): void {
+    try {
+      const from = parseNameAddr(request.headers.get("From") ?? "");
+      const to = parseNameAddr(request.headers.get("To") ?? "");
+      const body = bodyOf(request);
+      const taken = body === null || this.#messages.push({ from, to, body });
+      transaction.reply(taken ? 200 : 503);
+    } catch (error) {
+      refuseBroken(error, transaction);
+    }
+  }
+
+  #receiveInvite(request: SipRequest, transaction: ServerTransactionHandle): void {
+    const session = sessionBodyOf(request);
+    if (session.type === "unacceptable") return void transaction.respond(unacceptableBody(request));
+    const timerAnswer = timerAnswerTo(request);
+    if (timerAnswer.type === "too-small") {
+      return void transaction.respond(intervalTooSmall(request, timerAnswer.minSeconds));
+    }
+    try {
+      const { flow } = transaction;
+      const localAddress = this.#agent.core.router.addressTowards(flow.remote);
+      const dialog = Dialog.fromRequest(
+        request,
+        transaction.localTag,
+        contactOf(this.#agent, localAddress, flow.transport),
+      );
+      const fallback = { transport: flow.transport, endpoint: flow.remote, flow };
+      const link = new CallDialog({ agent: this.#agent, dialog, fallback });
+      const offer = session.type === "session" ? session.body : null;
+      const invitation = new IncomingInvite({ link, transaction, offer, timerAnswer, localAddress });
+      if (!this.#invitations.push(invitation)) invitation.refuse(486, "Busy Here");
+    } catch (error) {
+      refuseBroken(error, transaction);
+    }
+  }
+
+  /** Hangs up, cancels, refuses and unregisters; waits 2 s at most. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const limit = new AbortController();
+    const scopeClosed = this.#scope.close();
+    const goodbyes = [...this.#endings].map((ending) => ending.end());
+    const unregistered = this.#registration.unregister(limit.signal);
+    const politely = Promise.allSettled([scopeClosed, unregistered, ...goodbyes]);
+    const timeout = delay(this.#agent.core.clock, GOODBYE_MS, limit.signal);
+    await Promise.race([politely, timeout]);
+    limit.abort();
+    this.#invitations.close();
+    this.#messages.close();
+    this.#registration.changes.close();
+    this.#forget();
+    await timeout;
+  }
+}
+
+function refuseBroken(error: unknown, transaction: ServerTransactionHandle): void {
+  if (!(error instanceof WireError)) throw error;
+  transaction.reply(400, "Bad Request");
+}
