@@ -13,6 +13,9 @@ import { UdpSocket } from "./udp.ts";
 /** How long a pair rests after use, unless told otherwise. */
 const DEFAULT_COOL_DOWN_MS = 2_000;
 
+/** Longest RTP or RTCP packet: a jumbo frame. Thousands of sockets hold a buffer of this size. */
+const MAX_PACKET = 9216;
+
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
 
@@ -49,7 +52,7 @@ export class RtpPorts {
    * Opens nothing yet. Throws {@link ConfigError} when the range holds no pair.
    * @param bind opens one socket; tests replace it
    */
-  constructor(options: RtpPortRange, clock: Clock, bind: (at: Endpoint) => UdpSocket = UdpSocket.bind) {
+  constructor(options: RtpPortRange, clock: Clock, bind: (at: Endpoint) => UdpSocket = bindRtpSocket) {
     this.#first = options.min + options.min % 2;
     this.#pairs = options.max === 0 ? 0 : Math.floor((options.max - this.#first + 1) / 2);
     if (options.max !== 0 && (this.#pairs < 1 || options.min < 1 || options.max > 65535)) {
@@ -143,4 +146,8 @@ export class RtpPorts {
     const at = formatEndpoint({ hostname, port: 0 });
     throw new TransportError(`No free RTP port pair on ${at} after ${ANY_PORT_TRIES} tries`, "addr-in-use");
   }
+}
+
+function bindRtpSocket(at: Endpoint): UdpSocket {
+  return UdpSocket.bind(at, { maxReceived: MAX_PACKET });
 }

@@ -184,7 +184,10 @@ export async function connectTcp(
   if (isAborted(signal)) throw new TransportError(`${attempt}: given up`, "closed");
   try {
     const conn = await Deno.connect({ hostname: to.hostname, port: to.port, ...(signal && { signal }) });
-    return new TcpConnection(conn, limits);
+    const connection = new TcpConnection(conn, limits);
+    if (!isAborted(signal)) return connection;
+    connection.close();
+    throw new TransportError(`${attempt}: given up`, "closed");
   } catch (error) {
     if (isAborted(signal)) {
       throw new TransportError(`${attempt}: given up`, "closed", { cause: error });

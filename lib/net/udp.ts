@@ -17,13 +17,22 @@ export interface Datagram {
   readonly from: Endpoint;
 }
 
+/** How a socket is opened. */
+export interface UdpOptions {
+  /**
+   * Longest packet in bytes; longer ones are dropped and counted. The receive buffer takes that much memory
+   * for the life of the socket, so many sockets should ask for less than the default, 65507.
+   */
+  maxReceived?: number;
+}
+
 /** A bound UDP socket; the fakes of the tests have the same shape. */
 export interface UdpSocket extends Disposable {
   /** The bound address; the real port when 0 was asked for. */
   readonly local: Endpoint;
   /** Packets that could not be sent (no route, too long, not an IP address). */
   readonly sendErrors: number;
-  /** Receive calls that failed while the socket lived on (ICMP errors on some systems). */
+  /** Receive calls that failed while the socket lived on (ICMP errors on some systems), and packets too long. */
   readonly receiveErrors: number;
   /** Packets whose handler threw. */
   readonly handlerErrors: number;
@@ -43,7 +52,7 @@ export interface UdpSocket extends Disposable {
   close(): void;
 }
 
-/** The largest UDP payload over IPv4; receive buffers have one byte to spare. */
+/** The largest UDP payload over IPv4. */
 const MAX_PAYLOAD = 65507;
 
 const SLAB_SIZE = 64 * 1024;
@@ -58,6 +67,7 @@ class DenoUdpSocket implements UdpSocket {
   handlerErrors = 0;
   onError: ((error: unknown) => void) | null = null;
   readonly #socket: Deno.DatagramConn;
+  readonly #maxReceived: number;
   readonly #ipv6: boolean;
   readonly #onSendError = (_error: unknown): void => {
     if (!this.#closed) this.sendErrors++;
@@ -68,7 +78,8 @@ class DenoUdpSocket implements UdpSocket {
   #receiveFailures = 0;
   #closed = false;
 
-  constructor(at: Endpoint) {
+  constructor(at: Endpoint, maxReceived: number) {
+    this.#maxReceived = maxReceived;
     this.#socket = openSocket(at);
     const { hostname, port } = this.#socket.addr as Deno.NetAddr;
     this.local = { hostname, port };
@@ -76,7 +87,7 @@ class DenoUdpSocket implements UdpSocket {
   }
 
   async run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void> {
-    const buffer = new Uint8Array(MAX_PAYLOAD + 1);
+    const buffer = this.#createBuffer();
     while (!this.#closed) {
       const received = await this.#receive(buffer);
       if (received !== null) this.#deliver(onPacket, received[0], received[1] as Deno.NetAddr);
@@ -84,7 +95,7 @@ class DenoUdpSocket implements UdpSocket {
   }
 
   async *packets(): AsyncGenerator<Datagram, void, void> {
-    const buffer = new Uint8Array(MAX_PAYLOAD + 1);
+    const buffer = this.#createBuffer();
     while (!this.#closed) {
       const received = await this.#receive(buffer);
       if (received !== null) {
@@ -127,12 +138,20 @@ class DenoUdpSocket implements UdpSocket {
     return copy;
   }
 
+  /** One byte to spare: a packet that fills it was longer than that and has lost its end. */
+  #createBuffer(): Uint8Array {
+    return new Uint8Array(this.#maxReceived + 1);
+  }
+
   /** Null when closed, or when one receive failed and the next may not. */
   async #receive(buffer: Uint8Array): Promise<[Uint8Array, Deno.Addr] | null> {
     try {
       const received = await this.#socket.receive(buffer);
       this.#receiveFailures = 0;
-      return this.#closed ? null : received;
+      if (this.#closed) return null;
+      if (received[0].length < buffer.length) return received;
+      this.receiveErrors++;
+      return null;
     } catch (error) {
       if (this.#closed || isClosedHere(error)) return null;
       this.receiveErrors++;
@@ -166,9 +185,9 @@ class DenoUdpSocket implements UdpSocket {
 /** Opens UDP sockets. */
 export const UdpSocket: {
   /** Binds to an IP address; port 0 lets the system choose. Throws {@link TransportError}. */
-  bind(at: Endpoint): UdpSocket;
+  bind(at: Endpoint, options?: UdpOptions): UdpSocket;
 } = {
-  bind: (at) => new DenoUdpSocket(at),
+  bind: (at, options) => new DenoUdpSocket(at, options?.maxReceived ?? MAX_PAYLOAD),
 };
 
 function openSocket(at: Endpoint): Deno.DatagramConn {

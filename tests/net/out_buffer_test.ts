@@ -1,0 +1,193 @@
+// One write in flight, marks, failures, and the rule that bytes in flight are never touched.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { concatBytes } from "../../lib/base/bytes.ts";
+import { OutBuffer } from "../../lib/net/out_buffer.ts";
+import { settle } from "../support/fake_clock.ts";
+
+/** An output that holds each write until the test lets some of its bytes through. */
+class HeldOutput {
+  readonly written: Uint8Array[] = [];
+  readonly overflows: number[] = [];
+  readonly failures: unknown[] = [];
+  writes = 0;
+  #held: { bytes: Uint8Array; resolve: (count: number) => void; reject: (error: Error) => void } | null =
+    null;
+
+  get holding(): number {
+    return this.#held?.bytes.length ?? 0;
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    assert.equal(this.#held, null, "a second write is in flight");
+    this.writes++;
+    return new Promise((resolve, reject) => this.#held = { bytes, resolve, reject });
+  }
+
+  overflow(unsent: number): void {
+    this.overflows.push(unsent);
+  }
+
+  failed(error: unknown): void {
+    this.failures.push(error);
+  }
+
+  /** Lets `count` bytes of the held write through, as they are at this moment. */
+  async pass(count = Infinity): Promise<void> {
+    const { bytes, resolve } = this.#held!;
+    this.#held = null;
+    const passed = bytes.slice(0, count);
+    this.written.push(passed);
+    resolve(passed.length);
+    await settle();
+  }
+
+  async fail(): Promise<void> {
+    const { reject } = this.#held!;
+    this.#held = null;
+    reject(new Error("broken pipe"));
+    await settle();
+  }
+
+  get text(): string {
+    return new TextDecoder().decode(concatBytes(this.written));
+  }
+}
+
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+Deno.test("what is put in one turn, and during a write, leaves in one write each", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  assert.ok(buffer.put(bytesOf("ab")));
+  assert.ok(buffer.put(bytesOf("cd")));
+  await settle();
+  assert.equal(output.holding, 4);
+  buffer.put(bytesOf("ef"));
+  buffer.put(bytesOf("gh"));
+  assert.equal(buffer.unsent, 8);
+  await output.pass();
+  assert.deepEqual([output.holding, buffer.unsent], [4, 4]);
+  await output.pass();
+  assert.deepEqual([output.text, buffer.unsent, output.writes], ["abcdefgh", 0, 2]);
+});
+
+Deno.test("partial writes go on where they stopped, and count as progress", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  buffer.put(bytesOf("abcdef"));
+  await settle();
+  await output.pass(2);
+  assert.equal(buffer.unsent, 4);
+  buffer.put(bytesOf("gh"));
+  await output.pass(1);
+  await output.pass();
+  await output.pass();
+  assert.equal(output.text, "abcdefgh");
+});
+
+Deno.test("put copies, and the bytes of a write in flight stay untouched", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  const reused = bytesOf("1111");
+  buffer.put(reused);
+  await settle();
+  for (const digit of ["2", "3", "4"]) {
+    reused.fill(digit.charCodeAt(0));
+    buffer.put(reused);
+    for (let i = 0; i < 2000; i++) buffer.put(reused);
+    await output.pass();
+  }
+  await output.pass();
+  assert.match(output.text, /^1{4}2{8004}3{8004}4{8004}$/);
+});
+
+Deno.test("any sequence of puts and passes comes out whole and in order", async () => {
+  const step = fc.oneof(fc.uint8Array({ maxLength: 3000 }), fc.integer({ min: 1, max: 5000 }));
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+      const output = new HeldOutput();
+      const buffer = new OutBuffer({}, output);
+      const put: Uint8Array[] = [];
+      for (const step of steps) {
+        if (typeof step === "number") {
+          await settle();
+          if (output.holding > 0) await output.pass(step);
+        } else {
+          put.push(step);
+          buffer.put(step);
+        }
+      }
+      await settle();
+      while (output.holding > 0) await output.pass();
+      assert.deepEqual(concatBytes(output.written), concatBytes(put));
+      assert.equal(buffer.unsent, 0);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+Deno.test("above the soft mark put says false, above the hard mark the buffer gives up", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({ softUnsent: 10, hardUnsent: 20 }, output);
+  assert.equal(buffer.put(new Uint8Array(10)), true);
+  await settle();
+  assert.equal(buffer.put(new Uint8Array(1)), false);
+  assert.equal(buffer.put(new Uint8Array(9)), false);
+  assert.equal(buffer.unsent, 20);
+  assert.deepEqual(output.overflows, []);
+  assert.equal(buffer.put(new Uint8Array(1)), false);
+  assert.deepEqual(output.overflows, [20]);
+  assert.equal(buffer.put(new Uint8Array(1)), false);
+  assert.deepEqual(output.overflows, [20], "said once");
+  await output.pass();
+  assert.equal(output.writes, 1, "nothing more is written");
+});
+
+Deno.test("a failed write is told once and ends the buffer", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  buffer.put(bytesOf("ab"));
+  await settle();
+  const flushed = buffer.flush(60_000);
+  await output.fail();
+  assert.equal(output.failures.length, 1);
+  assert.equal(await flushed, false);
+  assert.equal(buffer.put(bytesOf("cd")), false);
+});
+
+Deno.test("a write that fails because the buffer was closed is not told", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  buffer.put(bytesOf("ab"));
+  await settle();
+  buffer.close();
+  await output.fail();
+  assert.deepEqual(output.failures, []);
+});
+
+Deno.test("flush waits for the last byte, ends false when closed, and leaves no timer", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  assert.equal(await buffer.flush(60_000), true);
+  buffer.put(bytesOf("ab"));
+  const both = Promise.all([buffer.flush(60_000), buffer.flush(60_000)]);
+  await settle();
+  await output.pass(1);
+  await output.pass();
+  assert.deepEqual(await both, [true, true]);
+  buffer.put(bytesOf("cd"));
+  const ended = buffer.flush(60_000);
+  buffer.close();
+  assert.equal(await ended, false);
+  assert.equal(await buffer.flush(60_000), false);
+});
+
+Deno.test("flush gives up when time is up", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  buffer.put(bytesOf("ab"));
+  assert.equal(await buffer.flush(1), false);
+  assert.equal(buffer.unsent, 2);
+});

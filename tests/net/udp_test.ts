@@ -1,0 +1,164 @@
+// Real sockets on loopback, port 0: no packet spoils another, no error ends the socket.
+
+import assert from "node:assert/strict";
+import { TransportError } from "../../lib/base/errors.ts";
+import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { UdpSocket } from "../../lib/net/udp.ts";
+
+const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
+
+/** Runs the socket until `count` packets have come, and gives copies of them. */
+async function collect(socket: UdpSocket, count: number): Promise<{ bytes: Uint8Array; from: Endpoint }[]> {
+  const packets: { bytes: Uint8Array; from: Endpoint }[] = [];
+  await socket.run((bytes, from) => {
+    packets.push({ bytes: bytes.slice(), from });
+    if (packets.length === count) socket.close();
+  });
+  return packets;
+}
+
+for (const hostname of ["127.0.0.1", "::1"]) {
+  Deno.test(`packets of every size arrive over ${hostname} with their sender`, async () => {
+    using receiver = UdpSocket.bind({ hostname, port: 0 });
+    using sender = UdpSocket.bind({ hostname, port: 0 });
+    assert.ok(receiver.local.port > 0);
+    const sizes = [0, 1, 172, 1500, 9000, 65507];
+    const received = collect(receiver, sizes.length);
+    for (const size of sizes) sender.send(new Uint8Array(size).fill(size), receiver.local);
+    const packets = await received;
+    assert.deepEqual(packets.map(({ bytes }) => bytes.length).sort((a, b) => a - b), sizes);
+    for (const { bytes, from } of packets) {
+      assert.ok(bytes.every((byte) => byte === (bytes.length & 0xff)));
+      assert.deepEqual([from.hostname, from.port], [hostname, sender.local.port]);
+    }
+    assert.equal(sender.sendErrors, 0);
+  });
+}
+
+Deno.test("a burst from one reused buffer arrives as it was sent", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK);
+  using sender = UdpSocket.bind(LOOPBACK);
+  const count = 400;
+  const received = collect(receiver, count);
+  const reused = new Uint8Array(172);
+  for (let i = 0; i < count; i++) {
+    reused.fill(i & 0xff);
+    reused[0] = i >> 8;
+    sender.send(reused, receiver.local);
+    reused.fill(0xee);
+  }
+  const seen = new Set<number>();
+  for (const { bytes } of await received) {
+    assert.ok(bytes.subarray(1).every((byte) => byte === bytes[1]), "a packet was overwritten on its way");
+    seen.add(bytes[0]! << 8 | bytes[1]!);
+  }
+  assert.equal(seen.size, count);
+});
+
+Deno.test("packets() yields own copies and ends when the socket is closed", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK);
+  using sender = UdpSocket.bind(LOOPBACK);
+  const kept: Uint8Array[] = [];
+  for (const text of ["one", "two", "three"]) sender.send(new TextEncoder().encode(text), receiver.local);
+  for await (const { bytes, from } of receiver.packets()) {
+    kept.push(bytes);
+    assert.equal(from.port, sender.local.port);
+    if (kept.length === 3) receiver.close();
+  }
+  assert.deepEqual(kept.map((bytes) => new TextDecoder().decode(bytes)).sort(), ["one", "three", "two"]);
+});
+
+Deno.test("closing ends a receiver that waits, and may be done again", async () => {
+  const socket = UdpSocket.bind(LOOPBACK);
+  const ran = socket.run(() => assert.fail("nobody sent anything"));
+  socket.close();
+  socket.close();
+  socket[Symbol.dispose]();
+  await ran;
+  await socket.run(() => assert.fail("closed"));
+  assert.equal((await socket.packets().next()).done, true);
+  socket.send(new Uint8Array(1), LOOPBACK);
+  assert.equal(socket.sendErrors, 0);
+});
+
+Deno.test("a handler that throws is counted and reported, the next packet comes", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK);
+  using sender = UdpSocket.bind(LOOPBACK);
+  const errors: unknown[] = [];
+  receiver.onError = (error) => errors.push(error);
+  let packets = 0;
+  sender.send(new Uint8Array(1), receiver.local);
+  sender.send(new Uint8Array(1), receiver.local);
+  await receiver.run(() => {
+    if (++packets === 2) receiver.close();
+    throw new Error(`packet ${packets}`);
+  });
+  assert.deepEqual([receiver.handlerErrors, errors.length], [2, 2]);
+});
+
+Deno.test("what cannot be sent is counted, never thrown, and never looked up", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK);
+  using sender = UdpSocket.bind(LOOPBACK);
+  sender.send(new Uint8Array(5), { hostname: "localhost", port: receiver.local.port });
+  sender.send(new Uint8Array(65508), receiver.local);
+  assert.equal(sender.sendErrors, 2);
+  sender.send(new Uint8Array(5), { hostname: "::1", port: 9 });
+  sender.send(new Uint8Array(5), { hostname: "127.0.0.1", port: 0 });
+  const received = collect(receiver, 1);
+  sender.send(new Uint8Array(7), receiver.local);
+  assert.equal((await received)[0]!.bytes.length, 7, "the socket lives");
+  // The failures of the wrong family and of port 0 were reported by the runtime before the packet came.
+  assert.equal(sender.sendErrors, 4);
+});
+
+Deno.test("packets longer than was asked for are dropped whole and counted", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK, { maxReceived: 100 });
+  using sender = UdpSocket.bind(LOOPBACK);
+  const received = collect(receiver, 1);
+  sender.send(new Uint8Array(101), receiver.local);
+  sender.send(new Uint8Array(5000), receiver.local);
+  sender.send(new Uint8Array(100), receiver.local);
+  assert.equal((await received)[0]!.bytes.length, 100);
+  assert.equal(receiver.receiveErrors, 2);
+});
+
+Deno.test("a port nobody listens on does not hurt the sender", async () => {
+  const gone = UdpSocket.bind(LOOPBACK);
+  const nobody = gone.local;
+  gone.close();
+  using socket = UdpSocket.bind(LOOPBACK);
+  const received = collect(socket, 1);
+  for (let i = 0; i < 5; i++) socket.send(new Uint8Array(3), nobody);
+  socket.send(new Uint8Array(4), socket.local);
+  assert.equal((await received)[0]!.bytes.length, 4);
+});
+
+Deno.test("a socket on :: names IPv4 senders as IPv4 and can answer them", async () => {
+  using everywhere = UdpSocket.bind({ hostname: "::", port: 0 });
+  using ipv4 = UdpSocket.bind(LOOPBACK);
+  const answered = collect(ipv4, 1);
+  ipv4.send(new Uint8Array(1), { hostname: "127.0.0.1", port: everywhere.local.port });
+  await everywhere.run((_bytes, from) => {
+    assert.deepEqual(from, { hostname: "127.0.0.1", port: ipv4.local.port });
+    everywhere.send(new Uint8Array(2), from);
+    everywhere.close();
+  });
+  assert.equal((await answered)[0]!.bytes.length, 2);
+});
+
+Deno.test("a busy port, a foreign address and a name cannot be bound", () => {
+  using holder = UdpSocket.bind(LOOPBACK);
+  const table: [Endpoint, TransportError["code"]][] = [
+    [holder.local, "addr-in-use"],
+    [{ hostname: "203.0.113.1", port: 0 }, "unreachable"],
+    [{ hostname: "localhost", port: 0 }, "failed"],
+  ];
+  for (const [at, code] of table) {
+    assert.throws(() => UdpSocket.bind(at), (error) => {
+      assert.ok(error instanceof TransportError);
+      assert.equal(error.code, code);
+      assert.match(error.message, /^Cannot bind UDP /);
+      return true;
+    });
+  }
+});
