@@ -114,12 +114,16 @@ Deno.test("what cannot be sent is counted, never thrown, and never looked up", a
 Deno.test("packets longer than was asked for are dropped whole and counted", async () => {
   using receiver = UdpSocket.bind(LOOPBACK, { maxReceived: 100 });
   using sender = UdpSocket.bind(LOOPBACK);
-  const received = collect(receiver, 1);
   sender.send(new Uint8Array(101), receiver.local);
   sender.send(new Uint8Array(5000), receiver.local);
   sender.send(new Uint8Array(100), receiver.local);
-  assert.equal((await received)[0]!.bytes.length, 100);
-  assert.equal(receiver.receiveErrors, 2);
+  await receiver.run((bytes) => {
+    assert.equal(bytes.length, 100);
+    // The first packets of a burst may change places: go on until the long ones have been met.
+    if (receiver.receiveErrors === 2) receiver.close();
+    else sender.send(bytes, receiver.local);
+  });
+  assert.equal(receiver.handlerErrors, 0);
 });
 
 Deno.test("a port nobody listens on does not hurt the sender", async () => {
