@@ -6,6 +6,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
+import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
 import type { SipUri } from "../sip/uri.ts";
 import { type ConfigFile, parseConfigFile } from "./config_file.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
@@ -46,10 +47,8 @@ export interface RtmpConfig {
   readonly listen: Endpoint;
   /** Folder of FLV files, ending in "/". */
   readonly root: string;
-  /** Silence after which a client counts as dead, in ms. */
-  readonly idleMs: number;
-  /** Time between pings, in ms. */
-  readonly pingMs: number;
+  /** Times and bounds of each connection. */
+  readonly options: RtmpOptions;
 }
 
 /** The SIP endpoint. */
@@ -149,8 +148,11 @@ function configOf(settings: Settings): Config {
     rtmp: {
       listen: { hostname: settings.host, port: settings.port },
       root: settings.root.endsWith("/") ? settings.root : `${settings.root}/`,
-      idleMs: settings["rtmp-idle"] * 1000,
-      pingMs: settings["rtmp-ping"] * 1000,
+      options: {
+        ...defaultRtmpOptions,
+        idleMs: settings["rtmp-idle"] * 1000,
+        pingMs: settings["rtmp-ping"] * 1000,
+      },
     },
     sip: {
       bind,

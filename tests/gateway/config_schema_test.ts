@@ -115,9 +115,11 @@ Deno.test("the command line's text becomes numbers only where numbers are wanted
 
 Deno.test("nothing a file can hold makes the check throw", () => {
   const key = fc.oneof(fc.string(), fc.constantFrom(...settingDescriptions.map((row) => row.name)));
-  fc.assert(fc.property(fc.dictionary(key, fc.anything().filter((value) => value !== undefined)), (values) => {
-    const checked = checkSettings(values);
-    if (checked.type === "wrong") assert.ok(checked.issues.length > 0);
-    else assert.deepEqual(Object.keys(checked.settings).sort(), Object.keys(values).sort());
-  }));
+  fc.assert(
+    fc.property(fc.dictionary(key, fc.anything().filter((value) => value !== undefined)), (values) => {
+      const checked = checkSettings(values);
+      if (checked.type === "wrong") assert.ok(checked.issues.length > 0);
+      else assert.deepEqual(Object.keys(checked.settings).sort(), Object.keys(values).sort());
+    }),
+  );
 });

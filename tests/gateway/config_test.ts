@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import denoJson from "../../deno.json" with { type: "json" };
 import { ConfigError } from "../../lib/base/errors.ts";
+import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";
 import { buildConfig, type Config, type ConfigSources, version } from "../../lib/gateway/config.ts";
 
 function complaint(sources: ConfigSources): string {
@@ -19,7 +20,11 @@ Deno.test("the version is the project's", () => assert.equal(version, denoJson.v
 
 Deno.test("defaults are those of siprtmp, and of the new options", () => {
   const expected: Config = {
-    rtmp: { listen: { hostname: "0.0.0.0", port: 1935 }, root: "./", idleMs: 60_000, pingMs: 15_000 },
+    rtmp: {
+      listen: { hostname: "0.0.0.0", port: 1935 },
+      root: "./",
+      options: { ...defaultRtmpOptions, idleMs: 60_000, pingMs: 15_000 },
+    },
     sip: {
       bind: "0.0.0.0",
       advertise: null,
@@ -46,7 +51,7 @@ Deno.test("presets, file and flags each beat the one before", () => {
   const config = buildConfig(sources);
   assert.deepEqual(config.rtmp.listen, { hostname: "127.0.0.1", port: 2 });
   assert.equal(config.rtmp.root, "c/");
-  assert.equal(config.rtmp.idleMs, 90_000);
+  assert.equal(config.rtmp.options.idleMs, 90_000);
   assert.equal(config.sip.expiresSeconds, 700);
 });
 
