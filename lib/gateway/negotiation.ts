@@ -34,7 +34,7 @@ export type AudioChain =
   | TranscodeChain;
 
 /** What every audio line needs. */
-export interface AudioLine {
+export interface AgreedAudio {
   /** RTP clock of what we send, in Hz. */
   readonly clockRate: number;
   /** Payload type of what we send. */
@@ -46,7 +46,7 @@ export interface AudioLine {
 }
 
 /** Speex passed through. */
-export interface SpeexChain extends AudioLine {
+export interface SpeexChain extends AgreedAudio {
   /** The codec. */
   readonly kind: "speex";
   /** True: the peer takes 8 kHz, so the wideband layer is cut off what the client sends. */
@@ -54,13 +54,13 @@ export interface SpeexChain extends AudioLine {
 }
 
 /** G.711 passed through. */
-export interface G711Chain extends AudioLine {
+export interface G711Chain extends AgreedAudio {
   /** The codec. */
   readonly kind: "pcmu" | "pcma";
 }
 
 /** The client's audio is turned into what the peer takes. */
-export interface TranscodeChain extends AudioLine {
+export interface TranscodeChain extends AgreedAudio {
   /** Not a pass-through. */
   readonly kind: "transcode";
   /** What the client sends. */
@@ -204,7 +204,7 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
   const voices = candidates(media, plan, offeredBy).flatMap((candidate) => voiceOf(candidate) ?? []);
   const [first] = voices;
   if (first === undefined) return { kind: "none" };
-  const line: AudioLine = {
+  const line: AgreedAudio = {
     clockRate: first.received.clockRate,
     sendPayloadType: first.sendPayloadType,
     receive: voices.map((voice) => voice.received),
