@@ -12,7 +12,7 @@ export class TimerSet<Name extends string> implements Disposable {
   readonly #fired: (name: Name) => void;
   readonly #running = new Map<Name, Disposable>();
 
-  /** @param fired told the name of each timer that ran out; it is no longer running then */
+  /** An empty set. @param fired told the name of each timer that ran out; it is no longer running then */
   constructor(clock: Clock, fired: (name: Name) => void) {
     this.#clock = clock;
     this.#fired = fired;
