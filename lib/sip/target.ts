@@ -2,7 +2,7 @@
 // Role: wire
 // Answers to: the (ip, port) pairs siprtmp passed around, which knew UDP only.
 
-import type { Endpoint } from "../net/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 
 /** The transports this program speaks. */
 export type TransportName = "udp" | "tcp";
@@ -33,3 +33,13 @@ export interface Target {
 export type SendOutcome =
   | { readonly type: "sent"; readonly transport: TransportName; readonly flow: Flow }
   | { readonly type: "failed"; readonly reason: string };
+
+/** "udp 192.0.2.1:5060", for logs and comparisons. */
+export function formatTarget(target: Target): string {
+  return `${target.transport} ${formatEndpoint(target.endpoint)}`;
+}
+
+/** The target that answers along a flow. */
+export function targetOf(flow: Flow): Target {
+  return { transport: flow.transport, endpoint: flow.remote, flow };
+}

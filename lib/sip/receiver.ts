@@ -1,0 +1,142 @@
+// What every received message passes: the source is noted in the Via, bad messages are answered 400 where that is
+// possible and dropped and counted where not, and nothing that happens above can stop the receiving.
+// Role: edge
+// Answers to: Stack.received of siprtmp, where one bad packet printed a trace for each layer.
+
+import { decodeUtf8 } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { formatEndpoint } from "../net/endpoint.ts";
+import {
+  createResponse,
+  encodeSipMessage,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "./message.ts";
+import { SipParseError } from "./parse_error.ts";
+import { decodeSipDatagram, isKeepAlive } from "./parser.ts";
+import { recordSource } from "./response_route.ts";
+import { type Flow, formatTarget, targetOf } from "./target.ts";
+
+/** Counters of a transport. */
+export interface TransportStats {
+  /** Messages handed up. */
+  received: number;
+  /** Malformed messages that were answered. */
+  refused: number;
+  /** Malformed messages that could not be answered. */
+  dropped: number;
+  /** Keep-alives. */
+  keepAlives: number;
+  /** Messages handed to the network. */
+  sent: number;
+}
+
+/** What a receiver needs. */
+export interface ReceiverEnv {
+  /** Time for the limit of complaints. */
+  readonly clock: Clock;
+  /** Where oddities are told. */
+  readonly log: Logger;
+  /** Takes good messages. */
+  readonly onMessage: (message: SipMessage, flow: Flow) => void;
+  /** Sends an answer to a bad one. */
+  readonly answer: (response: SipResponse, flow: Flow) => void;
+}
+
+/** Complaints about peers: one in this time, the rest is counted. */
+const COMPLAINT_PERIOD_MS = 10_000;
+
+/** Takes what sockets receive. */
+export class Receiver {
+  /** Counters; `sent` belongs to the transport. */
+  readonly stats: TransportStats = { received: 0, refused: 0, dropped: 0, keepAlives: 0, sent: 0 };
+  readonly #env: ReceiverEnv;
+  readonly #wire: Logger;
+  #complainedMs = -Infinity;
+  #silenced = 0;
+
+  /** Nothing runs by itself. */
+  constructor(env: ReceiverEnv) {
+    this.#env = env;
+    this.#wire = env.log.category("sip.wire");
+  }
+
+  /** One datagram; the bytes are borrowed. */
+  datagram(bytes: Uint8Array, flow: Flow): void {
+    if (isKeepAlive(bytes)) return this.keepAlive();
+    try {
+      const { message, warnings } = decodeSipDatagram(bytes);
+      this.message(message, warnings, flow);
+    } catch (error) {
+      if (!(error instanceof SipParseError)) throw error;
+      if (this.#wire.enabled("debug")) {
+        this.#wire.debug(`${formatTarget(targetOf(flow))} sent:\n${decodeUtf8(bytes)}`);
+      }
+      this.malformed(error, flow);
+    }
+  }
+
+  /** A keep-alive came. */
+  keepAlive(): void {
+    this.stats.keepAlives++;
+  }
+
+  /** A well-formed message came. */
+  message(message: SipMessage, warnings: readonly string[], flow: Flow): void {
+    this.stats.received++;
+    if (this.#wire.enabled("debug")) {
+      this.#wire.debug(`received from ${formatTarget(targetOf(flow))}\n${messageText(message)}`);
+    }
+    for (const warning of warnings) this.#complain(`${formatEndpoint(flow.remote)}: ${warning}`);
+    if (message.kind === "request") recordSource(message, flow.remote);
+    try {
+      this.#env.onMessage(message, flow);
+    } catch (error) {
+      this.#env.log.error(`Handling a SIP message from ${formatEndpoint(flow.remote)} failed`, error);
+    }
+  }
+
+  /** A message came that cannot be processed. */
+  malformed(error: SipParseError, flow: Flow): void {
+    this.#complain(`${formatEndpoint(flow.remote)} sent a bad SIP message: ${error.problem}`);
+    if (error.partial === null) {
+      this.stats.dropped++;
+      return;
+    }
+    this.stats.refused++;
+    recordSource(error.partial, flow.remote);
+    this.#env.answer(this.#refusal(error.partial, error), flow);
+  }
+
+  /** Stateless, so its tag must be the same for a repetition of the request (8.2.7). */
+  #refusal(request: SipRequest, error: SipParseError): SipResponse {
+    const reason = error.status === 400 ? `Bad Request: ${error.problem}` : error.problem;
+    try {
+      return createResponse(request, error.status, reason, "malformed");
+    } catch (fault) {
+      // The To header itself is what is malformed.
+      if (fault instanceof WireError) return createResponse(request, error.status, reason);
+      throw fault;
+    }
+  }
+
+  #complain(text: string): void {
+    const nowMs = this.#env.clock.now();
+    if (nowMs - this.#complainedMs < COMPLAINT_PERIOD_MS) {
+      this.#silenced++;
+      return;
+    }
+    const more = this.#silenced === 0 ? "" : ` (and ${this.#silenced} more oddities before)`;
+    this.#env.log.warn(`${text}${more}`);
+    this.#complainedMs = nowMs;
+    this.#silenced = 0;
+  }
+}
+
+/** A message as people read it. */
+export function messageText(message: SipMessage): string {
+  return decodeUtf8(encodeSipMessage(message)).replaceAll("\r\n", "\n").trimEnd();
+}
