@@ -7,7 +7,7 @@ import { delay } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import { bodyOf, type SipBody } from "./body.ts";
 import type { CallDialog } from "./call_dialog.ts";
-import type { CallEvent, EndedEvent, ReofferOutcome } from "./call_event.ts";
+import { type CallEvent, endedByBye, type EndedEvent, type ReofferOutcome } from "./call_event.ts";
 import { addResponseCapabilities, peerAllows } from "./capabilities.ts";
 import { openDelayedOffer } from "./delayed_offer.ts";
 import type { DialogUser } from "./dialog_table.ts";
@@ -158,7 +158,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
         return receiveOffer(this.#offers, request, transaction);
       case "BYE":
         transaction.reply(200);
-        return this.#end({ type: "ended", by: "remote", reason: request.headers.get("Reason") ?? "BYE" });
+        return this.#end(endedByBye(request));
       case "INFO":
       case "MESSAGE":
         return this.#deliver(request, transaction);

@@ -4,6 +4,7 @@
 // Answers to: the 'close' and 'change' tuples that siprtmp's Session.recv returned.
 
 import type { SipBody } from "./body.ts";
+import type { SipRequest } from "./message.ts";
 
 /** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
 export interface OfferEvent {
@@ -39,3 +40,12 @@ export type CallEvent =
 export type ReofferOutcome =
   | { readonly type: "accepted"; readonly body: SipBody | null }
   | { readonly type: "refused"; readonly status: number; readonly reason: string };
+
+/** The end that a BYE announces; its reason is the text, or the cause, of the Reason header (RFC 3326). */
+export function endedByBye(bye: SipRequest): EndedEvent {
+  const header = bye.headers.get("Reason") ?? "";
+  const text = /;\s*text\s*=\s*"((?:[^"\\]|\\.)*)"/i.exec(header)?.[1]?.replace(/\\(.)/g, "$1");
+  const cause = /^\s*([^;\s]+)\s*;.*?\bcause\s*=\s*(\d{1,5})/i.exec(header);
+  const reason = text || (cause === null ? "" : `${cause[1]} cause ${cause[2]}`) || "hung up";
+  return { type: "ended", by: "remote", reason };
+}
