@@ -11,7 +11,7 @@ import { ClientTransaction, type ClientTransactionOutlets } from "./client_trans
 import { formatVia, parseVia, type Via } from "./header.ts";
 import { clientKey, tagsOf } from "./matching.ts";
 import { cloneMessage, type SipRequest, type SipResponse } from "./message.ts";
-import type { SendOutcome, Target } from "./target.ts";
+import type { Flow, SendOutcome, Target } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
 import { giveUpMs, type TimerValues } from "./timers.ts";
 import { createCancel } from "./transaction_requests.ts";
@@ -59,6 +59,7 @@ interface Attempt {
   readonly branch: string;
   readonly transaction: ClientTransaction;
   target: Target;
+  connectionId: number | null;
   answered: boolean;
   alerted: boolean;
   failure: string;
@@ -141,6 +142,14 @@ export class ClientHandle implements Disposable {
     if (this.#attempt?.transaction.state === "proceeding") this.#sendCancel(this.#attempt);
   }
 
+  /** Called by the layer: a TCP connection has ended. */
+  flowBroken(flow: Flow, reason: string): void {
+    const attempt = this.#attempt;
+    if (attempt === null || attempt.answered || attempt.connectionId !== flow.connectionId) return;
+    attempt.failure = reason;
+    attempt.transaction.transportFailed();
+  }
+
   /** Stops everything silently. */
   [Symbol.dispose](): void {
     this.#finished = true;
@@ -158,6 +167,7 @@ export class ClientHandle implements Disposable {
       request,
       branch: via.params.get("branch") ?? "",
       target,
+      connectionId: null,
       answered: false,
       alerted: false,
       failure: "the transport failed",
@@ -203,7 +213,9 @@ export class ClientHandle implements Disposable {
 
   /** 18.1.1: a large request went by TCP although UDP was meant, so its ACK and CANCEL go there too. */
   #sent(attempt: Attempt, message: SipRequest, outcome: SendOutcome & { type: "sent" }): void {
-    if (message !== attempt.request || outcome.transport === attempt.target.transport) return;
+    if (message !== attempt.request) return;
+    if (outcome.transport === "tcp") attempt.connectionId = outcome.flow.connectionId;
+    if (outcome.transport === attempt.target.transport) return;
     const via = parseVia(message.headers.get("Via") ?? "");
     message.headers.setFirst("Via", formatVia({ ...via, transport: outcome.transport.toUpperCase() }));
     attempt.target = { ...attempt.target, transport: outcome.transport, flow: outcome.flow };

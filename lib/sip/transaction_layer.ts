@@ -29,7 +29,7 @@ import {
   type SipResponse,
 } from "./message.ts";
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
-import type { Flow, SendOutcome, Target } from "./target.ts";
+import { type Flow, type SendOutcome, type Target, targetOf } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 
@@ -175,6 +175,14 @@ export class TransactionLayer implements Disposable {
     else this.#receiveRequest(message, entry, flow);
   }
 
+  /**
+   * A TCP connection has ended (the transport's `onBroken`): requests that went by it and have had no answer fail at
+   * once instead of after 64*T1, and try their next target.
+   */
+  flowBroken(flow: Flow, reason: string): void {
+    for (const handle of [...this.#handles]) handle.flowBroken(flow, reason);
+  }
+
   /** Ends all transactions silently; nothing stays on the clock. */
   [Symbol.dispose](): void {
     for (const handle of [...this.#handles]) handle[Symbol.dispose]();
@@ -297,9 +305,4 @@ export class TransactionLayer implements Disposable {
     const name = message.kind === "request" ? message.method : String(message.status);
     this.#options.log.debug(`Dropped a SIP ${name} because ${why}`);
   }
-}
-
-/** Responses go back the way the request came; the transport reads the Via (18.2.2). */
-function targetOf(flow: Flow): Target {
-  return { transport: flow.transport, endpoint: flow.remote, flow };
 }

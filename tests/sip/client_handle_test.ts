@@ -234,6 +234,28 @@ Deno.test("large requests: gone by TCP, so ACK and CANCEL follow and nothing is 
   assert.equal(parseVia(bench.last().message.headers.get("Via") ?? "").transport, "TCP");
 });
 
+Deno.test("connection lost: what had no answer tries its next target at once, the rest waits for its answer", () => {
+  using bench = new LayerBench();
+  const tcp = [targetAt("tcp", 1), targetAt("udp", 2)];
+  bench.request(sipRequest("REGISTER"), tcp);
+  bench.last().outcome({ type: "sent", transport: "tcp", flow: flowBy("tcp") });
+  bench.layer.flowBroken({ ...flowBy("tcp"), connectionId: 8 }, "closed");
+  bench.layer.flowBroken(flowBy("udp"), "closed");
+  assert.deepEqual(bench.takeSent(), ["REGISTER 192.0.2.1"]);
+  bench.layer.flowBroken(flowBy("tcp"), "closed");
+  assert.deepEqual(bench.takeSent(), ["REGISTER 192.0.2.2"]);
+  bench.answer(200);
+  bench.request(sipRequest("INVITE"), tcp);
+  bench.last().outcome({ type: "sent", transport: "tcp", flow: flowBy("tcp") });
+  bench.answer(180);
+  bench.layer.flowBroken(flowBy("tcp"), "closed");
+  assert.deepEqual([bench.takeSent(), bench.takeTold()], [["INVITE 192.0.2.1"], ["200", "180"]]);
+  bench.request(sipRequest("BYE"), [targetAt("tcp", 1)]);
+  bench.last().outcome({ type: "sent", transport: "tcp", flow: flowBy("tcp") });
+  bench.layer.flowBroken(flowBy("tcp"), "the peer closed the connection");
+  assert.deepEqual(bench.takeTold(), ["transport error: the peer closed the connection"]);
+});
+
 Deno.test("client: disposing the layer ends a request silently, also from inside its own response", () => {
   using bench = new LayerBench();
   bench.layer.request(sipRequest("INVITE"), TWO, {
