@@ -48,6 +48,15 @@ export class RtmpToRtpTimeline {
     return timestamp;
   }
 
+  /** As {@link place} for messages of several kinds in one stream, whose times need not be in order. */
+  placeUnordered(timeMs: number): number {
+    const timestamp = this.#map(timeMs);
+    this.afterGap = this.#restarting;
+    this.#restarting = false;
+    if (timestamp > this.#lastTimestamp) this.#lastTimestamp = timestamp;
+    return timestamp;
+  }
+
   /**
    * Timestamp of an audio block of `ticks` clock units: exactly behind the block before it unless the source
    * paused, then where its time says, with `afterGap` set.

@@ -1,0 +1,243 @@
+// H.264 frames of RTMP (AVC format: length, NAL unit, length, ...) to RTP payloads, RFC 6184.
+// Every NAL unit of a frame is sent: small neighbours together (STAP-A, 5.7.1), large ones in fragments (FU-A,
+// 5.8), the others alone (5.6); the marker is on the last packet of the frame (5.1). In mode 0 all go alone.
+// Parameter sets precede every key frame that does not bring its own. Access unit delimiters and filler stay
+// behind: the marker delimits, and a delimiter would have to come before the parameter sets.
+// Role: machine
+// Answers to: rtmp2rtpH264 in MediaContext, which sent only the last NAL unit of a message (defect 7).
+
+import { ByteWriter } from "../base/bytes.ts";
+import { WireError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
+import { decodeAvcConfig } from "./avc_config.ts";
+import type { Frame, Packetizer, PayloadSink } from "./frame.ts";
+import { isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
+import { ParameterSets } from "./parameter_sets.ts";
+import { RtmpToRtpTimeline } from "./timeline.ts";
+
+/** Size of an RTP payload that fits every path: siprtmp's value. */
+const MAX_PAYLOAD_OCTETS = 1446;
+/** The largest payload one UDP datagram can hold, for mode 0, where nothing may be cut. */
+const MAX_DATAGRAM_PAYLOAD_OCTETS = 65000;
+/** A larger key frame is not kept for {@link H264Packetizer.repeatKeyFrame}. */
+const MAX_KEPT_KEY_FRAME_OCTETS = 1 << 20;
+const CLOCK_RATE = 90000;
+const FU_START = 0x80;
+const FU_END = 0x40;
+
+/** How the video stream is carried. */
+export interface H264PacketizerOptions {
+  /** Time is judged by it. */
+  readonly clock: Clock;
+  /** The packetization-mode agreed upon (RFC 6184 6.2, 6.3). */
+  readonly packetizationMode: 0 | 1;
+  /** Largest RTP payload; absent: 1446 octets. */
+  readonly maxPayloadOctets?: number;
+  /** False sends every small NAL unit alone, for peers that know no STAP-A. Mode 0 never joins. */
+  readonly aggregate?: boolean;
+}
+
+/** Frames to payloads; made once per call. */
+export class H264Packetizer implements Packetizer {
+  /** Frames left out: broken, too large for the mode, or before the first configuration and key frame. */
+  dropped = 0;
+  /** Frames with B slices, which Flash and most phones cannot show. */
+  bFrames = 0;
+  /** The parameter sets in force; their profile is what the publisher really sends. */
+  readonly parameterSets: ParameterSets = new ParameterSets();
+
+  readonly #mode: 0 | 1;
+  readonly #maxPayload: number;
+  readonly #aggregate: boolean;
+  readonly #timeline: RtmpToRtpTimeline;
+  readonly #packet: ByteWriter;
+  readonly #keyFrame = new ByteWriter(4096);
+  #sets: readonly Uint8Array[] = [];
+  #lengthSize: 1 | 2 | 4 = 4;
+  #configured = false;
+  #started = false;
+  #timestamp = 0;
+  #lastNalAt = 0;
+  #bringsSets = false;
+  #hasB = false;
+  /** NAL units waiting in `#packet` to become one STAP-A, and where the first one's octets are. */
+  #waiting = 0;
+
+  /** Nothing is sent before the first configuration and key frame. */
+  constructor(options: H264PacketizerOptions) {
+    this.#mode = options.packetizationMode;
+    this.#maxPayload = Math.max(100, options.maxPayloadOctets ?? MAX_PAYLOAD_OCTETS);
+    this.#aggregate = this.#mode === 1 && options.aggregate !== false;
+    this.#timeline = new RtmpToRtpTimeline(CLOCK_RATE, options.clock);
+    this.#packet = new ByteWriter(this.#maxPayload + 16);
+  }
+
+  /** True when {@link repeatKeyFrame} has something to send. */
+  get hasKeyFrame(): boolean {
+    return this.#keyFrame.length > 0;
+  }
+
+  /** The publisher starts over: its next time means "now", and its next frame must be a key frame. */
+  restart(): void {
+    this.#timeline.restart();
+    this.#started = false;
+    this.#configured = false;
+  }
+
+  /** Sends a frame, or takes over a configuration. */
+  push(frame: Frame, emit: PayloadSink): void {
+    if (frame.codec !== "h264") this.dropped++;
+    else if (frame.config) this.#configure(frame.data);
+    else if (frame.data.length > 0) this.#pushPicture(frame, emit);
+  }
+
+  /** Sends the last key frame once more, for a peer that lost its picture; false when there is none. */
+  repeatKeyFrame(emit: PayloadSink): boolean {
+    if (this.#keyFrame.length === 0 || !this.#configured) return false;
+    const data = this.#keyFrame.view();
+    if (!this.#survey(data)) return false;
+    this.#timestamp++;
+    this.#send(data, true, emit);
+    return true;
+  }
+
+  #configure(record: Uint8Array): void {
+    try {
+      const config = decodeAvcConfig(record);
+      this.parameterSets.clear();
+      for (const set of config.sps) this.parameterSets.update(set);
+      for (const set of config.pps) this.parameterSets.update(set);
+      this.#lengthSize = config.lengthSize;
+      this.#configured = true;
+      this.#keyFrame.reset();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.dropped++;
+      return;
+    }
+    this.#sets = this.parameterSets.nals;
+  }
+
+  /** Cameras that send no configuration bring their parameter sets in the key frame. */
+  #configureInBand(): boolean {
+    if (!this.#bringsSets || !this.parameterSets.complete) return false;
+    this.#configured = true;
+    return true;
+  }
+
+  #pushPicture(frame: Frame, emit: PayloadSink): void {
+    const startable = (this.#started || frame.key) && this.#survey(frame.data);
+    if (!startable || !this.#configured && !this.#configureInBand()) {
+      this.dropped++;
+      return;
+    }
+    this.#started = true;
+    if (this.#hasB) this.bFrames++;
+    if (frame.key) {
+      this.#keyFrame.reset();
+      if (frame.data.length <= MAX_KEPT_KEY_FRAME_OCTETS) this.#keyFrame.bytes(frame.data);
+    }
+    this.#timestamp = this.#timeline.place(frame.timeMs) + frame.compositionMs * 90;
+    this.#send(frame.data, frame.key, emit);
+  }
+
+  /** Looks through a frame before any of it is sent: false when it is broken or cannot be sent. */
+  #survey(data: Uint8Array): boolean {
+    this.#lastNalAt = -1;
+    this.#bringsSets = this.#hasB = false;
+    let at = 0;
+    while (at < data.length) {
+      const length = this.#lengthAt(data, at);
+      const start = at + this.#lengthSize;
+      at = start + length;
+      if (at > data.length) return false;
+      if (length === 0) continue;
+      const type = nalType(data[start]!);
+      if (!isSent(type)) continue;
+      if (this.#mode === 0 && length > MAX_DATAGRAM_PAYLOAD_OCTETS) return false;
+      this.#lastNalAt = start;
+      if (type === NAL.sps || type === NAL.pps) this.#takeSet(data.subarray(start, at));
+      if (isSlice(type) && sliceTypeOf(data.subarray(start, Math.min(at, start + 12))) === "B") {
+        this.#hasB = true;
+      }
+    }
+    return this.#lastNalAt >= 0;
+  }
+
+  #takeSet(nal: Uint8Array): void {
+    this.#bringsSets = true;
+    if (this.parameterSets.update(nal)) this.#sets = this.parameterSets.nals;
+  }
+
+  #send(data: Uint8Array, key: boolean, emit: PayloadSink): void {
+    if (key && !this.#bringsSets) {
+      for (let i = 0; i < this.#sets.length; i++) this.#sendNal(this.#sets[i]!, false, emit);
+    }
+    let at = 0;
+    while (at < data.length) {
+      const start = at + this.#lengthSize;
+      at = start + this.#lengthAt(data, at);
+      if (at === start || !isSent(nalType(data[start]!))) continue;
+      this.#sendNal(data.subarray(start, at), start === this.#lastNalAt, emit);
+    }
+  }
+
+  #sendNal(nal: Uint8Array, last: boolean, emit: PayloadSink): void {
+    const joinable = this.#aggregate && nal.length + 3 <= this.#maxPayload;
+    if (joinable && this.#packet.length + nal.length + 2 > this.#maxPayload) this.#flush(false, emit);
+    if (joinable) this.#join(nal);
+    else {
+      this.#flush(false, emit);
+      if (this.#mode === 1 && nal.length >= this.#maxPayload) this.#fragment(nal, last, emit);
+      else emit(nal, this.#timestamp >>> 0, last);
+      return;
+    }
+    if (last) this.#flush(true, emit);
+  }
+
+  /** Adds a NAL unit to the STAP-A in the making; its header takes the highest importance of all (5.7.1). */
+  #join(nal: Uint8Array): void {
+    const packet = this.#packet;
+    if (packet.length === 0) packet.u8(NAL.stapA);
+    const header = packet.view()[0]!;
+    const importance = Math.max(header & 0x60, nal[0]! & 0x60);
+    packet.setU8(0, (header | nal[0]!) & 0x80 | importance | NAL.stapA);
+    packet.u16(nal.length);
+    packet.bytes(nal);
+    this.#waiting++;
+  }
+
+  #flush(last: boolean, emit: PayloadSink): void {
+    if (this.#waiting === 0) return;
+    const joined = this.#packet.view();
+    emit(this.#waiting === 1 ? joined.subarray(3) : joined, this.#timestamp >>> 0, last);
+    this.#packet.reset();
+    this.#waiting = 0;
+  }
+
+  #fragment(nal: Uint8Array, last: boolean, emit: PayloadSink): void {
+    const packet = this.#packet;
+    const room = this.#maxPayload - 2;
+    for (let at = 1; at < nal.length; at += room) {
+      const end = Math.min(at + room, nal.length);
+      const edges = (at === 1 ? FU_START : 0) | (end === nal.length ? FU_END : 0);
+      packet.u8(nal[0]! & 0xe0 | NAL.fuA);
+      packet.u8(edges | nalType(nal[0]!));
+      packet.bytes(nal.subarray(at, end));
+      emit(packet.view(), this.#timestamp >>> 0, last && end === nal.length);
+      packet.reset();
+    }
+  }
+
+  #lengthAt(data: Uint8Array, at: number): number {
+    if (at + this.#lengthSize > data.length) return data.length; // beyond the end: refused by the survey
+    if (this.#lengthSize === 1) return data[at]!;
+    if (this.#lengthSize === 2) return data[at]! << 8 | data[at + 1]!;
+    return (data[at]! << 24 | data[at + 1]! << 16 | data[at + 2]! << 8 | data[at + 3]!) >>> 0;
+  }
+}
+
+/** Whether a NAL unit of this type travels: not delimiters, ends and filler, nor types RTP uses itself. */
+function isSent(type: number): boolean {
+  return type >= NAL.slice && type <= NAL.pps || type > NAL.filler && type < NAL.stapA;
+}
