@@ -132,7 +132,6 @@ Deno.test("wire and machine files neither wait nor ask for the time; comments an
     ["await x;", false],
     ["for await (const x of y) f(x);", false],
     ["export async function f() {}", false],
-    ["setTimeout(f, 5);", false],
     ["queueMicrotask(f);", false],
     ["x = Date.now();", false],
     ["x = new Date();", false],
@@ -167,6 +166,16 @@ Deno.test("Deno is named in net, the log, FLV files and main.ts only", () => {
     assert.deepEqual(check({ [path]: line }), []);
   }
   assert.deepEqual(check({ "lib/sip/a.ts": `${HEADER}// Deno.exit\nx = "Deno.exit";\n` }), []);
+});
+
+Deno.test("timers are set in base/clock.ts and nowhere else", () => {
+  for (const line of ["setTimeout(f, 5);", "setInterval(f, 5);", "x = AbortSignal.timeout(5);"]) {
+    assert.deepEqual(check({ "lib/sip/a.ts": `${HEADER}${line}\n` }), [
+      "lib/sip/a.ts: has timers: take a Clock (line 3)",
+    ]);
+    assert.deepEqual(check({ "lib/base/clock.ts": `${HEADER}${line}\n` }), []);
+  }
+  assert.deepEqual(check({ "lib/sip/a.ts": `${HEADER}clearTimeout(id);\n` }), []);
 });
 
 Deno.test("no default exports, no bare catch, no Math.random, in any role", () => {
