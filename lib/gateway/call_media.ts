@@ -26,6 +26,8 @@ export type TagOutlet = (type: 8 | 9 | 18, timeMs: number, body: Uint8Array) => 
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
   toRtmp: TagOutlet | null;
+  /** Told each touch tone of the peer once. */
+  onDigit: ((digit: string, durationMs: number) => void) | null;
   /** True while the remote side has put us on hold. */
   readonly heldByRemote: boolean;
   /** Our offer, first or renewed. */

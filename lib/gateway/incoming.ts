@@ -7,6 +7,7 @@ import { messageOf, TransportError } from "../base/errors.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { formatNameAddr } from "../sip/name_addr.ts";
 import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { formatWarning } from "./negotiation.ts";
 import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import type { SipBody } from "../sip/body.ts";
@@ -22,8 +23,7 @@ export function invited(owner: LineOwner, invitation: Invitation): void {
   const objection = invitation.offer === null ? null : owner.services.media.objection(invitation.offer);
   if (objection !== null) {
     owner.log.warn(`${from} called with nothing we can play or send: ${objection}`);
-    const warning = `399 siprtmp "${objection.replace(/["\\]/g, "'")}"`;
-    return invitation.refuse(488, "Not Acceptable Here", { Warning: warning });
+    return invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", objection) });
   }
   const line: Line = { state: "alerting", invitation };
   owner.advance(IDLE, line);
@@ -87,7 +87,7 @@ function answerOffer(
   const outcome = media.takeOffer(invitation.offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
   owner.log.warn(`cannot accept the call: ${outcome.reason}`);
-  invitation.refuse(488, "Not Acceptable Here");
+  invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", outcome.reason) });
   return null;
 }
 

@@ -122,6 +122,8 @@ export interface MediaChoice {
   readonly video: VideoChain;
   /** Touch tones as RTP events (RFC 4733); null: the peer takes none. */
   readonly telephoneEvent: AgreedFormat | null;
+  /** Redundancy (RFC 2198) for the touch tones; null: not agreed. */
+  readonly redundancy: AgreedFormat | null;
 }
 
 /** Decides the media from what was agreed (sdp's createAnswer or readAnswer) and what we had planned. */
@@ -136,6 +138,7 @@ export function chooseMedia(
     audio: video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(audio, plan, offeredBy),
     video,
     telephoneEvent: audio?.telephoneEvent ?? null,
+    redundancy: audio?.redundancy ?? null,
   };
 }
 

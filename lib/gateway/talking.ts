@@ -21,6 +21,7 @@ export async function talk(
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
   media.toRtmp = owner.toPlayer;
+  media.onDigit = (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs);
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   owner.link.call("accepted", ...established.report);
   let ending = "";

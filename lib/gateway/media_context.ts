@@ -1,0 +1,262 @@
+// The media of one call: sockets, offer and answer, and the two chains between RTMP tags and RTP payloads.
+// The chains are built when an answer is known and kept while it stays the same, so a hold or a session
+// refresh does not restart the sound.
+// Role: edge
+// Answers to: class MediaContext of siprtmp.py.
+
+import { encodeUtf8 } from "../base/bytes.ts";
+import type { Clock, Ticker } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { isIpAddress, isIpv6 } from "../net/endpoint.ts";
+import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import { RtpSession } from "../rtp/session.ts";
+import type { AgreedMedia } from "../sdp/agreed_media.ts";
+import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
+import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
+import { SDP_TYPE, type SipBody } from "../sip/body.ts";
+import { AudioLine } from "./audio_line.ts";
+import type { AnswerOutcome, CallMedia, MediaOutcome, TagOutlet } from "./call_media.ts";
+import type { CodecPlan } from "./codec_tokens.ts";
+import { acceptedReport, chooseMedia, localMedia, type MediaChoice, type OfferSide } from "./negotiation.ts";
+
+/** What the media of every call share. */
+export interface MediaServices {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ports: RtpPorts;
+  /** Drives reordering and RTCP of all calls. */
+  readonly ticker: Ticker;
+}
+
+/** One call's own settings. */
+export interface MediaContextOptions {
+  readonly services: MediaServices;
+  readonly log: Logger;
+  readonly plan: CodecPlan;
+  /** Address the peer is told. */
+  readonly localAddress: string;
+  /** Address to bind. */
+  readonly bind: string;
+  /** What clock.now() was at RTMP time 0 of the client. */
+  readonly originMs: number;
+  /** Called once when the media is disposed. */
+  readonly onEnd: () => void;
+}
+
+type Kind = "audio" | "video";
+
+interface Stream {
+  readonly pair: RtpPortPair;
+  session: RtpSession | null;
+}
+
+/** The media of one call. */
+export class MediaContext implements CallMedia {
+  /** Where tags for the player go. */
+  toRtmp: TagOutlet | null = null;
+  /** Told each touch tone of the peer. */
+  onDigit: ((digit: string, durationMs: number) => void) | null = null;
+  readonly #options: MediaContextOptions;
+  readonly #log: Logger;
+  readonly #streams = new Map<Kind, Stream>();
+  readonly #cname: string;
+  readonly #sessionId: number;
+  #version: number;
+  #local: SessionDescription | null = null;
+  #choice: MediaChoice | null = null;
+  #audio: AudioLine | null = null;
+  #hold = false;
+  #wasHeld = false;
+  #heldByRemote = false;
+  #ended = false;
+
+  /** Binds the audio sockets. Errors: TransportError when there is no port. */
+  constructor(options: MediaContextOptions) {
+    this.#options = options;
+    this.#log = options.log.category("media");
+    this.#sessionId = Math.floor(options.services.clock.wallMs() / 1000);
+    this.#version = this.#sessionId;
+    this.#cname = options.services.random.token(12);
+    if (options.plan.ignored.length > 0) {
+      this.#log.warn(`codecs of the client that cannot be used here: ${options.plan.ignored.join(", ")}`);
+    }
+    for (const media of localMedia(options.plan, { audio: 9, video: 9 })) this.#open(media.kind);
+  }
+
+  /** True while the remote side holds us. */
+  get heldByRemote(): boolean {
+    return this.#heldByRemote;
+  }
+
+  /** Our offer; after the first it keeps the payload types that are in use. */
+  makeOffer(): SipBody {
+    const fields = this.#fields();
+    this.#local = this.#local === null
+      ? createOffer({ ...fields, media: this.#localMedia() })
+      : createReoffer(this.#local, fields);
+    return bodyOf(this.#local);
+  }
+
+  /** Reads the answer to our last offer. */
+  takeAnswer(answer: SipBody): MediaOutcome {
+    const description = this.#read(answer);
+    if (typeof description === "string") return { type: "none", reason: description };
+    if (this.#local === null) return { type: "none", reason: "there was no offer to answer" };
+    const outcome = readAnswer(this.#local, description);
+    if (outcome.type === "none") return outcome;
+    return this.#apply(outcome.agreed, "local");
+  }
+
+  /** Reads the peer's offer and answers it. */
+  takeOffer(offer: SipBody): AnswerOutcome {
+    const description = this.#read(offer);
+    if (typeof description === "string") return { type: "none", reason: description };
+    const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia() });
+    if (outcome.type === "none") return outcome;
+    const applied = this.#apply(outcome.agreed, "remote");
+    if (applied.type === "none") return applied;
+    this.#local = outcome.answer;
+    return { ...applied, answer: bodyOf(outcome.answer) };
+  }
+
+  /** One message of the RTMP publisher. */
+  fromRtmp(message: MediaMessage): void {
+    if (message.type === 8) this.#audio?.fromRtmp(message);
+  }
+
+  /** Our own hold. */
+  setHold(on: boolean): void {
+    this.#hold = on;
+    this.#wasHeld ||= on;
+  }
+
+  /** Touch tones as RTP events. */
+  sendDigits(digits: string, durationMs: number): boolean {
+    return this.#audio?.sendDigits(digits, durationMs) ?? false;
+  }
+
+  /** Counters for the log. */
+  summary(): string {
+    const stats = this.#streams.get("audio")?.session?.stats;
+    if (stats === undefined) return "no audio";
+    const unusable = this.#audio === null || this.#audio.unusable === 0
+      ? ""
+      : `, ${this.#audio.unusable} messages of the client unusable (${this.#audio.firstUnusable})`;
+    return `audio packets: ${stats.sent} sent, ${stats.received} received, ${stats.lost} lost, ` +
+      `${stats.late} late, ${stats.wrongSource} from a stranger${unusable}`;
+  }
+
+  /** Ends RTCP politely and frees the ports. */
+  [Symbol.dispose](): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#audio?.[Symbol.dispose]();
+    for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
+    this.#options.onEnd();
+  }
+
+  #open(kind: Kind): void {
+    const { services, bind, localAddress } = this.#options;
+    const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
+    this.#streams.set(kind, { pair: services.ports.bindPair(hostname), session: null });
+  }
+
+  /** The session on a stream's sockets; made when its clock rate is known. */
+  #session(kind: Kind, clockRate: number): RtpSession {
+    const stream = this.#streams.get(kind);
+    if (stream === undefined) throw new Error(`there is no ${kind} stream`);
+    if (stream.session !== null) return stream.session;
+    const { services: { clock, random, ticker }, localAddress } = this.#options;
+    const cname = `${this.#cname}@${localAddress}`;
+    const { pair } = stream;
+    const session = new RtpSession({
+      pair,
+      clockRate,
+      cname,
+      clock,
+      random,
+      ticker,
+      log: this.#log,
+      latch: true,
+    });
+    stream.session = session;
+    session.run().catch((error) => this.#log.error(`the ${kind} socket failed`, error));
+    return session;
+  }
+
+  #localMedia(): ReturnType<typeof localMedia> {
+    const port = (kind: Kind): number => this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
+    return localMedia(this.#options.plan, { audio: port("audio"), video: port("video") });
+  }
+
+  #fields() {
+    const sessionVersion = this.#version++;
+    const fields = { address: this.#options.localAddress, sessionId: this.#sessionId, sessionVersion };
+    return this.#wasHeld ? { ...fields, hold: this.#hold } : fields;
+  }
+
+  /** The description, or why it cannot be used. */
+  #read(body: SipBody): SessionDescription | string {
+    try {
+      return parseSdp(body.bytes);
+    } catch (error) {
+      if (error instanceof WireError) return error.message;
+      throw error;
+    }
+  }
+
+  #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide): MediaOutcome {
+    const choice = chooseMedia(agreed, this.#options.plan, offeredBy);
+    if (choice.audio.kind === "none" && choice.video.kind === "none") {
+      return { type: "none", reason: "the codecs both sides name cannot be used here" };
+    }
+    this.#heldByRemote = agreed.some((media) => media.heldByRemote);
+    if (JSON.stringify(choice) !== JSON.stringify(this.#choice)) this.#build(choice);
+    this.#choice = choice;
+    for (const media of agreed) this.#direct(media);
+    return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
+  }
+
+  #direct(media: AgreedMedia): void {
+    const usable = media.remote !== null && isIpAddress(media.remote.hostname);
+    if (media.remote !== null && !usable) {
+      this.#log.warn(`the peer wants ${media.kind} at "${media.remote.hostname}", which is no address`);
+    }
+    const session = this.#streams.get(media.kind)?.session;
+    session?.setRemote(usable ? media.remote : null, usable ? media.rtcpRemote : null);
+  }
+
+  #build(choice: MediaChoice): void {
+    this.#audio?.[Symbol.dispose]();
+    this.#audio = null;
+    const { audio, telephoneEvent, redundancy } = choice;
+    if (audio.kind !== "speex" && audio.kind !== "pcmu" && audio.kind !== "pcma") return;
+    const session = this.#session("audio", audio.clockRate);
+    const line = new AudioLine({
+      chain: audio,
+      telephoneEvent,
+      redundancy,
+      clock: this.#options.services.clock,
+      originMs: this.#options.originMs,
+      toSip: (payload, timestamp, marker, payloadType) =>
+        session.send(payload, timestamp, marker, payloadType),
+      toRtmp: (type, timeMs, body) => {
+        if (!this.#hold) this.toRtmp?.(type, timeMs, body);
+      },
+      onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
+    });
+    this.#audio = line;
+    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
+      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
+    };
+    session.onSourceChange = () => line.sourceChanged();
+    this.#log.info(`audio: ${audio.kind} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`);
+  }
+}
+
+function bodyOf(description: SessionDescription): SipBody {
+  return { type: SDP_TYPE, bytes: encodeUtf8(formatSdp(description)) };
+}
