@@ -4,7 +4,7 @@
 // Answers to: the App and Gateway classes of siprtmp.py and the accept loop of rtmp.py.
 
 import type { AmfValue } from "../amf/value.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
@@ -22,6 +22,9 @@ import type { ClientLink } from "./line.ts";
 import { MediaRoom } from "./media_room.ts";
 import { dialledByUrl } from "./url_dial.ts";
 
+/** How often the default route is looked at again. */
+const ROUTES_EVERY_MS = 60_000;
+
 /** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment {
   readonly clock: Clock;
@@ -35,6 +38,7 @@ export class Gateway implements AsyncDisposable {
   readonly #config: Config;
   readonly #environment: GatewayEnvironment;
   readonly #scope: Scope;
+  readonly #addresses: AddressPolicy;
   readonly #sip: SipEndpoint;
   readonly #media: MediaRoom;
   readonly #clients = new Map<string, RtmpConnection>();
@@ -46,8 +50,8 @@ export class Gateway implements AsyncDisposable {
     this.#config = config;
     this.#environment = environment;
     this.#rtmp = config.rtmp.listen;
-    const addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#sip = SipEndpoint.open({ ...config.sip, addresses }, environment);
+    this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
+    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment);
     this.#media = new MediaRoom(config, environment);
     this.#scope = new Scope("gateway", { log: environment.log });
   }
@@ -55,6 +59,7 @@ export class Gateway implements AsyncDisposable {
   /** Binds both sides and starts to accept. Errors: TransportError when a port cannot be had. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
     const gateway = new Gateway(config, environment);
+    gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     try {
       gateway.#rtmp = await gateway.#listening.promise;
@@ -82,6 +87,12 @@ export class Gateway implements AsyncDisposable {
   get usage(): { connections: number; clients: number; calls: number; rtpPorts: number } {
     const { calls, rtpPorts } = this.#media;
     return { connections: this.#connections, clients: this.#clients.size, calls, rtpPorts };
+  }
+
+  /** The default route can change while we run: a laptop moves, an address is renewed. */
+  async #watchRoutes(signal: AbortSignal): Promise<void> {
+    do await this.#addresses.refresh();
+    while (await delay(this.#environment.clock, ROUTES_EVERY_MS, signal));
   }
 
   async #acceptClients(signal: AbortSignal): Promise<void> {
