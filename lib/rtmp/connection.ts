@@ -1,0 +1,278 @@
+// One RTMP client on its socket, from its first byte to its last: open(), accept() or reject(), events(),
+// close(). Reading is driven by whoever consumes events(); media leaves by onMedia while it is read.
+// Role: edge
+// Answers to: class Client of rtmp.py.
+
+import type { AmfObject, AmfValue } from "../amf/value.ts";
+import { type Clock, Ticker } from "../base/clock.ts";
+import { TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Endpoint } from "../net/endpoint.ts";
+import type { ByteStream } from "../net/tcp.ts";
+import type { ConnectRequest } from "./command.ts";
+import type { RtmpEvent } from "./event.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { MediaMessage } from "./message.ts";
+import type { NetStream } from "./net_stream.ts";
+import type { RtmpOptions } from "./options.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { ServerSession } from "./server_session.ts";
+import { receiveHandshake } from "./shake_hands.ts";
+
+export { defaultRtmpOptions, type RtmpOptions } from "./options.ts";
+
+/** What a connection takes from outside. */
+export interface RtmpEnvironment {
+  /** Times and timers. */
+  readonly clock: Clock;
+  /** Category rtmp is chosen here. */
+  readonly log: Logger;
+  /** Fills the handshake. */
+  readonly random: Random;
+  /** One second beat shared by many connections; each has its own when missing. */
+  readonly ticker?: Ticker;
+}
+
+/** Counters of one connection. */
+export interface RtmpStats {
+  /** Bytes read, without the handshake. */
+  bytesIn: number;
+  /** Bytes sent or queued, without the handshake. */
+  bytesOut: number;
+  /** Video messages not sent because the client was slow. */
+  droppedVideo: number;
+  /** Audio messages not sent because the client was slow. */
+  droppedAudio: number;
+  /** Of the last ping answered. */
+  roundTripMs: number | null;
+}
+
+const BEAT_MS = 1_000;
+const FLUSH_MS = 1_000;
+
+/** After the last words we read on for so long: closing with unread bytes would cut them off (TCP reset). */
+const LINGER_MS = 500;
+
+/** One RTMP client. */
+export class RtmpConnection implements AsyncDisposable {
+  /** Where the client is. */
+  readonly peer: Endpoint;
+  /** Number of the connection, for the log. */
+  readonly id: number;
+  readonly #stream: ByteStream;
+  readonly #options: RtmpOptions;
+  readonly #environment: RtmpEnvironment;
+  readonly #log: Logger;
+  readonly #input: ReadBuffer;
+  readonly #session: ServerSession;
+  readonly #heartbeat: Heartbeat;
+  readonly #readEnded = Promise.withResolvers<void>();
+  #phase: "opening" | "connected" | "closing" | "closed" = "opening";
+  #reading = false;
+  #finishing: Promise<void> | null = null;
+
+  /** Takes over `stream`; nothing is read before open(). */
+  constructor(stream: ByteStream, options: RtmpOptions, environment: RtmpEnvironment, id = 0) {
+    this.peer = stream.peer;
+    this.id = id;
+    this.#stream = stream;
+    this.#options = options;
+    this.#environment = environment;
+    this.#log = environment.log.category("rtmp");
+    this.#input = new ReadBuffer(stream);
+    const session = new ServerSession({ stream, clock: environment.clock, log: this.#log, limits: options });
+    this.#session = session;
+    this.#heartbeat = new Heartbeat(session.link, options, {
+      dropped: () => [session.commands.droppedVideo, session.commands.droppedAudio],
+      slow: (text) => this.#log.warn(text),
+      dead: (text) => {
+        this.#log.info(`closed: ${text}`);
+        this.#end();
+      },
+    });
+  }
+
+  /** Takes media of publishing streams while it is read; message and body are borrowed. */
+  get onMedia(): ((stream: NetStream, message: MediaMessage) => void) | null {
+    return this.#session.onMedia;
+  }
+
+  /** See the getter. */
+  set onMedia(outlet: ((stream: NetStream, message: MediaMessage) => void) | null) {
+    this.#session.onMedia = outlet;
+  }
+
+  /** Answers getStreamLength in seconds; without it every stream has length 0, which means live. */
+  get streamLength(): ((name: string) => number) | null {
+    return this.#session.streamLength;
+  }
+
+  /** See the getter. */
+  set streamLength(outlet: ((name: string) => number) | null) {
+    this.#session.streamLength = outlet;
+  }
+
+  /** Counters, as of now. */
+  get stats(): RtmpStats {
+    const { bytesIn, bytesOut, roundTripMs } = this.#session.link;
+    const { droppedVideo, droppedAudio } = this.#session.commands;
+    return { bytesIn, bytesOut, droppedVideo, droppedAudio, roundTripMs };
+  }
+
+  /**
+   * Handshake and connect command, within `openTimeoutMs`. Null when there is nothing to serve: a policy file
+   * was asked for, the client has left, or it spoke no usable RTMP (logged, and closed). Never throws for what
+   * a peer does.
+   */
+  async open(): Promise<ConnectRequest | null> {
+    const { openTimeoutMs } = this.#options;
+    using _timer = this.#environment.clock.after(openTimeoutMs, () => {
+      this.#log.info(`closed: no connect within ${openTimeoutMs / 1000} s`);
+      this.#end();
+    });
+    try {
+      if (!await this.#readConnect()) return this.#end();
+      const request = this.#session.connectRequest();
+      if (request === null) await this.reject("Unsupported encoding");
+      return request;
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  /** Admits the client; `properties` are added to the status object of the answer. */
+  accept(properties: AmfObject = {}): void {
+    if (this.#phase !== "opening" || !this.#session.hasConnect) return;
+    this.#phase = "connected";
+    this.#heartbeat.start(this.#environment.clock.now());
+    this.#session.admit(properties);
+  }
+
+  /** Refuses the client: one `_error` when it has said connect, then the connection ends. */
+  async reject(description: string): Promise<void> {
+    if (this.#phase === "opening" && this.#session.hasConnect) this.#session.refuse(description);
+    this.#log.info(`rejected: ${description}`);
+    await this.#finish();
+  }
+
+  /** Ends the connection; with a code the client is told first, in a status event of its NetConnection. */
+  async close(code?: string, description = ""): Promise<void> {
+    if (code !== undefined && this.#phase === "connected") this.#session.status(code, description);
+    await this.#finish();
+  }
+
+  /** Ends the connection as close() does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#finish();
+  }
+
+  /**
+   * What the client does, until it leaves or we close. Drives the socket: media flows only while the consumer
+   * asks for the next event, so the consumer must not wait between events. Never throws for what a peer does.
+   */
+  async *events(): AsyncGenerator<RtmpEvent, void, void> {
+    this.#reading = true;
+    using _beat = this.#beat();
+    try {
+      do {
+        while (this.#input.length > 0) {
+          this.#consume();
+          for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
+            yield event;
+          }
+        }
+      } while (await this.#fill());
+      this.#end();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#reading = false;
+      this.#readEnded.resolve();
+    }
+  }
+
+  /** Calls a procedure of the client; its answer is not waited for. */
+  call(method: string, ...args: AmfValue[]): void {
+    if (this.#phase === "connected") this.#session.call(method, args);
+  }
+
+  #beat(): Disposable {
+    const { clock, ticker } = this.#environment;
+    const used = ticker ?? new Ticker(clock, BEAT_MS, (error) => this.#log.error("heartbeat failed", error));
+    return used.add((nowMs) => this.#heartbeat.beat(nowMs));
+  }
+
+  /** False when there is nobody to serve. */
+  async #readConnect(): Promise<boolean> {
+    const { clock, random } = this.#environment;
+    this.#reading = true;
+    try {
+      const outcome = await receiveHandshake({ stream: this.#stream, input: this.#input, clock, random });
+      if (outcome !== "ready") {
+        this.#log.debug(outcome === "policy" ? "asked for the policy file" : "left early");
+      }
+      if (outcome !== "ready") return false;
+      do this.#consume(); while (!this.#session.hasConnect && await this.#fill());
+      return this.#session.hasConnect;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #fill(): Promise<boolean> {
+    const more = await this.#input.fill();
+    this.#heartbeat.heard(this.#environment.clock.now());
+    return more;
+  }
+
+  /** Parses what was read, up to all of it or to the first message that matters to somebody. */
+  #consume(): void {
+    const ignored = this.#phase === "closing" || this.#phase === "closed";
+    this.#input.consume(ignored ? this.#input.length : this.#session.push(this.#input.view()));
+  }
+
+  /** A broken peer ends its own connection; our own bugs go on to the task that serves it. */
+  #fail(error: unknown): null {
+    if (error instanceof WireError) this.#log.warn(`closed: ${error.message}`);
+    else if (error instanceof TransportError) this.#log.info(`lost: ${error.message}`);
+    else throw error;
+    return this.#end();
+  }
+
+  /** Closes at once. */
+  #end(): null {
+    if (this.#phase === "closed") return null;
+    this.#phase = "closed";
+    const { bytesIn, bytesOut, droppedVideo, droppedAudio } = this.stats;
+    const counts =
+      `${bytesIn} bytes in, ${bytesOut} out, ${droppedVideo} video and ${droppedAudio} audio dropped`;
+    this.#log.debug(`ended: ${counts}`);
+    this.#stream.close();
+    return null;
+  }
+
+  #finish(): Promise<void> {
+    return this.#finishing ??= this.#flushAndEnd();
+  }
+
+  /** Closes when what was sent has arrived, as far as that can be known within 1.5 s. */
+  async #flushAndEnd(): Promise<void> {
+    if (this.#phase === "closed") return;
+    this.#phase = "closing";
+    await this.#stream.flush(FLUSH_MS);
+    const timeUp = Promise.withResolvers<void>();
+    using _timer = this.#environment.clock.after(LINGER_MS, timeUp.resolve);
+    await Promise.race([this.#reading ? this.#readEnded.promise : this.#drain(), timeUp.promise]);
+    this.#end();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      this.#input.consume(this.#input.length);
+      while (await this.#input.fill()) this.#input.consume(this.#input.length);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// Watches one connection once a second: pings it, notices when it is dead, reports what it was too slow for.
+// Adobe RTMP 1.0, section 7.1.7 (Ping Request and Response).
+// Role: machine
+// Answers to: nothing in siprtmp, which never noticed a dead client.
+
+import type { MessageLink } from "./message_link.ts";
+import type { RtmpOptions } from "./options.ts";
+
+/** While media is sent, an unanswered ping shows how late it arrives: it is asked this often. */
+const LAG_PROBE_MS = 2_000;
+
+/** Bytes beyond which media counts as being sent; pings and their like stay below. */
+const SENDING_BYTES = 1_000;
+
+/** What the watch says. */
+export interface HeartbeatOutlets {
+  /** Video and audio messages dropped so far. */
+  dropped(): readonly [video: number, audio: number];
+  /** The client is too slow; at most once a beat. */
+  slow(text: string): void;
+  /** The client is dead; to be closed. */
+  dead(text: string): void;
+}
+
+/** The watch over one connection. */
+export class Heartbeat {
+  readonly #link: MessageLink;
+  readonly #options: RtmpOptions;
+  readonly #outlets: HeartbeatOutlets;
+  #running = false;
+  #heardMs = 0;
+  #pingMs = 0;
+  #bytesAtPing = 0;
+  #video = 0;
+  #audio = 0;
+
+  /** At rest until start(). */
+  constructor(link: MessageLink, options: RtmpOptions, outlets: HeartbeatOutlets) {
+    this.#link = link;
+    this.#options = options;
+    this.#outlets = outlets;
+  }
+
+  /** The connection is up: from now on silence counts. */
+  start(nowMs: number): void {
+    this.#running = true;
+    this.#heardMs = nowMs;
+    this.#pingMs = nowMs;
+  }
+
+  /** Something has arrived. */
+  heard(nowMs: number): void {
+    this.#heardMs = nowMs;
+  }
+
+  /** To be called about once a second. */
+  beat(nowMs: number): void {
+    if (!this.#running) return;
+    const silentMs = nowMs - this.#heardMs;
+    if (silentMs >= this.#options.idleMs) {
+      this.#running = false;
+      return this.#outlets.dead(`no sign of life for ${Math.round(silentMs / 1000)} s`);
+    }
+    this.#reportDrops();
+    const sending = this.#link.bytesOut - this.#bytesAtPing > SENDING_BYTES;
+    const dueMs = sending ? Math.min(LAG_PROBE_MS, this.#options.pingMs) : this.#options.pingMs;
+    if (nowMs - this.#pingMs < dueMs) return;
+    this.#link.ping();
+    this.#pingMs = nowMs;
+    this.#bytesAtPing = this.#link.bytesOut;
+  }
+
+  #reportDrops(): void {
+    const [video, audio] = this.#outlets.dropped();
+    const newVideo = video - this.#video;
+    const newAudio = audio - this.#audio;
+    if (newVideo + newAudio === 0) return;
+    this.#video = video;
+    this.#audio = audio;
+    this.#outlets.slow(`reads too slowly: ${newVideo} video and ${newAudio} audio messages dropped`);
+  }
+}

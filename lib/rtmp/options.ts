@@ -1,0 +1,38 @@
+// Limits and times of RTMP connections, in one value with defaults.
+// Role: wire
+// Answers to: the constants spread over rtmp.py.
+
+/** How a connection behaves. */
+export interface RtmpOptions {
+  /** A connected peer that is silent for so long, pings included, is dead. */
+  readonly idleMs: number;
+  /** Time between pings. */
+  readonly pingMs: number;
+  /** Time from accepting the TCP connection to the connect command. */
+  readonly openTimeoutMs: number;
+  /** Above so many unsent bytes media is dropped. */
+  readonly softUnsent: number;
+  /** Above so many unsent bytes the connection is closed. */
+  readonly hardUnsent: number;
+  /** When what we send arrives later than this, media is dropped as above `softUnsent`. */
+  readonly maxLagMs: number;
+  /** Size of the chunks we send. */
+  readonly chunkSize: number;
+  /** The peer is to acknowledge after so many bytes. */
+  readonly windowAckSize: number;
+  /** Streams one connection may have at a time. */
+  readonly maxStreams: number;
+}
+
+/** Fit for calls and live streams. */
+export const defaultRtmpOptions: RtmpOptions = {
+  idleMs: 60_000,
+  pingMs: 15_000,
+  openTimeoutMs: 15_000,
+  softUnsent: 256 * 1024,
+  hardUnsent: 4 * 1024 * 1024,
+  maxLagMs: 2_000,
+  chunkSize: 4096,
+  windowAckSize: 2_500_000,
+  maxStreams: 16,
+};

@@ -1,0 +1,211 @@
+// What is said on one connection, seen from the server, without the socket: connect and its answer, commands
+// to events, media to its outlet. A message that becomes an event stops the parser until the event was taken,
+// so the order of the wire holds: no media of a stream comes before its publish event.
+// Adobe RTMP 1.0, sections 7.2 and 7.3.
+// Role: machine
+// Answers to: Client.messageReceived, accept and reject of rtmp.py.
+
+import { type AmfObject, type AmfValue, formatAmf } from "../amf/value.ts";
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { ByteStream } from "../net/tcp.ts";
+import {
+  type Command,
+  connectEncoding,
+  type ConnectRequest,
+  createStatus,
+  decodeCommand,
+  parseConnect,
+} from "./command.ts";
+import { withoutSetDataFrame } from "./data_frame.ts";
+import { CommandReply, type RtmpEvent } from "./event.ts";
+import {
+  type MediaMessage,
+  MESSAGE_TYPE,
+  type RtmpMessage,
+  USER_CONTROL,
+  type UserControl,
+} from "./message.ts";
+import { MessageLink } from "./message_link.ts";
+import type { NetStream } from "./net_stream.ts";
+import type { RtmpOptions } from "./options.ts";
+import { StreamCommands } from "./stream_commands.ts";
+
+/** Name and version in the connect reply; programs written for siprtmp may look at it. */
+const SERVER_VERSION = "rtmplite/8,2";
+
+/** Transaction ids of our own calls start here, as they did in siprtmp. */
+const FIRST_CALL_ID = 2;
+
+/** What a session needs. */
+export interface ServerSessionOptions {
+  /** Where answers go. */
+  readonly stream: ByteStream;
+  /** For pings and lag. */
+  readonly clock: Clock;
+  /** Commands both ways at level debug; never the arguments of connect. */
+  readonly log: Logger;
+  /** Sizes and limits. */
+  readonly limits: RtmpOptions;
+}
+
+/** The conversation of one connection. */
+export class ServerSession {
+  /** Takes media of publishing streams while it is read; message and body are borrowed. */
+  onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
+  /** Answers getStreamLength in seconds. */
+  streamLength: ((name: string) => number) | null = null;
+  /** Chunks and protocol control. */
+  readonly link: MessageLink;
+  /** The streams. */
+  readonly commands: StreamCommands;
+  readonly #log: Logger;
+  readonly #limits: RtmpOptions;
+  readonly #pending: RtmpEvent[] = [];
+  readonly #media: { type: 8 | 9 | 18; timeMs: number; body: Uint8Array };
+  #connect: Command | null = null;
+  #callId = FIRST_CALL_ID;
+
+  /** Starts right behind the handshake. */
+  constructor(options: ServerSessionOptions) {
+    this.#log = options.log;
+    this.#limits = options.limits;
+    this.link = new MessageLink({
+      ...options,
+      onMessage: (message) => this.#receive(message),
+      onUserControl: (control) => this.#receiveUserControl(control),
+    });
+    this.commands = new StreamCommands({
+      link: this.link,
+      limits: options.limits,
+      emit: (event) => this.#emit(event),
+      streamLength: (name) => this.streamLength?.(name) ?? 0,
+    });
+    this.#media = { type: 8, timeMs: 0, body: new Uint8Array(0) };
+  }
+
+  /** True when the connect command has come. */
+  get hasConnect(): boolean {
+    return this.#connect !== null;
+  }
+
+  /** Consumes bytes up to all, or up to the message that became connect or an event. Throws WireError. */
+  push(bytes: Uint8Array): number {
+    return this.link.push(bytes);
+  }
+
+  /** Takes the oldest event that is waiting. */
+  next(): RtmpEvent | undefined {
+    return this.#pending.shift();
+  }
+
+  /** Reads the connect command; null when it asks for an encoding other than AMF0 and AMF3. Throws WireError. */
+  connectRequest(): ConnectRequest | null {
+    const connect = this.#connect;
+    if (connect === null) return null;
+    const encoding = connectEncoding(connect);
+    if (encoding !== 0 && encoding !== 3) return null;
+    this.link.amf3 = encoding === 3;
+    const request = parseConnect(connect);
+    this.#log.debug(
+      `<- connect to "${request.app}" by "${request.flashVer}", ${request.args.length} arguments`,
+    );
+    return request;
+  }
+
+  /** Answers connect: the client is in. `properties` are added to the status object. */
+  admit(properties: AmfObject): void {
+    this.link.raiseLimits();
+    this.#greet();
+    this.link.sendUserControl(USER_CONTROL.STREAM_BEGIN, 0);
+    this.#answerConnect("_result", {
+      ...createStatus("status", "NetConnection.Connect.Success", "Connection succeeded."),
+      fmsVer: SERVER_VERSION,
+      objectEncoding: this.link.amf3 ? 3 : 0,
+      details: null,
+      ...properties,
+    });
+  }
+
+  /** Answers connect: the client is refused. */
+  refuse(description: string): void {
+    this.#greet();
+    this.#answerConnect("_error", createStatus("error", "NetConnection.Connect.Rejected", description));
+  }
+
+  /** Sends a status event to the client's NetConnection. */
+  status(code: string, description: string): void {
+    const level = code === "NetConnection.Connect.Closed" ? "status" : "error";
+    this.#send("onStatus", 0, [createStatus(level, code, description)]);
+  }
+
+  /** Calls a procedure of the client; its answer is not waited for. */
+  call(method: string, args: AmfValue[]): void {
+    this.#send(method, this.#callId++, args);
+  }
+
+  #greet(): void {
+    this.link.setWindowAckSize(this.#limits.windowAckSize);
+    this.link.setPeerBandwidth(this.#limits.windowAckSize);
+    this.link.setChunkSize(this.#limits.chunkSize);
+  }
+
+  #answerConnect(name: "_result" | "_error", status: AmfObject): void {
+    this.#send(name, this.#connect?.transactionId ?? 1, [status]);
+  }
+
+  #send(name: string, transactionId: number, args: AmfValue[]): void {
+    if (this.#log.enabled("debug")) this.#log.debug(`-> ${name} ${formatAmf(args)}`);
+    this.link.sendCommand(0, { name, transactionId, object: null, args });
+  }
+
+  #emit(event: RtmpEvent): void {
+    this.#pending.push(event);
+    this.link.stop();
+  }
+
+  #receive(message: RtmpMessage): void {
+    switch (message.type) {
+      case MESSAGE_TYPE.AUDIO:
+      case MESSAGE_TYPE.VIDEO:
+      case MESSAGE_TYPE.DATA:
+        return this.#receiveMedia(message.type, message);
+      case MESSAGE_TYPE.COMMAND:
+      case MESSAGE_TYPE.COMMAND_AMF3:
+        return this.#receiveCommand(decodeCommand(message.type, message.body), message.streamId);
+    }
+  }
+
+  #receiveMedia(type: 8 | 9 | 18, message: RtmpMessage): void {
+    const stream = this.commands.stream(message.streamId);
+    if (stream === undefined || stream.state !== "publishing") return;
+    const media = this.#media;
+    media.type = type;
+    media.timeMs = stream.unwrapTime(message.timestamp);
+    media.body = type === 18 ? withoutSetDataFrame(message.body) : message.body;
+    this.onMedia?.(stream, media);
+  }
+
+  #receiveCommand(command: Command, streamId: number): void {
+    const { name } = command;
+    if (this.#connect === null) {
+      if (name !== "connect") throw new WireError("RTMP connect", `"${name.slice(0, 40)}" came first`);
+      this.#connect = command;
+      return this.link.stop();
+    }
+    if (this.#log.enabled("debug")) this.#log.debug(`<- ${name.slice(0, 80)} ${formatAmf(command.args)}`);
+    if (name === "_result" || name === "_error" || name === "onStatus") return; // answers to our calls
+    if (name === "connect") {
+      const reply = new CommandReply(this.link, command.transactionId);
+      return reply.error("NetConnection.Call.Failed", "already connected");
+    }
+    this.commands.handle(command, streamId);
+  }
+
+  #receiveUserControl(control: UserControl): void {
+    if (control.event !== USER_CONTROL.SET_BUFFER_LENGTH) return;
+    const stream = this.commands.stream(control.value);
+    if (stream !== undefined) stream.bufferLengthMs = control.second;
+  }
+}

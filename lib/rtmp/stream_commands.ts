@@ -1,0 +1,254 @@
+// The commands of every RTMP program that are not the application's business: streams made, published,
+// played, paused and deleted. Answers them as real clients expect and says what happened in events.
+// Adobe RTMP 1.0, sections 7.2.1.3 and 7.2.2; releaseStream, FCPublish and their kin are Adobe's FMLE habits
+// that librtmp, ffmpeg and OBS share.
+// Role: machine
+// Answers to: Client.messageReceived and App.* of rtmp.py, where deleteStream closed nothing.
+
+import { type AmfValue, booleanOf, getProperty, numberOf, propertiesOf, textOf } from "../amf/value.ts";
+import { type Command, createStatus, splitQuery } from "./command.ts";
+import type { CongestionLimits } from "./drop_policy.ts";
+import { CommandReply, type RtmpEvent } from "./event.ts";
+import type { MessageLink } from "./message_link.ts";
+import { NetStream } from "./net_stream.ts";
+
+/** What it needs. */
+export interface StreamCommandsOptions {
+  /** Where answers go. */
+  link: MessageLink;
+  /** Marks of slow clients, and how many streams a client may have. */
+  limits: CongestionLimits & { readonly maxStreams: number };
+  /** Takes events in their order. */
+  emit: (event: RtmpEvent) => void;
+  /** Length of a recorded stream in seconds; 0 for live and unknown ones. */
+  streamLength: (name: string) => number;
+}
+
+/** The streams of one connection. */
+export class StreamCommands {
+  readonly #options: StreamCommandsOptions;
+  readonly #link: MessageLink;
+  readonly #streams = new Map<number, NetStream>();
+  #lastId = 0;
+  /** Drops of streams that are gone. */
+  #droppedVideo = 0;
+  #droppedAudio = 0;
+
+  /** No streams yet. */
+  constructor(options: StreamCommandsOptions) {
+    this.#options = options;
+    this.#link = options.link;
+  }
+
+  /** The stream with this message stream id. */
+  stream(id: number): NetStream | undefined {
+    return this.#streams.get(id);
+  }
+
+  /** Video messages dropped on all streams so far. */
+  get droppedVideo(): number {
+    let dropped = this.#droppedVideo;
+    for (const stream of this.#streams.values()) dropped += stream.droppedVideo;
+    return dropped;
+  }
+
+  /** Audio messages dropped on all streams so far. */
+  get droppedAudio(): number {
+    let dropped = this.#droppedAudio;
+    for (const stream of this.#streams.values()) dropped += stream.droppedAudio;
+    return dropped;
+  }
+
+  /** Handles one command; whatever it does not know becomes an event for the owner to answer. */
+  handle(command: Command, streamId: number): void {
+    const reply = new CommandReply(this.#link, command.transactionId);
+    if (this.#handleConnectionCommand(command, reply)) return;
+    if (isStreamCommand(command.name)) return this.#handleStreamCommand(command, streamId, reply);
+    const { name, args } = command;
+    this.#options.emit({ type: "command", name, args, streamId, reply });
+  }
+
+  #handleConnectionCommand({ name, args }: Command, reply: CommandReply): boolean {
+    switch (name) {
+      case "createStream":
+        this.#createStream(reply);
+        return true;
+      case "deleteStream":
+        this.#deleteStream(numberOf(args[0]), reply);
+        return true;
+      case "releaseStream":
+      case "_checkbw":
+        reply.result();
+        return true;
+      case "FCPublish":
+        this.#answerFc(reply, "onFCPublish", "NetStream.Publish.Start", args[0]);
+        return true;
+      case "FCSubscribe":
+        this.#answerFc(reply, "onFCSubscribe", "NetStream.Play.Start", args[0]);
+        return true;
+      case "FCUnpublish":
+        this.#unpublish(splitQuery(textOf(args[0]))[0]);
+        this.#answerFc(reply, "onFCUnpublish", "NetStream.Unpublish.Success", args[0]);
+        return true;
+      case "FCUnsubscribe":
+        this.#answerFc(reply, "onFCUnsubscribe", "NetStream.Play.Stop", args[0]);
+        return true;
+      case "getStreamLength":
+        reply.result(this.#options.streamLength(splitQuery(textOf(args[0]))[0]));
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #handleStreamCommand({ name, args }: Command, streamId: number, reply: CommandReply): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      return reply.error(
+        "NetConnection.Call.Failed",
+        `${name}: there is no stream ${streamId}; createStream makes one`,
+      );
+    }
+    switch (name) {
+      case "publish":
+        return this.#publish(stream, args);
+      case "play":
+        return this.#play(stream, args);
+      case "play2":
+        return this.#play2(stream, args[0]);
+      case "closeStream":
+        this.#closeStream(stream);
+        return reply.result();
+      case "pause":
+      case "pauseRaw":
+        return this.#pause(stream, booleanOf(args[0]), numberOf(args[1]));
+      case "seek":
+        return this.#options.emit({ type: "seek", stream, timeMs: Math.max(0, numberOf(args[0])) });
+      case "receiveAudio":
+        return this.#receive(stream, "audio", booleanOf(args[0], true));
+      case "receiveVideo":
+        return this.#receive(stream, "video", booleanOf(args[0], true));
+    }
+  }
+
+  #createStream(reply: CommandReply): void {
+    const { limits } = this.#options;
+    if (this.#streams.size >= limits.maxStreams) {
+      return reply.error(
+        "NetConnection.Call.Failed",
+        `no more than ${limits.maxStreams} streams per connection`,
+      );
+    }
+    const stream = new NetStream(++this.#lastId, this.#link, limits);
+    this.#streams.set(stream.id, stream);
+    reply.result(stream.id);
+  }
+
+  #deleteStream(id: number, reply: CommandReply): void {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) {
+      this.#end(stream);
+      this.#streams.delete(id);
+      this.#droppedVideo += stream.droppedVideo;
+      this.#droppedAudio += stream.droppedAudio;
+    }
+    reply.result();
+  }
+
+  /** A publisher that says closeStream stays connected and is told; a player has just closed its ears. */
+  #closeStream(stream: NetStream): void {
+    const { state, name } = stream;
+    this.#end(stream);
+    if (state !== "publishing") return;
+    stream.status("status", "NetStream.Unpublish.Success", `${name} is now unpublished.`, { details: name });
+  }
+
+  #unpublish(name: string): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.state === "publishing" && stream.name === name) this.#end(stream);
+    }
+  }
+
+  #end(stream: NetStream): void {
+    const { state } = stream;
+    if (state === "idle") return;
+    stream.end();
+    this.#options.emit({ type: "ended", stream, was: state === "publishing" ? "publish" : "play" });
+  }
+
+  #answerFc(reply: CommandReply, callback: string, code: string, name: AmfValue): void {
+    reply.result();
+    const status = createStatus("status", code, textOf(name));
+    this.#link.sendCommand(0, { name: callback, transactionId: 0, object: null, args: [status] });
+  }
+
+  #publish(stream: NetStream, args: readonly AmfValue[]): void {
+    if (args[0] === false) return this.#closeStream(stream);
+    this.#end(stream);
+    const [name, query] = splitQuery(textOf(args[0]));
+    if (name === "") return stream.failed("NetStream.Publish.BadName", "A stream needs a name.");
+    stream.beginPublish(name);
+    const mode = args[1] === "record" || args[1] === "append" ? args[1] : "live";
+    this.#options.emit({ type: "publish", stream, name, query, mode });
+  }
+
+  /** Times are milliseconds on the wire, also the special ones: -2000 and -1000 stand for -2 and -1. */
+  #play(stream: NetStream, args: readonly AmfValue[]): void {
+    this.#end(stream);
+    if (args[0] === false) return;
+    const [name, query] = splitQuery(textOf(args[0]));
+    if (name === "") return stream.failed("NetStream.Play.StreamNotFound", "A stream needs a name.");
+    const from = numberOf(args[1], -2);
+    const length = numberOf(args[2], -1);
+    const start = from >= 0 ? from : from === -1 || from === -1000 ? -1 : -2;
+    // ActionScript sends true, false, or 0 to 3, of which 0 and 2 keep what is playing.
+    const reset = typeof args[3] === "number" ? args[3] % 2 === 1 : booleanOf(args[3], true);
+    stream.beginPlay(name, { recorded: start >= 0, reset });
+    this.#options.emit({
+      type: "play",
+      stream,
+      name,
+      query,
+      start,
+      duration: length < 0 ? -1 : length,
+      reset,
+    });
+  }
+
+  #play2(stream: NetStream, options: AmfValue): void {
+    const members = propertiesOf(options);
+    this.#play(stream, [
+      getProperty(members, "streamName"),
+      getProperty(members, "start"),
+      getProperty(members, "len"),
+    ]);
+  }
+
+  #pause(stream: NetStream, paused: boolean, timeMs: number): void {
+    if (stream.state !== "playing") return;
+    stream.setPaused(paused);
+    this.#options.emit({ type: "pause", stream, paused, timeMs });
+  }
+
+  #receive(stream: NetStream, kind: "audio" | "video", on: boolean): void {
+    stream.setReceives(kind, on);
+    this.#options.emit({ type: "receive", stream, kind, on });
+  }
+}
+
+function isStreamCommand(name: string): boolean {
+  switch (name) {
+    case "publish":
+    case "play":
+    case "play2":
+    case "closeStream":
+    case "pause":
+    case "pauseRaw":
+    case "seek":
+    case "receiveAudio":
+    case "receiveVideo":
+      return true;
+    default:
+      return false;
+  }
+}
