@@ -1,0 +1,189 @@
+// Receives touch tones sent as telephone events (RFC 4733 2.5.2), plain or redundant (RFC 2198), and reports each
+// key once: at its end, or when its packets stop coming, or when the next key begins. A key is known by its
+// timestamp, so lost, repeated and reordered packets change nothing. Also understood: long keys sent in segments,
+// and senders that wrongly move the timestamp with every update of one key.
+//
+//   no key -> sounding -> reported
+//
+// Role: machine
+// Answers to: nothing; siprtmp ignored incoming touch tones (behaviour 1.8).
+
+import type { Clock } from "../base/clock.ts";
+import { decodeRedundancy } from "./redundancy.ts";
+import { decodeTelephoneEvents, digitOfEvent, type TelephoneEvent } from "./telephone_event.ts";
+
+/** A key without packets for so long has ended; updates come every 50 ms or faster (RFC 4733 2.5.2.2). */
+export const DIGIT_SILENCE_MS = 200;
+
+/** How many reported timestamps are remembered against late packets. */
+const REMEMBERED = 32;
+
+/** What a receiver needs. */
+export interface DigitReceiverOptions {
+  /** Time and timers. */
+  readonly clock: Clock;
+  /** Clock of the agreed telephone-event format, in Hz. */
+  readonly eventClockRate: number;
+  /** Clock of the stream's timestamps, in Hz; the same as the event's unless given. */
+  readonly audioClockRate?: number;
+  /** Told each key 0-9 * # A-D once, in the order they were pressed. */
+  readonly onDigit: (digit: string, durationMs: number) => void;
+}
+
+interface Key {
+  readonly digit: string;
+  readonly event: number;
+  /** Timestamp of the current segment. */
+  timestamp: number;
+  /** Longest duration heard of the current segment, in event units. */
+  duration: number;
+  /** Event units of the segments before. */
+  durationBefore: number;
+  lastHeardMs: number;
+}
+
+/** Collects the touch tones of one stream. */
+export class DigitReceiver implements Disposable {
+  /** Reports about events that are no touch tones. */
+  ignored = 0;
+  readonly #options: DigitReceiverOptions;
+  readonly #clocksRatio: number;
+  readonly #reported: number[] = [];
+  #key: Key | null = null;
+  #lastKey: Key | null = null;
+  #timer: Disposable | null = null;
+
+  /** Starts without a key. */
+  constructor(options: DigitReceiverOptions) {
+    this.#options = options;
+    this.#clocksRatio = (options.audioClockRate ?? options.eventClockRate) / options.eventClockRate;
+  }
+
+  /**
+   * Takes the payload of one telephone-event packet, with the unwrapped timestamp RtpSession gives.
+   * WireError when it is no telephone event; nothing is changed then.
+   */
+  push(payload: Uint8Array, timestamp: number, marker: boolean): void {
+    let at = timestamp;
+    for (const report of decodeTelephoneEvents(payload)) {
+      this.#take(report, at, marker && at === timestamp);
+      at += Math.round(report.duration * this.#clocksRatio);
+    }
+  }
+
+  /**
+   * Takes the payload of one redundant packet; blocks whose payload type is not in `payloadTypes` are passed
+   * over. WireError when it cannot be read.
+   */
+  pushRedundant(
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+    payloadTypes: readonly number[],
+  ): void {
+    for (const block of decodeRedundancy(payload)) {
+      if (!payloadTypes.includes(block.payloadType) || block.data.length === 0) continue;
+      this.push(block.data, timestamp - block.timestampOffset, marker && block.timestampOffset === 0);
+    }
+  }
+
+  /** Reports a key that still sounds, and stops. */
+  [Symbol.dispose](): void {
+    this.#finish();
+  }
+
+  #take(report: TelephoneEvent, timestamp: number, marker: boolean): void {
+    const digit = digitOfEvent(report.event);
+    if (digit === null) return void this.ignored++;
+    if (this.#reported.includes(timestamp)) return;
+    const key = this.#key;
+    if (key !== null && this.#continues(key, report, timestamp, marker)) {
+      return this.#extend(key, report, timestamp);
+    }
+    if (this.#lastKey !== null && this.#continues(this.#lastKey, report, timestamp, marker)) {
+      return this.#remember(timestamp);
+    }
+    if (key !== null && timestamp < key.timestamp) return this.#takeMissed(digit, report, timestamp);
+    this.#finish();
+    this.#begin({
+      digit,
+      event: report.event,
+      timestamp,
+      duration: report.duration,
+      durationBefore: 0,
+      lastHeardMs: this.#options.clock.now(),
+    });
+    if (report.end) this.#finish();
+  }
+
+  /**
+   * Whether a report belongs to a key: same timestamp; or no new start and a timestamp within what was heard of
+   * the key, which a further key cannot have.
+   */
+  #continues(key: Key, report: TelephoneEvent, timestamp: number, marker: boolean): boolean {
+    if (key.event !== report.event) return false;
+    if (timestamp === key.timestamp) return true;
+    const heardUntil = key.timestamp + Math.round(key.duration * this.#clocksRatio);
+    return !marker && timestamp > key.timestamp && timestamp <= heardUntil;
+  }
+
+  #extend(key: Key, report: TelephoneEvent, timestamp: number): void {
+    if (timestamp !== key.timestamp) this.#nextSegment(key, timestamp);
+    key.duration = Math.max(key.duration, report.duration);
+    key.lastHeardMs = this.#options.clock.now();
+    if (report.end) this.#finish();
+  }
+
+  /** A full segment is followed by one that starts at its end; any other step is a wrongly moving timestamp. */
+  #nextSegment(key: Key, timestamp: number): void {
+    this.#remember(key.timestamp);
+    if (key.duration === 0xffff) {
+      key.durationBefore += key.duration;
+      key.duration = 0;
+    }
+    key.timestamp = timestamp;
+  }
+
+  /** The end of a key that was passed over altogether while the next one already sounds. */
+  #takeMissed(digit: string, report: TelephoneEvent, timestamp: number): void {
+    if (!report.end) return;
+    this.#remember(timestamp);
+    this.#report(digit, report.duration);
+  }
+
+  #begin(key: Key): void {
+    this.#key = key;
+    this.#watch(key, DIGIT_SILENCE_MS);
+  }
+
+  /** One timer for each key, not for each packet. */
+  #watch(key: Key, ms: number): void {
+    const { clock } = this.#options;
+    this.#timer = clock.after(ms, () => {
+      const leftMs = key.lastHeardMs + DIGIT_SILENCE_MS - clock.now();
+      if (leftMs > 0) this.#watch(key, leftMs);
+      else this.#finish();
+    });
+  }
+
+  #finish(): void {
+    const key = this.#key;
+    if (key === null) return;
+    this.#key = null;
+    this.#lastKey = key;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+    this.#remember(key.timestamp);
+    this.#report(key.digit, key.durationBefore + key.duration);
+  }
+
+  #report(digit: string, units: number): void {
+    this.#options.onDigit(digit, Math.round(units * 1000 / this.#options.eventClockRate));
+  }
+
+  #remember(timestamp: number): void {
+    if (this.#reported.includes(timestamp)) return;
+    this.#reported.push(timestamp);
+    if (this.#reported.length > REMEMBERED) this.#reported.shift();
+  }
+}

@@ -1,0 +1,208 @@
+// Sends touch tones as telephone events (RFC 4733 2.5.1): for each key updates every 20 ms, the first with the
+// marker, then the end three times with the same duration; a pause; the next key of the queue. Keys longer than
+// 16 bits of duration are split into segments. With RFC 2198 agreed, each packet repeats the last two keys.
+//
+//   idle -> sounding -> ending (3 packets) -> pausing -> sounding | idle
+//
+// Role: machine
+// Answers to: Context.rtmp_sendDTMF, which sent one end packet for one key (defect 8).
+
+import type { Clock } from "../base/clock.ts";
+import { encodeRedundancy, type RedundantBlock } from "./redundancy.ts";
+import { encodeTelephoneEvent, eventOfDigit } from "./telephone_event.ts";
+
+/** How long a key sounds unless told otherwise, in ms. */
+export const DEFAULT_DIGIT_MS = 160;
+/** The shortest key: 40 ms are the least that receivers must recognise (ITU-T Q.24). */
+export const MIN_DIGIT_MS = 40;
+/** The longest key. */
+export const MAX_DIGIT_MS = 10_000;
+/** Most keys that wait. */
+export const MAX_QUEUED_DIGITS = 128;
+
+const UPDATE_MS = 20;
+const PAUSE_MS = 80;
+const END_PACKETS = 3;
+const MAX_DURATION = 0xffff;
+const VOLUME = 10;
+const REPEATED_KEYS = 2;
+
+/** What a sender needs. */
+export interface DigitSenderOptions {
+  /** Time and timers. */
+  readonly clock: Clock;
+  /** Clock of the stream's RTP timestamps (the audio codec's), in Hz. */
+  readonly audioClockRate: number;
+  /** Clock of the agreed telephone-event format, in Hz. */
+  readonly eventClockRate: number;
+  /** Payload type of telephone-event. */
+  readonly payloadType: number;
+  /** Payload type of red when it was agreed, else null. */
+  readonly redundancyPayloadType: number | null;
+  /** The stream's timestamp at a moment of `clock`, as RtpSession.send() takes it. */
+  readonly timestampAt: (nowMs: number) => number;
+  /** Where packets go: RtpSession.send(). The payload is the sender's own. */
+  readonly send: (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number) => void;
+}
+
+interface QueuedDigit {
+  readonly event: number;
+  readonly durationMs: number;
+}
+
+interface Tone extends QueuedDigit {
+  /** Timestamp of the current segment. */
+  timestamp: number;
+  /** Event clock units of the segments before. */
+  unitsBefore: number;
+  /** Updates sent. */
+  updates: number;
+  /** End packets sent. */
+  ends: number;
+}
+
+/** Sends the keys of one call, one after the other. */
+export class DigitSender implements Disposable {
+  readonly #options: DigitSenderOptions;
+  readonly #queue: QueuedDigit[] = [];
+  /** Ends of the last keys, for redundancy; oldest first. */
+  readonly #past: { timestamp: number; data: Uint8Array }[] = [];
+  #tone: Tone | null = null;
+  #timer: Disposable | null = null;
+  #dueMs = 0;
+  #freeTimestamp = -Infinity;
+
+  /** Starts idle. */
+  constructor(options: DigitSenderOptions) {
+    this.#options = options;
+  }
+
+  /** True while a key sounds or its end is repeated: audio should not be sent now (RFC 4733 2.5.1.1). */
+  get active(): boolean {
+    return this.#tone !== null;
+  }
+
+  /** Keys waiting, without the one that sounds. */
+  get pending(): number {
+    return this.#queue.length;
+  }
+
+  /**
+   * Queues keys 0-9 * # A-D, each of `durationMs` (kept within 40 ms and 10 s). False, and nothing queued, when
+   * there is no key, one is unknown, or the queue has no room for all.
+   */
+  enqueue(digits: string, durationMs: number = DEFAULT_DIGIT_MS): boolean {
+    const events: number[] = [];
+    for (const digit of digits) {
+      const event = eventOfDigit(digit);
+      if (event === null) return false;
+      events.push(event);
+    }
+    if (events.length === 0 || this.#queue.length + events.length > MAX_QUEUED_DIGITS) return false;
+    const wantedMs = Number.isFinite(durationMs) ? durationMs : DEFAULT_DIGIT_MS;
+    const keptMs = Math.min(MAX_DIGIT_MS, Math.max(MIN_DIGIT_MS, wantedMs));
+    for (const event of events) this.#queue.push({ event, durationMs: keptMs });
+    if (this.#timer === null) this.#startNext();
+    return true;
+  }
+
+  /** Stops at once; what waits is forgotten. */
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+    this.#tone = null;
+    this.#queue.length = 0;
+  }
+
+  #startNext(): void {
+    const digit = this.#queue.shift();
+    if (digit === undefined) return;
+    const { clock, timestampAt } = this.#options;
+    this.#dueMs = clock.now();
+    // A stream that stands still while keys sound must not give two keys one timestamp.
+    const timestamp = Math.max(Math.round(timestampAt(this.#dueMs)), this.#freeTimestamp);
+    this.#tone = { ...digit, timestamp, unitsBefore: 0, updates: 0, ends: 0 };
+    this.#step();
+  }
+
+  /** One packet and the timer for the next (RFC 4733 2.5.1.2). */
+  #step(): void {
+    const tone = this.#tone;
+    if (tone === null) return this.#startNext();
+    const coveredMs = UPDATE_MS * (tone.updates + 1);
+    if (coveredMs < tone.durationMs) this.#sendUpdate(tone, coveredMs);
+    else this.#sendEnd(tone);
+    if (tone.ends === END_PACKETS) this.#finish(tone);
+    else this.#wait(UPDATE_MS);
+  }
+
+  #wait(ms: number): void {
+    const { clock } = this.#options;
+    this.#dueMs += ms;
+    this.#timer = clock.after(this.#dueMs - clock.now(), () => {
+      this.#timer = null;
+      this.#step();
+    });
+  }
+
+  #sendUpdate(tone: Tone, coveredMs: number): void {
+    const marker = tone.updates === 0;
+    tone.updates++;
+    this.#sendReport(tone, { units: this.#segmented(tone, coveredMs), end: false, marker });
+  }
+
+  /** RFC 4733 2.5.1.4: the end is sent three times, unchanged. */
+  #sendEnd(tone: Tone): void {
+    const units = this.#segmented(tone, tone.durationMs);
+    tone.ends++;
+    this.#sendReport(tone, { units, end: true, marker: tone.updates === 0 && tone.ends === 1 });
+  }
+
+  /** Units of the current segment; a full one is closed first without an end (RFC 4733 2.5.1.3). */
+  #segmented(tone: Tone, coveredMs: number): number {
+    const { audioClockRate, eventClockRate } = this.#options;
+    let units = Math.round(coveredMs * eventClockRate / 1000) - tone.unitsBefore;
+    while (units > MAX_DURATION) {
+      this.#sendReport(tone, { units: MAX_DURATION, end: false, marker: false });
+      tone.unitsBefore += MAX_DURATION;
+      tone.timestamp += Math.round(MAX_DURATION * audioClockRate / eventClockRate);
+      units -= MAX_DURATION;
+    }
+    return units;
+  }
+
+  #sendReport(tone: Tone, report: { units: number; end: boolean; marker: boolean }): void {
+    const { payloadType, redundancyPayloadType, send } = this.#options;
+    const { event, timestamp } = tone;
+    const data = encodeTelephoneEvent({ event, end: report.end, volume: VOLUME, duration: report.units });
+    if (report.end && tone.ends === END_PACKETS) this.#remember(timestamp, data);
+    if (redundancyPayloadType === null) return send(data, timestamp, report.marker, payloadType);
+    const payload = encodeRedundancy(this.#earlier(timestamp), { payloadType, data });
+    send(payload, timestamp, report.marker, redundancyPayloadType);
+  }
+
+  #earlier(timestamp: number): RedundantBlock[] {
+    const blocks: RedundantBlock[] = [];
+    for (const past of this.#past) {
+      if (past.timestamp === timestamp) continue;
+      const timestampOffset = timestamp - past.timestamp;
+      blocks.push({ payloadType: this.#options.payloadType, timestampOffset, data: past.data });
+    }
+    return blocks;
+  }
+
+  #remember(timestamp: number, data: Uint8Array): void {
+    this.#past.push({ timestamp, data });
+    if (this.#past.length > REPEATED_KEYS) this.#past.shift();
+  }
+
+  #finish(tone: Tone): void {
+    const { audioClockRate, eventClockRate } = this.#options;
+    const units = Math.round(tone.durationMs * eventClockRate / 1000) - tone.unitsBefore;
+    this.#freeTimestamp = tone.timestamp +
+      Math.ceil(units * audioClockRate / eventClockRate + PAUSE_MS * audioClockRate / 1000);
+    this.#tone = null;
+    // The last end leaves 40 ms after the first, which covers the last 20 ms of the key.
+    this.#wait(Math.max(UPDATE_MS, PAUSE_MS - UPDATE_MS));
+  }
+}

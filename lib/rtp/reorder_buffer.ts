@@ -1,0 +1,184 @@
+// Puts packets back in order (the jitter buffer of a pass-through gateway). A packet in order goes on at once and
+// is never copied; behind a gap packets wait, copied, until the gap is filled or the first of them has waited
+// maxWaitMs; then the gap is given up and counted. What is handed on has strictly rising sequence numbers.
+//
+//   in order -> (gap) -> waiting -> (filled | waited long enough | window full) -> in order
+//
+// Role: machine
+// Answers to: nothing; siprtmp took packets as they came (behaviour 1.8).
+
+/** Longest wait unless told otherwise. */
+export const DEFAULT_REORDER_MS = 60;
+/** Longest wait that can be asked for. */
+export const MAX_REORDER_MS = 200;
+/** How far ahead of the next packet another may be kept. */
+export const REORDER_WINDOW = 64;
+
+/** A packet on its way through the buffer; the object and its payload are reused. */
+export interface OrderedPacket {
+  /** Sequence number without wrap. */
+  sequence: number;
+  /** Timestamp without wrap. */
+  timestamp: number;
+  /** Marker bit. */
+  marker: boolean;
+  /** 0..127. */
+  payloadType: number;
+  /** Borrowed: valid until push() or the outlet returns. */
+  payload: Uint8Array;
+}
+
+/** Where packets go in order; `lostBefore` packets are missing right before this one. */
+export type OrderedOutlet = (packet: OrderedPacket, lostBefore: number) => void;
+
+/** How a buffer behaves. */
+export interface ReorderOptions {
+  /** Longest wait for a missing packet, 0..200, 60 unless given. */
+  readonly maxWaitMs?: number;
+  /** Where packets go. */
+  readonly deliver: OrderedOutlet;
+}
+
+class Slot implements OrderedPacket {
+  sequence = 0;
+  timestamp = 0;
+  marker = false;
+  payloadType = 0;
+  payload = NO_BYTES;
+  arrivedMs = 0;
+  held = false;
+  #storage = NO_BYTES;
+
+  keep(packet: OrderedPacket, nowMs: number): void {
+    const { length } = packet.payload;
+    if (this.#storage.length < length) this.#storage = new Uint8Array(Math.max(256, length));
+    this.#storage.set(packet.payload);
+    this.payload = this.#storage.subarray(0, length);
+    this.sequence = packet.sequence;
+    this.timestamp = packet.timestamp;
+    this.marker = packet.marker;
+    this.payloadType = packet.payloadType;
+    this.arrivedMs = nowMs;
+    this.held = true;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Keeps the order of one stream. */
+export class ReorderBuffer {
+  /** Packets given up. */
+  lost = 0;
+  /** Packets that came after they were given up, or before the first one. */
+  late = 0;
+  /** Packets that came twice. */
+  duplicates = 0;
+  readonly #deliver: OrderedOutlet;
+  readonly #maxWaitMs: number;
+  /** Slot of a sequence number: its value modulo the window. Made when first needed: loss is rare. */
+  readonly #slots: (Slot | undefined)[] = new Array(REORDER_WINDOW);
+  /** Last number seen in each slot, which tells duplicates from late packets. */
+  readonly #seen = new Float64Array(REORDER_WINDOW).fill(NaN);
+  #next = NaN;
+  #held = 0;
+  #oldestMs = Infinity;
+
+  /** Starts empty; the first packet is in order. */
+  constructor(options: ReorderOptions) {
+    this.#deliver = options.deliver;
+    this.#maxWaitMs = Math.min(MAX_REORDER_MS, Math.max(0, options.maxWaitMs ?? DEFAULT_REORDER_MS));
+  }
+
+  /** Packets waiting. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Takes a packet; it and what it was waiting for may be delivered before this returns. */
+  push(packet: OrderedPacket, nowMs: number): void {
+    if (this.#held > 0) this.flush(nowMs);
+    const { sequence } = packet;
+    if (Number.isNaN(this.#next)) this.#next = sequence;
+    if (sequence < this.#next || this.#seen[indexOf(sequence)] === sequence) {
+      if (this.#seen[indexOf(sequence)] === sequence) this.duplicates++;
+      else this.late++;
+      return;
+    }
+    while (sequence >= this.#next + REORDER_WINDOW && this.#held > 0) this.#skipToHeld();
+    if (sequence === this.#next || sequence >= this.#next + REORDER_WINDOW) {
+      this.#deliverAt(packet);
+      this.#deliverRun();
+    } else this.#keep(packet, nowMs);
+  }
+
+  /** Gives up the gaps for which somebody has waited long enough. Called by a shared ticker. */
+  flush(nowMs: number): void {
+    while (this.#held > 0 && nowMs - this.#oldestMs >= this.#maxWaitMs) {
+      // What had waited longest may have gone on since: look again before giving anything up.
+      this.#findOldest();
+      if (nowMs - this.#oldestMs < this.#maxWaitMs) return;
+      this.#skipToHeld();
+    }
+  }
+
+  /** Delivers all that waits, in order: the source has ended. */
+  drain(): void {
+    while (this.#held > 0) this.#skipToHeld();
+  }
+
+  #keep(packet: OrderedPacket, nowMs: number): void {
+    const index = indexOf(packet.sequence);
+    const slot = this.#slots[index] ??= new Slot();
+    slot.keep(packet, nowMs);
+    this.#seen[index] = packet.sequence;
+    if (this.#held === 0 || nowMs < this.#oldestMs) this.#oldestMs = nowMs;
+    this.#held++;
+    if (this.#maxWaitMs === 0) this.flush(nowMs);
+  }
+
+  /** Gives up the gap before the first packet that waits, and delivers from there. */
+  #skipToHeld(): void {
+    for (let sequence = this.#next;; sequence++) {
+      const slot = this.#slots[indexOf(sequence)];
+      if (slot === undefined || !slot.held || slot.sequence !== sequence) continue;
+      this.#release(slot);
+      return this.#deliverRun();
+    }
+  }
+
+  /** Delivers what waits without a gap. */
+  #deliverRun(): void {
+    while (this.#held > 0) {
+      const slot = this.#slots[indexOf(this.#next)];
+      if (slot === undefined || !slot.held || slot.sequence !== this.#next) return;
+      this.#release(slot);
+    }
+  }
+
+  #release(slot: Slot): void {
+    slot.held = false;
+    this.#held--;
+    this.#deliverAt(slot);
+  }
+
+  #deliverAt(packet: OrderedPacket): void {
+    const lostBefore = packet.sequence - this.#next;
+    this.lost += lostBefore;
+    this.#seen[indexOf(packet.sequence)] = packet.sequence;
+    this.#next = packet.sequence + 1;
+    this.#deliver(packet, lostBefore);
+  }
+
+  #findOldest(): void {
+    this.#oldestMs = Infinity;
+    for (let index = 0; index < REORDER_WINDOW && this.#held > 0; index++) {
+      const slot = this.#slots[index];
+      if (slot !== undefined && slot.held && slot.arrivedMs < this.#oldestMs) this.#oldestMs = slot.arrivedMs;
+    }
+  }
+}
+
+/** Also right for numbers below zero, which reordering before the first packet gives. */
+function indexOf(sequence: number): number {
+  return (sequence % REORDER_WINDOW + REORDER_WINDOW) % REORDER_WINDOW;
+}

@@ -1,0 +1,322 @@
+// RTCP compound packets: values and reading (RFC 3550 6), with the feedback messages of RFC 4585 and RFC 5104.
+// Order inside a compound is not insisted on (RFC 5506 allows single feedback packets); lengths are.
+//
+//   |V=2|P|  count  |      PT       |   length in words minus one   |   one header for every packet
+//
+// Role: wire
+// Answers to: p2p-sip's RTCP class (unpack).
+
+import { ByteReader } from "../base/bytes.ts";
+import { WireError } from "../base/errors.ts";
+
+/** Most packets read from one compound. */
+export const MAX_RTCP_PACKETS = 64;
+
+/** What a receiver says about one source (RFC 3550 6.4.1). */
+export interface ReportBlock {
+  /** The source reported on. */
+  readonly ssrc: number;
+  /** Loss since the last report, in 256ths. */
+  readonly fractionLost: number;
+  /** Packets lost since the beginning; negative after duplicates; 24 bits. */
+  readonly cumulativeLost: number;
+  /** Highest sequence number received, with its cycles; 32 bits. */
+  readonly highestSequence: number;
+  /** Interarrival jitter in clock units. */
+  readonly jitter: number;
+  /** Middle 32 bits of the last sender report's NTP time; 0 when none came. */
+  readonly lastSenderReport: number;
+  /** Time since that report, in 65536ths of a second. */
+  readonly delaySinceLastSenderReport: number;
+}
+
+/** SR: what a sender says (RFC 3550 6.4.1). */
+export interface SenderReport {
+  /** Which packet. */
+  readonly type: "sr";
+  /** The sender. */
+  readonly ssrc: number;
+  /** Seconds since 1900. */
+  readonly ntpSeconds: number;
+  /** Fraction of the second in 2^-32. */
+  readonly ntpFraction: number;
+  /** The same instant on the RTP clock. */
+  readonly rtpTimestamp: number;
+  /** RTP packets sent so far. */
+  readonly packetCount: number;
+  /** Payload bytes sent so far. */
+  readonly octetCount: number;
+  /** At most 31. */
+  readonly reports: readonly ReportBlock[];
+}
+
+/** RR: what a receiver says (RFC 3550 6.4.2). */
+export interface ReceiverReport {
+  /** Which packet. */
+  readonly type: "rr";
+  /** Who reports. */
+  readonly ssrc: number;
+  /** At most 31. */
+  readonly reports: readonly ReportBlock[];
+}
+
+/** One item of a source description: type 1 is CNAME, 2 NAME, 6 TOOL (RFC 3550 6.5). */
+export interface DescriptionItem {
+  /** 1..255. */
+  readonly type: number;
+  /** At most 255 bytes of UTF-8. */
+  readonly text: string;
+}
+
+/** SDES: who the sources are (RFC 3550 6.5). */
+export interface SourceDescription {
+  /** Which packet. */
+  readonly type: "sdes";
+  /** At most 31. */
+  readonly chunks: readonly { readonly ssrc: number; readonly items: readonly DescriptionItem[] }[];
+}
+
+/** BYE: sources that leave (RFC 3550 6.6). */
+export interface Goodbye {
+  /** Which packet. */
+  readonly type: "bye";
+  /** At most 31. */
+  readonly ssrcs: readonly number[];
+  /** Why, or null. */
+  readonly reason: string | null;
+}
+
+/** APP: an application's own packet (RFC 3550 6.7). */
+export interface ApplicationDefined {
+  /** Which packet. */
+  readonly type: "app";
+  /** 0..31. */
+  readonly subtype: number;
+  /** The sender. */
+  readonly ssrc: number;
+  /** Four characters. */
+  readonly name: string;
+  /** Whole 32-bit words; borrowed after decoding. */
+  readonly data: Uint8Array;
+}
+
+/** Generic NACK: packets missed (RFC 4585 6.2.1). */
+export interface GenericNack {
+  /** Which packet. */
+  readonly type: "nack";
+  /** Who asks. */
+  readonly ssrc: number;
+  /** The source meant. */
+  readonly mediaSsrc: number;
+  /** A missing sequence number and a bit for each of the 16 after it. */
+  readonly missing: readonly { readonly packetId: number; readonly bitmask: number }[];
+}
+
+/** PLI: pictures cannot be decoded any more (RFC 4585 6.3.1). */
+export interface PictureLossIndication {
+  /** Which packet. */
+  readonly type: "pli";
+  /** Who asks. */
+  readonly ssrc: number;
+  /** The source meant. */
+  readonly mediaSsrc: number;
+}
+
+/** FIR: a decoder refresh point is needed (RFC 5104 4.3.1). */
+export interface FullIntraRequest {
+  /** Which packet. */
+  readonly type: "fir";
+  /** Who asks. */
+  readonly ssrc: number;
+  /** The sources asked and the number of each request; equal numbers repeat a request. */
+  readonly requests: readonly { readonly ssrc: number; readonly sequence: number }[];
+}
+
+/** A packet of another type, kept as it was. */
+export interface OtherRtcp {
+  /** Which packet. */
+  readonly type: "other";
+  /** 192..223 as far as assigned. */
+  readonly packetType: number;
+  /** The five bits after version and padding. */
+  readonly count: number;
+  /** Everything after the first word; borrowed after decoding. */
+  readonly body: Uint8Array;
+}
+
+/** One packet of a compound. */
+export type RtcpPacket =
+  | SenderReport
+  | ReceiverReport
+  | SourceDescription
+  | Goodbye
+  | ApplicationDefined
+  | GenericNack
+  | PictureLossIndication
+  | FullIntraRequest
+  | OtherRtcp;
+
+/** Packet types of RFC 3550 12.1 and RFC 4585 9. */
+export const RTCP_TYPES = {
+  /** Sender report. */
+  sr: 200,
+  /** Receiver report. */
+  rr: 201,
+  /** Source description. */
+  sdes: 202,
+  /** Goodbye. */
+  bye: 203,
+  /** Application-defined. */
+  app: 204,
+  /** Transport layer feedback. */
+  rtpfb: 205,
+  /** Payload-specific feedback. */
+  psfb: 206,
+} as const;
+
+/** Feedback message types: nack within rtpfb, pli and fir within psfb (RFC 4585 6.2.1, 6.3.1, RFC 5104 4.3.1). */
+export const FEEDBACK_FORMATS = {
+  /** Generic NACK. */
+  nack: 1,
+  /** Picture loss indication. */
+  pli: 1,
+  /** Full intra request. */
+  fir: 4,
+} as const;
+
+/** Reads all packets of a compound. WireError when a header, a length or a field does not fit. */
+export function decodeRtcp(bytes: Uint8Array): RtcpPacket[] {
+  const packets: RtcpPacket[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    if (packets.length === MAX_RTCP_PACKETS) throw broken(`more than ${MAX_RTCP_PACKETS} packets`, at);
+    if (bytes.length - at < 4 || bytes[at]! >>> 6 !== 2) throw broken("no packet header", at);
+    const end = at + 4 + 4 * (bytes[at + 2]! << 8 | bytes[at + 3]!);
+    if (end > bytes.length) throw broken("a packet longer than the compound", at);
+    const count = bytes[at]! & 0x1f;
+    const padding = (bytes[at]! & 0x20) === 0 ? 0 : paddingLength(bytes, at, end);
+    packets.push(decodePacket(bytes[at + 1]!, count, bytes.subarray(at + 4, end - padding)));
+    at = end;
+  }
+  if (packets.length === 0) throw broken("an empty packet", 0);
+  return packets;
+}
+
+function broken(message: string, offset?: number): WireError {
+  return new WireError("RTCP", message, offset);
+}
+
+/** Only the last packet of a compound may be padded (RFC 3550 6.4.1). */
+function paddingLength(bytes: Uint8Array, at: number, end: number): number {
+  const padding = bytes[end - 1]!;
+  if (end !== bytes.length || padding === 0 || padding % 4 !== 0 || padding > end - at - 4) {
+    throw broken("padding that does not fit", at);
+  }
+  return padding;
+}
+
+function decodePacket(packetType: number, count: number, body: Uint8Array): RtcpPacket {
+  const reader = new ByteReader(body, "RTCP");
+  switch (packetType) {
+    case RTCP_TYPES.sr:
+      return decodeSenderReport(reader, count);
+    case RTCP_TYPES.rr:
+      return { type: "rr", ssrc: reader.u32(), reports: decodeReports(reader, count) };
+    case RTCP_TYPES.sdes:
+      return decodeDescription(reader, count);
+    case RTCP_TYPES.bye:
+      return decodeGoodbye(reader, count);
+    case RTCP_TYPES.app:
+      return {
+        type: "app",
+        subtype: count,
+        ssrc: reader.u32(),
+        name: latin1(reader.bytes(4)),
+        data: reader.rest(),
+      };
+    case RTCP_TYPES.rtpfb:
+      return count === FEEDBACK_FORMATS.nack
+        ? decodeNack(reader)
+        : { type: "other", packetType, count, body };
+    case RTCP_TYPES.psfb:
+      if (count === FEEDBACK_FORMATS.pli) return { type: "pli", ssrc: reader.u32(), mediaSsrc: reader.u32() };
+      return count === FEEDBACK_FORMATS.fir ? decodeFir(reader) : { type: "other", packetType, count, body };
+    default:
+      return { type: "other", packetType, count, body };
+  }
+}
+
+function decodeSenderReport(reader: ByteReader, count: number): SenderReport {
+  return {
+    type: "sr",
+    ssrc: reader.u32(),
+    ntpSeconds: reader.u32(),
+    ntpFraction: reader.u32(),
+    rtpTimestamp: reader.u32(),
+    packetCount: reader.u32(),
+    octetCount: reader.u32(),
+    reports: decodeReports(reader, count),
+  };
+}
+
+function decodeReports(reader: ByteReader, count: number): ReportBlock[] {
+  const reports: ReportBlock[] = [];
+  for (let left = count; left > 0; left--) {
+    reports.push({
+      ssrc: reader.u32(),
+      fractionLost: reader.u8(),
+      cumulativeLost: reader.u24() << 8 >> 8,
+      highestSequence: reader.u32(),
+      jitter: reader.u32(),
+      lastSenderReport: reader.u32(),
+      delaySinceLastSenderReport: reader.u32(),
+    });
+  }
+  return reports;
+}
+
+/** Each chunk ends with a zero item and is filled up to a whole word. */
+function decodeDescription(reader: ByteReader, count: number): SourceDescription {
+  const chunks: { ssrc: number; items: DescriptionItem[] }[] = [];
+  for (let left = count; left > 0; left--) {
+    const ssrc = reader.u32();
+    const items: DescriptionItem[] = [];
+    for (let type = reader.u8(); type !== 0; type = reader.u8()) {
+      items.push({ type, text: reader.utf8(reader.u8()) });
+    }
+    reader.skip(-reader.offset & 3);
+    chunks.push({ ssrc, items });
+  }
+  return { type: "sdes", chunks };
+}
+
+function decodeGoodbye(reader: ByteReader, count: number): Goodbye {
+  const ssrcs: number[] = [];
+  for (let left = count; left > 0; left--) ssrcs.push(reader.u32());
+  return { type: "bye", ssrcs, reason: reader.remaining > 0 ? reader.utf8(reader.u8()) : null };
+}
+
+function decodeNack(reader: ByteReader): GenericNack {
+  const ssrc = reader.u32();
+  const mediaSsrc = reader.u32();
+  const missing: { packetId: number; bitmask: number }[] = [];
+  while (reader.remaining > 0) missing.push({ packetId: reader.u16(), bitmask: reader.u16() });
+  return { type: "nack", ssrc, mediaSsrc, missing };
+}
+
+function decodeFir(reader: ByteReader): FullIntraRequest {
+  const ssrc = reader.u32();
+  reader.skip(4); // the media source field is not used by FIR
+  const requests: { ssrc: number; sequence: number }[] = [];
+  while (reader.remaining > 0) {
+    requests.push({ ssrc: reader.u32(), sequence: reader.u8() });
+    reader.skip(3);
+  }
+  return { type: "fir", ssrc, requests };
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}

@@ -1,0 +1,288 @@
+// One RTP stream both ways over a pair of sockets: packets out of one reused buffer, packets in through source
+// lock, unwrapping and reordering to one outlet, RTCP reports on a timer of their own (RFC 3550, RFC 4961).
+// Between socket and outlet nothing waits and nothing is made but the view of the payload.
+//
+//   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> onPacket
+//   out: send -> encodeRtpHeader -> UdpSocket.send
+//
+// Role: edge
+// Answers to: RTPSession and RTPNetwork of p2p-sip as siprtmp used them.
+
+import type { Clock, Ticker } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import type { RtpPortPair } from "../net/rtp_ports.ts";
+import { encodeRtpHeader, MAX_RTP_PAYLOAD, RTP_HEADER_LENGTH, type RtpHeader, RtpView } from "./packet.ts";
+import { RemoteLock } from "./remote_lock.ts";
+import { type OrderedPacket, ReorderBuffer } from "./reorder_buffer.ts";
+import { Reporter, type SenderClock } from "./reporter.ts";
+import { RtcpChannel, type RtcpEvent } from "./rtcp_channel.ts";
+import { RtpSource } from "./source.ts";
+
+/** What a session needs. */
+export interface RtpSessionOptions {
+  /** Sockets; the session owns them from now on. */
+  readonly pair: RtpPortPair;
+  /** RTP clock in Hz. */
+  readonly clockRate: number;
+  /** Canonical name (RFC 3550 6.5.1), the same for all streams of one call. */
+  readonly cname: string;
+  /** Time and timers. */
+  readonly clock: Clock;
+  /** SSRC, first sequence number and timestamp, report intervals. */
+  readonly random: Random;
+  /** Says where packets come from. */
+  readonly log: Logger;
+  /** Shared; lets packets go on that have waited long enough. */
+  readonly ticker: Ticker;
+  /** Longest wait for a missing packet, 0..200 ms, 60 unless given. */
+  readonly reorderMs?: number;
+  /** Whether to send to where packets come from (symmetric RTP). */
+  readonly latch: boolean;
+}
+
+/** One received payload; see {@link RtpSession.onPacket}. */
+export type RtpPayloadOutlet = (
+  payload: Uint8Array,
+  timestamp: number,
+  marker: boolean,
+  payloadType: number,
+  lostBefore: number,
+) => void;
+
+/** Counters of a session. */
+export interface RtpStats {
+  /** Packets sent. */
+  readonly sent: number;
+  /** Valid packets received, with late and double ones. */
+  readonly received: number;
+  /** Packets given up. */
+  readonly lost: number;
+  /** Packets that came too late. */
+  readonly late: number;
+  /** Packets that came twice. */
+  readonly duplicates: number;
+  /** Packets that were no RTP or RTCP, or not believable. */
+  readonly invalid: number;
+  /** Packets from somebody else. */
+  readonly wrongSource: number;
+  /** Packets not sent because the peer takes none now, or too long. */
+  readonly suppressed: number;
+  /** Share of our packets the peer missed lately, 0..1; null before its first report. */
+  readonly remoteLoss: number | null;
+  /** Last round-trip time; null before the first. */
+  readonly roundTripMs: number | null;
+  /** Jitter of what we receive. */
+  readonly jitterMs: number;
+}
+
+const FIRST_BUFFER_LENGTH = 2048;
+
+/** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
+export class RtpSession implements Disposable {
+  /**
+   * Told each payload in order. The payload is borrowed; `timestamp` starts at 0, has no wrap and continues
+   * across changes of the source; `lostBefore` packets are missing right before.
+   */
+  onPacket: RtpPayloadOutlet | null = null;
+  /** Told when another source takes over or the source restarts, before its first packet. */
+  onSourceChange: ((ssrc: number) => void) | null = null;
+  /** Told what the peer says over RTCP. */
+  onRtcp: ((event: RtcpEvent) => void) | null = null;
+  readonly #options: RtpSessionOptions;
+  readonly #lock: RemoteLock;
+  readonly #source: RtpSource;
+  readonly #reorder: ReorderBuffer;
+  readonly #reporter: Reporter;
+  readonly #rtcp: RtcpChannel;
+  readonly #view = new RtpView();
+  readonly #packet: OrderedPacket;
+  readonly #header: RtpHeader;
+  readonly #timestampBase: number;
+  readonly #ticking: Disposable;
+  #buffer = new Uint8Array(FIRST_BUFFER_LENGTH);
+  /** The part of the buffer last sent; packets of one length share it. */
+  #outgoing = this.#buffer.subarray(0, RTP_HEADER_LENGTH);
+  #received = 0;
+  #invalid = 0;
+  #wrongSource = 0;
+  #suppressed = 0;
+  #failed = false;
+  #closed = false;
+
+  /** Takes over the sockets; nothing is received before run(). */
+  constructor(options: RtpSessionOptions) {
+    const { clockRate, random, latch, reorderMs, clock, cname, pair } = options;
+    this.#options = options;
+    this.#lock = new RemoteLock({ latch });
+    this.#source = new RtpSource(clockRate);
+    this.#reorder = new ReorderBuffer({
+      ...(reorderMs === undefined ? {} : { maxWaitMs: reorderMs }),
+      deliver: (packet, lostBefore) => this.#deliver(packet, lostBefore),
+    });
+    const ssrc = random.u32();
+    this.#header = { marker: false, payloadType: 0, sequenceNumber: random.u16(), timestamp: 0, ssrc };
+    this.#timestampBase = random.u32();
+    this.#reporter = new Reporter({ clock, random, clockRate, ssrc, cname, source: this.#source });
+    this.#rtcp = new RtcpChannel({
+      clock,
+      latch,
+      ssrc,
+      reporter: this.#reporter,
+      source: this.#source,
+      lock: this.#lock,
+      send: (bytes, to) => pair.rtcp.send(bytes, to),
+      onEvent: (event) => this.onRtcp?.(event),
+    });
+    this.#packet = { sequence: 0, timestamp: 0, marker: false, payloadType: 0, payload: this.#buffer };
+    this.#ticking = options.ticker.add((nowMs) => this.#reorder.flush(nowMs));
+  }
+
+  /** The RTP port; RTCP has the next one. */
+  get localPort(): number {
+    return this.#options.pair.rtp.local.port;
+  }
+
+  /** Our SSRC. */
+  get ssrc(): number {
+    return this.#header.ssrc;
+  }
+
+  /** Where packets are sent now; null while the peer takes none. */
+  get target(): Endpoint | null {
+    return this.#lock.target;
+  }
+
+  /** The peer's clocks at its last sender report; null before the first. */
+  get senderClock(): SenderClock | null {
+    return this.#reporter.senderClock;
+  }
+
+  /** The counters as they are now. */
+  get stats(): RtpStats {
+    const { lost, late, duplicates } = this.#reorder;
+    const { packetsSent, remoteLoss, roundTripMs } = this.#reporter;
+    return {
+      sent: packetsSent,
+      received: this.#received,
+      lost,
+      late,
+      duplicates,
+      invalid: this.#invalid + this.#rtcp.invalid,
+      wrongSource: this.#wrongSource + this.#rtcp.wrongSource,
+      suppressed: this.#suppressed,
+      remoteLoss,
+      roundTripMs,
+      jitterMs: this.#source.jitterMs,
+    };
+  }
+
+  /** The peer's addresses from its description; null (hold, port 0) stops sending. */
+  setRemote(rtp: Endpoint | null, rtcp: Endpoint | null): void {
+    this.#lock.setRemote(rtp, this.#options.clock.now());
+    this.#rtcp.setRemote(rtcp);
+  }
+
+  /** Receives and reports until disposed. Throws TransportError when a socket breaks for good. */
+  async run(): Promise<void> {
+    const { rtp, rtcp } = this.#options.pair;
+    rtp.onError = rtcp.onError = (error) => this.#reportFailure(error);
+    this.#rtcp.start();
+    await Promise.all([
+      rtp.run((bytes, from) => this.#receiveRtp(bytes, from)),
+      rtcp.run((bytes, from) => this.#rtcp.receive(bytes, from)),
+    ]);
+  }
+
+  /** Sends one payload, consumed when this returns. `timestamp` counts from 0; a random base is added to it. */
+  send(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
+    const target = this.#lock.target;
+    if (target === null || this.#closed || payload.length > MAX_RTP_PAYLOAD) return void this.#suppressed++;
+    const length = RTP_HEADER_LENGTH + payload.length;
+    if (this.#outgoing.length !== length) this.#resize(length);
+    const header = this.#header;
+    header.marker = marker;
+    header.payloadType = payloadType;
+    header.timestamp = this.#wireTimestamp(timestamp);
+    encodeRtpHeader(this.#outgoing, header);
+    this.#outgoing.set(payload, RTP_HEADER_LENGTH);
+    this.#options.pair.rtp.send(this.#outgoing, target);
+    header.sequenceNumber = header.sequenceNumber + 1 & 0xffff;
+    this.#reporter.packetSent(payload.length, header.timestamp, this.#options.clock.now());
+  }
+
+  /** Says which moment of the clock a timestamp of send() stands for; reports tell the peer. */
+  anchor(timestamp: number, atMs: number): void {
+    this.#reporter.anchor(this.#wireTimestamp(timestamp), atMs);
+  }
+
+  /** Asks the peer for a key frame (RFC 4585 PLI, RFC 5104 FIR); false when nothing was heard from it yet. */
+  sendFeedback(kind: "pli" | "fir"): boolean {
+    return this.#rtcp.sendFeedback(kind);
+  }
+
+  /** Says BYE and closes the sockets; may be called again, also from an outlet. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ticking[Symbol.dispose]();
+    this.#rtcp[Symbol.dispose]();
+    this.#options.pair[Symbol.dispose]();
+  }
+
+  #wireTimestamp(timestamp: number): number {
+    return this.#timestampBase + Math.round(timestamp) >>> 0;
+  }
+
+  #resize(length: number): void {
+    if (length > this.#buffer.length) this.#buffer = new Uint8Array(length);
+    this.#outgoing = this.#buffer.subarray(0, length);
+  }
+
+  #receiveRtp(bytes: Uint8Array, from: Endpoint): void {
+    if (this.#closed) return;
+    // A peer may put RTCP on the RTP port although nobody agreed to (RFC 5761 4 tells them apart).
+    if (bytes.length >= 8 && bytes[1]! >= 192 && bytes[1]! <= 223) return this.#rtcp.receive(bytes, from);
+    const view = this.#view;
+    if (!view.decode(bytes)) return void this.#invalid++;
+    const nowMs = this.#options.clock.now();
+    const lockedBefore = this.#lock.locked;
+    if (!this.#lock.accept(from, nowMs)) return void this.#wrongSource++;
+    if (this.#lock.locked !== lockedBefore) this.#logLock(from);
+    const verdict = this.#source.receive(view, nowMs);
+    if (verdict === "suspended") return void this.#invalid++;
+    this.#received++;
+    if (verdict === "restarted") this.#changeSource(view.ssrc);
+    const packet = this.#packet;
+    packet.sequence = this.#source.sequence;
+    packet.timestamp = this.#source.timestamp;
+    packet.marker = view.marker;
+    packet.payloadType = view.payloadType;
+    packet.payload = bytes.subarray(view.payloadStart, view.payloadEnd);
+    this.#reorder.push(packet, nowMs);
+  }
+
+  #changeSource(ssrc: number): void {
+    this.#reorder.drain();
+    if (!this.#closed) this.onSourceChange?.(ssrc);
+  }
+
+  #deliver(packet: OrderedPacket, lostBefore: number): void {
+    if (this.#closed) return;
+    const { payload, timestamp, marker, payloadType } = packet;
+    this.onPacket?.(payload, timestamp, marker, payloadType, lostBefore);
+  }
+
+  /** Our own bug in an outlet: said once with its stack, not fifty times a second; the sockets count the rest. */
+  #reportFailure(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#options.log.error(`RTP port ${this.localPort} failed on a received packet`, error);
+  }
+
+  #logLock(from: Endpoint): void {
+    const { log } = this.#options;
+    if (log.enabled("debug")) log.debug(`RTP port ${this.localPort} now hears ${formatEndpoint(from)}`);
+  }
+}
