@@ -63,7 +63,7 @@ export class SampleSource {
   readonly #blocks: readonly Uint8Array[];
   #next = 0;
 
-  /** @param codec what the blocks are coded in; Speex is wideband */
+  /** Starts at the beginning. @param codec what the blocks are coded in; Speex is wideband */
   constructor(codec: "speex" | "pcmu" | "pcma") {
     this.#blocks = codec === "speex" ? speexSample() : g711Blocks(codec);
   }

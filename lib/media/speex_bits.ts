@@ -160,7 +160,7 @@ export class SpeexBitWriter {
   #octets: Uint8Array<ArrayBuffer>;
   #bits = 0;
 
-  /** @param capacity expected packet size in octets; it grows when it must */
+  /** Starts empty. @param capacity expected packet size in octets; it grows when it must */
   constructor(capacity = 256) {
     this.#octets = new Uint8Array(capacity);
   }

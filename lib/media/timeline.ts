@@ -31,7 +31,7 @@ export class RtmpToRtpTimeline {
   #lastNowMs = 0;
   #endTimestamp = 0;
 
-  /** @param clockRate RTP clock units per second */
+  /** The first frame placed is the anchor. @param clockRate RTP clock units per second */
   constructor(clockRate: number, clock: Clock) {
     this.#clock = clock;
     this.#ticksPerMs = clockRate / 1000;
@@ -134,6 +134,7 @@ export class RtpToRtmpTimeline {
   #lastNowMs = 0;
 
   /**
+   * The first timestamp means "now".
    * @param clockRate RTP clock units per second
    * @param originMs what `clock.now()` was at RTMP time 0; audio and video of one stream share it
    */

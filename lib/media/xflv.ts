@@ -48,7 +48,7 @@ export class XflvPacketizer implements Packetizer {
   readonly #packet = new ByteWriter(PACKET_HEADER_OCTETS + 2 + CHUNK_OCTETS);
   #sequence = 0;
 
-  /** @param clock time is judged by it */
+  /** Messages are counted from 0. @param clock time is judged by it */
   constructor(clock: Clock) {
     this.#timeline = new RtmpToRtpTimeline(CLOCK_RATE, clock);
   }
@@ -161,7 +161,7 @@ export class XflvDepacketizer implements Depacketizer {
   #next = new Assembly();
   #started = false;
 
-  /** @param originMs what `clock.now()` was at RTMP time 0; absent: now */
+  /** Starts with any message. @param originMs what `clock.now()` was at RTMP time 0; absent: now */
   constructor(clock: Clock, originMs?: number) {
     this.#timeline = new RtpToRtmpTimeline(CLOCK_RATE, clock, originMs);
   }
