@@ -47,7 +47,7 @@ export class ConnectionPool {
   readonly #connecting = new Map<string, Promise<SipConnection>>();
   #nextId = 1;
   #sweep: Disposable | null = null;
-  #closed = false;
+  readonly #stop = new AbortController();
 
   /** Starts empty. */
   constructor(limits: PoolLimits, env: PoolEnv) {
@@ -103,24 +103,27 @@ export class ConnectionPool {
     const key = formatEndpoint(endpoint);
     const known = this.#connecting.get(key);
     if (known) return known;
+    if (this.#connecting.size >= this.#limits.maxConnections) {
+      return Promise.reject(new TransportError("too many SIP connections are being opened", "failed"));
+    }
     const opening = this.#open(endpoint, withinMs).finally(() => this.#connecting.delete(key));
     this.#connecting.set(key, opening);
     return opening;
   }
 
   async #open(endpoint: Endpoint, withinMs: number): Promise<SipConnection> {
-    const { clock, scope } = this.#env;
+    const stop = this.#stop.signal;
     const limit = new AbortController();
     let timedOut = false;
     const giveUp = () => limit.abort();
-    using _timer = clock.after(withinMs, () => {
+    using _timer = this.#env.clock.after(withinMs, () => {
       timedOut = true;
       limit.abort();
     });
-    scope.signal.addEventListener("abort", giveUp, { once: true });
+    stop.addEventListener("abort", giveUp, { once: true });
     try {
       const stream = await connectTcp(endpoint, limit.signal);
-      if (!this.#closed) return this.add(stream);
+      if (!stop.aborted) return this.add(stream);
       stream.close();
       throw new TransportError("the SIP transport is closed", "closed");
     } catch (error) {
@@ -128,7 +131,7 @@ export class ConnectionPool {
       const place = formatEndpoint(endpoint);
       throw new TransportError(`${place} did not accept a connection within ${withinMs} ms`, "timeout");
     } finally {
-      scope.signal.removeEventListener("abort", giveUp);
+      stop.removeEventListener("abort", giveUp);
     }
   }
 
@@ -167,14 +170,15 @@ export class ConnectionPool {
     }
   }
 
-  /** Sends what is unsent (a second at most) and closes all. Their tasks end; the scope waits for them. */
+  /** Sends what is unsent (a second at most), closes all, and opens none any more. Their tasks end; the scope waits for them. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#stop.abort();
     const all = [...this.#byId.values()];
     this.#byId.clear();
     this.#byRemote.clear();
     this.#sweep?.[Symbol.dispose]();
     this.#sweep = null;
     await Promise.all(all.map((connection) => connection.finish()));
+    await Promise.allSettled(this.#connecting.values());
   }
 }

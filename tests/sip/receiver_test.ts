@@ -1,0 +1,163 @@
+// Answers to: lib/sip/receiver.ts.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { decodeUtf8, encodeUtf8 } from "../../lib/base/bytes.ts";
+import { encodeSipMessage, type SipMessage, type SipResponse } from "../../lib/sip/message.ts";
+import { messageText, Receiver } from "../../lib/sip/receiver.ts";
+import type { Flow } from "../../lib/sip/target.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { RecordLog } from "../support/record_log.ts";
+import { wireRequest } from "../support/sip_wire_messages.ts";
+
+const FLOW: Flow = {
+  transport: "udp",
+  remote: { hostname: "192.0.2.1", port: 5099 },
+  local: { hostname: "0.0.0.0", port: 5060 },
+  connectionId: 0,
+};
+
+class Bench {
+  readonly clock = new FakeClock();
+  readonly log = new RecordLog("info");
+  readonly messages: SipMessage[] = [];
+  readonly answers: SipResponse[] = [];
+  readonly receiver = new Receiver({
+    clock: this.clock,
+    log: this.log,
+    onMessage: (message) => void this.messages.push(message),
+    answer: (response) => void this.answers.push(response),
+  });
+
+  datagram(text: string): void {
+    this.receiver.datagram(encodeUtf8(text), FLOW);
+  }
+}
+
+const TEXT = decodeUtf8(encodeSipMessage(wireRequest()));
+
+Deno.test("receiver: a request arrives with its source noted", () => {
+  const bench = new Bench();
+  bench.datagram(TEXT);
+  assert.equal(
+    bench.messages[0]!.headers.get("Via"),
+    "SIP/2.0/UDP 127.0.0.1:5060;rport=5099;branch=z9hG4bKtest1;received=192.0.2.1",
+  );
+  assert.equal(bench.receiver.stats.received, 1);
+});
+
+Deno.test("receiver: a response is left as it is", () => {
+  const bench = new Bench();
+  bench.datagram(TEXT.replace(/^.*/, "SIP/2.0 200 OK"));
+  assert.equal(bench.messages[0]!.headers.get("Via"), "SIP/2.0/UDP 127.0.0.1:5060;rport;branch=z9hG4bKtest1");
+});
+
+Deno.test("receiver: keep-alives are counted and nothing else", () => {
+  const bench = new Bench();
+  for (const text of ["\r\n\r\n", "\0", "", "jaK"]) bench.datagram(text);
+  assert.deepEqual(bench.receiver.stats, { received: 0, refused: 0, dropped: 0, keepAlives: 4, sent: 0 });
+  assert.deepEqual(bench.log.lines, []);
+});
+
+Deno.test("receiver: what can be answered is refused, along its Via, the same tag each time", () => {
+  const bench = new Bench();
+  const cases: [change: (text: string) => string, status: number, reason: string][] = [
+    [(t) => t.replace("CSeq: 1", "CSeq: one"), 400, "Bad Request: Bad CSeq header"],
+    [(t) => t.replace("SIP/2.0\r\n", "SIP/7.0\r\n"), 505, "Version Not Supported"],
+    [(t) => t.replace("sip:bob@example.net SIP", "isbn:123 SIP"), 416, "Unsupported URI Scheme"],
+    [(t) => t.replace("sip:bob@", `sip:${"b".repeat(5000)}@`), 414, "Request-URI Too Long"],
+    [(t) => t.replace("OPTIONS", "options"), 400, "Bad Request: Methods are written in capitals"],
+  ];
+  for (const [change, status, reason] of cases) {
+    bench.datagram(change(TEXT));
+    const answer = bench.answers.at(-1)!;
+    assert.deepEqual([answer.status, answer.reason], [status, reason]);
+    assert.equal(answer.headers.get("To"), "<sip:bob@example.net>;tag=malformed");
+    assert.match(answer.headers.get("Via")!, /;rport=5099;.*received=192\.0\.2\.1$/);
+    assert.equal(answer.headers.get("Call-ID"), "call-1");
+  }
+  assert.equal(bench.receiver.stats.refused, cases.length);
+  assert.equal(bench.messages.length, 0);
+});
+
+Deno.test("receiver: a malformed To is answered without a tag", () => {
+  const bench = new Bench();
+  bench.datagram(TEXT.replace("To: <sip:bob@example.net>", 'To: <sip:bob@example.net>;x="'));
+  assert.equal(bench.answers[0]!.headers.get("To"), '<sip:bob@example.net>;x="');
+});
+
+Deno.test("receiver: what cannot be answered is dropped and counted", () => {
+  const bench = new Bench();
+  bench.datagram("not SIP at all");
+  bench.datagram(TEXT.replace(/^.*/, "SIP/2.0 99 What"));
+  bench.datagram(TEXT.replaceAll("OPTIONS", "ACK").replace("CSeq: 1", "CSeq: x"));
+  assert.equal(bench.receiver.stats.dropped, 3);
+  assert.deepEqual(bench.answers, []);
+});
+
+Deno.test("receiver: complaints are limited, the rest is counted", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 1000; i++) bench.datagram("not SIP at all");
+  assert.deepEqual(bench.log.lines, ["warn main 192.0.2.1:5099 sent a bad SIP message: Bad request line"]);
+  bench.clock.advance(10_000);
+  bench.datagram("not SIP at all");
+  assert.match(bench.log.lines[1]!, /\(and 999 more oddities before\)$/);
+});
+
+Deno.test("receiver: quirks are told", () => {
+  const bench = new Bench();
+  bench.datagram(TEXT.replace("Content-Length: 0", "Content-Length: 9"));
+  assert.deepEqual(bench.log.lines, [
+    "warn main 192.0.2.1:5099: Content-Length is 9 but the body has 0 bytes",
+  ]);
+  assert.equal(bench.messages.length, 1);
+});
+
+Deno.test("receiver: a handler that throws is reported, and the next message handled", () => {
+  const log = new RecordLog("error");
+  let calls = 0;
+  const onMessage = () => {
+    if (++calls === 1) throw new Error("our own bug");
+  };
+  const receiver = new Receiver({ clock: new FakeClock(), log, onMessage, answer: () => {} });
+  receiver.datagram(encodeUtf8(TEXT), FLOW);
+  receiver.datagram(encodeUtf8(TEXT), FLOW);
+  assert.equal(calls, 2);
+  assert.deepEqual(log.lines, ["error main Handling a SIP message from 192.0.2.1:5099 failed: our own bug"]);
+});
+
+Deno.test("receiver: messages are logged as text, secrets masked by the log", () => {
+  const log = new RecordLog("debug");
+  const receiver = new Receiver({ clock: new FakeClock(), log, onMessage: () => {}, answer: () => {} });
+  receiver.datagram(
+    encodeUtf8(TEXT.replace("CSeq", 'Authorization: Digest response="0123456789abcdef"\r\nCSeq')),
+    FLOW,
+  );
+  assert.match(
+    log.lines[0]!,
+    /^debug sip\.wire received from udp 192\.0\.2\.1:5099\nOPTIONS sip:bob@example\.net SIP\/2\.0\nVia/,
+  );
+  assert.doesNotMatch(log.lines[0]!, /0123456789abcdef|\r/);
+  receiver.datagram(encodeUtf8("not SIP at all"), FLOW);
+  assert.equal(log.lines[1], "debug sip.wire udp 192.0.2.1:5099 sent:\nnot SIP at all");
+});
+
+Deno.test("receiver: messageText", () => {
+  assert.equal(messageText(wireRequest({ body: "x" })).split("\n").length, 10);
+});
+
+Deno.test("receiver: no bytes whatever make it throw", () => {
+  const original = encodeUtf8(TEXT);
+  const edits = fc.array(fc.tuple(fc.nat(original.length - 1), fc.nat(255)), { minLength: 1, maxLength: 5 });
+  fc.assert(
+    fc.property(edits, (list) => {
+      const bench = new Bench();
+      const bytes = original.slice();
+      for (const [at, byte] of list) bytes[at] = byte;
+      bench.receiver.datagram(bytes, FLOW);
+      const { received, refused, dropped, keepAlives } = bench.receiver.stats;
+      assert.equal(received + refused + dropped + keepAlives, 1);
+    }),
+    { numRuns: 1000 },
+  );
+});

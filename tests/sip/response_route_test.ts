@@ -1,0 +1,135 @@
+// Answers to: lib/sip/response_route.ts (RFC 3261 18.2, RFC 3581).
+
+import assert from "node:assert/strict";
+import { formatEndpoint } from "../../lib/net/endpoint.ts";
+import { SipHeaders } from "../../lib/sip/header.ts";
+import { createResponse, NO_BODY, type SipRequest } from "../../lib/sip/message.ts";
+import { recordSource, responseEndpoint, responseListener } from "../../lib/sip/response_route.ts";
+import { sipUri } from "../../lib/sip/uri.ts";
+
+function requestVia(...vias: string[]): SipRequest {
+  const headers = new SipHeaders(vias.map((via) => ["Via", via]));
+  return { kind: "request", method: "OPTIONS", uri: sipUri("h"), headers, body: NO_BODY };
+}
+
+const B = "branch=z9hG4bK1";
+const SOURCES: [
+  name: string,
+  via: string,
+  source: string,
+  port: number,
+  noted: string,
+  udp: string,
+  tcp: string,
+][] = [
+  [
+    "same address, no rport",
+    `SIP/2.0/UDP 192.0.2.1:5062;${B}`,
+    "192.0.2.1",
+    9999,
+    `SIP/2.0/UDP 192.0.2.1:5062;${B}`,
+    "192.0.2.1:5062",
+    "192.0.2.1:5062",
+  ],
+  [
+    "no port means 5060",
+    `SIP/2.0/UDP 192.0.2.1;${B}`,
+    "192.0.2.1",
+    9999,
+    `SIP/2.0/UDP 192.0.2.1;${B}`,
+    "192.0.2.1:5060",
+    "192.0.2.1:5060",
+  ],
+  [
+    "rport asked for",
+    `SIP/2.0/UDP 192.0.2.1:5062;rport;${B}`,
+    "192.0.2.1",
+    9999,
+    `SIP/2.0/UDP 192.0.2.1:5062;rport=9999;${B};received=192.0.2.1`,
+    "192.0.2.1:9999",
+    "192.0.2.1:5062",
+  ],
+  [
+    "host name in sent-by",
+    `SIP/2.0/UDP phone.example.net:5062;${B}`,
+    "198.51.100.4",
+    9999,
+    `SIP/2.0/UDP phone.example.net:5062;${B};received=198.51.100.4`,
+    "198.51.100.4:5062",
+    "198.51.100.4:5062",
+  ],
+  [
+    "quirk: no rport behind NAT is treated as rport",
+    `SIP/2.0/UDP 192.168.1.7:5060;${B}`,
+    "198.51.100.4",
+    40123,
+    `SIP/2.0/UDP 192.168.1.7:5060;${B};rport=40123;received=198.51.100.4`,
+    "198.51.100.4:40123",
+    "198.51.100.4:5060",
+  ],
+  [
+    "a public sent-by elsewhere keeps its port",
+    `SIP/2.0/UDP 203.0.113.9:5070;${B}`,
+    "198.51.100.4",
+    40123,
+    `SIP/2.0/UDP 203.0.113.9:5070;${B};received=198.51.100.4`,
+    "198.51.100.4:5070",
+    "198.51.100.4:5070",
+  ],
+  [
+    "received and rport values of the peer do not count",
+    `SIP/2.0/UDP 192.0.2.1:5062;received=203.0.113.1;rport=1;${B}`,
+    "192.0.2.1",
+    9999,
+    `SIP/2.0/UDP 192.0.2.1:5062;rport=9999;${B};received=192.0.2.1`,
+    "192.0.2.1:9999",
+    "192.0.2.1:5062",
+  ],
+  [
+    "IPv6 spelled differently is the same",
+    `SIP/2.0/TCP [2001:db8:0:0::1]:5062;${B}`,
+    "2001:db8::1",
+    9999,
+    `SIP/2.0/TCP [2001:db8:0:0::1]:5062;${B}`,
+    "[2001:db8:0:0::1]:5062",
+    "[2001:db8:0:0::1]:5062",
+  ],
+  [
+    "IPv6 with rport",
+    `SIP/2.0/UDP [::1]:5062;rport;${B}`,
+    "::1",
+    7777,
+    `SIP/2.0/UDP [::1]:5062;rport=7777;${B};received=::1`,
+    "[::1]:7777",
+    "[::1]:5062",
+  ],
+];
+
+for (const [name, via, hostname, port, noted, udp, tcp] of SOURCES) {
+  Deno.test(`response_route: ${name}`, () => {
+    const request = requestVia(via, "SIP/2.0/UDP below;branch=z9hG4bK0");
+    recordSource(request, { hostname, port });
+    assert.deepEqual(request.headers.all("Via"), [noted, "SIP/2.0/UDP below;branch=z9hG4bK0"]);
+    const response = createResponse(request, 200);
+    assert.equal(formatEndpoint(responseEndpoint(response)!), udp);
+    assert.equal(formatEndpoint(responseListener(response)!), tcp);
+  });
+}
+
+Deno.test("response_route: maddr comes first, brackets around IPv6 are forgiven", () => {
+  const maddr = createResponse(
+    requestVia(`SIP/2.0/UDP h:5070;maddr=192.0.2.5;received=192.0.2.1;rport=9;${B}`),
+    200,
+  );
+  assert.equal(formatEndpoint(responseEndpoint(maddr)!), "192.0.2.5:5070");
+  const brackets = createResponse(requestVia(`SIP/2.0/UDP h;received=[2001:db8::7];${B}`), 200);
+  assert.equal(formatEndpoint(responseEndpoint(brackets)!), "[2001:db8::7]:5060");
+});
+
+Deno.test("response_route: no address in the Via, or no Via that can be read, is null", () => {
+  for (const via of [`SIP/2.0/UDP h;${B}`, `SIP/2.0/UDP h;received=elsewhere;${B}`, "nonsense"]) {
+    assert.equal(responseEndpoint(createResponse(requestVia(via), 200)), null);
+    assert.equal(responseListener(createResponse(requestVia(via), 200)), null);
+  }
+  assert.equal(responseEndpoint(createResponse(requestVia(), 200)), null);
+});
