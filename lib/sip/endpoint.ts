@@ -99,6 +99,7 @@ export class SipEndpoint implements AsyncDisposable {
     const router = new SipRouter({
       addresses: options.addresses,
       dns: env.dns,
+      random: env.random,
       port: transport.port,
       log,
     });

@@ -5,6 +5,7 @@
 
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type Endpoint, isLoopback } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
@@ -34,6 +35,8 @@ export interface SipRouterOptions {
   readonly addresses: Pick<AddressPolicy, "addressFor">;
   /** Name resolution. */
   readonly dns: DnsResolver;
+  /** Spreads load over servers of equal rank. */
+  readonly random: Random;
   /** The port we listen on. */
   readonly port: number;
   /** Where the loopback warning goes. */
@@ -56,7 +59,7 @@ export class SipRouter {
   /** Resolves the next hop of a request; never throws for names or networks that fail. */
   async hopTo(uri: SipUri): Promise<Hop | Unreachable> {
     try {
-      const targets = await resolveTargets(uri, this.#options.dns);
+      const targets = await resolveTargets(uri, this.#options.dns, { random: this.#options.random });
       const [first, ...others] = targets.filter((target) => this.#reachable(target));
       if (first === undefined) {
         return unreachable(`no address found for ${formatSipUri({ ...uri, password: null })}`);

@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
+import { WireError } from "../../lib/base/errors.ts";
 import { type Random, seededRandom } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/net/endpoint.ts";
@@ -157,7 +158,8 @@ class NetworkTransport implements MessageTransport {
     this.#network = network;
     this.#local = local;
     network.attach(local, (bytes, from, target) => {
-      const { message } = decodeSipDatagram(bytes);
+      const message = readable(bytes);
+      if (message === null) return void network.wire.push(`${local.hostname} dropped an unreadable message`);
       this.onMessage?.(message, { transport: target.transport, remote: from, local, connectionId: 0 });
     });
   }
@@ -176,6 +178,15 @@ class NetworkTransport implements MessageTransport {
   [Symbol.asyncDispose](): Promise<void> {
     this.#network.detach(this.#local);
     return Promise.resolve();
+  }
+}
+
+function readable(bytes: Uint8Array): SipMessage | null {
+  try {
+    return decodeSipDatagram(bytes).message;
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
   }
 }
 

@@ -1,0 +1,39 @@
+// Tests of lib/sip/agent_directory.ts: which user agent a Request-URI means.
+
+import assert from "node:assert/strict";
+import { AgentDirectory } from "../../lib/sip/agent_directory.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
+import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import { identity } from "../support/sip_network.ts";
+
+function agent(aor: string, line: string): UserAgent {
+  const part: Partial<UserAgent> = { identity: identity(aor), line };
+  return part as UserAgent;
+}
+
+Deno.test("the line decides; else user and domain, newest first; else the user alone", () => {
+  const directory = new AgentDirectory();
+  const agents = [
+    agent("sip:alice@one.example", "l1"),
+    agent("sip:alice@two.example", "l2"),
+    agent("sip:alice@ONE.example", "l3"),
+    agent("sip:bob@one.example", "l4"),
+  ];
+  for (const one of agents) directory.add(one);
+  const find = (uri: string) => {
+    const found = directory.find(parseSipUri(uri));
+    return found.type === "agent" ? found.agent.line : found.type;
+  };
+  assert.equal(find("sip:whoever@10.0.0.1;line=l1"), "l1");
+  assert.equal(find("sip:alice@10.0.0.1;line=unknown"), "gone");
+  assert.equal(find("sip:alice@one.example"), "l3");
+  assert.equal(find("sip:alice@two.example"), "l2");
+  assert.equal(find("sip:alice@10.0.0.1"), "l3");
+  assert.equal(find("sip:bob@two.example"), "l4");
+  assert.equal(find("sip:carol@one.example"), "unknown");
+  assert.equal(find("sip:10.0.0.1"), "unknown");
+  directory.remove(agents[2] as UserAgent);
+  assert.equal(find("sip:alice@one.example"), "l1");
+  assert.equal(directory.size, 3);
+  assert.equal([...directory.all()].length, 3);
+});

@@ -1,0 +1,82 @@
+// Tests of lib/sip/call_dialog.ts: where requests of a dialog go, and what they carry.
+
+import assert from "node:assert/strict";
+import { finish, invited } from "../support/sip_callee.ts";
+import { accepted, dial } from "../support/sip_calls.ts";
+import { identity, sdp, SipNetwork } from "../support/sip_network.ts";
+
+Deno.test("requests follow a loose record route, ACK included", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const peer = network.peer("10.0.0.9");
+  const proxy = network.peer("10.0.0.8");
+  const attempt = dial(alice, "sip:peer@10.0.0.9");
+  const invite = await peer.request("INVITE");
+  peer.answer(invite, 200, {
+    body: sdp("answer"),
+    headers: { "Record-Route": "<sip:10.0.0.7;lr>, <sip:10.0.0.8;lr>", Contact: "<sip:deep@192.168.1.1>" },
+  });
+  const call = await accepted(network, attempt);
+  const ack = await proxy.request("ACK");
+  assert.equal(ack.uri.host, "192.168.1.1");
+  assert.deepEqual(ack.headers.all("Route"), ["<sip:10.0.0.8;lr>", "<sip:10.0.0.7;lr>"]);
+  const hungUp = call.hangUp();
+  const bye = await proxy.request("BYE");
+  assert.equal(bye.headers.get("User-Agent"), "siprtmp-test");
+  proxy.answer(bye, 200);
+  await network.settled(hungUp);
+  await network.close(endpoint);
+});
+
+Deno.test("a strict router takes the Request-URI, and the target goes to the end of the route", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const peer = network.peer("10.0.0.9");
+  const strict = network.peer("10.0.0.8");
+  const attempt = dial(alice, "sip:peer@10.0.0.9");
+  const headers = { "Record-Route": "<sip:10.0.0.8>", Contact: "<sip:deep@10.0.0.9>" };
+  peer.answer(await peer.request("INVITE"), 200, { body: sdp("answer"), headers });
+  const call = await accepted(network, attempt);
+  const ack = await strict.request("ACK");
+  assert.equal(ack.uri.host, "10.0.0.8");
+  assert.deepEqual(ack.headers.all("Route"), ["<sip:deep@10.0.0.9>"]);
+  call.abandon("remote", "test over");
+  await network.close(endpoint);
+});
+
+Deno.test("a Contact that does not resolve leaves the way the call came", async () => {
+  const scene = await invited({ Contact: "<sip:peer@no-such-name.example>" });
+  void scene.invitation.accept(sdp("answer"));
+  const answer = await scene.peer.response(200, "INVITE");
+  const ack = scene.peer.buildAsCaller("ACK", scene.invite, answer, 1);
+  scene.peer.send(ack, "10.0.0.2");
+  await scene.network.clock.advanceAsync(50);
+  const closing = scene.network.close(scene.endpoint);
+  const bye = await scene.peer.request("BYE");
+  assert.equal(bye.uri.host, "no-such-name.example");
+  scene.peer.answer(bye, 200);
+  await closing;
+  await finish(scene);
+});
+
+Deno.test("a challenged BYE is sent again with credentials", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1", "secret"));
+  const peer = network.peer("10.0.0.9");
+  const attempt = dial(alice, "sip:peer@10.0.0.9");
+  peer.answer(await peer.request("INVITE"), 200, { body: sdp("answer") });
+  const call = await accepted(network, attempt);
+  const hungUp = call.hangUp();
+  const bye = await peer.request("BYE");
+  peer.answer(bye, 407, { headers: { "Proxy-Authenticate": 'Digest realm="r", nonce="n"' } });
+  const again = await peer.request("BYE");
+  assert.equal(again.headers.get("CSeq"), "3 BYE");
+  assert.ok(again.headers.has("Proxy-Authorization"));
+  peer.answer(again, 200);
+  await network.settled(hungUp);
+  await network.close(endpoint);
+  assert.equal(endpoint.dialogCount, 0);
+});

@@ -1,0 +1,252 @@
+// Tests of lib/sip/invite_client.ts: outgoing attempts against a peer that does what the test says.
+
+import assert from "node:assert/strict";
+import { NO_PROGRESS_MS } from "../../lib/sip/invite_client.ts";
+import type { SipRequest } from "../../lib/sip/message.ts";
+import { parseNameAddr } from "../../lib/sip/name_addr.ts";
+import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
+import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import { accepted, type Attempt, dial } from "../support/sip_calls.ts";
+import { identity, type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
+
+interface Scene {
+  network: SipNetwork;
+  endpoint: SipEndpoint;
+  alice: UserAgent;
+  peer: ScriptedPeer;
+}
+
+function scene(password: string | null = null): Scene {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1", password));
+  return { network, endpoint, alice, peer: network.peer("10.0.0.9") };
+}
+
+async function dialed(
+  password: string | null = null,
+): Promise<Scene & { attempt: Attempt; invite: SipRequest }> {
+  const set = scene(password);
+  const attempt = dial(set.alice, "sip:peer@10.0.0.9");
+  return { ...set, attempt, invite: await set.peer.request("INVITE") };
+}
+
+async function finish({ network, endpoint }: Scene): Promise<void> {
+  await network.close(endpoint);
+  await network.clock.advanceAsync(100);
+  assert.equal(network.clock.pending, 0);
+}
+
+const told = (attempt: Attempt) =>
+  attempt.steps.map((step) =>
+    step.type === "accepted" ? "accepted" : `${step.type} ${step.status} ${step.reason}`
+  );
+
+Deno.test("an INVITE says who calls, where to answer and what we can do", async () => {
+  const set = await dialed();
+  const { headers } = set.invite;
+  assert.match(headers.get("From") ?? "", /^<sip:alice@10\.0\.0\.1>;tag=\w+$/);
+  assert.match(headers.get("Contact") ?? "", /^<sip:alice@10\.0\.0\.1:5060;line=\w+>$/);
+  assert.deepEqual(headers.all("Supported"), ["timer", "100rel"]);
+  assert.ok(headers.all("Allow").includes("UPDATE"));
+  assert.equal(headers.get("Session-Expires"), "1800");
+  assert.equal(sdpText(set.invite), "offer");
+  set.peer.answer(set.invite, 486);
+  await finish(set);
+});
+
+Deno.test("ringing and early media are told, 100 is not; the answer is acknowledged each time it comes", async () => {
+  const set = await dialed();
+  const { network, peer, invite, attempt } = set;
+  peer.answer(invite, 100);
+  peer.answer(invite, 180);
+  peer.answer(invite, 183, { body: sdp("early") });
+  const answer = peer.answer(invite, 200, { body: sdp("answer") });
+  const call = await accepted(network, attempt);
+  const ack = await peer.request("ACK");
+  assert.equal(ack.headers.get("CSeq"), "1 ACK");
+  assert.equal(ack.uri.host, "10.0.0.9");
+  assert.equal(ack.body.length, 0);
+  assert.equal(sdpText(call.remoteBody), "answer");
+  assert.deepEqual(told(attempt), ["progress 180 Ringing", "progress 183 Session Progress", "accepted"]);
+  const early = attempt.steps[1];
+  assert.equal(early?.type === "progress" ? sdpText(early.body) : null, "early");
+  peer.send(answer, "10.0.0.1");
+  peer.send(answer, "10.0.0.1");
+  await peer.request("ACK");
+  await peer.request("ACK");
+  const bye = call.hangUp();
+  peer.answer(await peer.request("BYE"), 200);
+  await network.settled(bye);
+  await finish(set);
+});
+
+Deno.test("the answer of a reliable 183 counts when the 200 has none", async () => {
+  const set = await dialed();
+  const { network, peer, invite, attempt } = set;
+  peer.answer(invite, 183, { body: sdp("early answer"), headers: { Require: "100rel", RSeq: "1" } });
+  peer.answer(await peer.request("PRACK"), 200);
+  peer.answer(invite, 200);
+  const call = await accepted(network, attempt);
+  assert.equal(sdpText(call.remoteBody), "early answer");
+  call.abandon("remote", "test over");
+  await finish(set);
+});
+
+for (const [status, reason] of [[486, "Busy Here"], [302, "Moved Temporarily"], [603, "Decline"]] as const) {
+  Deno.test(`${status} is told with its warning and acknowledged`, async () => {
+    const set = await dialed();
+    set.peer.answer(set.invite, status, { headers: { Warning: '399 peer "not now"' } });
+    await set.peer.request("ACK");
+    assert.deepEqual(set.attempt.steps, [{ type: "refused", status, reason, warning: '399 peer "not now"' }]);
+    await finish(set);
+  });
+}
+
+Deno.test("a challenge is answered: same call and tag, next CSeq; the ACK carries the credentials too", async () => {
+  const set = await dialed("secret");
+  const { network, peer, invite, attempt } = set;
+  peer.answer(invite, 407, { headers: { "Proxy-Authenticate": 'Digest realm="r", nonce="n", qop="auth"' } });
+  await peer.request("ACK");
+  const again = await peer.request("INVITE");
+  for (const name of ["Call-ID", "From"]) assert.equal(again.headers.get(name), invite.headers.get(name));
+  assert.equal(again.headers.get("CSeq"), "2 INVITE");
+  const credentials = again.headers.get("Proxy-Authorization");
+  assert.match(credentials ?? "", /username="alice"/);
+  peer.answer(again, 200, { body: sdp("answer") });
+  const call = await accepted(network, attempt);
+  const ack = await peer.request("ACK");
+  assert.equal(ack.headers.get("Proxy-Authorization"), credentials);
+  call.abandon("remote", "test over");
+  await finish(set);
+});
+
+Deno.test("without a password a challenge is a refusal", async () => {
+  const set = await dialed();
+  set.peer.answer(set.invite, 401, { headers: { "WWW-Authenticate": 'Digest realm="r", nonce="n"' } });
+  await set.network.until("the refusal", () => set.attempt.steps.length > 0);
+  assert.deepEqual(told(set.attempt), ["refused 401 Unauthorized"]);
+  await finish(set);
+});
+
+Deno.test("422 makes us offer a longer session interval", async () => {
+  const set = await dialed();
+  set.peer.answer(set.invite, 422, { headers: { "Min-SE": "3600" } });
+  const again = await set.peer.request("INVITE");
+  assert.equal(again.headers.get("Session-Expires"), "3600");
+  assert.equal(again.headers.get("CSeq"), "2 INVITE");
+  set.peer.answer(again, 486);
+  await finish(set);
+});
+
+Deno.test("an abort is told at once, and its CANCEL waits for a 1xx", async () => {
+  const set = await dialed();
+  const { network, peer, invite, attempt } = set;
+  attempt.abort.abort();
+  await network.clock.advanceAsync(0);
+  assert.deepEqual(told(attempt), ["refused 487 Request Terminated"]);
+  await network.clock.advanceAsync(400);
+  assert.equal(peer.received.length, 0);
+  peer.answer(invite, 100);
+  const cancel = await peer.request("CANCEL");
+  assert.equal(cancel.headers.get("CSeq"), "1 CANCEL");
+  peer.answer(cancel, 200);
+  peer.answer(invite, 487);
+  await peer.request("ACK");
+  await finish(set);
+});
+
+Deno.test("a 200 that crosses the CANCEL gets ACK and BYE", async () => {
+  const set = await dialed();
+  const { peer, invite, attempt } = set;
+  peer.answer(invite, 180);
+  await set.network.clock.advanceAsync(20);
+  attempt.abort.abort();
+  peer.answer(invite, 200, { body: sdp("answer") });
+  await peer.request("CANCEL");
+  await peer.request("ACK");
+  const bye = await peer.request("BYE");
+  assert.equal(bye.headers.get("CSeq"), "2 BYE");
+  peer.answer(bye, 200);
+  assert.deepEqual(told(attempt), ["progress 180 Ringing", "refused 487 Request Terminated"]);
+  await finish(set);
+  assert.equal(set.endpoint.dialogCount, 0);
+});
+
+Deno.test("an abort before anything is sent sends nothing", async () => {
+  const set = scene();
+  const steps: string[] = [];
+  for await (
+    const step of set.alice.invite(parseNameAddr("sip:peer@10.0.0.9"), sdp("o"), AbortSignal.abort())
+  ) {
+    steps.push(step.type === "refused" ? `${step.status}` : step.type);
+  }
+  assert.deepEqual(steps, ["487"]);
+  assert.equal(set.network.wire.length, 0);
+  await finish(set);
+});
+
+Deno.test("leaving the loop cancels the attempt", async () => {
+  const set = scene();
+  const { network, peer } = set;
+  const left = (async () => {
+    const signal = new AbortController().signal;
+    for await (const step of set.alice.invite(parseNameAddr("sip:peer@10.0.0.9"), sdp("o"), signal)) {
+      if (step.type === "progress") return;
+    }
+  })();
+  const invite = await peer.request("INVITE");
+  peer.answer(invite, 180);
+  await network.settled(left);
+  peer.answer(await peer.request("CANCEL"), 200);
+  peer.answer(invite, 487);
+  await finish(set);
+});
+
+Deno.test("a peer that never answers is a 408 after 32 s", async () => {
+  const set = await dialed();
+  const fromMs = set.network.clock.now();
+  await set.network.until("the refusal", () => set.attempt.steps.length > 0);
+  assert.deepEqual(told(set.attempt), ["refused 408 Request Timeout"]);
+  assert.ok(Math.abs(set.network.clock.now() - fromMs - 32_000) < 50);
+  await finish(set);
+});
+
+Deno.test("a peer that rings and falls silent is cancelled after three minutes", async () => {
+  const set = await dialed();
+  const { network, peer, invite, attempt } = set;
+  peer.answer(invite, 180);
+  await network.clock.advanceAsync(60_000);
+  peer.answer(invite, 180);
+  await network.clock.advanceAsync(NO_PROGRESS_MS - 1_000);
+  assert.equal(attempt.steps.some((step) => step.type === "refused"), false);
+  peer.answer(await peer.request("CANCEL"), 200);
+  peer.answer(invite, 487);
+  assert.equal(told(attempt).at(-1), "refused 408 Request Timeout");
+  await finish(set);
+});
+
+Deno.test("a name that does not resolve is a 503 that says so", async () => {
+  const set = scene();
+  const attempt = dial(set.alice, "sip:peer@nowhere.example");
+  await set.network.until("the refusal", () => attempt.steps.length > 0);
+  const [step] = attempt.steps;
+  assert.ok(step?.type === "refused" && step.status === 503);
+  assert.match(step.reason, /nowhere\.example/);
+  await finish(set);
+});
+
+Deno.test("an outbound proxy gets the INVITE, with a loose route", async () => {
+  const network = new SipNetwork();
+  const proxy = parseNameAddr("<sip:10.0.0.8>").uri;
+  const endpoint = network.endpoint("10.0.0.1", { outboundProxy: proxy });
+  const alice = endpoint.createUserAgent(identity("sip:alice@example.com"));
+  const peer = network.peer("10.0.0.8");
+  const attempt = dial(alice, "sip:bob@far.example");
+  const invite = await peer.request("INVITE");
+  assert.equal(invite.headers.get("Route"), "<sip:10.0.0.8;lr>");
+  assert.equal(invite.uri.host, "far.example");
+  peer.answer(invite, 404);
+  await network.until("the refusal", () => attempt.steps.length > 0);
+  await network.close(endpoint);
+});

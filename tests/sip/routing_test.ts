@@ -1,0 +1,66 @@
+// Tests of lib/sip/routing.ts: targets, our own addresses, and the loud line about loopback.
+
+import assert from "node:assert/strict";
+import { TransportError } from "../../lib/base/errors.ts";
+import { seededRandom } from "../../lib/base/random.ts";
+import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { SipRouter } from "../../lib/sip/routing.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
+import { RecordLog } from "../support/record_log.ts";
+import { targetAt } from "../support/sip_messages.ts";
+
+function router(addressFor: (destination: Endpoint) => string): { router: SipRouter; log: RecordLog } {
+  const log = new RecordLog();
+  const dns = {
+    a: (name: string) => Promise.resolve(name === "two.example" ? ["192.0.2.1", "192.0.2.2"] : []),
+    aaaa: () => Promise.resolve([]),
+    srv: () => Promise.resolve([]),
+    naptr: () => Promise.resolve([]),
+  };
+  const options = { addresses: { addressFor }, dns, random: seededRandom(1), port: 5066, log };
+  return { router: new SipRouter(options), log };
+}
+
+Deno.test("a hop has all targets that can be reached, and our address towards the first", async () => {
+  const { router: some } = router((to) => {
+    if (to.hostname === "192.0.2.1") throw new TransportError("no route", "unreachable");
+    return "198.51.100.7";
+  });
+  const hop = await some.hopTo(parseSipUri("sip:x@two.example"));
+  assert.ok(!("type" in hop));
+  assert.deepEqual(hop.targets.map((target) => target.endpoint.hostname), ["192.0.2.2"]);
+  assert.equal(hop.localAddress, "198.51.100.7");
+});
+
+Deno.test("names without address, secure schemes and networks without route are unreachable", async () => {
+  const { router: any } = router(() => "198.51.100.7");
+  for (const uri of ["sip:x:secret@none.example", "sips:x@192.0.2.1"]) {
+    const hop = await any.hopTo(parseSipUri(uri));
+    assert.ok("type" in hop && hop.type === "unreachable");
+    assert.doesNotMatch(hop.reason, /secret/);
+  }
+  const { router: none } = router(() => {
+    throw new TransportError("no route", "unreachable");
+  });
+  assert.ok("type" in await none.hopTo(parseSipUri("sip:x@192.0.2.1")));
+});
+
+Deno.test("loopback told to somebody elsewhere is one loud line", () => {
+  const { router: loop, log } = router(() => "127.0.0.1");
+  loop.addressTowards({ hostname: "127.0.0.1", port: 5060 });
+  assert.equal(log.at("warn").length, 0);
+  loop.addressTowards({ hostname: "192.0.2.1", port: 5060 });
+  loop.addressTowards({ hostname: "192.0.2.2", port: 5060 });
+  assert.equal(log.at("warn").length, 1);
+  assert.match(log.at("warn")[0] ?? "", /LOOPBACK/);
+});
+
+Deno.test("our Via says address and port, even when the network just went away", () => {
+  const { router: fine } = router(() => "198.51.100.7");
+  assert.deepEqual(fine.sentBy(targetAt()), { host: "198.51.100.7", port: 5066 });
+  const { router: gone, log } = router(() => {
+    throw new TransportError("no route", "unreachable");
+  });
+  assert.deepEqual(gone.sentBy(targetAt()), { host: "0.0.0.0", port: 5066 });
+  assert.equal(log.at("warn").length, 1);
+});

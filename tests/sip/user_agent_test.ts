@@ -1,0 +1,203 @@
+// Tests of lib/sip/user_agent.ts: messages, OPTIONS, bounds, and a polite, bounded end.
+
+import assert from "node:assert/strict";
+import { bodyText, textBody } from "../../lib/sip/body.ts";
+import { parseNameAddr } from "../../lib/sip/name_addr.ts";
+import { GOODBYE_MS, MAX_INVITATIONS, MAX_MESSAGES } from "../../lib/sip/user_agent.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
+import { acknowledge, calleeScene, finish } from "../support/sip_callee.ts";
+import { accepted, dial, establishedCall, nextInvitation, pair } from "../support/sip_calls.ts";
+import { collect, identity, sdp, SipNetwork } from "../support/sip_network.ts";
+
+const forever = (): AbortSignal => new AbortController().signal;
+
+Deno.test("a text travels outside calls and is answered with 200", async () => {
+  const network = new SipNetwork();
+  const { alice, bob, endpoints } = pair(network);
+  const inbox = collect(bob.messages());
+  const to = parseNameAddr("sip:bob@10.0.0.2");
+  const outcome = await network.settled(alice.request("MESSAGE", to, textBody("čau"), forever()));
+  assert.deepEqual(outcome, { status: 200, reason: "OK" });
+  const [message] = inbox;
+  assert.ok(message);
+  assert.equal(message.from.uri.user, "alice");
+  assert.equal(message.to.uri.user, "bob");
+  assert.equal(bodyText(message.body), "čau");
+  await network.close(...endpoints);
+});
+
+Deno.test("a challenged MESSAGE is sent again with credentials; no Contact in it", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.9", "secret"));
+  const peer = network.peer("10.0.0.9");
+  const outcome = alice.request("MESSAGE", parseNameAddr("sip:bob@10.0.0.9"), textBody("hi"), forever());
+  const first = await peer.request("MESSAGE");
+  assert.equal(first.headers.has("Contact"), false);
+  peer.answer(first, 407, { headers: { "Proxy-Authenticate": 'Digest realm="r", nonce="n", qop="auth"' } });
+  const second = await peer.request("MESSAGE");
+  assert.ok(second.headers.has("Proxy-Authorization"));
+  assert.equal(second.headers.get("From"), first.headers.get("From"));
+  peer.answer(second, 202);
+  assert.equal((await network.settled(outcome)).status, 202);
+  await network.close(endpoint);
+});
+
+Deno.test("OPTIONS is answered with what we can do", async () => {
+  const scene = calleeScene();
+  scene.peer.send(scene.peer.build("OPTIONS", "sip:bob@10.0.0.2", {}), "10.0.0.2");
+  const response = await scene.peer.response(200);
+  assert.ok(response.headers.all("Allow").includes("INVITE"));
+  assert.deepEqual(response.headers.all("Supported"), ["timer", "100rel"]);
+  assert.ok(response.headers.all("Accept").includes("application/sdp"));
+  await finish(scene);
+});
+
+Deno.test("unreachable, silent and given-up requests have a status too", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const ask = (uri: string, signal = forever()) =>
+    network.settled(alice.request("OPTIONS", parseNameAddr(uri), null, signal));
+  assert.equal((await ask("sip:x@nowhere.example")).status, 503);
+  assert.equal((await ask("sip:x@10.0.0.77")).status, 408);
+  assert.equal((await ask("sip:x@10.0.0.77", AbortSignal.abort())).status, 487);
+  await network.close(endpoint);
+});
+
+Deno.test("route() tells target and address, through the proxy if there is one", async () => {
+  const network = new SipNetwork();
+  network.names.set("far.example", ["10.0.0.9"]);
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const direct = await alice.route(parseSipUri("sip:bob@far.example"));
+  assert.deepEqual(direct, {
+    target: { transport: "udp", endpoint: { hostname: "10.0.0.9", port: 5060 } },
+    localAddress: "10.0.0.1",
+  });
+  const nowhere = await alice.route(parseSipUri("sip:bob@nowhere.example"));
+  assert.ok("type" in nowhere && nowhere.type === "unreachable");
+  await network.close(endpoint);
+  const behind = network.endpoint("10.0.0.1", {
+    outboundProxy: parseSipUri("sip:10.0.0.8:5070;transport=tcp"),
+  });
+  const proxied = await behind.createUserAgent(identity("sip:a@x")).route(
+    parseSipUri("sip:bob@nowhere.example"),
+  );
+  assert.ok(!("type" in proxied));
+  assert.deepEqual(proxied.target, { transport: "tcp", endpoint: { hostname: "10.0.0.8", port: 5070 } });
+  await network.close(behind);
+});
+
+Deno.test("callers too many hear 486, senders too many 503", async () => {
+  const scene = calleeScene();
+  const { peer, network } = scene;
+  for (let n = 0; n <= MAX_INVITATIONS; n++) {
+    peer.send(peer.build("INVITE", "sip:bob@10.0.0.2", { "Call-ID": `i${n}` }, sdp("o")), "10.0.0.2");
+  }
+  const busy = await peer.response(486);
+  assert.equal(busy.headers.get("Call-ID"), `i${MAX_INVITATIONS}`);
+  for (let n = 0; n <= MAX_MESSAGES; n++) {
+    peer.send(peer.build("MESSAGE", "sip:bob@10.0.0.2", { "Call-ID": `m${n}` }, textBody("x")), "10.0.0.2");
+  }
+  const full = await peer.response(503);
+  assert.equal(full.headers.get("Call-ID"), `m${MAX_MESSAGES}`);
+  const closing = network.close(scene.endpoint);
+  for (let n = 0; n < MAX_INVITATIONS; n++) await peer.response(480, "INVITE");
+  await closing;
+});
+
+Deno.test("an INVITE without Contact is 400", async () => {
+  const scene = calleeScene();
+  const invite = scene.peer.build("INVITE", "sip:bob@10.0.0.2", {}, sdp("o"));
+  invite.headers.delete("Contact");
+  scene.peer.send(invite, "10.0.0.2");
+  await scene.peer.response(400, "INVITE");
+  await finish(scene);
+});
+
+Deno.test("the end hangs up, cancels, refuses and waits 2 s at most for a dead network", async () => {
+  for (const dead of [false, true]) {
+    const network = new SipNetwork();
+    const { endpoints, alice, callee } = await establishedCall(network);
+    const ringing = network.peer("10.0.0.9");
+    const attempt = dial(alice, "sip:peer@10.0.0.9");
+    ringing.answer(await ringing.request("INVITE"), 180);
+    const caller = network.peer("10.0.0.8");
+    caller.send(caller.build("INVITE", "sip:alice@10.0.0.1", {}, sdp("o")), "10.0.0.1");
+    const invitation = await nextInvitation(network, alice);
+    if (dead) network.options.loss = 1;
+    const fromMs = network.clock.now();
+    await network.close(alice);
+    assert.ok(network.clock.now() - fromMs <= GOODBYE_MS + 10);
+    assert.equal(attempt.steps.at(-1)?.type, "refused");
+    assert.equal((await invitation.accept(sdp("late"))).type, "failed");
+    if (!dead) {
+      assert.equal(callee.ending?.by, "remote");
+      await ringing.request("CANCEL");
+      await caller.response(480, "INVITE");
+    }
+    await network.close(...endpoints);
+    await network.clock.advanceAsync(100);
+    assert.equal(network.clock.pending, 0, "timers were left behind");
+  }
+});
+
+Deno.test("generators end with the user agent, and nothing new is taken", async () => {
+  const scene = calleeScene();
+  const ended: string[] = [];
+  const watch = async (name: string, generator: AsyncGenerator<unknown, void, void>) => {
+    for await (const _ of generator);
+    ended.push(name);
+  };
+  const watching = [
+    watch("invitations", scene.bob.invitations()),
+    watch("messages", scene.bob.messages()),
+    watch("registrations", scene.bob.registrations()),
+  ];
+  await scene.network.close(scene.bob);
+  await Promise.all(watching);
+  assert.equal(ended.length, 3);
+  scene.peer.send(scene.peer.build("MESSAGE", "sip:bob@10.0.0.2", {}, textBody("x")), "10.0.0.2");
+  await scene.peer.response(404);
+  await finish(scene);
+});
+
+Deno.test("a call in both directions through one endpoint: two users, one port", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const bob = endpoint.createUserAgent(identity("sip:bob@10.0.0.1"));
+  const attempt = dial(alice, "sip:bob@10.0.0.1");
+  const invitation = await nextInvitation(network, bob);
+  invitation.ring();
+  const outcome = await network.settled(invitation.accept(sdp("answer")));
+  assert.ok(outcome.type === "confirmed");
+  const call = await accepted(network, attempt);
+  assert.equal(endpoint.dialogCount, 2);
+  await network.settled(outcome.call.hangUp());
+  assert.equal(call.ending?.by, "remote");
+  await network.close(endpoint);
+});
+
+Deno.test("a hundred calls in turn leave nothing behind", async () => {
+  const scene = calleeScene();
+  const { network, peer, bob, endpoint } = scene;
+  for (let n = 0; n < 100; n++) {
+    const invite = peer.build("INVITE", "sip:bob@10.0.0.2", { "Call-ID": `c${n}` }, sdp("o"));
+    peer.send(invite, "10.0.0.2");
+    const invitation = await nextInvitation(network, bob);
+    const accepting = invitation.accept(sdp("a"));
+    const answer = await peer.response(200, "INVITE");
+    acknowledge(peer, invite, answer);
+    const outcome = await network.settled(accepting);
+    assert.ok(outcome.type === "confirmed");
+    peer.send(peer.buildAsCaller("BYE", invite, answer, 2), "10.0.0.2");
+    await peer.response(200, "BYE");
+  }
+  assert.equal(endpoint.dialogCount, 0);
+  await network.clock.advanceAsync(40_000);
+  assert.equal(endpoint.transactionCount, 0);
+  assert.equal(network.clock.pending, 0);
+  await finish(scene);
+});
