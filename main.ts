@@ -34,6 +34,20 @@ function onSignal(): void {
   setTimeout(() => Deno.exit(0), STOP_WITHIN_MS);
 }
 
+/** A defect of ours outside every task: it is told with its stack, and the calls go on. */
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  host.complain(`siprtmp: this is a defect of ours, please report it: ${describe(event.reason)}`);
+});
+globalThis.addEventListener("error", (event) => {
+  event.preventDefault();
+  host.complain(`siprtmp: this is a defect of ours, please report it: ${describe(event.error)}`);
+});
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
+
 const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
 for (const signal of signals) Deno.addSignalListener(signal, onSignal);
 Deno.exit(await runProgram(Deno.args, host));

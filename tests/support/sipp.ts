@@ -28,9 +28,16 @@ export async function startSipp(options: SippOptions): Promise<RunningSipp> {
     args: [
       ...(options.target === undefined ? [] : [options.target]),
       ...["-sf", `${FOLDER}${options.scenario}.xml`, "-i", "127.0.0.1", "-p", String(port)],
-      ...["-mi", "127.0.0.1", "-min_rtp_port", String(40000 + port % 10000 * 2)],
+      ...["-mi", "127.0.0.1", "-mp", String(40000 + port % 10000 * 2)],
       ...["-m", String(options.calls ?? 1), "-nostdin", "-timeout", "60s", "-timeout_error"],
-      ...["-trace_err", "-error_file", `${folder}/errors`, "-trace_msg", "-message_file", `${folder}/messages`],
+      ...[
+        "-trace_err",
+        "-error_file",
+        `${folder}/errors`,
+        "-trace_msg",
+        "-message_file",
+        `${folder}/messages`,
+      ],
       ...(options.service === undefined ? [] : ["-s", options.service]),
       ...(options.args ?? []),
     ],

@@ -1,0 +1,38 @@
+// A gateway on free loopback ports, with a log that can be read when a test fails.
+
+import { systemClock } from "../../lib/base/clock.ts";
+import { openLog } from "../../lib/base/log.ts";
+import { systemRandom } from "../../lib/base/random.ts";
+import { buildConfig } from "../../lib/gateway/config.ts";
+import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
+import type { SettingName } from "../../lib/gateway/config_settings.ts";
+import { systemDns } from "../../lib/net/dns.ts";
+
+export interface TestGateway extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly environment: GatewayEnvironment;
+  /** RTMP URL of a user, with any domain. */
+  url(address: string): string;
+  /** The log so far, at debug level. */
+  lines(): string;
+}
+
+export async function startGateway(flags: Partial<Record<SettingName, string>> = {}): Promise<TestGateway> {
+  const written: string[] = [];
+  const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
+  const environment = { clock: systemClock, log, random: systemRandom, dns: systemDns };
+  const config = buildConfig({
+    flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags },
+  });
+  const gateway = await Gateway.start(config, environment);
+  return {
+    gateway,
+    environment,
+    url: (address) => `rtmp://127.0.0.1:${gateway.rtmp.port}/sip/${address}`,
+    lines: () => written.join("\n"),
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]();
+      await close();
+    },
+  };
+}
