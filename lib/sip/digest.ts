@@ -125,7 +125,7 @@ export class DigestClient {
   readonly #sessions = new Map<string, Session>();
   readonly #attempts = new Map<string, Attempt>();
 
-  /** @param username may hold any characters, sent as UTF-8 */
+  /** Knows nothing of any realm yet. @param username may hold any characters, sent as UTF-8 */
   constructor(username: string, password: string, random: Random) {
     this.#username = username;
     this.#password = password;

@@ -48,7 +48,7 @@ export class DigestVerifier {
   readonly #secret: string;
   readonly #counts = new Map<string, number>();
 
-  /** @param options realm and what to offer */
+  /** Has issued no nonce yet. @param options realm and what to offer */
   constructor(options: DigestVerifierOptions, env: { readonly clock: Clock; readonly random: Random }) {
     this.#realm = options.realm.replace(/["\\\r\n]/g, " ");
     this.#algorithms = options.algorithms ?? DEFAULT_ALGORITHMS;

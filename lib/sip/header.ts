@@ -20,7 +20,7 @@ interface Entry {
 export class SipHeaders {
   #entries: Entry[] = [];
 
-  /** @param initial pairs to add in order */
+  /** Starts empty or with these values. @param initial pairs to add in order */
   constructor(initial: Iterable<readonly [name: string, value: string]> = []) {
     for (const [name, value] of initial) this.add(name, value);
   }

@@ -21,7 +21,7 @@ export class SipParseError extends WireError {
    */
   readonly partial: SipRequest | null;
 
-  /** @param problem what is wrong */
+  /** Made by the parsers. @param problem what is wrong */
   constructor(status: ParseStatus, problem: string, partial: SipRequest | null) {
     super(SIP, problem);
     this.name = "SipParseError";
