@@ -71,7 +71,7 @@ export function isVideoConfig(body: Uint8Array): boolean {
   const packetType = first & 0x0f;
   if (((first >> 4) & 7) === 5) return true; // video info or command frame
   if (first >= 0x80) return packetType === 0 || packetType === 2 || packetType === 4;
-  return (packetType === 7 || packetType === 12) && body[1] !== 1; // AVC, HEVC: all but coded pictures
+  return (packetType === 7 || packetType === 12) && (body[1] === 0 || body[1] === 2); // AVC, HEVC
 }
 
 /** True for the AAC or enhanced audio configuration. */

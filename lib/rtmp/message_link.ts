@@ -138,9 +138,9 @@ export class MessageLink {
     if (this.#trace !== null) {
       this.#trace.trace(`-> type ${type} stream ${streamId} time ${timestamp} ${body.length} bytes`);
     }
+    this.#lag.note(this.#bytesOut, this.#options.clock.now());
     this.#bytesOut += bytes.length;
     this.#stream.put(bytes);
-    this.#lag.note(this.#bytesOut, this.#options.clock.now());
   }
 
   /** Sends media or data of a message stream. */

@@ -8,26 +8,33 @@ const MARK_SPACING_MS = 50;
 
 /** Marks of one send queue. */
 export class SendLag {
-  readonly #totals = new Float64Array(MARKS);
+  /** From this byte on... */
+  readonly #starts = new Float64Array(MARKS);
+  /** ...bytes were put at this time or at most a little later. */
   readonly #timesMs = new Float64Array(MARKS);
   #first = 0;
   #count = 0;
   #lastMarkMs = Number.NEGATIVE_INFINITY;
 
-  /** To be told after each put: bytes put so far in all, and the time. */
+  /** To be told before each put: bytes put so far in all, and the time. */
   note(total: number, nowMs: number): void {
     if (this.#count === MARKS || nowMs - this.#lastMarkMs < MARK_SPACING_MS) return;
     const at = (this.#first + this.#count) % MARKS;
-    this.#totals[at] = total;
+    this.#starts[at] = total;
     this.#timesMs[at] = nowMs;
     this.#count++;
     this.#lastMarkMs = nowMs;
   }
 
-  /** Milliseconds the oldest unsent byte has waited, to about 50 ms; 0 when nothing waits. */
+  /** Milliseconds the oldest unsent byte has waited, at most 50 ms too many; 0 when nothing waits. */
   lagMs(total: number, unsent: number, nowMs: number): number {
+    if (unsent === 0) {
+      this.#count = 0;
+      this.#lastMarkMs = Number.NEGATIVE_INFINITY;
+      return 0;
+    }
     const sent = total - unsent;
-    while (this.#count > 0 && this.#totals[this.#first]! <= sent) {
+    while (this.#count > 1 && this.#starts[(this.#first + 1) % MARKS]! <= sent) {
       this.#first = (this.#first + 1) % MARKS;
       this.#count--;
     }

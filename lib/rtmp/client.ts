@@ -1,0 +1,261 @@
+// An RTMP client: connects, calls, publishes and plays. Used by `siprtmp call` and by tests; speaks to any
+// RTMP server. Reading is a task of its own that ends with the connection.
+// Adobe RTMP 1.0, section 7.2.
+// Role: edge
+// Answers to: rtmpclient.py.
+
+import type { AmfObject, AmfValue } from "../amf/value.ts";
+import { formatAmf, propertiesOf } from "../amf/value.ts";
+import type { Clock } from "../base/clock.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { type ByteStream, connectTcp } from "../net/tcp.ts";
+import { ClientStream } from "./client_stream.ts";
+import { decodeCommand } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { DigestScheme } from "./handshake.ts";
+import { isMediaType, MESSAGE_TYPE, type RtmpMessage } from "./message.ts";
+import { MessageLink } from "./message_link.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { RtmpRefused } from "./refused.ts";
+import { initiateHandshake } from "./shake_hands.ts";
+import { parseRtmpUrl } from "./url.ts";
+
+export { RtmpRefused } from "./refused.ts";
+export { ClientStream } from "./client_stream.ts";
+
+/** How to connect. */
+export interface RtmpClientOptions {
+  /** For the log lines of category rtmp. */
+  log: Logger;
+  /** Times and timers. */
+  clock: Clock;
+  /** Fills the handshake. */
+  random: Random;
+  /** Arguments of connect behind its properties: login, password... */
+  args?: AmfValue[];
+  /** Added to the properties of connect, or put in the place of usual ones. */
+  properties?: AmfObject;
+  /** 0 (default) for AMF0, 3 for AMF3. */
+  objectEncoding?: 0 | 3;
+  /** Scheme of a signed handshake; null for the plain one. Default 0. */
+  digest?: DigestScheme | null;
+  /** Gives up connecting, and closes the connection later. */
+  signal?: AbortSignal;
+  /** Told of calls from the server, the onStatus of the connection among them. */
+  onCall?: (name: string, args: AmfValue[]) => void;
+  /** Until connect is answered; default 40 s, because a gateway may be registering meanwhile. */
+  timeoutMs?: number;
+}
+
+const CHUNK_SIZE = 4096;
+const WINDOW_ACK_SIZE = 2_500_000;
+const TIMEOUT_MS = 40_000;
+const FLUSH_MS = 1_000;
+
+interface Waiting {
+  resolve(args: AmfValue[]): void;
+  reject(error: Error): void;
+}
+
+/** One connection to an RTMP server. */
+export class RtmpClient implements AsyncDisposable {
+  /** Resolves when the connection has ended, for whatever reason. */
+  readonly closed: Promise<void>;
+  readonly #stream: ByteStream;
+  readonly #options: RtmpClientOptions;
+  readonly #log: Logger;
+  readonly #input: ReadBuffer;
+  readonly #link: MessageLink;
+  readonly #calls = new Map<number, Waiting>();
+  readonly #streams = new Map<number, ClientStream>();
+  readonly #ended = Promise.withResolvers<void>();
+  #lastId = 0;
+  #open = true;
+  #running = false;
+
+  private constructor(stream: ByteStream, options: RtmpClientOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#log = options.log.category("rtmp");
+    this.#input = new ReadBuffer(stream);
+    this.#link = new MessageLink({
+      stream,
+      clock: options.clock,
+      log: this.#log,
+      onMessage: (message) => this.#receive(message),
+      onUserControl: () => {},
+    });
+    this.closed = this.#ended.promise;
+  }
+
+  /**
+   * Connects to rtmp://host[:port]/app. Throws {@linkcode RtmpRefused} when the server says no, WireError or
+   * TransportError when it cannot be reached, does not answer in time or speaks no RTMP.
+   */
+  static async open(url: string, options: RtmpClientOptions): Promise<RtmpClient> {
+    const { hostname, port, app, tcUrl } = parseRtmpUrl(url);
+    const stream = await connectTcp({ hostname, port }, options.signal);
+    return await RtmpClient.over(stream, { app, tcUrl }, options);
+  }
+
+  /** As open(), over a stream that is connected already. The stream is closed when this throws. */
+  static async over(
+    stream: ByteStream,
+    target: { app: string; tcUrl: string },
+    options: RtmpClientOptions,
+  ): Promise<RtmpClient> {
+    const client = new RtmpClient(stream, options);
+    const { clock, signal, timeoutMs = TIMEOUT_MS } = options;
+    const abort = (): void => client.#stream.close();
+    let late = false;
+    using _timer = clock.after(timeoutMs, () => {
+      late = true;
+      abort();
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+    void client.closed.then(() => signal?.removeEventListener("abort", abort));
+    try {
+      await client.#connect(target);
+      return client;
+    } catch (error) {
+      client.#end();
+      if (!client.#running) client.#ended.resolve();
+      await client.closed;
+      if (late) {
+        throw new TransportError(`no answer to connect within ${timeoutMs / 1000} s`, "timeout", {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  /** Bytes received, without the handshake. */
+  get bytesIn(): number {
+    return this.#link.bytesIn;
+  }
+
+  /** Calls a procedure and waits for its result. Throws {@linkcode RtmpRefused} for `_error`. */
+  call(method: string, ...args: AmfValue[]): Promise<AmfValue[]> {
+    return this.#request(method, null, args);
+  }
+
+  /** Calls a procedure and wants no answer. */
+  send(method: string, ...args: AmfValue[]): void {
+    this.#command(0, method, 0, null, args);
+  }
+
+  /** Makes a stream to publish or play on. */
+  async createStream(): Promise<ClientStream> {
+    const [id] = await this.call("createStream");
+    if (typeof id !== "number") throw new WireError("RTMP createStream", "the server gave no stream id");
+    const stream = new ClientStream(id, this.#link, () => this.#streams.delete(id));
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** Closes after what was sent has left, 1 s at most. */
+  async close(): Promise<void> {
+    if (this.#open) await this.#stream.flush(FLUSH_MS);
+    this.#end();
+    await this.closed;
+  }
+
+  /** Same as close(). */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #connect(target: { app: string; tcUrl: string }): Promise<void> {
+    const { clock, random, digest = 0, objectEncoding = 0, properties, args = [] } = this.#options;
+    await initiateHandshake({ stream: this.#stream, input: this.#input, clock, random }, digest);
+    void this.#run();
+    this.#link.raiseLimits();
+    this.#link.setChunkSize(CHUNK_SIZE);
+    this.#link.setWindowAckSize(WINDOW_ACK_SIZE);
+    const connect: AmfObject = {
+      ...target,
+      flashVer: "siprtmp",
+      fpad: false,
+      capabilities: 239,
+      audioCodecs: 3575,
+      videoCodecs: 252,
+      videoFunction: 1,
+      objectEncoding,
+      ...properties,
+    };
+    await this.#request("connect", connect, args);
+    this.#link.amf3 = objectEncoding === 3;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      do this.#consume(); while (await this.#input.fill());
+    } catch (error) {
+      const broken = error instanceof WireError || error instanceof TransportError;
+      if (broken) this.#log.warn(`connection lost: ${messageOf(error)}`);
+      else this.#log.error("cannot go on", error); // a fault of an outlet ends this connection only
+    } finally {
+      this.#end();
+      this.#ended.resolve();
+    }
+  }
+
+  #consume(): void {
+    this.#input.consume(this.#link.push(this.#input.view()));
+  }
+
+  #receive(message: RtmpMessage): void {
+    const { type } = message;
+    if (isMediaType(type)) this.#streams.get(message.streamId)?.receive(type, message);
+    else if (type === MESSAGE_TYPE.COMMAND || type === MESSAGE_TYPE.COMMAND_AMF3) {
+      this.#receiveCommand(decodeCommand(type, message.body), message.streamId);
+    }
+  }
+
+  #receiveCommand(command: Command, streamId: number): void {
+    const { name, args, transactionId } = command;
+    if (this.#log.enabled("debug")) this.#log.debug(`<- ${name.slice(0, 80)} ${formatAmf(args)}`);
+    const waiting = name === "_result" || name === "_error" ? this.#calls.get(transactionId) : undefined;
+    if (waiting !== undefined) {
+      this.#calls.delete(transactionId);
+      return name === "_result" ? waiting.resolve(args) : waiting.reject(RtmpRefused.from(args[0]));
+    }
+    const stream = this.#streams.get(streamId);
+    if (name === "onStatus" && stream !== undefined) return stream.receiveStatus(propertiesOf(args[0]));
+    if (name === "_result" || name === "_error") return;
+    this.#options.onCall?.(name, args);
+    // Flash Player answers calls that ask for it, whether or not the program has such a procedure.
+    if (transactionId !== 0) this.#command(0, "_result", transactionId, null, []);
+  }
+
+  #request(method: string, object: AmfValue, args: AmfValue[]): Promise<AmfValue[]> {
+    if (!this.#open) return Promise.reject(new TransportError("the RTMP connection is closed", "closed"));
+    const id = ++this.#lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<AmfValue[]>();
+    this.#calls.set(id, { resolve, reject });
+    this.#command(0, method, id, object, args);
+    return promise;
+  }
+
+  #command(streamId: number, name: string, transactionId: number, object: AmfValue, args: AmfValue[]): void {
+    if (this.#log.enabled("debug")) {
+      this.#log.debug(`-> ${name}${name === "connect" ? "" : ` ${formatAmf(args)}`}`);
+    }
+    this.#link.sendCommand(streamId, { name, transactionId, object, args });
+  }
+
+  /** Everything that waits learns that the connection is gone. */
+  #end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stream.close();
+    const gone = new TransportError("the RTMP connection was closed", "closed");
+    for (const waiting of this.#calls.values()) waiting.reject(gone);
+    this.#calls.clear();
+    for (const stream of this.#streams.values()) stream.connectionEnded(gone);
+  }
+}

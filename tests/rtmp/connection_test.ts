@@ -1,0 +1,287 @@
+import assert from "node:assert/strict";
+import { encodeUtf8, fromHex, toHex } from "../../lib/base/bytes.ts";
+import type { RtmpClient } from "../../lib/rtmp/client.ts";
+import { defaultRtmpOptions } from "../../lib/rtmp/connection.ts";
+import { createHello } from "../../lib/rtmp/handshake.ts";
+import { RtmpRefused } from "../../lib/rtmp/refused.ts";
+import { settle } from "../support/fake_clock.ts";
+import { readBytes } from "../support/pipe.ts";
+import { rtmpPair, serveEcho } from "../support/rtmp_pair.ts";
+
+Deno.test("connection: connect, call, publish and play, and leave", async () => {
+  const { server, connect, clock } = rtmpPair();
+  const events: string[] = [];
+  const serving = serveEcho(server, events);
+  const client = await connect({ args: ["alice", "secret"] });
+  assert.deepEqual(await client.call("invite", "sip:bob@host"), ["done", 1]);
+  const local = await client.createStream();
+  const remote = await client.createStream();
+  await remote.play("remote");
+  await local.publish("local");
+  const heard: string[] = [];
+  const got = Promise.withResolvers<void>();
+  remote.onMedia = ({ type, timeMs, body }) => {
+    heard.push(`${type} ${timeMs} ${body.length > 4 ? body.length : toHex(body)}`);
+    if (timeMs === 40) got.resolve();
+  };
+  local.send(8, 20, fromHex("b2aa"));
+  local.send(9, 40, new Uint8Array(10_000));
+  await got.promise;
+  assert.deepEqual(heard.slice(-2), ["8 20 b2aa", "9 40 10000"]);
+  local.close();
+  await client.close();
+  await serving;
+  assert.deepEqual(events, ["invite", "play", "publish", "ended"]);
+  assert.deepEqual([server.id, server.peer.port, clock.pending], [7, 40001, 0]);
+  const { bytesIn, bytesOut, droppedVideo, droppedAudio } = server.stats;
+  assert.ok(bytesIn > 10_000 && bytesOut > 10_000);
+  assert.deepEqual([droppedVideo, droppedAudio], [0, 0]);
+});
+
+for (const maxRead of [1, 7, 500]) {
+  Deno.test(`connection: the same when only ${maxRead} bytes come at a time`, async () => {
+    const { server, connect } = rtmpPair({}, { maxRead });
+    const serving = serveEcho(server);
+    const client = await connect({ objectEncoding: 3, digest: 1 });
+    assert.deepEqual(await client.call("bye"), ["done", 0]);
+    await client.close();
+    await serving;
+  });
+}
+
+Deno.test("connection: the request of the client is handed over, an empty app too", async () => {
+  for (const app of ["sip/alice@example.net", ""]) {
+    const { server, connect } = rtmpPair();
+    const connecting = connect({ args: ["alice", "secret"], properties: { pageUrl: "http://page/" } }, app);
+    const request = await server.open();
+    assert.deepEqual([request?.app, request?.args, request?.pageUrl], [
+      app,
+      ["alice", "secret"],
+      "http://page/",
+    ]);
+    const rejecting = server.reject("invalid application");
+    await assert.rejects(
+      connecting,
+      (error) => error instanceof RtmpRefused && /invalid/.test(error.description),
+    );
+    await rejecting;
+  }
+});
+
+Deno.test("connection: a rejected client is told once, and closed", async () => {
+  const { server, serverEnd, connect, log } = rtmpPair();
+  const connecting = connect();
+  await server.open();
+  const rejecting = Promise.all([server.reject("401 Unauthorized"), server.reject("again")]);
+  await assert.rejects(connecting, {
+    description: "401 Unauthorized",
+    code: "NetConnection.Connect.Rejected",
+  });
+  await rejecting;
+  assert.equal(serverEnd.closed, true);
+  server.accept();
+  server.call("late");
+  assert.equal(log.lines.filter((line) => /_error/.test(line)).length, 1);
+});
+
+Deno.test("connection: a client that does not close after a rejection is closed after half a second", async () => {
+  const { server, serverEnd, clientEnd, clock } = rtmpPair();
+  const hello = createHello(null, 0, (count) => new Uint8Array(count)).hello;
+  clientEnd.put(hello);
+  const opening = server.open();
+  await readBytes(clientEnd, 3073);
+  const rejecting = server.reject("too many connections");
+  await clock.advanceAsync(499);
+  assert.equal(serverEnd.closed, false);
+  await clock.advanceAsync(1);
+  await rejecting;
+  assert.equal(serverEnd.closed, true);
+  assert.equal(await opening, null);
+  clientEnd.close();
+});
+
+Deno.test("connection: other encodings are rejected", async () => {
+  const { server, connect } = rtmpPair();
+  const opening = server.open();
+  await assert.rejects(connect({ properties: { objectEncoding: 2 } }), /Unsupported encoding/);
+  assert.equal(await opening, null);
+});
+
+Deno.test("connection: a replaced client is told why", async () => {
+  const { server, connect } = rtmpPair();
+  const serving = serveEcho(server);
+  const calls: string[] = [];
+  const client = await connect({ onCall: (name, args) => calls.push(`${name} ${JSON.stringify(args)}`) });
+  server.call("registered", 300);
+  await client.call("anything");
+  const closing = server.close("NetConnection.Connect.Closed", "a newer client connected");
+  await settle();
+  await client.close();
+  await closing;
+  await serving;
+  assert.deepEqual(calls, [
+    "registered [300]",
+    'onStatus [{"level":"status","code":"NetConnection.Connect.Closed","description":"a newer client connected"}]',
+  ]);
+});
+
+Deno.test("connection: close() inside the event loop does not wait for itself", async () => {
+  const { server, connect, clock, serverEnd } = rtmpPair();
+  const serving = (async () => {
+    await server.open();
+    server.accept();
+    for await (const event of server.events()) if (event.type === "command") await server.close();
+  })();
+  const client = await connect();
+  client.send("bye");
+  await clock.advanceAsync(600);
+  await serving;
+  assert.equal(serverEnd.closed, true);
+  await client.close();
+});
+
+Deno.test("connection: a client that never says connect is closed in time", async () => {
+  for (const bytes of [new Uint8Array(0), createHello(null, 0, (count) => new Uint8Array(count)).hello]) {
+    const { server, serverEnd, clientEnd, clock, log } = rtmpPair({ openTimeoutMs: 5000 });
+    clientEnd.put(bytes);
+    const opening = server.open();
+    await clock.advanceAsync(4999);
+    assert.equal(serverEnd.closed, false);
+    await clock.advanceAsync(1);
+    assert.equal(await opening, null);
+    assert.match(log.lines.join("\n"), /info rtmp closed: no connect within 5 s/);
+    clientEnd.close();
+  }
+});
+
+Deno.test("connection: strangers cost one warning, and no exception", async () => {
+  const { server, clientEnd, log } = rtmpPair();
+  clientEnd.put(encodeUtf8("GET / HTTP/1.1\r\n\r\n"));
+  assert.equal(await server.open(), null);
+  assert.equal(log.at("warn").length, 1);
+  clientEnd.close();
+});
+
+Deno.test("connection: the policy file is no error", async () => {
+  const { server, clientEnd, log } = rtmpPair();
+  clientEnd.put(encodeUtf8("<policy-file-request/>\0"));
+  assert.equal(await server.open(), null);
+  assert.match(new TextDecoder().decode(await readBytes(clientEnd)), /cross-domain-policy/);
+  assert.deepEqual(log.at("warn"), []);
+  clientEnd.close();
+});
+
+Deno.test("connection: broken chunks end it with one warning", async () => {
+  const { server, clientEnd, connect, log } = rtmpPair();
+  const serving = serveEcho(server);
+  const client = await connect();
+  clientEnd.put(fromHex("04 000000 ffffff 09 01000000"));
+  await serving;
+  assert.equal(log.at("warn").length, 1);
+  assert.match(log.at("warn")[0]!, /closed: Cannot decode RTMP chunk: message length 16777215/);
+  await client.close();
+});
+
+Deno.test("connection: a broken command ends it with one warning", async () => {
+  const { server, clientEnd, connect, log } = rtmpPair();
+  const serving = serveEcho(server);
+  const client = await connect();
+  clientEnd.put(fromHex("04 000000 000002 14 00000000 ff00"));
+  await serving;
+  assert.equal(log.at("warn").length, 1);
+  await client.close();
+});
+
+Deno.test("connection: a client that answers pings stays, however quiet it is", async () => {
+  const { server, serverEnd, connect, clock } = rtmpPair({ pingMs: 2000, idleMs: 6000 });
+  const serving = serveEcho(server);
+  const client = await connect();
+  await clock.advanceAsync(60_000);
+  assert.equal(serverEnd.closed, false);
+  assert.equal(server.stats.roundTripMs, 0);
+  await client.close();
+  await serving;
+});
+
+Deno.test("connection: a silent client is closed after the idle time, and said so", async () => {
+  const { server, serverEnd, clientEnd, clock, log, connect } = rtmpPair({ pingMs: 2000, idleMs: 6000 });
+  const serving = serveEcho(server);
+  const client: RtmpClient = await connect();
+  clientEnd.put = () => true; // nothing reaches the server any more
+  await clock.advanceAsync(7000);
+  await serving;
+  assert.equal(serverEnd.closed, true);
+  assert.match(log.lines.join("\n"), /info rtmp closed: no sign of life for 6 s/);
+  await client.close();
+});
+
+Deno.test("connection: a client that stops reading loses media, then its connection, never the server's memory", async () => {
+  const pipe = { softUnsent: 20_000, hardUnsent: 100_000, window: 4096 };
+  const { server, serverEnd, clientEnd, connect, log } = rtmpPair(
+    { softUnsent: 20_000, hardUnsent: 100_000 },
+    pipe,
+  );
+  const playing = Promise.withResolvers<{ send(type: 8 | 9, timeMs: number, body: Uint8Array): boolean }>();
+  const serving = (async () => {
+    await server.open();
+    server.accept();
+    for await (const event of server.events()) {
+      if (event.type === "play") {
+        event.stream.started();
+        playing.resolve(event.stream);
+      }
+    }
+  })();
+  const client = await connect();
+  const remote = await client.createStream();
+  await remote.play("remote");
+  const stream = await playing.promise;
+  clientEnd.read = () => new Promise(() => {}); // reads no more
+  let sent = 0;
+  for (let frame = 0; frame < 1000; frame++) {
+    const picture = new Uint8Array(1000);
+    picture.set([frame === 0 ? 0x17 : 0x27, 1]);
+    if (stream.send(9, frame * 40, picture)) sent++;
+    stream.send(8, frame * 40, new Uint8Array(100).fill(0xb2));
+  }
+  assert.ok(sent < 30, `${sent} video messages were sent`);
+  assert.ok(serverEnd.unsent <= 100_000);
+  assert.ok(server.stats.droppedVideo > 900 && server.stats.droppedAudio > 300);
+  for (let call = 0; call < 1000 && !serverEnd.closed; call++) {
+    server.call("receivedMessage", "x".repeat(1000));
+  }
+  await serving;
+  assert.match(log.lines.join("\n"), /info rtmp lost: too slow/);
+  clientEnd.close();
+});
+
+Deno.test("connection: the k-th read or write fails, for every k, and nothing is left", async () => {
+  for (const side of ["readsUntilFailure", "writesUntilFailure"] as const) {
+    let done = false;
+    for (let count = 0; !done; count++) {
+      const { server, serverEnd, clientEnd, connect, clock } = rtmpPair({}, { maxRead: 700 });
+      serverEnd[side] = count;
+      const serving = serveEcho(server);
+      const talking = (async () => {
+        await using client = await connect();
+        await client.call("invite", "bob");
+        const stream = await client.createStream();
+        await stream.publish("local");
+        stream.send(9, 0, new Uint8Array(5000));
+        stream.close();
+        await client.call("bye");
+      })();
+      done = await talking.then(() => true, () => false);
+      await clock.advanceAsync(600);
+      await serving;
+      assert.equal(serverEnd.closed, true);
+      assert.equal(clock.pending, 0);
+      clientEnd.close();
+      assert.ok(count < 100);
+    }
+  }
+});
+
+Deno.test("connection: the defaults are re-exported beside the class", () => {
+  assert.equal(defaultRtmpOptions.chunkSize >= 4096, true);
+});

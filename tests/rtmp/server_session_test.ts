@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
+import { encodeAmf0 } from "../../lib/amf/amf0.ts";
+import { concatBytes, toHex } from "../../lib/base/bytes.ts";
+import { WireError } from "../../lib/base/errors.ts";
+import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
+import { encodeCommand } from "../../lib/rtmp/command.ts";
+import { encodeUserControl } from "../../lib/rtmp/message.ts";
+import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";
+import { ServerSession } from "../../lib/rtmp/server_session.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { RecordLog } from "../support/record_log.ts";
+import { Sink } from "../support/rtmp_sink.ts";
+
+const CONNECT: AmfObject = { app: "sip/alice@example.net", tcUrl: "rtmp://gw/sip/alice@example.net" };
+
+function setUp() {
+  const sink = new Sink();
+  const log = new RecordLog("debug", "rtmp");
+  const session = new ServerSession({
+    stream: sink,
+    clock: new FakeClock(),
+    log,
+    limits: defaultRtmpOptions,
+  });
+  const writer = new ChunkWriter();
+  const command = (
+    streamId: number,
+    name: string,
+    id: number,
+    object: AmfValue,
+    ...args: AmfValue[]
+  ): Uint8Array =>
+    writer.encode(3, 20, streamId, 0, encodeCommand({ name, transactionId: id, object, args }, false))
+      .slice();
+  const media = (type: number, timestamp: number, body: Uint8Array): Uint8Array =>
+    writer.encode(type, type, 1, timestamp, body).slice();
+  return { sink, log, session, command, media };
+}
+
+/** A session that is connected, with stream 1 made. */
+function connected() {
+  const all = setUp();
+  all.session.push(all.command(0, "connect", 1, CONNECT));
+  all.session.connectRequest();
+  all.session.admit({});
+  all.session.push(all.command(0, "createStream", 2, null));
+  all.sink.messages();
+  return all;
+}
+
+Deno.test("session: the connect reply is the one siprtmp gave", () => {
+  const { sink, session, command } = setUp();
+  session.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
+  assert.equal(session.hasConnect, true);
+  assert.equal(session.connectRequest()?.app, "sip/alice@example.net");
+  session.admit({});
+  assert.deepEqual(sink.lines(), [
+    "window 2500000",
+    "bandwidth 2500000",
+    "chunk size 4096",
+    "user 0 0",
+    'command 0 _result 1 null {"level":"status","code":"NetConnection.Connect.Success",' +
+    '"description":"Connection succeeded.","fmsVer":"rtmplite/8,2","objectEncoding":0,"details":null}',
+  ]);
+});
+
+Deno.test("session: an AMF3 client is answered in AMF3 messages", () => {
+  const { sink, session, command } = setUp();
+  session.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 3 }));
+  assert.equal(session.connectRequest()?.objectEncoding, 3);
+  session.admit({ extra: 1 });
+  session.call("ringing", ["180 Ringing"]);
+  const lines = sink.lines();
+  assert.match(lines[4]!, /^command3 0 _result 1 null .*"objectEncoding":3,"details":null,"extra":1}$/);
+  assert.equal(lines[5], 'command3 0 ringing 2 null "180 Ringing"');
+});
+
+Deno.test("session: other encodings are not understood", () => {
+  const { session, command } = setUp();
+  session.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 1 }));
+  assert.equal(session.connectRequest(), null);
+});
+
+Deno.test("session: a refusal is one _error", () => {
+  const { sink, session, command } = setUp();
+  session.push(command(0, "connect", 1, CONNECT));
+  session.refuse("401 Unauthorized");
+  assert.equal(
+    sink.lines().at(-1),
+    'command 0 _error 1 null {"level":"error","code":"NetConnection.Connect.Rejected","description":"401 Unauthorized"}',
+  );
+});
+
+Deno.test("session: callbacks are numbered 2, 3, ... and carry a null object", () => {
+  const { sink, session } = connected();
+  session.call("invited", ['"Bob" <sip:bob@h>', "sip:alice@example.net"]);
+  session.call("byed", []);
+  session.status("NetConnection.Connect.Closed", "replaced");
+  session.status("NetConnection.Connect.AppShutdown", "stopping");
+  assert.deepEqual(sink.lines(), [
+    'command 0 invited 2 null "\\"Bob\\" <sip:bob@h>" "sip:alice@example.net"',
+    "command 0 byed 3 null",
+    'command 0 onStatus 0 null {"level":"status","code":"NetConnection.Connect.Closed","description":"replaced"}',
+    'command 0 onStatus 0 null {"level":"error","code":"NetConnection.Connect.AppShutdown","description":"stopping"}',
+  ]);
+});
+
+Deno.test("session: nothing but connect may come first", () => {
+  const { session, command } = setUp();
+  assert.throws(() => session.push(command(0, "createStream", 1, null)), WireError);
+  const { session: other, command: say } = setUp();
+  other.push(say(0, "connect", 1, null));
+  assert.throws(() => other.connectRequest(), WireError);
+});
+
+Deno.test("session: connect twice is an error to the client only", () => {
+  const { sink, session, command } = connected();
+  session.push(command(0, "connect", 9, CONNECT));
+  assert.match(sink.lines()[0]!, /_error 9 .*already connected/);
+  assert.equal(session.next(), undefined);
+});
+
+Deno.test("session: answers to our calls are no commands", () => {
+  const { session, command } = connected();
+  for (const name of ["_result", "_error", "onStatus"]) session.push(command(0, name, 2, null, "x"));
+  assert.equal(session.next(), undefined);
+});
+
+Deno.test("session: the order of the wire holds between events and media", () => {
+  const { session, command, media } = connected();
+  const seen: string[] = [];
+  session.onMedia = (stream, { type, timeMs, body }) =>
+    seen.push(`${stream.name} ${type} ${timeMs} ${toHex(body)}`);
+  let bytes = concatBytes([
+    media(8, 0, Uint8Array.of(1)), // before publish: nobody's
+    command(1, "publish", 0, null, "local"),
+    media(8, 20, Uint8Array.of(2)),
+    command(0, "invite", 3, null, "bob"),
+    media(9, 40, Uint8Array.of(3)),
+    command(1, "closeStream", 0, null),
+    media(8, 60, Uint8Array.of(4)),
+  ]);
+  while (bytes.length > 0) {
+    bytes = bytes.subarray(session.push(bytes));
+    for (let event = session.next(); event !== undefined; event = session.next()) seen.push(event.type);
+  }
+  assert.deepEqual(seen, ["publish", "local 8 20 02", "command", "local 9 40 03", "ended"]);
+});
+
+Deno.test("session: metadata comes without @setDataFrame", () => {
+  const { session, command, media } = connected();
+  session.push(command(1, "publish", 0, null, "local"));
+  const bodies: string[] = [];
+  session.onMedia = (_stream, message) => bodies.push(toHex(message.body));
+  session.push(media(18, 0, encodeAmf0(["@setDataFrame", "onMetaData", { width: 320 }])));
+  assert.deepEqual(bodies, [toHex(encodeAmf0(["onMetaData", { width: 320 }]))]);
+});
+
+Deno.test("session: the player's buffer length is kept with its stream", () => {
+  const { session } = connected();
+  const writer = new ChunkWriter();
+  session.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 1, 3000)));
+  session.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 99, 3000)));
+  assert.equal(session.commands.stream(1)?.bufferLengthMs, 3000);
+});
+
+Deno.test("session: shared objects and unknown messages are passed over", () => {
+  const { session } = connected();
+  const writer = new ChunkWriter();
+  for (const type of [0, 7, 16, 19, 200]) session.push(writer.encode(4, type, 0, 0, Uint8Array.of(1, 2)));
+  assert.equal(session.next(), undefined);
+});
+
+Deno.test("session: the log shows commands, never what connect was given", () => {
+  const { log, session, command } = setUp();
+  session.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
+  session.connectRequest();
+  session.admit({});
+  session.push(command(0, "invite", 2, null, "sip:bob@host", "pcmu"));
+  const text = log.lines.join("\n");
+  assert.match(text, /<- connect to "sip\/alice@example\.net" by "", 2 arguments/);
+  assert.match(text, /<- invite \["sip:bob@host", "pcmu"\]/);
+  assert.match(text, /-> _result .*Connect\.Success/);
+  assert.doesNotMatch(text, /secret/);
+});
+
+Deno.test("session: the length of a stream is the owner's to say", () => {
+  const { sink, session, command } = connected();
+  session.push(command(0, "getStreamLength", 5, null, "film"));
+  session.streamLength = (name) => name.length;
+  session.push(command(0, "getStreamLength", 6, null, "film"));
+  assert.deepEqual(sink.lines(), ["command 0 _result 5 null 0", "command 0 _result 6 null 4"]);
+});
