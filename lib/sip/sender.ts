@@ -91,8 +91,13 @@ export class Sender {
 
   async #tryTcp(overTcp: Uint8Array, overUdp: Uint8Array, target: Target): Promise<SendOutcome> {
     const outcome = await this.#sendTcp(overTcp, { ...target, transport: "tcp" }, this.#env.switchMs);
-    if (outcome.type === "sent") return outcome;
     const place = formatEndpoint(target.endpoint);
+    if (outcome.type === "sent") {
+      this.#env.log.debug(
+        `Request of ${overTcp.length} bytes went to ${place} by TCP, it is too large for UDP`,
+      );
+      return outcome;
+    }
     this.#env.log.debug(
       `Request of ${overUdp.length} bytes goes to ${place} by UDP after all`,
       outcome.reason,

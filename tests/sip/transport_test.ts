@@ -145,6 +145,7 @@ Deno.test("transport: a large request goes by TCP, says so in its Via, and its r
   const request = wireRequest({ via: alice.via("UDP"), body: "x".repeat(1300) });
   assert.equal(sentBy(await alice.transport.send(request, bob.target("udp"))), "tcp");
   assert.equal(parseVia(request.headers.get("Via")!).transport, "UDP", "the caller's message is left alone");
+  assert.ok(alice.log.lines.some((line) => /^debug sip Request of \d+ bytes went to .* by TCP/.test(line)));
   const { message, flow } = await bob.next();
   assert.equal(flow.transport, "tcp");
   assert.equal(parseVia(message.headers.get("Via")!).transport, "TCP");
