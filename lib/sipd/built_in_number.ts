@@ -1,0 +1,183 @@
+// A number that answers by itself: takes calls at once, keeps their media, answers changes, and hangs up after an
+// hour at the latest. RFC 3261 13.3 (180, 200, 486), 14 (re-INVITE), 15 (BYE); RFC 3264 (offers by either side).
+// Role: edge
+// Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
+
+import { messageOf, TransportError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Scope } from "../base/scope.ts";
+import type { SipBody } from "../sip/body.ts";
+import type { Call, CallEvent, OfferEvent } from "../sip/call.ts";
+import type { Invitation } from "../sip/invitation.ts";
+import type { IncomingMessage, UserAgent } from "../sip/user_agent.ts";
+import { LineMedia, type LineServices, type MediaTreatment } from "./line_media.ts";
+
+/** Calls at a time; further callers hear 486. */
+export const MAX_CALLS = 500;
+/** Longest call, in milliseconds: a caller that vanished without a BYE does not stay for ever. */
+export const MAX_CALL_MS = 3_600_000;
+
+/** What a number is made of. */
+export interface BuiltInNumberOptions {
+  /** Who answers; the number owns it from now on. */
+  readonly agent: UserAgent;
+  /** What is done with the media of calls. */
+  readonly treatment: MediaTreatment;
+  /** Shared by all numbers. */
+  readonly services: LineServices;
+  /** Told of messages outside calls; 200 was sent. */
+  readonly onMessage?: (message: IncomingMessage) => void;
+  /** Told of messages inside calls; 200 was sent. */
+  readonly onCallMessage?: (call: Call, body: SipBody) => void;
+  /** Calls at a time, 500 unless given. */
+  readonly maxCalls?: number;
+}
+
+/** One number and its calls. */
+export class BuiltInNumber implements AsyncDisposable {
+  readonly #options: BuiltInNumberOptions;
+  readonly #name: string;
+  readonly #log: Logger;
+  readonly #scope: Scope;
+  #calls = 0;
+
+  /** Answers from now on. */
+  constructor(options: BuiltInNumberOptions) {
+    const { agent, services } = options;
+    this.#options = options;
+    this.#name = agent.identity.aor.user ?? "";
+    this.#log = services.log.category("call").child(`number ${this.#name}`);
+    this.#scope = new Scope(`number ${this.#name}`, { log: this.#log });
+    this.#scope.spawn("invitations", () => this.#answerInvitations());
+    this.#scope.spawn("messages", () => this.#takeMessages());
+  }
+
+  /** Calls there are now. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Runs `run` as a task of this number; it ends before the number does. */
+  spawn(task: string, run: (signal: AbortSignal) => Promise<void>): void {
+    this.#scope.spawn(task, run);
+  }
+
+  /** Hangs up all calls (2 s at most) and waits for everything to end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.agent[Symbol.asyncDispose]();
+    await this.#scope.close();
+  }
+
+  async #answerInvitations(): Promise<void> {
+    for await (const invitation of this.#options.agent.invitations()) {
+      this.#scope.spawn(`call ${invitation.id.slice(0, 40)}`, () => this.#admit(invitation));
+    }
+  }
+
+  async #takeMessages(): Promise<void> {
+    for await (const message of this.#options.agent.messages()) this.#options.onMessage?.(message);
+  }
+
+  async #admit(invitation: Invitation): Promise<void> {
+    if (this.#calls >= (this.#options.maxCalls ?? MAX_CALLS)) {
+      return invitation.refuse(486, "Busy Here", warning(`${this.#calls} calls are all this number takes`));
+    }
+    this.#calls++;
+    try {
+      await this.#answer(invitation);
+    } finally {
+      this.#calls--;
+    }
+  }
+
+  async #answer(invitation: Invitation): Promise<void> {
+    const { treatment, services } = this.#options;
+    const { localAddress } = invitation.source;
+    using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
+    const body = this.#firstBody(media, invitation);
+    if (body === null) return;
+    invitation.ring();
+    const outcome = await invitation.accept(body);
+    const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
+    if (outcome.type === "failed") return this.#log.info(`${caller} called, but ${outcome.reason}`);
+    await this.#talk(outcome.call, media, caller, invitation.offer === null);
+  }
+
+  /** Our answer, or our offer for a caller without one; null: the call was refused. */
+  #firstBody(media: LineMedia, invitation: Invitation): SipBody | null {
+    try {
+      if (invitation.offer === null) return media.makeOffer();
+      const outcome = media.takeOffer(invitation.offer);
+      if (outcome.type === "answer") return outcome.body;
+      this.#log.info(`Call refused: ${outcome.reason}`);
+      invitation.refuse(outcome.status, refusalOf(outcome.status), warning(outcome.reason));
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#log.warn(`Call refused: ${messageOf(error)}`);
+      invitation.refuse(503, "Service Unavailable");
+    }
+    return null;
+  }
+
+  async #talk(call: Call, media: LineMedia, caller: string, offeredByUs: boolean): Promise<void> {
+    await using established = call;
+    const { clock } = this.#options.services;
+    const startMs = clock.now();
+    this.#log.info(`${caller} is connected`);
+    using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
+    if (offeredByUs) this.#takeAnswer(established, media, established.remoteBody);
+    let ending = "";
+    for await (const event of established.events()) {
+      if (event.type === "ended") ending = `${event.by}: ${event.reason}`;
+      this.#handle(established, media, event);
+    }
+    const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
+    this.#log.info(`${caller} left after ${seconds} s (${ending}); ${media.summary()}`);
+  }
+
+  #handle(call: Call, media: LineMedia, event: CallEvent): void {
+    switch (event.type) {
+      case "offer":
+        return this.#answerOffer(media, event);
+      case "answer":
+        return this.#takeAnswer(call, media, event.body);
+      case "message":
+        return this.#options.onCallMessage?.(call, event.body);
+      default: // INFO needs no more than the 200 it got; the end ends the loop
+    }
+  }
+
+  #answerOffer(media: LineMedia, event: OfferEvent): void {
+    try {
+      const outcome = event.body === null
+        ? { type: "answer" as const, body: media.makeOffer() }
+        : media.takeOffer(event.body);
+      if (outcome.type === "none") event.refuse(outcome.status, refusalOf(outcome.status));
+      else this.#scope.spawn("answer", async () => void await event.answer(outcome.body));
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      event.refuse(503, "Service Unavailable");
+    }
+  }
+
+  /** A call whose media cannot be understood is no use to anybody. */
+  #takeAnswer(call: Call, media: LineMedia, answer: SipBody | null): void {
+    const problem = answer === null ? "the caller did not answer our offer" : media.takeAnswer(answer);
+    if (problem === null) return;
+    this.#log.warn(`Hanging up: ${problem}`);
+    this.#hangUp(call);
+  }
+
+  #hangUp(call: Call): void {
+    this.#scope.spawn("hang up", () => call.hangUp());
+  }
+}
+
+function refusalOf(status: 400 | 488): string {
+  return status === 400 ? "Bad Session Description" : "Not Acceptable Here";
+}
+
+/** A Warning header in plain words (RFC 3261 20.43); 399 is for texts that people read. */
+function warning(text: string): Record<string, string> {
+  return { Warning: `399 sipd "${text.replace(/["\\\p{Cc}]/gu, " ")}"` };
+}

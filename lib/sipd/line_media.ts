@@ -1,0 +1,151 @@
+// The media of one call to a built-in number: its offers and answers, and one RTP stream per medium.
+// RFC 3264 (offers and answers, hold), RFC 3550. What is done with the sound is up to the number.
+// Role: edge
+// Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
+
+import { encodeUtf8 } from "../base/bytes.ts";
+import { WireError } from "../base/errors.ts";
+import type { Scope } from "../base/scope.ts";
+import type { AgreedMedia } from "../sdp/agreed_media.ts";
+import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
+import { isAuxiliary, type MediaFormat } from "../sdp/media_format.ts";
+import {
+  createAnswer,
+  createOffer,
+  createReoffer,
+  type LocalMedia,
+  readAnswer,
+} from "../sdp/offer_answer.ts";
+import { SDP_TYPE, type SipBody } from "../sip/body.ts";
+import { type LineServices, LineStream, type MediaKind, type MediaTreatment } from "./line_stream.ts";
+
+export type { LineServices, MediaKind, MediaTreatment } from "./line_stream.ts";
+
+/** What the media of one call are made of. */
+export interface LineMediaOptions {
+  /** Shared. */
+  readonly services: LineServices;
+  /** What the number does. */
+  readonly treatment: MediaTreatment;
+  /** The caller is told this address. */
+  readonly localAddress: string;
+  /** Owns the receiving tasks. */
+  readonly scope: Scope;
+}
+
+/** What became of an offer of the caller. */
+export type OfferOutcome =
+  | { readonly type: "answer"; readonly body: SipBody }
+  | { readonly type: "none"; readonly status: 400 | 488; readonly reason: string };
+
+const KINDS: readonly MediaKind[] = ["audio", "video"];
+
+/** Offers, answers and streams of one call. */
+export class LineMedia implements Disposable {
+  readonly #options: LineMediaOptions;
+  readonly #streams = new Map<MediaKind, LineStream>();
+  readonly #sessionId: number;
+  readonly #cname: string;
+  #version: number;
+  #local: SessionDescription | null = null;
+
+  /** Binds nothing yet. */
+  constructor(options: LineMediaOptions) {
+    const { clock, random } = options.services;
+    this.#options = options;
+    this.#sessionId = this.#version = Math.floor(clock.wallMs() / 1000);
+    this.#cname = `${random.token(12)}@${options.localAddress}`;
+  }
+
+  /** Our offer; within a call the m-lines stay as they are. Throws TransportError when there is no port. */
+  makeOffer(): SipBody {
+    const fields = this.#fields();
+    const media = () =>
+      this.#options.treatment.offered.map((line) => this.#localMedia(line.kind, line.formats));
+    this.#local = this.#local === null
+      ? createOffer({ ...fields, media: media() })
+      : createReoffer(this.#local, fields);
+    return bodyOf(this.#local);
+  }
+
+  /** Answers an offer and starts the streams. Throws TransportError when there is no port. */
+  takeOffer(offer: SipBody): OfferOutcome {
+    const description = read(offer);
+    if (typeof description === "string") return { type: "none", status: 400, reason: description };
+    const outcome = createAnswer(description, { ...this.#fields(), media: this.#acceptedMedia(description) });
+    if (outcome.type === "none") return { type: "none", status: 488, reason: outcome.reason };
+    this.#local = outcome.answer;
+    this.#apply(outcome.agreed);
+    return { type: "answer", body: bodyOf(outcome.answer) };
+  }
+
+  /** Reads the answer to our last offer and starts the streams; returns what is wrong with it, or null. */
+  takeAnswer(answer: SipBody): string | null {
+    const description = read(answer);
+    if (typeof description === "string") return description;
+    if (this.#local === null) return "there was no offer to answer";
+    const outcome = readAnswer(this.#local, description);
+    if (outcome.type === "none") return outcome.reason;
+    this.#apply(outcome.agreed);
+    return null;
+  }
+
+  /** Counters for the log. */
+  summary(): string {
+    const lines = [...this.#streams].map(([kind, stream]) => `${kind} ${stream.summary()}`);
+    return lines.join("; ") || "no media";
+  }
+
+  /** Ends the streams and frees their ports. */
+  [Symbol.dispose](): void {
+    for (const stream of this.#streams.values()) stream[Symbol.dispose]();
+  }
+
+  #fields() {
+    const { localAddress: address } = this.#options;
+    return { address, sessionId: this.#sessionId, sessionVersion: this.#version++ };
+  }
+
+  #acceptedMedia(offer: SessionDescription): LocalMedia[] {
+    const media: LocalMedia[] = [];
+    for (const kind of KINDS) {
+      const offered = offer.media.filter((section) => section.kind === kind && section.port !== 0)
+        .flatMap((section) => section.formats);
+      const formats = this.#options.treatment.accept(kind, offered);
+      if (formats.some((format) => !isAuxiliary(format))) media.push(this.#localMedia(kind, formats));
+    }
+    return media;
+  }
+
+  #localMedia(kind: MediaKind, formats: readonly MediaFormat[]): LocalMedia {
+    const stream = this.#streams.get(kind) ?? this.#open(kind);
+    return { kind, port: stream.port, formats };
+  }
+
+  #open(kind: MediaKind): LineStream {
+    const { services, treatment, scope } = this.#options;
+    const stream = new LineStream({ services, treatment, scope, cname: this.#cname });
+    this.#streams.set(kind, stream);
+    return stream;
+  }
+
+  #apply(agreed: readonly AgreedMedia[]): void {
+    for (const [kind, stream] of this.#streams) {
+      stream.apply(agreed.find((media) => media.kind === kind) ?? null);
+    }
+  }
+}
+
+/** The description, or why it cannot be used. */
+function read(body: SipBody): SessionDescription | string {
+  try {
+    return parseSdp(body.bytes);
+  } catch (error) {
+    if (error instanceof WireError) return error.message;
+    throw error;
+  }
+}
+
+function bodyOf(description: SessionDescription): SipBody {
+  return { type: SDP_TYPE, bytes: encodeUtf8(formatSdp(description)) };
+}

@@ -1,0 +1,133 @@
+// One RTP stream of a call to a built-in number: a port pair first, a session as soon as it is agreed what for,
+// reconnected when a later agreement differs and left alone when it does not. RFC 3264 8 (changes, hold).
+// Role: edge
+// Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
+
+import type { Clock, Ticker } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Scope } from "../base/scope.ts";
+import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
+import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
+import { RtpSession } from "../rtp/session.ts";
+import { type AgreedMedia, type MediaEndpoint, sends } from "../sdp/agreed_media.ts";
+import type { MediaFormat } from "../sdp/media_format.ts";
+
+/** What m-lines may carry here. */
+export type MediaKind = "audio" | "video";
+
+/** What a built-in number does with the media of its calls. */
+export interface MediaTreatment {
+  /** What is offered to a caller who wants to hear an offer. */
+  readonly offered: readonly { readonly kind: MediaKind; readonly formats: readonly MediaFormat[] }[];
+  /** The formats of an offered m-line that are taken, as the answer shall name them; empty refuses it. */
+  accept(kind: MediaKind, offered: readonly MediaFormat[]): readonly MediaFormat[];
+  /** Connects an agreed line to its stream; disposed when the agreement changes and at the end. */
+  connect(agreed: AgreedMedia, session: RtpSession): Disposable;
+}
+
+/** What the calls of all built-in numbers share. */
+export interface LineServices {
+  /** Time. */
+  readonly clock: Clock;
+  /** SSRCs and the like. */
+  readonly random: Random;
+  /** Log. */
+  readonly log: Logger;
+  /** Every 20 ms, for everything that is paced. */
+  readonly ticker: Ticker;
+  /** Where sockets come from. */
+  readonly ports: Pick<RtpPorts, "bindPair">;
+  /** Address to bind. */
+  readonly bind: string;
+}
+
+/** What a stream is made of. */
+export interface LineStreamOptions {
+  /** Shared by all calls. */
+  readonly services: LineServices;
+  /** What is done with the packets. */
+  readonly treatment: MediaTreatment;
+  /** Owns the receiving task. */
+  readonly scope: Scope;
+  /** The same for all streams of a call (RFC 3550 6.5.1). */
+  readonly cname: string;
+}
+
+/** A port, later a stream. */
+export class LineStream implements Disposable {
+  readonly #options: LineStreamOptions;
+  readonly #pair: RtpPortPair;
+  #session: RtpSession | null = null;
+  #connection: Disposable | null = null;
+  #connectedAs = "";
+
+  /** Binds the ports. Throws TransportError when there are none. */
+  constructor(options: LineStreamOptions) {
+    this.#options = options;
+    this.#pair = options.services.ports.bindPair(options.services.bind);
+  }
+
+  /** The RTP port. */
+  get port(): number {
+    return this.#pair.rtp.local.port;
+  }
+
+  /** Does what was agreed; null: the line is not used for now. */
+  apply(agreed: AgreedMedia | null): void {
+    if (agreed === null) {
+      this.#session?.setRemote(null, null);
+      return;
+    }
+    const session = this.#session ??= this.#start(agreed);
+    // Hold, ours or theirs, is a stream without destination.
+    const sending = sends(agreed.direction);
+    session.setRemote(
+      sending ? addressOf(agreed.remote) : null,
+      sending ? addressOf(agreed.rtcpRemote) : null,
+    );
+    const { formats, telephoneEvents, comfortNoise } = agreed;
+    const wanted = JSON.stringify([formats, telephoneEvents, comfortNoise]);
+    if (wanted === this.#connectedAs) return;
+    this.#connection?.[Symbol.dispose]();
+    this.#connection = this.#options.treatment.connect(agreed, session);
+    this.#connectedAs = wanted;
+  }
+
+  /** Counters for the log. */
+  summary(): string {
+    if (this.#session === null) return "not used";
+    const { received, sent, lost } = this.#session.stats;
+    return `${received} packets received, ${lost} lost, ${sent} sent`;
+  }
+
+  /** Says goodbye and frees the ports. */
+  [Symbol.dispose](): void {
+    this.#connection?.[Symbol.dispose]();
+    this.#connection = null;
+    if (this.#session === null) this.#pair[Symbol.dispose]();
+    else this.#session[Symbol.dispose]();
+  }
+
+  #start(agreed: AgreedMedia): RtpSession {
+    const { services, scope, cname } = this.#options;
+    const { clock, random, log, ticker } = services;
+    const session = new RtpSession({
+      pair: this.#pair,
+      clockRate: agreed.formats[0]!.clockRate,
+      cname,
+      clock,
+      random,
+      log: log.category("rtp"),
+      ticker,
+      latch: true,
+    });
+    scope.spawn(`rtp port ${this.port}`, () => session.run());
+    return session;
+  }
+}
+
+/** Names are not looked up: whoever tries things out has an address. */
+function addressOf(endpoint: MediaEndpoint | null): Endpoint | null {
+  return endpoint !== null && isIpAddress(endpoint.hostname) ? endpoint : null;
+}

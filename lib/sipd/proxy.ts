@@ -1,0 +1,115 @@
+// The server's own port: every message is judged by the rules of registrar and stateless proxy and sent on its way.
+// Nothing a peer sends ends it: what cannot be read is answered 400 or dropped. RFC 3261 16.11, 16.9 (no way on: 503).
+// Role: edge
+// Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
+
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Scope } from "../base/scope.ts";
+import { formatEndpoint } from "../net/endpoint.ts";
+import type { MessageTransport } from "../sip/endpoint.ts";
+import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "../sip/message.ts";
+import { type Flow, formatTarget, type Target, targetOf } from "../sip/target.ts";
+import type { Location } from "./location.ts";
+import type { SelfAddress } from "./self_address.ts";
+import { type ProxyAction, proxyRequest, proxyResponse } from "./stateless_proxy.ts";
+
+/** What a proxy is made of. */
+export interface ProxyOptions {
+  /** Its port; the proxy owns it from now on. */
+  readonly transport: MessageTransport;
+  /** Who is registered. */
+  readonly location: Location;
+  /** The addresses it is known by. */
+  readonly self: SelfAddress;
+  /** To tag of its own answers, the same for all (RFC 3261 8.2.7). */
+  readonly tag: string;
+  /** Says what was dropped and what led nowhere. */
+  readonly log: Logger;
+}
+
+/** Messages on their way at a time; a flood beyond loses messages, which the ends send again. */
+const MAX_SENDING = 2000;
+
+/** Registrar and proxy at work. */
+export class Proxy implements AsyncDisposable {
+  readonly #options: ProxyOptions;
+  readonly #scope: Scope;
+
+  /** Works from now on. */
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#scope = new Scope("sip proxy", { log: options.log });
+    options.transport.onMessage = (message, flow) => this.#receive(message, flow);
+  }
+
+  /** Closes the port and waits for what is being sent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.transport.onMessage = null;
+    await this.#options.transport[Symbol.asyncDispose]();
+    await this.#scope.close();
+  }
+
+  #receive(message: SipMessage, flow: Flow): void {
+    const { log } = this.#options;
+    const action = message.kind === "request" ? this.#judge(message, flow) : this.#judgeResponse(message);
+    switch (action.type) {
+      case "respond":
+        return this.#send(action.response, targetOf(flow));
+      case "return":
+        return this.#send(action.response, action.target);
+      case "forward":
+        return this.#forward(message as SipRequest, action, flow);
+      case "drop":
+        if (log.enabled("debug")) {
+          log.debug(`${nameOf(message)} from ${formatEndpoint(flow.remote)} dropped: ${action.reason}`);
+        }
+    }
+  }
+
+  #judge(request: SipRequest, flow: Flow): ProxyAction {
+    const { location, self, tag } = this.#options;
+    try {
+      return proxyRequest(request, location, { self, flow, tag });
+    } catch (error) {
+      const broken = error instanceof WireError;
+      if (!broken && !(error instanceof TransportError)) throw error;
+      if (request.method === "ACK") return { type: "drop", reason: messageOf(error) };
+      const reason = broken ? `Bad Request (${messageOf(error)})` : undefined;
+      return { type: "respond", response: createResponse(request, broken ? 400 : 503, reason, tag) };
+    }
+  }
+
+  #judgeResponse(response: SipResponse): ProxyAction {
+    try {
+      return proxyResponse(response, this.#options.self);
+    } catch (error) {
+      if (error instanceof WireError) return { type: "drop", reason: messageOf(error) };
+      throw error;
+    }
+  }
+
+  #forward(original: SipRequest, action: { request: SipRequest; target: Target }, flow: Flow): void {
+    if (this.#isFlooded()) return;
+    const { transport, log, tag } = this.#options;
+    this.#scope.spawn("forward", async () => {
+      const outcome = await transport.send(action.request, action.target);
+      if (outcome.type === "sent" || original.method === "ACK") return;
+      log.debug(`${original.method} for ${formatTarget(action.target)} went nowhere: ${outcome.reason}`);
+      await transport.send(createResponse(original, 503, undefined, tag), targetOf(flow));
+    });
+  }
+
+  #send(response: SipResponse, target: Target): void {
+    if (this.#isFlooded()) return;
+    this.#scope.spawn("answer", async () => void await this.#options.transport.send(response, target));
+  }
+
+  #isFlooded(): boolean {
+    return this.#scope.size >= MAX_SENDING;
+  }
+}
+
+function nameOf(message: SipMessage): string {
+  return message.kind === "request" ? message.method : String(message.status);
+}
