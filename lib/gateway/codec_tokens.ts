@@ -22,6 +22,8 @@ export interface RtmpCapability {
   readonly rate: "wideband" | "narrowband";
   /** True when this gateway can turn the client's audio into G.711 and back. */
   readonly transcoding: boolean;
+  /** True when this gateway carries video; without it none is offered or taken. */
+  readonly video: boolean;
 }
 
 /** One format we can use in a call, and what it is on the RTMP side. */
@@ -48,8 +50,12 @@ export interface CodecPlan {
 const ANY_CODEC: readonly CodecToken[] = ["wideband", "narrowband", "pcmu", "pcma", "dtmf", "h264", "flv"];
 
 /** What a client of old sends: Speex at the rate it said in connect. */
-export function flashCapability(rate: "wideband" | "narrowband", transcoding: boolean): RtmpCapability {
-  return { audio: ["speex"], rate, transcoding };
+export function flashCapability(
+  rate: "wideband" | "narrowband",
+  transcoding: boolean,
+  video = true,
+): RtmpCapability {
+  return { audio: ["speex"], rate, transcoding, video };
 }
 
 /** The formats for a client that named `codecs`; an empty list means it named none. */
@@ -59,7 +65,7 @@ export function planCodecs(codecs: readonly string[], capability: RtmpCapability
   const ignored: string[] = [];
   for (const name of codecs) {
     const token = parseCodecToken(name);
-    if (token === null || (codecEntry(token).transcoded && !capability.transcoding)) ignored.push(name);
+    if (token === null || !isCarried(token, capability)) ignored.push(name);
     else tokens.push(token);
   }
   return plan(tokens, ignored, capability, true);
@@ -67,7 +73,12 @@ export function planCodecs(codecs: readonly string[], capability: RtmpCapability
 
 /** Everything a client may come to name when it answers: offers outside of it cannot become a call. */
 export function planAnyCodec(capability: RtmpCapability): CodecPlan {
-  return plan(ANY_CODEC, [], capability, false);
+  return plan(ANY_CODEC.filter((token) => isCarried(token, capability)), [], capability, false);
+}
+
+function isCarried(token: CodecToken, capability: RtmpCapability): boolean {
+  const { kind, transcoded } = codecEntry(token);
+  return (capability.video || kind === "audio") && (capability.transcoding || !transcoded);
 }
 
 /** The formats of one m-line, in order of preference. */
@@ -80,7 +91,7 @@ function defaultTokens(capability: RtmpCapability): CodecToken[] {
   const voices = capability.audio.flatMap((codec): readonly CodecToken[] =>
     codec === "speex" ? ofSpeex.filter((token) => token !== "dtmf" && token !== "flv") : [codec]
   );
-  return [...voices, "dtmf", "flv"];
+  return capability.video ? [...voices, "dtmf", "flv"] : [...voices, "dtmf"];
 }
 
 function plan(

@@ -142,6 +142,19 @@ export function chooseMedia(
   };
 }
 
+/** The plan with what is in use in front, for a renewed offer: the client was told of it, and of no other. */
+export function planKeeping(plan: CodecPlan, choice: MediaChoice): CodecPlan {
+  const inUse = plan.formats.filter((planned) => isInUse(planned, choice));
+  return { ...plan, formats: [...new Set([...inUse, ...plan.formats])] };
+}
+
+function isInUse({ format, client }: PlannedFormat, { audio, video }: MediaChoice): boolean {
+  if (video.kind !== "none" && client === video.kind) return true;
+  if (audio.kind === "none" || audio.kind === "x-flv") return false;
+  const [first] = audio.receive;
+  return codecOfEncodingName(format.name) === first?.codec && format.clockRate === first.clockRate;
+}
+
 /** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
 export function acceptedReport(choice: MediaChoice, plan: CodecPlan): AcceptedReport {
   if (!plan.listed) return [];

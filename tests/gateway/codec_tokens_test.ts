@@ -137,6 +137,7 @@ Deno.test("any list gives each payload type once, and touch tones only beside a 
     audio: fc.uniqueArray(fc.constantFrom("speex" as const, "pcmu" as const, "pcma" as const)),
     rate: fc.constantFrom("wideband" as const, "narrowband" as const),
     transcoding: fc.boolean(),
+    video: fc.boolean(),
   });
   fc.assert(fc.property(fc.array(token, { maxLength: 32 }), capability, (codecs, can) => {
     const plan = planCodecs(codecs, can);
@@ -146,4 +147,16 @@ Deno.test("any list gives each payload type once, and touch tones only beside a 
     assert.equal(audio.length === 0 || audio.some((planned) => planned.client !== null), true);
     if (can.transcoding && audio.length > 0) assert.ok(types.includes(0) && types.includes(8));
   }));
+});
+
+Deno.test("a gateway that carries no video offers none, and says which tokens it left out", () => {
+  const audioOnly = flashCapability("wideband", false, false);
+  assert.deepEqual(planCodecs([], audioOnly).formats.map(({ format }) => format.name), [
+    "speex",
+    "telephone-event",
+  ]);
+  const listed = planCodecs(["pcmu", "h264", "flv"], audioOnly);
+  assert.deepEqual(listed.formats.map(({ format }) => format.payloadType), [0]);
+  assert.deepEqual(listed.ignored, ["h264", "flv"]);
+  assert.deepEqual(planCodecs(["flv"], audioOnly).formats, []);
 });
