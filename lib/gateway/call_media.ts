@@ -22,7 +22,7 @@ export type AnswerOutcome =
 /** Sends one tag to the RTMP player: 8 audio, 9 video, 18 data. The body is borrowed. */
 export type TagOutlet = (type: 8 | 9 | 18, timeMs: number, body: Uint8Array) => void;
 
-/** The media of one call. Owned by the call's task; disposing it frees its sockets and ports. */
+/** The media of one call. Owned by the call's task; disposing it, once or again, frees its sockets and ports. */
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
   toRtmp: TagOutlet | null;
@@ -38,6 +38,8 @@ export interface CallMedia extends Disposable {
   takeOffer(offer: SipBody): AnswerOutcome;
   /** One message from the RTMP publisher; consumed when it returns. */
   fromRtmp(message: MediaMessage): void;
+  /** Another stream publishes from now on: its next time means "now". */
+  publisherChanged(): void;
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
   /** Queues touch tones; false when the peer cannot take them this way. */
@@ -46,10 +48,22 @@ export interface CallMedia extends Disposable {
   summary(): string;
 }
 
+/** What became of opening media. */
+export type MediaOpening =
+  | { type: "open"; media: CallMedia }
+  /** Nothing of the client's codec list can be used. */
+  | { type: "none"; reason: string }
+  /** There is no port left, or too many calls. */
+  | { type: "failed"; reason: string };
+
 /** Opens media for calls and judges offers before anybody is alerted. */
 export interface MediaFactory {
-  /** Binds the sockets of a call. `localAddress` is what the peer is told; codecs are the client's tokens. */
-  open(localAddress: string, codecs: readonly string[]): CallMedia;
+  /**
+   * Binds the sockets of a call; unless it succeeds nothing is left open.
+   * @param localAddress what the peer is told
+   * @param codecs the client's tokens; empty: it gave none
+   */
+  open(localAddress: string, codecs: readonly string[]): MediaOpening;
   /** Null when a call with this offer can work; else the text of the Warning header. */
   objection(offer: SipBody): string | null;
 }

@@ -3,7 +3,6 @@
 // Role: edge
 // Answers to: _incominghandler, rtmp_accept and rtmp_reject of siprtmp.py, less its defects 1.11 #2, #4, #11.
 
-import { messageOf, TransportError } from "../base/errors.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { formatNameAddr } from "../sip/name_addr.ts";
 import { IDLE, type Line, type LineOwner } from "./line.ts";
@@ -14,6 +13,7 @@ import type { SipBody } from "../sip/body.ts";
 
 /** Handles one new invitation: 486, 488 or 180 at once. */
 export function invited(owner: LineOwner, invitation: Invitation): void {
+  if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
   const from = formatNameAddr({ ...invitation.from, params: new Map() });
   const to = formatNameAddr({ ...invitation.to, params: new Map() });
   if (owner.line.state !== "idle") {
@@ -23,25 +23,33 @@ export function invited(owner: LineOwner, invitation: Invitation): void {
   const objection = invitation.offer === null ? null : owner.services.media.objection(invitation.offer);
   if (objection !== null) {
     owner.log.warn(`${from} called with nothing we can play or send: ${objection}`);
-    return invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", objection) });
+    return notAcceptable(invitation, objection);
   }
   const line: Line = { state: "alerting", invitation };
-  owner.advance(IDLE, line);
-  invitation.ring();
-  owner.link.call("invited", from, to);
+  if (!owner.advance(IDLE, line)) return invitation.refuse(486, "Busy Here");
   invitation.cancelled.addEventListener("abort", () => {
     if (owner.advance(line, IDLE)) owner.link.call("cancelled", from, to);
-  }, { once: true, signal: owner.scope.signal });
+  }, { once: true });
+  invitation.ring();
+  owner.link.call("invited", from, to);
 }
 
 /** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */
 export function answer(owner: LineOwner, codecs: readonly string[]): void {
   const alerting = owner.line;
-  if (alerting.state !== "alerting") return owner.link.call("byed");
+  if (alerting.state === "idle") return owner.link.call("byed"); // the caller was faster: there is no call
+  if (alerting.state !== "alerting") return owner.log.info(`nobody to accept while ${alerting.state}`);
   const invitation = alerting.invitation;
   const line: Line = { state: "answering", invitation };
   owner.advance(alerting, line);
-  owner.scope.spawn("accept", () => acceptCall(owner, line, invitation, codecs));
+  owner.scope.spawn("accept", async () => {
+    try {
+      await acceptCall(owner, line, invitation, codecs);
+    } finally {
+      if (owner.line === line) invitation.refuse(500, "Server Internal Error"); // only after a bug of ours
+      failed(owner, line);
+    }
+  });
 }
 
 async function acceptCall(
@@ -60,21 +68,19 @@ async function acceptCall(
   }
   const report = answered.report ?? lateReport(owner, media, outcome.call.remoteBody);
   if (report === null) {
-    await outcome.call.hangUp();
-    return failed(owner, line);
+    failed(owner, line);
+    return await outcome.call.hangUp();
   }
   await talk(owner, line, { call: outcome.call, media, report });
 }
 
 function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {
-  try {
-    return owner.services.media.open(invitation.source.localAddress, codecs);
-  } catch (error) {
-    if (!(error instanceof TransportError)) throw error;
-    owner.log.error(`cannot open media for a call: ${messageOf(error)}`);
-    invitation.refuse(500, "Server Internal Error");
-    return null;
-  }
+  const opening = owner.services.media.open(invitation.source.localAddress, codecs);
+  if (opening.type === "open") return opening.media;
+  owner.log.warn(`cannot accept the call: ${opening.reason}`);
+  if (opening.type === "none") notAcceptable(invitation, opening.reason);
+  else invitation.refuse(500, "Server Internal Error");
+  return null;
 }
 
 /** The body of our 200. Without an offer in the INVITE it is ours, and the report comes with the ACK. */
@@ -87,7 +93,7 @@ function answerOffer(
   const outcome = media.takeOffer(invitation.offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
   owner.log.warn(`cannot accept the call: ${outcome.reason}`);
-  invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", outcome.reason) });
+  notAcceptable(invitation, outcome.reason);
   return null;
 }
 
@@ -96,6 +102,11 @@ function lateReport(owner: LineOwner, media: CallMedia, body: SipBody | null): A
   if (outcome?.type === "agreed") return outcome.report;
   owner.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
   return null;
+}
+
+/** RFC 3261 section 21.4.26: 488 says in a Warning what would have been acceptable. */
+function notAcceptable(invitation: Invitation, reason: string): void {
+  invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", reason) });
 }
 
 function failed(owner: LineOwner, line: Line): void {

@@ -9,6 +9,7 @@ import type { Clock, Ticker } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { Scope } from "../base/scope.ts";
 import { isIpAddress, isIpv6 } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
@@ -20,7 +21,14 @@ import { SDP_TYPE, type SipBody } from "../sip/body.ts";
 import { AudioLine } from "./audio_line.ts";
 import type { AnswerOutcome, CallMedia, MediaOutcome, TagOutlet } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
-import { acceptedReport, chooseMedia, localMedia, type MediaChoice, type OfferSide } from "./negotiation.ts";
+import {
+  acceptedReport,
+  chooseMedia,
+  localMedia,
+  type MediaChoice,
+  type OfferSide,
+  planKeeping,
+} from "./negotiation.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -29,6 +37,8 @@ export interface MediaServices {
   readonly ports: RtpPorts;
   /** Drives reordering and RTCP of all calls. */
   readonly ticker: Ticker;
+  /** Runs what receives on the sockets. */
+  readonly scope: Scope;
 }
 
 /** One call's own settings. */
@@ -83,7 +93,11 @@ export class MediaContext implements CallMedia {
     if (options.plan.ignored.length > 0) {
       this.#log.warn(`codecs of the client that cannot be used here: ${options.plan.ignored.join(", ")}`);
     }
-    for (const media of localMedia(options.plan, { audio: 9, video: 9 })) this.#open(media.kind);
+    using opened = new DisposableStack();
+    for (const media of localMedia(options.plan, { audio: 9, video: 9 })) {
+      opened.use(this.#open(media.kind));
+    }
+    opened.move(); // all or none: from here on they are ours
   }
 
   /** True while the remote side holds us. */
@@ -127,6 +141,11 @@ export class MediaContext implements CallMedia {
     if (message.type === 8) this.#audio?.fromRtmp(message);
   }
 
+  /** Another stream publishes. */
+  publisherChanged(): void {
+    this.#audio?.publisherChanged();
+  }
+
   /** Our own hold. */
   setHold(on: boolean): void {
     this.#hold = on;
@@ -154,14 +173,17 @@ export class MediaContext implements CallMedia {
     if (this.#ended) return;
     this.#ended = true;
     this.#audio?.[Symbol.dispose]();
+    this.#audio = null;
     for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
     this.#options.onEnd();
   }
 
-  #open(kind: Kind): void {
+  #open(kind: Kind): RtpPortPair {
     const { services, bind, localAddress } = this.#options;
     const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
-    this.#streams.set(kind, { pair: services.ports.bindPair(hostname), session: null });
+    const pair = services.ports.bindPair(hostname);
+    this.#streams.set(kind, { pair, session: null });
+    return pair;
   }
 
   /** The session on a stream's sockets; made when its clock rate is known. */
@@ -169,7 +191,7 @@ export class MediaContext implements CallMedia {
     const stream = this.#streams.get(kind);
     if (stream === undefined) throw new Error(`there is no ${kind} stream`);
     if (stream.session !== null) return stream.session;
-    const { services: { clock, random, ticker }, localAddress } = this.#options;
+    const { services: { clock, random, ticker, scope }, localAddress } = this.#options;
     const cname = `${this.#cname}@${localAddress}`;
     const { pair } = stream;
     const session = new RtpSession({
@@ -183,7 +205,7 @@ export class MediaContext implements CallMedia {
       latch: true,
     });
     stream.session = session;
-    session.run().catch((error) => this.#log.error(`the ${kind} socket failed`, error));
+    scope.spawn(`${kind} on port ${session.localPort}`, () => session.run());
     return session;
   }
 
@@ -209,7 +231,8 @@ export class MediaContext implements CallMedia {
   }
 
   #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide): MediaOutcome {
-    const choice = chooseMedia(agreed, this.#options.plan, offeredBy);
+    if (this.#ended) return { type: "none", reason: "the call is over" };
+    const choice = this.#choose(agreed, offeredBy);
     if (choice.audio.kind === "none" && choice.video.kind === "none") {
       return { type: "none", reason: "the codecs both sides name cannot be used here" };
     }
@@ -220,13 +243,22 @@ export class MediaContext implements CallMedia {
     return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
   }
 
+  /** What is in use stays while it may: the client was told of it, and has no way to hear of another. */
+  #choose(agreed: readonly AgreedMedia[], offeredBy: OfferSide): MediaChoice {
+    const { plan } = this.#options;
+    return this.#choice === null
+      ? chooseMedia(agreed, plan, offeredBy)
+      : chooseMedia(agreed, planKeeping(plan, this.#choice), "local");
+  }
+
+  /** A peer that holds us hears nothing, but reports go on (RFC 3264 section 8.4). */
   #direct(media: AgreedMedia): void {
     const usable = media.remote !== null && isIpAddress(media.remote.hostname);
     if (media.remote !== null && !usable) {
       this.#log.warn(`the peer wants ${media.kind} at "${media.remote.hostname}", which is no address`);
     }
     const session = this.#streams.get(media.kind)?.session;
-    session?.setRemote(usable ? media.remote : null, usable ? media.rtcpRemote : null);
+    session?.setRemote(usable && !media.heldByRemote ? media.remote : null, usable ? media.rtcpRemote : null);
   }
 
   #build(choice: MediaChoice): void {

@@ -3,38 +3,43 @@
 // Answers to: the module-level state of siprtmp.py's media.
 
 import { type Clock, Ticker } from "../base/clock.ts";
-import { TransportError, WireError } from "../base/errors.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { Scope } from "../base/scope.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/body.ts";
-import type { CallMedia, MediaFactory } from "./call_media.ts";
-import { flashCapability, planCodecs } from "./codec_tokens.ts";
+import type { MediaFactory, MediaOpening } from "./call_media.ts";
+import { type CodecPlan, flashCapability, planCodecs } from "./codec_tokens.ts";
 import type { Config } from "./config.ts";
-import { MediaContext } from "./media_context.ts";
+import { MediaContext, type MediaServices } from "./media_context.ts";
 import { objectionTo } from "./negotiation.ts";
 
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
+/** Not yet: what is not carried must not be offered, or two gateways would agree on silence. */
+const CARRIES_VIDEO = false;
+
 /** Opens the media of calls within the gateway's limits. */
-export class MediaRoom implements Disposable {
+export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #ports: RtpPorts;
-  readonly #ticker: Ticker;
+  readonly #services: MediaServices;
   #calls = 0;
 
   /** Binds nothing yet. */
   constructor(config: Config, environment: { clock: Clock; random: Random; log: Logger }) {
-    this.#config = config;
-    this.#clock = environment.clock;
-    this.#random = environment.random;
-    this.#ports = new RtpPorts({ min: config.rtp.portMin, max: config.rtp.portMax }, environment.clock);
+    const { clock, random } = environment;
     const log = environment.log.category("media");
-    this.#ticker = new Ticker(environment.clock, TICK_MS, (error) => log.error("a media tick failed", error));
+    this.#config = config;
+    this.#services = {
+      clock,
+      random,
+      ports: new RtpPorts({ min: config.rtp.portMin, max: config.rtp.portMax }, clock),
+      ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
+      scope: new Scope("media", { log }),
+    };
   }
 
   /** Calls that have media now. */
@@ -44,13 +49,13 @@ export class MediaRoom implements Disposable {
 
   /** RTP port pairs in use now. */
   get rtpPorts(): number {
-    return this.#ports.inUse;
+    return this.#services.ports.inUse;
   }
 
   /** The factory of one client. Its RTMP time starts now. */
   factory(rate: "wideband" | "narrowband", log: Logger): MediaFactory {
-    const capability = flashCapability(rate, false);
-    const originMs = this.#clock.now();
+    const capability = flashCapability(rate, false, CARRIES_VIDEO);
+    const originMs = this.#services.clock.now();
     return {
       open: (localAddress, codecs) =>
         this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log }),
@@ -58,28 +63,32 @@ export class MediaRoom implements Disposable {
     };
   }
 
-  /** Stops the tick; every call is over by now. */
-  [Symbol.dispose](): void {
-    this.#ticker[Symbol.dispose]();
+  /** Stops the tick and waits for the sockets to be silent; every call is over by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#services.ticker[Symbol.dispose]();
+    await this.#services.scope.close();
   }
 
-  #open(call: {
-    localAddress: string;
-    plan: ReturnType<typeof planCodecs>;
-    originMs: number;
-    log: Logger;
-  }): CallMedia {
-    if (this.#calls >= this.#config.limit.calls) {
-      throw new TransportError(`there are ${this.#calls} calls, the most that are allowed`, "failed");
+  #open(call: { localAddress: string; plan: CodecPlan; originMs: number; log: Logger }): MediaOpening {
+    if (call.plan.formats.length === 0) {
+      return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
     }
-    const media = new MediaContext({
-      ...call,
-      services: { clock: this.#clock, random: this.#random, ports: this.#ports, ticker: this.#ticker },
-      bind: this.#config.rtp.bind,
-      onEnd: () => this.#calls--,
-    });
-    this.#calls++;
-    return media;
+    if (this.#calls >= this.#config.limit.calls) {
+      return { type: "failed", reason: `there are ${this.#calls} calls, the most that are allowed` };
+    }
+    try {
+      const media = new MediaContext({
+        ...call,
+        services: this.#services,
+        bind: this.#config.rtp.bind,
+        onEnd: () => this.#calls--,
+      });
+      this.#calls++;
+      return { type: "open", media };
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      return { type: "failed", reason: messageOf(error) };
+    }
   }
 }
 

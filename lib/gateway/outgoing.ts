@@ -2,31 +2,42 @@
 // Role: edge
 // Answers to: rtmp_invite and _connect of siprtmp.py; reasons of `rejected` as in behaviour.md 1.4.
 
-import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import { WireError } from "../base/errors.ts";
 import type { Call } from "../sip/call.ts";
 import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
-import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { domainOf, IDLE, type Line, type LineOwner } from "./line.ts";
 import { talk } from "./talking.ts";
+
+type Dialing = Extract<Line, { state: "dialing" }>;
 
 type Attempt =
   | { type: "established"; call: Call; report: AcceptedReport }
   | { type: "rejected"; reason: string }
   | { type: "given up" };
 
+const INTERNAL_ERROR = "Internal server error";
+const NOT_ACCEPTABLE = "488 Not Acceptable Here";
+
 /** Starts a call; the client hears `ringing`, then `accepted` or `rejected`. */
 export function dial(owner: LineOwner, destination: string, codecs: readonly string[]): void {
   const to = destinationOf(owner, destination);
   if (to === null) return owner.link.call("rejected", "invalid dest URI");
-  const line: Line = { state: "dialing", attempt: new AbortController() };
+  const line: Dialing = { state: "dialing", attempt: new AbortController() };
   if (!owner.advance(IDLE, line)) return owner.link.call("rejected", "Already in an active or pending call");
-  owner.scope.spawn(`invite ${destination}`, () => attemptCall(owner, line, to, codecs));
+  owner.scope.spawn(`invite ${destination}`, async () => {
+    try {
+      await attemptCall(owner, line, to, codecs);
+    } finally {
+      rejected(owner, line, INTERNAL_ERROR); // only a bug of ours leaves the line dialing
+    }
+  });
 }
 
 function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
   try {
-    return parseDestination(destination, owner.agent.identity.aor.host);
+    return parseDestination(destination, domainOf(owner.agent));
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     owner.log.warn(`cannot dial "${destination}": ${error.message}`);
@@ -36,14 +47,19 @@ function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
 
 async function attemptCall(
   owner: LineOwner,
-  line: Extract<Line, { state: "dialing" }>,
+  line: Dialing,
   to: NameAddr,
   codecs: readonly string[],
 ): Promise<void> {
   const route = await owner.agent.route(to.uri);
+  if (line.attempt.signal.aborted) return;
   if ("type" in route) return rejected(owner, line, `503 ${route.reason}`);
-  using media = openMedia(owner, route.localAddress, codecs);
-  if (media === null) return rejected(owner, line, "Internal server error");
+  const opening = owner.services.media.open(route.localAddress, codecs);
+  if (opening.type !== "open") {
+    owner.log.warn(`cannot call ${to.uri.user ?? ""}@${to.uri.host}: ${opening.reason}`);
+    return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : INTERNAL_ERROR);
+  }
+  using media = opening.media;
   const attempt = await invite(owner, line, to, media);
   switch (attempt.type) {
     case "given up":
@@ -55,45 +71,41 @@ async function attemptCall(
   }
 }
 
-function openMedia(owner: LineOwner, localAddress: string, codecs: readonly string[]): CallMedia | null {
-  try {
-    return owner.services.media.open(localAddress, codecs);
-  } catch (error) {
-    if (!(error instanceof TransportError)) throw error;
-    owner.log.error(`cannot open media for a call: ${messageOf(error)}`);
-    return null;
-  }
-}
-
-async function invite(
-  owner: LineOwner,
-  line: Extract<Line, { state: "dialing" }>,
-  to: NameAddr,
-  media: CallMedia,
-): Promise<Attempt> {
-  const signal = AbortSignal.any([line.attempt.signal, owner.scope.signal]);
+async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: CallMedia): Promise<Attempt> {
+  const { signal } = line.attempt;
   let outcome: InviteProgress | null = null;
   for await (const step of owner.agent.invite(to, media.makeOffer(), signal)) {
     outcome = step;
     if (step.type === "progress" && !signal.aborted) progress(owner, media, step);
   }
-  if (outcome?.type === "accepted") return await settle(outcome.call, media, signal);
+  if (outcome?.type === "accepted") return await settle(owner, outcome.call, media, signal);
   if (signal.aborted) return { type: "given up" };
-  if (outcome?.type !== "refused") return { type: "rejected", reason: "408 Request timeout" };
+  if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
   if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
-  return { type: "rejected", reason: `${outcome.status} ${outcome.reason}` };
+  return { type: "rejected", reason: reasonOf(outcome.status, outcome.reason) };
 }
 
-async function settle(call: Call, media: CallMedia, signal: AbortSignal): Promise<Attempt> {
+/** A far end that never answers is told in siprtmp's words (behaviour 1.4). */
+function reasonOf(status: number, phrase: string): string {
+  return status === 408 ? "408 Request timeout" : `${status} ${phrase}`;
+}
+
+async function settle(
+  owner: LineOwner,
+  call: Call,
+  media: CallMedia,
+  signal: AbortSignal,
+): Promise<Attempt> {
   const outcome = call.remoteBody === null
-    ? { type: "none" as const, reason: "the answer has no session description" }
+    ? { type: "none" as const, reason: "it has no session description" }
     : media.takeAnswer(call.remoteBody);
   if (outcome.type === "agreed" && !signal.aborted) {
     return { type: "established", call, report: outcome.report };
   }
   await call.hangUp();
-  if (outcome.type === "agreed") return { type: "given up" };
-  return { type: "rejected", reason: `488 Not Acceptable Here (${outcome.reason})` };
+  if (signal.aborted) return { type: "given up" };
+  if (outcome.type === "none") owner.log.warn(`the answer cannot be used: ${outcome.reason}`);
+  return { type: "rejected", reason: NOT_ACCEPTABLE };
 }
 
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
