@@ -9,6 +9,8 @@ import { Scope } from "../base/scope.ts";
 import type { RtmpEvent } from "../rtmp/event.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
+import type { Invitation } from "../sip/invitation.ts";
+import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
@@ -40,11 +42,13 @@ export class Context implements LineOwner, AsyncDisposable {
   #line: Line = IDLE;
   #playing: NetStream | null = null;
   #publishing: NetStream | null = null;
+  readonly #takesCalls: boolean;
   #toDial: string | null;
 
   /** Nothing runs until start(). @param dialByUrl whom to call as soon as there is media; null: the client dials */
   constructor(link: ClientLink, agent: Agent, services: ContextServices, dialByUrl: string | null = null) {
     this.#toDial = dialByUrl;
+    this.#takesCalls = dialByUrl === null;
     this.link = link;
     this.agent = agent;
     this.services = services;
@@ -57,7 +61,7 @@ export class Context implements LineOwner, AsyncDisposable {
     return this.#line;
   }
 
-  /** Registers when the client gave a password; without one only outgoing calls work (behaviour 1.3). */
+  /** Registers when the client gave a password; without one only calls straight to our port reach it. */
   async register(signal: AbortSignal): Promise<RegisterOutcome | { type: "not needed" }> {
     if (!this.agent.identity.password) return { type: "not needed" };
     return await this.agent.register(signal);
@@ -66,7 +70,9 @@ export class Context implements LineOwner, AsyncDisposable {
   /** Starts to listen for calls, messages and changes of the registration; each ends with the user agent. */
   start(): void {
     this.scope.spawn("invitations", async () => {
-      for await (const invitation of this.agent.invitations()) invited(this, invitation);
+      for await (const invitation of this.agent.invitations()) {
+        this.scope.spawn("invitation", () => Promise.resolve(this.#invited(invitation)));
+      }
     });
     this.scope.spawn("registrations", async () => {
       for await (const change of this.agent.registrations()) {
@@ -79,6 +85,12 @@ export class Context implements LineOwner, AsyncDisposable {
     });
   }
 
+  /** A program that dialled by URL cannot answer. */
+  #invited(invitation: Invitation): void {
+    if (this.#takesCalls) invited(this, invitation);
+    else invitation.refuse(480, "Temporarily Unavailable");
+  }
+
   /** Handles one event of the RTMP connection; never waits. */
   rtmpEvent(event: RtmpEvent): void {
     switch (event.type) {
@@ -86,6 +98,7 @@ export class Context implements LineOwner, AsyncDisposable {
         return this.#rtmpCommand(event.name, event.args, event.reply);
       case "publish":
         this.#publishing = event.stream;
+        if (this.#line.state === "talking") this.#line.media.publisherChanged();
         return event.stream.started();
       case "play":
         this.#playing = event.stream;
@@ -147,7 +160,7 @@ export class Context implements LineOwner, AsyncDisposable {
       case "sendPagingMessage":
         return sendPagingMessage(this, command.destination, command.text, reply);
     }
-    reply.result(null);
+    reply.result();
     switch (command.name) {
       case "invite":
         return dial(this, command.destination, command.codecs);
@@ -166,7 +179,7 @@ export class Context implements LineOwner, AsyncDisposable {
     const line = this.#line;
     if (line.state !== "alerting") return;
     this.#line = IDLE;
-    line.invitation.refuse(status, reason);
+    line.invitation.refuse(status, reason || reasonPhrase(status));
   }
 
   #bye(): void {
@@ -191,13 +204,16 @@ export class Context implements LineOwner, AsyncDisposable {
   #hold(on: boolean): void {
     const line = this.#line;
     if (line.state !== "talking") return;
-    line.media.setHold(on);
-    const offer = line.media.makeOffer();
+    const { call, media } = line;
+    media.setHold(on);
+    const offer = media.makeOffer();
     this.scope.spawn("hold", async () => {
-      const outcome = await line.call.reoffer(offer);
+      const outcome = await call.reoffer(offer);
+      if (this.#line !== line) return; // the call is over, and its media
       if (outcome.type === "refused") {
+        media.setHold(!on);
         this.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
-      } else if (outcome.body) line.media.takeAnswer(outcome.body);
+      } else if (outcome.body) media.takeAnswer(outcome.body);
     });
   }
 
@@ -214,13 +230,13 @@ export class Context implements LineOwner, AsyncDisposable {
     sendMessage(this, line.call, text, reply);
   }
 
-  /** Ends the call or attempt, then unregisters and closes the user agent, then waits for every task. */
+  /** Ends the call or attempt, unregisters and closes the user agent meanwhile, then waits for every task. */
   async [Symbol.asyncDispose](): Promise<void> {
     const line = this.#line;
     this.#line = IDLE;
     if (line.state === "dialing") line.attempt.abort();
     if (line.state === "alerting") line.invitation.refuse(480, "Temporarily Unavailable");
-    if (line.state === "talking") await line.call.hangUp();
+    if (line.state === "talking") this.scope.spawn("bye", () => line.call.hangUp());
     await this.agent[Symbol.asyncDispose]();
     await this.scope.close();
   }

@@ -9,6 +9,7 @@ import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
+import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
 import type { CallMedia, MediaFactory, TagOutlet } from "./call_media.ts";
 
@@ -69,3 +70,9 @@ export interface LineOwner {
 
 /** The one idle line; advance() compares by identity. */
 export const IDLE: Line = { state: "idle" };
+
+/** Host and port that bare numbers and names are dialled in: those of the client's own address. */
+export function domainOf(agent: Agent): string {
+  const { host, port } = agent.identity.aor;
+  return formatHostPort(host, port);
+}

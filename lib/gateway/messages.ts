@@ -4,12 +4,12 @@
 // Answers to: the MESSAGE patch of siprtmp's FAQ (behaviour.md 1.5, 1.12 #16).
 
 import type { AmfValue } from "../amf/value.ts";
-import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
-import type { SipBody } from "../sip/body.ts";
+import { bodyText, mediaType, type SipBody, textBody } from "../sip/body.ts";
 import type { Call } from "../sip/call.ts";
 import { formatNameAddr, type NameAddr, parseDestination } from "../sip/name_addr.ts";
-import type { LineOwner } from "./line.ts";
+import { reasonPhrase } from "../sip/reason_phrase.ts";
+import { domainOf, type LineOwner } from "./line.ts";
 
 /** Answers one RPC. */
 export interface CommandReply {
@@ -22,15 +22,21 @@ export interface CommandReply {
 /** Sends a text inside the call; the RPC's result is true when the far end took it. */
 export function sendMessage(owner: LineOwner, call: Call, text: string, reply: CommandReply): void {
   owner.scope.spawn("message", async () => {
-    answerWith(reply, await call.message(textBody(text)), "");
+    const status = await call.message(textBody(text));
+    answerWith(reply, status, reasonPhrase(status));
   });
 }
 
 /** Sends a text outside any call. */
-export function sendPagingMessage(owner: LineOwner, destination: string, text: string, reply: CommandReply) {
+export function sendPagingMessage(
+  owner: LineOwner,
+  destination: string,
+  text: string,
+  reply: CommandReply,
+): void {
   let to: NameAddr;
   try {
-    to = parseDestination(destination, owner.agent.identity.aor.host);
+    to = parseDestination(destination, domainOf(owner.agent));
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     return reply.error("NetConnection.Call.Failed", "invalid dest URI");
@@ -41,17 +47,27 @@ export function sendPagingMessage(owner: LineOwner, destination: string, text: s
   });
 }
 
+/** Tells the client of a text that came inside the call. */
+export function receivedMessage(owner: LineOwner, body: SipBody): void {
+  if (isForPeople(owner, body)) owner.link.call("receivedMessage", bodyText(body));
+}
+
 /** Tells the client of a text that came outside any call. */
 export function receivedPagingMessage(owner: LineOwner, message: { from: NameAddr; body: SipBody }): void {
   const from = formatNameAddr({ ...message.from, params: new Map() });
-  owner.link.call("receivedPagingMessage", from, decodeUtf8(message.body.bytes));
+  if (isForPeople(owner, message.body)) {
+    owner.link.call("receivedPagingMessage", from, bodyText(message.body));
+  }
+}
+
+/** "Is typing" notices and the like are messages, too. */
+function isForPeople(owner: LineOwner, body: SipBody): boolean {
+  if (mediaType(body.type).startsWith("text/")) return true;
+  owner.log.debug(`a message of type ${body.type} was left out`);
+  return false;
 }
 
 function answerWith(reply: CommandReply, status: number, reason: string): void {
   if (status >= 200 && status < 300) reply.result(true);
   else reply.error("NetConnection.Call.Failed", `${status} ${reason}`.trim());
-}
-
-function textBody(text: string): SipBody {
-  return { type: "text/plain;charset=UTF-8", bytes: encodeUtf8(text) };
 }

@@ -3,11 +3,19 @@
 // Role: edge
 // Answers to: _sessionhandler of siprtmp.py.
 
-import { decodeUtf8 } from "../base/bytes.ts";
 import { unreachable } from "../base/errors.ts";
-import type { Call, CallEvent } from "../sip/call.ts";
+import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { receivedMessage } from "./messages.ts";
+
+/** A call that is up. */
+interface Conversation {
+  readonly owner: LineOwner;
+  readonly media: CallMedia;
+  /** The hold of the far end as the client knows it. */
+  toldHeld: boolean;
+}
 
 /** Runs an established call until it ends. `from` is the line state that led to it. */
 export async function talk(
@@ -16,7 +24,7 @@ export async function talk(
   established: { call: Call; media: CallMedia; report: AcceptedReport },
 ): Promise<void> {
   await using call = established.call;
-  const media = established.media;
+  using media = established.media; // falls silent and frees its ports before the BYE is answered
   const line: Line = { state: "talking", call, media };
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
@@ -24,41 +32,60 @@ export async function talk(
   media.onDigit = (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs);
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   owner.link.call("accepted", ...established.report);
-  let ending = "";
-  for await (const event of call.events()) {
-    if (event.type === "ended") ending = `${event.by}: ${event.reason}`;
-    handle(owner, media, event);
+  let ending: EndedEvent | null = null;
+  try {
+    ending = await converse({ owner, media, toldHeld: false }, call);
+  } finally {
+    if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
+    const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
+    const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
+    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
   }
-  owner.advance(line, IDLE);
-  const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
-  owner.log.info(`call ended after ${seconds} s (${ending}); ${media.summary()}`);
 }
 
-function handle(owner: LineOwner, media: CallMedia, event: CallEvent): void {
+async function converse(conversation: Conversation, call: Call): Promise<EndedEvent | null> {
+  for await (const event of call.events()) {
+    if (event.type === "ended") return event;
+    handle(conversation, event);
+  }
+  return null;
+}
+
+function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): void {
+  const { owner, media } = conversation;
   switch (event.type) {
     case "offer":
-      return renewed(owner, media, event);
-    case "answer":
-      media.takeAnswer(event.body);
-      return;
+      return renewed(conversation, event);
+    case "answer": {
+      const outcome = media.takeAnswer(event.body);
+      if (outcome.type === "none") owner.log.warn(`the late answer cannot be used: ${outcome.reason}`);
+      return tellHold(conversation);
+    }
     case "message":
-      owner.link.call("receivedMessage", decodeUtf8(event.body.bytes));
-      return;
+      return receivedMessage(owner, event.body);
     case "info":
       return; // touch tones by INFO: see README, "not there yet"
-    case "ended":
-      if (event.by !== "local") owner.link.call("byed");
-      return;
     default:
       unreachable(event);
   }
 }
 
-function renewed(owner: LineOwner, media: CallMedia, event: Extract<CallEvent, { type: "offer" }>): void {
+function renewed(conversation: Conversation, event: Extract<CallEvent, { type: "offer" }>): void {
+  const { owner, media } = conversation;
   if (event.body === null) return void event.answer(media.makeOffer());
-  const wasHeld = media.heldByRemote;
   const outcome = media.takeOffer(event.body);
-  if (outcome.type === "none") return event.refuse(488, "Not Acceptable Here");
+  if (outcome.type === "none") {
+    owner.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
+    return event.refuse(488, "Not Acceptable Here");
+  }
   void event.answer(outcome.answer);
-  if (media.heldByRemote !== wasHeld) owner.link.call("holded", media.heldByRemote);
+  tellHold(conversation);
+}
+
+/** Once for each change, however often the far end renews its offer. */
+function tellHold(conversation: Conversation): void {
+  const { owner, media } = conversation;
+  if (media.heldByRemote === conversation.toldHeld) return;
+  conversation.toldHeld = media.heldByRemote;
+  owner.link.call("holded", media.heldByRemote);
 }
