@@ -44,6 +44,7 @@ export class Gateway implements AsyncDisposable {
   readonly #clients = new Map<string, RtmpConnection>();
   readonly #listening = Promise.withResolvers<Endpoint>();
   #rtmp: Endpoint;
+  #accepting = false;
   #connections = 0;
 
   private constructor(config: Config, environment: GatewayEnvironment) {
@@ -51,9 +52,9 @@ export class Gateway implements AsyncDisposable {
     this.#environment = environment;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment);
     this.#media = new MediaRoom(config, environment);
     this.#scope = new Scope("gateway", { log: environment.log });
+    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment); // the last: it binds
   }
 
   /** Binds both sides and starts to accept. Errors: TransportError when a port cannot be had. */
@@ -91,20 +92,23 @@ export class Gateway implements AsyncDisposable {
 
   /** The default route can change while we run: a laptop moves, an address is renewed. */
   async #watchRoutes(signal: AbortSignal): Promise<void> {
-    do await this.#addresses.refresh();
-    while (await delay(this.#environment.clock, ROUTES_EVERY_MS, signal));
+    await this.#addresses.refresh();
+    while (await delay(this.#environment.clock, ROUTES_EVERY_MS, signal)) await this.#addresses.refresh();
   }
 
   async #acceptClients(signal: AbortSignal): Promise<void> {
     const { rtmp } = this.#config;
-    const clients = listenRtmp(rtmp.listen, rtmp.options, this.#environment, signal, this.#listening.resolve);
+    const clients = listenRtmp(rtmp.listen, rtmp.options, this.#environment, signal, (local) => {
+      this.#accepting = true;
+      this.#listening.resolve(local);
+    });
     try {
       for await (const connection of clients) {
         this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, (stop) => this.#serve(connection, stop));
       }
     } catch (error) {
-      this.#listening.reject(error); // the waiting start() reports it; later it is this task's failure
-      if (this.#clients.size > 0) throw error;
+      if (this.#accepting) throw error; // the port broke later: this task's failure, said in the log
+      this.#listening.reject(error); // start() waits for it
     }
   }
 
@@ -141,7 +145,9 @@ export class Gateway implements AsyncDisposable {
     await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(`${outcome.status} ${outcome.reason}`);
-    await this.#occupy(path.key, client);
+    if (!this.#occupy(path.key, client)) {
+      return await client.reject("a newer client connected to the same address");
+    }
     try {
       await this.#converse(client, context);
     } finally {
@@ -149,13 +155,19 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** A newer client on the same path takes the place of the older one, which is told and closed. */
-  async #occupy(key: string, client: RtmpConnection): Promise<void> {
-    const older = this.#clients.get(key);
+  /**
+   * A newer client on the same path takes the place of the older one, which is told and closed. False when the
+   * newer one was faster to register.
+   */
+  #occupy(key: string, client: RtmpConnection): boolean {
+    const other = this.#clients.get(key);
+    if (other !== undefined && other.id > client.id) return false;
     this.#clients.set(key, client);
-    if (older === undefined) return;
-    this.#environment.log.info(`${key}: a newer client replaces the one at ${formatEndpoint(older.peer)}`);
-    await older.close("NetConnection.Connect.Closed", "a newer client connected to the same address");
+    if (other === undefined) return true;
+    this.#environment.log.info(`${key}: a newer client replaces the one at ${formatEndpoint(other.peer)}`);
+    const why = "a newer client connected to the same address";
+    this.#scope.spawn("replace", () => other.close("NetConnection.Connect.Closed", why));
+    return true;
   }
 
   async #converse(client: RtmpConnection, context: Context): Promise<void> {
@@ -171,7 +183,7 @@ export class Gateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.close();
     await this.#sip[Symbol.asyncDispose]();
-    this.#media[Symbol.dispose]();
+    await this.#media[Symbol.asyncDispose]();
   }
 }
 
