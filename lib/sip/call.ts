@@ -41,8 +41,8 @@ export interface CallOptions {
   readonly localBody: SipBody | null;
   /** Theirs so far. */
   readonly remoteBody: SipBody | null;
-  /** Takes a PRACK; false: it acknowledges nothing (481). */
-  readonly onPrack?: (prack: SipRequest) => boolean;
+  /** Takes and answers a PRACK; without it the answer is 481. */
+  readonly onPrack?: DialogUser["receive"];
 }
 
 /** An established call. */
@@ -53,7 +53,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   readonly remote: NameAddr;
   readonly #link: CallDialog;
   readonly #weAreCaller: boolean;
-  readonly #onPrack: ((prack: SipRequest) => boolean) | null;
+  readonly #onPrack: DialogUser["receive"] | null;
   readonly #events = new Mailbox<CallEvent>(MAX_CALL_EVENTS);
   readonly #over = new AbortController();
   readonly #timer: SessionTimer;
@@ -163,7 +163,8 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
       case "MESSAGE":
         return this.#deliver(request, transaction);
       case "PRACK":
-        transaction.reply(this.#onPrack?.(request) === true ? 200 : 481);
+        if (this.#onPrack !== null) return this.#onPrack(request, transaction);
+        transaction.reply(481);
         return;
       case "OPTIONS":
         return this.#describe(request, transaction);

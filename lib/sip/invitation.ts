@@ -100,7 +100,7 @@ export class IncomingInvite implements Invitation, Ending {
       weAreCaller: false,
       localBody: null,
       remoteBody: options.offer,
-      onPrack: (prack) => this.#acknowledgeProvisional(prack),
+      onPrack: (prack, taken) => this.#receivePrack(prack, taken),
     });
     this.#call.learn(request);
     this.#call.over.addEventListener("abort", () => this.#callOver(), { once: true });
@@ -198,14 +198,17 @@ export class IncomingInvite implements Invitation, Ending {
     });
   }
 
-  #acknowledgeProvisional(prack: SipRequest): boolean {
+  /** RFC 3262 section 3: 200 for the response that waits, 481 for any other; then the next response may go. */
+  #receivePrack(prack: SipRequest, transaction: ServerTransactionHandle): void {
     const rack = rackOf(prack);
-    if (rack === null || this.#reliable === null) return false;
     const cseq = parseCSeq(this.#transaction.request.headers.get("CSeq") ?? "");
-    if (!this.#reliable.acknowledge(rack, cseq.sequence)) return false;
+    if (rack === null || this.#reliable?.awaits(rack, cseq.sequence) !== true) {
+      return void transaction.reply(481);
+    }
     const session = sessionBodyOf(prack);
     if (session.type === "session") this.#call.offers.state.remoteBody = session.body;
-    return true;
+    transaction.reply(200);
+    this.#reliable.acknowledge();
   }
 
   #sendAnswer(): void {

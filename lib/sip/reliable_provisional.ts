@@ -103,16 +103,20 @@ export class ReliableSender<T> implements Disposable {
     });
   }
 
-  /** Takes the RAck of a PRACK for the INVITE with this CSeq number; false: nothing matches, answer 481. */
-  acknowledge(rack: RAck, inviteCSeq: number): boolean {
+  /** Whether a RAck is for the response that waits; false: answer the PRACK with 481. */
+  awaits(rack: RAck, inviteCSeq: number): boolean {
+    if (this.#current === null || rack.responseSequence !== this.#rseq) return false;
+    return rack.cseq.method === "INVITE" && rack.cseq.sequence === inviteCSeq;
+  }
+
+  /** The response that waits was acknowledged; the next one goes out. */
+  acknowledge(): void {
     const response = this.#current;
-    if (response === null || rack.responseSequence !== this.#rseq) return false;
-    if (rack.cseq.method !== "INVITE" || rack.cseq.sequence !== inviteCSeq) return false;
+    if (response === null) return;
     this.#clear();
     this.#outlets.acknowledged(response);
     const next = this.#waiting.shift();
     if (next !== undefined) this.send(next);
-    return true;
   }
 
   #clear(): void {

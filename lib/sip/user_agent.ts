@@ -64,7 +64,7 @@ export class UserAgent implements AsyncDisposable {
   readonly #forget: () => void;
   #closing: Promise<void> | null = null;
 
-  /** @param forget called once when the user agent is gone */
+  /** Sends nothing by itself. @param forget called once when the user agent is gone */
   constructor(core: SipCore, identity: Identity, line: string, forget: () => void) {
     this.identity = identity;
     this.line = line;

@@ -87,13 +87,15 @@ Deno.test("a PRACK stops the repetition and lets the next response go", () => {
   sender.send("180");
   sender.send("183");
   clock.advance(600);
-  assert.equal(sender.acknowledge(rack(7, 2, "INVITE"), 1), false);
-  assert.equal(sender.acknowledge(rack(8, 1, "INVITE"), 1), false);
-  assert.equal(sender.acknowledge(rack(7, 1, "UPDATE"), 1), false);
-  assert.equal(sender.acknowledge(rack(7, 1, "INVITE"), 1), true);
-  assert.equal(sender.acknowledge(rack(7, 1, "INVITE"), 1), false);
+  assert.equal(sender.awaits(rack(7, 2, "INVITE"), 1), false);
+  assert.equal(sender.awaits(rack(8, 1, "INVITE"), 1), false);
+  assert.equal(sender.awaits(rack(7, 1, "UPDATE"), 1), false);
+  assert.equal(sender.awaits(rack(7, 1, "INVITE"), 1), true);
+  sender.acknowledge();
+  assert.equal(sender.awaits(rack(7, 1, "INVITE"), 1), false);
   assert.equal(sender.unacknowledged, true);
-  assert.equal(sender.acknowledge(rack(8, 1, "INVITE"), 1), true);
+  assert.equal(sender.awaits(rack(8, 1, "INVITE"), 1), true);
+  sender.acknowledge();
   assert.equal(sender.unacknowledged, false);
   assert.deepEqual(happened, [
     "0 180 7",
