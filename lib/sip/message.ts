@@ -9,6 +9,7 @@
 import { concatBytes, encodeUtf8 } from "../base/bytes.ts";
 import { formatParams, parseParams } from "./grammar.ts";
 import { SipHeaders } from "./header.ts";
+import { headerKey, headerKind } from "./header_names.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
 
@@ -50,13 +51,22 @@ export const NO_BODY: Uint8Array = new Uint8Array(0);
 
 /** The bytes of a message; Content-Length is set to the length of the body. */
 export function encodeSipMessage(message: SipMessage): Uint8Array {
-  let text = startLine(message);
-  for (const [name, value] of message.headers.entries()) {
-    if (name !== "Content-Length") text += `${name}: ${value}\r\n`;
-  }
-  text += `Content-Length: ${message.body.length}\r\n\r\n`;
-  const head = encodeUtf8(text);
+  const lines = startLine(message) + headerLines(message.headers);
+  const head = encodeUtf8(`${lines}Content-Length: ${message.body.length}\r\n\r\n`);
   return message.body.length === 0 ? head : concatBytes([head, message.body]);
+}
+
+/** Token lists (Allow, Supported) share one line: some devices read the first line only, and it is shorter. */
+function headerLines(headers: SipHeaders): string {
+  let text = "";
+  let last = "";
+  for (const [name, value] of headers.entries()) {
+    if (name === "Content-Length") continue;
+    const joins = name === last && headerKind(headerKey(name)) === "tokens";
+    text = joins ? `${text.slice(0, -2)}, ${value}\r\n` : `${text}${name}: ${value}\r\n`;
+    last = name;
+  }
+  return text;
 }
 
 /** The first line with its CRLF. */
