@@ -1,0 +1,95 @@
+// `deno task codecs`: builds the codec modules into lib/codecs/wasm, once; quick when they are there.
+// Sources and modules are checked against pinned hashes and never committed. What cannot be built is said in
+// one line and is no failure: the gateway then passes audio through where both sides agree on a codec.
+// `--strict` makes it a failure; `--hashes` prints the hashes of what was built instead of checking them.
+// Role: edge
+
+import type { Recipe } from "./recipe.ts";
+import { RECIPES } from "./recipes.ts";
+import { downloadSourcePackages } from "./apt.ts";
+import { findSources, sha256, SOURCES_VARIABLE } from "./sources.ts";
+
+const OUT = new URL("../../lib/codecs/wasm/", import.meta.url);
+const CACHE = new URL("../../.cache/codecs", import.meta.url);
+
+/** Those modules that are missing, or not what they should be. */
+async function findStale(): Promise<Recipe[]> {
+  const stale: Recipe[] = [];
+  for (const recipe of RECIPES) {
+    const bytes = await Deno.readFile(modulePath(recipe)).catch(absent);
+    if (bytes === null || await sha256(bytes) !== recipe.sha256) stale.push(recipe);
+  }
+  return stale;
+}
+
+/** Builds what is stale; one line for each module that cannot be built. */
+async function buildAll(stale: readonly Recipe[], checkHashes: boolean): Promise<string[]> {
+  const { found, reason } = await findSources(stale.map((recipe) => recipe.archive), {
+    local: Deno.env.get(SOURCES_VARIABLE),
+    cache: decodeURIComponent(CACHE.pathname),
+    fetch,
+    apt: downloadSourcePackages,
+  });
+  const problems: string[] = [];
+  const without = stale.filter((recipe) => !found.has(recipe.archive.sha256));
+  for (const recipe of stale) {
+    const archive = found.get(recipe.archive.sha256);
+    if (archive === undefined) continue;
+    const problem = await build(recipe, archive, checkHashes);
+    if (problem !== null) problems.push(problem);
+  }
+  if (without.length > 0) problems.push(withoutSource(without, reason));
+  return problems;
+}
+
+async function build(recipe: Recipe, archive: Uint8Array, checkHashes: boolean): Promise<string | null> {
+  const started = performance.now();
+  try {
+    const { compileRecipe } = await import("./compile.ts");
+    const module = await compileRecipe(recipe, archive);
+    const sum = await sha256(module);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    await say(
+      `${recipe.title}: ${module.length} octets in ${seconds} s${checkHashes ? "" : ` sha256 ${sum}`}`,
+    );
+    if (checkHashes && sum !== recipe.sha256) {
+      return `${recipe.title}: built, but not the expected module (sha256 ${sum})`;
+    }
+    await Deno.mkdir(OUT, { recursive: true });
+    const unfinished = new URL(`${recipe.name}.new`, OUT);
+    await Deno.writeFile(unfinished, module);
+    await Deno.rename(unfinished, modulePath(recipe));
+    return null;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return `${recipe.title}: cannot be built: ${error.message}`;
+  }
+}
+
+function withoutSource(recipes: readonly Recipe[], reason: string): string {
+  const titles = recipes.map((recipe) => recipe.title).join(", ");
+  const files = recipes.map((recipe) => recipe.archive.fileName).join(", ");
+  return `No transcoding with ${titles}: the source is out of reach (${reason}). ` +
+    `Put ${files} into a folder, name it in ${SOURCES_VARIABLE}, and run deno task codecs.`;
+}
+
+function modulePath(recipe: Recipe): URL {
+  return new URL(`${recipe.name}.wasm`, OUT);
+}
+
+async function say(line: string): Promise<void> {
+  await Deno.stderr.write(new TextEncoder().encode(`${line}\n`));
+}
+
+function absent(error: unknown): null {
+  if (error instanceof Deno.errors.NotFound) return null;
+  throw error;
+}
+
+if (import.meta.main) {
+  const stale = await findStale();
+  if (stale.length > 0) await say(`Building ${stale.length} codec modules, once: under a minute`);
+  const problems = stale.length === 0 ? [] : await buildAll(stale, !Deno.args.includes("--hashes"));
+  for (const problem of problems) await say(problem);
+  if (problems.length > 0 && Deno.args.includes("--strict")) Deno.exit(1);
+}
