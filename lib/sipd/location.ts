@@ -28,7 +28,7 @@ export class Location {
   readonly #users = new Map<string, Binding[]>();
   readonly #builtIn = new Map<string, SipUri>();
 
-  /** @param clock judges expiry */
+  /** Nobody is registered yet. @param clock judges expiry */
   constructor(clock: Clock) {
     this.#clock = clock;
   }

@@ -20,7 +20,7 @@ export class SelfAddress {
   readonly #local: Endpoint;
   readonly #facing: FacingAddress;
 
-  /** @param local as bound, with the real port; `facing` is asked when that is 0.0.0.0 or :: */
+  /** `local` is the bound address with the real port; `facing` is asked when that is 0.0.0.0 or ::. */
   constructor(local: Endpoint, facing: FacingAddress) {
     this.#local = local;
     this.#facing = facing;
