@@ -12,6 +12,9 @@ import type { TransactionLayer } from "./transaction_layer.ts";
 /** Most times one request is sent again with something changed. */
 export const MAX_RETRIES = 6;
 
+/** The reason of a 408 that is our own; siprtmp's clients know it in this spelling. */
+export const REQUEST_TIMEOUT = "Request timeout";
+
 /** What such a request is made of. */
 export interface ChallengedOptions {
   /** Where requests go out. */
@@ -44,6 +47,7 @@ export interface ChallengedOutlets {
 export class ChallengedRequest {
   readonly #options: ChallengedOptions;
   readonly #outlets: ChallengedOutlets;
+  #targets: readonly Target[];
   #handle: ClientHandle;
   #request: SipRequest;
   #retries = 0;
@@ -53,6 +57,7 @@ export class ChallengedRequest {
   constructor(options: ChallengedOptions, outlets: ChallengedOutlets) {
     this.#options = options;
     this.#outlets = outlets;
+    this.#targets = options.targets;
     this.#request = withKnownCredentials(options.request, options.credentials);
     this.#handle = this.#send();
   }
@@ -71,9 +76,9 @@ export class ChallengedRequest {
 
   #send(): ClientHandle {
     const request = this.#request;
-    return this.#options.layer.request(request, this.#options.targets, {
+    return this.#options.layer.request(request, this.#targets, {
       response: (response) => this.#receive(response, request),
-      timeout: () => this.#outlets.failed(408, "Request Timeout"),
+      timeout: () => this.#outlets.failed(408, REQUEST_TIMEOUT),
       transportError: (reason) => this.#outlets.failed(503, reason),
     });
   }
@@ -84,8 +89,16 @@ export class ChallengedRequest {
     const next = this.#cancelled || this.#retries >= MAX_RETRIES ? null : this.#next(response, request);
     if (next === null) return this.#outlets.refused(response, request);
     this.#retries += 1;
+    this.#preferAnswering();
     this.#request = next;
     this.#handle = this.#send();
+  }
+
+  /** A repetition goes to the server that asked for it first (RFC 3263 section 4). */
+  #preferAnswering(): void {
+    const answering = this.#handle.target;
+    if (answering === null) return;
+    this.#targets = [answering, ...this.#targets.filter((target) => target !== answering)];
   }
 
   #next(response: SipResponse, request: SipRequest): SipRequest | null {

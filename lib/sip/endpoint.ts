@@ -12,6 +12,7 @@ import type { AddressPolicy } from "../net/route.ts";
 import { AgentDirectory } from "./agent_directory.ts";
 import { addResponseCapabilities, refusalOf } from "./capabilities.ts";
 import { DialogTable } from "./dialog_table.ts";
+import { guardedClock } from "./guarded_clock.ts";
 import type { Identity } from "./identity.ts";
 import { LateForks } from "./late_forks.ts";
 import { type SipMessage, type SipRequest, tagOf } from "./message.ts";
@@ -53,6 +54,8 @@ export interface MessageTransport extends AsyncDisposable {
   readonly port: number;
   /** Takes what arrives. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null;
+  /** A connection ended without our doing; networks without connections never call it. */
+  onBroken?: ((flow: Flow, reason: string) => void) | null;
   /** Sends; settles when the outcome is known. */
   send(message: SipMessage, target: Target): Promise<SendOutcome>;
 }
@@ -96,6 +99,7 @@ export class SipEndpoint implements AsyncDisposable {
   private constructor(options: SipEndpointOptions, env: SipEnvironment, transport: MessageTransport) {
     const log = env.log.category("sip");
     const timers = options.timers ?? defaultTimers;
+    const clock = guardedClock(env.clock, log);
     const router = new SipRouter({
       addresses: options.addresses,
       dns: env.dns,
@@ -106,7 +110,7 @@ export class SipEndpoint implements AsyncDisposable {
     this.#log = log;
     this.#transport = transport;
     this.#layer = new TransactionLayer({
-      clock: env.clock,
+      clock,
       random: env.random,
       log,
       timers,
@@ -115,7 +119,7 @@ export class SipEndpoint implements AsyncDisposable {
     });
     const lateForks = new LateForks(log);
     this.#core = {
-      clock: env.clock,
+      clock,
       log,
       random: env.random,
       timers,
@@ -130,6 +134,9 @@ export class SipEndpoint implements AsyncDisposable {
     this.#layer.onRequest = (request, transaction) => this.#receive(request, transaction);
     this.#layer.onStray = (response) => lateForks.decline(response);
     transport.onMessage = (message, flow) => this.#layer.receive(message, flow);
+    transport.onBroken = (flow) => {
+      for (const agent of this.#agents.all()) agent.connectionLost(flow.remote);
+    };
   }
 
   /** The port that is bound. */
@@ -157,10 +164,18 @@ export class SipEndpoint implements AsyncDisposable {
 
   async #send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): Promise<void> {
     try {
-      outcome(await this.#transport.send(message, target));
+      outcome(await this.#transmit(message, target));
+    } catch (error) {
+      this.#log.error("Handling the outcome of a SIP message failed", error);
+    }
+  }
+
+  async #transmit(message: SipMessage, target: Target): Promise<SendOutcome> {
+    try {
+      return await this.#transport.send(message, target);
     } catch (error) {
       this.#log.error("Sending a SIP message failed", error);
-      outcome({ type: "failed", reason: messageOf(error) });
+      return { type: "failed", reason: messageOf(error) };
     }
   }
 
@@ -205,6 +220,7 @@ export class SipEndpoint implements AsyncDisposable {
     await Promise.all([...this.#agents.all()].map((agent) => agent[Symbol.asyncDispose]()));
     this.#layer[Symbol.dispose]();
     this.#transport.onMessage = null;
+    this.#transport.onBroken = null;
     await this.#transport[Symbol.asyncDispose]();
   }
 }

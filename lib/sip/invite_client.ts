@@ -6,7 +6,7 @@
 import { Mailbox } from "../base/mailbox.ts";
 import { sessionBodyOf, type SipBody } from "./body.ts";
 import { Call } from "./call.ts";
-import { ChallengedRequest } from "./challenged_request.ts";
+import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
 import { EarlyCalls } from "./early_calls.ts";
 import { identityAddress } from "./identity.ts";
 import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
@@ -180,7 +180,7 @@ class InviteAttempt implements Ending {
     this.#silence?.[Symbol.dispose]();
     this.#silence = this.#agent.core.clock.after(
       NO_PROGRESS_MS,
-      () => this.giveUp({ type: "refused", status: 408, reason: "Request Timeout", warning: null }),
+      () => this.giveUp({ type: "refused", status: 408, reason: REQUEST_TIMEOUT, warning: null }),
     );
   }
 

@@ -5,6 +5,7 @@
 
 import { delay } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
+import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { exchange, reasonOf, type Reply, statusOf } from "./exchange.ts";
 import { parseDeltaSeconds } from "./header_values.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
@@ -12,12 +13,14 @@ import type { SipRequest, SipResponse } from "./message.ts";
 import { formatNameAddr, withParam } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import {
+  FIRST_RETRY_MS,
   grantedExpires,
   MAX_EXPIRES_SECONDS,
   refreshDelayMs,
   retryDelayMs,
 } from "./registration_schedule.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
+import type { Target } from "./target.ts";
 import { formatSipUri } from "./uri.ts";
 
 /** What became of a REGISTER. */
@@ -43,8 +46,11 @@ export class Registration {
   readonly #callId: string;
   readonly #fromTag: string;
   #sequence = 0;
+  #server: Target | null = null;
+  #hurry = new AbortController();
   #expiresSeconds: number;
   #bound = false;
+  #kept = false;
 
   /** Nothing is sent yet. */
   constructor(agent: AgentContext) {
@@ -65,12 +71,18 @@ export class Registration {
     return outcome;
   }
 
+  /** True while keep() runs. */
+  get kept(): boolean {
+    return this.#kept;
+  }
+
   /** Refreshes and repairs until `signal` aborts; call it after a first success of that many seconds. */
   async keep(grantedSeconds: number, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#agent.core;
+    this.#kept = true;
+    const { random } = this.#agent.core;
     let waitMs = refreshDelayMs(grantedSeconds);
     let failures = 0;
-    while (await delay(clock, waitMs, signal)) {
+    while (await this.#wait(waitMs, signal)) {
       const outcome = await this.#attempt(signal);
       if (signal.aborted) return;
       if (outcome.type === "registered") {
@@ -85,6 +97,20 @@ export class Registration {
       waitMs = retryDelayMs({ failures, status, retryAfterSeconds, jitter: random.float() });
       this.#agent.log.info(`Registering again in ${Math.round(waitMs / 1000)} s`);
     }
+  }
+
+  /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */
+  connectionLost(remote: Endpoint): void {
+    if (this.#server?.transport !== "tcp" || !sameEndpoint(this.#server.endpoint, remote)) return;
+    this.#hurry.abort();
+  }
+
+  /** Waits for the next attempt, or a short while after a broken connection; false: the user agent ends. */
+  async #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
+    const { clock, random } = this.#agent.core;
+    if (await delay(clock, waitMs, AbortSignal.any([signal, this.#hurry.signal]))) return true;
+    this.#hurry = new AbortController();
+    return await delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
   }
 
   #report(change: RegistrationChange): void {
@@ -129,6 +155,7 @@ export class Registration {
     const registrar = registrarUri(identity);
     const hop = await core.router.hopTo(core.outboundProxy ?? registrar);
     if ("type" in hop) return { type: "failed", status: 503, reason: hop.reason };
+    this.#server = hop.targets[0];
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
     const address = identityAddress(identity);
     this.#sequence += 1;

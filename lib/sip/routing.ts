@@ -58,6 +58,7 @@ export class SipRouter {
 
   /** Resolves the next hop of a request; never throws for names or networks that fail. */
   async hopTo(uri: SipUri): Promise<Hop | Unreachable> {
+    if (uri.scheme === "sips") return unreachable("sips: addresses need TLS, which is not spoken here");
     try {
       const targets = await resolveTargets(uri, this.#options.dns, { random: this.#options.random });
       const [first, ...others] = targets.filter((target) => this.#reachable(target));

@@ -7,6 +7,7 @@ import { delay } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
+import type { Endpoint } from "../net/endpoint.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, unacceptableBody } from "./capabilities.ts";
@@ -86,11 +87,16 @@ export class UserAgent implements AsyncDisposable {
    */
   async register(signal: AbortSignal): Promise<RegisterOutcome> {
     const outcome = await this.#registration.attempt(AbortSignal.any([signal, this.#scope.signal]));
-    if (outcome.type === "registered" && !this.#scope.signal.aborted) {
+    if (outcome.type === "registered" && !this.#scope.signal.aborted && !this.#registration.kept) {
       this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
       this.#scope.spawn("registration", (ending) => this.#registration.keep(outcome.expiresSeconds, ending));
     }
     return outcome;
+  }
+
+  /** A connection to this peer has broken; called by the endpoint. */
+  connectionLost(remote: Endpoint): void {
+    this.#registration.connectionLost(remote);
   }
 
   /** Losses and recoveries of the registration after its first success. One reader; ends with the user agent. */

@@ -12,12 +12,13 @@ import { responseTo, sipRequest, targetAt } from "../support/sip_messages.ts";
 
 /** A transaction layer that keeps what it is given. */
 class RecordingLayer {
-  readonly sent: { request: SipRequest; outlets: ClientOutlets }[] = [];
+  readonly sent: { request: SipRequest; targets: readonly Target[]; outlets: ClientOutlets }[] = [];
   cancels = 0;
 
-  request(request: SipRequest, _targets: readonly Target[], outlets: ClientOutlets): ClientHandle {
-    this.sent.push({ request, outlets });
-    const handle: Partial<ClientHandle> = { cancelRequest: () => void this.cancels++ };
+  request(request: SipRequest, targets: readonly Target[], outlets: ClientOutlets): ClientHandle {
+    this.sent.push({ request, targets, outlets });
+    const target = targets.at(-1) ?? null;
+    const handle: Partial<ClientHandle> = { target, cancelRequest: () => void this.cancels++ };
     return handle as ClientHandle;
   }
 
@@ -37,7 +38,7 @@ function start(
   const request = new ChallengedRequest({
     layer,
     request: sipRequest("INVITE"),
-    targets: [targetAt()],
+    targets: [targetAt("udp", 1), targetAt("udp", 2)],
     credentials: new DigestClient("alice", "secret", seededRandom(1)),
     renumber: withNextSequence,
     ...(retry === undefined ? {} : { retry }),
@@ -62,6 +63,15 @@ Deno.test("a challenge is answered with the next CSeq and the credentials", () =
   assert.match(again?.headers.get("Authorization") ?? "", /^Digest username="alice"/);
   layer.answer(200);
   assert.deepEqual(happened, ["provisional 180", "success 200 2 INVITE"]);
+});
+
+Deno.test("the repetition goes first to the server that challenged", () => {
+  const { layer } = start();
+  layer.answer(401, CHALLENGE);
+  const octets = layer.sent.map(({ targets }) =>
+    targets.map((target) => target.endpoint.hostname.at(-1)).join("")
+  );
+  assert.deepEqual(octets, ["12", "21"]);
 });
 
 Deno.test("several realms one after the other keep all their credentials", () => {
@@ -116,5 +126,5 @@ Deno.test("silence is 408, no way to send is 503", () => {
   const { layer, happened } = start();
   layer.sent[0]?.outlets.timeout();
   layer.sent[0]?.outlets.transportError("no route");
-  assert.deepEqual(happened, ["failed 408 Request Timeout", "failed 503 no route"]);
+  assert.deepEqual(happened, ["failed 408 Request timeout", "failed 503 no route"]);
 });

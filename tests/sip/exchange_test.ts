@@ -38,7 +38,7 @@ Deno.test("the final response is the outcome", async () => {
 Deno.test("a timeout and an unreachable peer are outcomes too", async () => {
   const silent = start();
   silent.outlets[0]?.timeout();
-  assert.deepEqual(await silent.reply, { type: "failed", status: 408, reason: "Request Timeout" });
+  assert.deepEqual(await silent.reply, { type: "failed", status: 408, reason: "Request timeout" });
   const unreachable = start();
   unreachable.outlets[0]?.transportError("no route");
   assert.equal(reasonOf(await unreachable.reply), "no route");

@@ -207,7 +207,7 @@ Deno.test("a peer that never answers is a 408 after 32 s", async () => {
   const set = await dialed();
   const fromMs = set.network.clock.now();
   await set.network.until("the refusal", () => set.attempt.steps.length > 0);
-  assert.deepEqual(told(set.attempt), ["refused 408 Request Timeout"]);
+  assert.deepEqual(told(set.attempt), ["refused 408 Request timeout"]);
   assert.ok(Math.abs(set.network.clock.now() - fromMs - 32_000) < 50);
   await finish(set);
 });
@@ -222,7 +222,7 @@ Deno.test("a peer that rings and falls silent is cancelled after three minutes",
   assert.equal(attempt.steps.some((step) => step.type === "refused"), false);
   peer.answer(await peer.request("CANCEL"), 200);
   peer.answer(invite, 487);
-  assert.equal(told(attempt).at(-1), "refused 408 Request Timeout");
+  assert.equal(told(attempt).at(-1), "refused 408 Request timeout");
   await finish(set);
 });
 

@@ -148,7 +148,7 @@ Deno.test("a registrar that keeps nothing, and one that is silent, are refusals"
   await empty.network.close(empty.endpoint);
   const silent = scene();
   const settled = await silent.network.settled(silent.alice.register(forever()));
-  assert.deepEqual(settled, { type: "refused", status: 408, reason: "Request Timeout" });
+  assert.deepEqual(settled, { type: "refused", status: 408, reason: "Request timeout" });
   await silent.network.close(silent.endpoint);
 });
 
@@ -186,6 +186,29 @@ Deno.test("a refused refresh is not repeated before half a minute, and Retry-Aft
   keep(set.registrar, await set.registrar.request("REGISTER", 101_000), "60");
   assert.ok(set.network.clock.now() - fromMs >= 99_000);
   await close(set);
+});
+
+Deno.test("a broken connection to the registrar is followed by a REGISTER soon, once", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.9;transport=tcp"));
+  const registrar = network.peer("10.0.0.9");
+  const outcome = alice.register(forever());
+  keep(registrar, await registrar.request("REGISTER"), "600");
+  await network.settled(outcome);
+  alice.connectionLost({ hostname: "10.0.0.77", port: 5060 });
+  await network.clock.advanceAsync(5_000);
+  assert.equal(registrar.received.length, 0);
+  for (let n = 0; n < 3; n++) alice.connectionLost(registrar.at);
+  const again = await registrar.request("REGISTER", 2_100);
+  keep(registrar, again, "600");
+  await network.clock.advanceAsync(60_000);
+  assert.equal(registrar.received.length, 0);
+  registrar.onMessage = (message) => {
+    if (message.kind === "request") registrar.answer(message, 200);
+    return true;
+  };
+  await network.close(endpoint);
 });
 
 Deno.test("a client that leaves while its REGISTER is under way is unregistered all the same", async () => {
