@@ -108,6 +108,8 @@ class Trial {
         onCall: (name, args) => this.#called(name, args),
       });
       void client.closed.then(() => this.#callbacks.push({ name: "(connection closed)", args: [] }));
+      if (password !== "") this.#step("gateway", "sip", "REGISTER");
+      if (password !== "") this.#step("sip", "gateway", "200 OK");
       this.#step("gateway", "client", password === "" ? "connected" : "connected and registered");
       return await this.#converse(client, signal);
     } catch (error) {
@@ -136,6 +138,7 @@ class Trial {
     const cut = await this.#speak(speaking, signal);
     if (cut === null) {
       this.#step("client", "gateway", "bye");
+      this.#step("gateway", "sip", "BYE");
       client.send("bye");
     }
     await speaking.close();

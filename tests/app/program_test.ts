@@ -1,0 +1,83 @@
+// The program as its user meets it: command line in, lines and exit code out.
+
+import assert from "node:assert/strict";
+import { type Host, runProgram } from "../../lib/app/program.ts";
+
+interface Recorded {
+  host: Host;
+  stop: AbortController;
+  printed: string[];
+  complained: string[];
+}
+
+function recordingHost(): Recorded {
+  const stop = new AbortController();
+  const printed: string[] = [];
+  const complained: string[] = [];
+  const host: Host = {
+    readFile: (path) => Deno.readTextFileSync(path),
+    print: (text) => void printed.push(text),
+    complain: (text) => void complained.push(text),
+    stop: stop.signal,
+  };
+  return { host, stop, printed, complained };
+}
+
+const LOCAL = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"];
+
+const MISTAKES: { args: string[]; exitCode: number; says: RegExp }[] = [
+  { args: ["--bogus"], exitCode: 2, says: /--bogus/ },
+  { args: ["-p", "seventy"], exitCode: 2, says: /port.*"seventy"/ },
+  { args: ["--config", "/nowhere/x.toml"], exitCode: 1, says: /\/nowhere\/x\.toml.*no such file/ },
+  { args: ["call", "http://x", "echo"], exitCode: 2, says: /rtmp:\/\// },
+  { args: ["cal"], exitCode: 2, says: /call/ },
+];
+
+for (const { args, exitCode, says } of MISTAKES) {
+  Deno.test(`siprtmp ${args.join(" ")}: one clear line, exit code ${exitCode}`, async () => {
+    const { host, printed, complained } = recordingHost();
+    assert.equal(await runProgram(args, host), exitCode);
+    assert.deepEqual(printed, []);
+    assert.equal(complained.length, 1);
+    assert.match(complained[0]!, says);
+    assert.doesNotMatch(complained[0]!, /\n\s+at /);
+  });
+}
+
+Deno.test("a busy RTMP port is one clear line and exit code 1", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { host, complained } = recordingHost();
+  const args = [...LOCAL, "-p", String((taken.addr as Deno.NetAddr).port)];
+  assert.equal(await runProgram(args, host), 1);
+  assert.equal(complained.length, 1);
+  assert.match(complained[0]!, /siprtmp: .*in use/);
+});
+
+Deno.test("a busy SIP port that was asked for is one clear line and exit code 1", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { host, complained } = recordingHost();
+  const args = [...LOCAL, "--sip-port", String((taken.addr as Deno.NetAddr).port)];
+  assert.equal(await runProgram(args, host), 1);
+  assert.match(complained[0]!, /siprtmp: .*port.* is taken/);
+});
+
+Deno.test("start ends with 0 when it is told to stop", async () => {
+  const { host, stop } = recordingHost();
+  setTimeout(() => stop.abort(), 100);
+  assert.equal(await runProgram(LOCAL, host), 0);
+});
+
+Deno.test("the demo makes one call without loss, says so, and prints what to try", async () => {
+  const { host, stop, printed } = recordingHost();
+  const args = ["demo", ...LOCAL, "--sipd", "127.0.0.1:0", "--duration", "0.5"];
+  const running = runProgram(args, host);
+  while (!printed.some((text) => text.includes("Still running"))) {
+    await new Promise((go) => setTimeout(go, 20));
+  }
+  stop.abort();
+  assert.equal(await running, 0);
+  const text = printed.join("\n");
+  assert.match(text, /lost {11}0 of 25 \(0\.0 %\)/);
+  assert.match(text, /It works: everything you sent came back/);
+  assert.match(text, /ffmpeg .*dial=echo/);
+});
