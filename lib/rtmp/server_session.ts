@@ -194,7 +194,7 @@ export class ServerSession {
       this.#connect = command;
       return this.link.stop();
     }
-    if (this.#log.enabled("debug")) this.#log.debug(`<- ${name.slice(0, 80)} ${formatAmf(command.args)}`);
+    if (this.#log.enabled("debug")) this.#log.debug(`<- ${describeCommand(command)}`);
     if (name === "_result" || name === "_error" || name === "onStatus") return; // answers to our calls
     if (name === "connect") {
       const reply = new CommandReply(this.link, command.transactionId);
@@ -208,4 +208,12 @@ export class ServerSession {
     const stream = this.commands.stream(control.value);
     if (stream !== undefined) stream.bufferLengthMs = control.second;
   }
+}
+
+/** For the log: what follows "?" in a stream name may be a key. */
+function describeCommand({ name, args }: Command): string {
+  const text = `${name.slice(0, 80)} ${formatAmf(args)}`;
+  return /^(publish|play2?|releaseStream|FC\w+|getStreamLength)$/.test(name)
+    ? text.replace(/\?[^"]*/g, "?...")
+    : text;
 }

@@ -82,6 +82,20 @@ for (const [name, extra] of Object.entries({ "plain": [], "a signed": DIGEST }))
 }
 
 Deno.test({
+  name: "rtmpdump finds the server's signature right",
+  ignore,
+  fn: async () => {
+    await using server = await startServer({ refusal: "that was all" });
+    const target = ["--rtmp", `${server.url}/live`, "--playpath", "remote", "-o", "/dev/null"];
+    const args = ["--debug", ...target, ...DIGEST];
+    const { stderr } = await new Deno.Command("rtmpdump", { args, stdin: "null" }).output();
+    const text = new TextDecoder().decode(stderr);
+    assert.match(text, /Genuine Adobe Flash Media Server/);
+    assert.match(text, /that was all/);
+  },
+});
+
+Deno.test({
   name: "rtmpdump is told why its connect is refused",
   ignore,
   fn: async () => {

@@ -9,6 +9,7 @@ import { encodeUserControl } from "../../lib/rtmp/message.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";
 import { ServerSession } from "../../lib/rtmp/server_session.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { mutate } from "../support/mutate.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { Sink } from "../support/rtmp_sink.ts";
 
@@ -178,9 +179,12 @@ Deno.test("session: the log shows commands, never what connect was given", () =>
   session.connectRequest();
   session.admit({});
   session.push(command(0, "invite", 2, null, "sip:bob@host", "pcmu"));
+  session.push(command(0, "createStream", 3, null));
+  session.push(command(1, "publish", 4, null, "local?key=secret", "live"));
   const text = log.lines.join("\n");
   assert.match(text, /<- connect to "sip\/alice@example\.net" by "", 2 arguments/);
   assert.match(text, /<- invite \["sip:bob@host", "pcmu"\]/);
+  assert.match(text, /<- publish \["local\?\.\.\.", "live"\]/);
   assert.match(text, /-> _result .*Connect\.Success/);
   assert.doesNotMatch(text, /secret/);
 });
@@ -191,4 +195,43 @@ Deno.test("session: the length of a stream is the owner's to say", () => {
   session.streamLength = (name) => name.length;
   session.push(command(0, "getStreamLength", 6, null, "film"));
   assert.deepEqual(sink.lines(), ["command 0 _result 5 null 0", "command 0 _result 6 null 4"]);
+});
+
+Deno.test("session: a damaged conversation ends in a WireError or goes on, never otherwise", () => {
+  const { command, media } = setUp();
+  const conversation = concatBytes([
+    command(0, "connect", 1, CONNECT, "alice", "secret"),
+    command(0, "createStream", 2, null),
+    command(1, "publish", 3, null, "local", "live"),
+    media(18, 0, encodeAmf0(["@setDataFrame", "onMetaData", { width: 320 }])),
+    media(8, 20, new Uint8Array(300)),
+    media(22, 40, new Uint8Array(30)),
+    command(0, "invite", 4, null, "sip:bob@host", "pcmu", "h264"),
+    command(1, "play", 5, null, "remote", -2000),
+    command(1, "pause", 6, null, true, 100),
+    command(0, "deleteStream", 7, null, 1),
+  ]);
+  let broken = 0;
+  let whole = 0;
+  for (let seed = 0; seed < 1500; seed++) {
+    const { session } = setUp();
+    let bytes = mutate(conversation, seed);
+    let events = 0;
+    try {
+      while (bytes.length > 0) {
+        bytes = bytes.subarray(session.push(bytes));
+        for (let event = session.next(); event !== undefined; event = session.next()) {
+          events++;
+          if (event.type === "publish" || event.type === "play") event.stream.started();
+        }
+        session.connectRequest();
+      }
+      whole++;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      broken++;
+    }
+    assert.ok(events < 100);
+  }
+  assert.ok(broken > 100 && whole > 100, `${broken} broken, ${whole} whole`);
 });
