@@ -126,6 +126,7 @@ export class RtmpConnection implements AsyncDisposable {
    * a peer does.
    */
   async open(): Promise<ConnectRequest | null> {
+    if (this.#finishing !== null) return null;
     const { openTimeoutMs } = this.#options;
     using _timer = this.#environment.clock.after(openTimeoutMs, () => {
       this.#log.info(`closed: no connect within ${openTimeoutMs / 1000} s`);
@@ -172,6 +173,7 @@ export class RtmpConnection implements AsyncDisposable {
    * asks for the next event, so the consumer must not wait between events. Never throws for what a peer does.
    */
   async *events(): AsyncGenerator<RtmpEvent, void, void> {
+    if (this.#finishing !== null) return await this.#finishing; // it is reading the rest away
     this.#reading = true;
     using _beat = this.#beat();
     try {

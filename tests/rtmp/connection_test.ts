@@ -140,6 +140,28 @@ Deno.test("connection: close() inside the event loop does not wait for itself", 
   await client.close();
 });
 
+Deno.test("connection: closed while its owner is busy, it has no events and one reader", async () => {
+  const { server, serverEnd, connect, clock } = rtmpPair();
+  let readers = 0;
+  let most = 0;
+  const read = serverEnd.read.bind(serverEnd);
+  serverEnd.read = (into) => {
+    most = Math.max(most, ++readers);
+    return read(into).finally(() => readers--);
+  };
+  const connecting = connect().then(() => "connected", () => "refused");
+  await server.open();
+  const closing = server.close("NetConnection.Connect.Closed", "replaced");
+  server.accept();
+  const events = Array.fromAsync(server.events());
+  await clock.advanceAsync(600);
+  await closing;
+  assert.deepEqual(await events, []);
+  assert.equal(await connecting, "refused");
+  assert.equal(await server.open(), null);
+  assert.equal(most, 1);
+});
+
 Deno.test("connection: a client that never says connect is closed in time", async () => {
   for (const bytes of [new Uint8Array(0), createHello(null, 0, (count) => new Uint8Array(count)).hello]) {
     const { server, serverEnd, clientEnd, clock, log } = rtmpPair({ openTimeoutMs: 5000 });
