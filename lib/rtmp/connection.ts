@@ -157,9 +157,15 @@ export class RtmpConnection implements AsyncDisposable {
     await this.#finish();
   }
 
-  /** Ends the connection; with a code the client is told first, in a status event of its NetConnection. */
+  /**
+   * Ends the connection; with a code the client is told first, in a status event of its NetConnection, or as a
+   * rejection when its connect was not yet answered.
+   */
   async close(code?: string, description = ""): Promise<void> {
     if (code !== undefined && this.#phase === "connected") this.#session.status(code, description);
+    if (code !== undefined && this.#phase === "opening" && this.#session.hasConnect) {
+      this.#session.refuse(description);
+    }
     await this.#finish();
   }
 
