@@ -79,19 +79,17 @@ export class LineStream implements Disposable {
       this.#session?.setRemote(null, null);
       return;
     }
-    const session = this.#session ??= this.#start(agreed);
+    const known = this.#session;
+    const session = this.#session = known ?? this.#createSession(agreed);
     // Hold, ours or theirs, is a stream without destination.
     const sending = sends(agreed.direction);
     session.setRemote(
       sending ? addressOf(agreed.remote) : null,
       sending ? addressOf(agreed.rtcpRemote) : null,
     );
-    const { formats, telephoneEvents, comfortNoise } = agreed;
-    const wanted = JSON.stringify([formats, telephoneEvents, comfortNoise]);
-    if (wanted === this.#connectedAs) return;
-    this.#connection?.[Symbol.dispose]();
-    this.#connection = this.#options.treatment.connect(agreed, session);
-    this.#connectedAs = wanted;
+    this.#connect(agreed, session);
+    // Received from now on, when there is somebody to take it.
+    if (known === null) this.#options.scope.spawn(`rtp port ${this.port}`, () => session.run());
   }
 
   /** Counters for the log. */
@@ -109,10 +107,19 @@ export class LineStream implements Disposable {
     else this.#session[Symbol.dispose]();
   }
 
-  #start(agreed: AgreedMedia): RtpSession {
-    const { services, scope, cname } = this.#options;
+  #connect(agreed: AgreedMedia, session: RtpSession): void {
+    const { formats, telephoneEvents, comfortNoise } = agreed;
+    const wanted = JSON.stringify([formats, telephoneEvents, comfortNoise]);
+    if (wanted === this.#connectedAs) return;
+    this.#connection?.[Symbol.dispose]();
+    this.#connection = this.#options.treatment.connect(agreed, session);
+    this.#connectedAs = wanted;
+  }
+
+  #createSession(agreed: AgreedMedia): RtpSession {
+    const { services, cname } = this.#options;
     const { clock, random, log, ticker } = services;
-    const session = new RtpSession({
+    return new RtpSession({
       pair: this.#pair,
       clockRate: agreed.formats[0]!.clockRate,
       cname,
@@ -122,8 +129,6 @@ export class LineStream implements Disposable {
       ticker,
       latch: true,
     });
-    scope.spawn(`rtp port ${this.port}`, () => session.run());
-    return session;
   }
 }
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { type Clock, Ticker } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
+import { encodeRtp } from "../../lib/rtp/packet.ts";
 import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";
 import type { Direction } from "../../lib/sdp/description.ts";
 import { formatSdp, parseSdp, type SessionDescription } from "../../lib/sdp/description.ts";
@@ -140,4 +141,19 @@ export function memoryTransports(
     });
     return transport;
   };
+}
+
+/** An RTP packet as the callers of these tests send it. */
+export function rtpPacket(sequenceNumber: number, payload: readonly number[], payloadType = 0): Uint8Array {
+  return encodeRtp({
+    marker: false,
+    payloadType,
+    sequenceNumber,
+    timestamp: 160 * sequenceNumber,
+    ssrc: 7,
+    csrcs: [],
+    extension: null,
+    payload: Uint8Array.from(payload),
+    padding: 0,
+  });
 }
