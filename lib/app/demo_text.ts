@@ -6,7 +6,9 @@ import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts
 
 /** Where the demo's client connects, and what to print when the first call is over. */
 export interface DemoAddresses {
+  /** The first call's RTMP URL. */
   readonly url: string;
+  /** What to print afterwards. */
   readonly text: string;
 }
 

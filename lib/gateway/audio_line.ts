@@ -32,15 +32,19 @@ export type RtpOutlet = (
 
 /** What an audio line is made of. */
 export interface AudioLineOptions {
+  /** What was agreed. */
   readonly chain: SpeexChain | G711Chain;
   /** The agreed touch tone format; null: the peer takes none. */
   readonly telephoneEvent: AgreedFormat | null;
   /** The agreed redundancy (RFC 2198) for touch tones, or null. */
   readonly redundancy: AgreedFormat | null;
+  /** Times of frames and tones. */
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
+  /** Sends to the peer. */
   readonly toSip: RtpOutlet;
+  /** Sends to the player. */
   readonly toRtmp: TagOutlet;
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;

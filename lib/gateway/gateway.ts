@@ -27,9 +27,13 @@ const ROUTES_EVERY_MS = 60_000;
 
 /** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment {
+  /** Every timer. */
   readonly clock: Clock;
+  /** Where lines go. */
   readonly log: Logger;
+  /** Tags, ports, SSRCs. */
   readonly random: Random;
+  /** Names of SIP domains. */
   readonly dns: DnsResolver;
 }
 

@@ -43,8 +43,11 @@ export type Agent = Pick<
 
 /** What every context of a gateway shares. */
 export interface ContextServices {
+  /** Call times. */
   readonly clock: Clock;
+  /** The client's log. */
   readonly log: Logger;
+  /** Opens the media of calls. */
   readonly media: MediaFactory;
 }
 

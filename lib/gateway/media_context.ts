@@ -32,8 +32,11 @@ import {
 
 /** What the media of every call share. */
 export interface MediaServices {
+  /** Every timer. */
   readonly clock: Clock;
+  /** SSRCs, first sequence numbers. */
   readonly random: Random;
+  /** Where sockets come from. */
   readonly ports: RtpPorts;
   /** Drives reordering and RTCP of all calls. */
   readonly ticker: Ticker;
@@ -43,8 +46,11 @@ export interface MediaServices {
 
 /** One call's own settings. */
 export interface MediaContextOptions {
+  /** What all calls share. */
   readonly services: MediaServices;
+  /** The client's log. */
   readonly log: Logger;
+  /** Formats to offer or take. */
   readonly plan: CodecPlan;
   /** Address the peer is told. */
   readonly localAddress: string;

@@ -8,16 +8,21 @@ import { SAMPLE_BLOCK_MS, SampleSource } from "../media/sample.ts";
 
 /** One audio message: FLV tag body and its time. */
 export interface AudioMessage {
+  /** When to send it, ms from the start. */
   readonly timeMs: number;
+  /** FLV tag body, its own bytes. */
   readonly body: Uint8Array;
 }
 
 /** FLV tag header bytes of the codecs a trial can send, for RTMP (behaviour.md 1.8). */
-const TAG_BYTE = { speex: 0xb2, pcmu: 0x82, pcma: 0x72 } as const;
+const TAG_BYTE = { speex: 0xb2, pcmu: 0x82, pcma: 0x72 };
+
+/** Codecs the built-in sample comes in. */
+export type SampleCodec = "speex" | "pcmu" | "pcma";
 
 /** The built-in sample for `durationSeconds`, in blocks of 20 ms. */
 export async function* sampleMessages(
-  codec: keyof typeof TAG_BYTE,
+  codec: SampleCodec,
   durationSeconds: number,
 ): AsyncGenerator<AudioMessage, void, void> {
   const source = new SampleSource(codec);

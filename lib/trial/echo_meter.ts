@@ -11,8 +11,9 @@ export interface EchoReport {
   readonly returned: number;
   /** Of those, equal to one that was sent, in order. */
   readonly matched: number;
-  /** Bytes of audio sent and returned. */
+  /** Bytes of audio sent. */
   readonly sentBytes: number;
+  /** Bytes of audio returned. */
   readonly returnedBytes: number;
   /** Round-trip time. */
   readonly roundTripMs: { readonly min: number; readonly median: number; readonly max: number } | null;

@@ -9,7 +9,9 @@ export type Party = "client" | "gateway" | "sip";
 export interface LadderStep {
   /** Milliseconds since the start. */
   readonly atMs: number;
+  /** Who speaks. */
   readonly from: Party;
+  /** Who is spoken to; the speaker itself makes a note. */
   readonly to: Party;
   /** What was said, short. */
   readonly text: string;

@@ -23,11 +23,17 @@ export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
 /** What to call, and with what. */
 export interface TrialOptions {
+  /** RTMP URL of the gateway, with the address to be. */
   readonly url: string;
+  /** Whom to call. */
   readonly destination: string;
+  /** User name for the SIP server; null: the one of the URL. */
   readonly login: string | null;
+  /** Password for the SIP server; empty: no registration. Never logged. */
   readonly password: string;
+  /** Name shown to the other side. */
   readonly displayName: string | null;
+  /** What to send. */
   readonly source:
     | { readonly kind: "sample"; readonly codec: TrialCodec; readonly durationSeconds: number }
     | {
@@ -42,14 +48,19 @@ export interface TrialOptions {
 
 /** What a trial takes from outside. */
 export interface TrialEnvironment {
+  /** Pacing and measuring. */
   readonly clock: Clock;
+  /** For -d. */
   readonly log: Logger;
+  /** For the handshake. */
   readonly random: Random;
 }
 
 /** What happened. */
 export interface TrialReport {
+  /** How it ended. */
   readonly outcome: TrialOutcome;
+  /** The arrows of the ladder. */
   readonly steps: readonly LadderStep[];
   /** From `invite` to `accepted`; null when it was not accepted. */
   readonly setUpMs: number | null;

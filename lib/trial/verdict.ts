@@ -14,7 +14,9 @@ export type TrialOutcome =
 
 /** The verdict: good enough to exit with 0, and what to tell the person. */
 export interface Verdict {
+  /** Whether the program ends with 0. */
   readonly good: boolean;
+  /** One or two sentences. */
   readonly text: string;
 }
 
