@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import { TransportError } from "../../lib/base/errors.ts";
-import { systemRandom } from "../../lib/base/random.ts";
+import { seededRandom, systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { formatEndpoint } from "../../lib/net/endpoint.ts";
 import { connectTcp } from "../../lib/net/tcp.ts";
@@ -16,6 +16,8 @@ import { bodyText, SDP_TYPE, textBody } from "../../lib/sip/body.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import { SipServer } from "../../lib/sipd/sip_server.ts";
 import { RecordLog } from "../support/record_log.ts";
+import { identity, SipNetwork } from "../support/sip_network.ts";
+import { memoryServices, memoryTransports, offerOf, understood } from "../support/sipd_bench.ts";
 import { createPhone, openPhones, PhoneLine, place } from "../support/sipd_phone.ts";
 
 function start(hostname = "127.0.0.1", port = 0, portFallback = false) {
@@ -288,4 +290,54 @@ Deno.test("rubbish over UDP and TCP does not disturb anybody", async () => {
   await using phones = openPhones();
   const agent = createPhone(phones, "alice", server.address);
   assert.equal((await agent.register(NEVER)).type, "registered");
+});
+
+Deno.test("over a network that loses a fifth, users register and reach echo all the same", async () => {
+  const network = new SipNetwork({ loss: 0.2, duplication: 0.1, seed: 5 });
+  const services = memoryServices(network.clock);
+  const listen = { hostname: "10.0.0.1", port: 5060 };
+  const server = await SipServer.start({ listen, portFallback: false }, {
+    clock: network.clock,
+    log: network.log,
+    random: seededRandom(3),
+    dns: network.dns,
+    openTransport: memoryTransports(network),
+    rtpPorts: services.ports,
+  });
+  assert.deepEqual(server.address, listen);
+  const phones = network.endpoint("10.0.0.9");
+  const agent = phones.createUserAgent(identity("sip:alice@10.0.0.1"));
+  assert.equal((await network.settled(agent.register(NEVER))).type, "registered");
+  for (let i = 0; i < 5; i++) {
+    const { call } = await network.settled(place(agent, "sip:echo@10.0.0.1", offerOf()));
+    assert.ok(call);
+    assert.equal(understood(call.remoteBody!).remote?.hostname, "10.0.0.1");
+    await network.settled(call.hangUp());
+  }
+  await network.until("echo has noticed", () => server.usage.calls === 0);
+  network.options.loss = 0;
+  await network.close(phones, server);
+  assert.equal(services.rtp.size, 0);
+  assert.equal(network.clock.pending, 0);
+});
+
+Deno.test("registered phones that are gone get 503 over TCP, and nothing breaks", async () => {
+  await using server = await start().started;
+  await using phones = openPhones();
+  const alice = createPhone(phones, "alice", server.address);
+  const at = formatEndpoint(server.address);
+  using socket = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
+  const answers = socket.packets();
+  const own = formatEndpoint(socket.local);
+  socket.send(
+    encodeUtf8(
+      `REGISTER sip:${at} SIP/2.0\r\nVia: SIP/2.0/UDP ${own};branch=z9hG4bKgone\r\nFrom: <sip:gone@x>;tag=1\r\n` +
+        `To: <sip:gone@x>\r\nCall-ID: g\r\nCSeq: 1 REGISTER\r\nContact: <sip:gone@127.0.0.1:1;transport=tcp>\r\n` +
+        "Content-Length: 0\r\n\r\n",
+    ),
+    server.address,
+  );
+  const { value: answer } = await answers.next();
+  assert.match(new TextDecoder().decode(answer!.bytes), /^SIP\/2\.0 200 /);
+  assert.equal((await place(alice, `sip:gone@${at}`, null)).status, 503);
 });
