@@ -60,7 +60,7 @@ async function readTexts(recipe: Recipe, archive: Uint8Array): Promise<Map<strin
   for (const [path, from, to] of recipe.edits ?? []) {
     const text = texts.get(path) ?? "";
     if (!text.includes(from)) throw new Error(`${path} has no ${JSON.stringify(from)}`);
-    texts.set(path, text.replace(from, to));
+    texts.set(path, text.replaceAll(from, to));
   }
   return texts;
 }

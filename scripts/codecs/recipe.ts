@@ -38,6 +38,6 @@ export interface Recipe {
   readonly defines: readonly string[];
   /** Small files that ./configure would have written. */
   readonly generated?: Readonly<Record<string, string>>;
-  /** Lines of the archive to replace: path, what must be there, what is put there. */
+  /** Text of the archive to replace everywhere in a file: path, what must be there, what is put there. */
   readonly edits?: readonly (readonly [path: string, from: string, to: string])[];
 }
