@@ -71,6 +71,7 @@ export class DigitSender implements Disposable {
   #timer: Disposable | null = null;
   #dueMs = 0;
   #freeTimestamp = -Infinity;
+  #closed = false;
 
   /** Starts idle. */
   constructor(options: DigitSenderOptions) {
@@ -89,7 +90,7 @@ export class DigitSender implements Disposable {
 
   /**
    * Queues keys 0-9 * # A-D, each of `durationMs` (kept within 40 ms and 10 s). False, and nothing queued, when
-   * there is no key, one is unknown, or the queue has no room for all.
+   * there is no key, one is unknown, the queue has no room for all, or the sender is disposed.
    */
   enqueue(digits: string, durationMs: number = DEFAULT_DIGIT_MS): boolean {
     const events: number[] = [];
@@ -98,7 +99,9 @@ export class DigitSender implements Disposable {
       if (event === null) return false;
       events.push(event);
     }
-    if (events.length === 0 || this.#queue.length + events.length > MAX_QUEUED_DIGITS) return false;
+    if (this.#closed || events.length === 0 || this.#queue.length + events.length > MAX_QUEUED_DIGITS) {
+      return false;
+    }
     const wantedMs = Number.isFinite(durationMs) ? durationMs : DEFAULT_DIGIT_MS;
     const keptMs = Math.min(MAX_DIGIT_MS, Math.max(MIN_DIGIT_MS, wantedMs));
     for (const event of events) this.#queue.push({ event, durationMs: keptMs });
@@ -106,8 +109,9 @@ export class DigitSender implements Disposable {
     return true;
   }
 
-  /** Stops at once; what waits is forgotten. */
+  /** Stops at once and for good; what waits is forgotten. */
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
     this.#tone = null;
@@ -132,6 +136,7 @@ export class DigitSender implements Disposable {
     const coveredMs = UPDATE_MS * (tone.updates + 1);
     if (coveredMs < tone.durationMs) this.#sendUpdate(tone, coveredMs);
     else this.#sendEnd(tone);
+    if (this.#closed) return; // by the outlet
     if (tone.ends === END_PACKETS) this.#finish(tone);
     else this.#wait(UPDATE_MS);
   }
@@ -175,16 +180,17 @@ export class DigitSender implements Disposable {
     const { payloadType, redundancyPayloadType, send } = this.#options;
     const { event, timestamp } = tone;
     const data = encodeTelephoneEvent({ event, end: report.end, volume: VOLUME, duration: report.units });
+    if (redundancyPayloadType === null) send(data, timestamp, report.marker, payloadType);
+    else {
+      const payload = encodeRedundancy(this.#earlier(timestamp), { payloadType, data });
+      send(payload, timestamp, report.marker, redundancyPayloadType);
+    }
     if (report.end && tone.ends === END_PACKETS) this.#remember(timestamp, data);
-    if (redundancyPayloadType === null) return send(data, timestamp, report.marker, payloadType);
-    const payload = encodeRedundancy(this.#earlier(timestamp), { payloadType, data });
-    send(payload, timestamp, report.marker, redundancyPayloadType);
   }
 
   #earlier(timestamp: number): RedundantBlock[] {
     const blocks: RedundantBlock[] = [];
     for (const past of this.#past) {
-      if (past.timestamp === timestamp) continue;
       const timestampOffset = timestamp - past.timestamp;
       blocks.push({ payloadType: this.#options.payloadType, timestampOffset, data: past.data });
     }

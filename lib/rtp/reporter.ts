@@ -63,8 +63,7 @@ export class Reporter {
   /** Added to clock.now() gives wall-clock time: fixed, so that a set clock does not bend the stream. */
   readonly #wallOffsetMs: number;
   #reportsMade = 0;
-  #packetsAtLastReport = 0;
-  #packetsAtReportBefore = 0;
+  #lastPacketMs = -Infinity;
   #lastTimestamp = 0;
   #lastSentMs = 0;
   #anchored = false;
@@ -81,6 +80,7 @@ export class Reporter {
   packetSent(octets: number, timestamp: number, nowMs: number): void {
     this.packetsSent++;
     this.octetsSent += octets;
+    this.#lastPacketMs = nowMs;
     if (this.#anchored) return;
     this.#lastTimestamp = timestamp;
     this.#lastSentMs = nowMs;
@@ -102,12 +102,10 @@ export class Reporter {
     return meanMs * (0.5 + this.#options.random.float()) / COMPENSATION;
   }
 
-  /** A report for now: SR when something was sent since the report before the last one (6.4), else RR; and SDES. */
+  /** A report for now: SR when something was sent within two intervals (6.4), else RR; and SDES. */
   createReport(nowMs: number): RtcpPacket[] {
     const { ssrc } = this.#options;
-    const sending = this.packetsSent > this.#packetsAtReportBefore;
-    this.#packetsAtReportBefore = this.#packetsAtLastReport;
-    this.#packetsAtLastReport = this.packetsSent;
+    const sending = nowMs - this.#lastPacketMs < 2 * REPORT_INTERVAL_MS;
     this.#reportsMade++;
     const reports = this.#reportBlocks(nowMs);
     const report: SenderReport | ReceiverReport = sending
@@ -191,7 +189,7 @@ export class Reporter {
 }
 
 function ntpFraction(ms: number): number {
-  return Math.floor((ms / 1000 - Math.floor(ms / 1000)) * 2 ** 32) >>> 0;
+  return Math.floor((ms - 1000 * Math.floor(ms / 1000)) / 1000 * 2 ** 32) >>> 0;
 }
 
 /** The middle 32 bits of an NTP time: 16 of the seconds, 16 of the fraction. */
