@@ -8,6 +8,7 @@ import { sessionBodyOf, type SipBody } from "./body.ts";
 import { Call } from "./call.ts";
 import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
 import { EarlyCalls } from "./early_calls.ts";
+import { warningText } from "./header_values.ts";
 import { identityAddress } from "./identity.ts";
 import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
@@ -239,6 +240,12 @@ class InviteAttempt implements Ending {
 
   #refused(response: SipResponse): void {
     const { status, reason } = response;
-    this.#close({ type: "refused", status, reason, warning: response.headers.get("Warning") });
+    const warning = response.headers.get("Warning");
+    this.#close({
+      type: "refused",
+      status,
+      reason,
+      warning: warning === null ? null : warningText(warning),
+    });
   }
 }
