@@ -103,13 +103,16 @@ export class RtmpConnection implements AsyncDisposable {
     this.#session.onMedia = outlet;
   }
 
-  /** Answers getStreamLength in seconds; without it every stream has length 0, which means live. */
-  get streamLength(): ((name: string) => number) | null {
+  /**
+   * Answers getStreamLength in seconds; without it every stream has length 0, which means live. A promise must
+   * not reject.
+   */
+  get streamLength(): ((name: string) => number | Promise<number>) | null {
     return this.#session.streamLength;
   }
 
   /** See the getter. */
-  set streamLength(outlet: ((name: string) => number) | null) {
+  set streamLength(outlet: ((name: string) => number | Promise<number>) | null) {
     this.#session.streamLength = outlet;
   }
 

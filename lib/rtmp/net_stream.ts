@@ -6,7 +6,7 @@
 
 import type { AmfObject } from "../amf/value.ts";
 import { type Command, createStatus } from "./command.ts";
-import { type CongestionLimits, congestionOf, DropPolicy } from "./drop_policy.ts";
+import { type Congestion, type CongestionLimits, congestionOf, DropPolicy } from "./drop_policy.ts";
 import { USER_CONTROL } from "./message.ts";
 import type { MessageLink } from "./message_link.ts";
 
@@ -62,6 +62,16 @@ export class NetStream {
     return this.#drops.droppedAudio;
   }
 
+  /** How late what is sent now would arrive, as far as can be known. */
+  get lagMs(): number {
+    return this.#link.lagMs;
+  }
+
+  /** How full the way to the client is: from 1 on send() drops. */
+  get congestion(): Congestion {
+    return congestionOf(this.#limits, this.#link.unsent, this.#link.lagMs);
+  }
+
   /** The connection's: the client has said `publish`. */
   beginPublish(name: string): void {
     this.#begin("publishing", name);
@@ -79,10 +89,14 @@ export class NetStream {
     this.#started = false;
   }
 
-  /** Tells the client that its publish or play has begun. Media may be sent to a player from now on. */
-  started(): void {
+  /**
+   * Tells the client that its publish or play has begun. Media may be sent to a player from now on. `recorded`
+   * when what is played turned out to be a file, whatever the client asked for.
+   */
+  started(recorded: boolean = this.#play.recorded): void {
     if (this.#state === "idle" || this.#started) return;
     this.#started = true;
+    this.#play = { ...this.#play, recorded };
     this.#link.sendUserControl(USER_CONTROL.STREAM_BEGIN, this.id);
     if (this.#state === "publishing") {
       return this.status(
@@ -135,8 +149,7 @@ export class NetStream {
     if (this.#paused || (type === 8 && !this.#receivesAudio) || (type === 9 && !this.#receivesVideo)) {
       return true;
     }
-    const congestion = congestionOf(this.#limits, this.#link.unsent, this.#link.lagMs);
-    if (!this.#drops.admit(type, body, congestion)) return false;
+    if (!this.#drops.admit(type, body, this.congestion)) return false;
     this.#link.sendMedia(type, this.id, timeMs, body);
     return true;
   }
@@ -155,10 +168,18 @@ export class NetStream {
     if (used !== "NetStream.Play.UnpublishNotify") this.end();
   }
 
-  /** The connection's: the player pauses or goes on. */
+  /** Tells a player that stayed after "NetStream.Play.UnpublishNotify", or came early, that there is a publisher. */
+  published(): void {
+    if (this.#state !== "playing" || !this.#started) return;
+    this.#link.sendUserControl(USER_CONTROL.STREAM_BEGIN, this.id);
+    const text = `${this.name} is now published.`;
+    this.status("status", "NetStream.Play.PublishNotify", text, this.#details());
+  }
+
+  /** The connection's: the player pauses or goes on. A recorded stream goes on where it was, a live one has gaps. */
   setPaused(paused: boolean): void {
     this.#paused = paused;
-    if (!paused) this.#drops.awaitKeyFrame();
+    if (!paused && !this.#play.recorded) this.#drops.awaitKeyFrame();
     this.#link.sendUserControl(paused ? USER_CONTROL.STREAM_EOF : USER_CONTROL.STREAM_BEGIN, this.id);
     const code = paused ? "NetStream.Pause.Notify" : "NetStream.Unpause.Notify";
     this.status(

@@ -54,8 +54,8 @@ export interface ServerSessionOptions {
 export class ServerSession {
   /** Takes media of publishing streams while it is read; message and body are borrowed. */
   onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
-  /** Answers getStreamLength in seconds. */
-  streamLength: ((name: string) => number) | null = null;
+  /** Answers getStreamLength in seconds; a promise must not reject. */
+  streamLength: ((name: string) => number | Promise<number>) | null = null;
   /** Chunks and protocol control. */
   readonly link: MessageLink;
   /** The streams. */

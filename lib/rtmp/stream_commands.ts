@@ -20,8 +20,8 @@ export interface StreamCommandsOptions {
   limits: CongestionLimits & { readonly maxStreams: number };
   /** Takes events in their order. */
   emit: (event: RtmpEvent) => void;
-  /** Length of a recorded stream in seconds; 0 for live and unknown ones. */
-  streamLength: (name: string) => number;
+  /** Length of a recorded stream in seconds; 0 for live and unknown ones. A promise must not reject. */
+  streamLength: (name: string) => number | Promise<number>;
 }
 
 /** The streams of one connection. */
@@ -94,7 +94,7 @@ export class StreamCommands {
         this.#answerFc(reply, "onFCUnsubscribe", "NetStream.Play.Stop", args[0]);
         return true;
       case "getStreamLength":
-        reply.result(this.#options.streamLength(splitQuery(textOf(args[0]))[0]));
+        this.#answerLength(splitQuery(textOf(args[0]))[0], reply);
         return true;
       default:
         return false;
@@ -174,6 +174,12 @@ export class StreamCommands {
     if (state === "idle") return;
     stream.end();
     this.#options.emit({ type: "ended", stream, was: state === "publishing" ? "publish" : "play" });
+  }
+
+  #answerLength(name: string, reply: CommandReply): void {
+    const seconds = this.#options.streamLength(name);
+    if (typeof seconds === "number") return reply.result(seconds);
+    void seconds.then((known) => reply.result(known));
   }
 
   #answerFc(reply: CommandReply, callback: string, code: string, name: AmfValue): void {

@@ -164,3 +164,45 @@ Deno.test("stream: a publisher's times go on beyond 32 bits, and back a little",
   stream.beginPublish("again");
   assert.equal(stream.unwrapTime(7), 7);
 });
+
+Deno.test("stream: congestion and lag are those of the connection", () => {
+  const { clock, sink, stream } = playing();
+  assert.deepEqual([stream.congestion, stream.lagMs], [0, 0]);
+  stream.send(8, 0, SPEEX);
+  sink.unsent = 1000;
+  clock.advance(700);
+  assert.deepEqual([stream.congestion, stream.lagMs], [1, 700]);
+  sink.unsent = 10;
+  clock.advance(4000);
+  assert.equal(stream.congestion, 2);
+});
+
+Deno.test("stream: a player that waits is told of the publisher", () => {
+  const { sink, stream } = setUp();
+  stream.published();
+  stream.beginPlay("remote", { recorded: false, reset: false });
+  stream.published();
+  assert.deepEqual(sink.lines(), []);
+  stream.started();
+  sink.messages();
+  stream.published();
+  const [begin, status, ...rest] = sink.lines();
+  assert.equal(begin, "user 0 1");
+  assert.match(status!, /"status","code":"NetStream\.Play\.PublishNotify".*"details":"remote"/);
+  assert.deepEqual(rest, []);
+});
+
+Deno.test("stream: what turns out to be recorded is told, and goes on after a pause with the next frame", () => {
+  for (const recorded of [true, false]) {
+    const { sink, stream } = setUp();
+    stream.beginPlay("film", { recorded: false, reset: false });
+    stream.started(recorded);
+    assert.equal(sink.lines().includes("user 4 1"), recorded);
+    stream.send(9, 0, KEY);
+    stream.setPaused(true);
+    stream.setPaused(false);
+    sink.messages();
+    assert.equal(stream.send(9, 40, INTER), recorded);
+    assert.equal(sink.messages().length, recorded ? 1 : 0);
+  }
+});

@@ -13,7 +13,7 @@ function setUp() {
     link,
     limits: { ...defaultRtmpOptions, maxStreams: 3 },
     emit: (event) => events.push(event),
-    streamLength: (name) => name === "film" ? 12.5 : 0,
+    streamLength: (name) => name === "disk" ? Promise.resolve(60) : name === "film" ? 12.5 : 0,
   });
   let id = 1;
   const send = (streamId: number, name: string, ...args: AmfValue[]): string[] => {
@@ -209,6 +209,13 @@ Deno.test("the small questions of players are answered", () => {
   assert.deepEqual(send(0, "_checkbw"), ["command 0 _result 4 null"]);
   assert.match(send(0, "FCSubscribe", "live").join(), /onFCSubscribe .*NetStream\.Play\.Start/);
   assert.match(send(0, "FCUnsubscribe", "live").join(), /onFCUnsubscribe .*NetStream\.Play\.Stop/);
+});
+
+Deno.test("a length that has to be looked up is answered when it is known", async () => {
+  const { send, sink } = setUp();
+  assert.deepEqual(send(0, "getStreamLength", "disk?x"), []);
+  await Promise.resolve();
+  assert.deepEqual(sink.lines(), ["command 0 _result 2 null 60"]);
 });
 
 Deno.test("everything else is the owner's, with a reply", () => {
