@@ -182,7 +182,6 @@ export class DigitReceiver implements Disposable {
   }
 
   #remember(timestamp: number): void {
-    if (this.#reported.includes(timestamp)) return;
     this.#reported.push(timestamp);
     if (this.#reported.length > REMEMBERED) this.#reported.shift();
   }

@@ -60,6 +60,7 @@ export class Reporter {
   /** Where the peer's clocks were at its last sender report; null before the first. */
   senderClock: SenderClock | null = null;
   readonly #options: ReporterOptions;
+  #clockRate: number;
   /** Added to clock.now() gives wall-clock time: fixed, so that a set clock does not bend the stream. */
   readonly #wallOffsetMs: number;
   #reportsMade = 0;
@@ -73,7 +74,16 @@ export class Reporter {
   /** Starts with empty accounts. */
   constructor(options: ReporterOptions) {
     this.#options = options;
+    this.#clockRate = options.clockRate;
     this.#wallOffsetMs = options.clock.wallMs() - options.clock.now();
+  }
+
+  /** Another codec with another clock was agreed; an anchor on the old clock is forgotten. */
+  setClockRate(clockRate: number): void {
+    if (clockRate === this.#clockRate) return;
+    this.#clockRate = clockRate;
+    this.#anchored = false;
+    this.senderClock = null;
   }
 
   /** Counts a packet. @param timestamp as on the wire */
@@ -129,9 +139,9 @@ export class Reporter {
   }
 
   #senderReport(nowMs: number, reports: ReportBlock[]): SenderReport {
-    const { ssrc, clockRate } = this.#options;
+    const { ssrc } = this.#options;
     const ntpMs = nowMs + this.#wallOffsetMs;
-    const elapsed = (nowMs - this.#lastSentMs) * clockRate / 1000;
+    const elapsed = (nowMs - this.#lastSentMs) * this.#clockRate / 1000;
     return {
       type: "sr",
       ssrc,
@@ -178,7 +188,7 @@ export class Reporter {
   #takeReportBlock(block: ReportBlock, nowMs: number): void {
     this.remoteLoss = block.fractionLost / 256;
     this.remoteCumulativeLost = block.cumulativeLost;
-    this.remoteJitterMs = block.jitter * 1000 / this.#options.clockRate;
+    this.remoteJitterMs = block.jitter * 1000 / this.#clockRate;
     if (block.lastSenderReport === 0) return;
     const ntpMs = nowMs + this.#wallOffsetMs;
     const now = middleBits(Math.floor(ntpMs / 1000) + NTP_OFFSET_SECONDS, ntpFraction(ntpMs));

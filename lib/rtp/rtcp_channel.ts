@@ -70,17 +70,17 @@ export class RtcpChannel implements Disposable {
     this.#options = options;
   }
 
-  /** Where to send; null while the peer takes nothing. RTCP follows RTP when that moved. */
+  /** Where to send; null while no address is known. RTCP follows RTP when that comes from another host. */
   get target(): Endpoint | null {
     const { lock, latch } = this.#options;
-    const rtp = lock.target;
     const remote = this.#remote;
-    if (rtp === null || remote === null) return null;
+    if (remote === null) return null;
+    const host = lock.locked?.hostname ?? remote.hostname;
     const heardFrom = this.#heardFrom;
-    if (latch && heardFrom !== null && sameAddress(heardFrom.hostname, rtp.hostname)) return heardFrom;
-    // RTP comes from another host than described: the described one is probably out of reach.
-    const moved = lock.locked !== null && !sameAddress(rtp.hostname, remote.hostname);
-    return moved ? { hostname: rtp.hostname, port: Math.min(65_535, rtp.port + 1) } : remote;
+    if (latch && heardFrom !== null && sameAddress(heardFrom.hostname, host)) return heardFrom;
+    if (lock.locked === null || sameAddress(host, remote.hostname)) return remote;
+    // The described host is probably out of reach; by custom RTCP is one port above RTP.
+    return { hostname: host, port: Math.min(65_535, lock.locked.port + 1) };
   }
 
   /** The peer's RTCP address from its description. */

@@ -178,7 +178,16 @@ export class RtpSession implements Disposable {
     };
   }
 
-  /** The peer's addresses from its description; null (hold, port 0) stops sending. */
+  /** Another codec with another clock was agreed (RFC 7160 tells why one stream should keep to one). */
+  setClockRate(clockRate: number): void {
+    this.#source.setClockRate(clockRate);
+    this.#reporter.setClockRate(clockRate);
+  }
+
+  /**
+   * The peer's addresses from its description. `rtp` null (hold, port 0) stops sending; with an `rtcp` address
+   * reports go on (RFC 3264 8.4).
+   */
   setRemote(rtp: Endpoint | null, rtcp: Endpoint | null): void {
     this.#lock.setRemote(rtp, this.#options.clock.now());
     this.#rtcp.setRemote(rtcp);

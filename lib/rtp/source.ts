@@ -53,7 +53,7 @@ export class RtpSource {
   restarts = 0;
   /** How often timestamps jumped within one source. */
   timestampJumps = 0;
-  readonly #clockRate: number;
+  #clockRate: number;
   /** Wire sequence numbers with cycles: first and highest of this source. */
   #baseSequence = 0;
   #maxSequence = 0;
@@ -79,6 +79,14 @@ export class RtpSource {
   /** Interarrival jitter in ms (RFC 3550 A.8). */
   get jitterMs(): number {
     return this.#jitter * 1000 / this.#clockRate;
+  }
+
+  /** Another codec with another clock was agreed: jitter starts anew, numbers go on. */
+  setClockRate(clockRate: number): void {
+    if (clockRate === this.#clockRate) return;
+    this.#clockRate = clockRate;
+    this.#transit = NaN;
+    this.#jitter = 0;
   }
 
   /** Takes the header of a packet; unless it is "suspended", `sequence` and `timestamp` are then the packet's. */

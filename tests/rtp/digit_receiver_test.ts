@@ -141,6 +141,15 @@ Deno.test("digits heard: a key that sounds when the call ends is still reported"
   assert.deepEqual(bench.heard, ["5 20"]);
 });
 
+Deno.test("digits heard: late packets are known again for 32 keys, not for ever", () => {
+  const bench = new Bench();
+  for (let key = 0; key < 40; key++) bench.push(1600 * key, "1 800 E");
+  for (let key = 39; key >= 8; key--) bench.push(1600 * key, "1 800 E");
+  assert.equal(bench.heard.length, 40);
+  bench.push(0, "1 800 E");
+  assert.equal(bench.heard.length, 41);
+});
+
 Deno.test("digits heard: several reports in one packet (RFC 4733 2.5.1.5)", () => {
   const bench = new Bench(8000, 16000);
   bench.receiver.push(

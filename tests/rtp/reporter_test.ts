@@ -73,6 +73,18 @@ Deno.test("reporter: an anchor replaces the guess from sending times", () => {
   assert.equal(report.rtpTimestamp, 1000 + 500 * 8);
 });
 
+Deno.test("reporter: another clock rate forgets an anchor on the old one", () => {
+  const clock = new FakeClock();
+  const { reporter } = createReporter(clock);
+  reporter.anchor(1000, 0);
+  reporter.setClockRate(RATE);
+  reporter.setClockRate(16_000);
+  reporter.packetSent(160, 5000, clock.now());
+  clock.advance(500);
+  const [report] = reporter.createReport(clock.now()) as [SenderReport];
+  assert.equal(report.rtpTimestamp, 5000 + 500 * 16);
+});
+
 Deno.test("reporter: a set wall clock does not bend the stream", () => {
   const clock = new FakeClock();
   let jumpMs = 0;

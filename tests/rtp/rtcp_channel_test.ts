@@ -84,6 +84,20 @@ Deno.test("RTCP channel: reports go out spread around five seconds while the pee
   assert.equal(bench.clock.pending, 0);
 });
 
+Deno.test("RTCP channel: a peer that holds us hears no RTP, but reports (RFC 3264 8.4)", () => {
+  const bench = new Bench();
+  bench.describe(null, RTCP);
+  assert.equal(bench.target, RTCP);
+  bench.hearRtp(RTP);
+  bench.channel.start();
+  bench.clock.advance(10_000);
+  assert.ok(bench.sent.length > 0);
+  assert.equal(bench.channel.sendFeedback("pli"), true);
+  bench.describe(null, null);
+  assert.equal(bench.target, null);
+  bench.channel[Symbol.dispose]();
+});
+
 Deno.test("RTCP channel: goodbye once, after a report; none when nothing was ever said", () => {
   const silent = new Bench();
   silent.describe(RTP, RTCP);

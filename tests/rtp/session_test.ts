@@ -296,6 +296,29 @@ Deno.test("session: reports, feedback and goodbye reach the phone", async () => 
   assert.ok(bench.toPhoneRtcp.some((packets) => packets.some(({ type }) => type === "fir")));
 });
 
+Deno.test("session: the peer's clock and another clock rate", async () => {
+  await using bench = new Bench();
+  const { session } = bench;
+  session.setRemote(PHONE, PHONE_RTCP);
+  assert.equal(session.senderClock, null);
+  await bench.say(1);
+  const report: RtcpPacket = {
+    type: "sr",
+    ssrc: 7,
+    ntpSeconds: 2_208_988_802,
+    ntpFraction: 0,
+    rtpTimestamp: 320,
+    packetCount: 1,
+    octetCount: 1,
+    reports: [],
+  };
+  bench.phoneRtcp.send(encodeRtcp([report]), { ...bench.at, port: bench.at.port + 1 });
+  await settle();
+  assert.deepEqual(session.senderClock, { wallMs: 2000, timestamp: 160 });
+  session.setClockRate(16_000);
+  assert.equal(session.senderClock, null);
+});
+
 Deno.test("session: disposed within its own outlets", async () => {
   for (const outlet of ["onPacket", "onSourceChange", "onRtcp"] as const) {
     await using bench = new Bench();

@@ -136,6 +136,26 @@ Deno.test("source: jitter as in RFC 3550 A.8, nothing from packets of one instan
   assert.equal(source.jitterMs, 1 - 1 / 16);
 });
 
+Deno.test("source: another clock rate starts jitter anew and keeps the numbers", () => {
+  const source = new RtpSource(RATE);
+  play(source, [
+    { seq: 1, ts: 0, atMs: 0, then: ["started", 0, 0] },
+    { seq: 2, ts: 160, atMs: 36, then: ["accepted", 1, 160] },
+  ]);
+  assert.equal(source.jitterMs, 1);
+  source.setClockRate(RATE);
+  assert.equal(source.jitterMs, 1);
+  source.setClockRate(16_000);
+  assert.equal(source.jitterMs, 0);
+  play(source, [
+    { seq: 3, ts: 480, atMs: 56, then: ["accepted", 2, 480] },
+    { seq: 4, ts: 800, atMs: 76, then: ["accepted", 3, 800] },
+    // 10 s on this clock, not a jump; on the old one it would be 20 s.
+    { seq: 5, ts: 160_800, atMs: 10_076, then: ["accepted", 4, 160_800] },
+  ]);
+  assert.deepEqual([source.jitterMs, source.timestampJumps], [0, 0]);
+});
+
 Deno.test("source: any headers give finite numbers, restarts never repeat a sequence number", () => {
   const step = fc.record({
     seq: fc.nat(0xffff),

@@ -379,6 +379,11 @@ Deno.test("reading answers: refused, missing, swapped and foreign lines", () => 
   assert.deepEqual(missing.type === "answer" && missing.agreed.map((media) => media.kind), ["audio"]);
   assert.equal(answered([audio(PCMU)], ["m=video 4000 RTP/AVP 97", "a=rtpmap:97 x-flv/90000"]).type, "none");
   assert.equal(answered([audio(PCMU)], ["m=audio 4000 RTP/AVP 8"]).type, "none");
+  const refused = answered([audio(PCMU)], ["m=audio 0 RTP/AVP 0"]);
+  assert.match(
+    refused.type === "none" ? refused.reason : "",
+    /peer has audio refused, gateway has audio PCMU/,
+  );
   const tones = answered([audio(PCMU, TONES)], [
     "m=audio 4000 RTP/AVP 101",
     "a=rtpmap:101 telephone-event/8000",
