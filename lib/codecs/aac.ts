@@ -1,0 +1,167 @@
+// AAC-LC: decoding by FAAD2, encoding by vo-aacenc, both in WebAssembly; raw frames as FLV carries them, without
+// ADTS. Of HE-AAC the core layer is decoded. Each decoder has an instance of its own: its input comes from
+// anybody who may publish. Code from FAAD2 is copyright (c) Nero AG, www.nero.com
+// Role: machine
+// Answers to: nothing; siprtmp refused calls from encoders that speak AAC.
+
+import { WireError } from "../base/errors.ts";
+import { formatAacConfig, parseAacConfig } from "./audio_specific_config.ts";
+import type { AudioDecoder, AudioEncoder } from "./codec.ts";
+import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+
+/** What aac_decoder.wasm exports. */
+export interface AacDecoderExports extends ModuleExports {
+  /** Opens a decoder for an AudioSpecificConfig; 0 when it cannot. */
+  open(config: number, length: number): number;
+  /** Ends it. */
+  close(handle: number): void;
+  /** Gives the samples of all channels together, or a negative error. */
+  decode(handle: number, octets: number, length: number): number;
+  /** Where they are. */
+  samples(handle: number): number;
+  /** How many channels they have. */
+  channels(handle: number): number;
+}
+
+/** What aac_encoder.wasm exports. */
+export interface AacEncoderExports extends ModuleExports {
+  /** Opens an encoder; 0 when it cannot. */
+  open(sampleRate: number, channels: number, bitrate: number): number;
+  /** Ends it. */
+  close(handle: number): void;
+  /** Gives the octets of the frame, or -1. */
+  encode(handle: number, samples: number, octets: number, capacity: number): number;
+}
+
+/** The library behind all AAC decoders. */
+export type AacDecoderLibrary = CodecLibrary<AacDecoderExports>;
+/** The library behind all AAC encoders. */
+export type AacEncoderLibrary = CodecLibrary<AacEncoderExports>;
+
+/** Samples a channel of one frame. */
+export const AAC_FRAME_SAMPLES = 1024;
+/** A frame has at most 6144 bits a channel (ISO/IEC 14496-3 4.5.3). */
+const MAX_FRAME_OCTETS = 1536;
+
+/** The library from the compiled module. */
+export function createAacDecoderLibrary(module: WebAssembly.Module): AacDecoderLibrary {
+  return new CodecLibrary(module, {
+    name: "AAC",
+    inputOctets: 2 * MAX_FRAME_OCTETS,
+    outputOctets: 16,
+    isolated: true,
+  });
+}
+
+/** The library from the compiled module. */
+export function createAacEncoderLibrary(module: WebAssembly.Module): AacEncoderLibrary {
+  return new CodecLibrary(module, {
+    name: "AAC encoder",
+    inputOctets: 2 * AAC_FRAME_SAMPLES,
+    outputOctets: MAX_FRAME_OCTETS,
+  });
+}
+
+/** AAC frames to samples. */
+export class AacDecoder implements AudioDecoder {
+  /** Samples a second of the core layer. */
+  readonly sampleRate: number;
+  /** 1 or 2, as the last frame had. */
+  channels: number;
+  readonly #core: CodecHandle<AacDecoderExports>;
+  #view: Int16Array = new Int16Array(0);
+  #address = 0;
+
+  /** Opens a decoder. @param config the AudioSpecificConfig; @throws WireError when it is of an unknown kind */
+  constructor(library: AacDecoderLibrary, config: Uint8Array) {
+    const { sampleRate, channels } = parseAacConfig(config);
+    this.sampleRate = sampleRate;
+    this.channels = channels;
+    const plain = formatAacConfig(sampleRate, channels);
+    this.#core = new CodecHandle(library, {
+      open: ({ exports, input }) => {
+        input.octets.set(plain);
+        return exports.open(input.address, plain.length);
+      },
+      close: (exports, handle) => exports.close(handle),
+    });
+  }
+
+  /** One frame; the first gives nothing, it only fills the overlap. */
+  decode(packet: Uint8Array): Int16Array {
+    this.#core.putPacket(packet);
+    const { handle, instance } = this.#core;
+    let count: number;
+    try {
+      count = instance.exports.decode(handle, instance.input.address, packet.length);
+    } catch (error) {
+      throw this.#core.failed(error);
+    }
+    if (count < 0) throw new WireError("AAC frame", `FAAD2 says error ${-1 - count}`);
+    if (count === 0) return NOTHING;
+    this.channels = instance.exports.channels(handle);
+    return this.#viewOf(instance.exports.samples(handle), count);
+  }
+
+  /** FAAD2 conceals nothing. */
+  conceal(): Int16Array {
+    return NOTHING;
+  }
+
+  /** Ends the decoder. */
+  [Symbol.dispose](): void {
+    this.#core[Symbol.dispose]();
+  }
+
+  #viewOf(address: number, count: number): Int16Array {
+    const { buffer } = this.#core.instance.exports.memory;
+    const view = this.#view;
+    if (view.buffer !== buffer || this.#address !== address || view.length !== count) {
+      this.#view = new Int16Array(buffer, address, count);
+      this.#address = address;
+    }
+    return this.#view;
+  }
+}
+
+const NOTHING = new Int16Array(0);
+
+/** Mono samples to AAC frames. */
+export class AacEncoder implements AudioEncoder {
+  /** Samples a second. */
+  readonly sampleRate: number;
+  /** Samples of a frame. */
+  readonly frameSamples: number = AAC_FRAME_SAMPLES;
+  /** The AudioSpecificConfig of the stream, to be sent before its first frame. */
+  readonly config: Uint8Array;
+  readonly #core: CodecHandle<AacEncoderExports>;
+
+  /** Opens an encoder. @param bitrate bits a second; default 3 a sample, at most 64000 */
+  constructor(library: AacEncoderLibrary, sampleRate: number, bitrate = Math.min(64000, sampleRate * 3)) {
+    this.sampleRate = sampleRate;
+    this.config = formatAacConfig(sampleRate, 1);
+    this.#core = new CodecHandle(library, {
+      open: (instance) => instance.exports.open(sampleRate, 1, bitrate),
+      close: (exports, handle) => exports.close(handle),
+    });
+  }
+
+  /** One frame. */
+  encode(samples: Int16Array): Uint8Array {
+    const { handle, instance } = this.#core;
+    const { exports, input, output } = instance;
+    input.samples.set(samples);
+    try {
+      const length = exports.encode(handle, input.address, output.address, MAX_FRAME_OCTETS);
+      if (length < 0) throw new Error("The AAC encoder refuses a frame");
+      return output.firstOctets(length);
+    } catch (error) {
+      throw this.#core.failed(error);
+    }
+  }
+
+  /** Ends the encoder. */
+  [Symbol.dispose](): void {
+    this.#core[Symbol.dispose]();
+  }
+}

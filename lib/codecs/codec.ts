@@ -1,0 +1,71 @@
+// What every audio codec of this project looks like: a decoder gives 16-bit samples of one packet, an encoder
+// takes exactly one packet's worth of mono samples. Everything is borrowed and nothing waits.
+// Role: wire
+// Answers to: the audiospeex module of siprtmp, and the codecs it did not have.
+
+/** The audio codecs that can be transcoded. */
+export type AudioCodecName = "speex" | "pcmu" | "pcma" | "g722" | "aac" | "opus";
+
+/** How one side of a call carries its audio. */
+export interface AudioFormat {
+  /** The codec. */
+  readonly codec: AudioCodecName;
+  /**
+   * Samples a second: Speex 8000 or 16000, G.711 8000, G.722 16000, Opus 48000 or what is wanted of it, AAC what
+   * its AudioSpecificConfig says (to decode) or what to encode with.
+   */
+  readonly sampleRate: number;
+  /** Audio in one packet made here, a multiple of 20 ms; default 20. AAC has 1024 samples, whatever this says. */
+  readonly packetMs?: number;
+  /** Speex quality 0-10; default 8. */
+  readonly quality?: number;
+  /** Bits a second for Opus (default 32000) and AAC (default 48000 or less at low rates). */
+  readonly bitrate?: number;
+}
+
+/** Turns packets of one codec into samples. */
+export interface AudioDecoder extends Disposable {
+  /** Samples a second of what it gives. */
+  readonly sampleRate: number;
+  /** 1, or 2 for interleaved stereo; may change with each packet. */
+  readonly channels: number;
+  /**
+   * The samples of one packet, borrowed until any codec of the same kind is used again; maybe none.
+   * @throws WireError when the packet is damaged; the decoder goes on with the next one
+   */
+  decode(packet: Uint8Array): Int16Array;
+  /**
+   * Samples in place of lost audio, at least `samples` a channel unless the codec cannot conceal: then none.
+   * Borrowed like those of decode.
+   */
+  conceal(samples: number): Int16Array;
+}
+
+/** Turns mono samples into packets of one codec. */
+export interface AudioEncoder extends Disposable {
+  /** Samples a second it takes. */
+  readonly sampleRate: number;
+  /** Samples of one packet. */
+  readonly frameSamples: number;
+  /** Encodes exactly `frameSamples` samples; the packet is borrowed until the next one of the same codec. */
+  encode(samples: Int16Array): Uint8Array;
+}
+
+/** Time of a packet when nothing else is said. */
+export const DEFAULT_PACKET_MS = 20;
+
+/** True when audio can go from one format to the other without decoding. */
+export function sameAudioFormat(a: AudioFormat, b: AudioFormat): boolean {
+  return a.codec === b.codec && (a.codec !== "speex" || a.sampleRate === b.sampleRate);
+}
+
+/** RTP clock rate of a format: G.722 counts 8000 for its 16000 samples (RFC 3551 4.5.2), Opus always 48000. */
+export function rtpClockRate(format: AudioFormat): number {
+  if (format.codec === "g722") return 8000;
+  return format.codec === "opus" ? 48000 : format.sampleRate;
+}
+
+/** Samples of one packet of `format` at `sampleRate`. */
+export function packetSamples(format: AudioFormat, sampleRate: number): number {
+  return sampleRate * (format.packetMs ?? DEFAULT_PACKET_MS) / 1000;
+}

@@ -1,0 +1,148 @@
+// Speex narrowband and wideband by libspeex in WebAssembly, the same packets and samples as the native library.
+// A packet holds one or more 20 ms frames (RFC 5574 3.3); frames of a wideband stream may lack the wideband
+// layer, and a narrowband decoder passes over that layer.
+// Role: machine
+// Answers to: speex.py and the audiospeex module of siprtmp.
+
+import { WireError } from "../base/errors.ts";
+import type { AudioDecoder, AudioEncoder } from "./codec.ts";
+import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+
+/** What speex.wasm exports. */
+export interface SpeexExports extends ModuleExports {
+  /** Opens an encoder; 0 when it cannot. */
+  openEncoder(mode: number, quality: number, complexity: number): number;
+  /** Opens a decoder; 0 when it cannot. */
+  openDecoder(mode: number, enhance: number): number;
+  /** Ends either. */
+  close(handle: number): void;
+  /** Gives the octets of a packet of so many frames. */
+  encode(handle: number, samples: number, frames: number, octets: number, capacity: number): number;
+  /** Gives the frames of a packet, -1 when it is damaged; octets 0: one frame is concealed. */
+  decode(handle: number, octets: number, length: number, samples: number, maxFrames: number): number;
+}
+
+/** The library behind all Speex codecs. */
+export type SpeexLibrary = CodecLibrary<SpeexExports>;
+
+/** Frames of one packet that are decoded, as many as speex_bits.ts counts: 1.28 s. */
+const MAX_FRAMES = 64;
+const MAX_PACKET_OCTETS = 8192;
+const WIDEBAND_SAMPLES = 320;
+
+/** The library from the compiled module. */
+export function createSpeexLibrary(module: WebAssembly.Module): SpeexLibrary {
+  const samplesOctets = 2 * MAX_FRAMES * WIDEBAND_SAMPLES;
+  return new CodecLibrary(module, {
+    name: "Speex",
+    inputOctets: Math.max(MAX_PACKET_OCTETS, samplesOctets),
+    outputOctets: samplesOctets,
+  });
+}
+
+/** How a Speex encoder works. */
+export interface SpeexEncoderOptions {
+  /** 8000 or 16000. */
+  readonly sampleRate: number;
+  /** 0 (worst) to 10 (best); default 8. */
+  readonly quality?: number;
+  /** Effort 1-10; default 2. */
+  readonly complexity?: number;
+  /** Frames of 20 ms in a packet; default 1. */
+  readonly framesPerPacket?: number;
+}
+
+/** Samples to Speex packets. */
+export class SpeexEncoder implements AudioEncoder {
+  /** 8000 or 16000. */
+  readonly sampleRate: number;
+  /** Samples of a packet. */
+  readonly frameSamples: number;
+  readonly #frames: number;
+  readonly #core: CodecHandle<SpeexExports>;
+
+  /** Opens an encoder. */
+  constructor(library: SpeexLibrary, options: SpeexEncoderOptions) {
+    const { sampleRate, quality = 8, complexity = 2, framesPerPacket = 1 } = options;
+    this.sampleRate = sampleRate;
+    this.#frames = Math.min(MAX_FRAMES, Math.max(1, framesPerPacket));
+    this.frameSamples = this.#frames * sampleRate / 50;
+    this.#core = new CodecHandle(library, {
+      open: (instance) => instance.exports.openEncoder(modeOf(sampleRate), quality, complexity),
+      close: (exports, handle) => exports.close(handle),
+    });
+  }
+
+  /** One packet. */
+  encode(samples: Int16Array): Uint8Array {
+    const { handle, instance } = this.#core;
+    const { exports, input, output } = instance;
+    input.samples.set(samples);
+    try {
+      const octets = exports.encode(handle, input.address, this.#frames, output.address, MAX_PACKET_OCTETS);
+      return output.firstOctets(octets);
+    } catch (error) {
+      throw this.#core.failed(error);
+    }
+  }
+
+  /** Ends the encoder. */
+  [Symbol.dispose](): void {
+    this.#core[Symbol.dispose]();
+  }
+}
+
+/** Speex packets to samples. */
+export class SpeexDecoder implements AudioDecoder {
+  /** 8000 or 16000, whatever the packets hold. */
+  readonly sampleRate: number;
+  /** Always mono. */
+  readonly channels = 1;
+  readonly #frameSamples: number;
+  readonly #core: CodecHandle<SpeexExports>;
+
+  /** Opens a decoder. @param enhance the perceptual post-filter, on as in every player */
+  constructor(library: SpeexLibrary, sampleRate: number, enhance = true) {
+    this.sampleRate = sampleRate;
+    this.#frameSamples = sampleRate / 50;
+    this.#core = new CodecHandle(library, {
+      open: (instance) => instance.exports.openDecoder(modeOf(sampleRate), enhance ? 1 : 0),
+      close: (exports, handle) => exports.close(handle),
+    });
+  }
+
+  /** All frames of a packet, or those before the damage. */
+  decode(packet: Uint8Array): Int16Array {
+    if (packet.length === 0) throw new WireError("Speex packet", "it is empty");
+    this.#core.putPacket(packet);
+    const { input, output } = this.#core.instance;
+    const frames = this.#decode(input.address, packet.length, output.address, MAX_FRAMES);
+    if (frames < 0) throw new WireError("Speex packet", "bits that are no frame");
+    return output.firstSamples(frames * this.#frameSamples);
+  }
+
+  /** What libspeex makes of lost frames. */
+  conceal(samples: number): Int16Array {
+    const frames = Math.min(MAX_FRAMES, Math.ceil(samples / this.#frameSamples));
+    const { output } = this.#core.instance;
+    for (let i = 0; i < frames; i++) this.#decode(0, 0, output.address + 2 * i * this.#frameSamples, 1);
+    return output.firstSamples(frames * this.#frameSamples);
+  }
+
+  /** Ends the decoder. */
+  [Symbol.dispose](): void {
+    this.#core[Symbol.dispose]();
+  }
+
+  #decode(octets: number, length: number, samples: number, maxFrames: number): number {
+    try {
+      return this.#core.instance.exports.decode(this.#core.handle, octets, length, samples, maxFrames);
+    } catch (error) {
+      throw this.#core.failed(error);
+    }
+  }
+}
+
+function modeOf(sampleRate: number): number {
+  return sampleRate === 8000 ? 0 : sampleRate === 16000 ? 1 : -1;
+}
