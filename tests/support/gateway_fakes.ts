@@ -1,0 +1,441 @@
+// The surroundings of the call logic, scripted: a client that records its callbacks, media that record what was
+// asked of them, a SIP user agent whose far end is the test.
+// Role: edge
+
+import type { AmfValue } from "../../lib/amf/value.ts";
+import { Mailbox } from "../../lib/base/mailbox.ts";
+import { Scope } from "../../lib/base/scope.ts";
+import type { AnswerOutcome, CallMedia, MediaFactory, TagOutlet } from "../../lib/gateway/call_media.ts";
+import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/gateway/call_media.ts";
+import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/gateway/line.ts";
+import type { CommandReply } from "../../lib/gateway/messages.ts";
+import type { MediaMessage } from "../../lib/rtmp/message.ts";
+import type { NetStream } from "../../lib/rtmp/net_stream.ts";
+import type { SipBody } from "../../lib/sip/body.ts";
+import type { Call, CallEvent, EndedEvent, ReofferOutcome } from "../../lib/sip/call.ts";
+import type { Identity } from "../../lib/sip/identity.ts";
+import type { AcceptOutcome, Invitation } from "../../lib/sip/invitation.ts";
+import { type NameAddr, parseNameAddr } from "../../lib/sip/name_addr.ts";
+import type { RegisterOutcome, RegistrationChange } from "../../lib/sip/registration.ts";
+import type { Target } from "../../lib/sip/target.ts";
+import type { IncomingMessage, InviteProgress, Unreachable } from "../../lib/sip/user_agent.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { RecordLog } from "./record_log.ts";
+import { identity, sdp, sdpText } from "./sip_network.ts";
+
+/** A client that writes down its callbacks as text: `ringing("180 Ringing")`. */
+export class RecordingLink implements ClientLink {
+  /** Callbacks not taken yet. */
+  readonly calls: string[] = [];
+  /** What the client does inside a callback. */
+  onCall: ((method: string) => void) | null = null;
+
+  call(method: string, ...args: AmfValue[]): void {
+    this.calls.push(callText(method, args));
+    this.onCall?.(method);
+  }
+
+  /** The callbacks since the last take(). */
+  take(): string[] {
+    return this.calls.splice(0);
+  }
+}
+
+function callText(method: string, args: readonly AmfValue[]): string {
+  return `${method}(${args.map((arg) => JSON.stringify(arg)).join(", ")})`;
+}
+
+/** Writes down how an RPC was answered: `result(true)`, `error("480 ...")`. */
+export class RecordingReply implements CommandReply {
+  /** The answers, one at most if all is well. */
+  readonly answers: string[] = [];
+
+  result(...values: AmfValue[]): void {
+    this.answers.push(callText("result", values));
+  }
+
+  error(_code: string, description: string): void {
+    this.answers.push(callText("error", [description]));
+  }
+}
+
+/** A stream of the client, with what was sent to it. */
+export class RecordingStream {
+  /** `started`, and tags as "8@20 b2ff". */
+  readonly events: string[] = [];
+
+  /** As the context sees it. */
+  get net(): NetStream {
+    return this as unknown as NetStream;
+  }
+
+  started(): void {
+    this.events.push("started");
+  }
+
+  send(type: number, timeMs: number, body: Uint8Array): boolean {
+    this.events.push(`${type}@${timeMs} ${body.toHex()}`);
+    return true;
+  }
+}
+
+/**
+ * Media that do nothing but write down what is asked of them. Descriptions are told apart by the text of sdp():
+ * one with "bad" cannot be used, one with "hold" puts us on hold.
+ */
+export class RecordingMedia implements CallMedia {
+  toRtmp: TagOutlet | null = null;
+  onDigit: ((digit: string, durationMs: number) => void) | null = null;
+  heldByRemote = false;
+  /** What was asked: `answer bob`, `hold true`, `8@20`. */
+  readonly log: string[] = [];
+  /** What `accepted` will tell. */
+  report: AcceptedReport = [];
+  /** Whether the far end takes touch tones. */
+  takesDigits = true;
+  /** Thrown by the next offer, answer or reading of one: a bug of ours. */
+  bug: Error | null = null;
+  disposed = false;
+  #offers = 0;
+
+  makeOffer(): SipBody {
+    this.#fail();
+    this.#offers++;
+    this.log.push(`offer ${this.#offers}`);
+    return sdp(`our offer ${this.#offers}`);
+  }
+
+  takeAnswer(answer: SipBody): MediaOutcome {
+    return this.#take("answer", answer);
+  }
+
+  takeOffer(offer: SipBody): AnswerOutcome {
+    const outcome = this.#take("offer", offer);
+    return outcome.type === "none" ? outcome : { ...outcome, answer: sdp(`answer to ${sdpText(offer)}`) };
+  }
+
+  fromRtmp(message: MediaMessage): void {
+    this.log.push(`${message.type}@${message.timeMs}`);
+  }
+
+  publisherChanged(): void {
+    this.log.push("publisher changed");
+  }
+
+  setHold(on: boolean): void {
+    this.log.push(`hold ${on}`);
+  }
+
+  sendDigits(digits: string, durationMs: number): boolean {
+    this.log.push(`digits ${digits} ${durationMs}`);
+    return this.takesDigits;
+  }
+
+  /** Audio of the far end arrives. */
+  hear(timeMs: number): void {
+    this.toRtmp?.(8, timeMs, new Uint8Array(1));
+  }
+
+  summary(): string {
+    return "nothing";
+  }
+
+  [Symbol.dispose](): void {
+    this.disposed = true;
+  }
+
+  #take(what: string, body: SipBody): MediaOutcome {
+    this.#fail();
+    const text = sdpText(body) ?? "";
+    this.log.push(`${what} ${text}`);
+    if (text.includes("bad")) return { type: "none", reason: `"${text}" is bad` };
+    this.heldByRemote = text.includes("hold");
+    return { type: "agreed", report: this.report };
+  }
+
+  #fail(): void {
+    const { bug } = this;
+    this.bug = null;
+    if (bug !== null) throw bug;
+  }
+}
+
+/** Opens recording media. */
+export class RecordingFactory implements MediaFactory {
+  /** All media ever opened, oldest first. */
+  readonly opened: RecordingMedia[] = [];
+  /** `127.0.0.1 pcmu,dtmf` for each open(). */
+  readonly asked: string[] = [];
+  /** What the next open() gives instead of media. */
+  refusal: Exclude<MediaOpening, { type: "open" }> | null = null;
+  /** Prepares media before they are handed out. */
+  prepare: ((media: RecordingMedia) => void) | null = null;
+
+  open(localAddress: string, codecs: readonly string[]): MediaOpening {
+    this.asked.push(`${localAddress} ${codecs.join(",")}`);
+    if (this.refusal !== null) return this.refusal;
+    const media = new RecordingMedia();
+    this.opened.push(media);
+    this.prepare?.(media);
+    return { type: "open", media };
+  }
+
+  objection(offer: SipBody): string | null {
+    return sdpText(offer)?.includes("impossible") ? 'peer has "g729", gateway has speex' : null;
+  }
+
+  /** The media opened last. */
+  get last(): RecordingMedia {
+    const media = this.opened.at(-1);
+    if (media === undefined) throw new Error("no media were opened");
+    return media;
+  }
+
+  /** Media that hold sockets now. */
+  get openCount(): number {
+    return this.opened.filter((media) => !media.disposed).length;
+  }
+}
+
+/** A call whose far end is the test. */
+export class ScriptedCall {
+  readonly id = "call-1";
+  readonly remote: NameAddr = parseNameAddr("<sip:bob@10.0.0.2>");
+  remoteBody: SipBody | null = sdp("bob");
+  /** BYEs we sent. */
+  hangUps = 0;
+  /** While it is set, nobody answers our BYE. */
+  byeAnswer: PromiseWithResolvers<void> | null = null;
+  /** What our next offers become, in order; then accepted with "bob". */
+  readonly reoffers: (ReofferOutcome | Promise<ReofferOutcome>)[] = [];
+  /** Our offers. */
+  readonly offered: (string | null)[] = [];
+  /** What we sent as MESSAGE. */
+  readonly messages: string[] = [];
+  /** How they are answered. */
+  messageStatus = 200;
+  readonly #events = new Mailbox<CallEvent>(32);
+  #ending: EndedEvent | null = null;
+
+  /** As the gateway sees it. */
+  get call(): Call {
+    return this as unknown as Call;
+  }
+
+  /** Something happens in the call. */
+  emit(event: CallEvent): void {
+    this.#events.push(event);
+  }
+
+  /** The far end offers; gives what we say to it. */
+  offer(body: SipBody | null): string[] {
+    const said: string[] = [];
+    this.emit({
+      type: "offer",
+      body,
+      answer: (answer) => {
+        said.push(`answer ${sdpText(answer)}`);
+        return Promise.resolve(true);
+      },
+      refuse: (status, reason) => void said.push(`${status} ${reason}`),
+    });
+    return said;
+  }
+
+  /** The call is over. */
+  end(by: EndedEvent["by"], reason = "hung up"): void {
+    this.#ending ??= { type: "ended", by, reason };
+    this.#events.close();
+  }
+
+  async *events(): AsyncGenerator<CallEvent, void, void> {
+    yield* this.#events;
+    if (this.#ending !== null) yield this.#ending;
+  }
+
+  async reoffer(body: SipBody): Promise<ReofferOutcome> {
+    this.offered.push(sdpText(body));
+    return await (this.reoffers.shift() ?? { type: "accepted", body: sdp("bob") });
+  }
+
+  message(body: SipBody): Promise<number> {
+    this.messages.push(new TextDecoder().decode(body.bytes));
+    return Promise.resolve(this.messageStatus);
+  }
+
+  async hangUp(): Promise<void> {
+    if (this.#ending === null) this.hangUps++;
+    this.end("local");
+    await this.byeAnswer?.promise;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.hangUp();
+  }
+}
+
+/** An INVITE of the client, answered by the test. */
+export interface ScriptedInvite {
+  readonly to: NameAddr;
+  readonly offer: SipBody | null;
+  readonly signal: AbortSignal;
+  /** Takes what the far end says; a refusal or acceptance is the last. */
+  readonly steps: Mailbox<InviteProgress>;
+}
+
+/** An INVITE for the client, by the test. */
+export class ScriptedInvitation implements Invitation {
+  readonly id = "invitation-1";
+  readonly from: NameAddr;
+  readonly to: NameAddr = parseNameAddr("<sip:alice@10.0.0.1>;tag=1");
+  readonly offer: SipBody | null;
+  readonly source = { localAddress: "10.0.0.1", remote: { hostname: "10.0.0.2", port: 5060 } };
+  /** What we said: `180`, `200 answer to x`, `488 Not Acceptable Here | 305 ...`. */
+  readonly said: string[] = [];
+  readonly #cancel = new AbortController();
+  readonly #confirmed = Promise.withResolvers<AcceptOutcome>();
+
+  constructor(offer: SipBody | null = sdp("bob"), from = '"Bob" <sip:bob@10.0.0.2>;tag=2') {
+    this.offer = offer;
+    this.from = parseNameAddr(from);
+  }
+
+  get cancelled(): AbortSignal {
+    return this.#cancel.signal;
+  }
+
+  ring(): void {
+    this.said.push("180");
+  }
+
+  accept(body: SipBody): Promise<AcceptOutcome> {
+    this.said.push(`200 ${sdpText(body)}`);
+    return this.#confirmed.promise;
+  }
+
+  refuse(status: number, reason: string, headers: Readonly<Record<string, string>> = {}): void {
+    this.said.push([`${status} ${reason}`, ...Object.values(headers)].join(" | "));
+  }
+
+  /** The ACK arrives. */
+  confirm(call: ScriptedCall): void {
+    this.#confirmed.resolve({ type: "confirmed", call: call.call });
+  }
+
+  /** No ACK arrives. */
+  fail(reason: string): void {
+    this.#confirmed.resolve({ type: "failed", reason });
+  }
+
+  /** The caller gives up. */
+  cancel(): void {
+    this.#cancel.abort();
+  }
+}
+
+/** A SIP user agent whose far end is the test. */
+export class ScriptedAgent implements Agent {
+  readonly identity: Identity;
+  /** Outcome of register(). */
+  registerOutcome: RegisterOutcome = { type: "registered", expiresSeconds: 180 };
+  /** Outcome of route(). */
+  routeOutcome: Promise<{ target: Target; localAddress: string } | Unreachable> = Promise.resolve({
+    target: { transport: "udp", endpoint: { hostname: "10.0.0.2", port: 5060 } },
+    localAddress: "10.0.0.1",
+  });
+  /** Outcome of request(). */
+  requestOutcome = { status: 200, reason: "OK" };
+  /** Requests outside calls: `MESSAGE <sip:bob@10.0.0.2> hello`. */
+  readonly requests: string[] = [];
+  /** INVITEs so far. */
+  readonly invites: ScriptedInvite[] = [];
+  readonly registrationChanges = new Mailbox<RegistrationChange>(8);
+  readonly incoming = new Mailbox<Invitation>(8);
+  readonly incomingMessages = new Mailbox<IncomingMessage>(8);
+  disposed = false;
+
+  constructor(aor = "sip:alice@example.com", password: string | null = null) {
+    this.identity = identity(aor, password);
+  }
+
+  register(): Promise<RegisterOutcome> {
+    return Promise.resolve(this.registerOutcome);
+  }
+
+  registrations(): AsyncGenerator<RegistrationChange, void, void> {
+    return this.registrationChanges[Symbol.asyncIterator]();
+  }
+
+  route(): Promise<{ target: Target; localAddress: string } | Unreachable> {
+    return this.routeOutcome;
+  }
+
+  async *invite(
+    to: NameAddr,
+    offer: SipBody | null,
+    signal: AbortSignal,
+  ): AsyncGenerator<InviteProgress, void, void> {
+    const steps = new Mailbox<InviteProgress>(32);
+    this.invites.push({ to, offer, signal, steps });
+    signal.addEventListener("abort", () => {
+      steps.push({ type: "refused", status: 487, reason: "Request Terminated", warning: null });
+      steps.close();
+    });
+    for await (const step of steps) {
+      yield step;
+      if (step.type !== "progress") return;
+    }
+  }
+
+  invitations(): AsyncGenerator<Invitation, void, void> {
+    return this.incoming[Symbol.asyncIterator]();
+  }
+
+  request(method: string, to: NameAddr, body: SipBody | null): Promise<{ status: number; reason: string }> {
+    const text = body === null ? "" : new TextDecoder().decode(body.bytes);
+    this.requests.push(`${method} ${to.uri.user}@${to.uri.host} ${text}`);
+    return Promise.resolve(this.requestOutcome);
+  }
+
+  messages(): AsyncGenerator<IncomingMessage, void, void> {
+    return this.incomingMessages[Symbol.asyncIterator]();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.disposed = true;
+    this.registrationChanges.close();
+    this.incoming.close();
+    this.incomingMessages.close();
+    return Promise.resolve();
+  }
+}
+
+/** A client as the call coroutines see it, without the rest of a Context. */
+export class ScriptedOwner implements LineOwner, AsyncDisposable {
+  readonly link = new RecordingLink();
+  readonly agent: ScriptedAgent;
+  readonly clock = new FakeClock();
+  readonly log = new RecordLog("debug");
+  readonly factory = new RecordingFactory();
+  readonly services = { clock: this.clock, log: this.log, media: this.factory };
+  readonly scope = new Scope("client", { log: this.log });
+  /** What reached the player: "8@20". */
+  readonly played: string[] = [];
+  readonly toPlayer: TagOutlet = (type, timeMs) => void this.played.push(`${type}@${timeMs}`);
+  line: Line = IDLE;
+
+  constructor(agent = new ScriptedAgent()) {
+    this.agent = agent;
+  }
+
+  advance(from: Line, to: Line): boolean {
+    if (this.line !== from) return false;
+    this.line = to;
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.agent[Symbol.asyncDispose]();
+    await this.scope.close();
+  }
+}
