@@ -12,7 +12,12 @@ import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { SipServer } from "../sipd/sip_server.ts";
 import { formatTrialReport } from "../trial/report.ts";
-import { runTrialCall, type TrialOptions, type TrialReport } from "../trial/trial_call.ts";
+import {
+  runTrialCall,
+  type TrialEnvironment,
+  type TrialOptions,
+  type TrialReport,
+} from "../trial/trial_call.ts";
 import { judge } from "../trial/verdict.ts";
 import { demoAddresses } from "./demo_text.ts";
 import { type DemoCommand, parseArguments, type ReadFile } from "./options.ts";
@@ -68,6 +73,11 @@ function environmentOf(log: Logger): GatewayEnvironment {
   return { clock: systemClock, log, random: systemRandom, dns: systemDns };
 }
 
+/** Progress goes to standard error, so that standard output is the report alone. */
+function trialEnvironment(log: Logger, host: Host): TrialEnvironment {
+  return { ...environmentOf(log), onProgress: (text) => host.complain(`  ... ${text}`) };
+}
+
 /** The built-in SIP server comes first: it takes its port, and the gateway the next free one. */
 async function openAll(
   config: Config,
@@ -90,7 +100,7 @@ async function start(config: Config, log: Logger, host: Host): Promise<number> {
 
 async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
   host.print(`calling ${options.destination} through ${options.url.replace(/\?.*$/, "")} ...`);
-  const report = await runTrialCall(options, environmentOf(log), host.stop);
+  const report = await runTrialCall(options, trialEnvironment(log, host), host.stop);
   return printReport(report, host);
 }
 

@@ -54,6 +54,8 @@ export interface TrialEnvironment {
   readonly log: Logger;
   /** For the handshake. */
   readonly random: Random;
+  /** Told each step as it happens, and once a second while audio flows. */
+  readonly onProgress?: (text: string) => void;
 }
 
 /** What happened. */
@@ -70,6 +72,8 @@ export interface TrialReport {
 const ANSWER_TIMEOUT_MS = 40_000;
 /** How long to wait for the last packets of an echo. */
 const TAIL_MS = 1000;
+/** How often the person is told how far the call is. */
+const PROGRESS_MS = 1000;
 
 const CODEC_TOKENS: Record<TrialCodec, string> = {
   speex: "wideband",
@@ -198,7 +202,12 @@ class Trial {
     const { clock } = this.#environment;
     const fingerprint = this.#options.source.codec === "narrowband" ? stripWidebandLayer : sameBytes;
     const startMs = clock.now();
+    let nextReportMs = PROGRESS_MS;
     for await (const message of this.#messages()) {
+      if (message.timeMs >= nextReportMs) {
+        nextReportMs += PROGRESS_MS;
+        this.#reportProgress(message.timeMs);
+      }
       if (!await delay(clock, Math.max(0, startMs + message.timeMs - clock.now()), signal)) {
         return "interrupted";
       }
@@ -241,6 +250,14 @@ class Trial {
 
   #step(from: Party, to: Party, text: string): void {
     this.steps.push({ atMs: this.#environment.clock.now() - this.#startMs, from, to, text });
+    if (from !== "sip" && to !== "sip") this.#environment.onProgress?.(text);
+  }
+
+  #reportProgress(timeMs: number): void {
+    const { sent, returned } = this.#meter.report();
+    this.#environment.onProgress?.(
+      `${Math.round(timeMs / 1000)} s: ${sent} packets sent, ${returned} returned`,
+    );
   }
 }
 

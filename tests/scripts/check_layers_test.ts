@@ -162,7 +162,7 @@ Deno.test("Deno is named in net, the log, FLV files and main.ts only", () => {
   const line = `${HEADER}Deno.exit(1);\n`;
   assert.deepEqual(check({ "lib/sip/a.ts": line }), ["lib/sip/a.ts: names Deno: only lib/net may"]);
   assert.deepEqual(check({ "lib/flv/a.ts": line }).length, 1);
-  for (const path of ["lib/net/a.ts", "lib/flv/file.ts", "lib/base/log.ts"]) {
+  for (const path of ["lib/net/a.ts", "lib/flv/disk.ts", "lib/base/log.ts"]) {
     assert.deepEqual(check({ [path]: line }), []);
   }
   assert.deepEqual(check({ "lib/sip/a.ts": `${HEADER}// Deno.exit\nx = "Deno.exit";\n` }), []);

@@ -55,6 +55,7 @@ Deno.test("every file of the project is walked to its end with its braces in bal
   const root = new URL("../../", import.meta.url);
   for (const folder of ["lib/base", "lib/net", "scripts"]) {
     for await (const entry of Deno.readDir(new URL(folder, root))) {
+      if (!entry.isFile || !entry.name.endsWith(".ts")) continue;
       const source = await Deno.readTextFile(new URL(`${folder}/${entry.name}`, root));
       const { codeOnly } = stripSource(source);
       assert.equal(codeOnly.length, source.length, entry.name);

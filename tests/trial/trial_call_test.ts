@@ -92,3 +92,16 @@ Deno.test("what comes back is recorded to a playable FLV file", () =>
       await Deno.remove(folder, { recursive: true });
     }
   }));
+
+Deno.test("progress is told step by step and once a second", async () => {
+  await using running = await startGateway();
+  const listen = { hostname: "127.0.0.1", port: 0 };
+  await using sipd = await SipServer.start({ listen, portFallback: false }, running.environment);
+  const told: string[] = [];
+  const url = running.url(`me@127.0.0.1:${sipd.address.port}`);
+  const environment = { ...running.environment, onProgress: (text: string) => void told.push(text) };
+  const source = { kind: "sample", codec: "pcmu", durationSeconds: 1.2 } as const;
+  await runTrialCall({ url, ...OPTIONS, source }, environment, new AbortController().signal);
+  assert.ok(told.some((text) => text.startsWith("ringing(")), told.join("\n"));
+  assert.equal(told.filter((text) => /^1 s: \d+ packets sent, \d+ returned$/.test(text)).length, 1);
+});
