@@ -1,0 +1,219 @@
+// One direction of a transcoded call: decode, mix down, resample, wait in a bounded ring, encode. Chosen once;
+// there is none between equal formats. Gaps are hidden, underruns fade to silence or to comfort noise.
+// Whoever owns a path decides when: after each packet (`push` then `encode` until false), or on a steady tick
+// (`encode`, and when there is too little, `fill` and `encode`). Nothing is allocated per packet but small views.
+//
+//   packet -> decoder -> mono -> resampler -> concealer -> ring -> encoder -> packet
+//
+// Role: machine
+// Answers to: the Speex to G.711 branches of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
+
+import { WireError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { type AudioDecoder, type AudioEncoder, type AudioFormat, sameAudioFormat } from "./codec.ts";
+import type { Codecs } from "./codecs.ts";
+import { AacEncoder } from "./aac.ts";
+import { decodeComfortNoise, NoiseGenerator } from "./comfort_noise.ts";
+import { LossConcealer } from "./concealment.ts";
+import { OPUS_RATES, opusRateFor } from "./opus.ts";
+import { PcmRing } from "./pcm_ring.ts";
+import { Resampler } from "./resampler.ts";
+
+/** Takes one encoded packet, borrowed, and how many samples (of {@link AudioPath.sampleRate}) it holds. */
+export type PacketSink = (packet: Uint8Array, samples: number) => void;
+
+/** What a path is made of. */
+export interface AudioPathOptions {
+  /** What comes in. For AAC the sample rate is only a guess until {@link AudioPath.configure}. */
+  readonly from: AudioFormat;
+  /** What goes out. */
+  readonly to: AudioFormat;
+  /** The codecs that are there. */
+  readonly codecs: Codecs;
+  /** For comfort noise. */
+  readonly random: Random;
+  /** The most audio that waits; default 400 ms. */
+  readonly bufferMs?: number;
+}
+
+const DEFAULT_BUFFER_MS = 400;
+/** The most that is made up for one gap; a longer one is silence anyway. */
+const MAX_CONCEAL_MS = 200;
+
+/** The path between two formats; null when they are equal and packets pass as they are. @throws Error when it cannot be */
+export function createAudioPath(options: AudioPathOptions): AudioPath | null {
+  return sameAudioFormat(options.from, options.to) ? null : new AudioPath(options);
+}
+
+/** One direction of a transcoded call. */
+export class AudioPath implements Disposable {
+  /** Samples a second of what goes out. */
+  readonly sampleRate: number;
+  /** The AudioSpecificConfig to send before the first packet, when AAC goes out; else null. */
+  readonly config: Uint8Array | null;
+  /** Packets that were damaged, and concealed. */
+  damaged = 0;
+  /** Packets of an AAC stream whose config is not known. */
+  unconfigured = 0;
+  readonly #codecs: Codecs;
+  readonly #aac: boolean;
+  readonly #encoder: AudioEncoder;
+  readonly #ring: PcmRing;
+  readonly #frame: Int16Array;
+  readonly #concealer: LossConcealer;
+  readonly #noise: NoiseGenerator;
+  #decoder: AudioDecoder | null = null;
+  #resampler: Resampler | null = null;
+  #noisy = false;
+  #packetSamples = 0;
+
+  /** Opens the codecs. @throws Error when a module is missing: ask Codecs.canTranscode first */
+  constructor(options: AudioPathOptions) {
+    const { from, to, codecs, bufferMs = DEFAULT_BUFFER_MS } = options;
+    this.#codecs = codecs;
+    this.#aac = from.codec === "aac";
+    this.#encoder = codecs.createEncoder(to, opusRateFor(this.#aac ? 48000 : from.sampleRate));
+    this.config = this.#encoder instanceof AacEncoder ? this.#encoder.config : null;
+    const { sampleRate, frameSamples } = this.#encoder;
+    this.sampleRate = sampleRate;
+    this.#frame = new Int16Array(frameSamples);
+    this.#ring = new PcmRing(Math.max(2 * frameSamples, Math.ceil(sampleRate * bufferMs / 1000)), sampleRate);
+    this.#concealer = new LossConcealer(sampleRate);
+    this.#noise = new NoiseGenerator(options.random);
+    if (this.#aac) return;
+    this.#useDecoder(codecs.createDecoder(from, OPUS_RATES.includes(sampleRate) ? sampleRate : 48000));
+  }
+
+  /** Audio that waits, in milliseconds. */
+  get bufferedMs(): number {
+    return this.#ring.length * 1000 / this.sampleRate;
+  }
+
+  /** Length of a packet that goes out, in milliseconds. */
+  get packetMs(): number {
+    return this.#frame.length * 1000 / this.sampleRate;
+  }
+
+  /** Audio that was cut because it waited too long, in milliseconds. */
+  get droppedMs(): number {
+    return this.#ring.dropped * 1000 / this.sampleRate;
+  }
+
+  /** True when nothing is left to say: an underrun has faded out and there is no comfort noise. */
+  get silent(): boolean {
+    return this.#concealer.faded && !this.#noisy && this.#ring.length < this.#frame.length;
+  }
+
+  /** The config of an AAC stream, first or changed. @throws WireError when it is of an unknown kind */
+  configure(config: Uint8Array): void {
+    this.#useDecoder(this.#codecs.createAacDecoder(config));
+  }
+
+  /** One packet, in order. A damaged one is concealed and counted. */
+  push(packet: Uint8Array): void {
+    const decoder = this.#decoder;
+    if (decoder === null) {
+      this.unconfigured++;
+      return;
+    }
+    let samples: Int16Array;
+    try {
+      samples = decoder.decode(packet);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.damaged++;
+      return this.#conceal(this.#packetSamples);
+    }
+    if (samples.length === 0) return;
+    this.#noisy = false;
+    this.#packetSamples = samples.length / decoder.channels;
+    this.#take(samples, decoder.channels);
+  }
+
+  /** So many packets, each as long as the last one, did not come. */
+  lost(packets: number): void {
+    if (!this.#noisy) this.#conceal(packets * this.#packetSamples);
+  }
+
+  /** A comfort noise payload (RFC 3389): until audio comes again, `fill` makes noise like this. @throws WireError */
+  comfortNoise(payload: Uint8Array): void {
+    this.#noise.describe(decodeComfortNoise(payload));
+    this.#noisy = true;
+  }
+
+  /** Makes one packet of what waits; false when that is too little. */
+  encode(emit: PacketSink): boolean {
+    if (!this.#ring.read(this.#frame)) return false;
+    emit(this.#encoder.encode(this.#frame), this.#frame.length);
+    return true;
+  }
+
+  /** Adds what one packet lacks: a repetition that fades to silence, or comfort noise. */
+  fill(): void {
+    const missing = this.#frame.length - this.#ring.length;
+    if (missing <= 0) return;
+    if (this.#noisy) this.#noise.fill(this.#frame, 0, missing);
+    else this.#concealer.conceal(this.#frame, 0, missing);
+    this.#ring.write(this.#frame, 0, missing);
+  }
+
+  /** Drops the oldest audio without a click, to catch up. */
+  skip(milliseconds: number): void {
+    this.#ring.skip(Math.floor(milliseconds * this.sampleRate / 1000));
+  }
+
+  /** Ends the codecs. */
+  [Symbol.dispose](): void {
+    this.#decoder?.[Symbol.dispose]();
+    this.#resampler?.[Symbol.dispose]();
+    this.#encoder[Symbol.dispose]();
+  }
+
+  #useDecoder(decoder: AudioDecoder): void {
+    this.#decoder?.[Symbol.dispose]();
+    this.#resampler?.[Symbol.dispose]();
+    this.#decoder = decoder;
+    this.#resampler = null;
+    const { sampleRate } = decoder;
+    if (sampleRate !== this.sampleRate) {
+      this.#resampler = this.#codecs.createResampler(sampleRate, this.sampleRate);
+    }
+  }
+
+  /** Conceals samples of the decoder's rate: by the codec where it can, else by repetition. */
+  #conceal(samples: number): void {
+    const decoder = this.#decoder;
+    if (decoder === null || samples <= 0) return;
+    const count = Math.min(samples, decoder.sampleRate * MAX_CONCEAL_MS / 1000);
+    const made = decoder.conceal(count);
+    if (made.length > 0) return this.#take(made, decoder.channels);
+    let left = Math.round(count * this.sampleRate / decoder.sampleRate);
+    for (; left > 0; left -= this.#frame.length) {
+      const part = Math.min(left, this.#frame.length);
+      this.#concealer.conceal(this.#frame, 0, part);
+      this.#ring.write(this.#frame, 0, part);
+    }
+  }
+
+  #take(samples: Int16Array, channels: number): void {
+    const count = channels === 2 ? mixDown(samples) : samples.length;
+    const resampler = this.#resampler;
+    if (resampler === null) return this.#deliver(samples, count);
+    for (let at = 0; at < count; at += Resampler.maxBlock) {
+      const made = resampler.process(samples, at, Math.min(Resampler.maxBlock, count - at));
+      this.#deliver(made, made.length);
+    }
+  }
+
+  #deliver(samples: Int16Array, count: number): void {
+    this.#concealer.heard(samples, 0, count);
+    this.#ring.write(samples, 0, count);
+  }
+}
+
+/** Interleaved stereo to mono in the same place; gives the number of samples. */
+function mixDown(samples: Int16Array): number {
+  const count = samples.length >> 1;
+  for (let i = 0; i < count; i++) samples[i] = samples[2 * i]! + samples[2 * i + 1]! >> 1;
+  return count;
+}

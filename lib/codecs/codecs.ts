@@ -1,0 +1,136 @@
+// All codecs that are there: whichever of the modules were built, and those that need none (G.711, G.722).
+// Role: machine
+// Answers to: the `try: import audiospeex` of siprtmp and what followed from its absence.
+
+import { AacDecoder, AacEncoder, createAacDecoderLibrary, createAacEncoderLibrary } from "./aac.ts";
+import type { AacDecoderLibrary, AacEncoderLibrary } from "./aac.ts";
+import {
+  type AudioCodecName,
+  type AudioDecoder,
+  type AudioEncoder,
+  type AudioFormat,
+  packetSamples,
+} from "./codec.ts";
+import { G711Decoder, G711Encoder } from "./g711_codec.ts";
+import { G722Decoder, G722Encoder } from "./g722.ts";
+import { createOpusLibrary, OpusDecoder, OpusEncoder, type OpusLibrary } from "./opus.ts";
+import { createResamplerLibrary, Resampler, type ResamplerLibrary } from "./resampler.ts";
+import { createSpeexLibrary, SpeexDecoder, SpeexEncoder, type SpeexLibrary } from "./speex.ts";
+
+/** The modules that `deno task codecs` builds. */
+export type ModuleName = "resampler" | "speex" | "aac_decoder" | "aac_encoder" | "opus";
+
+/** Their names in the order they are built. */
+export const MODULE_NAMES: readonly ModuleName[] = [
+  "resampler",
+  "speex",
+  "aac_decoder",
+  "aac_encoder",
+  "opus",
+];
+
+/** The compiled modules that are there. */
+export type CodecModules = ReadonlyMap<ModuleName, WebAssembly.Module>;
+
+/** Makes decoders, encoders and resamplers. One for the whole process. */
+export class Codecs {
+  /** Modules that are not there. */
+  readonly missing: readonly ModuleName[];
+  readonly #resampler: ResamplerLibrary | null;
+  readonly #speex: SpeexLibrary | null;
+  readonly #opus: OpusLibrary | null;
+  readonly #aacDecoder: AacDecoderLibrary | null;
+  readonly #aacEncoder: AacEncoderLibrary | null;
+
+  /** Takes what was built. */
+  constructor(modules: CodecModules) {
+    this.missing = MODULE_NAMES.filter((name) => !modules.has(name));
+    const library = <T>(name: ModuleName, create: (module: WebAssembly.Module) => T): T | null => {
+      const module = modules.get(name);
+      return module === undefined ? null : create(module);
+    };
+    this.#resampler = library("resampler", createResamplerLibrary);
+    this.#speex = library("speex", createSpeexLibrary);
+    this.#opus = library("opus", createOpusLibrary);
+    this.#aacDecoder = library("aac_decoder", createAacDecoderLibrary);
+    this.#aacEncoder = library("aac_encoder", createAacEncoderLibrary);
+  }
+
+  /** True when packets of this codec can be decoded here. */
+  canDecode(codec: AudioCodecName): boolean {
+    if (codec === "speex") return this.#speex !== null;
+    if (codec === "opus") return this.#opus !== null;
+    return codec !== "aac" || this.#aacDecoder !== null;
+  }
+
+  /** True when packets of this codec can be made here. */
+  canEncode(codec: AudioCodecName): boolean {
+    return codec === "aac" ? this.#aacEncoder !== null : this.canDecode(codec);
+  }
+
+  /** True when audio can go from one format to the other. */
+  canTranscode(from: AudioFormat, to: AudioFormat): boolean {
+    if (!this.canDecode(from.codec) || !this.canEncode(to.codec)) return false;
+    return this.#resampler !== null || from.codec !== "aac" && from.sampleRate === to.sampleRate;
+  }
+
+  /**
+   * A decoder; AAC's is made from its config by {@link Codecs.createAacDecoder}.
+   * @param sampleRate what Opus shall give, one of its rates; the others give what their format says
+   * @throws Error when {@link Codecs.canDecode} is false
+   */
+  createDecoder(format: AudioFormat, sampleRate: number): AudioDecoder {
+    switch (format.codec) {
+      case "speex":
+        return new SpeexDecoder(needed(this.#speex), format.sampleRate);
+      case "opus":
+        return new OpusDecoder(needed(this.#opus), sampleRate);
+      case "g722":
+        return new G722Decoder();
+      case "aac":
+        throw new Error("An AAC decoder needs an AudioSpecificConfig");
+      default:
+        return new G711Decoder(format.codec);
+    }
+  }
+
+  /** A decoder for one AAC stream. @throws WireError when the config is of an unknown kind */
+  createAacDecoder(config: Uint8Array): AudioDecoder {
+    return new AacDecoder(needed(this.#aacDecoder), config);
+  }
+
+  /**
+   * An encoder.
+   * @param sampleRate what Opus shall take, one of its rates; the others take what their format says
+   * @throws Error when {@link Codecs.canEncode} is false
+   */
+  createEncoder(format: AudioFormat, sampleRate: number): AudioEncoder {
+    switch (format.codec) {
+      case "speex":
+        return this.#createSpeexEncoder(format);
+      case "opus":
+        return new OpusEncoder(needed(this.#opus), { ...format, sampleRate });
+      case "g722":
+        return new G722Encoder(packetSamples(format, 16000));
+      case "aac":
+        return new AacEncoder(needed(this.#aacEncoder), format.sampleRate, format.bitrate);
+      default:
+        return new G711Encoder(format.codec, packetSamples(format, 8000));
+    }
+  }
+
+  /** A resampler. @throws Error when its module is missing */
+  createResampler(fromRate: number, toRate: number): Resampler {
+    return new Resampler(needed(this.#resampler), fromRate, toRate);
+  }
+
+  #createSpeexEncoder(format: AudioFormat): SpeexEncoder {
+    const { sampleRate, quality = 8, packetMs = 20 } = format;
+    return new SpeexEncoder(needed(this.#speex), { sampleRate, quality, framesPerPacket: packetMs / 20 });
+  }
+}
+
+function needed<T>(library: T | null): T {
+  if (library === null) throw new Error("A codec module is missing: deno task codecs builds it");
+  return library;
+}
