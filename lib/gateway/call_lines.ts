@@ -1,0 +1,176 @@
+// The lines of one call, chosen once from what was agreed: audio with touch tones, H.264, or everything in x-flv.
+// Each message of the client and each packet of the peer finds its line without asking what the codec is.
+// Role: machine
+// Answers to: rtmp2rtp and rtp2rtmp of MediaContext in siprtmp.py.
+
+import type { Clock } from "../base/clock.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import { AudioLine, type RtpOutlet } from "./audio_line.ts";
+import type { TagOutlet } from "./call_media.ts";
+import { H264Line } from "./h264_line.ts";
+import type { AudioChain, H264Chain, MediaChoice, XflvChain } from "./negotiation.ts";
+import { XflvLine } from "./xflv_line.ts";
+
+/** What a line needs of an RTP session; RtpSession is one. */
+export interface LineSession {
+  /** Sends one payload. */
+  send: RtpOutlet;
+  /** Told each payload in order. */
+  onPacket:
+    | ((
+      payload: Uint8Array,
+      timestamp: number,
+      marker: boolean,
+      payloadType: number,
+      lostBefore: number,
+    ) => void)
+    | null;
+  /** Told when another source takes over. */
+  onSourceChange: ((ssrc: number) => void) | null;
+  /** Told what the peer says over RTCP. */
+  onRtcp: ((event: { readonly type: string }) => void) | null;
+  /** Asks the peer for a key frame; false when it cannot be asked yet. */
+  sendFeedback(kind: "pli" | "fir"): boolean;
+}
+
+/** What the lines are made of. */
+export interface CallLinesOptions {
+  /** What was agreed. */
+  readonly choice: MediaChoice;
+  /** Every time. */
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client. */
+  readonly originMs: number;
+  /** The session of a stream, at this clock rate. */
+  readonly session: (kind: "audio" | "video", clockRate: number) => LineSession;
+  /** Sends to the player. */
+  readonly toRtmp: TagOutlet;
+  /** Told each touch tone of the peer once. */
+  readonly onDigit: (digit: string, durationMs: number) => void;
+  /** The publisher must send a key frame. */
+  readonly askPublisher: () => void;
+  /** The peer must send a key frame, and RTCP cannot ask it. */
+  readonly askPeerByInfo: () => void;
+}
+
+const VIDEO_CLOCK_RATE = 90_000;
+
+/** The lines of one call. */
+export class CallLines implements Disposable {
+  readonly #options: CallLinesOptions;
+  /** The audio; null when it rides in x-flv, or there is none. */
+  readonly audio: AudioLine | null;
+  /** The H.264 video; null when there is none. */
+  readonly video: H264Line | null;
+  /** Everything in x-flv; null when that was not agreed. */
+  readonly xflv: XflvLine | null;
+
+  /** Connects the lines to their sessions. */
+  constructor(options: CallLinesOptions) {
+    const { audio, video } = options.choice;
+    this.#options = options;
+    this.audio = this.#createAudio(audio);
+    this.video = video.kind === "h264" ? this.#createVideo(video) : null;
+    this.xflv = video.kind === "x-flv" ? this.#createXflv(video) : null;
+  }
+
+  /** One message of the RTMP publisher. */
+  fromRtmp(message: MediaMessage): void {
+    if (this.xflv !== null) this.xflv.fromRtmp(message);
+    else if (message.type === 8) this.audio?.fromRtmp(message);
+    else if (message.type === 9) this.video?.fromRtmp(message);
+  }
+
+  /** Another stream publishes from now on. */
+  publisherChanged(): void {
+    this.audio?.publisherChanged();
+    this.video?.publisherChanged();
+    this.xflv?.publisherChanged();
+  }
+
+  /** Somebody starts to watch. */
+  playerChanged(): void {
+    this.video?.playerChanged();
+  }
+
+  /** The peer asked for a key frame. */
+  keyFrameRequested(): void {
+    this.video?.keyFrameRequested();
+  }
+
+  /** Stops the touch tones. */
+  [Symbol.dispose](): void {
+    this.audio?.[Symbol.dispose]();
+  }
+
+  #createAudio(chain: AudioChain): AudioLine | null {
+    if (chain.kind !== "speex" && chain.kind !== "pcmu" && chain.kind !== "pcma") return null;
+    const { choice, clock, originMs, toRtmp, onDigit } = this.#options;
+    const session = this.#options.session("audio", chain.clockRate);
+    const line = new AudioLine({
+      chain,
+      telephoneEvent: choice.telephoneEvent,
+      redundancy: choice.redundancy,
+      clock,
+      originMs,
+      toSip: (payload, timestamp, marker, payloadType) =>
+        session.send(payload, timestamp, marker, payloadType),
+      toRtmp,
+      onDigit,
+    });
+    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
+      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
+    };
+    session.onSourceChange = () => line.sourceChanged();
+    return line;
+  }
+
+  #createVideo(chain: H264Chain): H264Line {
+    const { clock, originMs, toRtmp, askPublisher } = this.#options;
+    const session = this.#options.session("video", VIDEO_CLOCK_RATE);
+    const line = new H264Line({
+      chain,
+      clock,
+      originMs,
+      toSip: (payload, timestamp, marker, payloadType) =>
+        session.send(payload, timestamp, marker, payloadType),
+      toRtmp,
+      askPeer: () => this.#askPeer(chain, session),
+      askPublisher,
+    });
+    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
+      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
+    };
+    session.onSourceChange = () => line.sourceChanged();
+    session.onRtcp = (event) => {
+      if (event.type === "pli" || event.type === "fir") line.keyFrameRequested();
+    };
+    return line;
+  }
+
+  #createXflv(chain: XflvChain): XflvLine {
+    const { clock, originMs, toRtmp } = this.#options;
+    const session = this.#options.session("video", VIDEO_CLOCK_RATE);
+    const line = new XflvLine({
+      chain,
+      clock,
+      originMs,
+      toSip: (payload, timestamp, marker, payloadType) =>
+        session.send(payload, timestamp, marker, payloadType),
+      toRtmp,
+    });
+    session.onPacket = (payload, timestamp, marker, payloadType) => {
+      line.fromRtp(payload, timestamp, marker, payloadType);
+    };
+    session.onSourceChange = () => line.sourceChanged();
+    return line;
+  }
+
+  /** By RTCP when both sides named it (RFC 4585, RFC 5104), else by SIP INFO (RFC 5168). */
+  #askPeer(chain: H264Chain, session: LineSession): void {
+    const asked = chain.rtcpFb.includes("nack pli")
+      ? session.sendFeedback("pli")
+      : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
+    if (!asked) this.#options.askPeerByInfo();
+  }
+}
