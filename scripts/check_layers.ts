@@ -22,12 +22,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sdp: ["base"],
   rtp: ["base", "net"],
   media: ["base"],
-  flv: ["base"],
-  codecs: ["base"],
-  gateway: PROTOCOLS,
+  flv: ["base", "amf"],
+  codecs: ["base", "media"],
+  live: ["base", "amf", "rtmp", "media", "flv"],
+  gateway: [...PROTOCOLS, "live"],
   sipd: PROTOCOLS,
   trial: PROTOCOLS,
-  app: [...PROTOCOLS, "gateway", "sipd", "trial"],
+  app: [...PROTOCOLS, "live", "gateway", "sipd", "trial"],
   "main.ts": ["app", "base"],
 };
 
@@ -42,7 +43,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "sdp-transform": /^lib\/sdp\/description\.ts$/,
 };
 
-const MAY_NAME_DENO = /^(?:main\.ts|lib\/net\/\w+\.ts|lib\/flv\/file\.ts|lib\/base\/log\.ts)$/;
+const MAY_NAME_DENO = /^(?:main\.ts|lib\/net\/\w+\.ts|lib\/flv\/disk\.ts|lib\/base\/log\.ts|lib\/codecs\/load\.ts)$/;
 
 /** The one file of lib that sets timers; everybody else takes a Clock. */
 const CLOCK_FILE = "lib/base/clock.ts";

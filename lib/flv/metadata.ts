@@ -1,0 +1,180 @@
+// The onMetaData tag of a recording: duration, what the publisher said, and the key-frame index in the form
+// common tools write and read ("keyframes" with "filepositions" and "times" in seconds). It stands before the
+// media but is known only at the end, so room is kept for it and the rest of the room is filled with spaces.
+// Role: wire
+// Answers to: the onMetaData {duration, videocodecid} of the FLV class in rtmp.py.
+//
+//   "onMetaData" | array: duration FIRST, publisher's values..., keyframes, siprtmpheaders, padding
+
+import { decodeAmf0, encodeAmf0 } from "../amf/amf0.ts";
+import {
+  AmfEcmaArray,
+  type AmfObject,
+  type AmfValue,
+  getProperty,
+  propertiesOf,
+  setProperty,
+} from "../amf/value.ts";
+import { WireError } from "../base/errors.ts";
+import { type KeyFrame, MAX_KEY_FRAMES } from "./key_frame_index.ts";
+import { tagKindOf } from "./tag_kind.ts";
+
+/** What a recording knows about itself. */
+export interface FlvSummary {
+  /** Time of the last tag. */
+  readonly durationMs: number;
+  /** Length of the file; an index beside another length is out of date. */
+  readonly fileBytes: number;
+  /** Where playing can start. */
+  readonly keyFrames: readonly KeyFrame[];
+  /** Positions of the tags with decoder configuration. */
+  readonly headers: readonly number[];
+  /** What the publisher said about the stream. */
+  readonly properties: AmfObject;
+}
+
+/** Positions of decoder configuration that are remembered: the first one and the latest. */
+export const MAX_HEADERS = 32;
+
+/** Room for what a publisher says. */
+const MAX_PROPERTY_BYTES = 4096;
+const MAX_PROPERTIES = 64;
+const MAX_NAME = 64;
+const MAX_TEXT = 256;
+
+/** A position or time in a list takes a marker and eight bytes; the names and the frame of it all some more. */
+const NUMBER_BYTES = 9;
+
+/** Length of the metadata body that a new recording starts with; enough for a full index. */
+export const METADATA_BYTES: number = 512 + MAX_PROPERTY_BYTES +
+  NUMBER_BYTES * (2 * MAX_KEY_FRAMES + MAX_HEADERS);
+
+/** Names that are ours; a publisher's values under them are left out. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  "duration",
+  "filesize",
+  "lasttimestamp",
+  "hasKeyframes",
+  "keyframes",
+  "siprtmpheaders",
+  "padding",
+]);
+
+/** A metadata body of exactly `length` bytes; null when that is too little, even without the publisher's values. */
+export function encodeMetaData(summary: FlvSummary, length: number): Uint8Array | null {
+  return encodePadded(summary, summary.properties, length) ?? encodePadded(summary, {}, length);
+}
+
+function encodePadded(summary: FlvSummary, properties: AmfObject, length: number): Uint8Array | null {
+  const bare = encodeWith(summary, properties, "").length;
+  let spaces = length - bare;
+  if (spaces > 0xffff) spaces -= 2; // a long string has a longer length field
+  if (spaces < 0) return null;
+  const body = encodeWith(summary, properties, " ".repeat(spaces));
+  return body.length === length ? body : null;
+}
+
+function encodeWith(summary: FlvSummary, properties: AmfObject, padding: string): Uint8Array {
+  const { durationMs, fileBytes, keyFrames, headers } = summary;
+  const members: AmfObject = {
+    duration: durationMs / 1000,
+    ...properties,
+    lasttimestamp: durationMs / 1000,
+    filesize: fileBytes,
+    hasKeyframes: keyFrames.length > 0,
+    keyframes: {
+      filepositions: keyFrames.map(({ position }) => position),
+      times: keyFrames.map(({ timeMs }) => timeMs / 1000),
+    },
+    siprtmpheaders: [...headers],
+    padding,
+  };
+  return encodeAmf0(["onMetaData", new AmfEcmaArray(members)]);
+}
+
+/** Reads a metadata body of any program, as far as it makes sense; null when it is none or is damaged. */
+export function parseMetaData(body: Uint8Array): FlvSummary | null {
+  const members = membersOf(body);
+  if (members === null) return null;
+  const keyframes = propertiesOf(getProperty(members, "keyframes"));
+  const positions = numbersOf(getProperty(keyframes, "filepositions"));
+  const times = numbersOf(getProperty(keyframes, "times"));
+  const seconds = getProperty(members, "duration");
+  const fileBytes = getProperty(members, "filesize");
+  const keyFrames: KeyFrame[] = [];
+  for (let i = 0; i < Math.min(positions.length, times.length); i++) {
+    keyFrames.push({ timeMs: Math.round(times[i]! * 1000), position: positions[i]! });
+  }
+  return {
+    durationMs: isAmount(seconds) ? Math.round(seconds * 1000) : 0,
+    fileBytes: isAmount(fileBytes) ? fileBytes : 0,
+    keyFrames,
+    headers: numbersOf(getProperty(members, "siprtmpheaders")).slice(0, MAX_HEADERS),
+    properties: plainProperties(members),
+  };
+}
+
+/** The metadata body for a player of a file: without the index, which means nothing outside of the file. */
+export function encodePlayerMetaData(summary: FlvSummary, durationMs: number): Uint8Array {
+  return encodeAmf0([
+    "onMetaData",
+    new AmfEcmaArray({ duration: durationMs / 1000, ...summary.properties }),
+  ]);
+}
+
+/** What a publisher's metadata body says in plain values, within bounds; empty when it is none. */
+export function publisherProperties(body: Uint8Array): AmfObject {
+  const members = membersOf(body);
+  return members === null ? {} : plainProperties(members);
+}
+
+/** Where the eight bytes of the duration are in a metadata body, to be overwritten in place; null without one. */
+export function durationOffset(body: Uint8Array): number | null {
+  const name = encodeAmf0(["duration"]).subarray(1); // without the marker: as a member's name is written
+  for (let at = 0; at + name.length + NUMBER_BYTES <= body.length; at++) {
+    let same = 0;
+    while (same < name.length && body[at + same] === name[same]) same++;
+    if (same === name.length && body[at + same] === 0) return at + same + 1;
+  }
+  return null;
+}
+
+function membersOf(body: Uint8Array): AmfObject | null {
+  if (tagKindOf(18, body) !== "metadata") return null;
+  try {
+    return propertiesOf(decodeAmf0(body)[1]);
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
+function plainProperties(members: AmfObject): AmfObject {
+  const plain: AmfObject = {};
+  let room = MAX_PROPERTY_BYTES;
+  let left = MAX_PROPERTIES;
+  for (const [name, value] of Object.entries(members)) {
+    if (!isPlain(value) || OWN_NAMES.has(name) || name.length > MAX_NAME || left === 0) continue;
+    const bytes = encodeAmf0([name, value]).length;
+    if (bytes > room) continue;
+    room -= bytes;
+    left--;
+    setProperty(plain, name, value);
+  }
+  return plain;
+}
+
+function isPlain(value: AmfValue): boolean {
+  return typeof value === "number" || typeof value === "boolean" ||
+    typeof value === "string" && value.length <= MAX_TEXT;
+}
+
+function isAmount(value: AmfValue): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+}
+
+/** A list of amounts; empty as soon as anything else is in it. Some programs write lists as objects "0", "1"... */
+function numbersOf(value: AmfValue): number[] {
+  const list = Array.isArray(value) ? value : Object.values(propertiesOf(value));
+  return list.every(isAmount) ? list : [];
+}

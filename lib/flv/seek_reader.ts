@@ -1,0 +1,224 @@
+// Plays an FLV file from any time on: finds the key frame at or before it by the file's index, or by reading
+// the file as far as needed and remembering what was seen, and the decoder configuration that applies there.
+// Role: edge
+// Answers to: FLV.seek of rtmp.py, which read linearly and forgot.
+
+import { WireError } from "../base/errors.ts";
+import { FlvCursor } from "./cursor.ts";
+import { DiskFile } from "./disk.ts";
+import { type FlvBeginning, readBeginning } from "./inspect.ts";
+import type { KeyFrame } from "./key_frame_index.ts";
+import { encodePlayerMetaData } from "./metadata.ts";
+import { FlvSurvey } from "./survey.ts";
+import type { FlvTag } from "./tag.ts";
+import { type TagKind, tagKindOf } from "./tag_kind.ts";
+
+/** Decoder configuration found in a file. */
+export interface FlvHeaderTag {
+  /** 8 audio, 9 video. */
+  readonly type: 8 | 9;
+  /** Tag body, its own copy. */
+  readonly body: Uint8Array;
+}
+
+/** Where a seek has led. */
+export interface FlvPlace {
+  /** Time of the tag that comes next. */
+  readonly timeMs: number;
+  /** Decoder configuration that applies there, to be sent before it. */
+  readonly headers: readonly FlvHeaderTag[];
+}
+
+interface FoundHeader extends FlvHeaderTag {
+  readonly position: number;
+}
+
+/** Configuration of an indexed file of another program is looked for in so many tags at its beginning. */
+const TAGS_WITH_HEADERS = 200;
+
+/** Longest configuration that is believed. */
+const MAX_HEADER_BYTES = 65536;
+const MAX_HEADERS = 32;
+
+/** One file that is being played. */
+export class FlvSeekReader implements Disposable {
+  /** Time of the last tag, as far as known; 0 when nothing is. */
+  readonly durationMs: number;
+  /** The body of the metadata tag for players. */
+  readonly metadata: Uint8Array;
+  readonly #file: DiskFile;
+  readonly #beginning: FlvBeginning;
+  /** Plays. */
+  readonly #cursor: FlvCursor;
+  #survey = new FlvSurvey();
+  readonly #headers: FoundHeader[] = [];
+  /** So far has the file been read through; all of it when it has an index. */
+  #surveyedTo: number;
+
+  private constructor(file: DiskFile, beginning: FlvBeginning) {
+    const { metadata, lastTimeMs, mediaAt } = beginning;
+    const summary = metadata?.summary ??
+      { durationMs: 0, fileBytes: 0, keyFrames: [], headers: [], properties: {} };
+    this.#file = file;
+    this.#beginning = beginning;
+    this.#cursor = new FlvCursor(file);
+    this.#cursor.moveTo(mediaAt);
+    this.#surveyedTo = mediaAt;
+    this.durationMs = beginning.indexed
+      ? Math.max(summary.durationMs, lastTimeMs ?? 0)
+      : lastTimeMs ?? summary.durationMs;
+    this.metadata = encodePlayerMetaData(summary, this.durationMs);
+  }
+
+  /** Opens a file, at its first tag of media. @throws TransportError, WireError when it is no FLV file */
+  static async open(path: string): Promise<FlvSeekReader> {
+    const file = await DiskFile.open(path, "read");
+    try {
+      const reader = new FlvSeekReader(file, await readBeginning(file));
+      await reader.#adoptIndex();
+      return reader;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** The next whole tag, its body valid until the next call; null when fill() is needed. @throws WireError */
+  next(): FlvTag | null {
+    return this.#cursor.next();
+  }
+
+  /** Reads on when next() has returned null; false at the end. @throws TransportError */
+  fill(): Promise<boolean> {
+    return this.#cursor.fill();
+  }
+
+  /**
+   * Goes to the last key frame at or before `timeMs` (in a file without pictures: the last tag), or else to the
+   * first tag. Null, and nothing changes, when the file is known to end before. @throws TransportError, WireError
+   */
+  async seek(timeMs: number): Promise<FlvPlace | null> {
+    if (timeMs > this.durationMs && this.durationMs > 0) return null;
+    await this.#surveyUntil(timeMs);
+    const place = await this.#refine(this.#survey.index.before(timeMs), timeMs) ??
+      await this.#withoutIndex(timeMs);
+    this.#cursor.moveTo(place.position);
+    return { timeMs: place.timeMs, headers: this.#headersAt(place.position) };
+  }
+
+  /** Closes the file; not while next(), fill() or seek() is under way. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** As {@link close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #adoptIndex(): Promise<void> {
+    const { metadata, indexed, size } = this.#beginning;
+    if (metadata === null || !indexed) return;
+    const { summary } = metadata;
+    const first = new FlvCursor(this.#file);
+    first.moveTo(summary.keyFrames[0]!.position);
+    this.#survey.adopt(summary, await peekType(first) === 9);
+    this.#surveyedTo = size;
+    for (const position of summary.headers) await this.#readHeader(position);
+    if (summary.headers.length === 0) await this.#findHeaders();
+  }
+
+  async #readHeader(position: number): Promise<void> {
+    const cursor = new FlvCursor(this.#file);
+    cursor.moveTo(position);
+    const tag = position < this.#beginning.size ? await readOrNull(cursor) : null;
+    if (tag !== null) this.#noteHeader(tagKindOf(tag.type, tag.body), tag, position);
+  }
+
+  async #findHeaders(): Promise<void> {
+    const cursor = new FlvCursor(this.#file);
+    cursor.moveTo(this.#beginning.mediaAt);
+    for (let i = 0; i < TAGS_WITH_HEADERS; i++) {
+      const tag = await readOrNull(cursor);
+      if (tag === null) return;
+      this.#noteHeader(tagKindOf(tag.type, tag.body), tag, cursor.tagPosition);
+    }
+  }
+
+  /** Reads the file through up to `timeMs`, unless that has been done. */
+  async #surveyUntil(timeMs: number): Promise<void> {
+    if (this.#surveyedTo >= this.#beginning.size) return;
+    const cursor = new FlvCursor(this.#file);
+    cursor.moveTo(this.#surveyedTo);
+    for (let tag = await cursor.read(); tag !== null; tag = await cursor.read()) {
+      const kind = tagKindOf(tag.type, tag.body);
+      this.#survey.note(kind, tag.timeMs, cursor.tagPosition);
+      this.#noteHeader(kind, tag, cursor.tagPosition);
+      this.#surveyedTo = cursor.position;
+      if (tag.type !== 18 && tag.timeMs > timeMs) return;
+    }
+  }
+
+  /** The last place at or before `timeMs`, looked for from `from` on; null when the index has misled us. */
+  async #refine(from: KeyFrame | null, timeMs: number): Promise<KeyFrame | null> {
+    const cursor = new FlvCursor(this.#file);
+    const start = from ?? { timeMs: 0, position: this.#beginning.mediaAt };
+    cursor.moveTo(start.position);
+    let place = start;
+    let valid = from === null;
+    for (let tag = await readOrNull(cursor); tag !== null; tag = await readOrNull(cursor)) {
+      const position = cursor.tagPosition;
+      const kind = tagKindOf(tag.type, tag.body);
+      if (position === from?.position) valid = this.#isPlace(kind);
+      if (!valid) return null;
+      if (tag.type !== 18 && tag.timeMs > timeMs) return place;
+      this.#noteHeader(kind, tag, position);
+      if (this.#isPlace(kind)) place = { timeMs: tag.timeMs, position };
+    }
+    return valid ? place : null;
+  }
+
+  /** The index of the file is wrong: it is not used any more. */
+  async #withoutIndex(timeMs: number): Promise<KeyFrame> {
+    this.#survey = new FlvSurvey();
+    this.#surveyedTo = this.#beginning.mediaAt;
+    await this.#surveyUntil(timeMs);
+    return this.#survey.index.before(timeMs) ?? { timeMs: 0, position: this.#beginning.mediaAt };
+  }
+
+  #isPlace(kind: TagKind): boolean {
+    return kind === "key frame" || kind === "audio" && !this.#survey.hasVideo;
+  }
+
+  #noteHeader(kind: TagKind, tag: FlvTag, position: number): void {
+    if (kind !== "audio header" && kind !== "video header") return;
+    if (tag.body.length > MAX_HEADER_BYTES || this.#headers.length >= MAX_HEADERS) return;
+    if (this.#headers.some((known) => known.position === position)) return;
+    this.#headers.push({ type: kind === "audio header" ? 8 : 9, body: tag.body.slice(), position });
+  }
+
+  #headersAt(position: number): FlvHeaderTag[] {
+    const found: FlvHeaderTag[] = [];
+    for (const type of [9, 8] as const) {
+      const latest = this.#headers
+        .filter((header) => header.type === type && header.position < position)
+        .reduce<FoundHeader | null>((a, b) => a !== null && a.position > b.position ? a : b, null);
+      if (latest !== null) found.push({ type, body: latest.body });
+    }
+    return found;
+  }
+}
+
+/** As read(), and null where the bytes are no tags: an index may point anywhere. */
+async function readOrNull(cursor: FlvCursor): Promise<FlvTag | null> {
+  try {
+    return await cursor.read();
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
+async function peekType(cursor: FlvCursor): Promise<number | null> {
+  return (await readOrNull(cursor))?.type ?? null;
+}
