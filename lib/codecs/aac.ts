@@ -99,7 +99,9 @@ export class AacDecoder implements AudioDecoder {
     }
     if (count < 0) throw new WireError("AAC frame", `FAAD2 says error ${-1 - count}`);
     if (count === 0) return NOTHING;
-    this.channels = instance.exports.channels(handle);
+    const channels = instance.exports.channels(handle);
+    if (channels > 2) throw new WireError("AAC frame", `${channels} channels`);
+    this.channels = channels;
     return this.#viewOf(instance.exports.samples(handle), count);
   }
 

@@ -134,9 +134,8 @@ export class OpusDecoder implements AudioDecoder {
 
   /** All frames of a packet. */
   decode(packet: Uint8Array): Int16Array {
-    if (packet.length === 0) throw new WireError("Opus packet", "it is empty");
-    if (packet.length > MAX_PACKET_OCTETS) {
-      throw new WireError("Opus packet", `${packet.length} octets are too many`);
+    if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) {
+      throw new WireError("Opus packet", `${packet.length} octets are no packet`);
     }
     this.#core.putPacket(packet);
     return this.#decode(this.#core.instance.input.address, packet.length, MAX_SAMPLES, 0);

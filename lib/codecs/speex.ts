@@ -113,7 +113,9 @@ export class SpeexDecoder implements AudioDecoder {
 
   /** All frames of a packet, or those before the damage. */
   decode(packet: Uint8Array): Int16Array {
-    if (packet.length === 0) throw new WireError("Speex packet", "it is empty");
+    if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) {
+      throw new WireError("Speex packet", `${packet.length} octets are no packet`);
+    }
     this.#core.putPacket(packet);
     const { input, output } = this.#core.instance;
     const frames = this.#decode(input.address, packet.length, output.address, MAX_FRAMES);

@@ -69,7 +69,9 @@ export function findDelay(wanted: Int16Array, got: Int16Array, most: number): nu
   let bestScore = -Infinity;
   for (let delay = 0; delay <= most; delay++) {
     let score = 0;
-    for (let i = 0; i + delay < got.length && i < wanted.length; i += 3) score += wanted[i]! * got[i + delay]!;
+    for (let i = 0; i + delay < got.length && i < wanted.length; i += 3) {
+      score += wanted[i]! * got[i + delay]!;
+    }
     if (score <= bestScore) continue;
     bestScore = score;
     best = delay;
@@ -80,7 +82,9 @@ export function findDelay(wanted: Int16Array, got: Int16Array, most: number): nu
 /** The greatest step between neighbours: what a click is made of. */
 export function greatestStep(samples: Int16Array): number {
   let greatest = 0;
-  for (let i = 1; i < samples.length; i++) greatest = Math.max(greatest, Math.abs(samples[i]! - samples[i - 1]!));
+  for (let i = 1; i < samples.length; i++) {
+    greatest = Math.max(greatest, Math.abs(samples[i]! - samples[i - 1]!));
+  }
   return greatest;
 }
 

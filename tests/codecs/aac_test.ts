@@ -1,0 +1,105 @@
+// AAC by its modules: rates, stereo, the core of HE-AAC, damage.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { WireError } from "../../lib/base/errors.ts";
+import { AacDecoder, AacEncoder } from "../../lib/codecs/aac.ts";
+import { parseAacConfig } from "../../lib/codecs/audio_specific_config.ts";
+import { measureTone, SampleCollector, tone } from "../support/codecs_audio.ts";
+import { libraries } from "../support/codecs_modules.ts";
+import { mutate } from "../support/mutate.ts";
+
+const decoders = libraries.aacDecoder!;
+const encoders = libraries.aacEncoder!;
+const ignore = libraries.aacDecoder === null || libraries.aacEncoder === null;
+const test = (name: string, fn: () => void): void => Deno.test({ name: `AAC: ${name}`, ignore, fn });
+
+interface Stream {
+  readonly config: Uint8Array;
+  readonly frames: Uint8Array[];
+}
+
+function encodeAll(samples: Int16Array, sampleRate: number, bitrate?: number): Stream {
+  using encoder = new AacEncoder(encoders, sampleRate, bitrate);
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at + 1024 <= samples.length; at += 1024) {
+    frames.push(encoder.encode(samples.subarray(at, at + 1024)).slice());
+  }
+  return { config: encoder.config, frames };
+}
+
+function decodeAll({ config, frames }: Stream): Int16Array {
+  using decoder = new AacDecoder(decoders, config);
+  const heard = new SampleCollector();
+  for (const frame of frames) heard.add(decoder.decode(frame));
+  return heard.all();
+}
+
+for (const sampleRate of [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000]) {
+  test(`a tone at ${sampleRate} Hz keeps its level`, () => {
+    const stream = encodeAll(tone(1000, sampleRate, 2000), sampleRate);
+    assert.deepEqual(parseAacConfig(stream.config), { sampleRate, channels: 1, highEfficiency: false });
+    const heard = decodeAll(stream);
+    assert.equal(heard.length, (stream.frames.length - 1) * 1024);
+    const from = Math.floor(sampleRate * 0.5);
+    const { amplitude, snrDb } = measureTone(heard.subarray(from, from + sampleRate), 1000, sampleRate);
+    assert.ok(Math.abs(20 * Math.log10(amplitude / 10000)) < 0.5 && snrDb > 25, `${amplitude} ${snrDb} dB`);
+  });
+}
+
+test("the bitrate is kept", () => {
+  for (const bitrate of [32000, 64000]) {
+    const { frames } = encodeAll(tone(1000, 48000, 2000), 48000, bitrate);
+    const octets = frames.reduce((sum, frame) => sum + frame.length, 0);
+    assert.ok(octets * 8 / 2 < bitrate * 1.15, `${octets * 4} of ${bitrate}`);
+  }
+});
+
+/** Puts a fill element with bandwidth replication data between the sound of a frame and its end. */
+function withReplicationData(frame: Uint8Array): Uint8Array {
+  const bits = [...frame].map((octet) => octet.toString(2).padStart(8, "0")).join("");
+  const end = bits.lastIndexOf("111"); // ID_END, before the octet is filled up with zeros
+  const fill = "110" + "0011" + "1101" + "0".repeat(20); // ID_FIL, 3 octets, EXT_SBR_DATA
+  const whole = bits.slice(0, end) + fill + "111";
+  return Uint8Array.from(whole.match(/.{1,8}/g)!, (octet) => parseInt(octet.padEnd(8, "0"), 2));
+}
+
+test("of HE-AAC the core layer is decoded, announced or not", () => {
+  const stream = encodeAll(tone(1000, 24000, 1000), 24000);
+  const frames = stream.frames.map(withReplicationData);
+  const plain = decodeAll(stream);
+  assert.deepEqual(decodeAll({ config: stream.config, frames }), plain);
+  const announced = Uint8Array.of(0x2b, 0x09, 0x88, 0x00); // type 5, 24000 Hz, mono, 48000 Hz, type 2
+  assert.deepEqual(decodeAll({ config: announced, frames }), plain);
+});
+
+test("damaged frames give samples or a WireError, and sound comes back with whole ones", () => {
+  const stream = encodeAll(tone(1000, 16000, 3000), 16000);
+  using decoder = new AacDecoder(decoders, stream.config);
+  const attempt = (frame: Uint8Array): void => {
+    try {
+      assert.ok(decoder.decode(frame).length <= 2048);
+    } catch (error) {
+      assert.ok(error instanceof WireError, String(error));
+    }
+  };
+  for (let seed = 0; seed < 400; seed++) attempt(mutate(stream.frames[seed % 40]!, seed));
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 3000 }), attempt), { numRuns: 300 });
+  attempt(new Uint8Array(0));
+  assert.throws(() => decoder.decode(new Uint8Array(4000)), WireError);
+  const heard = new SampleCollector();
+  for (const frame of stream.frames) heard.add(decoder.decode(frame));
+  const { snrDb } = measureTone(heard.all().subarray(16000, 32000), 1000, 16000);
+  assert.ok(snrDb > 25, `${snrDb} dB`);
+});
+
+test("a config that is no AAC-LC is refused", () => {
+  assert.throws(() => new AacDecoder(decoders, Uint8Array.of(0x0a, 0x10)), WireError);
+});
+
+test("many decoders, each with an instance of its own", () => {
+  const stream = encodeAll(tone(1000, 16000, 200), 16000);
+  const all = Array.from({ length: 100 }, () => new AacDecoder(decoders, stream.config));
+  for (const decoder of all) decoder.decode(stream.frames[0]!);
+  for (const decoder of all) assert.equal(decoder.decode(stream.frames[1]!).length, 1024);
+  for (const decoder of all) decoder[Symbol.dispose]();
+});

@@ -1,0 +1,69 @@
+// Comfort noise payloads (RFC 3389) both ways, and the level and colour of the noise made from them.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { WireError } from "../../lib/base/errors.ts";
+import { seededRandom } from "../../lib/base/random.ts";
+import {
+  decodeComfortNoise,
+  describeNoise,
+  encodeComfortNoise,
+  type NoiseDescription,
+  NoiseGenerator,
+} from "../../lib/codecs/comfort_noise.ts";
+import { levelDb } from "../support/codecs_audio.ts";
+
+function noiseOf(description: NoiseDescription, seed = 1): Int16Array {
+  const generator = new NoiseGenerator(seededRandom(seed));
+  generator.describe(description);
+  const samples = new Int16Array(20000);
+  generator.fill(samples, 0, samples.length);
+  return samples.subarray(4000); // the level has glided in by then
+}
+
+Deno.test("a level alone", () => {
+  assert.deepEqual(decodeComfortNoise(Uint8Array.of(60)), { levelDbov: 60, reflection: [] });
+  assert.deepEqual(encodeComfortNoise({ levelDbov: 59.7, reflection: [] }), Uint8Array.of(60));
+  assert.equal(decodeComfortNoise(Uint8Array.of(0x80 | 33)).levelDbov, 33);
+});
+
+Deno.test("levels out of range are limited, an empty payload is refused", () => {
+  assert.deepEqual(encodeComfortNoise({ levelDbov: 300, reflection: [] }), Uint8Array.of(127));
+  assert.deepEqual(encodeComfortNoise({ levelDbov: -3, reflection: [] }), Uint8Array.of(0));
+  assert.throws(() => decodeComfortNoise(new Uint8Array(0)), WireError);
+});
+
+Deno.test("any payload decodes, and encodes to itself again", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (payload) => {
+    const noise = decodeComfortNoise(payload);
+    assert.ok(noise.reflection.length <= 12 && noise.reflection.every((k) => Math.abs(k) < 1));
+    const expected = payload.slice(0, 13).map((octet, i) => i === 0 ? octet & 127 : Math.min(254, octet));
+    assert.deepEqual(encodeComfortNoise(noise), expected);
+  }));
+});
+
+Deno.test("the noise has the level that was said, white or coloured", () => {
+  for (const reflection of [[], [-0.8], [-0.9, 0.5, 0.1]]) {
+    for (const levelDbov of [30, 50]) {
+      const level = levelDb(noiseOf({ levelDbov, reflection }));
+      assert.ok(Math.abs(level + levelDbov) < 1.5, `${level} for -${levelDbov} and ${reflection}`);
+    }
+  }
+});
+
+Deno.test("what was described sounds like it", () => {
+  const original = noiseOf({ levelDbov: 40, reflection: [-0.85, 0.3] });
+  const payload = encodeComfortNoise(describeNoise(original));
+  const { levelDbov, reflection } = decodeComfortNoise(payload);
+  assert.ok(Math.abs(levelDbov - 40) < 1.5);
+  assert.ok(Math.abs(reflection[0]! + 0.85) < 0.05 && Math.abs(reflection[1]! - 0.3) < 0.06, `${reflection}`);
+  assert.ok(reflection.slice(2).every((k) => Math.abs(k) < 0.1));
+});
+
+Deno.test("digital silence is described as the lowest level", () => {
+  assert.deepEqual(describeNoise(new Int16Array(160)), { levelDbov: 127, reflection: [] });
+});
+
+Deno.test("the most hostile coefficients stay in 16 bits", () => {
+  const samples = noiseOf(decodeComfortNoise(Uint8Array.of(0, ...new Array(12).fill(254))));
+  assert.ok(samples.every((sample) => Math.abs(sample) <= 32768));
+});
