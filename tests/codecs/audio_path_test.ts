@@ -1,0 +1,235 @@
+// The path between any two formats: every pairing with a tone, then what goes wrong on the way.
+import assert from "node:assert/strict";
+import { seededRandom } from "../../lib/base/random.ts";
+import type { AacEncoder } from "../../lib/codecs/aac.ts";
+import { AudioPath, type AudioPathOptions, createAudioPath } from "../../lib/codecs/audio_path.ts";
+import type { AudioFormat } from "../../lib/codecs/codec.ts";
+import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
+import { speechSamples } from "../../lib/media/sample.ts";
+import {
+  codecs,
+  greatestStep,
+  levelDb,
+  measureTone,
+  SampleCollector,
+  tone,
+} from "../support/codecs_audio.ts";
+import { mutate } from "../support/mutate.ts";
+
+const ULAW: AudioFormat = { codec: "pcmu", sampleRate: 8000 };
+const ALAW: AudioFormat = { codec: "pcma", sampleRate: 8000 };
+const FORMATS: Readonly<Record<string, AudioFormat>> = {
+  "Speex wideband": { codec: "speex", sampleRate: 16000 },
+  "Speex narrowband": { codec: "speex", sampleRate: 8000 },
+  "PCMU": ULAW,
+  "PCMA": ALAW,
+  "G.722": { codec: "g722", sampleRate: 16000 },
+  "Opus": { codec: "opus", sampleRate: 48000 },
+  "AAC 44100": { codec: "aac", sampleRate: 44100 },
+  "AAC 48000": { codec: "aac", sampleRate: 48000 },
+  "AAC 16000": { codec: "aac", sampleRate: 16000 },
+};
+
+interface Stream {
+  readonly packets: readonly Uint8Array[];
+  readonly config: Uint8Array | null;
+}
+
+function encodeAll(format: AudioFormat, samples: Int16Array): Stream {
+  using encoder = codecs.createEncoder(format, format.sampleRate);
+  const packets: Uint8Array[] = [];
+  const block = encoder.frameSamples;
+  for (let at = 0; at + block <= samples.length; at += block) {
+    packets.push(encoder.encode(samples.subarray(at, at + block)).slice());
+  }
+  return { packets, config: format.codec === "aac" ? (encoder as AacEncoder).config : null };
+}
+
+function decodeAll(format: AudioFormat, stream: Stream): Int16Array {
+  using decoder = stream.config === null
+    ? codecs.createDecoder(format, format.sampleRate)
+    : codecs.createAacDecoder(stream.config);
+  const heard = new SampleCollector();
+  for (const packet of stream.packets) heard.add(decoder.decode(packet));
+  return heard.all();
+}
+
+function open(from: AudioFormat, to: AudioFormat, more: Partial<AudioPathOptions> = {}): AudioPath {
+  return new AudioPath({ from, to, codecs, random: seededRandom(7), ...more });
+}
+
+function transcode(path: AudioPath, stream: Stream): Stream {
+  const packets: Uint8Array[] = [];
+  if (stream.config !== null) path.configure(stream.config);
+  for (const packet of stream.packets) {
+    path.push(packet);
+    while (path.encode((made) => packets.push(made.slice())));
+  }
+  return { packets, config: path.config };
+}
+
+/** Runs `path` on a steady tick and gives what a PCMU listener hears. */
+function tickULaw(path: AudioPath, ticks: number): Int16Array {
+  const packets: Uint8Array[] = [];
+  for (let i = 0; i < ticks; i++) {
+    path.fill();
+    assert.ok(path.encode((packet) => packets.push(packet.slice())));
+  }
+  return decodeAll(ULAW, { packets, config: null });
+}
+
+for (const [fromName, from] of Object.entries(FORMATS)) {
+  Deno.test({
+    name: `${fromName} to every other format: a tone arrives within 1 dB and clear`,
+    ignore: codecs.missing.length > 0,
+    fn: () => {
+      const stream = encodeAll(from, tone(1004, from.sampleRate, 2000));
+      for (const [toName, to] of Object.entries(FORMATS)) {
+        if (to === from) continue;
+        using path = open(from, to);
+        const heard = decodeAll(to, transcode(path, stream));
+        const rate = to.sampleRate;
+        assert.ok(heard.length > rate * 1.8, `${toName}: ${heard.length} samples`);
+        const { amplitude, snrDb } = measureTone(heard.subarray(rate * 0.5, rate * 1.75), 1004, rate);
+        const gain = 20 * Math.log10(amplitude / 10000);
+        const least = toName === "Speex narrowband" ? 14 : fromName === "Speex narrowband" ? 20 : 18;
+        assert.ok(Math.abs(gain) < 1 && snrDb > least, `${toName}: ${gain} dB, ${snrDb} dB`);
+        assert.equal(path.damaged + path.unconfigured + path.droppedMs, 0);
+      }
+    },
+  });
+}
+
+Deno.test("between equal formats there is no path", () => {
+  assert.equal(createAudioPath({ from: ULAW, to: ULAW, codecs, random: seededRandom(1) }), null);
+  using path = createAudioPath({ from: ULAW, to: ALAW, codecs, random: seededRandom(1) })!;
+  assert.equal(path.packetMs, 20);
+});
+
+Deno.test("packets of any size in, packets of the wanted size out", () => {
+  using path = open(ULAW, { ...ALAW, packetMs: 60 });
+  const made: number[] = [];
+  for (let i = 0; i < 36; i++) {
+    path.push(new Uint8Array(i % 2 === 0 ? 80 : 240).fill(0x9c));
+    while (path.encode((packet, samples) => made.push(packet.length, samples)));
+  }
+  assert.deepEqual([...new Set(made)], [480]);
+  assert.equal(made.length / 2, 36 * 160 / 480);
+});
+
+Deno.test("lost packets are concealed: nothing clicks, nothing is missing", () => {
+  const wave = tone(204, 8000, 2000);
+  const { packets } = encodeAll(ULAW, wave);
+  using path = open(ULAW, ALAW);
+  const made: Uint8Array[] = [];
+  packets.forEach((packet, i) => {
+    if (i % 10 === 4) path.lost(1);
+    else path.push(packet);
+    while (path.encode((out) => made.push(out.slice())));
+  });
+  assert.equal(made.length, 100);
+  const heard = decodeAll(ALAW, { packets: made, config: null });
+  assert.ok(greatestStep(heard) < 2.2 * greatestStep(wave), `${greatestStep(heard)} ${greatestStep(wave)}`);
+  assert.ok(Math.abs(levelDb(heard) - levelDb(wave)) < 0.5);
+});
+
+Deno.test("an underrun fades to silence, and speech comes back", () => {
+  const wave = tone(204, 8000, 400);
+  const { packets } = encodeAll(ULAW, wave);
+  using path = open(ALAW, ULAW);
+  for (const packet of encodeAll(ALAW, wave).packets) path.push(packet);
+  const before = tickULaw(path, 20);
+  assert.ok(levelDb(before) > -15 && !path.silent);
+  const gap = tickULaw(path, 10);
+  assert.ok(path.silent);
+  assert.ok(levelDb(gap.subarray(0, 80)) > -15 && gap.subarray(480).every((sample) => sample === 0));
+  assert.ok(greatestStep(gap) < 2.2 * greatestStep(wave));
+  for (const packet of packets) path.push(packet);
+  assert.ok(!path.silent);
+});
+
+Deno.test("comfort noise fills the pause until audio comes again", () => {
+  using path = open(ULAW, ALAW);
+  path.comfortNoise(encodeComfortNoise({ levelDbov: 40, reflection: [] }));
+  assert.ok(!path.silent);
+  path.lost(3); // silence suppression is no loss
+  assert.equal(path.bufferedMs, 0);
+  const packets: Uint8Array[] = [];
+  for (let i = 0; i < 50; i++) {
+    path.fill();
+    path.encode((packet) => packets.push(packet.slice()));
+  }
+  const heard = decodeAll(ALAW, { packets, config: null }).subarray(4000);
+  assert.ok(Math.abs(levelDb(heard) + 40) < 2, `${levelDb(heard)} dB`);
+  path.push(new Uint8Array(160).fill(0xff));
+  path.encode(() => {});
+  for (let i = 0; i < 10; i++) {
+    path.fill();
+    path.encode((packet) => packets.push(packet.slice()));
+  }
+  assert.ok(path.silent);
+});
+
+Deno.test("three seconds at once: the newest stay, within the bound", () => {
+  using path = open(ULAW, ALAW, { bufferMs: 300 });
+  for (let i = 0; i < 150; i++) path.push(new Uint8Array(160).fill(i));
+  assert.equal(path.bufferedMs, 300);
+  assert.equal(path.droppedMs, 2700);
+  path.skip(200);
+  assert.equal(path.bufferedMs, 100);
+});
+
+Deno.test({
+  name: "AAC waits for its config, and follows a change of rate in the stream",
+  ignore: codecs.missing.length > 0,
+  fn: () => {
+    const low = encodeAll(FORMATS["AAC 16000"]!, tone(1004, 16000, 1500));
+    const high = encodeAll(FORMATS["AAC 48000"]!, tone(1004, 48000, 1500));
+    using path = open(FORMATS["AAC 44100"]!, ULAW, { bufferMs: 4000 });
+    path.push(low.packets[0]!);
+    assert.equal(path.unconfigured, 1);
+    const heard = decodeAll(ULAW, transcode(path, low));
+    const later = decodeAll(ULAW, transcode(path, high));
+    for (const samples of [heard, later]) {
+      assert.ok(measureTone(samples.subarray(2400, 2400 + 8000), 1004, 8000).snrDb > 30);
+    }
+    assert.throws(() => path.configure(Uint8Array.of(0)), /AudioSpecificConfig/);
+  },
+});
+
+for (const [name, format] of Object.entries(FORMATS)) {
+  Deno.test({
+    name: `damaged ${name} packets: counted, bounded, and sound comes back`,
+    ignore: codecs.missing.length > 0,
+    fn: () => {
+      const stream = encodeAll(format, speechSamples(format.sampleRate));
+      using path = open(format, format.codec === "pcmu" ? ALAW : ULAW);
+      if (stream.config !== null) path.configure(stream.config);
+      let emitted = 0;
+      for (let seed = 0; seed < 200; seed++) {
+        path.push(mutate(stream.packets[seed % stream.packets.length]!, seed));
+        while (path.encode(() => emitted++));
+        assert.ok(path.bufferedMs <= 400);
+      }
+      assert.ok(emitted > 50);
+      emitted = 0;
+      for (const packet of stream.packets) {
+        path.push(packet);
+        while (path.encode(() => emitted++));
+      }
+      assert.ok(emitted >= 95, `${emitted} packets of 2 s`);
+    },
+  });
+}
+
+Deno.test({
+  name: "a path without its module says how to get it",
+  fn: async () => {
+    const { Codecs } = await import("../../lib/codecs/codecs.ts");
+    const none = new Codecs(new Map());
+    assert.throws(
+      () => open({ codec: "speex", sampleRate: 16000 }, ULAW, { codecs: none }),
+      /deno task codecs/,
+    );
+  },
+});

@@ -1,0 +1,61 @@
+// Which codecs there are with which modules; none of this needs them built.
+import assert from "node:assert/strict";
+import { type AudioCodecName, type AudioFormat } from "../../lib/codecs/codec.ts";
+import { Codecs, MODULE_NAMES, type ModuleName } from "../../lib/codecs/codecs.ts";
+import { codecs as built } from "../support/codecs_audio.ts";
+
+/** The smallest module; the libraries do not look inside before a codec is opened. */
+const EMPTY = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+
+const ALL: readonly AudioCodecName[] = ["speex", "pcmu", "pcma", "g722", "aac", "opus"];
+const RATES: Readonly<Record<AudioCodecName, number>> = {
+  speex: 16000,
+  pcmu: 8000,
+  pcma: 8000,
+  g722: 16000,
+  aac: 44100,
+  opus: 48000,
+};
+const format = (codec: AudioCodecName): AudioFormat => ({ codec, sampleRate: RATES[codec] });
+
+function withModules(...names: ModuleName[]): Codecs {
+  return new Codecs(new Map(names.map((name) => [name, EMPTY])));
+}
+
+Deno.test("without modules there are G.711 and G.722, between equal rates", () => {
+  const none = withModules();
+  assert.deepEqual(none.missing, MODULE_NAMES);
+  assert.deepEqual(ALL.filter((codec) => none.canDecode(codec)), ["pcmu", "pcma", "g722"]);
+  assert.deepEqual(ALL.filter((codec) => none.canEncode(codec)), ["pcmu", "pcma", "g722"]);
+  assert.ok(none.canTranscode(format("pcmu"), format("pcma")));
+  assert.ok(!none.canTranscode(format("pcmu"), format("g722")));
+  assert.throws(() => none.createDecoder(format("speex"), 16000), /deno task codecs/);
+  assert.throws(() => none.createResampler(8000, 16000), /deno task codecs/);
+});
+
+Deno.test("each module brings what it is for", () => {
+  assert.ok(withModules("speex").canDecode("speex"));
+  assert.ok(withModules("opus").canEncode("opus"));
+  assert.ok(!withModules("aac_decoder").canEncode("aac"));
+  assert.ok(withModules("aac_encoder").canEncode("aac"));
+  assert.ok(!withModules("aac_encoder").canDecode("aac"));
+  assert.ok(withModules("resampler").canTranscode(format("pcmu"), format("g722")));
+  assert.ok(!withModules("aac_decoder").canTranscode(format("aac"), format("pcmu")));
+  assert.ok(withModules("aac_decoder", "resampler").canTranscode(format("aac"), format("pcmu")));
+});
+
+Deno.test({
+  name: "every codec can be opened",
+  ignore: built.missing.length > 0,
+  fn: () => {
+    for (const codec of ALL) {
+      using encoder = built.createEncoder({ ...format(codec), packetMs: 40 }, 48000);
+      assert.equal(encoder.frameSamples, codec === "aac" ? 1024 : encoder.sampleRate / 25);
+      const packet = encoder.encode(new Int16Array(encoder.frameSamples)).slice();
+      if (codec === "aac") continue;
+      using decoder = built.createDecoder(format(codec), 48000);
+      assert.equal(decoder.decode(packet).length, decoder.sampleRate / 25);
+    }
+    assert.throws(() => built.createDecoder(format("aac"), 44100), /AudioSpecificConfig/);
+  },
+});
