@@ -69,7 +69,8 @@ function speexComment(): Uint8Array {
   return writer.take();
 }
 
-function oggPage(packet: Uint8Array, sequence: number, granule: number, flags: number): Uint8Array {
+/** One page with one packet; `flags` 2 first, 4 last. */
+export function oggPage(packet: Uint8Array, sequence: number, granule: number, flags: number): Uint8Array {
   const writer = new ByteWriter(packet.length + 40);
   writer.utf8("OggS");
   writer.u8(0);
