@@ -103,6 +103,28 @@ export function decodeIp(hostname: string): Uint8Array | null {
   return hostname.includes(":") ? decodeIpv6(hostname) : decodeIpv4(hostname);
 }
 
+/** The text form of 4 or 16 bytes; IPv6 as RFC 5952 4 wants it: lower case, the longest run of zeros shortened. */
+export function formatIp(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups: string[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! << 8 | bytes[i + 1]!).toString(16));
+  const [start, length] = longestZeros(groups);
+  if (length < 2) return groups.join(":");
+  return `${groups.slice(0, start).join(":")}::${groups.slice(start + length).join(":")}`;
+}
+
+/** Of runs equally long the first. */
+function longestZeros(groups: readonly string[]): [start: number, length: number] {
+  let best: [number, number] = [0, 0];
+  for (let start = 0; start < groups.length; start++) {
+    let end = start;
+    while (groups[end] === "0") end++;
+    if (end - start > best[1]) best = [start, end - start];
+    if (end > start) start = end;
+  }
+  return best;
+}
+
 /** Whether the first `bits` bits are equal; both must hold at least as many. */
 export function prefixMatches(a: Uint8Array, b: Uint8Array, bits: number): boolean {
   const whole = bits >> 3;

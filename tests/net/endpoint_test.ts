@@ -6,6 +6,7 @@ import { WireError } from "../../lib/base/errors.ts";
 import {
   decodeIp,
   formatEndpoint,
+  formatIp,
   isIpAddress,
   isIpv6,
   isLoopback,
@@ -213,4 +214,21 @@ Deno.test("prefixes match to the bit", () => {
   assert.ok(!prefixMatches(a, b, 26));
   assert.ok(prefixMatches(a, b, 0));
   assert.ok(prefixMatches(a, a, 32));
+});
+
+Deno.test("addresses are written as RFC 5952 wants them, and read back", () => {
+  const table = [
+    "0.0.0.0",
+    "192.0.2.255",
+    "::",
+    "::1",
+    "1::",
+    "2001:db8::1",
+    "2001:db8:0:1:1:1:1:1",
+    "2001:0:0:1::1",
+    "2001:db8::1:0:0:1",
+    "fe80::aff:1:203",
+    "1:2:3:4:5:6:7:8",
+  ];
+  for (const text of table) assert.equal(formatIp(decodeIp(text)!), text);
 });
