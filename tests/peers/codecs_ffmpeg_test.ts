@@ -175,7 +175,7 @@ Deno.test({
         "in.ogg",
         "out.raw",
         "-c:a",
-        "opus",
+        "libopus",
         "|",
         "-f",
         "s16le",
