@@ -4,6 +4,7 @@
 // `--strict` makes it a failure; `--hashes` prints the hashes of what was built instead of checking them.
 // Role: edge
 
+import type { CompileAnswer, CompileRequest } from "./compile_worker.ts";
 import type { Recipe } from "./recipe.ts";
 import { RECIPES } from "./recipes.ts";
 import { downloadSourcePackages } from "./apt.ts";
@@ -11,6 +12,8 @@ import { findSources, sha256, SOURCES_VARIABLE } from "./sources.ts";
 
 const OUT = new URL("../../lib/codecs/wasm/", import.meta.url);
 const CACHE = new URL("../../.cache/codecs", import.meta.url);
+/** Each takes some 300 MB. */
+const MAX_COMPILERS = 2;
 
 /** Those modules that are missing, or not what they should be. */
 async function findStale(): Promise<Recipe[]> {
@@ -26,44 +29,71 @@ async function findStale(): Promise<Recipe[]> {
 async function buildAll(stale: readonly Recipe[], checkHashes: boolean): Promise<string[]> {
   const { found, reason } = await findSources(stale.map((recipe) => recipe.archive), {
     local: Deno.env.get(SOURCES_VARIABLE),
-    cache: decodeURIComponent(CACHE.pathname),
+    cache: fromFileUrl(CACHE),
     fetch,
     apt: downloadSourcePackages,
   });
   const problems: string[] = [];
+  const queue = stale.filter((recipe) => found.has(recipe.archive.sha256));
+  const work = async (): Promise<void> => {
+    using compiler = new Compiler();
+    for (let recipe = queue.shift(); recipe !== undefined; recipe = queue.shift()) {
+      const problem = await build(recipe, compiler, found.get(recipe.archive.sha256)!, checkHashes);
+      if (problem !== null) problems.push(problem);
+    }
+  };
+  const threads = Math.min(queue.length, navigator.hardwareConcurrency, MAX_COMPILERS);
+  await Promise.all(Array.from({ length: threads }, work));
   const without = stale.filter((recipe) => !found.has(recipe.archive.sha256));
-  for (const recipe of stale) {
-    const archive = found.get(recipe.archive.sha256);
-    if (archive === undefined) continue;
-    const problem = await build(recipe, archive, checkHashes);
-    if (problem !== null) problems.push(problem);
-  }
   if (without.length > 0) problems.push(withoutSource(without, reason));
   return problems;
 }
 
-async function build(recipe: Recipe, archive: Uint8Array, checkHashes: boolean): Promise<string | null> {
+async function build(
+  recipe: Recipe,
+  compiler: Compiler,
+  archive: Uint8Array,
+  checkHashes: boolean,
+): Promise<string | null> {
   const started = performance.now();
-  try {
-    const { compileRecipe } = await import("./compile.ts");
-    const module = await compileRecipe(recipe, archive);
-    const sum = await sha256(module);
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    await say(
-      `${recipe.title}: ${module.length} octets in ${seconds} s${checkHashes ? "" : ` sha256 ${sum}`}`,
-    );
-    if (checkHashes && sum !== recipe.sha256) {
-      return `${recipe.title}: built, but not the expected module (sha256 ${sum})`;
-    }
-    await Deno.mkdir(OUT, { recursive: true });
-    const unfinished = new URL(`${recipe.name}.new`, OUT);
-    await Deno.writeFile(unfinished, module);
-    await Deno.rename(unfinished, modulePath(recipe));
-    return null;
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return `${recipe.title}: cannot be built: ${error.message}`;
+  const answer = await compiler.compile({ name: recipe.name, archive });
+  if ("problem" in answer) return `${recipe.title}: cannot be built: ${answer.problem}`;
+  const sum = await sha256(answer.module);
+  if (checkHashes && sum !== recipe.sha256) {
+    return `${recipe.title}: the module built is not the expected one (sha256 ${sum}); it is not used.`;
   }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  await say(`${recipe.title}: built in ${seconds} s${checkHashes ? "" : `, sha256 ${sum}`}`);
+  await Deno.mkdir(OUT, { recursive: true });
+  const unfinished = new URL(`${recipe.name}.${Deno.pid}.new`, OUT);
+  await Deno.writeFile(unfinished, answer.module);
+  await Deno.rename(unfinished, modulePath(recipe));
+  return null;
+}
+
+/** A thread with a compiler in it. */
+class Compiler implements Disposable {
+  readonly #worker = new Worker(import.meta.resolve("./compile_worker.ts"), { type: "module" });
+
+  compile(request: CompileRequest): Promise<CompileAnswer> {
+    return new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }: MessageEvent<CompileAnswer>) => resolve(data);
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        resolve({ problem: event.message });
+      };
+      this.#worker.postMessage(request);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+function fromFileUrl(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return Deno.build.os === "windows" ? path.slice(1) : path;
 }
 
 function withoutSource(recipes: readonly Recipe[], reason: string): string {

@@ -136,8 +136,8 @@ const AAC_ENCODER: Recipe = {
   defines: [],
 };
 
-/** Every module, smallest effort first. */
-export const RECIPES: readonly Recipe[] = [RESAMPLER, SPEEX, AAC_DECODER, AAC_ENCODER, OPUS];
+/** Every module, greatest effort first. */
+export const RECIPES: readonly Recipe[] = [OPUS, AAC_ENCODER, AAC_DECODER, SPEEX, RESAMPLER];
 
 function xiphUrls(folder: string, fileName: string): string[] {
   return [
