@@ -5,6 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
 import { AudioLine, type RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
@@ -28,7 +29,7 @@ export interface LineSession {
   /** Told when another source takes over. */
   onSourceChange: ((ssrc: number) => void) | null;
   /** Told what the peer says over RTCP. */
-  onRtcp: ((event: { readonly type: string }) => void) | null;
+  onRtcp: ((event: RtcpEvent) => void) | null;
   /** Asks the peer for a key frame; false when it cannot be asked yet. */
   sendFeedback(kind: "pli" | "fir"): boolean;
 }
@@ -96,6 +97,25 @@ export class CallLines implements Disposable {
   /** The peer asked for a key frame. */
   keyFrameRequested(): void {
     this.video?.keyFrameRequested();
+  }
+
+  /** What did not go as it should, for the log; empty when all went well. */
+  complaints(): string[] {
+    const { audio, video, xflv } = this;
+    const found: string[] = [];
+    if (audio !== null && audio.unusable > 0) {
+      found.push(`${audio.unusable} messages of the client unusable (${audio.firstUnusable})`);
+    }
+    if (video !== null && video.unusable > 0) found.push(`${video.unusable} pictures of the client unusable`);
+    if (video !== null && video.brokenPictures > 0) {
+      found.push(`${video.brokenPictures} pictures of the peer broken`);
+    }
+    if (video !== null && video.bFrames > 0) {
+      found.push(`${video.bFrames} pictures of the client have B slices, which many phones cannot show`);
+    }
+    if (xflv !== null && xflv.unusable > 0) found.push(`${xflv.unusable} messages too long for x-flv`);
+    if (xflv !== null && xflv.lost > 0) found.push(`${xflv.lost} x-flv messages of the peer incomplete`);
+    return found;
   }
 
   /** Stops the touch tones. */

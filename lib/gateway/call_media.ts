@@ -28,6 +28,10 @@ export interface CallMedia extends Disposable {
   toRtmp: TagOutlet | null;
   /** Told each touch tone of the peer once. */
   onDigit: ((digit: string, durationMs: number) => void) | null;
+  /** The peer lost its picture: the publisher should send a key frame. At most once a second. */
+  onKeyFrameWanted: (() => void) | null;
+  /** We need a key frame of the peer and RTCP cannot ask for it. At most once a second. */
+  onPictureWanted: (() => void) | null;
   /** True while the remote side has put us on hold. */
   readonly heldByRemote: boolean;
   /** Our offer, first or renewed. */
@@ -40,6 +44,10 @@ export interface CallMedia extends Disposable {
   fromRtmp(message: MediaMessage): void;
   /** Another stream publishes from now on: its next time means "now". */
   publisherChanged(): void;
+  /** Another stream plays from now on: its video begins with a key frame. */
+  playerChanged(): void;
+  /** The peer asked for a key frame by other means than RTCP. */
+  keyFrameRequested(): void;
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
   /** Queues touch tones; false when the peer cannot take them this way. */

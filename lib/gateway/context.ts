@@ -12,7 +12,7 @@ import type { NetStream } from "../rtmp/net_stream.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { CallMedia, TagOutlet } from "./call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited } from "./incoming.ts";
 import {
@@ -42,6 +42,7 @@ export class Context implements LineOwner, AsyncDisposable {
   #line: Line = IDLE;
   #playing: NetStream | null = null;
   #publishing: NetStream | null = null;
+  #videoConfig: MediaMessage | null = null;
   readonly #takesCalls: boolean;
   #toDial: string | null;
 
@@ -98,11 +99,13 @@ export class Context implements LineOwner, AsyncDisposable {
         return this.#rtmpCommand(event.name, event.args, event.reply);
       case "publish":
         this.#publishing = event.stream;
+        this.#videoConfig = null;
         if (this.#line.state === "talking") this.#line.media.publisherChanged();
         return event.stream.started();
       case "play":
         this.#playing = event.stream;
         event.stream.started();
+        if (this.#line.state === "talking") this.#line.media.playerChanged();
         return this.#dialByUrl(PLAYER_CODECS);
       case "ended":
         if (event.stream === this.#publishing) this.#publishing = null;
@@ -118,6 +121,9 @@ export class Context implements LineOwner, AsyncDisposable {
   /** One media message of the publisher; synchronous, borrowed bytes. */
   rtmpMedia(stream: NetStream, message: MediaMessage): void {
     if (stream !== this.#publishing) return;
+    if (message.type === 9 && isVideoConfig(message.body)) {
+      this.#videoConfig = { ...message, body: message.body.slice() };
+    }
     if (this.#line.state === "talking") this.#line.media.fromRtmp(message);
     else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
       this.#dialByUrl(publisherCodecs(message.body[0]!));
@@ -137,6 +143,17 @@ export class Context implements LineOwner, AsyncDisposable {
   readonly toPlayer: TagOutlet = (type, timeMs, body) => {
     this.#playing?.send(type, timeMs, body);
   };
+
+  /** A decoder configuration is sent once, often before the call: it is kept for calls to come. */
+  primeMedia(media: CallMedia): void {
+    if (this.#videoConfig !== null) media.fromRtmp(this.#videoConfig);
+  }
+
+  /** Encoders that listen (OBS does not) answer this status with a key frame. */
+  keyFrameWanted(): void {
+    const text = "the far end lost its picture: send a key frame";
+    this.#publishing?.status("status", "NetStream.Publish.KeyFrameWanted", text);
+  }
 
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean {
@@ -240,4 +257,9 @@ export class Context implements LineOwner, AsyncDisposable {
     await this.agent[Symbol.asyncDispose]();
     await this.scope.close();
   }
+}
+
+/** An AVC sequence header: codec 7, packet type 0 (behaviour 1.8). */
+function isVideoConfig(body: Uint8Array): boolean {
+  return body.length > 5 && (body[0]! & 0x0f) === 7 && body[1] === 0;
 }

@@ -67,6 +67,10 @@ export interface LineOwner {
   readonly line: Line;
   /** Tags for whichever stream the client plays now. */
   readonly toPlayer: TagOutlet;
+  /** Gives a call's media what was published before it: the decoder configuration of the video. */
+  primeMedia(media: CallMedia): void;
+  /** Tells the publisher to send a key frame. */
+  keyFrameWanted(): void;
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean;
 }

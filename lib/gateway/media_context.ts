@@ -18,12 +18,13 @@ import type { AgreedMedia } from "../sdp/agreed_media.ts";
 import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import { SDP_TYPE, type SipBody } from "../sip/body.ts";
-import { AudioLine } from "./audio_line.ts";
+import { CallLines } from "./call_lines.ts";
 import type { AnswerOutcome, CallMedia, MediaOutcome, TagOutlet } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
 import {
   acceptedReport,
   chooseMedia,
+  describeChoice,
   localMedia,
   type MediaChoice,
   type OfferSide,
@@ -75,6 +76,10 @@ export class MediaContext implements CallMedia {
   toRtmp: TagOutlet | null = null;
   /** Told each touch tone of the peer. */
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
+  /** Told when the publisher should send a key frame. */
+  onKeyFrameWanted: (() => void) | null = null;
+  /** Told when the peer must be asked for a key frame by INFO. */
+  onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
   readonly #log: Logger;
   readonly #streams = new Map<Kind, Stream>();
@@ -83,7 +88,7 @@ export class MediaContext implements CallMedia {
   #version: number;
   #local: SessionDescription | null = null;
   #choice: MediaChoice | null = null;
-  #audio: AudioLine | null = null;
+  #lines: CallLines | null = null;
   #hold = false;
   #wasHeld = false;
   #heldByRemote = false;
@@ -144,12 +149,22 @@ export class MediaContext implements CallMedia {
 
   /** One message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
-    if (message.type === 8) this.#audio?.fromRtmp(message);
+    this.#lines?.fromRtmp(message);
   }
 
   /** Another stream publishes. */
   publisherChanged(): void {
-    this.#audio?.publisherChanged();
+    this.#lines?.publisherChanged();
+  }
+
+  /** Another stream plays. */
+  playerChanged(): void {
+    this.#lines?.playerChanged();
+  }
+
+  /** The peer asks for a key frame by INFO. */
+  keyFrameRequested(): void {
+    this.#lines?.keyFrameRequested();
   }
 
   /** Our own hold. */
@@ -160,26 +175,27 @@ export class MediaContext implements CallMedia {
 
   /** Touch tones as RTP events. */
   sendDigits(digits: string, durationMs: number): boolean {
-    return this.#audio?.sendDigits(digits, durationMs) ?? false;
+    return this.#lines?.audio?.sendDigits(digits, durationMs) ?? false;
   }
 
   /** Counters for the log. */
   summary(): string {
-    const stats = this.#streams.get("audio")?.session?.stats;
-    if (stats === undefined) return "no audio";
-    const unusable = this.#audio === null || this.#audio.unusable === 0
-      ? ""
-      : `, ${this.#audio.unusable} messages of the client unusable (${this.#audio.firstUnusable})`;
-    return `audio packets: ${stats.sent} sent, ${stats.received} received, ${stats.lost} lost, ` +
-      `${stats.late} late, ${stats.wrongSource} from a stranger${unusable}`;
+    const parts = [...this.#streams].flatMap(([kind, { session }]) => {
+      if (session === null) return [];
+      const { sent, received, lost, late, wrongSource } = session.stats;
+      const counts =
+        `${sent} sent, ${received} received, ${lost} lost, ${late} late, ${wrongSource} from a stranger`;
+      return [`${kind} packets: ${counts}`];
+    });
+    return [...parts, ...(this.#lines?.complaints() ?? [])].join("; ") || "no media";
   }
 
   /** Ends RTCP politely and frees the ports. */
   [Symbol.dispose](): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#audio?.[Symbol.dispose]();
-    this.#audio = null;
+    this.#lines?.[Symbol.dispose]();
+    this.#lines = null;
     for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
     this.#options.onEnd();
   }
@@ -268,30 +284,21 @@ export class MediaContext implements CallMedia {
   }
 
   #build(choice: MediaChoice): void {
-    this.#audio?.[Symbol.dispose]();
-    this.#audio = null;
-    const { audio, telephoneEvent, redundancy } = choice;
-    if (audio.kind !== "speex" && audio.kind !== "pcmu" && audio.kind !== "pcma") return;
-    const session = this.#session("audio", audio.clockRate);
-    const line = new AudioLine({
-      chain: audio,
-      telephoneEvent,
-      redundancy,
+    this.#lines?.[Symbol.dispose]();
+    for (const { session } of this.#streams.values()) if (session !== null) session.onPacket = null;
+    this.#lines = new CallLines({
+      choice,
       clock: this.#options.services.clock,
       originMs: this.#options.originMs,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        session.send(payload, timestamp, marker, payloadType),
+      session: (kind, clockRate) => this.#session(kind, clockRate),
       toRtmp: (type, timeMs, body) => {
         if (!this.#hold) this.toRtmp?.(type, timeMs, body);
       },
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
+      askPublisher: () => this.onKeyFrameWanted?.(),
+      askPeerByInfo: () => this.onPictureWanted?.(),
     });
-    this.#audio = line;
-    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
-      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
-    };
-    session.onSourceChange = () => line.sourceChanged();
-    this.#log.info(`audio: ${audio.kind} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`);
+    this.#log.info(describeChoice(choice));
   }
 }
 

@@ -19,9 +19,6 @@ import { objectionTo } from "./negotiation.ts";
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
-/** Not yet: what is not carried must not be offered, or two gateways would agree on silence. */
-const CARRIES_VIDEO = false;
-
 /** Opens the media of calls within the gateway's limits. */
 export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
@@ -54,7 +51,7 @@ export class MediaRoom implements AsyncDisposable {
 
   /** The factory of one client. Its RTMP time starts now. */
   factory(rate: "wideband" | "narrowband", log: Logger): MediaFactory {
-    const capability = flashCapability(rate, false, CARRIES_VIDEO);
+    const capability = flashCapability(rate, false);
     const originMs = this.#services.clock.now();
     return {
       open: (localAddress, codecs) =>

@@ -155,6 +155,15 @@ function isInUse({ format, client }: PlannedFormat, { audio, video }: MediaChoic
   return codecOfEncodingName(format.name) === first?.codec && format.clockRate === first.clockRate;
 }
 
+/** What was agreed, for the log. */
+export function describeChoice({ audio, video }: MediaChoice): string {
+  const sound = "clockRate" in audio
+    ? `${audio.kind} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`
+    : audio.kind;
+  const picture = video.kind === "none" ? "none" : `${video.kind}, payload type ${video.sendPayloadType}`;
+  return `audio: ${sound}; video: ${picture}`;
+}
+
 /** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
 export function acceptedReport(choice: MediaChoice, plan: CodecPlan): AcceptedReport {
   if (!plan.listed) return [];

@@ -5,7 +5,9 @@
 
 import { unreachable } from "../base/errors.ts";
 import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
+import type { SipBody } from "../sip/body.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
+import { formatPictureFastUpdate, parseInfo } from "./info_bodies.ts";
 import { IDLE, type Line, type LineOwner } from "./line.ts";
 import { receivedMessage } from "./messages.ts";
 
@@ -29,6 +31,9 @@ export async function talk(
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
   media.toRtmp = owner.toPlayer;
+  media.onKeyFrameWanted = () => owner.keyFrameWanted();
+  media.onPictureWanted = () => owner.scope.spawn("key frame request", () => askForPicture(owner, call));
+  owner.primeMedia(media);
   media.onDigit = (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs);
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   owner.link.call("accepted", ...established.report);
@@ -64,10 +69,24 @@ function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent
     case "message":
       return receivedMessage(owner, event.body);
     case "info":
-      return; // touch tones by INFO: see README, "not there yet"
+      return informed(conversation, event.body);
     default:
       unreachable(event);
   }
+}
+
+/** Touch tones and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
+function informed({ owner, media }: Conversation, body: SipBody): void {
+  const meaning = parseInfo(body);
+  if (meaning.type === "key frame") media.keyFrameRequested();
+  else if (meaning.type === "digit") {
+    owner.link.call("receivedDTMF", meaning.digit.digit, meaning.digit.durationMs);
+  } else owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
+}
+
+async function askForPicture(owner: LineOwner, call: Call): Promise<void> {
+  const status = await call.info(formatPictureFastUpdate());
+  if (status >= 300) owner.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
 }
 
 function renewed(conversation: Conversation, event: Extract<CallEvent, { type: "offer" }>): void {

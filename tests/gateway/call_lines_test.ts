@@ -114,8 +114,7 @@ for (const row of ASKING) {
 Deno.test("PLI and FIR of the peer reach the publisher; other RTCP does not", () => {
   const made = lines(PCMU, h264([]));
   const session = made.sessions.get("video")!;
-  session.onRtcp?.({ type: "sr" });
-  session.onRtcp?.({ type: "bye" });
+  session.onRtcp?.({ type: "bye", reason: null });
   assert.deepEqual(made.asked, []);
   session.onRtcp?.({ type: "pli" });
   made.clock.advance(1000);

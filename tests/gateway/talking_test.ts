@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/gateway/info_bodies.ts";
 import { IDLE, type Line } from "../../lib/gateway/line.ts";
 import { talk } from "../../lib/gateway/talking.ts";
 import { textBody } from "../../lib/sip/body.ts";
@@ -141,4 +142,24 @@ Deno.test("a failure of ours in a call hangs up, tells byed and is logged", asyn
     true,
   ]);
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
+});
+
+Deno.test("INFO: a touch tone is told, a key-frame request reaches the media, other content is ignored", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "7", durationMs: 120 }) });
+  call.emit({ type: "info", body: formatPictureFastUpdate() });
+  call.emit({ type: "info", body: { type: "application/x-nothing", bytes: new Uint8Array(3) } });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("7", 120)']);
+  assert.deepEqual(media.log, ["key frame requested"]);
+});
+
+Deno.test("the decoder configuration published before the call is given to its media first", async () => {
+  await using owner = new ScriptedOwner();
+  owner.published = { type: 9, timeMs: 40, body: new Uint8Array(9) };
+  const { media } = await talking(owner);
+  assert.deepEqual(media.log, ["9@40"]);
+  media.onKeyFrameWanted?.();
+  assert.equal(owner.keyFramesWanted, 1);
 });

@@ -86,6 +86,8 @@ export class RecordingStream {
 export class RecordingMedia implements CallMedia {
   toRtmp: TagOutlet | null = null;
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
+  onKeyFrameWanted: (() => void) | null = null;
+  onPictureWanted: (() => void) | null = null;
   heldByRemote = false;
   /** What was asked: `answer bob`, `hold true`, `8@20`. */
   readonly log: string[] = [];
@@ -120,6 +122,14 @@ export class RecordingMedia implements CallMedia {
 
   publisherChanged(): void {
     this.log.push("publisher changed");
+  }
+
+  playerChanged(): void {
+    this.log.push("player changed");
+  }
+
+  keyFrameRequested(): void {
+    this.log.push("key frame requested");
   }
 
   setHold(on: boolean): void {
@@ -423,9 +433,21 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
   readonly played: string[] = [];
   readonly toPlayer: TagOutlet = (type, timeMs) => void this.played.push(`${type}@${timeMs}`);
   line: Line = IDLE;
+  /** How often the publisher was to send a key frame. */
+  keyFramesWanted = 0;
+  /** The decoder configuration published before the call, if any. */
+  published: MediaMessage | null = null;
 
   constructor(agent = new ScriptedAgent()) {
     this.agent = agent;
+  }
+
+  primeMedia(media: CallMedia): void {
+    if (this.published !== null) media.fromRtmp(this.published);
+  }
+
+  keyFrameWanted(): void {
+    this.keyFramesWanted++;
   }
 
   advance(from: Line, to: Line): boolean {
