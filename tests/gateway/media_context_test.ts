@@ -111,7 +111,7 @@ Deno.test("towards a narrowband peer the wideband layer is cut off, and nothing 
   assert.deepEqual(hexOf(a.played), hexOf(narrow.map((frame) => tag(0xb2, frame))));
 });
 
-Deno.test("no video is offered as long as none is carried, and an offered one is refused", async () => {
+Deno.test("a plan without video offers none, and an offered one is refused", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A), bench.open(B)];
   using _a = a.media;
