@@ -8,7 +8,15 @@
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
-import { type Endpoint, formatEndpoint, isIpAddress, isUnspecified } from "./endpoint.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isIpAddress,
+  isIpv6,
+  isPrivate,
+  isUnspecified,
+  unmapAddress,
+} from "./endpoint.ts";
 import {
   chooseLocalAddress,
   type LocalAddress,
@@ -62,6 +70,7 @@ export async function learnDefaultIpv4(): Promise<string | null> {
 export class AddressPolicy {
   readonly #bind: string;
   readonly #advertise: string | null;
+  #publicAddress: string | null = null;
   #defaultIpv4: string | null = null;
   #view: { readonly value: HostView; readonly untilMs: number } | null = null;
 
@@ -75,18 +84,38 @@ export class AddressPolicy {
     this.#advertise = options.advertise;
   }
 
+  /** The address the public Internet sees us at, as a STUN server told; null: not known (any more). */
+  get publicAddress(): string | null {
+    return this.#publicAddress;
+  }
+
+  /** See the getter; it counts for public destinations from the next addressFor() on. */
+  set publicAddress(address: string | null) {
+    this.#publicAddress = address;
+  }
+
   /**
-   * The address to write into messages for `destination`: the advertised one always wins, then a specific
-   * bind address, then the route. Throws {@link TransportError} as {@link localAddressFor} does.
+   * The address to write into messages for `destination`: the advertised one always wins, then for a public
+   * destination the public address, then a specific bind address, then the route. Throws
+   * {@link TransportError} as {@link localAddressFor} does.
    */
   addressFor(destination: Endpoint): string {
     if (this.#advertise !== null) return this.#advertise;
+    if (this.#publicAddress !== null && this.#isBeyondNat(destination, this.#publicAddress)) {
+      return this.#publicAddress;
+    }
     if (!isUnspecified(this.#bind)) return this.#bind;
     const chosen = chooseLocalAddress(destination.hostname, {
       ...this.#currentView(),
       defaultIpv4: this.#defaultIpv4,
     });
     return chosen ?? localAddressFor(destination, this.#defaultIpv4);
+  }
+
+  /** A NAT stands between us and the public Internet, not between us and private networks. */
+  #isBeyondNat({ hostname }: Endpoint, publicAddress: string): boolean {
+    const sameFamily = isIpv6(unmapAddress(hostname)) === isIpv6(publicAddress);
+    return sameFamily && isIpAddress(hostname) && !isPrivate(hostname);
   }
 
   /** Learns the default route anew where addressFor() needs it: call it at the start and now and then. */

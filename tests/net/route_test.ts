@@ -63,6 +63,29 @@ Deno.test("the advertised address always wins, then a specific bind, then the ro
   );
 });
 
+Deno.test("a public address learnt by STUN is for public destinations; -e wins over it", () => {
+  const FOUND = "203.0.113.7";
+  const table: [options: { bind: string; advertise: string | null }, destination: string, told: string][] = [
+    [{ bind: "10.0.0.5", advertise: null }, "198.51.100.1", FOUND],
+    [{ bind: "10.0.0.5", advertise: null }, "::ffff:198.51.100.1", FOUND],
+    [{ bind: "10.0.0.5", advertise: null }, "10.0.0.9", "10.0.0.5"],
+    [{ bind: "10.0.0.5", advertise: null }, "172.16.3.1", "10.0.0.5"],
+    [{ bind: "10.0.0.5", advertise: null }, "127.0.0.1", "10.0.0.5"],
+    [{ bind: "0.0.0.0", advertise: null }, "127.0.0.1", "127.0.0.1"],
+    [{ bind: "2001:db8::5", advertise: null }, "2001:db8:9::1", "2001:db8::5"],
+    [{ bind: "10.0.0.5", advertise: "192.0.2.9" }, "198.51.100.1", "192.0.2.9"],
+  ];
+  for (const [options, hostname, told] of table) {
+    const policy = new AddressPolicy(options);
+    policy.publicAddress = FOUND;
+    assert.equal(policy.addressFor({ hostname, port: 5060 }), told, `${options.bind} to ${hostname}`);
+  }
+  const policy = new AddressPolicy({ bind: "10.0.0.5", advertise: null });
+  policy.publicAddress = FOUND;
+  policy.publicAddress = null;
+  assert.equal(policy.addressFor({ hostname: "198.51.100.1", port: 5060 }), "10.0.0.5");
+});
+
 Deno.test("least permissions are enough, and give the same answers", async () => {
   const root = new URL("../../", import.meta.url);
   const script = `
