@@ -91,7 +91,7 @@ export class NoiseGenerator {
   #gain = 0;
   #target = 0;
 
-  /** @param random where the noise comes from */
+  /** Silent until the first description. @param random where the noise comes from */
   constructor(random: Random) {
     this.#random = random;
   }

@@ -29,7 +29,7 @@ export class LossConcealer {
   #step = 0;
   #glideLeft = 0;
 
-  /** @param sampleRate 8000 to 48000 */
+  /** Has heard nothing yet. @param sampleRate 8000 to 48000 */
   constructor(sampleRate: number) {
     this.#perMs = sampleRate / 1000;
     this.#history = new Int16Array(Math.ceil(HISTORY_MS * this.#perMs));

@@ -18,7 +18,7 @@ export class G711Encoder implements AudioEncoder {
   readonly #law: G711Law;
   readonly #packet: Uint8Array;
 
-  /** @param frameSamples samples, and octets, of a packet */
+  /** An encoder of one law. @param frameSamples samples, and octets, of a packet */
   constructor(law: G711Law, frameSamples = 160) {
     this.#law = law;
     this.frameSamples = frameSamples;

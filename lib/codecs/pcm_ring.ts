@@ -14,7 +14,7 @@ export class PcmRing {
   #start = 0;
   #length = 0;
 
-  /** @param capacity the most samples it holds; @param sampleRate for the length of the blend */
+  /** An empty ring. @param capacity the most samples it holds; @param sampleRate for the length of the blend */
   constructor(capacity: number, sampleRate: number) {
     this.#samples = new Int16Array(capacity);
     this.#blend = Math.min(capacity >> 1, Math.floor(BLEND_MS * sampleRate / 1000));
