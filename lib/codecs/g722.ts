@@ -11,6 +11,8 @@ import { clip, G722Band } from "./g722_band.ts";
 
 const SAMPLE_RATE = 16000;
 const TAPS = 24;
+/** Samples of the past that the filter needs beside a new pair. */
+const MEMORY = TAPS - 2;
 /** The even taps of the mirror filter (table 11); it is symmetric, so backwards they are the odd ones. */
 const FILTER = new Int16Array([3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11]);
 /** Decision levels of the 60-level quantiser (table 16, Q6). */
@@ -44,21 +46,23 @@ export class G722Encoder implements AudioEncoder {
   readonly frameSamples: number;
   readonly #lower = new G722Band(false);
   readonly #higher = new G722Band(true);
-  readonly #history = new Int32Array(TAPS);
+  /** The filter's memory, then the samples of the packet. */
+  readonly #window: Int16Array;
   readonly #packet: Uint8Array;
 
   /** Starts with silence. @param frameSamples samples of a packet, even */
   constructor(frameSamples = 320) {
     this.frameSamples = frameSamples;
     this.#packet = new Uint8Array(frameSamples / 2);
+    this.#window = new Int16Array(MEMORY + frameSamples);
   }
 
   /** One packet; borrowed until the next. */
   encode(samples: Int16Array): Uint8Array {
     const packet = this.#packet;
-    for (let i = 0; i < packet.length; i++) {
-      packet[i] = this.#encodePair(samples[2 * i]!, samples[2 * i + 1]!);
-    }
+    this.#window.copyWithin(0, this.frameSamples);
+    this.#window.set(samples, MEMORY);
+    for (let i = 0; i < packet.length; i++) packet[i] = this.#encodePair(2 * i);
     return packet;
   }
 
@@ -66,16 +70,13 @@ export class G722Encoder implements AudioEncoder {
   [Symbol.dispose](): void {}
 
   /** 4.1: the even taps and the odd taps give the two bands of 8 kHz as their sum and difference. */
-  #encodePair(first: number, second: number): number {
-    const history = this.#history;
-    history.copyWithin(0, 2);
-    history[TAPS - 2] = first;
-    history[TAPS - 1] = second;
+  #encodePair(at: number): number {
+    const window = this.#window;
     let even = 0;
     let odd = 0;
     for (let i = 0; i < TAPS / 2; i++) {
-      odd += history[2 * i]! * FILTER[i]!;
-      even += history[2 * i + 1]! * FILTER[TAPS / 2 - 1 - i]!;
+      odd += window[at + 2 * i]! * FILTER[i]!;
+      even += window[at + 2 * i + 1]! * FILTER[TAPS / 2 - 1 - i]!;
     }
     return this.#encodeHigher(even - odd >> 14) << 6 | this.#encodeLower(even + odd >> 14);
   }
@@ -84,8 +85,7 @@ export class G722Encoder implements AudioEncoder {
     const band = this.#lower;
     const difference = clip(sample - band.prediction);
     const magnitude = difference >= 0 ? difference : -difference - 1;
-    let level = 1;
-    while (level < DECISIONS.length && magnitude >= DECISIONS[level]! * band.scale >> 12) level++;
+    const level = levelOf(magnitude, band.scale);
     const code = difference < 0 ? (level <= 2 ? 64 - level : 34 - level) : 62 - level;
     const coarse = code >> 2;
     const quantised = band.scale * OUTPUT_4[coarse]! >> 15;
@@ -115,7 +115,8 @@ export class G722Decoder implements AudioDecoder {
   readonly channels = 1;
   readonly #lower = new G722Band(false);
   readonly #higher = new G722Band(true);
-  readonly #history = new Int32Array(TAPS);
+  /** The filter's memory, then sums and differences of the bands. */
+  readonly #window = new Int32Array(MEMORY + 2 * MAX_PACKET_OCTETS);
   #samples = new Int16Array(640);
 
   /** Two samples for each octet; every octet means something. */
@@ -123,6 +124,7 @@ export class G722Decoder implements AudioDecoder {
     const octets = Math.min(packet.length, MAX_PACKET_OCTETS);
     if (this.#samples.length !== 2 * octets) this.#samples = new Int16Array(2 * octets);
     for (let i = 0; i < octets; i++) this.#decodePair(packet[i]!, this.#samples, 2 * i);
+    this.#window.copyWithin(0, 2 * octets, 2 * octets + MEMORY);
     return this.#samples;
   }
 
@@ -137,15 +139,14 @@ export class G722Decoder implements AudioDecoder {
   #decodePair(octet: number, into: Int16Array, at: number): void {
     const lower = this.#decodeLower(octet & 63);
     const higher = this.#decodeHigher(octet >> 6);
-    const history = this.#history;
-    history.copyWithin(0, 2);
-    history[TAPS - 2] = lower + higher;
-    history[TAPS - 1] = lower - higher;
+    const window = this.#window;
+    window[at + MEMORY] = lower + higher;
+    window[at + MEMORY + 1] = lower - higher;
     let first = 0;
     let second = 0;
     for (let i = 0; i < TAPS / 2; i++) {
-      second += history[2 * i]! * FILTER[i]!;
-      first += history[2 * i + 1]! * FILTER[TAPS / 2 - 1 - i]!;
+      second += window[at + 2 * i]! * FILTER[i]!;
+      first += window[at + 2 * i + 1]! * FILTER[TAPS / 2 - 1 - i]!;
     }
     into[at] = clip(first >> 11);
     into[at + 1] = clip(second >> 11);
@@ -172,6 +173,18 @@ export class G722Decoder implements AudioDecoder {
 }
 
 const NOTHING = new Int16Array(0);
+
+/** 1 to 30: how many decision levels, scaled, the magnitude reaches, counting from 0. */
+function levelOf(magnitude: number, scale: number): number {
+  let low = 1;
+  let high = DECISIONS.length;
+  while (low < high) {
+    const middle = low + high >> 1;
+    if (magnitude >= DECISIONS[middle]! * scale >> 12) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
 
 function limit15(value: number): number {
   return value > 16383 ? 16383 : value < -16384 ? -16384 : value;
