@@ -57,21 +57,35 @@ const tone = (hz: number, seconds: number) => sineWave({ hz, peak: TONE_PEAK, se
 interface Stage extends AsyncDisposable {
   readonly running: TestGateway;
   readonly user: RtmpPhone;
+  /** How baresip reaches the user. */
+  readonly uri: string;
   readonly phone: Baresip;
 }
 
-async function setStage(options: { codecs: string; answers?: readonly string[] }): Promise<Stage> {
+interface StageOptions {
+  readonly codecs: string;
+  readonly answers?: readonly string[];
+  readonly family?: "ipv4" | "ipv6";
+}
+
+async function setStage(options: StageOptions): Promise<Stage> {
+  const host = NAMESPACE_ADDRESS[options.family ?? "ipv4"];
   await using stack = new AsyncDisposableStack();
-  const flags = { "int-ip": "0.0.0.0", "sip-port": String(SIP_PORT) };
+  const flags = { "int-ip": options.family === "ipv6" ? "::" : "0.0.0.0", "sip-port": String(SIP_PORT) };
   const running = stack.use(await startGateway(flags));
   const phone = stack.use(
-    await Baresip.start({ speaks: tone(PHONE_TONE_HZ, 20), codecs: options.codecs, sipPort: PHONE_PORT }),
+    await Baresip.start({
+      speaks: tone(PHONE_TONE_HZ, 20),
+      codecs: options.codecs,
+      listen: `${host}:${PHONE_PORT}`,
+    }),
   );
-  const url = running.url(`user@${NAMESPACE_ADDRESS}`);
+  const url = running.url(`user@${host}`);
   const { answers } = options;
   const user = stack.use(await RtmpPhone.connect(answers === undefined ? { url } : { url, answers }));
   const rest = stack.move();
-  return { running, user, phone, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+  const uri = `sip:user@${host}:${SIP_PORT}`;
+  return { running, user, phone, uri, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
 function userTone(heard: readonly Heard[], law: G711Law): ToneReport {
@@ -123,8 +137,8 @@ async function expectAll(user: RtmpPhone, into: string[], ...names: readonly str
 }
 
 /** The user dials baresip, both speak, the user hangs up. */
-async function userCalls(law: G711Law): Promise<CallResult> {
-  await using stage = await setStage({ codecs: "pcmu,pcma" });
+async function userCalls(law: G711Law, family: "ipv4" | "ipv6"): Promise<CallResult> {
+  await using stage = await setStage({ codecs: "pcmu,pcma", family });
   const { user, phone } = stage;
   const callbacks: string[] = [];
   user.client.send("invite", phone.uri, law, "dtmf");
@@ -138,11 +152,15 @@ async function userCalls(law: G711Law): Promise<CallResult> {
 }
 
 /** Baresip dials the user, who answers; both speak; baresip hangs up. */
-async function phoneCalls(law: G711Law, transport: "udp" | "tcp" = "udp"): Promise<CallResult> {
-  await using stage = await setStage({ codecs: law, answers: ["pcmu", "pcma", "dtmf"] });
+async function phoneCalls(
+  law: G711Law,
+  options: { transport?: "tcp"; family?: "ipv6" } = {},
+): Promise<CallResult> {
+  const { transport = "udp", ...rest } = options;
+  await using stage = await setStage({ codecs: law, answers: ["pcmu", "pcma", "dtmf"], ...rest });
   const { user, phone } = stage;
   const callbacks: string[] = [];
-  await phone.command("dial", `sip:user@${NAMESPACE_ADDRESS}:${SIP_PORT};transport=${transport}`);
+  await phone.command("dial", `${stage.uri};transport=${transport}`);
   await expectAll(user, callbacks, "invited", "accepted");
   await phone.expect("CALL_ESTABLISHED");
   await speakSamples(user.speaking, tone(USER_TONE_HZ, TALK_SECONDS), { law });
@@ -214,11 +232,13 @@ async function digits(): Promise<DigitsResult> {
 
 /** Every scenario by the name that is given on the command line. */
 const SCENARIOS: Readonly<Record<string, () => Promise<CallResult | DigitsResult>>> = {
-  "user calls, pcmu": () => userCalls("pcmu"),
-  "user calls, pcma": () => userCalls("pcma"),
+  "user calls, pcmu": () => userCalls("pcmu", "ipv4"),
+  "user calls, pcma": () => userCalls("pcma", "ipv4"),
+  "user calls, pcmu, IPv6": () => userCalls("pcmu", "ipv6"),
   "phone calls, pcmu, UDP": () => phoneCalls("pcmu"),
   "phone calls, pcma, UDP": () => phoneCalls("pcma"),
-  "phone calls, pcmu, TCP": () => phoneCalls("pcmu", "tcp"),
+  "phone calls, pcmu, TCP": () => phoneCalls("pcmu", { transport: "tcp" }),
+  "phone calls, pcma, IPv6": () => phoneCalls("pcma", { family: "ipv6" }),
   "user holds": () => holds("user"),
   "phone holds": () => holds("phone"),
   "digits": digits,

@@ -17,7 +17,8 @@ import {
 const ignore = !hasPeer("baresip", "unshare", "ip");
 
 function play<Result>(name: string): Promise<Result> {
-  return runInNamespace<Result>({ script: SCENARIO_SCRIPT, args: [name], timeoutMs: 60_000 });
+  const family = name.endsWith("IPv6") ? "ipv6" : "ipv4";
+  return runInNamespace<Result>({ script: SCENARIO_SCRIPT, args: [name], family, timeoutMs: 60_000 });
 }
 
 const LEVEL = TONE_PEAK / Math.SQRT2;
@@ -47,29 +48,43 @@ function assertEnd({ rtcp, usage, log }: CallResult): void {
   assert.deepEqual(usage, { connections: 1, clients: 1, calls: 0, rtpPorts: 0 });
 }
 
-for (const codec of ["pcmu", "pcma"]) {
-  Deno.test(
-    { name: `a user calls baresip, ${codec}: both hear each other's tone whole`, ignore },
-    async () => {
-      const result = await play<CallResult>(`user calls, ${codec}`);
-      assert.deepEqual(result.callbacks, [`accepted(${codec}, )`], result.log);
-      assertCleanCall(result);
-      assert.equal(result.sent, 150);
-    },
-  );
+/** Kernels without IPv6 exist. */
+const noIpv6 = !isThere("/proc/net/if_inet6");
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
-for (
-  const [codec, transport] of [["pcmu", "UDP"], ["pcma", "UDP"], ["pcmu", "TCP"]] as const
-) {
-  const name = `baresip calls a user over ${transport}, ${codec}: both hear each other's tone whole`;
-  Deno.test({ name, ignore }, async () => {
-    const result = await play<CallResult>(`phone calls, ${codec}, ${transport}`);
-    assert.match(
-      result.callbacks[0]!,
-      /^invited\("Phone" <sip:phone@10\.77\.0\.1.*>, <sip:user@10\.77\.0\.1/,
-    );
-    assert.deepEqual(result.callbacks.slice(1), [`accepted(${codec}, )`, "byed()"], result.log);
+for (const [codec, family] of [["pcmu", ""], ["pcma", ""], ["pcmu", ", IPv6"]] as const) {
+  const options = {
+    name: `a user calls baresip, ${codec}${family}: both hear each other's tone whole`,
+    ignore: ignore || family !== "" && noIpv6,
+  };
+  Deno.test(options, async () => {
+    const result = await play<CallResult>(`user calls, ${codec}${family}`);
+    assert.deepEqual(result.callbacks, [`accepted(${codec}, )`], result.log);
+    assertCleanCall(result);
+    assert.equal(result.sent, 150);
+  });
+}
+
+const FROM_PHONE = [["pcmu", "UDP"], ["pcma", "UDP"], ["pcmu", "TCP"], ["pcma", "IPv6"]] as const;
+
+for (const [codec, over] of FROM_PHONE) {
+  const options = {
+    name: `baresip calls a user over ${over}, ${codec}: both hear each other's tone whole`,
+    ignore: ignore || over === "IPv6" && noIpv6,
+  };
+  Deno.test(options, async () => {
+    const result = await play<CallResult>(`phone calls, ${codec}, ${over}`);
+    const [invited = "", ...later] = result.callbacks;
+    assert.match(invited, /^invited\("Phone" <sip:phone@(10\.77\.0\.1|\[fd77::1\]).*>, <sip:user@/);
+    assert.deepEqual(later, [`accepted(${codec}, )`, "byed()"], result.log);
     assertCleanCall(result);
   });
 }

@@ -2,7 +2,7 @@
 // and keeps what it hears in a file. Start it inside a network namespace (netns.ts): it tells its peers the
 // address of an interface.
 
-import { NAMESPACE_ADDRESS, NAMESPACE_INTERFACE } from "./netns.ts";
+import { NAMESPACE_INTERFACE } from "./netns.ts";
 import { decodeWav, encodeWav } from "./tone.ts";
 
 export interface BaresipOptions {
@@ -10,7 +10,8 @@ export interface BaresipOptions {
   readonly speaks: Int16Array;
   /** "pcmu,pcma" */
   readonly codecs: string;
-  readonly sipPort: number;
+  /** Where it takes SIP, as in a URI: "10.77.0.1:5070", "[fd77::1]:5070". */
+  readonly listen: string;
 }
 
 /** What happened to a call, as baresip reports it. */
@@ -31,7 +32,8 @@ const PATIENCE_MS = 15_000;
 
 function configOf(folder: string, options: BaresipOptions): string {
   const lines = [
-    `sip_listen ${NAMESPACE_ADDRESS}:${options.sipPort}`,
+    `sip_listen ${options.listen}`,
+    `prefer_ipv6 ${options.listen.startsWith("[") ? "yes" : "no"}`,
     `net_interface ${NAMESPACE_INTERFACE}`,
     `audio_source aufile,${folder}/speaks.wav`,
     "audio_player nothing,nothing",
@@ -63,7 +65,7 @@ export class Baresip implements AsyncDisposable {
     const folder = await Deno.makeTempDir({ prefix: "siprtmp-baresip-" });
     await Deno.writeFile(`${folder}/speaks.wav`, encodeWav(options.speaks, 8000));
     await Deno.writeTextFile(`${folder}/config`, configOf(folder, options));
-    const uri = `sip:phone@${NAMESPACE_ADDRESS}:${options.sipPort}`;
+    const uri = `sip:phone@${options.listen}`;
     await Deno.writeTextFile(
       `${folder}/accounts`,
       `"Phone" <${uri}>;regint=0;answermode=auto;audio_codecs=${options.codecs}\n`,

@@ -2,8 +2,8 @@
 // loopback. Nothing in there reaches the network, and all that it starts ends with it: it has a process
 // namespace too.
 
-/** The address of the interface in there; beside it there is only loopback. */
-export const NAMESPACE_ADDRESS = "10.77.0.1";
+/** The addresses of the interface in there, as a URI has them; beside it there is only loopback. */
+export const NAMESPACE_ADDRESS = { ipv4: "10.77.0.1", ipv6: "[fd77::1]" } as const;
 /** The name of that interface. */
 export const NAMESPACE_INTERFACE = "phone0";
 
@@ -12,7 +12,11 @@ const SET_UP = `
 set -e
 ip link set lo up
 ip link add ${NAMESPACE_INTERFACE} type dummy 2>/dev/null || ip link add ${NAMESPACE_INTERFACE} type veth peer name other0
-ip addr add ${NAMESPACE_ADDRESS}/24 dev ${NAMESPACE_INTERFACE}
+case $1 in
+  *:*) ip addr add "$1/64" dev ${NAMESPACE_INTERFACE} nodad ;;
+  *) ip addr add "$1/24" dev ${NAMESPACE_INTERFACE} ;;
+esac
+shift
 ip link set ${NAMESPACE_INTERFACE} up
 ip link show other0 >/dev/null 2>&1 && ip link set other0 up
 exec "$@"
@@ -22,6 +26,8 @@ export interface NamespaceOptions {
   /** The script's import.meta.url; its packages must be in the cache, so import it where the test is. */
   readonly script: string;
   readonly args: readonly string[];
+  /** The interface has an address of this family only; absent: IPv4. */
+  readonly family?: "ipv4" | "ipv6";
   /** It is killed, with all it started, after this long. */
   readonly timeoutMs: number;
 }
@@ -30,11 +36,12 @@ export interface NamespaceOptions {
 export async function runInNamespace<Result>(options: NamespaceOptions): Promise<Result> {
   const user = Deno.uid() === 0 ? [] : ["--user", "--map-root-user"];
   const isolated = [...user, "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const address = NAMESPACE_ADDRESS[options.family ?? "ipv4"].replaceAll(/[[\]]/g, "");
   const script = new URL(options.script).pathname;
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-netns-" });
   const process = new Deno.Command("unshare", {
     args: [
-      ...[...isolated, "sh", "-c", SET_UP, "sh"],
+      ...[...isolated, "sh", "-c", SET_UP, "sh", address],
       ...[Deno.execPath(), "run", "-A", "--quiet", script, ...options.args],
     ],
     env: { TMPDIR: folder }, // what a killed script leaves goes with it
