@@ -153,13 +153,15 @@ Deno.test("INFO: a touch tone is told, a key-frame request reaches the media, ot
   await settle();
   assert.deepEqual(owner.link.take(), ['receivedDTMF("7", 120)']);
   assert.deepEqual(media.log, ["key frame requested"]);
+  call.end("remote");
 });
 
 Deno.test("the decoder configuration published before the call is given to its media first", async () => {
   await using owner = new ScriptedOwner();
   owner.published = { type: 9, timeMs: 40, body: new Uint8Array(9) };
-  const { media } = await talking(owner);
+  const { call, media } = await talking(owner);
   assert.deepEqual(media.log, ["9@40"]);
   media.onKeyFrameWanted?.();
   assert.equal(owner.keyFramesWanted, 1);
+  call.end("remote");
 });
