@@ -22,6 +22,7 @@ import {
   IDLE,
   type Line,
   type LineOwner,
+  statusText,
 } from "./line.ts";
 import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
 import { dial } from "./outgoing.ts";
@@ -78,7 +79,7 @@ export class Context implements LineOwner, AsyncDisposable {
     this.scope.spawn("registrations", async () => {
       for await (const change of this.agent.registrations()) {
         if (change.type === "registered") this.link.call("registered", change.expiresSeconds);
-        else this.link.call("unregistered", `${change.status} ${change.reason}`);
+        else this.link.call("unregistered", statusText(change.status, change.reason));
       }
     });
     this.scope.spawn("messages", async () => {

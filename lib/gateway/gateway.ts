@@ -18,7 +18,7 @@ import { parseAppPath } from "./app_path.ts";
 import { identityOf } from "./client_identity.ts";
 import type { Config } from "./config.ts";
 import { Context } from "./context.ts";
-import type { ClientLink } from "./line.ts";
+import { type ClientLink, statusText } from "./line.ts";
 import { MediaRoom } from "./media_room.ts";
 import { dialledByUrl } from "./url_dial.ts";
 
@@ -148,7 +148,7 @@ export class Gateway implements AsyncDisposable {
     const services = { clock: this.#environment.clock, log, media };
     await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
-    if (outcome.type === "refused") return await client.reject(`${outcome.status} ${outcome.reason}`);
+    if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
     if (!this.#occupy(path.key, client)) {
       return await client.reject("a newer client connected to the same address");
     }

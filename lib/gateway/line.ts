@@ -83,3 +83,8 @@ export function domainOf(agent: Agent): string {
   const { host, port } = agent.identity.aor;
   return formatHostPort(host, port);
 }
+
+/** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
+export function statusText(status: number, phrase: string): string {
+  return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
+}

@@ -7,7 +7,7 @@ import type { Call } from "../sip/call.ts";
 import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
-import { domainOf, IDLE, type Line, type LineOwner } from "./line.ts";
+import { domainOf, IDLE, type Line, type LineOwner, statusText } from "./line.ts";
 import { talk } from "./talking.ts";
 
 type Dialing = Extract<Line, { state: "dialing" }>;
@@ -82,12 +82,7 @@ async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: Call
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
   if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
-  return { type: "rejected", reason: reasonOf(outcome.status, outcome.reason) };
-}
-
-/** A far end that never answers is told in siprtmp's words (behaviour 1.4). */
-function reasonOf(status: number, phrase: string): string {
-  return status === 408 ? "408 Request timeout" : `${status} ${phrase}`;
+  return { type: "rejected", reason: statusText(outcome.status, outcome.reason) };
 }
 
 async function settle(

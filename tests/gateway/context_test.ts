@@ -85,6 +85,16 @@ scene("a registrar that says no gives its status and phrase", async (scene) => {
   });
 }, withPassword);
 
+scene(
+  "a registrar that does not answer is given up after 32 s with 408 (1.11 #25)",
+  async ({ network, alice }) => {
+    const outcome = await network.settled(alice.context.register(new AbortController().signal));
+    assert.ok(outcome.type === "refused" && outcome.status === 408);
+    assert.ok(network.clock.now() <= 33_000);
+  },
+  withPassword,
+);
+
 scene("a lost registration is told, and its recovery", async (scene) => {
   const { bob, alice } = scene;
   assert.equal((await register(scene, 200, "OK")).type, "registered");

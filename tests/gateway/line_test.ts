@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Context } from "../../lib/gateway/context.ts";
-import { domainOf, IDLE, type Line } from "../../lib/gateway/line.ts";
+import { domainOf, IDLE, type Line, statusText } from "../../lib/gateway/line.ts";
 import { ScriptedAgent, ScriptedOwner } from "../support/gateway_fakes.ts";
 
 Deno.test("the line is compared by identity: an equal state is not the same state", async () => {
@@ -35,5 +35,17 @@ const DOMAINS: [aor: string, domain: string][] = [
 for (const [aor, domain] of DOMAINS) {
   Deno.test(`numbers dialled by ${aor} are in ${domain}`, () => {
     assert.equal(domainOf(new ScriptedAgent(aor)), domain);
+  });
+}
+
+const OUTCOMES: [status: number, phrase: string, told: string][] = [
+  [486, "Busy Here", "486 Busy Here"],
+  [408, "Request Timeout", "408 Request timeout"],
+  [500, "", "500"],
+];
+
+for (const [status, phrase, told] of OUTCOMES) {
+  Deno.test(`${status} "${phrase}" is told as "${told}"`, () => {
+    assert.equal(statusText(status, phrase), told);
   });
 }
