@@ -23,7 +23,6 @@ function play<Result>(name: string): Promise<Result> {
 
 const LEVEL = TONE_PEAK / Math.SQRT2;
 
-/** The waves are counted from block to block, so a whole one may be missing at each end. */
 function assertTone(what: string, tone: CallResult["toSip"], hz: number, log: string): void {
   assert.ok(Math.abs(tone.hz - hz) < hz / 100, `${what}: ${tone.hz} Hz instead of ${hz}\n${log}`);
   assert.ok(Math.abs(tone.level / LEVEL - 1) < 0.02, `${what}: level ${tone.level} instead of ${LEVEL}`);

@@ -7,9 +7,9 @@ import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
 export interface ToneReport {
   /** From the first to the last block with sound in it. */
   readonly durationMs: number;
-  /** Root mean square of that, 32767 being full scale. */
+  /** Root mean square of that without its edges, 32767 being full scale. */
   readonly level: number;
-  /** Frequency, by counting the waves. */
+  /** Frequency, by counting whole waves. */
   readonly hz: number;
   /** Blocks of 20 ms (one every 5 ms) in there that are not this tone and nothing but this tone. */
   readonly broken: number;
@@ -70,8 +70,8 @@ export function measureTone(
   const inner = blocks.slice(first + edge, Math.max(first + edge, last + 1 - edge));
   return {
     durationMs: sound.length * 1000 / options.sampleRate,
-    level: Math.sqrt(powerOf(sound)),
-    hz: countWaves(sound) * options.sampleRate / sound.length,
+    level: Math.sqrt(inner.reduce((sum, block) => sum + block.power, 0) / Math.max(1, inner.length)),
+    hz: waveRate(sound) * options.sampleRate,
     broken: inner.filter((block) => !isSound(block) || block.residue > options.impurity).length,
   };
 }
@@ -86,11 +86,17 @@ function powerOf(samples: Int16Array): number {
   return sum / samples.length;
 }
 
-/** Upward crossings of zero. */
-function countWaves(samples: Int16Array): number {
-  let waves = 0;
-  for (let i = 1; i < samples.length; i++) if (samples[i - 1]! < 0 && samples[i]! >= 0) waves++;
-  return waves;
+/** Waves per sample, from the first to the last upward crossing of zero. */
+function waveRate(samples: Int16Array): number {
+  let waves = -1;
+  let first = 0;
+  let last = 0;
+  for (let i = 1; i < samples.length; i++) {
+    if (samples[i - 1]! >= 0 || samples[i]! < 0) continue;
+    last = i;
+    if (++waves === 0) first = i;
+  }
+  return waves < 1 ? 0 : waves / (last - first);
 }
 
 /** Least-squares fit of a sine of this angle per sample; `residue` is the share of the power that is left. */
