@@ -111,6 +111,15 @@ export async function renameFile(from: string, to: string): Promise<void> {
   }
 }
 
+/** Removes a file. @throws TransportError */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    throw fileError("remove", path, error);
+  }
+}
+
 /** Makes a folder and those above it; harmless when it exists. @throws TransportError */
 export async function makeFolder(path: string): Promise<void> {
   try {

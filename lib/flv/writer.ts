@@ -8,7 +8,7 @@
 import type { AmfObject } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TransportError } from "../base/errors.ts";
-import { DiskFile, kindOf, renameFile } from "./disk.ts";
+import { DiskFile, kindOf, removeFile, renameFile } from "./disk.ts";
 import { type FlvMetaDataTag, inspectFlv } from "./inspect.ts";
 import { durationOffset, encodeMetaData, type FlvSummary, METADATA_BYTES } from "./metadata.ts";
 import { FlvSurvey } from "./survey.ts";
@@ -147,6 +147,13 @@ export class FlvWriter implements AsyncDisposable {
     return this.#closing ??= this.#finish();
   }
 
+  /** Ends a recording that never came to anything: an earlier file of its name stays. @throws TransportError */
+  async discard(): Promise<void> {
+    if (this.#start.name === null) return await this.close();
+    this.#closing ??= this.#remove();
+    await this.#closing;
+  }
+
   /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
@@ -162,6 +169,12 @@ export class FlvWriter implements AsyncDisposable {
     }
     const { name } = this.#start;
     if (name !== null) await renameFile(this.#file.path, name);
+  }
+
+  async #remove(): Promise<void> {
+    await this.#drain;
+    this.#file.close();
+    await removeFile(this.#file.path);
   }
 
   async #writeMetaData(): Promise<void> {

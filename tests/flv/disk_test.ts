@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
-import { DiskFile, isLink, kindOf, makeFolder, realPath, renameFile } from "../../lib/flv/disk.ts";
+import {
+  DiskFile,
+  isLink,
+  kindOf,
+  makeFolder,
+  realPath,
+  removeFile,
+  renameFile,
+} from "../../lib/flv/disk.ts";
 import { inFolder } from "../support/live_flv.ts";
 
 Deno.test("bytes are read and written where they belong, in any order", () =>
@@ -35,6 +43,7 @@ Deno.test("failures name the path and what was tried", () =>
     await assert.rejects(DiskFile.open(none, "update"), TransportError);
     await assert.rejects(DiskFile.open(none, "create"), /^TransportError: Cannot create .*none\/x: /);
     await assert.rejects(renameFile(none, `${folder}/y`), /^TransportError: Cannot name .*y: /);
+    await assert.rejects(removeFile(none), /^TransportError: Cannot remove .*none\/x: /);
     await Deno.writeTextFile(`${folder}/file`, "");
     await assert.rejects(makeFolder(`${folder}/file/below`), /^TransportError: Cannot make the folder /);
     using full = await DiskFile.open("/dev/full", "update");
@@ -69,4 +78,6 @@ Deno.test("what has a name, where it leads, whether it is a link", () =>
     assert.equal(await kindOf("/dev/null"), "other");
     await renameFile(`${folder}/a/file`, `${folder}/moved`);
     assert.equal(await kindOf(`${folder}/moved`), "file");
+    await removeFile(`${folder}/moved`);
+    assert.equal(await kindOf(`${folder}/moved`), "missing");
   }));

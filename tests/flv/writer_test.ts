@@ -135,6 +135,20 @@ Deno.test("what is no FLV file is not appended to, and stays as it is", () =>
     await assert.rejects(FlvWriter.append(`${folder}/no/such.flv`), TransportError);
   }));
 
+Deno.test("a recording that is given up leaves the earlier file as it was", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/x.flv`;
+    await Deno.writeFile(path, flvFile(film(100)));
+    const writer = await FlvWriter.create(path);
+    await writer.discard();
+    await writer.discard();
+    assert.equal(writer.put(8, 0, speech()), false);
+    const appended = await FlvWriter.append(path);
+    await appended.discard();
+    assert.deepEqual(await Deno.readFile(path), flvFile(film(100)));
+    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["x.flv"]);
+  }));
+
 Deno.test("a failed disk is known at once, and tags are counted", () =>
   inFolder(async (folder) => {
     await Deno.symlink("/dev/full", `${folder}/f.flv.part`);

@@ -1,0 +1,91 @@
+// The streams application: what every RTMP path but `sip` is, as it was in siprtmp. Clients publish, record and
+// play under names that belong to their whole path; nothing of it knows SIP. `wirecast` was an application of
+// its own with headers kept for late joiners; now every path keeps them.
+// Role: edge
+// Answers to: class App of rtmp.py under "*", and class Wirecast.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { ConnectRequest } from "../rtmp/command.ts";
+import type { RtmpConnection } from "../rtmp/connection.ts";
+import { LiveClient, type LiveServices } from "./live_client.ts";
+import { MediaFolder } from "./media_folder.ts";
+import { Recordings } from "./recordings.ts";
+import { parseStreamPath } from "./stream_name.ts";
+import { defaultLiveLimits, type LiveLimits, LiveStreams, type LiveUsage } from "./streams.ts";
+
+/** How streams are served. */
+export interface LiveOptions {
+  /** Folder of recordings (-r); nothing outside of it is read or written. */
+  readonly root: string;
+  /** A live player that gets its media later than this loses pictures up to the next key frame. */
+  readonly latencyMs: number;
+  /** A player of a file is given so much in advance at most; default 10 s. */
+  readonly readAheadMs?: number;
+  /** Bounds of all streams; see {@linkcode defaultLiveLimits}. */
+  readonly limits?: Partial<LiveLimits>;
+}
+
+/** What the application takes from outside. */
+export interface LiveEnvironment {
+  /** Times and timers. */
+  readonly clock: Clock;
+  /** Category rtmp is chosen here. */
+  readonly log: Logger;
+}
+
+const READ_AHEAD_MS = 10_000;
+
+/** The application. One for the whole process; it has no sockets of its own. */
+export class LiveApp {
+  /** Live streams by path and name, for parts of this program that publish or play. */
+  readonly streams: LiveStreams;
+  readonly #recordings: Recordings;
+  readonly #services: LiveServices;
+  readonly #log: Logger;
+
+  /** Nothing is opened yet. */
+  constructor(options: LiveOptions, environment: LiveEnvironment) {
+    const { clock } = environment;
+    this.#log = environment.log.category("rtmp");
+    this.streams = new LiveStreams({ ...defaultLiveLimits, ...options.limits }, { clock, log: this.#log });
+    this.#recordings = new Recordings(new MediaFolder(options.root), this.#log);
+    this.#services = {
+      streams: this.streams,
+      recordings: this.#recordings,
+      latencyMs: options.latencyMs,
+      readAheadMs: options.readAheadMs ?? READ_AHEAD_MS,
+      clock,
+    };
+  }
+
+  /** What is in use now; all zero when every client has left. */
+  get usage(): LiveUsage & { readonly recordings: number } {
+    return { ...this.streams.usage, recordings: this.#recordings.size };
+  }
+
+  /**
+   * Serves a client that has said connect and was not answered yet, until it leaves or `signal` aborts; its
+   * recordings are finished when this returns. The connection stays its owner's to dispose of. Never throws for
+   * what a client does.
+   */
+  async serve(connection: RtmpConnection, request: ConnectRequest, signal: AbortSignal): Promise<void> {
+    const path = parseStreamPath(request.app);
+    if (path === null) return await connection.reject("the path is empty or cannot be used");
+    const log = this.#log.child(`client ${connection.id} ${path}`);
+    const close = (): Promise<void> =>
+      connection.close("NetConnection.Connect.AppShutdown", "the server is stopping");
+    if (signal.aborted) return await close();
+    const onAbort = (): void => void close();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await using client = new LiveClient(path, this.#services, log);
+      connection.onMedia = (stream, message) => client.media(stream, message);
+      connection.streamLength = (name) => client.lengthSeconds(name);
+      connection.accept();
+      for await (const event of connection.events()) client.handle(event);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}

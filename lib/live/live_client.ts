@@ -1,0 +1,240 @@
+// One RTMP client of the streams application: its publishes and plays, from its first event to its last.
+// Events are handled at once, because the socket is read only between them; what has to wait (files) runs in
+// tasks of the client and finds out afterwards whether it is still wanted.
+// Role: edge
+// Answers to: the onPublish, onPlay, onSeek... callbacks of class App in rtmp.py.
+
+import type { Clock } from "../base/clock.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { Scope } from "../base/scope.ts";
+import type { FlvSeekReader } from "../flv/seek_reader.ts";
+import type { RtmpEvent } from "../rtmp/event.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { NetStream } from "../rtmp/net_stream.ts";
+import { FilePlayer } from "./file_player.ts";
+import { PlayerSink } from "./player_sink.ts";
+import type { Recordings } from "./recordings.ts";
+import { isStreamName } from "./stream_name.ts";
+import type { LiveStreams, Publication } from "./streams.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** What the clients of one application share. */
+export interface LiveServices {
+  /** Live streams. */
+  readonly streams: LiveStreams;
+  /** Files. */
+  readonly recordings: Recordings;
+  /** Later than this nothing should arrive at a live player. */
+  readonly latencyMs: number;
+  /** Players of files get so much in advance at most. */
+  readonly readAheadMs: number;
+  /** Paces players of files. */
+  readonly clock: Clock;
+}
+
+type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;
+type PlayEvent = Extract<RtmpEvent, { type: "play" }>;
+
+/** What a stream of the client is doing; `waiting` while its file is looked for. */
+type Activity =
+  | {
+    readonly type: "publishing";
+    readonly publication: Publication;
+    readonly ended: PromiseWithResolvers<void>;
+  }
+  | { readonly type: "playing live"; readonly subscription: Subscription }
+  | { readonly type: "playing file"; readonly player: FilePlayer }
+  | { readonly type: "waiting" };
+
+/** One client, while it is connected. */
+export class LiveClient implements AsyncDisposable {
+  readonly #path: string;
+  readonly #services: LiveServices;
+  readonly #log: Logger;
+  readonly #scope: Scope;
+  readonly #activities = new Map<NetStream, Activity>();
+
+  /** @param path scope of the names it uses */
+  constructor(path: string, services: LiveServices, log: Logger) {
+    this.#path = path;
+    this.#services = services;
+    this.#log = log;
+    this.#scope = new Scope("streams", { log });
+  }
+
+  /** Handles one event of the connection; never waits. */
+  handle(event: RtmpEvent): void {
+    switch (event.type) {
+      case "publish":
+        return this.#publish(event);
+      case "play":
+        return this.#play(event);
+      case "ended":
+        return this.#end(event.stream);
+      case "pause":
+        return this.#pause(event.stream, event.paused, event.timeMs);
+      case "seek":
+        return this.#seek(event.stream, event.timeMs);
+      case "receive":
+        return; // the stream itself stops and resumes what it sends
+      case "command":
+        return event.reply.result(); // as siprtmp answered whatever programs say to streaming servers
+    }
+  }
+
+  /** One media message of a publishing stream; synchronous, borrowed. */
+  media(stream: NetStream, { type, timeMs, body }: MediaMessage): void {
+    const activity = this.#activities.get(stream);
+    if (activity?.type === "publishing") activity.publication.put(type, timeMs, body);
+  }
+
+  /** Length of a stream for players: 0 when it is live, or not there. */
+  async lengthSeconds(name: string): Promise<number> {
+    if (this.#services.streams.find(this.#path, name)?.publishing === true) return 0;
+    return await this.#services.recordings.durationSeconds(this.#path, name);
+  }
+
+  /** The client has left: ends everything, waits until recordings are finished. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const stream of this.#activities.keys()) this.#end(stream);
+    await this.#scope.close();
+  }
+
+  #publish({ stream, name, mode }: PublishEvent): void {
+    this.#end(stream);
+    if (!isStreamName(name)) {
+      return stream.failed("NetStream.Publish.BadName", "This is no name for a stream");
+    }
+    const outcome = this.#services.streams.publish(this.#path, name);
+    if (outcome.type === "refused") return stream.failed("NetStream.Publish.BadName", outcome.reason);
+    const { publication } = outcome;
+    const ended = Promise.withResolvers<void>();
+    this.#activities.set(stream, { type: "publishing", publication, ended });
+    this.#log.info(`publishes ${name} (${mode})`);
+    if (mode === "live") return stream.started();
+    this.#scope.spawn(`record ${name}`, () => this.#record(stream, publication, mode, ended.promise));
+  }
+
+  async #record(
+    stream: NetStream,
+    publication: Publication,
+    mode: "record" | "append",
+    ended: Promise<void>,
+  ): Promise<void> {
+    const { name } = publication.stream;
+    const outcome = await this.#services.recordings.record(this.#path, name, mode);
+    if (outcome.type === "refused") {
+      if (publication.ended) return;
+      this.#end(stream);
+      return stream.failed("NetStream.Record.NoAccess", outcome.reason);
+    }
+    const { recording, close } = outcome.opened;
+    if (publication.ended) return await close();
+    try {
+      recording.onFailure = (reason) => {
+        this.#log.error(`Recording of ${name} stops, it goes on live: ${reason}`);
+        stream.status("error", "NetStream.Record.Failed", `${name} is not recorded any more.`, {
+          details: name,
+        });
+      };
+      using _subscription = publication.stream.subscribe(recording);
+      stream.started();
+      stream.status("status", "NetStream.Record.Start", `Recording ${name}.`, { details: name });
+      await ended;
+    } finally {
+      await close();
+    }
+    stream.status("status", "NetStream.Record.Stop", `${name} was recorded.`, { details: name });
+  }
+
+  #play(event: PlayEvent): void {
+    const { stream, name, start } = event;
+    this.#end(stream);
+    if (!isStreamName(name)) {
+      return stream.failed("NetStream.Play.StreamNotFound", "This is no name for a stream");
+    }
+    const live = this.#services.streams.find(this.#path, name)?.publishing === true;
+    if (start === -1 || start === -2 && live) return this.#playLive(event);
+    const waiting: Activity = { type: "waiting" };
+    this.#activities.set(stream, waiting);
+    this.#scope.spawn(`play ${name}`, () => this.#playFile(event, waiting));
+  }
+
+  #playLive({ stream, name, duration }: PlayEvent): void {
+    const { latencyMs, clock, streams } = this.#services;
+    const sink = new PlayerSink(stream, {
+      latencyMs,
+      durationMs: duration,
+      clock,
+      log: this.#log,
+      onFinished: () => this.#end(stream),
+    });
+    const outcome = streams.play(this.#path, name, sink);
+    if (outcome.type === "refused") return stream.failed("NetStream.Play.Failed", outcome.reason);
+    const { subscription } = outcome;
+    if (stream.state !== "playing") return subscription[Symbol.dispose](); // its duration was over at once
+    this.#activities.set(stream, { type: "playing live", subscription });
+    this.#log.info(`plays ${name} live`);
+  }
+
+  async #playFile(event: PlayEvent, waiting: Activity): Promise<void> {
+    const { stream, name, start, duration } = event;
+    const reader = await this.#services.recordings.play(this.#path, name);
+    if (this.#activities.get(stream) !== waiting) return reader?.close();
+    if (reader === null) {
+      this.#activities.delete(stream);
+      if (start < 0) return this.#playLive(event);
+      return stream.failed("NetStream.Play.StreamNotFound", `There is no recording ${name}.`);
+    }
+    const { readAheadMs, clock } = this.#services;
+    const options = { startMs: Math.max(0, start), durationMs: duration, readAheadMs };
+    const player = new FilePlayer(reader, stream, options, clock);
+    const activity: Activity = { type: "playing file", player };
+    this.#activities.set(stream, activity);
+    this.#log.info(`plays ${name} from its recording`);
+    stream.started(true);
+    await this.#run(player, reader, stream);
+    if (this.#activities.get(stream) === activity) this.#activities.delete(stream);
+  }
+
+  async #run(player: FilePlayer, reader: FlvSeekReader, stream: NetStream): Promise<void> {
+    const { name } = stream;
+    try {
+      using _reader = reader;
+      await player.run();
+    } catch (error) {
+      if (!(error instanceof WireError) && !(error instanceof TransportError)) throw error;
+      this.#log.warn(`Playing ${name} ends early: ${messageOf(error)}`);
+      stream.stop("NetStream.Play.Failed", `The recording ${name} is damaged.`);
+    }
+  }
+
+  #pause(stream: NetStream, paused: boolean, timeMs: number): void {
+    const activity = this.#activities.get(stream);
+    if (activity?.type === "playing file") activity.player.pause(paused, timeMs);
+  }
+
+  #seek(stream: NetStream, timeMs: number): void {
+    const activity = this.#activities.get(stream);
+    if (activity?.type === "playing file") return activity.player.seek(timeMs);
+    const text = "Only a recording that is being played can be sought in.";
+    stream.status("error", "NetStream.Seek.Failed", text, { details: stream.name });
+  }
+
+  /** Whatever the stream is doing ends, on our side. */
+  #end(stream: NetStream): void {
+    const activity = this.#activities.get(stream);
+    this.#activities.delete(stream);
+    switch (activity?.type) {
+      case "publishing":
+        activity.publication.end();
+        activity.ended.resolve();
+        return this.#log.info(`has published ${activity.publication.stream.name}`);
+      case "playing live":
+        return activity.subscription[Symbol.dispose]();
+      case "playing file":
+        return activity.player.stop();
+    }
+  }
+}

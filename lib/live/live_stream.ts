@@ -1,0 +1,177 @@
+// One live stream by its name: a publisher or none, and its players. Each tag goes to every player at once,
+// uncopied; one copy is kept in the cache for those who join later.
+// States: waiting (players only) -> publishing -> waiting.
+// Role: machine
+// Answers to: App.publishers and App.players of rtmp.py.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { tagKindOf } from "../flv/tag_kind.ts";
+import type { ByteBudget } from "./byte_budget.ts";
+import { GopCache } from "./gop_cache.ts";
+import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
+import type { LiveSink } from "./live_sink.ts";
+import { type SubscribedStream, Subscription } from "./subscription.ts";
+
+/** What a stream needs. */
+export interface LiveStreamOptions {
+  /** Path of the application, then name. */
+  readonly path: string;
+  /** Name within the path. */
+  readonly name: string;
+  /** Cached bytes at most; 0 for no cache. */
+  readonly cacheBytes: number;
+  /** Shared by all streams. */
+  readonly budget: ByteBudget;
+  /** For times of several publishers. */
+  readonly clock: Clock;
+  /** Told of players that fail. */
+  readonly log: Logger;
+  /** Told when there is neither publisher nor player. */
+  readonly onIdle: () => void;
+}
+
+/** A name with its publisher and players. */
+export class LiveStream implements SubscribedStream {
+  /** Path of the application. */
+  readonly path: string;
+  /** Name within the path. */
+  readonly name: string;
+  /** See {@linkcode SubscribedStream}. */
+  readonly cache: GopCache;
+  readonly #options: LiveStreamOptions;
+  readonly #now: () => number;
+  /** Replaced, never changed: it may be walked while somebody joins or leaves. */
+  #subscriptions: readonly Subscription[] = [];
+  #publishing = false;
+  #headers: LiveHeaders = NO_HEADERS;
+  #cachedHeaders: LiveHeaders = NO_HEADERS;
+  #hasVideo = false;
+  #lastTimeMs = 0;
+
+  /** Nobody is here yet. */
+  constructor(options: LiveStreamOptions) {
+    this.path = options.path;
+    this.name = options.name;
+    this.#options = options;
+    this.#now = () => options.clock.now();
+    this.cache = new GopCache(options.cacheBytes, options.budget);
+  }
+
+  /** True while there is a publisher. */
+  get publishing(): boolean {
+    return this.#publishing;
+  }
+
+  /** How many players there are, recordings included. */
+  get players(): number {
+    return this.#subscriptions.length;
+  }
+
+  /** See {@linkcode SubscribedStream}. */
+  get headers(): LiveHeaders {
+    return this.#headers;
+  }
+
+  /** See {@linkcode SubscribedStream}. */
+  get cachedHeaders(): LiveHeaders {
+    return this.#cachedHeaders;
+  }
+
+  /** See {@linkcode SubscribedStream}. */
+  get hasVideo(): boolean {
+    return this.#hasVideo;
+  }
+
+  /** See {@linkcode SubscribedStream}. */
+  get lastTimeMs(): number {
+    return this.#lastTimeMs;
+  }
+
+  /** The publisher's: there is one now. */
+  begin(): void {
+    this.#publishing = true;
+    for (const each of this.#subscriptions) this.#guard(each, () => each.begin());
+  }
+
+  /** The publisher's: one tag; borrowed. */
+  put(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    const kind = tagKindOf(type, body);
+    this.#headers = withHeader(this.#headers, kind, body);
+    this.#lastTimeMs = timeMs;
+    if (type === 9) this.#hasVideo = true;
+    if (kind === "key frame") this.#beginCache();
+    const cached = this.#keep(type, timeMs, body);
+    const subscriptions = this.#subscriptions;
+    for (let i = 0; i < subscriptions.length; i++) {
+      const each = subscriptions[i]!;
+      if (each.closed) continue;
+      try {
+        each.take(kind, type, timeMs, body, cached);
+      } catch (error) {
+        this.#failed(each, error);
+      }
+    }
+  }
+
+  /** The publisher's: it is gone. */
+  end(): void {
+    this.#publishing = false;
+    this.#headers = NO_HEADERS;
+    this.#cachedHeaders = NO_HEADERS;
+    this.#hasVideo = false;
+    this.#lastTimeMs = 0;
+    this.cache.close();
+    for (const each of this.#subscriptions) this.#guard(each, () => each.end());
+    this.#tellIdle();
+  }
+
+  /** A new player; it gets what it needs at once when there is a publisher. */
+  subscribe(sink: LiveSink): Subscription {
+    const subscription = new Subscription(this, sink, this.#now);
+    this.#subscriptions = [...this.#subscriptions, subscription];
+    this.#guard(subscription, () => {
+      sink.started?.();
+      if (this.#publishing) subscription.join();
+    });
+    return subscription;
+  }
+
+  /** See {@linkcode SubscribedStream}. */
+  unsubscribe(subscription: Subscription): void {
+    this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
+    this.#tellIdle();
+  }
+
+  #beginCache(): void {
+    for (const each of this.#subscriptions) each.cacheEnds();
+    this.#cachedHeaders = this.#headers;
+    this.cache.begin();
+  }
+
+  #keep(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
+    if (!this.cache.open) return false;
+    if (this.cache.add(type, timeMs, body)) return true;
+    for (const each of this.#subscriptions) each.cacheEnds();
+    this.cache.close();
+    return false;
+  }
+
+  /** A player that fails is our own bug; it must not cost the publisher or the other players anything. */
+  #guard(subscription: Subscription, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#failed(subscription, error);
+    }
+  }
+
+  #failed(subscription: Subscription, error: unknown): void {
+    this.#options.log.error(`${this.path}/${this.name}: a player failed and was removed`, error);
+    subscription[Symbol.dispose]();
+  }
+
+  #tellIdle(): void {
+    if (!this.#publishing && this.#subscriptions.length === 0) this.#options.onIdle();
+  }
+}

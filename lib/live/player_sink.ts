@@ -1,0 +1,103 @@
+// An RTMP player of a live stream: how much it lags, what it is told, when it has seen enough.
+// Role: machine
+// Answers to: Stream.play with start -1 and -2 of rtmp.py (deviation: defect 10, its queue had no bound).
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Congestion } from "../rtmp/drop_policy.ts";
+import type { NetStream } from "../rtmp/net_stream.ts";
+import type { LiveSink } from "./live_sink.ts";
+
+/** The part of a NetStream that a live player uses. */
+export type LivePlayer = Pick<
+  NetStream,
+  "name" | "send" | "congestion" | "lagMs" | "started" | "published" | "stop"
+>;
+
+/** How it plays. */
+export interface PlayerSinkOptions {
+  /** Later than this nothing should arrive: pictures are left out, and from twice as much on sound. */
+  readonly latencyMs: number;
+  /** Of the stream's time that is played; -1 for all. */
+  readonly durationMs: number;
+  /** For the log, which is told of losses once a second at most. */
+  readonly clock: Clock;
+  /** Lines about this player. */
+  readonly log: Logger;
+  /** Told when the duration is over and the player has been told so. */
+  readonly onFinished: () => void;
+}
+
+const TELL_EVERY_MS = 1_000;
+
+/** One player. */
+export class PlayerSink implements LiveSink {
+  readonly #player: LivePlayer;
+  readonly #options: PlayerSinkOptions;
+  #firstMs: number | null = null;
+  #finished = false;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #toldVideo = 0;
+  #toldAudio = 0;
+
+  /** Nothing is said before started(). */
+  constructor(player: LivePlayer, options: PlayerSinkOptions) {
+    this.#player = player;
+    this.#options = options;
+  }
+
+  /** See {@linkcode LiveSink}. */
+  congestion(): Congestion {
+    const { latencyMs } = this.#options;
+    const { congestion, lagMs } = this.#player;
+    if (congestion === 2 || lagMs >= 2 * latencyMs) return 2;
+    return congestion === 1 || lagMs >= latencyMs ? 1 : 0;
+  }
+
+  /** See {@linkcode LiveSink}. */
+  media(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
+    if (this.#finished) return true;
+    if (type !== 18) this.#firstMs ??= timeMs;
+    const { durationMs } = this.#options;
+    if (durationMs >= 0 && this.#firstMs !== null && timeMs > this.#firstMs + durationMs) {
+      this.#finish();
+      return true;
+    }
+    return this.#player.send(type, timeMs, body);
+  }
+
+  /** See {@linkcode LiveSink}. */
+  started(): void {
+    this.#player.started(false);
+  }
+
+  /** See {@linkcode LiveSink}. */
+  published(): void {
+    this.#player.published();
+  }
+
+  /** See {@linkcode LiveSink}. */
+  unpublished(): void {
+    if (this.#finished) return;
+    this.#player.stop("NetStream.Play.UnpublishNotify", `${this.#player.name} is now unpublished.`);
+  }
+
+  /** See {@linkcode LiveSink}. */
+  dropped(video: number, audio: number): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#toldAtMs < TELL_EVERY_MS) return;
+    this.#toldAtMs = nowMs;
+    this.#options.log.warn(
+      `"${this.#player.name}" arrives ${Math.round(this.#player.lagMs)} ms late: ` +
+        `${video - this.#toldVideo} video and ${audio - this.#toldAudio} audio messages left out`,
+    );
+    this.#toldVideo = video;
+    this.#toldAudio = audio;
+  }
+
+  #finish(): void {
+    this.#finished = true;
+    this.#player.stop();
+    this.#options.onFinished();
+  }
+}

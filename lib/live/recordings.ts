@@ -1,0 +1,130 @@
+// Who records into which file: one recording per file at a time, and whoever wants a file that is just being
+// finished waits for it.
+// Role: edge
+// Answers to: FLV.open for modes record, append and read of rtmp.py.
+
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { FlvSeekReader } from "../flv/seek_reader.ts";
+import { FlvWriter } from "../flv/writer.ts";
+import type { FoundFile, MediaFolder } from "./media_folder.ts";
+import { Recording } from "./recording.ts";
+
+/** What came of opening; reasons are for the client. */
+export type Opened<T> =
+  | { readonly type: "open"; readonly opened: T }
+  | { readonly type: "refused"; readonly reason: string };
+
+/** A recording that is under way. */
+export interface OpenRecording {
+  /** Takes the tags. */
+  readonly recording: Recording;
+  /** Finishes the file; failures are logged. To be called once. */
+  close(): Promise<void>;
+}
+
+const FAILED = "the file cannot be used; the server's log says why";
+
+/** Recordings and playbacks of one folder. */
+export class Recordings {
+  readonly #folder: MediaFolder;
+  readonly #log: Logger;
+  /** Files being written; the promise is there once they are being finished. */
+  readonly #busy = new Map<string, { finished: Promise<void> | null }>();
+
+  /** None yet. */
+  constructor(folder: MediaFolder, log: Logger) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** How many files are being written. */
+  get size(): number {
+    return this.#busy.size;
+  }
+
+  /** Starts to record. Refused when the name cannot be a file or somebody else records into it. */
+  async record(path: string, name: string, mode: "record" | "append"): Promise<Opened<OpenRecording>> {
+    return await this.#attempt(`record ${path}/${name}`, async () => {
+      const place = await this.#folder.place(path, name);
+      if (place.type === "refused") return place;
+      await this.#busy.get(place.path)?.finished;
+      if (this.#busy.has(place.path)) {
+        return { type: "refused", reason: "this file is being recorded already" };
+      }
+      const entry = { finished: null };
+      this.#busy.set(place.path, entry);
+      try {
+        const writer =
+          await (mode === "append" ? FlvWriter.append(place.path) : FlvWriter.create(place.path));
+        const recording = new Recording(writer, mode === "append");
+        return {
+          type: "open",
+          opened: { recording, close: () => this.#close(place.path, entry, recording) },
+        };
+      } catch (error) {
+        this.#busy.delete(place.path);
+        throw error;
+      }
+    });
+  }
+
+  /** Opens a recording to be played; null when there is none. */
+  async play(path: string, name: string): Promise<FlvSeekReader | null> {
+    const opened = await this.#attempt<FlvSeekReader>(`play ${path}/${name}`, async () => {
+      const file = await this.#find(path, name);
+      if (file.type === "refused") return file;
+      return { type: "open", opened: await FlvSeekReader.open(file.path) };
+    });
+    return opened.type === "open" ? opened.opened : null;
+  }
+
+  /** Length of a recording; 0 when there is none. */
+  async durationSeconds(path: string, name: string): Promise<number> {
+    using reader = await this.play(path, name);
+    return reader === null ? 0 : reader.durationMs / 1000;
+  }
+
+  async #find(path: string, name: string): Promise<FoundFile> {
+    const found = await this.#folder.find(path, name);
+    if (found.type === "file") {
+      await this.#busy.get(found.path)?.finished;
+      return found;
+    }
+    if (this.#busy.size === 0) return found;
+    // A new file has its name only when it is finished, which may be now.
+    await Promise.all(Array.from(this.#busy.values(), (entry) => entry.finished));
+    return await this.#folder.find(path, name);
+  }
+
+  /** Trouble with the disk or a file is told in the log, with its path; the client learns that there is some. */
+  async #attempt<T>(what: string, run: () => Promise<Opened<T>>): Promise<Opened<T>> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof TransportError) && !(error instanceof WireError)) throw error;
+      this.#log.warn(`Cannot ${what}: ${messageOf(error)}`);
+      return { type: "refused", reason: FAILED };
+    }
+  }
+
+  #close(path: string, entry: { finished: Promise<void> | null }, recording: Recording): Promise<void> {
+    return entry.finished ??= this.#finish(path, recording);
+  }
+
+  async #finish(path: string, recording: Recording): Promise<void> {
+    try {
+      await recording.close();
+      const seconds = (recording.durationMs / 1000).toFixed(1);
+      const lost = recording.droppedFrames === 0
+        ? ""
+        : `, ${recording.droppedFrames} frames lost to a slow disk`;
+      this.#log.info(`recorded ${path}: ${seconds} s${lost}`);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#log.error(`The recording is not complete: ${messageOf(error)}`);
+    } finally {
+      this.#busy.delete(path);
+    }
+  }
+}

@@ -1,0 +1,168 @@
+// All live streams by path and name. RTMP clients publish and play through it, and so may any part of this
+// program: the two sides of a call, a recording, a meter.
+// Role: machine
+// Answers to: the App instances of rtmp.py, one for each path.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { ByteBudget } from "./byte_budget.ts";
+import type { LiveSink } from "./live_sink.ts";
+import { LiveStream } from "./live_stream.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Bounds of all streams together. */
+export interface LiveLimits {
+  /** Names with a publisher or players. */
+  readonly streams: number;
+  /** Players of all streams. */
+  readonly players: number;
+  /** Bytes cached for late joiners of one stream; 0 turns the cache off. */
+  readonly cacheBytes: number;
+  /** Bytes cached for all streams. */
+  readonly cacheBytesTotal: number;
+}
+
+/** Fit for one machine with some hundred streams. */
+export const defaultLiveLimits: LiveLimits = {
+  streams: 1000,
+  players: 10_000,
+  cacheBytes: 4 * 1024 * 1024,
+  cacheBytesTotal: 256 * 1024 * 1024,
+};
+
+/** What came of a publish. */
+export type PublishOutcome =
+  | { readonly type: "publishing"; readonly publication: Publication }
+  | { readonly type: "refused"; readonly reason: string };
+
+/** What came of a play. */
+export type PlayOutcome =
+  | { readonly type: "playing"; readonly subscription: Subscription }
+  | { readonly type: "refused"; readonly reason: string };
+
+/** One publisher's hold of a stream, from publish() to its end. */
+export class Publication implements Disposable {
+  /** What is published. */
+  readonly stream: LiveStream;
+  #ended = false;
+
+  /** Made by {@linkcode LiveStreams.publish}. */
+  constructor(stream: LiveStream) {
+    this.stream = stream;
+    stream.begin();
+  }
+
+  /** True once it has ended. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** One tag in the order of time; the body is consumed when it returns. Ignored once ended. */
+  put(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    if (!this.#ended) this.stream.put(type, timeMs, body);
+  }
+
+  /** Ends it: players are told, and may wait for the next publisher. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.stream.end();
+  }
+
+  /** As {@link end}. */
+  [Symbol.dispose](): void {
+    this.end();
+  }
+}
+
+/** What is in use. */
+export interface LiveUsage {
+  /** Names with a publisher or players. */
+  readonly streams: number;
+  /** Of those, with a publisher. */
+  readonly publishers: number;
+  /** Players of all streams, recordings included. */
+  readonly players: number;
+  /** Memory of all caches. */
+  readonly cachedBytes: number;
+}
+
+/** The registry of live streams. */
+export class LiveStreams {
+  readonly #limits: LiveLimits;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #budget: ByteBudget;
+  readonly #paths = new Map<string, Map<string, LiveStream>>();
+
+  /** Empty. */
+  constructor(limits: LiveLimits, environment: { readonly clock: Clock; readonly log: Logger }) {
+    this.#limits = limits;
+    this.#clock = environment.clock;
+    this.#log = environment.log;
+    this.#budget = new ByteBudget(limits.cacheBytesTotal);
+  }
+
+  /** What is in use now. */
+  get usage(): LiveUsage {
+    let streams = 0;
+    let publishers = 0;
+    let players = 0;
+    for (const names of this.#paths.values()) {
+      for (const stream of names.values()) {
+        streams++;
+        players += stream.players;
+        if (stream.publishing) publishers++;
+      }
+    }
+    return { streams, publishers, players, cachedBytes: this.#budget.used };
+  }
+
+  /** The stream of that name, when it has a publisher or players. */
+  find(path: string, name: string): LiveStream | undefined {
+    return this.#paths.get(path)?.get(name);
+  }
+
+  /** Takes a name to publish under, until the publication ends. */
+  publish(path: string, name: string): PublishOutcome {
+    if (this.find(path, name)?.publishing === true) {
+      return { type: "refused", reason: "Stream name already in use" };
+    }
+    const stream = this.#open(path, name);
+    if (stream === null) return { type: "refused", reason: "too many streams" };
+    return { type: "publishing", publication: new Publication(stream) };
+  }
+
+  /** Plays a name, whether or not it has a publisher yet, until the subscription is disposed. */
+  play(path: string, name: string, sink: LiveSink): PlayOutcome {
+    if (this.usage.players >= this.#limits.players) return { type: "refused", reason: "too many players" };
+    const stream = this.#open(path, name);
+    if (stream === null) return { type: "refused", reason: "too many streams" };
+    return { type: "playing", subscription: stream.subscribe(sink) };
+  }
+
+  #open(path: string, name: string): LiveStream | null {
+    const known = this.find(path, name);
+    if (known !== undefined) return known;
+    if (this.usage.streams >= this.#limits.streams) return null;
+    const stream = new LiveStream({
+      path,
+      name,
+      cacheBytes: this.#limits.cacheBytes,
+      budget: this.#budget,
+      clock: this.#clock,
+      log: this.#log,
+      onIdle: () => this.#remove(stream),
+    });
+    const names = this.#paths.get(path) ?? new Map<string, LiveStream>();
+    this.#paths.set(path, names.set(name, stream));
+    return stream;
+  }
+
+  #remove(stream: LiveStream): void {
+    const names = this.#paths.get(stream.path);
+    if (names?.get(stream.name) !== stream) return;
+    names.delete(stream.name);
+    if (names.size === 0) this.#paths.delete(stream.path);
+  }
+}

@@ -1,0 +1,203 @@
+// One player of a live stream: what it is sent and what it loses.
+//   catching up  it joined late: tags come from the cache, from a key frame on, as fast as it takes them
+//   following    tags come as they are published; after a loss pictures wait for the next key frame
+// A player that is slow costs the others nothing: nothing is kept for it alone.
+// Role: machine
+// Answers to: the loop over the players in App.onPublishData of rtmp.py.
+
+import type { TagKind } from "../flv/tag_kind.ts";
+import type { GopCache } from "./gop_cache.ts";
+import type { LiveHeaders } from "./live_headers.ts";
+import type { LiveSink } from "./live_sink.ts";
+
+/** What a subscription sees of its stream. */
+export interface SubscribedStream {
+  /** Tags since the last key frame. */
+  readonly cache: GopCache;
+  /** Headers as of that key frame. */
+  readonly cachedHeaders: LiveHeaders;
+  /** Headers as of now. */
+  readonly headers: LiveHeaders;
+  /** True when the stream has pictures. */
+  readonly hasVideo: boolean;
+  /** Latest time. */
+  readonly lastTimeMs: number;
+  /** The subscription is over. */
+  unsubscribe(subscription: Subscription): void;
+}
+
+/** One player of one stream. */
+export class Subscription implements Disposable {
+  /** Tags sent. */
+  sent = 0;
+  /** Pictures left out because the player was slow. */
+  droppedVideo = 0;
+  /** Sound left out because the player was slow. */
+  droppedAudio = 0;
+  readonly #stream: SubscribedStream;
+  readonly #sink: LiveSink;
+  readonly #now: () => number;
+  #closed = false;
+  #catchingUp = false;
+  /** The next tag of the cache. */
+  #cursor = 0;
+  #awaitingKey = true;
+  #losing = false;
+  #sentHeaders: LiveHeaders | null = null;
+  /** Added to the publisher's times, so that those of a second publisher go on where the first one's ended. */
+  #shiftMs: number | null = 0;
+  #lastSentMs: number | null = null;
+  #lastSentAtMs = 0;
+
+  /** Made by the stream. @param now monotonic milliseconds */
+  constructor(stream: SubscribedStream, sink: LiveSink, now: () => number) {
+    this.#stream = stream;
+    this.#sink = sink;
+    this.#now = now;
+  }
+
+  /** True once it is over. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The stream's: the player joins while there is a publisher. */
+  join(): void {
+    const { cache, lastTimeMs, cachedHeaders, headers } = this.#stream;
+    this.#catchingUp = cache.open && cache.size > 0;
+    this.#cursor = 0;
+    this.#sendHeaders(
+      this.#catchingUp ? cachedHeaders : headers,
+      this.#catchingUp ? cache.timeMsAt(0) : lastTimeMs,
+    );
+    if (this.#catchingUp) this.#catchUp();
+  }
+
+  /** The stream's: a publisher has come. */
+  begin(): void {
+    this.#catchingUp = false;
+    this.#awaitingKey = true;
+    this.#losing = false;
+    if (this.#lastSentMs !== null) this.#shiftMs = null; // known with its first tag
+    this.#sink.published?.();
+  }
+
+  /** The stream's: the publisher has gone. */
+  end(): void {
+    this.#catchingUp = false;
+    this.#sink.unpublished?.();
+  }
+
+  /** The stream's: the cache is about to start anew, or to be closed; what is left in it is lost to us. */
+  cacheEnds(): void {
+    if (!this.#catchingUp) return;
+    const { cache } = this.#stream;
+    for (; this.#cursor < cache.size; this.#cursor++) this.#countLost(cache.typeAt(this.#cursor));
+    this.#cursor = 0;
+    this.#awaitingKey = true;
+    this.#losing = true;
+    this.#tellDropped();
+  }
+
+  /** The stream's: a tag; `cached` when it is the last one in the cache. Borrowed. */
+  take(kind: TagKind, type: 8 | 9 | 18, timeMs: number, body: Uint8Array, cached: boolean): void {
+    if (this.#catchingUp && cached) return this.#catchUp();
+    this.#catchingUp = false;
+    this.#follow(kind, type, timeMs, body);
+  }
+
+  /** Leaves the stream. */
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stream.unsubscribe(this);
+  }
+
+  /** Sends what the player takes of the cache; at its end it follows. */
+  #catchUp(): void {
+    const { cache, cachedHeaders } = this.#stream;
+    const restarted = this.#cursor === 0 && this.#sentHeaders !== cachedHeaders;
+    if (restarted) this.#sendHeaders(cachedHeaders, cache.timeMsAt(0));
+    while (this.#cursor < cache.size) {
+      if (this.#closed || this.#sink.congestion() > 0) return;
+      const type = cache.typeAt(this.#cursor);
+      const timeMs = cache.timeMsAt(this.#cursor);
+      const taken = this.#send(type, timeMs, cache.bodyAt(this.#cursor++));
+      if (!taken && type === 9) return this.#giveUpCatchingUp();
+      if (type === 9) this.#awaitingKey = false;
+    }
+    this.#catchingUp = false;
+    this.#losing = false;
+    this.#sentHeaders = this.#stream.headers; // those that changed were in the cache
+  }
+
+  /** A picture of the cache was not taken, so those that follow it are of no use. */
+  #giveUpCatchingUp(): void {
+    this.cacheEnds();
+    this.#catchingUp = false;
+  }
+
+  #follow(kind: TagKind, type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    if (kind === "audio") {
+      const congestion = this.#sink.congestion();
+      if (congestion === 2 || congestion === 1 && !this.#stream.hasVideo) return this.#lose(type);
+    } else if (kind === "video" || kind === "key frame") {
+      if (this.#sink.congestion() > 0) {
+        this.#awaitingKey = true;
+        this.#losing = true;
+      } else if (kind === "key frame") {
+        this.#awaitingKey = false;
+        this.#losing = false;
+      }
+      if (this.#awaitingKey) return this.#losing ? this.#lose(type) : undefined;
+    } else this.#sentHeaders = this.#stream.headers;
+    this.#send(type, timeMs, body);
+  }
+
+  /** Those that the player has not had. */
+  #sendHeaders(headers: LiveHeaders, timeMs: number): void {
+    const had = this.#sentHeaders;
+    this.#sentHeaders = headers;
+    if (headers.metadata !== null && headers.metadata !== had?.metadata) {
+      this.#send(18, timeMs, headers.metadata);
+    }
+    if (headers.video !== null && headers.video !== had?.video) this.#send(9, timeMs, headers.video);
+    if (headers.audio !== null && headers.audio !== had?.audio) this.#send(8, timeMs, headers.audio);
+  }
+
+  #send(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
+    const nowMs = this.#now();
+    this.#shiftMs ??= this.#continuation(timeMs, nowMs);
+    const shiftedMs = Math.max(0, timeMs + this.#shiftMs);
+    this.#lastSentMs = shiftedMs;
+    this.#lastSentAtMs = nowMs;
+    const taken = this.#sink.media(type, shiftedMs, body);
+    if (taken) this.sent++;
+    else this.#lose(type);
+    return taken;
+  }
+
+  /** The time without a publisher passes in the player's time as well. */
+  #continuation(timeMs: number, nowMs: number): number {
+    const elapsedMs = Math.max(1, Math.round(nowMs - this.#lastSentAtMs));
+    return (this.#lastSentMs ?? 0) + elapsedMs - timeMs;
+  }
+
+  #lose(type: 8 | 9 | 18): void {
+    this.#countLost(type);
+    if (type === 9) {
+      this.#awaitingKey = true;
+      this.#losing = true;
+    }
+    this.#tellDropped();
+  }
+
+  #countLost(type: 8 | 9 | 18): void {
+    if (type === 9) this.droppedVideo++;
+    else if (type === 8) this.droppedAudio++;
+  }
+
+  #tellDropped(): void {
+    this.#sink.dropped?.(this.droppedVideo, this.droppedAudio);
+  }
+}
