@@ -28,6 +28,12 @@ import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessag
 import { dial } from "./outgoing.ts";
 import { PLAYER_CODECS, publisherCodecs } from "./url_dial.ts";
 
+/** Most tasks of one client, each a command that waits for the far end; three listen all the time. */
+const MAX_WAITING = 64;
+
+/** What a client may always do. */
+const ENDING_COMMANDS: readonly string[] = ["bye", "reject"];
+
 /** One connected client. */
 export class Context implements LineOwner, AsyncDisposable {
   /** The client's callbacks. */
@@ -166,6 +172,9 @@ export class Context implements LineOwner, AsyncDisposable {
   #rtmpCommand(name: string, args: readonly AmfValue[], reply: CommandReply): void {
     const parsed = parseCommand(name, args);
     if (parsed.type === "refused") return reply.error("NetConnection.Call.Failed", parsed.reason);
+    if (this.scope.size > MAX_WAITING && !ENDING_COMMANDS.includes(parsed.command.name)) {
+      return reply.error("NetConnection.Call.Failed", "too many commands are waiting for the other side");
+    }
     this.#perform(parsed.command, reply);
   }
 
@@ -215,6 +224,7 @@ export class Context implements LineOwner, AsyncDisposable {
         this.#line = IDLE; // once the ACK is there, talk() finds the line gone and sends the BYE
         return;
       case "talking":
+        this.#line = IDLE; // at once: the next command may be an invite
         this.scope.spawn("bye", () => line.call.hangUp());
     }
   }
@@ -231,7 +241,9 @@ export class Context implements LineOwner, AsyncDisposable {
       if (outcome.type === "refused") {
         media.setHold(!on);
         this.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
-      } else if (outcome.body) media.takeAnswer(outcome.body);
+      } else if (outcome.body !== null && media.takeAnswer(outcome.body).type === "none") {
+        this.log.warn("the answer to the hold cannot be used");
+      }
     });
   }
 

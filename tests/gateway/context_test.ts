@@ -252,6 +252,20 @@ scene("bye in a call: BYE, no callback, the next call at once", async ({ bob, al
   await alice.callBob(bob);
 });
 
+scene(
+  "bye and invite in one breath: the old call is hung up, the new one dialled",
+  async ({ bob, alice }) => {
+    await alice.callBob(bob);
+    alice.rpc("bye");
+    alice.rpc("invite", DIAL);
+    bob.answer(await bob.request("BYE"), 200);
+    bob.answer(await bob.request("INVITE"), 200, { body: sdp("bob"), tag: "second" });
+    assert.deepEqual(await alice.told(1), ["accepted()"]);
+    await bob.request("ACK");
+    assert.equal(alice.factory.openCount, 1);
+  },
+);
+
 scene("bye inside accepted", async ({ network, bob, alice }) => {
   alice.link.onCall = (method) => method === "accepted" && alice.rpc("bye");
   alice.rpc("invite", DIAL);
@@ -273,7 +287,19 @@ scene("bye inside ringing", async ({ network, bob, alice }) => {
   assert.deepEqual(alice.link.take(), ['ringing("180 Ringing")']);
 });
 
-scene("leaving inside ringing and inside invited", async ({ network, bob, alice }) => {
+scene("leaving inside ringing", async ({ network, bob, alice }) => {
+  const left: Promise<void>[] = [];
+  alice.link.onCall = () => void left.push(alice.context[Symbol.asyncDispose]());
+  alice.rpc("invite", DIAL);
+  const invite = await bob.request("INVITE");
+  bob.answer(invite, 180);
+  bob.answer(await bob.request("CANCEL"), 200);
+  bob.answer(invite, 487);
+  await network.settled(Promise.all(left));
+  assert.deepEqual(alice.link.take(), ['ringing("180 Ringing")']);
+});
+
+scene("leaving inside invited", async ({ network, bob, alice }) => {
   const left: Promise<void>[] = [];
   alice.link.onCall = () => void left.push(alice.context[Symbol.asyncDispose]());
   callAlice(bob);
@@ -586,6 +612,20 @@ scene("sendPagingMessage and receivedPagingMessage, outside of calls", async ({ 
   await bob.response(200, "MESSAGE");
   assert.deepEqual(await alice.told(1), [`receivedPagingMessage("<sip:peer@${BOB}>", "hi")`]);
 });
+
+scene(
+  "who sends more than the far end answers is told so, and can still hang up",
+  async ({ network, bob, alice }) => {
+    await alice.callBob(bob);
+    const replies = Array.from({ length: 100 }, () => alice.rpc("sendMessage", "spam"));
+    const refused = replies.filter(({ answers }) => /too many commands/.test(answers[0] ?? ""));
+    assert.ok(refused.length > 30 && refused.length < 60, `${refused.length} refused`);
+    assert.deepEqual(alice.rpc("bye").answers, ["result()"]);
+    bob.answer(await bob.request("BYE"), 200);
+    await network.clock.advanceAsync(40_000);
+    assert.ok(replies.every(({ answers }) => answers.length === 1), "each was answered once");
+  },
+);
 
 // ---- streams of the client
 
