@@ -12,12 +12,17 @@ const MAX_LINES = 350;
 
 const PROTOCOLS = ["base", "net", "amf", "rtmp", "sip", "sdp", "rtp", "media", "flv", "codecs"] as const;
 
+/** What stands before the RTMP side of the gateway. */
+const ENTRANCE = ["rtmpt", "access"] as const;
+
 /** Which folders of lib each folder may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   net: ["base"],
   amf: ["base"],
   rtmp: ["base", "net", "amf"],
+  rtmpt: ["base", "net"],
+  access: ["base", "net"],
   sip: ["base", "net"],
   sdp: ["base"],
   rtp: ["base", "net"],
@@ -25,10 +30,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   flv: ["base", "amf"],
   codecs: ["base", "media"],
   live: ["base", "amf", "rtmp", "media", "flv"],
-  gateway: [...PROTOCOLS, "live"],
+  gateway: [...PROTOCOLS, ...ENTRANCE, "live"],
   sipd: PROTOCOLS,
   trial: PROTOCOLS,
-  app: [...PROTOCOLS, "live", "gateway", "sipd", "trial"],
+  app: [...PROTOCOLS, ...ENTRANCE, "live", "gateway", "sipd", "trial"],
   "main.ts": ["app", "base"],
 };
 
@@ -36,6 +41,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:crypto": /^lib\/(?:sip\/digest|rtmp\/handshake)\.ts$/,
   "node:dns": /^lib\/net\/dns\.ts$/,
+  "node:tls": /^lib\/net\/tls\w*\.ts$/,
+  "node:net": /^lib\/net\/tls\w*\.ts$/,
   "@logtape/logtape": /^lib\/base\/log\.ts$/,
   "zod": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
   "commander": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,

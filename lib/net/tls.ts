@@ -1,0 +1,207 @@
+// TLS: an accept generator like listenTcp, whose certificate can be exchanged while it runs. It stands on
+// node:tls because Deno.listenTls can neither switch off Nagle's algorithm nor take another certificate
+// (docs/decisions/tls.md). Handshakes run beside each other, bounded in number and time; one that fails ends
+// that connection and is told to onError, never to the loop.
+// Deno permissions: --allow-net for the address.
+// Role: edge
+// Answers to: the stunnel recipe of siprtmp's FAQ (question 17).
+
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
+import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
+import { Mailbox } from "../base/mailbox.ts";
+import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
+import { transportError } from "./failure.ts";
+import type { ListenOptions } from "./tcp.ts";
+import { TlsConnection } from "./tls_connection.ts";
+
+/** A certificate chain and its private key, both PEM text (RFC 7468). */
+export interface TlsPem {
+  /** The certificate, then those that lead to a known authority. */
+  readonly certificate: string;
+  /** Its private key, without a pass phrase. */
+  readonly privateKey: string;
+}
+
+/** The certificate in use: one value that listeners follow when it is replaced. */
+export class TlsIdentity {
+  #pem: TlsPem;
+  readonly #followers = new Set<(pem: TlsPem) => void>();
+
+  /** Throws {@link ConfigError} when the two cannot be used together. */
+  constructor(pem: TlsPem) {
+    checkPem(pem);
+    this.#pem = pem;
+  }
+
+  /** What new connections are shown. */
+  get pem(): TlsPem {
+    return this.#pem;
+  }
+
+  /**
+   * From now on connections get this one; those that exist are not touched. Throws {@link ConfigError}, and
+   * keeps the old one, when it cannot be used.
+   */
+  replace(pem: TlsPem): void {
+    checkPem(pem);
+    this.#pem = pem;
+    for (const follow of this.#followers) follow(pem);
+  }
+
+  /** Calls `run` on each replacement until the result is disposed. */
+  follow(run: (pem: TlsPem) => void): Disposable {
+    this.#followers.add(run);
+    return { [Symbol.dispose]: () => void this.#followers.delete(run) };
+  }
+}
+
+/** How to listen with TLS. */
+export interface ListenTlsOptions extends ListenOptions {
+  /** Who we are. */
+  identity: TlsIdentity;
+  /** A handshake that takes longer ends its connection; default 10 s. */
+  handshakeMs?: number;
+}
+
+const HANDSHAKE_MS = 10_000;
+
+/** Handshakes at a time; one more ends the oldest, which an honest peer would have finished by then. */
+const MAX_HANDSHAKES = 256;
+
+/** Connections that may wait for the consumer of the generator. */
+const MAX_WAITING = 64;
+
+/**
+ * Yields connections, their handshakes done, until the signal aborts; then the listener is closed. Throws
+ * {@link TransportError} on the first step when it cannot listen.
+ */
+export async function* listenTls(
+  at: Endpoint,
+  options: ListenTlsOptions,
+): AsyncGenerator<TlsConnection, void, void> {
+  const { signal } = options;
+  if (signal.aborted) return;
+  using door = new TlsDoor(options);
+  await door.open(at);
+  const close = (): void => door[Symbol.dispose]();
+  signal.addEventListener("abort", close, { once: true });
+  if (signal.aborted) close();
+  try {
+    yield* door.accepted;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
+}
+
+/** A listening server, its unfinished handshakes and its accepted connections. */
+class TlsDoor implements Disposable {
+  readonly accepted = new Mailbox<TlsConnection>(MAX_WAITING);
+  readonly #options: ListenTlsOptions;
+  readonly #server: Server;
+  readonly #following: Disposable;
+  readonly #handshakes = new Set<Socket>();
+  #closed = false;
+
+  constructor(options: ListenTlsOptions) {
+    const { identity, handshakeMs } = options;
+    this.#options = options;
+    this.#server = createServer({
+      ...contextOf(identity.pem),
+      handshakeTimeout: handshakeMs ?? HANDSHAKE_MS,
+      noDelay: true,
+      keepAlive: true,
+    });
+    this.#following = identity.follow((pem) => this.#server.setSecureContext(contextOf(pem)));
+    this.#server.on("connection", (raw: Socket) => this.#begin(raw));
+    this.#server.on("secureConnection", (socket) => this.#finish(socket));
+    this.#server.on("tlsClientError", (error, socket) => this.#refuse(error, socket));
+  }
+
+  open(at: Endpoint): Promise<void> {
+    const attempt = `Cannot listen on TLS ${formatEndpoint(at)}`;
+    if (!isIpAddress(at.hostname)) {
+      throw new TransportError(`${attempt}: not an IP address`, "failed");
+    }
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", (error) => reject(bindError(attempt, error)));
+      this.#server.listen({ host: at.hostname, port: at.port, exclusive: true }, () => {
+        this.#server.on("error", (error) => this.#tell("Cannot accept a connection", error));
+        this.#options.onListening?.(this.#local());
+        resolve();
+      });
+    });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#following[Symbol.dispose]();
+    for (const raw of this.#handshakes) raw.destroy();
+    this.#server.close();
+    this.accepted.close();
+  }
+
+  #begin(raw: Socket): void {
+    const [oldest] = this.#handshakes;
+    if (oldest !== undefined && this.#handshakes.size >= MAX_HANDSHAKES) oldest.destroy();
+    this.#handshakes.add(raw);
+    raw.once("close", () => this.#handshakes.delete(raw));
+  }
+
+  #finish(socket: TLSSocket): void {
+    for (const raw of this.#handshakes) if (isSamePeer(raw, socket)) this.#handshakes.delete(raw);
+    const connection = new TlsConnection(socket, this.#options);
+    if (this.accepted.push(connection)) return;
+    connection.close();
+    if (!this.#closed) this.#tell("Dropped a connection", new Error("too many wait to be served"));
+  }
+
+  #refuse(error: Error, socket: TLSSocket): void {
+    const peer = socket.remoteAddress === undefined ? "a peer" : unmapAddress(socket.remoteAddress);
+    socket.destroy();
+    if (!this.#closed) this.#tell(`TLS handshake with ${peer} failed`, error);
+  }
+
+  #tell(attempt: string, error: Error): void {
+    this.#options.onError?.(transportError(attempt, error));
+  }
+
+  #local(): Endpoint {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("the TLS server has no address");
+    return { hostname: address.address, port: address.port };
+  }
+}
+
+/** The raw socket and the TLS socket on it are two objects. */
+function isSamePeer(raw: Socket, socket: TLSSocket): boolean {
+  return raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress;
+}
+
+function contextOf(pem: TlsPem): { cert: string; key: string; minVersion: "TLSv1.2" } {
+  return { cert: pem.certificate, key: pem.privateKey, minVersion: "TLSv1.2" };
+}
+
+/** Without what we say ourselves: "listen EADDRINUSE: address already in use 127.0.0.1:443". */
+function bindError(attempt: string, error: Error & { code?: string }): TransportError {
+  const notOurs = error.code === "EINVAL"; // what the runtime says of an address this machine does not have
+  const reason = notOurs
+    ? "address not available"
+    : error.message.replace(/^listen \w+: (.*?)(?: \S+:\d+)?$/, "$1");
+  return transportError(
+    attempt,
+    Object.assign(new Error(reason, { cause: error }), {
+      code: notOurs ? "EADDRNOTAVAIL" : error.code,
+    }),
+  );
+}
+
+/** node:tls finds out in the first handshake only; the runtime's HTTP client looks at once, without a socket. */
+function checkPem(pem: TlsPem): void {
+  try {
+    Deno.createHttpClient({ cert: pem.certificate, key: pem.privateKey }).close();
+  } catch (error) {
+    throw new ConfigError(`the TLS certificate and key cannot be used: ${messageOf(error)}`);
+  }
+}
