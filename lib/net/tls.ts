@@ -110,7 +110,6 @@ class TlsDoor implements Disposable {
       ...contextOf(identity.pem),
       handshakeTimeout: handshakeMs ?? HANDSHAKE_MS,
       noDelay: true,
-      keepAlive: true,
     });
     this.#following = identity.follow((pem) => this.#server.setSecureContext(contextOf(pem)));
     this.#server.on("connection", (raw: Socket) => this.#begin(raw));

@@ -1,15 +1,51 @@
-// Accepts RTMP clients: one RtmpConnection per TCP connection, at once, before anything was read from it.
-// What a client sends cannot end the loop; only the signal and an unusable port can.
+// Accepts RTMP clients: one RtmpConnection per stream of bytes, at once, before anything was read from it.
+// Streams come from TCP, TLS or RTMPT alike; all share one numbering and one heartbeat. What a client sends
+// cannot end the loop; only the signal and an unusable port can.
 // Role: edge
 // Answers to: FlashServer.serverlistener of rtmp.py (deviation: defect 20, an empty app ended it).
 
 import { Ticker } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
-import { listenTcp } from "../net/tcp.ts";
+import { type ByteStream, listenTcp } from "../net/tcp.ts";
 import { RtmpConnection, type RtmpEnvironment, type RtmpOptions } from "./connection.ts";
 
 const BEAT_MS = 1_000;
+
+/** Makes connections of streams, numbered in the order of their arrival whatever listener they came from. */
+export class RtmpAcceptor {
+  readonly #options: RtmpOptions;
+  readonly #environment: RtmpEnvironment;
+  readonly #log: Logger;
+  readonly #ticker: Ticker;
+  #id = 0;
+
+  /** Nothing runs before the first connection. */
+  constructor(options: RtmpOptions, environment: RtmpEnvironment) {
+    const log = environment.log.category("rtmp");
+    this.#options = options;
+    this.#environment = environment;
+    this.#log = log;
+    this.#ticker = new Ticker(environment.clock, BEAT_MS, (error) => log.error("heartbeat failed", error));
+  }
+
+  /** Takes over one stream; the connection belongs to the caller. @param name its transport, for the log */
+  accept(stream: ByteStream, name = "client"): RtmpConnection {
+    const id = ++this.#id;
+    const log = this.#log.child(`${name} ${id} ${formatEndpoint(stream.peer)}`);
+    return new RtmpConnection(stream, this.#options, { ...this.#environment, ticker: this.#ticker, log }, id);
+  }
+}
+
+/** Yields a client for each stream, until there are no more. */
+export async function* serveRtmp(
+  streams: AsyncIterable<ByteStream>,
+  acceptor: RtmpAcceptor,
+  name?: string,
+): AsyncGenerator<RtmpConnection, void, void> {
+  for await (const stream of streams) yield acceptor.accept(stream, name);
+}
 
 /**
  * Yields clients until the signal aborts; those yielded stay open and belong to the consumer. Throws
@@ -24,8 +60,6 @@ export async function* listenRtmp(
 ): AsyncGenerator<RtmpConnection, void, void> {
   const log = environment.log.category("rtmp");
   const { softUnsent, hardUnsent } = options;
-  const ticker = new Ticker(environment.clock, BEAT_MS, (error) => log.error("heartbeat failed", error));
-  let id = 0;
   const tcp = listenTcp(at, {
     signal,
     softUnsent,
@@ -33,9 +67,5 @@ export async function* listenRtmp(
     onError: (error) => log.warn(messageOf(error)),
     ...(onListening && { onListening }),
   });
-  for await (const stream of tcp) {
-    id++;
-    const own = { ...environment, ticker, log: log.child(`client ${id} ${formatEndpoint(stream.peer)}`) };
-    yield new RtmpConnection(stream, options, own, id);
-  }
+  yield* serveRtmp(tcp, new RtmpAcceptor(options, environment));
 }

@@ -5,9 +5,12 @@ import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
+import type { ByteStream } from "../../lib/net/tcp.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/connection.ts";
-import { listenRtmp } from "../../lib/rtmp/listen.ts";
+import { listenRtmp, RtmpAcceptor, serveRtmp } from "../../lib/rtmp/listen.ts";
+import { pipePair } from "../support/pipe.ts";
+import { RecordLog } from "../support/record_log.ts";
 import { serveEcho } from "../support/rtmp_pair.ts";
 
 const ENVIRONMENT = { clock: systemClock, log: silentLog, random: seededRandom(1) };
@@ -76,4 +79,22 @@ Deno.test("listen: 300 connections in turn leave nothing behind", async () => {
     }
   });
   assert.equal(ids.length, 300);
+});
+
+Deno.test("listen: streams of any kind are served by one acceptor, in the order they arrive", async () => {
+  const pipes = [pipePair(), pipePair(), pipePair()] as const;
+  async function* streamsOf(...which: number[]): AsyncGenerator<ByteStream, void, void> {
+    for (const index of which) yield await Promise.resolve(pipes[index]![0]);
+  }
+  const log = new RecordLog();
+  const acceptor = new RtmpAcceptor(defaultRtmpOptions, { ...ENVIRONMENT, log });
+  const ids: number[] = [];
+  for await (const connection of serveRtmp(streamsOf(0, 2), acceptor)) ids.push(connection.id);
+  for await (const connection of serveRtmp(streamsOf(1), acceptor, "tls client")) {
+    ids.push(connection.id);
+    pipes[1][1].put(Uint8Array.of(0x50, 0x4f, 0x53, 0x54));
+    assert.equal(await connection.open(), null);
+  }
+  assert.deepEqual(ids, [1, 2, 3]);
+  assert.match(log.lines.join("\n"), /tls client 3 127\.0\.0\.1:40002/);
 });
