@@ -50,7 +50,8 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "sdp-transform": /^lib\/sdp\/description\.ts$/,
 };
 
-const MAY_NAME_DENO = /^(?:main\.ts|lib\/net\/\w+\.ts|lib\/flv\/disk\.ts|lib\/base\/log\.ts|lib\/codecs\/load\.ts)$/;
+const MAY_NAME_DENO =
+  /^(?:main\.ts|lib\/net\/\w+\.ts|lib\/flv\/disk\.ts|lib\/base\/log\.ts|lib\/codecs\/load\.ts)$/;
 
 /** The one file of lib that sets timers; everybody else takes a Clock. */
 const CLOCK_FILE = "lib/base/clock.ts";
