@@ -16,7 +16,9 @@ for (const row of ACCEPTED) {
   });
 }
 
-for (const app of ["", "/", "sip", "sip/", "live/x", "sip/alice", "sip/@h", "sip/a@", "sip/a b@h", "sip/%zz@h"]) {
+for (
+  const app of ["", "/", "sip", "sip/", "live/x", "sip/alice", "sip/@h", "sip/a@", "sip/a b@h", "sip/%zz@h"]
+) {
   Deno.test(`app path "${app}" is rejected with a hint`, () => {
     const parsed = parseAppPath(app);
     assert.equal(parsed.type, "rejected");
