@@ -14,6 +14,7 @@ import { addResponseCapabilities, refusalOf } from "./capabilities.ts";
 import { DialogTable } from "./dialog_table.ts";
 import { guardedClock } from "./guarded_clock.ts";
 import type { Identity } from "./identity.ts";
+import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "./keep_alive.ts";
 import { LateForks } from "./late_forks.ts";
 import { type SipMessage, type SipRequest, tagOf } from "./message.ts";
 import { SipRouter } from "./routing.ts";
@@ -22,7 +23,7 @@ import type { SipCore } from "./sip_core.ts";
 import type { Flow, SendOutcome, Target } from "./target.ts";
 import { defaultTimers, type TimerValues } from "./timers.ts";
 import { TransactionLayer } from "./transaction_layer.ts";
-import { SipTransport } from "./transport.ts";
+import { type KeepAliveAnswer, SipTransport } from "./transport.ts";
 import type { SipUri } from "./uri.ts";
 import { UserAgent } from "./user_agent.ts";
 
@@ -44,6 +45,8 @@ export interface SipEndpointOptions {
   readonly userAgent: string;
   /** Expiry asked for in REGISTER, in seconds. */
   readonly expiresSeconds: number;
+  /** How the flows of registrations are kept open; not at all when left out. */
+  readonly keepAlive?: KeepAliveSettings;
   /** T1, T2, T4; the RFC's values when left out. */
   readonly timers?: TimerValues;
 }
@@ -56,6 +59,12 @@ export interface MessageTransport extends AsyncDisposable {
   onMessage: ((message: SipMessage, flow: Flow) => void) | null;
   /** A connection ended without our doing; networks without connections never call it. */
   onBroken?: ((flow: Flow, reason: string) => void) | null;
+  /** A keep-alive was answered; networks without keep-alives never call it. */
+  onKeepAliveAnswer?: ((answer: KeepAliveAnswer, flow: Flow) => void) | null;
+  /** As `SipTransport.sendKeepAlive`; networks without keep-alives leave it out. */
+  sendKeepAlive?(bytes: Uint8Array, target: Target): boolean;
+  /** As `SipTransport.abandon`; networks without connections leave it out. */
+  abandon?(target: Target): void;
   /** Sends; settles when the outcome is known. */
   send(message: SipMessage, target: Target): Promise<SendOutcome>;
 }
@@ -79,6 +88,7 @@ export class SipEndpoint implements AsyncDisposable {
   readonly #transport: MessageTransport;
   readonly #layer: TransactionLayer;
   readonly #core: SipCore;
+  readonly #keepAlives: KeepAlives;
   readonly #agents = new AgentDirectory();
   readonly #log: Logger;
   #closing: Promise<void> | null = null;
@@ -117,6 +127,15 @@ export class SipEndpoint implements AsyncDisposable {
       sentBy: (target) => router.sentBy(target),
       send: (message, target, outcome) => void this.#send(message, target, outcome),
     });
+    this.#keepAlives = new KeepAlives({
+      clock,
+      random: env.random,
+      log,
+      settings: options.keepAlive ?? NO_KEEP_ALIVE,
+      layer: this.#layer,
+      send: (bytes, target) => transport.sendKeepAlive?.(bytes, target) ?? false,
+      abandon: (target) => transport.abandon?.(target),
+    });
     const lateForks = new LateForks(log);
     this.#core = {
       clock,
@@ -127,14 +146,24 @@ export class SipEndpoint implements AsyncDisposable {
       layer: this.#layer,
       router,
       dialogs: new DialogTable(),
+      keepAlives: this.#keepAlives,
       outboundProxy: options.outboundProxy,
       expiresSeconds: options.expiresSeconds,
       rememberInvite: (agent, invite, target) => lateForks.remember(agent, invite, target),
     };
     this.#layer.onRequest = (request, transaction) => this.#receive(request, transaction);
     this.#layer.onStray = (response) => lateForks.decline(response);
-    transport.onMessage = (message, flow) => this.#layer.receive(message, flow);
-    transport.onBroken = (flow) => {
+    this.#listen(transport);
+  }
+
+  #listen(transport: MessageTransport): void {
+    transport.onMessage = (message, flow) => {
+      this.#keepAlives.heard(flow);
+      this.#layer.receive(message, flow);
+    };
+    transport.onKeepAliveAnswer = (answer, flow) => this.#keepAlives.answered(answer, flow);
+    transport.onBroken = (flow, reason) => {
+      this.#layer.flowBroken(flow, reason);
       for (const agent of this.#agents.all()) agent.connectionLost(flow.remote);
     };
   }
@@ -152,6 +181,11 @@ export class SipEndpoint implements AsyncDisposable {
   /** Transactions that exist now, for tests and status. */
   get transactionCount(): number {
     return this.#layer.clientCount + this.#layer.serverCount;
+  }
+
+  /** Our address has changed: everybody who is registered registers again in a moment. */
+  refreshRegistrations(): void {
+    for (const agent of this.#agents.all()) agent.refreshRegistration();
   }
 
   /** A new user behind this port; newer ones of the same address are found first. */
@@ -218,6 +252,7 @@ export class SipEndpoint implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#agents.all()].map((agent) => agent[Symbol.asyncDispose]()));
+    this.#keepAlives[Symbol.dispose]();
     this.#layer[Symbol.dispose]();
     this.#transport.onMessage = null;
     this.#transport.onBroken = null;

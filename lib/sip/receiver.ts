@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
+import { answerStun, decodeStun, encodeStun, isStun, type StunMessage } from "../net/stun.ts";
 import {
   createResponse,
   encodeSipMessage,
@@ -44,7 +45,16 @@ export interface ReceiverEnv {
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
   /** Sends an answer to a bad one. */
   readonly answer: (response: SipResponse, flow: Flow) => void;
+  /** Sends the answer to a STUN request. */
+  readonly answerStun: (bytes: Uint8Array, flow: Flow) => void;
+  /** Takes what answers a keep-alive of ours. */
+  readonly onKeepAliveAnswer: (answer: KeepAliveAnswer, flow: Flow) => void;
 }
+
+/** What answers a keep-alive: a CRLF over TCP, a STUN message over UDP. */
+export type KeepAliveAnswer =
+  | { readonly type: "pong" }
+  | { readonly type: "stun"; readonly message: StunMessage };
 
 /** Complaints about peers: one in this time, the rest is counted. */
 const COMPLAINT_PERIOD_MS = 10_000;
@@ -66,7 +76,7 @@ export class Receiver {
 
   /** One datagram; the bytes are borrowed. */
   datagram(bytes: Uint8Array, flow: Flow): void {
-    if (isKeepAlive(bytes)) return this.keepAlive();
+    if (isKeepAlive(bytes)) return isStun(bytes) ? this.#stun(bytes, flow) : this.keepAlive();
     try {
       const { message, warnings } = decodeSipDatagram(bytes);
       this.message(message, warnings, flow);
@@ -82,6 +92,22 @@ export class Receiver {
   /** A keep-alive came. */
   keepAlive(): void {
     this.stats.keepAlives++;
+  }
+
+  /** The answer to a ping of ours came. */
+  pong(flow: Flow): void {
+    this.keepAlive();
+    this.#env.onKeepAliveAnswer({ type: "pong" }, flow);
+  }
+
+  /** Binding requests are answered (RFC 5626 4.4.2): a phone behind a NAT may keep its flow to us open so. */
+  #stun(bytes: Uint8Array, flow: Flow): void {
+    this.keepAlive();
+    const message = stunOrNull(bytes);
+    if (message === null) return;
+    const answer = answerStun(message, flow.remote);
+    if (answer !== null) return this.#env.answerStun(encodeStun(answer), flow);
+    this.#env.onKeepAliveAnswer({ type: "stun", message }, flow);
   }
 
   /** A well-formed message came. */
@@ -133,6 +159,16 @@ export class Receiver {
     this.#env.log.warn(`${text}${more}`);
     this.#complainedMs = nowMs;
     this.#silenced = 0;
+  }
+}
+
+/** Damaged STUN is as good as any other odd bytes: it kept a flow open. */
+function stunOrNull(bytes: Uint8Array): StunMessage | null {
+  try {
+    return decodeStun(bytes);
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
   }
 }
 

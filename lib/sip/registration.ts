@@ -10,7 +10,7 @@ import { exchange, reasonOf, type Reply, statusOf } from "./exchange.ts";
 import { parseDeltaSeconds } from "./header_values.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
-import { formatNameAddr, withParam } from "./name_addr.ts";
+import { formatNameAddr, nameAddrOf, withParam } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import {
   FIRST_RETRY_MS,
@@ -20,7 +20,7 @@ import {
   retryDelayMs,
 } from "./registration_schedule.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
-import type { Target } from "./target.ts";
+import { formatTarget, type Target } from "./target.ts";
 import { formatSipUri } from "./uri.ts";
 
 /** What became of a REGISTER. */
@@ -47,6 +47,7 @@ export class Registration {
   readonly #fromTag: string;
   #sequence = 0;
   #server: Target | null = null;
+  #flow: { readonly target: Target; readonly hold: Disposable } | null = null;
   #hurry = new AbortController();
   #expiresSeconds: number;
   #bound = false;
@@ -79,7 +80,16 @@ export class Registration {
   /** Refreshes and repairs until `signal` aborts; call it after a first success of that many seconds. */
   async keep(grantedSeconds: number, signal: AbortSignal): Promise<void> {
     this.#kept = true;
+    try {
+      await this.#keep(grantedSeconds, signal);
+    } finally {
+      this.#flow?.hold[Symbol.dispose]();
+    }
+  }
+
+  async #keep(grantedSeconds: number, signal: AbortSignal): Promise<void> {
     const { random } = this.#agent.core;
+    this.#holdFlow();
     let waitMs = refreshDelayMs(grantedSeconds);
     let failures = 0;
     while (await this.#wait(waitMs, signal)) {
@@ -88,6 +98,7 @@ export class Registration {
       if (outcome.type === "registered") {
         if (failures > 0) this.#report({ type: "registered", expiresSeconds: outcome.expiresSeconds });
         failures = 0;
+        this.#holdFlow();
         waitMs = refreshDelayMs(outcome.expiresSeconds);
         continue;
       }
@@ -102,7 +113,43 @@ export class Registration {
   /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */
   connectionLost(remote: Endpoint): void {
     if (this.#server?.transport !== "tcp" || !sameEndpoint(this.#server.endpoint, remote)) return;
+    this.refreshSoon();
+  }
+
+  /** Registers again in a moment, if it is kept: the flow has failed, or our address is another one. */
+  refreshSoon(): void {
     this.#hurry.abort();
+  }
+
+  /** The INVITEs of this registrar come back along the flow that the REGISTER went. */
+  #holdFlow(): void {
+    const target = this.#server;
+    const held = this.#flow;
+    if (target === null || held !== null && formatTarget(held.target) === formatTarget(target)) return;
+    held?.hold[Symbol.dispose]();
+    const hold = this.#agent.core.keepAlives.hold(target, {
+      createOptions: () => this.#createOptions(target),
+      flowFailed: () => this.refreshSoon(),
+    });
+    this.#flow = { target, hold };
+  }
+
+  #createOptions(target: Target): SipRequest {
+    const { core, identity } = this.#agent;
+    const registrar = registrarUri(identity);
+    return createOutgoingRequest({
+      method: "OPTIONS",
+      uri: registrar,
+      from: identityAddress(identity),
+      fromTag: core.random.token(12),
+      to: nameAddrOf(registrar),
+      callId: core.random.token(24),
+      sequence: 1,
+      contact: contactOf(this.#agent, core.router.addressTowards(target.endpoint), target.transport),
+      proxy: core.outboundProxy,
+      userAgent: core.userAgent,
+      body: null,
+    });
   }
 
   /** Waits for the next attempt, or a short while after a broken connection; false: the user agent ends. */

@@ -65,6 +65,12 @@ export class Sender {
       : this.#sendResponse(message, target);
   }
 
+  /** Sends a keep-alive: these bytes over UDP, CRLFCRLF over a connection that is open; false without one. */
+  keepAlive(bytes: Uint8Array, target: Target): boolean {
+    if (target.transport === "udp") return this.#sendUdp(bytes, target.endpoint).type === "sent";
+    return this.#env.pool.find(target.endpoint, target.flow)?.ping() ?? false;
+  }
+
   #sendRequest(request: SipRequest, target: Target): Promise<SendOutcome> {
     const bytes = encodeSipMessage(request);
     if (target.transport === "tcp") return this.#sendTcp(bytes, target, this.#env.connectMs);

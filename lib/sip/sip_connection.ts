@@ -2,6 +2,7 @@
 // Role: edge
 // Answers to: nothing, siprtmp had no TCP.
 
+import { equalBytes } from "../base/bytes.ts";
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import type { SipMessage } from "./message.ts";
@@ -11,6 +12,7 @@ import type { Flow } from "./target.ts";
 
 const READ_BYTES = 8 * 1024;
 const FLUSH_MS = 1000;
+const PING = new Uint8Array([13, 10, 13, 10]);
 const PONG = new Uint8Array([13, 10]);
 
 /** What a connection hands out. */
@@ -21,6 +23,8 @@ export interface ConnectionOutlets {
   malformed(error: SipParseError, flow: Flow): void;
   /** CRLFCRLF, which has been answered. */
   keepAlive(): void;
+  /** The CRLF that answers a ping of ours. */
+  pong(flow: Flow): void;
 }
 
 /** A connection while it lives. */
@@ -35,6 +39,7 @@ export class SipConnection {
   readonly #outlets: ConnectionOutlets;
   readonly #now: () => number;
   readonly #parser = new SipStreamParser();
+  #pinged = false;
   #open = true;
 
   /** Reads nothing before run(). */
@@ -71,6 +76,7 @@ export class SipConnection {
   }
 
   #receive(bytes: Uint8Array): void {
+    if (this.#isPong(bytes)) return this.#outlets.pong(this.flow);
     try {
       this.#parser.push(
         bytes,
@@ -85,6 +91,13 @@ export class SipConnection {
     this.incompleteSinceMs = this.#parser.pendingBytes === 0 ? null : this.incompleteSinceMs ?? this.#now();
   }
 
+  /** A line end by itself, while one is waited for; else it may be half of the peer's own ping. */
+  #isPong(bytes: Uint8Array): boolean {
+    if (!this.#pinged || this.#parser.pendingBytes > 0 || !equalBytes(bytes, PONG)) return false;
+    this.#pinged = false;
+    return true;
+  }
+
   #pong(): void {
     this.#outlets.keepAlive();
     this.#stream.put(PONG);
@@ -95,6 +108,12 @@ export class SipConnection {
     if (!this.#open) return false;
     this.lastUsedMs = this.#now();
     return this.#stream.put(bytes) || this.#stream.unsent > 0;
+  }
+
+  /** Sends CRLFCRLF, to which a peer of RFC 5626 4.4.1 says CRLF; false when the connection is closed. */
+  ping(): boolean {
+    this.#pinged = true;
+    return this.send(PING);
   }
 
   /** Sends what is unsent, for a second at most, then closes; run() ends. */

@@ -8,6 +8,7 @@ import type { Random } from "../base/random.ts";
 import type { DialogTable } from "./dialog_table.ts";
 import type { DigestClient } from "./digest.ts";
 import { contactAddress, type Identity } from "./identity.ts";
+import type { KeepAlives } from "./keep_alive.ts";
 import type { SipRequest } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import type { SipRouter } from "./routing.ts";
@@ -34,6 +35,8 @@ export interface SipCore {
   readonly router: SipRouter;
   /** Who gets requests inside dialogs. */
   readonly dialogs: DialogTable;
+  /** Keeps the flows of registrations open. */
+  readonly keepAlives: Pick<KeepAlives, "hold">;
   /** Proxy for requests outside dialogs; null: none. */
   readonly outboundProxy: SipUri | null;
   /** Expiry asked for in REGISTER, in seconds. */

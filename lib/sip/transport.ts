@@ -11,13 +11,13 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { TcpConnection } from "../net/tcp.ts";
 import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
 import type { SipMessage } from "./message.ts";
-import { messageText, Receiver, type TransportStats } from "./receiver.ts";
+import { type KeepAliveAnswer, messageText, Receiver, type TransportStats } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from "./target.ts";
 import { openSipSockets, type SipSockets } from "./transport_sockets.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
-export type { TransportStats } from "./receiver.ts";
+export type { KeepAliveAnswer, TransportStats } from "./receiver.ts";
 
 /** How a transport is opened. */
 export interface SipTransportOptions extends Partial<PoolLimits> {
@@ -56,6 +56,8 @@ export class SipTransport implements AsyncDisposable {
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
   /** A TCP connection ended without our doing. */
   onBroken: ((flow: Flow, reason: string) => void) | null = null;
+  /** A keep-alive of ours was answered. */
+  onKeepAliveAnswer: ((answer: KeepAliveAnswer, flow: Flow) => void) | null = null;
   readonly #log: Logger;
   readonly #wire: Logger;
   readonly #scope: Scope;
@@ -82,6 +84,8 @@ export class SipTransport implements AsyncDisposable {
       log,
       onMessage: (message, flow) => this.onMessage?.(message, flow),
       answer: (response, flow) => void this.send(response, targetOf(flow)),
+      answerStun: (bytes, flow) => this.#sockets.udp.send(bytes, flow.remote),
+      onKeepAliveAnswer: (answer, flow) => this.onKeepAliveAnswer?.(answer, flow),
     });
     const onBroken = (flow: Flow, reason: string) => this.#broken(flow, reason);
     this.#pool = new ConnectionPool(options, { clock, scope, outlets: this.#receiver, onBroken });
@@ -154,6 +158,19 @@ export class SipTransport implements AsyncDisposable {
     if (outcome.type === "sent") this.#receiver.stats.sent++;
     else this.#log.debug(`Sending to ${formatTarget(target)} failed`, outcome.reason);
     return outcome;
+  }
+
+  /**
+   * Keeps the way to `target` open: `bytes` over UDP, CRLFCRLF over TCP. Opens no connection: false without one.
+   * What comes back is told to onKeepAliveAnswer.
+   */
+  sendKeepAlive(bytes: Uint8Array, target: Target): boolean {
+    return !this.#closed && this.#sender.keepAlive(bytes, target);
+  }
+
+  /** Closes the TCP connection to this place, if there is one, as if the peer had: onBroken is told. */
+  abandon(target: Target): void {
+    if (target.transport === "tcp") this.#pool.find(target.endpoint, target.flow)?.close();
   }
 
   /** Sends what is unsent over TCP (a second at most), closes everything and waits for all tasks. */

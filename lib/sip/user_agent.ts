@@ -99,6 +99,11 @@ export class UserAgent implements AsyncDisposable {
     this.#registration.connectionLost(remote);
   }
 
+  /** Registers again in a moment, if it is registered: our address has changed. */
+  refreshRegistration(): void {
+    this.#registration.refreshSoon();
+  }
+
   /** Losses and recoveries of the registration after its first success. One reader; ends with the user agent. */
   registrations(): AsyncGenerator<RegistrationChange, void, void> {
     return this.#registration.changes[Symbol.asyncIterator]();

@@ -23,7 +23,7 @@ class Bench implements AsyncDisposable {
     this.pool = new ConnectionPool({ ...LIMITS, ...limits }, {
       clock: this.clock,
       scope: this.scope,
-      outlets: { message: () => {}, malformed: () => {}, keepAlive: () => {} },
+      outlets: { message: () => {}, malformed: () => {}, keepAlive: () => {}, pong: () => {} },
       onBroken: (flow, reason) => void this.broken.push(`${flow.connectionId} ${reason}`),
     });
   }

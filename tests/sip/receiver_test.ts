@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeUtf8, encodeUtf8 } from "../../lib/base/bytes.ts";
 import { encodeSipMessage, type SipMessage, type SipResponse } from "../../lib/sip/message.ts";
-import { messageText, Receiver } from "../../lib/sip/receiver.ts";
+import { type KeepAliveAnswer, messageText, Receiver } from "../../lib/sip/receiver.ts";
+import { decodeStun, encodeStun } from "../../lib/net/stun.ts";
 import type { Flow } from "../../lib/sip/target.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
@@ -17,16 +18,22 @@ const FLOW: Flow = {
   connectionId: 0,
 };
 
+const NO_STUN = { answerStun: () => {}, onKeepAliveAnswer: () => {} };
+
 class Bench {
   readonly clock = new FakeClock();
   readonly log = new RecordLog("info");
   readonly messages: SipMessage[] = [];
   readonly answers: SipResponse[] = [];
+  readonly stun: Uint8Array[] = [];
+  readonly keepAliveAnswers: KeepAliveAnswer[] = [];
   readonly receiver = new Receiver({
     clock: this.clock,
     log: this.log,
     onMessage: (message) => void this.messages.push(message),
     answer: (response) => void this.answers.push(response),
+    answerStun: (bytes) => void this.stun.push(bytes.slice()),
+    onKeepAliveAnswer: (answer) => void this.keepAliveAnswers.push(answer),
   });
 
   datagram(text: string): void {
@@ -50,6 +57,24 @@ Deno.test("receiver: a response is left as it is", () => {
   const bench = new Bench();
   bench.datagram(TEXT.replace(/^.*/, "SIP/2.0 200 OK"));
   assert.equal(bench.messages[0]!.headers.get("Via"), "SIP/2.0/UDP 127.0.0.1:5060;rport;branch=z9hG4bKtest1");
+});
+
+Deno.test("receiver: STUN requests are answered, STUN answers handed on, damaged ones only counted", () => {
+  const bench = new Bench();
+  const id = "000102030405060708090a0b";
+  const mapped = { hostname: "203.0.113.7", port: 5099 };
+  bench.receiver.datagram(encodeStun({ type: "request", id, unknown: [] }), FLOW);
+  assert.deepEqual(bench.stun.map(decodeStun), [{ type: "success", id, mapped: FLOW.remote }]);
+  bench.receiver.datagram(encodeStun({ type: "success", id, mapped }), FLOW);
+  assert.deepEqual(bench.keepAliveAnswers, [{ type: "stun", message: { type: "success", id, mapped } }]);
+  const damaged = encodeStun({ type: "success", id, mapped });
+  damaged[25] = 9;
+  bench.receiver.datagram(damaged, FLOW);
+  bench.receiver.datagram(encodeStun({ type: "request", id, unknown: [6] }), FLOW);
+  assert.equal(decodeStun(bench.stun[1]!).type, "error");
+  assert.equal(bench.keepAliveAnswers.length, 1);
+  assert.equal(bench.receiver.stats.keepAlives, 4);
+  assert.deepEqual(bench.log.lines, []);
 });
 
 Deno.test("receiver: keep-alives are counted and nothing else", () => {
@@ -119,7 +144,7 @@ Deno.test("receiver: a handler that throws is reported, and the next message han
   const onMessage = () => {
     if (++calls === 1) throw new Error("our own bug");
   };
-  const receiver = new Receiver({ clock: new FakeClock(), log, onMessage, answer: () => {} });
+  const receiver = new Receiver({ clock: new FakeClock(), log, onMessage, answer: () => {}, ...NO_STUN });
   receiver.datagram(encodeUtf8(TEXT), FLOW);
   receiver.datagram(encodeUtf8(TEXT), FLOW);
   assert.equal(calls, 2);
@@ -128,7 +153,13 @@ Deno.test("receiver: a handler that throws is reported, and the next message han
 
 Deno.test("receiver: messages are logged as text, secrets masked by the log", () => {
   const log = new RecordLog("debug");
-  const receiver = new Receiver({ clock: new FakeClock(), log, onMessage: () => {}, answer: () => {} });
+  const receiver = new Receiver({
+    clock: new FakeClock(),
+    log,
+    onMessage: () => {},
+    answer: () => {},
+    ...NO_STUN,
+  });
   receiver.datagram(
     encodeUtf8(TEXT.replace("CSeq", 'Authorization: Digest response="0123456789abcdef"\r\nCSeq')),
     FLOW,

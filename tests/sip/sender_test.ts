@@ -23,7 +23,7 @@ class Bench implements AsyncDisposable {
 
   constructor(local: Endpoint = { hostname: "0.0.0.0", port: 5060 }) {
     const { clock, scope } = this;
-    const outlets = { message: () => {}, malformed: () => {}, keepAlive: () => {} };
+    const outlets = { message: () => {}, malformed: () => {}, keepAlive: () => {}, pong: () => {} };
     const limits = { maxConnections: 9, maxPerHost: 9, idleMs: 1e6, messageMs: 1e6 };
     this.pool = new ConnectionPool(limits, { clock, scope, outlets, onBroken: () => {} });
     const send = (bytes: Uint8Array, to: Endpoint) =>

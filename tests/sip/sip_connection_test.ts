@@ -23,6 +23,7 @@ class Bench {
         void this.seen.push(m.headers.get("Call-ID")!),
       malformed: (error: { problem: string }) => void this.seen.push(`bad: ${error.problem}`),
       keepAlive: () => void this.seen.push("ping"),
+      pong: () => void this.seen.push("pong"),
     };
     this.connection = new SipConnection(near, 7, outlets, () => this.clock.now());
     this.ended = this.connection.run();
@@ -49,6 +50,32 @@ Deno.test("sip_connection: messages in and out, pings answered, a normal end", a
   assert.equal(await bench.ended, "closed");
   assert.equal(bench.connection.isOpen, false);
   assert.equal(bench.connection.send(encodeUtf8("late")), false);
+});
+
+Deno.test("sip_connection: a CRLF answers our ping and is never answered itself; a peer's ping still is", async () => {
+  const bench = new Bench();
+  await bench.farPuts("\r\n");
+  await bench.farPuts("\r\n");
+  assert.deepEqual(bench.seen.splice(0), ["ping"], "a ping in two pieces");
+  assert.equal(decodeUtf8(await readBytes(bench.far, 2)), "\r\n");
+  for (let i = 0; i < 3; i++) {
+    assert.equal(bench.connection.ping(), true);
+    assert.equal(decodeUtf8(await readBytes(bench.far, 4)), "\r\n\r\n");
+    await bench.farPuts("\r\n");
+    assert.deepEqual(bench.seen.splice(0), ["pong"]);
+  }
+  bench.connection.ping();
+  await bench.farPuts("\r\n\r\n");
+  await bench.farPuts(bytesOf("one"));
+  assert.deepEqual(bench.seen, ["ping", "one"]);
+  assert.equal(
+    decodeUtf8(await readBytes(bench.far, 6)),
+    "\r\n\r\n\r\n",
+    "our ping and our answer, nothing else",
+  );
+  bench.far.close();
+  await bench.ended;
+  assert.equal(bench.connection.ping(), false);
 });
 
 Deno.test("sip_connection: one byte at a time", async () => {
@@ -80,7 +107,7 @@ Deno.test("sip_connection: lost framing is reported and ends the connection, wha
 Deno.test("sip_connection: a broken connection ends with its reason, never an exception", async () => {
   const [near, far] = pipePair();
   near.readsUntilFailure = 0;
-  const outlets = { message: () => {}, malformed: () => {}, keepAlive: () => {} };
+  const outlets = { message: () => {}, malformed: () => {}, keepAlive: () => {}, pong: () => {} };
   const connection = new SipConnection(near, 1, outlets, () => 0);
   assert.notEqual(await connection.run(), "closed");
   assert.equal(connection.isOpen, false);

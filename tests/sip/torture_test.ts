@@ -112,6 +112,8 @@ function receivedOutcome(bytes: Uint8Array): number[] {
       encodeSipMessage(response);
       statuses.push(response.status);
     },
+    answerStun: () => assert.fail("was taken for STUN"),
+    onKeepAliveAnswer: () => assert.fail("was taken for an answer to a keep-alive"),
   });
   const address = { hostname: "198.51.100.9", port: 5066 };
   receiver.datagram(bytes, { transport: "udp", remote: address, local: address, connectionId: 0 });
