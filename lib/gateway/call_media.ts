@@ -72,6 +72,11 @@ export interface MediaFactory {
    * @param codecs the client's tokens; empty: it gave none
    */
   open(localAddress: string, codecs: readonly string[]): MediaOpening;
+  /**
+   * The address a caller is told for its answer: the one that faces the media address of its offer, which may be of
+   * another family than its signalling; `hop`, the one its signalling sees, when there is no offer.
+   */
+  addressFacing(offer: SipBody | null, hop: string): string;
   /** Null when a call with this offer can work; else the text of the Warning header. */
   objection(offer: SipBody): string | null;
 }

@@ -56,7 +56,7 @@ export class Gateway implements AsyncDisposable {
     this.#environment = environment;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#media = new MediaRoom(config, environment);
+    this.#media = new MediaRoom(config, environment, this.#addresses);
     this.#scope = new Scope("gateway", { log: environment.log });
     this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment); // the last: it binds
   }

@@ -75,7 +75,9 @@ async function acceptCall(
 }
 
 function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {
-  const opening = owner.services.media.open(invitation.source.localAddress, codecs);
+  const { media } = owner.services;
+  const localAddress = media.addressFacing(invitation.offer, invitation.source.localAddress);
+  const opening = media.open(localAddress, codecs);
   if (opening.type === "open") return opening.media;
   owner.log.warn(`cannot accept the call: ${opening.reason}`);
   if (opening.type === "none") notAcceptable(invitation, opening.reason);

@@ -258,7 +258,9 @@ export class MediaContext implements CallMedia {
     if (choice.audio.kind === "none" && choice.video.kind === "none") {
       return { type: "none", reason: "the codecs both sides name cannot be used here" };
     }
+    const wasHeld = this.#heldByRemote;
     this.#heldByRemote = agreed.some((media) => media.heldByRemote);
+    if (wasHeld && !this.#heldByRemote) this.#lines?.audio?.publisherChanged(); // a new talk spurt, with its marker
     if (JSON.stringify(choice) !== JSON.stringify(this.#choice)) this.#build(choice);
     this.#choice = choice;
     for (const media of agreed) this.#direct(media);

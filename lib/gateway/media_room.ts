@@ -7,6 +7,8 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
+import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/body.ts";
@@ -23,10 +25,16 @@ const TICK_MS = 10;
 export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
+  readonly #addresses: Pick<AddressPolicy, "addressFor">;
   #calls = 0;
 
   /** Binds nothing yet. */
-  constructor(config: Config, environment: { clock: Clock; random: Random; log: Logger }) {
+  constructor(
+    config: Config,
+    environment: { clock: Clock; random: Random; log: Logger },
+    addresses: Pick<AddressPolicy, "addressFor">,
+  ) {
+    this.#addresses = addresses;
     const { clock, random } = environment;
     const log = environment.log.category("media");
     this.#config = config;
@@ -56,6 +64,7 @@ export class MediaRoom implements AsyncDisposable {
     return {
       open: (localAddress, codecs) =>
         this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log }),
+      addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
       objection: (offer) => objection(offer, (description) => objectionTo(description, capability)),
     };
   }
@@ -64,6 +73,11 @@ export class MediaRoom implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#services.ticker[Symbol.dispose]();
     await this.#services.scope.close();
+  }
+
+  #addressFacing(offer: SipBody | null, hop: string): string {
+    const remote = offer === null ? null : mediaAddressOf(offer);
+    return remote === null ? hop : this.#addresses.addressFor({ hostname: remote, port: 9 });
   }
 
   #open(call: { localAddress: string; plan: CodecPlan; originMs: number; log: Logger }): MediaOpening {
@@ -86,6 +100,18 @@ export class MediaRoom implements AsyncDisposable {
       if (!(error instanceof TransportError)) throw error;
       return { type: "failed", reason: messageOf(error) };
     }
+  }
+}
+
+/** Where the peer wants its media, when it says so with an address that can be reached. */
+function mediaAddressOf(offer: SipBody): string | null {
+  try {
+    const { connection, media } = parseSdp(offer.bytes);
+    const address = media.find((section) => section.port !== 0)?.connection ?? connection;
+    return address !== null && isIpAddress(address) && !isUnspecified(address) ? address : null;
+  } catch (error) {
+    if (error instanceof WireError) return null; // the offer is refused for it later
+    throw error;
   }
 }
 

@@ -136,6 +136,7 @@ export class ServerSession {
 
   /** Sends a status event to the client's NetConnection. */
   status(code: string, description: string): void {
+    this.commands.stopPlaying(); // it is the last word: players end well instead of losing their connection
     const level = code === "NetConnection.Connect.Closed" ? "status" : "error";
     this.#send("onStatus", 0, [createStatus(level, code, description)]);
   }

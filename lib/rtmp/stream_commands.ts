@@ -52,6 +52,11 @@ export class StreamCommands {
     return dropped;
   }
 
+  /** Tells every player that its stream has ended. */
+  stopPlaying(): void {
+    for (const stream of this.#streams.values()) if (stream.state === "playing") stream.stop();
+  }
+
   /** Audio messages dropped on all streams so far. */
   get droppedAudio(): number {
     let dropped = this.#droppedAudio;

@@ -8,9 +8,14 @@ import { bodyText, SDP_TYPE } from "../../lib/sip/body.ts";
 import { description, linesOf } from "../support/gateway_media.ts";
 import { RecordLog } from "../support/record_log.ts";
 
+/** Tells each destination an address of its own family. */
+const ADDRESSES = {
+  addressFor: ({ hostname }: { hostname: string }) => hostname.includes(":") ? "fd00::1" : "192.0.2.1",
+};
+
 function room(log: RecordLog, flags: Record<string, string> = {}): MediaRoom {
   const config = buildConfig({ presets: { "int-ip": "127.0.0.1", "rtp-ports": { min: 0, max: 0 } }, flags });
-  return new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log });
+  return new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log }, ADDRESSES);
 }
 
 function opened(factory: MediaFactory, codecs: string[] = ["wideband"]): CallMedia {
@@ -47,7 +52,7 @@ Deno.test("the limit of calls is an outcome, and leaves nothing open", async () 
 Deno.test("no port left is an outcome, and does not count as a call", async () => {
   const log = new RecordLog();
   const config = buildConfig({ presets: { "int-ip": "192.0.2.77", "rtp-ports": { min: 0, max: 0 } } });
-  await using media = new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log });
+  await using media = new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log }, ADDRESSES);
   const opening = media.factory("wideband", log).open("192.0.2.77", []);
   assert.ok(opening.type === "failed" && opening.reason.includes("192.0.2.77"), JSON.stringify(opening));
   assert.deepEqual([media.calls, media.rtpPorts], [0, 0]);
@@ -109,7 +114,26 @@ Deno.test("a port range that holds no pair is refused before anything is bound",
   const config = buildConfig({ presets: { "rtp-ports": { min: 0, max: 0 } } });
   const narrow = { ...config, rtp: { ...config.rtp, portMin: 20001, portMax: 20001 } };
   assert.throws(
-    () => new MediaRoom(narrow, { clock: systemClock, random: seededRandom(3), log: new RecordLog() }),
+    () =>
+      new MediaRoom(narrow, { clock: systemClock, random: seededRandom(3), log: new RecordLog() }, ADDRESSES),
     /no pair/,
   );
+});
+
+Deno.test("the address for an answer faces the offer's media, whatever family its signalling has", async () => {
+  await using media = room(new RecordLog());
+  const factory = media.factory("wideband", new RecordLog());
+  const offer = (address: string, lines = "") => ({
+    type: "application/sdp",
+    bytes: new TextEncoder().encode(
+      `v=0\r\no=- 1 1 IN IP4 ${address}\r\ns=-\r\nc=IN IP4 ${address}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n${lines}`,
+    ),
+  });
+  assert.equal(factory.addressFacing(offer("10.77.0.1"), "fd00::1"), "192.0.2.1");
+  assert.equal(factory.addressFacing(offer("10.77.0.1", "c=IN IP6 fd00::9\r\n"), "192.0.2.1"), "fd00::1");
+  for (
+    const unusable of [offer("0.0.0.0"), offer("host.example"), { type: "x", bytes: new Uint8Array(2) }, null]
+  ) {
+    assert.equal(factory.addressFacing(unusable, "192.0.2.9"), "192.0.2.9");
+  }
 });

@@ -190,6 +190,10 @@ export class RecordingFactory implements MediaFactory {
     return { type: "open", media };
   }
 
+  addressFacing(_offer: SipBody | null, hop: string): string {
+    return hop;
+  }
+
   objection(offer: SipBody): string | null {
     return sdpText(offer)?.includes("impossible") ? 'peer has "g729", gateway has speex' : null;
   }
