@@ -45,6 +45,10 @@ const MAX_TEXT = 256;
 /** A position or time in a list takes a marker and eight bytes; the names and the frame of it all some more. */
 const NUMBER_BYTES = 9;
 
+/** FFmpeg reads strings of 1023 bytes at most. A string takes a marker and its length besides. */
+const MAX_PADDING_STRING = 1000;
+const STRING_FRAME_BYTES = 3;
+
 /** Length of the metadata body that a new recording starts with; enough for a full index. */
 export const METADATA_BYTES: number = 512 + MAX_PROPERTY_BYTES +
   NUMBER_BYTES * (2 * MAX_KEY_FRAMES + MAX_HEADERS);
@@ -66,15 +70,25 @@ export function encodeMetaData(summary: FlvSummary, length: number): Uint8Array 
 }
 
 function encodePadded(summary: FlvSummary, properties: AmfObject, length: number): Uint8Array | null {
-  const bare = encodeWith(summary, properties, "").length;
-  let spaces = length - bare;
-  if (spaces > 0xffff) spaces -= 2; // a long string has a longer length field
-  if (spaces < 0) return null;
-  const body = encodeWith(summary, properties, " ".repeat(spaces));
-  return body.length === length ? body : null;
+  const padding = paddingOf(length - encodeWith(summary, properties, []).length);
+  return padding === null ? null : encodeWith(summary, properties, padding);
 }
 
-function encodeWith(summary: FlvSummary, properties: AmfObject, padding: string): Uint8Array {
+/** Strings that take so many bytes together; null when no strings do. */
+function paddingOf(bytes: number): string[] | null {
+  const padding: string[] = [];
+  let left = bytes;
+  while (left >= STRING_FRAME_BYTES) {
+    const most = Math.min(left, STRING_FRAME_BYTES + MAX_PADDING_STRING);
+    const rest = left - most;
+    const taken = rest > 0 && rest < STRING_FRAME_BYTES ? most - STRING_FRAME_BYTES : most;
+    padding.push(" ".repeat(taken - STRING_FRAME_BYTES));
+    left -= taken;
+  }
+  return left === 0 ? padding : null;
+}
+
+function encodeWith(summary: FlvSummary, properties: AmfObject, padding: string[]): Uint8Array {
   const { durationMs, fileBytes, keyFrames, headers } = summary;
   const members: AmfObject = {
     duration: durationMs / 1000,

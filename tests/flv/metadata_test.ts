@@ -30,7 +30,7 @@ function members(body: Uint8Array): Record<string, AmfValue> {
 }
 
 Deno.test("a summary has the length that was asked for, and comes back", () => {
-  for (const length of [600, 601, METADATA_BYTES, 70_000]) {
+  for (const length of [600, 601, 1300, 1301, 1302, 1303, METADATA_BYTES, 70_000]) {
     const body = encodeMetaData(SUMMARY, length)!;
     assert.equal(body.length, length);
     assert.deepEqual(parseMetaData(body), SUMMARY);
