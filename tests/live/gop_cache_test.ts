@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { ByteBudget } from "../../lib/live/byte_budget.ts";
+import { GopCache } from "../../lib/live/gop_cache.ts";
+
+const BUDGET = 10_000_000;
+
+function contents(cache: GopCache): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < cache.size; at++) {
+    lines.push(`${cache.typeAt(at)} ${cache.timeMsAt(at)} ${cache.bodyAt(at)}`);
+  }
+  return lines;
+}
+
+Deno.test("what came since the last key frame is here, as it was", () => {
+  const cache = new GopCache(1000, new ByteBudget(BUDGET));
+  assert.equal(cache.add(8, 0, Uint8Array.of(1)), false);
+  cache.begin();
+  const body = Uint8Array.of(1, 2);
+  assert.ok(cache.add(9, 10, body));
+  body.fill(9); // it was copied
+  assert.ok(cache.add(8, 20, new Uint8Array(0)));
+  assert.ok(cache.add(18, 30, Uint8Array.of(3)));
+  assert.deepEqual(contents(cache), ["9 10 1,2", "8 20 ", "18 30 3"]);
+  cache.begin();
+  assert.deepEqual([cache.size, cache.open], [0, true]);
+  assert.ok(cache.add(9, 40, Uint8Array.of(4)));
+  assert.deepEqual(contents(cache), ["9 40 4"]);
+});
+
+Deno.test("a group that is too long is given up, and the next one is kept again", () => {
+  const cache = new GopCache(100, new ByteBudget(BUDGET));
+  cache.begin();
+  assert.ok(cache.add(9, 0, new Uint8Array(60)));
+  assert.ok(cache.add(9, 0, new Uint8Array(40)));
+  assert.equal(cache.add(9, 0, new Uint8Array(1)), false);
+  assert.deepEqual([cache.open, cache.size], [false, 2]);
+  assert.equal(cache.add(9, 0, new Uint8Array(0)), false);
+  cache.begin();
+  assert.ok(cache.add(9, 0, new Uint8Array(100)));
+});
+
+Deno.test("many tiny tags are a bound as well", () => {
+  const cache = new GopCache(1_000_000, new ByteBudget(BUDGET));
+  cache.begin();
+  let taken = 0;
+  while (taken < 100_000 && cache.add(8, taken, new Uint8Array(1))) taken++;
+  assert.equal(taken, 8192);
+});
+
+Deno.test("memory is shared, and given back", () => {
+  const budget = new ByteBudget(100_000);
+  const a = new GopCache(90_000, budget);
+  const b = new GopCache(90_000, budget);
+  a.begin();
+  b.begin();
+  assert.ok(a.add(9, 0, new Uint8Array(80_000)));
+  assert.equal(b.add(9, 0, new Uint8Array(1)), false);
+  assert.ok(budget.used >= 80_000 && budget.used <= 100_000);
+  a.close();
+  assert.equal(budget.used, 0);
+  b.begin();
+  assert.ok(b.add(9, 0, new Uint8Array(1)));
+  b[Symbol.dispose]();
+  assert.deepEqual([budget.used, b.open, b.size], [0, false, 0]);
+});
+
+Deno.test("a cache of no bytes keeps nothing", () => {
+  const cache = new GopCache(0, new ByteBudget(BUDGET));
+  cache.begin();
+  assert.equal(cache.add(9, 0, Uint8Array.of(1)), false);
+  assert.equal(cache.open, false);
+});

@@ -1,0 +1,319 @@
+// What one player of a live stream is sent and loses, whatever it is like and whenever it joins.
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { encodeAmf0 } from "../../lib/amf/amf0.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { defaultLiveLimits, LiveStreams, type Publication } from "../../lib/live/streams.ts";
+import type { Subscription } from "../../lib/live/subscription.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { aacHeader, avcHeader, film, picture, sound, speech } from "../support/live_flv.ts";
+import { KeepingSink } from "../support/live_sink.ts";
+
+const METADATA = encodeAmf0(["onMetaData", { width: 320 }]);
+
+class Scene {
+  readonly clock = new FakeClock(5000);
+  readonly streams: LiveStreams;
+  #publication: Publication | null = null;
+
+  constructor(cacheBytes = defaultLiveLimits.cacheBytes) {
+    this.streams = new LiveStreams({ ...defaultLiveLimits, cacheBytes }, {
+      clock: this.clock,
+      log: silentLog,
+    });
+  }
+
+  publish(): Publication {
+    const outcome = this.streams.publish("live", "cam");
+    assert.ok(outcome.type === "publishing");
+    return this.#publication = outcome.publication;
+  }
+
+  join(sink: KeepingSink): Subscription {
+    const outcome = this.streams.play("live", "cam", sink);
+    assert.ok(outcome.type === "playing");
+    return outcome.subscription;
+  }
+
+  /** "m 0" metadata, "h 0" AVC header (h2: another one), "a 0" AAC header, "K 0", "P 40", "s 20", "d 0" data. */
+  put(...tags: string[]): void {
+    for (const tag of tags) {
+      const [what = "", time = "0"] = tag.split(" ");
+      const timeMs = Number(time);
+      const publication = this.#publication!;
+      if (what === "m") publication.put(18, timeMs, METADATA);
+      else if (what === "d") publication.put(18, timeMs, encodeAmf0(["onCuePoint"]));
+      else if (what.startsWith("h")) publication.put(9, timeMs, avcHeader(Number(what[1] ?? 1)));
+      else if (what === "a") publication.put(8, timeMs, aacHeader());
+      else if (what === "s") publication.put(8, timeMs, sound());
+      else publication.put(9, timeMs, picture(what === "K"));
+    }
+  }
+}
+
+Deno.test("who is there before the publisher gets everything from the first key frame on", () => {
+  const scene = new Scene();
+  const sink = new KeepingSink();
+  scene.join(sink);
+  scene.publish();
+  scene.put("m 0", "h 0", "a 0", "s 0", "P 0", "K 40", "s 45", "P 80", "d 90");
+  assert.deepEqual(sink.take(), [
+    "started",
+    "published",
+    "metadata 0",
+    "avc1 0",
+    "aac 0",
+    "sound 0",
+    "key 40",
+    "sound 45",
+    "picture 80",
+    "data 90",
+  ]);
+  assert.deepEqual(sink.told, [0, 0]);
+});
+
+Deno.test("a late joiner gets metadata, both headers, and all since the last key frame", () => {
+  const scene = new Scene();
+  scene.publish();
+  scene.put("m 0", "h 0", "a 0", "K 0", "s 10", "P 40", "K 1000", "s 1010", "P 1040", "d 1050");
+  const sink = new KeepingSink();
+  const subscription = scene.join(sink);
+  const beginning = [
+    "started",
+    "metadata 1000",
+    "avc1 1000",
+    "aac 1000",
+    "key 1000",
+    "sound 1010",
+    "picture 1040",
+    "data 1050",
+  ];
+  assert.deepEqual(sink.take(), beginning);
+  scene.put("P 1080", "s 1090");
+  assert.deepEqual(sink.take(), ["picture 1080", "sound 1090"]);
+  assert.deepEqual([subscription.sent, subscription.droppedVideo], [9, 0]);
+});
+
+Deno.test("without pictures a late joiner hears at once", () => {
+  const scene = new Scene();
+  scene.publish();
+  scene.put("m 0", "a 0", "s 20", "s 40");
+  const sink = new KeepingSink();
+  scene.join(sink);
+  scene.put("s 60");
+  assert.deepEqual(sink.take(), ["started", "metadata 40", "aac 40", "sound 60"]);
+});
+
+Deno.test("without a cache, or when a group was too long for it, pictures wait for the next key frame", () => {
+  for (const cacheBytes of [0, 50]) {
+    const scene = new Scene(cacheBytes);
+    scene.publish();
+    scene.put("m 0", "h 0", "a 0", "K 0", "P 40", "P 80");
+    const sink = new KeepingSink();
+    const subscription = scene.join(sink);
+    scene.put("P 120", "s 125", "K 160", "P 200");
+    assert.deepEqual(sink.take(), [
+      "started",
+      "metadata 80",
+      "avc1 80",
+      "aac 80",
+      "sound 125",
+      "key 160",
+      "picture 200",
+    ]);
+    assert.deepEqual([subscription.droppedVideo, scene.streams.usage.cachedBytes], [0, cacheBytes]);
+  }
+});
+
+Deno.test("headers that change are those of the pictures they come with", () => {
+  const scene = new Scene();
+  scene.publish();
+  scene.put("h1 0", "K 0", "P 40", "h2 50");
+  const between = new KeepingSink();
+  scene.join(between);
+  assert.deepEqual(between.take(), ["started", "avc1 0", "key 0", "picture 40", "avc2 50"]);
+  scene.put("K 80", "P 120");
+  const after = new KeepingSink();
+  scene.join(after);
+  assert.deepEqual(after.take(), ["started", "avc2 80", "key 80", "picture 120"]);
+  assert.deepEqual(between.take(), ["key 80", "picture 120"]);
+});
+
+Deno.test("a joiner that takes the cache slowly goes on where it was, and skips to the next key frame", () => {
+  const scene = new Scene();
+  scene.publish();
+  scene.put("h 0", "K 0", "s 10", "P 40", "P 80");
+  const sink = new KeepingSink();
+  sink.room = 3; // header, key frame, sound
+  const subscription = scene.join(sink);
+  scene.put("P 120", "s 130");
+  assert.deepEqual(sink.take(), ["started", "avc1 0", "key 0", "sound 10"]);
+  sink.room = 2;
+  scene.put("P 160");
+  assert.deepEqual(sink.take(), ["picture 40", "picture 80"]);
+  sink.room = Infinity;
+  scene.put("s 165");
+  assert.deepEqual(sink.take(), ["picture 120", "sound 130", "picture 160", "sound 165"]);
+  assert.equal(subscription.droppedVideo, 0);
+
+  const slow = new KeepingSink();
+  slow.room = 2;
+  const second = scene.join(slow);
+  scene.put("h2 190", "K 200", "s 210");
+  assert.deepEqual(slow.take(), ["started", "avc1 0", "key 0", "avc2 200"]);
+  assert.deepEqual([second.droppedVideo, second.droppedAudio, slow.told], [5, 3, [5, 3]]);
+  slow.room = Infinity;
+  scene.put("P 240");
+  assert.deepEqual(slow.take(), ["key 200", "sound 210", "picture 240"]);
+});
+
+Deno.test("a joiner that is still behind when the cache is given up waits for the next key frame", () => {
+  const scene = new Scene(100); // four pictures of twenty bytes, and one header
+  scene.publish();
+  scene.put("h 0", "K 0", "P 40");
+  const sink = new KeepingSink();
+  sink.room = 2;
+  const subscription = scene.join(sink);
+  scene.put("P 80", "P 120", "P 160", "P 200");
+  assert.deepEqual(sink.take(), ["started", "avc1 0", "key 0"]);
+  sink.room = Infinity;
+  scene.put("P 240", "s 250", "K 280", "P 320");
+  assert.deepEqual(sink.take(), ["sound 250", "key 280", "picture 320"]);
+  assert.equal(subscription.droppedVideo, 6);
+});
+
+Deno.test("who becomes slow loses pictures up to the next key frame, then sound, and nothing else", () => {
+  const scene = new Scene();
+  const slow = new KeepingSink();
+  const fast = new KeepingSink();
+  const subscription = scene.join(slow);
+  scene.join(fast);
+  scene.publish();
+  scene.put("h 0", "K 0", "P 40");
+  slow.take();
+  fast.take();
+  slow.slow = 1;
+  scene.put("P 80", "s 90", "h2 95", "d 96");
+  slow.slow = 0;
+  scene.put("P 120", "s 130");
+  slow.slow = 2;
+  scene.put("s 150", "K 160", "a 165");
+  slow.slow = 0;
+  scene.put("P 200", "s 210", "K 240", "P 280");
+  assert.deepEqual(slow.take(), [
+    "sound 90",
+    "avc2 95",
+    "data 96",
+    "sound 130",
+    "aac 165",
+    "sound 210",
+    "key 240",
+    "picture 280",
+  ]);
+  assert.deepEqual([subscription.droppedVideo, subscription.droppedAudio, slow.told], [4, 1, [4, 1]]);
+  assert.equal(fast.take().length, 13);
+});
+
+Deno.test("without pictures the sound is what is lost", () => {
+  const scene = new Scene();
+  const sink = new KeepingSink();
+  const subscription = scene.join(sink);
+  const publication = scene.publish();
+  sink.slow = 1;
+  publication.put(8, 0, speech());
+  sink.slow = 0;
+  publication.put(8, 20, speech());
+  assert.deepEqual(sink.take(), ["started", "published", "speech 20"]);
+  assert.equal(subscription.droppedAudio, 1);
+});
+
+Deno.test("a picture that is not taken makes those after it useless, in the cache as well", () => {
+  const scene = new Scene();
+  scene.publish();
+  scene.put("h 0", "K 0", "P 40", "P 80");
+  const sink = new KeepingSink();
+  sink.takes = false;
+  const subscription = scene.join(sink);
+  sink.takes = true;
+  scene.put("P 120", "s 130", "K 160");
+  assert.deepEqual(sink.take(), ["started", "sound 130", "key 160"]);
+  assert.equal(subscription.droppedVideo, 1 + 3 + 1); // header, cache, the one after
+});
+
+Deno.test("the next publisher's times go on where the last one's ended", () => {
+  const scene = new Scene();
+  const sink = new KeepingSink();
+  scene.join(sink);
+  const first = scene.publish();
+  scene.put("h 90000", "K 90000", "P 90040");
+  first.end();
+  assert.deepEqual(sink.take(), [
+    "started",
+    "published",
+    "avc1 90000",
+    "key 90000",
+    "picture 90040",
+    "unpublished",
+  ]);
+  scene.clock.advance(2500);
+  scene.publish();
+  scene.put("h 0", "P 0", "K 40", "s 20");
+  assert.deepEqual(sink.take(), ["published", "avc1 92540", "key 92580", "sound 92560"]);
+});
+
+Deno.test("who has left gets nothing more", () => {
+  const scene = new Scene();
+  const sink = new KeepingSink();
+  const subscription = scene.join(sink);
+  const publication = scene.publish();
+  subscription[Symbol.dispose]();
+  subscription[Symbol.dispose]();
+  scene.put("K 0");
+  publication.end();
+  assert.deepEqual([sink.take(), subscription.closed], [["started", "published"], true]);
+});
+
+Deno.test("whenever one joins and however slow one is, every picture can be decoded", () => {
+  const tags = film(4000, 7);
+  const step = fc.record({ join: fc.nat(9), room: fc.nat(12), slow: fc.nat(20) });
+  fc.assert(
+    fc.property(
+      fc.array(step, { minLength: 20, maxLength: 20 }),
+      fc.constantFrom(0, 100, 100_000),
+      (steps, cacheBytes) => {
+        const scene = new Scene(cacheBytes);
+        const publication = scene.publish();
+        const sinks: KeepingSink[] = [];
+        tags.forEach(({ type, timeMs, body }, at) => {
+          const { join, room, slow } = steps[at % steps.length]!;
+          publication.put(type, timeMs, body);
+          if (join === 0 && sinks.length < 5) {
+            sinks.push(new KeepingSink());
+            scene.join(sinks.at(-1)!);
+          }
+          for (const sink of sinks) {
+            sink.room = room === 0 ? Infinity : room;
+            sink.slow = slow === 1 || slow === 2 ? slow : 0;
+          }
+        });
+        for (const sink of sinks) checkDecodable(sink);
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+/** A header before the first picture, a key frame first, and no gap between pictures but before a key frame. */
+function checkDecodable(sink: KeepingSink): void {
+  let last = Number.NaN;
+  let header = false;
+  for (const { type, timeMs, body } of sink.tags) {
+    if (type !== 9) continue;
+    if (body[1] === 0) header = true;
+    else {
+      assert.ok(header);
+      if (body[0] !== 0x17) assert.equal(timeMs, last + 40);
+      last = timeMs;
+    }
+  }
+}
