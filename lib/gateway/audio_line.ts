@@ -16,11 +16,10 @@ import {
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { createFrame, type Frame } from "../media/frame.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import { DigitReceiver } from "../rtp/digit_receiver.ts";
-import { DigitSender } from "../rtp/digit_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import type { TagOutlet } from "./call_media.ts";
 import type { G711Chain, SpeexChain } from "./negotiation.ts";
+import { TouchTones } from "./touch_tones.ts";
 
 /** Sends one RTP payload; borrowed. */
 export type RtpOutlet = (
@@ -60,13 +59,7 @@ export class AudioLine implements Disposable {
   readonly #depacketizers: (AudioDepacketizer | null)[] = new Array(128).fill(null);
   readonly #frame = createFrame();
   readonly #tag = new ByteWriter(2048);
-  readonly #ticksPerMs: number;
-  readonly #digitSender: DigitSender | null;
-  readonly #digitReceiver: DigitReceiver | null;
-  readonly #eventTypes: readonly number[];
-  readonly #redundancyType: number | null;
-  #lastTimestamp = 0;
-  #lastSentMs: number;
+  readonly #tones: TouchTones;
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
 
@@ -78,17 +71,11 @@ export class AudioLine implements Disposable {
     for (const { payloadType, codec, clockRate } of chain.receive) {
       this.#depacketizers[payloadType] = createAudioDepacketizer({ codec, clockRate, clock, originMs });
     }
-    this.#ticksPerMs = clockRate / 1000;
-    this.#lastSentMs = clock.now();
+    this.#tones = new TouchTones({ ...options, clockRate });
     this.#emitPayload = (payload, timestamp, marker) => {
-      this.#lastTimestamp = timestamp;
-      this.#lastSentMs = clock.now();
+      this.#tones.audioSent(timestamp);
       toSip(payload, timestamp, marker, sendPayloadType);
     };
-    this.#eventTypes = options.telephoneEvent === null ? [] : [options.telephoneEvent.receivePayloadType];
-    this.#redundancyType = options.redundancy?.receivePayloadType ?? null;
-    this.#digitSender = this.#createDigitSender(options);
-    this.#digitReceiver = this.#createDigitReceiver(options);
     this.#emitFrame = (frame) => {
       this.#tag.reset();
       encodeTag(frame, this.#tag);
@@ -98,7 +85,7 @@ export class AudioLine implements Disposable {
 
   /** One audio message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
-    if (this.#digitSender?.active) return; // audio and events share the stream: RFC 4733 section 2.5.1.1
+    if (this.#tones.active) return;
     try {
       decodeTag(8, message.timeMs, message.body, this.#frame);
     } catch (error) {
@@ -120,7 +107,7 @@ export class AudioLine implements Disposable {
     lost: number,
   ): boolean {
     const depacketizer = this.#depacketizers[payloadType];
-    if (!depacketizer) return this.#digitFromRtp(payload, timestamp, marker, payloadType);
+    if (!depacketizer) return this.#tones.fromRtp(payload, timestamp, marker, payloadType);
     depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
     return true;
   }
@@ -137,49 +124,12 @@ export class AudioLine implements Disposable {
 
   /** Queues touch tones; false when the peer takes none or the queue is full. */
   sendDigits(digits: string, durationMs: number): boolean {
-    return this.#digitSender?.enqueue(digits, durationMs) ?? false;
+    return this.#tones.send(digits, durationMs);
   }
 
   /** Stops the touch tones. */
   [Symbol.dispose](): void {
-    this.#digitSender?.[Symbol.dispose]();
-    this.#digitReceiver?.[Symbol.dispose]();
-  }
-
-  #createDigitSender(options: AudioLineOptions): DigitSender | null {
-    const { telephoneEvent, redundancy, clock, chain, toSip } = options;
-    if (telephoneEvent === null) return null;
-    return new DigitSender({
-      clock,
-      audioClockRate: chain.clockRate,
-      eventClockRate: telephoneEvent.clockRate,
-      payloadType: telephoneEvent.sendPayloadType,
-      redundancyPayloadType: redundancy?.sendPayloadType ?? null,
-      timestampAt: (nowMs) => Math.round(this.#lastTimestamp + (nowMs - this.#lastSentMs) * this.#ticksPerMs),
-      send: toSip,
-    });
-  }
-
-  #createDigitReceiver(options: AudioLineOptions): DigitReceiver | null {
-    const { telephoneEvent, clock, chain, onDigit } = options;
-    if (telephoneEvent === null) return null;
-    const { clockRate: eventClockRate } = telephoneEvent;
-    return new DigitReceiver({ clock, eventClockRate, audioClockRate: chain.clockRate, onDigit });
-  }
-
-  #digitFromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
-    const receiver = this.#digitReceiver;
-    if (receiver === null) return false;
-    try {
-      if (payloadType === this.#redundancyType) {
-        receiver.pushRedundant(payload, timestamp, marker, this.#eventTypes);
-      } else if (this.#eventTypes.includes(payloadType)) receiver.push(payload, timestamp, marker);
-      else return false;
-      return true;
-    } catch (error) {
-      if (error instanceof WireError) return false;
-      throw error;
-    }
+    this.#tones[Symbol.dispose]();
   }
 
   #countUnusable(codec: string): void {

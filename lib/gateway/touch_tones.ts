@@ -1,0 +1,115 @@
+// The touch tones of one audio stream, both ways: as telephone events (RFC 4733), redundant ones too (RFC 2198),
+// and as sound in G.711 where nothing better was agreed. Audio rests while a key of ours sounds.
+// Role: machine
+// Answers to: rtmp_sendDTMF of siprtmp.py; incoming touch tones it ignored (behaviour.md 1.8).
+
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import { DigitReceiver } from "../rtp/digit_receiver.ts";
+import { DigitSender } from "../rtp/digit_sender.ts";
+import type { AgreedFormat } from "../sdp/agreed_media.ts";
+
+/** What the touch tones of a stream are made of. */
+export interface TouchTonesOptions {
+  /** The agreed touch tone format; null: the peer takes none. */
+  readonly telephoneEvent: AgreedFormat | null;
+  /** The agreed redundancy (RFC 2198), or null. */
+  readonly redundancy: AgreedFormat | null;
+  /** RTP clock of the stream, in Hz. */
+  readonly clockRate: number;
+  /** Times of tones. */
+  readonly clock: Clock;
+  /** Sends to the peer. */
+  readonly toSip: (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number) => void;
+  /** Told each touch tone of the peer once. */
+  readonly onDigit: (digit: string, durationMs: number) => void;
+}
+
+/** Sends and receives touch tones in one audio stream. */
+export class TouchTones implements Disposable {
+  /** Packets of the peer that were no touch tones although their payload type says so. */
+  unreadable = 0;
+  readonly #options: TouchTonesOptions;
+  readonly #sender: DigitSender | null;
+  readonly #receiver: DigitReceiver | null;
+  readonly #eventTypes: readonly number[];
+  readonly #redundancyType: number;
+  #lastTimestamp = 0;
+  #lastSentMs: number;
+
+  /** Silent at first. */
+  constructor(options: TouchTonesOptions) {
+    const { telephoneEvent, redundancy, clock } = options;
+    this.#options = options;
+    this.#lastSentMs = clock.now();
+    this.#eventTypes = telephoneEvent === null ? [] : [telephoneEvent.receivePayloadType];
+    this.#redundancyType = redundancy?.receivePayloadType ?? -1;
+    this.#sender = this.#createSender();
+    this.#receiver = this.#createReceiver();
+  }
+
+  /** True while a key of ours sounds: audio and events share the stream (RFC 4733 section 2.5.1.1). */
+  get active(): boolean {
+    return this.#sender?.active ?? false;
+  }
+
+  /** Audio was sent with this timestamp; tones go on from it. */
+  audioSent(timestamp: number): void {
+    this.#lastTimestamp = timestamp;
+    this.#lastSentMs = this.#options.clock.now();
+  }
+
+  /** Queues touch tones; false when the peer takes none, one is unknown, or the queue is full. */
+  send(digits: string, durationMs: number): boolean {
+    return this.#sender?.enqueue(digits, durationMs) ?? false;
+  }
+
+  /** Takes one RTP payload of the peer; false when it is no touch tone. */
+  fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
+    const receiver = this.#receiver;
+    if (receiver === null) return false;
+    try {
+      if (payloadType === this.#redundancyType) {
+        receiver.pushRedundant(payload, timestamp, marker, this.#eventTypes);
+      } else if (this.#eventTypes.includes(payloadType)) receiver.push(payload, timestamp, marker);
+      else return false;
+      return true;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.unreadable++;
+      return false;
+    }
+  }
+
+  /** Stops at once; a key of the peer that still sounds is told. */
+  [Symbol.dispose](): void {
+    this.#sender?.[Symbol.dispose]();
+    this.#receiver?.[Symbol.dispose]();
+  }
+
+  #createSender(): DigitSender | null {
+    const { telephoneEvent, redundancy, clock, clockRate, toSip } = this.#options;
+    if (telephoneEvent === null) return null;
+    return new DigitSender({
+      clock,
+      audioClockRate: clockRate,
+      eventClockRate: telephoneEvent.clockRate,
+      payloadType: telephoneEvent.sendPayloadType,
+      redundancyPayloadType: redundancy?.sendPayloadType ?? null,
+      timestampAt: (nowMs) => this.#timestampAt(nowMs),
+      send: toSip,
+    });
+  }
+
+  #createReceiver(): DigitReceiver | null {
+    const { telephoneEvent, clock, clockRate: audioClockRate, onDigit } = this.#options;
+    if (telephoneEvent === null) return null;
+    const { clockRate: eventClockRate } = telephoneEvent;
+    return new DigitReceiver({ clock, eventClockRate, audioClockRate, onDigit });
+  }
+
+  #timestampAt(nowMs: number): number {
+    const ticks = (nowMs - this.#lastSentMs) * this.#options.clockRate / 1000;
+    return Math.round(this.#lastTimestamp + ticks);
+  }
+}
