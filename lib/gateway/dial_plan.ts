@@ -1,0 +1,135 @@
+// The dial plan: where the numbers go that clients dial. The first rule that fits says it; without one a bare number,
+// or a tel: URI, is dialled in the domain of the client's own address.
+//
+//   [[dial]]
+//   pattern = "0049(.*)"                         compared with the number: 0049301234
+//   target = "sip:+49$1@trunk.example"           becomes sip:+49301234@trunk.example
+//
+// A number is what is dialled without host or in the account's own domain, without the signs people put between
+// digits. A pattern with @ is compared with user@host of everything dialled. A target without host is in the
+// account's domain. Rules are not applied to what rules have made.
+// Role: wire
+// Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
+
+import { WireError } from "../base/errors.ts";
+import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
+import { formatHostPort, schemeOf, type SipUri } from "../sip/uri.ts";
+import { escapeUri } from "../sip/uri_escape.ts";
+import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
+
+/** Rules of a plan at most. */
+export const MAX_DIAL_RULES = 1000;
+const MAX_TARGET_LENGTH = 512;
+
+/** One rule. */
+export interface DialRule {
+  /** What must have been dialled. */
+  readonly pattern: DialPattern;
+  /** What is called instead; $1 to $9 are the groups, $0 is all of it, $$ is a dollar. */
+  readonly target: string;
+}
+
+/** The rules in their order. */
+export type DialPlan = readonly DialRule[];
+
+/** A plan, or what is wrong with it in words for the person who wrote it. */
+export type ParsedDialPlan =
+  | { readonly type: "plan"; readonly plan: DialPlan }
+  | { readonly type: "wrong"; readonly problem: string };
+
+/** Characters of a dialled text that can mean nothing else inside a URI. */
+const PLAIN = /[A-Za-z0-9\-_.!~*'()+]/;
+
+/** Reads the rules of a configuration: a list of tables with `pattern` and `target`. */
+export function parseDialPlan(value: unknown): ParsedDialPlan {
+  if (!Array.isArray(value)) {
+    return wrong('must be written as [[dial]], with pattern = "..." and target = "..."');
+  }
+  if (value.length > MAX_DIAL_RULES) return wrong(`has more than ${MAX_DIAL_RULES} rules`);
+  const plan: DialRule[] = [];
+  for (const [index, entry] of value.entries()) {
+    const rule = parseRule(entry);
+    if (typeof rule === "string") return wrong(`rule ${index + 1}: ${rule}`);
+    plan.push(rule);
+  }
+  return { type: "plan", plan };
+}
+
+function wrong(problem: string): ParsedDialPlan {
+  return { type: "wrong", problem };
+}
+
+/** A rule, or what is wrong with it. */
+function parseRule(entry: unknown): DialRule | string {
+  if (typeof entry !== "object" || entry === null) return "must have a pattern and a target";
+  const { pattern, target, ...others } = entry as Readonly<Record<string, unknown>>;
+  const [other] = Object.keys(others);
+  if (other !== undefined) return `has ${other}, which is unknown; a rule has pattern and target`;
+  if (typeof pattern !== "string") return "pattern must be a text";
+  if (typeof target !== "string" || target.length > MAX_TARGET_LENGTH) return "target must be a text";
+  const parsed = parseDialPattern(pattern);
+  if (parsed.type === "wrong") return `pattern "${pattern}" ${parsed.problem}`;
+  const problem = targetProblem(target, parsed.pattern.groups);
+  return problem === null ? { pattern: parsed.pattern, target } : `target "${target}" ${problem}`;
+}
+
+/** Tried with a digit in place of each group: what cannot be dialled then never can. */
+function targetProblem(target: string, groups: number): string | null {
+  for (const [, sign = ""] of target.matchAll(/\$(.?)/g)) {
+    if (sign !== "$" && !/^\d$/.test(sign)) return "has $ without a digit; write $$ for the character";
+    if (/^\d$/.test(sign) && Number(sign) > groups) {
+      return `has $${sign}, but the pattern has ${groups} groups`;
+    }
+  }
+  try {
+    called(target, new Array<string>(groups + 1).fill("1"), "example.com");
+    return null;
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return `cannot be called: ${error.message}`;
+  }
+}
+
+/**
+ * Whom to call for what a client dialled.
+ * @param text as {@link parseDestination} takes it
+ * @param domain host or host:port of the client's own address
+ * @throws WireError when nothing callable can be made of it
+ */
+export function resolveDialled(plan: DialPlan, text: string, domain: string): NameAddr {
+  const dialled = parseDestination(text, domain);
+  const { user, scheme } = dialled.uri;
+  if (user === null || scheme !== "sip") return dialled; // sips: asks for a security that a rule must not take away
+  const isLocal = inDomain(dialled.uri, domain);
+  const full = `${user}@${dialled.uri.host.toLowerCase()}`;
+  for (const { pattern, target } of plan) {
+    if (!pattern.wantsHost && !isLocal) continue;
+    const groups = pattern.match(pattern.wantsHost ? full : user);
+    if (groups === null) continue;
+    const { uri, displayName } = called(target, groups, domain);
+    return { displayName: displayName ?? dialled.displayName, uri, params: new Map() };
+  }
+  return dialled;
+}
+
+function inDomain(uri: SipUri, domain: string): boolean {
+  const own = domainUri(domain);
+  return uri.host.toLowerCase() === own.host.toLowerCase() && uri.port === own.port;
+}
+
+function domainUri(domain: string): SipUri {
+  return parseDestination("x", domain).uri;
+}
+
+/** What was dialled is put in escaped: it can be part of a name, never of the URI's structure. */
+function called(target: string, groups: readonly string[], domain: string): NameAddr {
+  const text = target.replace(
+    /\$(.)/g,
+    (_, sign: string) => sign === "$" ? "$" : escapeUri(groups[Number(sign)] ?? "", PLAIN),
+  );
+  if (/^(sips?|tel):/i.test(text) || text.includes("<")) return parseDestination(text, domain);
+  if (schemeOf(text) !== null) throw new WireError("dial plan", "only sip:, sips: and tel: can be called");
+  if (text.includes("@")) return parseDestination(`sip:${text}`, domain);
+  const { host, port } = domainUri(domain);
+  return parseDestination(`sip:${text}@${formatHostPort(host, port)}`, domain);
+}
