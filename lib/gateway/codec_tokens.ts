@@ -46,6 +46,16 @@ export interface CodecPlan {
   readonly ignored: readonly string[];
 }
 
+/** How a peer may ask for a key frame: RFC 4585 section 6.3.1, RFC 5104 section 3.5.1. */
+const KEY_FRAME_REQUESTS: readonly string[] = ["nack pli", "ccm fir"];
+
+/** Touch tones told again in later packets: RFC 2198, two keys back (siprtmp's FAQ). */
+const REDUNDANT_TONES: PlannedFormat = {
+  format: mediaFormat(100, "red", 8000, { fmtp: "101/101/101" }),
+  kind: "audio",
+  client: null,
+};
+
 /** Every token: what a client that is still to answer may name. */
 const ANY_CODEC: readonly CodecToken[] = ["wideband", "narrowband", "pcmu", "pcma", "dtmf", "h264", "flv"];
 
@@ -101,7 +111,10 @@ function plan(
   listed: boolean,
 ): CodecPlan {
   const formats: PlannedFormat[] = [];
-  for (const token of tokens) addOnce(formats, plannedFormat(codecEntry(token)));
+  for (const token of tokens) {
+    addOnce(formats, plannedFormat(codecEntry(token)));
+    if (token === "dtmf") addOnce(formats, REDUNDANT_TONES);
+  }
   if (capability.transcoding) addG711(formats);
   const voice = formats.some(isVoice);
   return {
@@ -133,8 +146,9 @@ function isVoice(planned: PlannedFormat): boolean {
 
 function plannedFormat(entry: CodecEntry): PlannedFormat {
   const { payloadType, encodingName, clockRate, fmtp, kind } = entry;
+  const rtcpFb = entry.token === "h264" ? KEY_FRAME_REQUESTS : [];
   return {
-    format: mediaFormat(payloadType, encodingName, clockRate, { fmtp }),
+    format: mediaFormat(payloadType, encodingName, clockRate, { fmtp, rtcpFb }),
     kind,
     client: clientCodec(entry),
   };

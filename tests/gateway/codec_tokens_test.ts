@@ -28,7 +28,7 @@ const offers: [codecs: string[], capability: RtmpCapability, formats: string][] 
   [["narrowband"], plain, "98 speex/8000 | "],
   [["pcmu"], plain, "0 pcmu/8000 | "],
   [["pcma"], plain, "8 pcma/8000 | "],
-  [["wideband", "dtmf"], plain, "96 speex/16000, 101 telephone-event/8000 | "],
+  [["wideband", "dtmf"], plain, "96 speex/16000, 101 telephone-event/8000, 100 red/8000 | "],
   [["wideband", "h264"], plain, "96 speex/16000 | 99 h264/90000"],
   [["wideband", "H264/baseline"], plain, "96 speex/16000 | 99 h264/90000"],
   [["flv"], plain, " | 97 x-flv/90000"],
@@ -50,42 +50,42 @@ const offers: [codecs: string[], capability: RtmpCapability, formats: string][] 
   [
     ["wideband", "narrowband", "pcmu", "pcma", "ulaw", "alaw", "dtmf", "h264", "flv"],
     plain,
-    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000" +
+    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000, 100 red/8000" +
     " | 99 h264/90000, 97 x-flv/90000",
   ],
   [
     ["wideband", "narrowband", "ulaw", "alaw", "dtmf", "flv"],
     transcoding,
-    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000 | 97 x-flv/90000",
+    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000",
   ],
   // G.711 beside whatever was named, once it can be made
   [
     ["wideband", "dtmf"],
     transcoding,
-    "96 speex/16000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000 | ",
+    "96 speex/16000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000, 100 red/8000 | ",
   ],
   [["pcma", "wideband"], transcoding, "8 pcma/8000, 96 speex/16000, 0 pcmu/8000 | "],
   // no list
-  [[], plain, "96 speex/16000, 101 telephone-event/8000 | 97 x-flv/90000"],
-  [[], narrow, "98 speex/8000, 101 telephone-event/8000 | 97 x-flv/90000"],
+  [[], plain, "96 speex/16000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000"],
+  [[], narrow, "98 speex/8000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000"],
   [
     [],
     transcoding,
-    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000 | 97 x-flv/90000",
+    "96 speex/16000, 98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000",
   ],
   [
     [],
     narrowTranscoding,
-    "98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000 | 97 x-flv/90000",
+    "98 speex/8000, 0 pcmu/8000, 8 pcma/8000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000",
   ],
   // the rate of connect counts only without a list
   [["wideband"], narrow, "96 speex/16000 | "],
   // a client known to send G.711 by itself
-  [[], { ...plain, audio: ["pcmu"] }, "0 pcmu/8000, 101 telephone-event/8000 | 97 x-flv/90000"],
+  [[], { ...plain, audio: ["pcmu"] }, "0 pcmu/8000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000"],
   [
     [],
     { ...plain, audio: ["pcma", "speex"] },
-    "8 pcma/8000, 96 speex/16000, 101 telephone-event/8000 | 97 x-flv/90000",
+    "8 pcma/8000, 96 speex/16000, 101 telephone-event/8000, 100 red/8000 | 97 x-flv/90000",
   ],
 ];
 
@@ -99,7 +99,7 @@ Deno.test("what each offered format is to the client", () => {
   const table: [codecs: string[], capability: RtmpCapability, clients: (string | null)[]][] = [
     [["pcmu", "ulaw"], transcoding, ["pcmu", "pcmu"]],
     [["ulaw", "pcmu"], transcoding, ["speex", "speex"]],
-    [["wideband", "dtmf", "h264"], transcoding, ["speex", "speex", "speex", null, "h264"]],
+    [["wideband", "dtmf", "h264"], transcoding, ["speex", "speex", "speex", null, null, "h264"]],
     [["pcma"], transcoding, ["pcma", "pcma"]],
     [["flv"], plain, ["x-flv"]],
   ];
@@ -120,11 +120,26 @@ Deno.test("names that cannot be used are told apart from those that can", () => 
 Deno.test("the H.264 of an offer carries siprtmp's parameters", () => {
   const [h264] = plannedFormats(planCodecs(["h264"], plain), "video");
   assert.equal(h264?.fmtp, "profile-level-id=420014;packetization-mode=1");
+  assert.deepEqual(h264?.rtcpFb, ["nack pli", "ccm fir"]);
+});
+
+Deno.test("touch tones come with their redundancy, which names them and the two keys before", () => {
+  const audio = plannedFormats(planCodecs(["wideband", "dtmf"], plain), "audio");
+  const red = audio.find((format) => format.name === "red");
+  assert.equal(red?.fmtp, "101/101/101");
+  assert.ok(!plannedFormats(planCodecs(["wideband"], plain), "audio").some(({ name }) => name === "red"));
 });
 
 Deno.test("a client still to answer may name anything", () => {
   const plan = planAnyCodec(plain);
-  assert.deepEqual(plannedFormats(plan, "audio").map((format) => format.payloadType), [96, 98, 0, 8, 101]);
+  assert.deepEqual(plannedFormats(plan, "audio").map((format) => format.payloadType), [
+    96,
+    98,
+    0,
+    8,
+    101,
+    100,
+  ]);
   assert.deepEqual(plannedFormats(plan, "video").map((format) => format.payloadType), [99, 97]);
 });
 
@@ -154,6 +169,7 @@ Deno.test("a gateway that carries no video offers none, and says which tokens it
   assert.deepEqual(planCodecs([], audioOnly).formats.map(({ format }) => format.name), [
     "speex",
     "telephone-event",
+    "red",
   ]);
   const listed = planCodecs(["pcmu", "h264", "flv"], audioOnly);
   assert.deepEqual(listed.formats.map(({ format }) => format.payloadType), [0]);

@@ -95,7 +95,7 @@ Deno.test("a client without a codec list is told nothing, and sends Speex at its
   using _b = b.media;
   const { offer, reports } = negotiate(a, b);
   assert.deepEqual(reports, [[], ["speex", null]]);
-  assert.deepEqual(linesOf(offer, "m="), ["m=audio 30000 RTP/AVP 98 101"]);
+  assert.deepEqual(linesOf(offer, "m="), ["m=audio 30000 RTP/AVP 98 101 100"]);
 });
 
 Deno.test("towards a narrowband peer the wideband layer is cut off, and nothing else", async () => {
@@ -116,7 +116,7 @@ Deno.test("a plan without video offers none, and an offered one is refused", asy
   const [a, b] = [bench.open(A), bench.open(B)];
   using _a = a.media;
   using _b = b.media;
-  assert.deepEqual(linesOf(bodyText(a.media.makeOffer()), "m="), ["m=audio 30000 RTP/AVP 96 101"]);
+  assert.deepEqual(linesOf(bodyText(a.media.makeOffer()), "m="), ["m=audio 30000 RTP/AVP 96 101 100"]);
   const answered = b.media.takeOffer(description(
     PHONE.hostname,
     "m=audio 4000 RTP/AVP 96",
