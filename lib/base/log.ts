@@ -121,15 +121,21 @@ export function maskSecrets(text: string): string {
   return text
     // digest answers, RFC 7616 3.4: response="0123", also with white space and without quotes
     .replace(/\b(response\s*=\s*)("[^"\r\n]*"?|[0-9a-f]{16,})/gi, '$1"****"')
-    // Basic credentials, should a peer send them
-    .replace(/^((?:proxy-)?authorization\s*:\s*basic\s+)\S+/gim, "$1****")
+    // Basic and Bearer credentials, should a peer send them
+    .replace(/^((?:proxy-)?authorization\s*:\s*(?:basic|bearer)\s+)\S+/gim, "$1****")
+    // keys of secured media in a session description (RFC 4568 section 9.1)
+    .replace(/^(\s*a=crypto:.{1,80}?\binline:)[^\s|]+/gim, "$1****")
     // password=secret, "password": "secret", passwd: secret
     .replace(
       /(["']?\b(?:password|passwd|passphrase|secret)["']?\s*[=:]\s*)("(?:[^"\\\r\n]|\\.)*"?|'(?:[^'\\\r\n]|\\.)*'?|[^\s,;&}\])"']+)/gi,
       "$1****",
     )
-    // userinfo of a URI: sip:user:secret@host, rtmp://user:secret@host; bounds keep hostile text cheap
-    .replace(/\b((?:sips?:|[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s:@/?<>"]{1,128}:)[^\s@/<>"]{1,256}@/gi, "$1****@");
+    // userinfo of a URI or of an RTMP path: sip:user:secret@host, rtmp://user:secret@host, /sip/user:secret@host;
+    // bounds keep hostile text cheap
+    .replace(
+      /\b((?:sips?[:/]|[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s:@/?<>"]{1,128}:)[^\s@/<>"]{1,256}@/gi,
+      "$1****@",
+    );
 }
 
 class CategoryLogger implements Logger {

@@ -1,5 +1,5 @@
 // The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything".
-// The first element chooses the application; the address is the user's SIP identity; a suffix lets
+// The first element chooses the application, every other name than sip is a path of streams; the address is the user's SIP identity; a suffix lets
 // several clients use one address without replacing each other (siprtmp FAQ, "/random").
 // Role: wire
 // Answers to: the app look-up of rtmp.py and the scope rule of siprtmp.py.
@@ -7,6 +7,7 @@
 /** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
 export type AppPath =
   | { type: "sip"; address: string; key: string }
+  | { type: "live" }
   | { type: "rejected"; reason: string };
 
 /** Longest path accepted; a SIP address is far shorter. */
@@ -18,15 +19,18 @@ export function parseAppPath(app: string): AppPath {
   if (path === "") return rejected("the path is empty");
   if (path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
   const [name = "", address = "", ...suffix] = path.split("/");
-  if (name !== "sip") return rejected(`there is no application "${name.slice(0, 40)}"`);
+  if (name !== "sip") return { type: "live" };
   if (address === "") return rejected("the SIP address is missing");
   const decoded = decodePercent(address);
   if (decoded === null || !/^[^@\s<>"]+@[^@\s<>"]+$/.test(decoded)) {
     return rejected(`"${address.slice(0, 80)}" is not a SIP address like alice@example.com`);
   }
-  const host = decoded.slice(decoded.indexOf("@") + 1).toLowerCase();
-  const user = decoded.slice(0, decoded.indexOf("@"));
-  return { type: "sip", address: decoded, key: ["sip", `${user}@${host}`, ...suffix].join("/") };
+  const host = decoded.slice(decoded.indexOf("@") + 1);
+  // The password of a SIP URI does not count, and must not get into names and the log: connect() has its own.
+  const user = decoded.slice(0, decoded.indexOf("@")).replace(/:.*$/, "");
+  if (user === "") return rejected("the user of the SIP address is missing");
+  const key = ["sip", `${user}@${host.toLowerCase()}`, ...suffix].join("/");
+  return { type: "sip", address: `${user}@${host}`, key };
 }
 
 function rejected(reason: string): AppPath {

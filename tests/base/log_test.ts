@@ -157,6 +157,14 @@ const MASKED: [string, string][] = [
   ['response = "abc"', 'response = "****"'],
   ["Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic ****"],
   ["proxy-authorization: basic dXNlcjpwYXNz", "proxy-authorization: basic ****"],
+  ["Authorization: Bearer eyJhbGciOi.J9.x-y", "Authorization: Bearer ****"],
+  [
+    "m=audio 1 RTP/SAVP 0\n    a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZi|2^20|1:32\n",
+    "m=audio 1 RTP/SAVP 0\n    a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:****|2^20|1:32\n",
+  ],
+  ['connect to "sip/alice:secret@example.com:5070/x7"', 'connect to "sip/alice:****@example.com:5070/x7"'],
+  ["rtmp://host/sip/alice:secret@example.com ...", "rtmp://host/sip/alice:****@example.com ..."],
+  ["rtmp://host:1935/sip/alice@example.com:5070", "rtmp://host:1935/sip/alice@example.com:5070"],
   ["sip:alice:secret@example.com;transport=udp", "sip:alice:****@example.com;transport=udp"],
   ["<sips:alice:se:cret@[::1]:5061>", "<sips:alice:****@[::1]:5061>"],
   ["rtmp://bob:pw@host/sip/x", "rtmp://bob:****@host/sip/x"],
@@ -184,6 +192,8 @@ Deno.test("maskSecrets takes time in proportion to hostile text, not to its squa
       "a:b:c:",
       "a.a.a+a-",
       "rtmp://x:",
+      "sip/a:",
+      "a=crypto:inline:",
       "password   ",
     ]
   ) {

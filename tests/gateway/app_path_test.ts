@@ -7,6 +7,8 @@ const ACCEPTED: { app: string; address: string; key: string }[] = [
   { app: "sip/alice@Example.COM", address: "alice@Example.COM", key: "sip/alice@example.com" },
   { app: "sip/alice@example.com/x7", address: "alice@example.com", key: "sip/alice@example.com/x7" },
   { app: "sip/alice@127.0.0.1:5080", address: "alice@127.0.0.1:5080", key: "sip/alice@127.0.0.1:5080" },
+  { app: "sip/alice:secret@h:5080/x", address: "alice@h:5080", key: "sip/alice@h:5080/x" },
+  { app: "sip/alice%3Asecret@h", address: "alice@h", key: "sip/alice@h" },
   { app: "sip/j%C3%BCrgen@h", address: "jürgen@h", key: "sip/jürgen@h" },
 ];
 
@@ -17,7 +19,19 @@ for (const row of ACCEPTED) {
 }
 
 for (
-  const app of ["", "/", "sip", "sip/", "live/x", "sip/alice", "sip/@h", "sip/a@", "sip/a b@h", "sip/%zz@h"]
+  const app of [
+    "",
+    "/",
+    "sip",
+    "sip/",
+    "live/x",
+    "sip/alice",
+    "sip/@h",
+    "sip/a@",
+    "sip/a b@h",
+    "sip/%zz@h",
+    "sip/:pw@h",
+  ]
 ) {
   Deno.test(`app path "${app}" is rejected with a hint`, () => {
     const parsed = parseAppPath(app);
@@ -30,3 +44,8 @@ Deno.test("a path longer than the limit is rejected without quoting it", () => {
   const parsed = parseAppPath("sip/" + "a".repeat(10_000) + "@h");
   assert.ok(parsed.type === "rejected" && parsed.reason.length < 100);
 });
+
+for (const app of ["live", "live/x", "wirecast", "sips/alice@h"]) {
+  Deno.test(`app path ${app} is a path of streams`, () =>
+    assert.deepEqual(parseAppPath(app), { type: "live" }));
+}
