@@ -109,6 +109,36 @@ function familyOf(profile: H264Profile): H264Profile {
   return profile === "constrained-baseline" ? "baseline" : profile;
 }
 
+/** The profiles a decoder of each profile takes, its own left out. */
+const TAKES: Readonly<Record<H264Profile, readonly H264Profile[]>> = {
+  "constrained-baseline": ["baseline"],
+  "baseline": ["constrained-baseline"],
+  "main": ["constrained-baseline", "baseline"],
+  "extended": ["constrained-baseline", "baseline"],
+  "constrained-high": ["constrained-baseline", "baseline"],
+  "high": ["constrained-baseline", "baseline", "main", "constrained-high"],
+  "other": [],
+};
+
+/**
+ * What keeps a decoder that named `taken` from a stream of `sent`: its profile (ITU-T H.264 A.2), else its level;
+ * null when nothing does.
+ */
+export function h264Mismatch(sent: H264Parameters, taken: H264Parameters): "profile" | "level" | null {
+  const same = sent.profile === taken.profile &&
+    (sent.profile !== "other" || sent.profileIdc === taken.profileIdc);
+  if (!same && !TAKES[taken.profile].includes(sent.profile)) return "profile";
+  return levelRank(sent.level) > levelRank(taken.level) ? "level" : null;
+}
+
+/** For people: "constrained-baseline 3.1 (42e01f)". */
+export function describeH264(parameters: H264Parameters): string {
+  const { profile, profileIdc, level } = parameters;
+  const name = profile === "other" ? `profile ${profileIdc}` : profile;
+  const number = level === LEVEL_1B ? "1b" : `${Math.floor(level / 10)}.${level % 10}`;
+  return `${name} ${number} (${formatProfileLevelId(parameters, level)})`;
+}
+
 /** The packetization mode both sides can take: the lower of the two. */
 export function agreedPacketizationMode(local: string | null, remote: string | null): number {
   const mine = parseH264Parameters(local).packetizationMode;

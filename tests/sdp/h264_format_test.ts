@@ -4,6 +4,8 @@ import {
   agreedPacketizationMode,
   answerH264Fmtp,
   compatibleH264,
+  describeH264,
+  h264Mismatch,
   type H264Profile,
   parseH264Parameters,
 } from "../../lib/sdp/h264_format.ts";
@@ -114,4 +116,41 @@ Deno.test("H.264 format: an answer always works together with the offer it answe
     assert.equal(parameters.profile, parseH264Parameters(offer).profile);
     assert.ok(compatibleH264(offer, answer));
   }));
+});
+
+const MISMATCHES: [sent: string, taken: string, mismatch: string | null][] = [
+  ["42e01f", "42e01f", null],
+  ["42c01e", "420014", "level"],
+  ["42c014", "42e01f", null],
+  ["42001e", "42e01e", null],
+  ["42e01e", "4d001f", null],
+  ["42e01e", "64001f", null],
+  ["4d001e", "42e01f", "profile"],
+  ["64001e", "4d001f", "profile"],
+  ["4d001e", "640028", null],
+  ["64001f", "64001e", "level"],
+  ["640c1f", "64001f", null],
+  ["64001f", "640c1f", "profile"],
+  ["6e001f", "6e001f", null],
+  ["6e001f", "7a001f", "profile"],
+  // level 1b is above 1.0 and below 1.1
+  ["42f00b", "42e00a", "level"],
+  ["42f00b", "42e00b", null],
+];
+
+Deno.test("H.264 format: what keeps a decoder from a stream, its profile or its level", () => {
+  for (const [sent, taken, mismatch] of MISMATCHES) {
+    const [a, b] = [sent, taken].map((id) => parseH264Parameters(`profile-level-id=${id}`));
+    assert.equal(h264Mismatch(a!, b!), mismatch, `${sent} to ${taken}`);
+  }
+});
+
+Deno.test("H.264 format: profile and level in words", () => {
+  const words = (id: string) => describeH264(parseH264Parameters(`profile-level-id=${id}`));
+  assert.deepEqual(["42e01f", "640028", "42f00b", "6e0014"].map(words), [
+    "constrained-baseline 3.1 (42e01f)",
+    "high 4.0 (640028)",
+    "constrained-baseline 1b (42f00b)",
+    "profile 110 2.0 (6e0014)",
+  ]);
 });
