@@ -7,9 +7,12 @@
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
+import type { KeepAliveSettings } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
+import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
 import { type ConfigFile, parseConfigFile } from "./config_file.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
+import type { DialPlan } from "./dial_plan.ts";
 import {
   DEFAULT_SIP_PORT,
   defaultSettings,
@@ -35,6 +38,10 @@ export interface Config {
   readonly rtp: RtpConfig;
   /** What is refused beyond. */
   readonly limit: LimitConfig;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  /** What happens to several clients of one address. */
+  readonly sameAddress: SameAddressConfig;
   /** The built-in SIP server for trials; null: it does not run. */
   readonly sipd: SipdConfig | null;
   /** How much is logged. */
@@ -57,6 +64,8 @@ export interface SipConfig {
   readonly bind: string;
   /** Address told to peers, an IP literal; null: the one that faces each peer. */
   readonly advertise: string | null;
+  /** STUN server to learn the address told to public peers from; null: `advertise` says all. */
+  readonly stunServer: Endpoint | null;
   /** Port to bind, UDP and TCP; 0 takes any free one. */
   readonly port: number;
   /** True when the next free port will do: nobody asked for this very one. */
@@ -65,6 +74,8 @@ export interface SipConfig {
   readonly outboundProxy: SipUri | null;
   /** Life asked for a registration, in seconds. */
   readonly expiresSeconds: number;
+  /** How the flows of registrations are kept open. */
+  readonly keepAlive: KeepAliveSettings;
   /** Value of the User-Agent header. */
   readonly userAgent: string;
 }
@@ -79,6 +90,14 @@ export interface RtpConfig {
   readonly portMin: number;
   /** Last port of the range. */
   readonly portMax: number;
+}
+
+/** Several clients of one address. */
+export interface SameAddressConfig {
+  /** For addresses without a rule of their own. */
+  readonly policy: SameAddressPolicy;
+  /** Exceptions; the first that fits counts. */
+  readonly accounts: readonly AccountRule[];
 }
 
 /** Bounds of the whole gateway. */
@@ -123,8 +142,14 @@ function parseFlags(flags: Readonly<Partial<Record<SettingName, string | boolean
 
 /** What is wrong only in combination. */
 function checkTogether(settings: Settings): void {
-  const [bind, advertise] = [settings["int-ip"], settings["ext-ip"]];
-  if (advertise !== null && bind !== "::" && isIpv6(bind) !== isIpv6(advertise)) {
+  const [bind, advertise, stunServer] = [settings["int-ip"], settings["ext-ip"], settings["stun-server"]];
+  if (advertise === "auto" && stunServer === null) {
+    throw new ConfigError("ext-ip auto needs a server to ask: set stun-server, e.g. stun.example.com:3478");
+  }
+  if (advertise !== "auto" && stunServer !== null) {
+    throw new ConfigError("stun-server is asked only when ext-ip is auto");
+  }
+  if (advertise !== null && advertise !== "auto" && bind !== "::" && isIpv6(bind) !== isIpv6(advertise)) {
     throw new ConfigError(`int-ip ${bind} and ext-ip ${advertise} must both be IPv4 or both be IPv6`);
   }
   if (settings["rtmp-ping"] >= settings["rtmp-idle"]) {
@@ -143,7 +168,8 @@ function overlap(a: string, b: string): boolean {
 }
 
 function configOf(settings: Settings): Config {
-  const [bind, advertise] = [settings["int-ip"], settings["ext-ip"]];
+  const bind = settings["int-ip"];
+  const advertise = settings["ext-ip"] === "auto" ? null : settings["ext-ip"];
   return {
     rtmp: {
       listen: { hostname: settings.host, port: settings.port },
@@ -157,14 +183,18 @@ function configOf(settings: Settings): Config {
     sip: {
       bind,
       advertise,
+      stunServer: settings["stun-server"],
       port: settings["sip-port"] ?? DEFAULT_SIP_PORT,
       portFallback: settings["sip-port"] === null,
       outboundProxy: settings["outbound-proxy"],
       expiresSeconds: settings.expires,
+      keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
       userAgent: `siprtmp/${version}`,
     },
     rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
     limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
+    dialPlan: settings.dial,
+    sameAddress: { policy: settings["same-address"], accounts: settings.account },
     sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
   };

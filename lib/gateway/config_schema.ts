@@ -4,8 +4,10 @@
 
 import { z } from "zod";
 import { WireError } from "../base/errors.ts";
-import { isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
+import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
+import { STUN_PORT } from "../net/stun.ts";
 import { parseSipUri, type SipUri } from "../sip/uri.ts";
+import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
 import {
   DEFAULT_SIP_PORT,
   type PartialSettings,
@@ -13,7 +15,10 @@ import {
   settingDescriptions,
   type SettingName,
   type SipdConfig,
+  tableSettings,
 } from "./config_settings.ts";
+import type { ParsedTable } from "./config_table.ts";
+import { parseDialPlan } from "./dial_plan.ts";
 import { nearest } from "./nearest.ts";
 
 /** One thing wrong with a set of values. */
@@ -38,11 +43,16 @@ const schema = z.strictObject(
     port: wholeNumber(0, 65535),
     root: folder(),
     "int-ip": address(),
-    "ext-ip": address().refine((value) => !isUnspecified(value), "must be an address that others can reach"),
+    "ext-ip": converted("an IP address or auto", (value) => value === "auto" ? value : parseAddress(value))
+      .refine((value) => !isUnspecified(value), "must be an address that others can reach"),
+    "stun-server": converted("a STUN server like stun.example.com:3478", parseServer),
     "sip-port": wholeNumber(0, 65535),
     "rtp-ports": converted("a range of ports like 10000-20000", parsePortRange),
     "outbound-proxy": converted("a SIP address like sip:proxy.example.com", parseProxy),
     expires: wholeNumber(30, 86400),
+    "keep-alive": oneOf("crlf", "stun", "options", "off"),
+    "keep-alive-period": wholeNumber(5, 3600),
+    "same-address": oneOf(...sameAddressPolicies),
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
     "max-connections": wholeNumber(1, 100000),
     "max-calls": wholeNumber(1, 100000),
@@ -50,6 +60,8 @@ const schema = z.strictObject(
     "rtmp-ping": wholeNumber(1, 43200),
     verbose: truth(),
     "verbose-all": truth(),
+    dial: table(parseDialPlan),
+    account: table(parseAccounts),
   } satisfies Record<SettingName, z.ZodType>,
 ).partial();
 
@@ -74,7 +86,7 @@ export function readOptionValue(name: SettingName, value: string | boolean): str
 }
 
 function unknownKey(key: string): SettingIssue {
-  const suggestion = nearest(key, settingDescriptions.map((row) => row.name));
+  const suggestion = nearest(key, [...settingDescriptions.map((row) => row.name), ...tableSettings]);
   const hint = suggestion === null ? "" : `; did you mean ${suggestion}?`;
   return { key, message: `is not a setting${hint}` };
 }
@@ -98,6 +110,21 @@ function wholeNumber(min: number, max: number): z.ZodType<number> {
 
 function address(): z.ZodType<string> {
   return converted("an IP address", parseAddress);
+}
+
+function oneOf<Name extends string>(...names: readonly Name[]): z.ZodType<Name> {
+  const wanted = `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
+  return converted(wanted, (value) => names.find((name) => name === value));
+}
+
+/** A table of the file: its reader says what is wrong. */
+function table<Rule>(parse: (value: unknown) => ParsedTable<Rule>): z.ZodType<readonly Rule[]> {
+  return z.unknown().transform((value, context) => {
+    const parsed = parse(value);
+    if (parsed.type === "rules") return parsed.rules;
+    context.addIssue({ code: "custom", message: parsed.problem });
+    return z.NEVER;
+  });
 }
 
 function folder(): z.ZodType<string> {
@@ -147,6 +174,13 @@ function parseProxy(value: unknown): SipUri | undefined {
   if (typeof value !== "string" || value.length > MAX_TEXT_LENGTH) return undefined;
   const uri = orUndefined(() => parseSipUri(/^sips?:/i.test(value) ? value : `sip:${value}`));
   return uri?.scheme === "sip" && uri.host !== "" ? uri : undefined;
+}
+
+/** A name is looked up when it is needed: servers move. */
+function parseServer(value: unknown): Endpoint | undefined {
+  if (typeof value !== "string" || value.length > MAX_TEXT_LENGTH) return undefined;
+  const server = orUndefined(() => parseEndpoint(value, STUN_PORT));
+  return server !== undefined && server.port > 0 ? server : undefined;
 }
 
 /** An address alone leaves the port to us: 5060, or the next free one. */

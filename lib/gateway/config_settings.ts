@@ -4,7 +4,10 @@
 // Answers to: the optparse set-up at the end of siprtmp.py; behaviour.md 1.1.
 
 import type { Endpoint } from "../net/endpoint.ts";
+import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
+import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
+import type { DialPlan } from "./dial_plan.ts";
 
 /** The settings after checking, by their long names. */
 export interface Settings {
@@ -16,8 +19,10 @@ export interface Settings {
   root: string;
   /** Address that SIP and RTP bind. */
   "int-ip": string;
-  /** Address told to SIP peers; null: the one that faces each peer. */
+  /** Address told to SIP peers; "auto": ask the STUN server; null: the one that faces each peer. */
   "ext-ip": string | null;
+  /** STUN server for ext-ip auto; a name or an IP address. */
+  "stun-server": Endpoint | null;
   /** SIP port; null: 5060, else the next free one; 0: any free one. */
   "sip-port": number | null;
   /** First and last UDP port for media. */
@@ -26,6 +31,12 @@ export interface Settings {
   "outbound-proxy": SipUri | null;
   /** Life of a registration asked for, in seconds. */
   expires: number;
+  /** How the way from a SIP server back to us is kept open through a NAT. */
+  "keep-alive": KeepAliveMethod;
+  /** Longest time between two keep-alives, in seconds. */
+  "keep-alive-period": number;
+  /** What happens when a client connects to an address that another one uses. */
+  "same-address": SameAddressPolicy;
   /** Where the built-in SIP server listens; null: it does not run. */
   sipd: SipdConfig | null;
   /** Most RTMP connections at a time. */
@@ -40,6 +51,10 @@ export interface Settings {
   verbose: boolean;
   /** Log everything, media packets too. */
   "verbose-all": boolean;
+  /** Where dialled numbers go; in the file only, as [[dial]]. */
+  dial: DialPlan;
+  /** Exceptions for some addresses; in the file only, as [[account]]. */
+  account: readonly AccountRule[];
 }
 
 /** The built-in SIP server for trials. */
@@ -85,10 +100,14 @@ export const defaultSettings: Readonly<Settings> = {
   root: "./",
   "int-ip": "0.0.0.0",
   "ext-ip": null,
+  "stun-server": null,
   "sip-port": null,
   "rtp-ports": { min: 10000, max: 20000 },
   "outbound-proxy": null,
   expires: 180,
+  "keep-alive": "crlf",
+  "keep-alive-period": 25,
+  "same-address": "replace",
   sipd: null,
   "max-connections": 1000,
   "max-calls": 500,
@@ -96,22 +115,41 @@ export const defaultSettings: Readonly<Settings> = {
   "rtmp-ping": 15,
   verbose: false,
   "verbose-all": false,
+  dial: [],
+  account: [],
 };
+
+/** Settings that are tables, so the file has them and the command line has not. */
+export const tableSettings: readonly SettingName[] = ["dial", "account"];
 
 /** Port of SIP, of the gateway and of the built-in server (RFC 3261 19.1.2). */
 export const DEFAULT_SIP_PORT = 5060;
 
-/** Every setting, in the order of the help. */
+/** Every setting of the command line, in the order of the help. */
 export const settingDescriptions: readonly SettingDescription[] = [
   text("host", "i", "<address>", "address where RTMP clients connect"),
   whole("port", "p", "<port>", "port where RTMP clients connect; 0: any"),
   text("root", "r", "<folder>", "folder of FLV files"),
   text("int-ip", "l", "<address>", "address that SIP and RTP bind"),
-  text("ext-ip", "e", "<address>", "address told to SIP peers (default: the one facing each)"),
+  text(
+    "ext-ip",
+    "e",
+    "<address>",
+    "address told to SIP peers; auto: ask stun-server (default: the one facing each)",
+  ),
   whole("sip-port", null, "<port>", "SIP port, UDP and TCP (default: 5060, else the next free one)"),
+  text("stun-server", null, "<host:port>", "STUN server that -e auto asks for our public address"),
   text("rtp-ports", null, "<min-max>", "UDP ports for media"),
   text("outbound-proxy", null, "<uri>", "SIP proxy that every request goes to first"),
   whole("expires", null, "<seconds>", "life of a SIP registration"),
+  text("keep-alive", null, "<method>", "crlf, stun, options or off: keeps the way back through a NAT open"),
+  whole("keep-alive-period", null, "<seconds>", "longest time between keep-alives"),
+  text(
+    "same-address",
+    null,
+    "<policy>",
+    "second client of an address: replace the first, share its calls, or reject it",
+  ),
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
   whole("max-calls", null, "<count>", "most calls at a time"),

@@ -15,6 +15,7 @@ import { WireError } from "../base/errors.ts";
 import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
 import { formatHostPort, schemeOf, type SipUri } from "../sip/uri.ts";
 import { escapeUri } from "../sip/uri_escape.ts";
+import { type ParsedTable, parseTable } from "./config_table.ts";
 import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
 
 /** Rules of a plan at most. */
@@ -32,39 +33,20 @@ export interface DialRule {
 /** The rules in their order. */
 export type DialPlan = readonly DialRule[];
 
-/** A plan, or what is wrong with it in words for the person who wrote it. */
-export type ParsedDialPlan =
-  | { readonly type: "plan"; readonly plan: DialPlan }
-  | { readonly type: "wrong"; readonly problem: string };
-
 /** Characters of a dialled text that can mean nothing else inside a URI. */
 const PLAIN = /[A-Za-z0-9\-_.!~*'()+]/;
 
-/** Reads the rules of a configuration: a list of tables with `pattern` and `target`. */
-export function parseDialPlan(value: unknown): ParsedDialPlan {
-  if (!Array.isArray(value)) {
-    return wrong('must be written as [[dial]], with pattern = "..." and target = "..."');
-  }
-  if (value.length > MAX_DIAL_RULES) return wrong(`has more than ${MAX_DIAL_RULES} rules`);
-  const plan: DialRule[] = [];
-  for (const [index, entry] of value.entries()) {
-    const rule = parseRule(entry);
-    if (typeof rule === "string") return wrong(`rule ${index + 1}: ${rule}`);
-    plan.push(rule);
-  }
-  return { type: "plan", plan };
+/** Reads the rules of a configuration: a list of tables with `pattern` and `target`; never throws. */
+export function parseDialPlan(value: unknown): ParsedTable<DialRule> {
+  return parseTable(value, {
+    example: '[[dial]], with pattern = "..." and target = "..."',
+    maxRules: MAX_DIAL_RULES,
+    keys: ["pattern", "target"],
+    readRule,
+  });
 }
 
-function wrong(problem: string): ParsedDialPlan {
-  return { type: "wrong", problem };
-}
-
-/** A rule, or what is wrong with it. */
-function parseRule(entry: unknown): DialRule | string {
-  if (typeof entry !== "object" || entry === null) return "must have a pattern and a target";
-  const { pattern, target, ...others } = entry as Readonly<Record<string, unknown>>;
-  const [other] = Object.keys(others);
-  if (other !== undefined) return `has ${other}, which is unknown; a rule has pattern and target`;
+function readRule({ pattern, target }: Readonly<Record<string, unknown>>): DialRule | string {
   if (typeof pattern !== "string") return "pattern must be a text";
   if (typeof target !== "string" || target.length > MAX_TARGET_LENGTH) return "target must be a text";
   const parsed = parseDialPattern(pattern);

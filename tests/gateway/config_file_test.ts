@@ -47,10 +47,33 @@ Deno.test("a fault is shown with its line and a caret", () => {
     ],
     ["\tcolour = 1", "gw.toml, line 1, column 2: colour is not a setting\n   colour = 1\n   ^"],
     ["[rtmp]\nport = 1", "gw.toml, line 1, column 2: rtmp is not a setting\n  [rtmp]\n   ^"],
-    ["[[account]]\nuser = 1", "gw.toml, line 1, column 3: account is not a setting\n  [[account]]\n    ^"],
+    [
+      "[[acount]]\nuser = 1",
+      "gw.toml, line 1, column 3: acount is not a setting; did you mean account?\n  [[acount]]\n    ^",
+    ],
     ['"a b" = 1', 'gw.toml, line 1, column 2: a b is not a setting\n  "a b" = 1\n   ^'],
   ];
   for (const [text, message] of table) assert.equal(complaint(text), message);
+});
+
+Deno.test("a line that may hold a secret is not shown", () => {
+  const table: [text: string, message: string][] = [
+    ['password = "hunter2"', "gw.toml, line 1, column 1: password is not a setting"],
+    [
+      'Proxy-PassWord = "hunt"er2"',
+      "gw.toml, line 1, column 24: each key-value declaration must be followed",
+    ],
+    ['token = "hunter2', "gw.toml, line 1, column 9: "],
+    [
+      'outbound-proxy = "sip:alice:hunter2@h:xx"',
+      "gw.toml, line 1, column 1: outbound-proxy must be a SIP address like sip:proxy.example.com",
+    ],
+  ];
+  for (const [text, message] of table) {
+    const told = complaint(text);
+    assert.ok(told.startsWith(message), told);
+    assert.doesNotMatch(told, /hunter2|er2|\n/);
+  }
 });
 
 Deno.test("two keys of one name are refused, and all wrong settings are told", () => {

@@ -3,6 +3,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { ConfigError } from "../../lib/base/errors.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";
 import { buildConfig, type Config, type ConfigSources, version } from "../../lib/gateway/config.ts";
+import { resolveDialled } from "../../lib/gateway/dial_plan.ts";
 
 function complaint(sources: ConfigSources): string {
   try {
@@ -28,14 +29,18 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     sip: {
       bind: "0.0.0.0",
       advertise: null,
+      stunServer: null,
       port: 5060,
       portFallback: true,
       outboundProxy: null,
       expiresSeconds: 180,
+      keepAlive: { method: "crlf", periodMs: 25_000 },
       userAgent: `siprtmp/${version}`,
     },
     rtp: { bind: "0.0.0.0", advertise: null, portMin: 10000, portMax: 20000 },
     limit: { connections: 1000, calls: 500 },
+    dialPlan: [],
+    sameAddress: { policy: "replace", accounts: [] },
     sipd: null,
     verbosity: "normal",
   };
@@ -67,6 +72,60 @@ Deno.test("the advertised address counts whatever the bound one is (behaviour 1.
     const { sip, rtp } = buildConfig({ flags: flags ?? {} });
     assert.deepEqual([sip.bind, sip.advertise, rtp.bind, rtp.advertise], [bind, advertise, bind, advertise]);
   }
+});
+
+Deno.test("ext-ip auto asks the STUN server, and needs one", () => {
+  const { sip, rtp } = buildConfig({ flags: { "ext-ip": "auto", "stun-server": "stun.example.com" } });
+  assert.deepEqual([sip.advertise, rtp.advertise], [null, null]);
+  assert.deepEqual(sip.stunServer, { hostname: "stun.example.com", port: 3478 });
+  assert.match(
+    complaint({ flags: { "ext-ip": "auto" } }),
+    /^ext-ip auto needs a server to ask: set stun-server/,
+  );
+  for (
+    const flags of [{ "stun-server": "192.0.2.1" }, { "stun-server": "192.0.2.1", "ext-ip": "203.0.113.7" }]
+  ) {
+    assert.match(complaint({ flags }), /^stun-server is asked only when ext-ip is auto$/);
+  }
+});
+
+Deno.test("the tables of the file: where numbers go, and who shares an address", () => {
+  const config = buildConfig({
+    file: file(`
+keep-alive = "stun"
+keep-alive-period = 60
+same-address = "reject"
+[[dial]]
+pattern = "0049(.*)"
+target = "sip:+49$1@trunk.example"
+[[dial]]
+pattern = '[0-9][0-9][0-9]'
+target = "sip:$0@pbx.example"
+[[account]]
+address = "reception@Example.com"
+same-address = "share"
+`),
+  });
+  assert.deepEqual(config.sip.keepAlive, { method: "stun", periodMs: 60_000 });
+  assert.equal(resolveDialled(config.dialPlan, "004930", "example.com").uri.host, "trunk.example");
+  assert.equal(resolveDialled(config.dialPlan, "112", "example.com").uri.host, "pbx.example");
+  assert.deepEqual(config.sameAddress, {
+    policy: "reject",
+    accounts: [{ address: "reception@example.com", sameAddress: "share" }],
+  });
+  const broken = [
+    [
+      `[[dial]]\npattern = "(1"\ntarget = "2"`,
+      /^gw\.toml, line 1, column 3: dial rule 1: pattern "\(1" has \( without \)/,
+    ],
+    [`dial = 1`, /^gw\.toml, line 1, column 1: dial must be written as \[\[dial\]\]/],
+    [
+      `[[account]]\naddress = "x"`,
+      /^gw\.toml, line 1, column 3: account rule 1: address must be a SIP address/,
+    ],
+    [`[[accounts]]\naddress = "x@y"`, /accounts is not a setting; did you mean account\?/],
+  ] as const;
+  for (const [text, message] of broken) assert.match(complaint({ file: file(text) }), message);
 });
 
 Deno.test("a SIP port that was asked for is that one or none", () => {

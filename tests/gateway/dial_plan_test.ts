@@ -8,7 +8,7 @@ import { formatNameAddr } from "../../lib/sip/name_addr.ts";
 
 function planOf(...rules: [pattern: string, target: string][]): DialPlan {
   const parsed = parseDialPlan(rules.map(([pattern, target]) => ({ pattern, target })));
-  return parsed.type === "plan" ? parsed.plan : assert.fail(parsed.problem);
+  return parsed.type === "rules" ? parsed.rules : assert.fail(parsed.problem);
 }
 
 const PLAN = planOf(
@@ -104,7 +104,7 @@ Deno.test("dial_plan: what is dialled stays inside the user part, whatever signs
 const WRONG: [value: unknown, problem: RegExp][] = [
   ["0049", /^must be written as \[\[dial\]\]/],
   [{ pattern: "1", target: "2" }, /^must be written as \[\[dial\]\]/],
-  [[1], /^rule 1: must have a pattern and a target$/],
+  [[1], /^rule 1: must be written as \[\[dial\]\], with pattern/],
   [[{ pattern: "1", target: "2" }, { pattern: "1" }], /^rule 2: target must be a text$/],
   [[{ target: "1" }], /^rule 1: pattern must be a text$/],
   [[{ pattern: "1", target: "2", to: "3" }], /^rule 1: has to, which is unknown/],

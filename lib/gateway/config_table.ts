@@ -1,0 +1,49 @@
+// Lists of tables in the configuration file, [[dial]] and [[account]]: what they have in common.
+// Role: wire
+// Answers to: nothing in siprtmp, which had no configuration file.
+
+/** The rules, or what is wrong with one; the problem reads well after the table's name. */
+export type ParsedTable<Rule> =
+  | { readonly type: "rules"; readonly rules: readonly Rule[] }
+  | { readonly type: "wrong"; readonly problem: string };
+
+/** How one kind of table is read. */
+export interface TableReader<Rule extends object> {
+  /** How it is written, for those who wrote something else. */
+  readonly example: string;
+  /** Rules at most. */
+  readonly maxRules: number;
+  /** Keys a rule may have. */
+  readonly keys: readonly string[];
+  /** A rule, or what is wrong with it. */
+  readonly readRule: (entry: Readonly<Record<string, unknown>>) => Rule | string;
+}
+
+/** Reads a list of tables; never throws. */
+export function parseTable<Rule extends object>(
+  value: unknown,
+  reader: TableReader<Rule>,
+): ParsedTable<Rule> {
+  if (!Array.isArray(value)) return wrong(`must be written as ${reader.example}`);
+  if (value.length > reader.maxRules) return wrong(`has more than ${reader.maxRules} rules`);
+  const rules: Rule[] = [];
+  for (const [index, entry] of value.entries()) {
+    const rule = readEntry(entry, reader);
+    if (typeof rule === "string") return wrong(`rule ${index + 1}: ${rule}`);
+    rules.push(rule);
+  }
+  return { type: "rules", rules };
+}
+
+function readEntry<Rule extends object>(entry: unknown, reader: TableReader<Rule>): Rule | string {
+  if (typeof entry !== "object" || entry === null) return `must be written as ${reader.example}`;
+  const unknown = Object.keys(entry).find((key) => !reader.keys.includes(key));
+  if (unknown !== undefined) {
+    return `has ${unknown}, which is unknown; a rule has ${reader.keys.join(" and ")}`;
+  }
+  return reader.readRule(entry as Readonly<Record<string, unknown>>);
+}
+
+function wrong(problem: string): { type: "wrong"; problem: string } {
+  return { type: "wrong", problem };
+}
