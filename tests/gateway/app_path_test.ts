@@ -24,7 +24,6 @@ for (
     "/",
     "sip",
     "sip/",
-    "live/x",
     "sip/alice",
     "sip/@h",
     "sip/a@",
