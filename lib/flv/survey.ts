@@ -19,6 +19,8 @@ export class FlvSurvey {
   readonly index: KeyFrameIndex = new KeyFrameIndex();
   /** Latest time of an audio or video tag; 0 before the first. */
   lastTimeMs = 0;
+  /** True when there is sound or a picture. */
+  hasMedia = false;
   /** True when there are pictures. */
   hasVideo = false;
   readonly #headers: number[] = [];
@@ -35,12 +37,14 @@ export class FlvSurvey {
     for (const position of summary.headers) this.#noteHeader(position);
     this.lastTimeMs = Math.max(this.lastTimeMs, summary.durationMs);
     this.hasVideo ||= hasVideo;
+    this.hasMedia ||= summary.keyFrames.length > 0;
   }
 
   /** Takes the next tag of the file. */
   note(kind: TagKind, timeMs: number, position: number): void {
     if (kind === "metadata" || kind === "data") return;
     this.lastTimeMs = Math.max(this.lastTimeMs, timeMs);
+    this.hasMedia = true;
     if (kind === "audio") return this.#noteAudio(timeMs, position);
     if (kind !== "audio header" && !this.hasVideo) {
       this.hasVideo = true;

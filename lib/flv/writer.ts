@@ -107,9 +107,9 @@ export class FlvWriter implements AsyncDisposable {
     }
   }
 
-  /** Latest time in the file; 0 when there is nothing in it. */
-  get lastTimeMs(): number {
-    return this.#survey.lastTimeMs;
+  /** Latest time in the file; null when there is nothing in it. */
+  get lastTimeMs(): number | null {
+    return this.#survey.hasMedia ? this.#survey.lastTimeMs : null;
   }
 
   /** Bytes that wait for the disk. */

@@ -31,10 +31,11 @@ export class Recording implements LiveSink {
   #empty = true;
   #failed = false;
 
-  /** Nothing is written yet. @param appended when the file has tags already */
-  constructor(writer: FlvWriter, appended: boolean) {
+  /** Nothing is written yet. @param writer of a new file, or of one that has tags already */
+  constructor(writer: FlvWriter) {
     this.#writer = writer;
-    this.#lastMs = appended && writer.lastTimeMs > 0 ? writer.lastTimeMs + APPEND_GAP_MS : 0;
+    const { lastTimeMs } = writer;
+    this.#lastMs = lastTimeMs === null ? 0 : lastTimeMs + APPEND_GAP_MS;
   }
 
   /** Length so far. */

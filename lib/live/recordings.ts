@@ -57,7 +57,7 @@ export class Recordings {
       try {
         const writer =
           await (mode === "append" ? FlvWriter.append(place.path) : FlvWriter.create(place.path));
-        const recording = new Recording(writer, mode === "append");
+        const recording = new Recording(writer);
         return {
           type: "open",
           opened: { recording, close: () => this.#close(place.path, entry, recording) },

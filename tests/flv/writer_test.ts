@@ -48,8 +48,10 @@ function checkPlaces({ summary, bytes }: { summary: FlvSummary | null; bytes: Ui
 Deno.test("a recording says how long it is, where its key frames are and what the publisher said", () =>
   inFolder(async (folder) => {
     const writer = await FlvWriter.create(`${folder}/a.flv`);
+    assert.equal(writer.lastTimeMs, null);
     writer.describe({ width: 320, height: 1 });
     putAll(writer, film(3000));
+    assert.equal(writer.lastTimeMs, 3000);
     writer.describe({ height: 240 });
     await writer.close();
     const found = await readBack(`${folder}/a.flv`);
@@ -146,7 +148,7 @@ Deno.test("a recording that is given up leaves the earlier file as it was", () =
     const appended = await FlvWriter.append(path);
     await appended.discard();
     assert.deepEqual(await Deno.readFile(path), flvFile(film(100)));
-    assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["x.flv"]);
+    assert.deepEqual((await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name), ["x.flv"]);
   }));
 
 Deno.test("a failed disk is known at once, and tags are counted", () =>
