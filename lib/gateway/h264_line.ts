@@ -100,7 +100,7 @@ export class H264Line {
 
   /** One RTP payload of the peer, in order. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number): void {
-    if (payloadType !== this.#options.chain.receivePayloadType) return;
+    if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
   }
 

@@ -96,12 +96,14 @@ export interface H264Chain {
   readonly mode: 0 | 1;
   /** The peer's parameters; null: it gave none. */
   readonly fmtp: string | null;
+  /** Our parameters as the peer was told. */
+  readonly localFmtp: string | null;
   /** RTCP feedback both sides named. */
   readonly rtcpFb: readonly string[];
   /** Payload type of what we send. */
   readonly sendPayloadType: number;
-  /** Payload type of what arrives. */
-  readonly receivePayloadType: number;
+  /** Payload types of what may arrive: peers that offer several modes may use each. */
+  readonly receivePayloadTypes: readonly number[];
 }
 
 /** Every message of the client in x-flv, audio too (behaviour 1.9). */
@@ -257,12 +259,22 @@ function passThroughAudio(codec: string | null): PassThroughAudio | null {
 }
 
 function chooseVideo(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): VideoChain {
-  const [first] = candidates(media, plan, offeredBy);
+  const found = candidates(media, plan, offeredBy);
+  const [first] = found;
   if (first === undefined) return { kind: "none" };
-  const { sendPayloadType, receivePayloadType, fmtp, localFmtp, rtcpFb } = first.agreed;
+  const { sendPayloadType, receivePayloadType } = first.agreed;
   if (first.planned.client === "x-flv") return { kind: "x-flv", sendPayloadType, receivePayloadType };
-  const mode = agreedPacketizationMode(localFmtp, fmtp) === 1 ? 1 : 0;
-  return { kind: "h264", mode, fmtp, rtcpFb, sendPayloadType, receivePayloadType };
+  return chooseH264(found.filter(({ planned }) => planned.client === "h264").map(({ agreed }) => agreed));
+}
+
+/** Of several modes the one that may cut pictures into packets: without it they take datagrams of any size. */
+function chooseH264(formats: readonly AgreedFormat[]): H264Chain {
+  const isCut = (format: AgreedFormat) => agreedPacketizationMode(format.localFmtp, format.fmtp) === 1;
+  const cut = formats.find(isCut);
+  const { fmtp, localFmtp, rtcpFb, sendPayloadType } = cut ?? formats[0]!;
+  const receivePayloadTypes = formats.map((format) => format.receivePayloadType);
+  const mode = cut === undefined ? 0 : 1;
+  return { kind: "h264", mode, fmtp, localFmtp, rtcpFb, sendPayloadType, receivePayloadTypes };
 }
 
 function reportedAudio(audio: AudioChain): string | null {

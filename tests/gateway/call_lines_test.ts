@@ -35,9 +35,10 @@ const h264 = (rtcpFb: string[]): VideoChain => ({
   kind: "h264",
   mode: 1,
   fmtp: null,
+  localFmtp: null,
   rtcpFb,
   sendPayloadType: 99,
-  receivePayloadType: 99,
+  receivePayloadTypes: [99],
 });
 
 function lines(audio: MediaChoice["audio"], video: VideoChain) {

@@ -15,7 +15,15 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
   const tags: string[] = [];
   const asked: string[] = [];
   const made = new H264Line({
-    chain: { kind: "h264", mode, fmtp: null, rtcpFb: [], sendPayloadType: 99, receivePayloadType: 99 },
+    chain: {
+      kind: "h264",
+      mode,
+      fmtp: null,
+      localFmtp: null,
+      rtcpFb: [],
+      sendPayloadType: 99,
+      receivePayloadTypes: [99],
+    },
     clock,
     originMs: clock.now(),
     toSip: (payload, timestamp, marker) => void packets.push({ payload: payload.slice(), timestamp, marker }),

@@ -169,6 +169,18 @@ Deno.test("incoming calls: the caller's order decides, its payload types are use
       "pcmu@0, h264 mode 0@97",
       "pcmu,h264",
     ],
+    // both modes: the one that cuts pictures into packets
+    [
+      ["pcmu", "h264"],
+      plain,
+      [
+        "audio 0",
+        "video 97=H264/90000|profile-level-id=42e01f" +
+        " 98=H264/90000|profile-level-id=42e01f;packetization-mode=1",
+      ],
+      "pcmu@0, h264 mode 1@98",
+      "pcmu,h264",
+    ],
     // no audio agreed
     [
       ["h264"],
