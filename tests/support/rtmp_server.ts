@@ -4,11 +4,12 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
+import type { ByteStream } from "../../lib/net/tcp.ts";
 import { FlvTagReader } from "../../lib/flv/tag.ts";
 import type { ConnectRequest } from "../../lib/rtmp/command.ts";
 import { defaultRtmpOptions, type RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";
 import type { RtmpEvent } from "../../lib/rtmp/event.ts";
-import { listenRtmp } from "../../lib/rtmp/listen.ts";
+import { listenRtmp, RtmpAcceptor, serveRtmp } from "../../lib/rtmp/listen.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
 import { RecordLog } from "./record_log.ts";
@@ -29,16 +30,29 @@ export interface ServerScript {
 
 /** A running server. */
 export interface TestServer extends AsyncDisposable {
-  /** rtmp://127.0.0.1:PORT */
+  /** rtmp://127.0.0.1:PORT, or the scheme of the transport. */
   readonly url: string;
   /** Its log, from level debug on. */
   readonly log: RecordLog;
+}
+
+/** Another way in than plain TCP. */
+export interface TestTransport {
+  /** As in the URL: "rtmps". */
+  readonly scheme: string;
+  /** Streams of bytes until the signal aborts. */
+  listen(
+    at: Endpoint,
+    signal: AbortSignal,
+    onListening: (local: Endpoint) => void,
+  ): AsyncIterable<ByteStream>;
 }
 
 /** Starts a server; disposing it ends all its connections. */
 export async function startServer(
   script: ServerScript,
   options: Partial<RtmpOptions> = {},
+  transport?: TestTransport,
 ): Promise<TestServer> {
   const log = new RecordLog("debug");
   const environment = { clock: systemClock, random: systemRandom, log };
@@ -47,12 +61,19 @@ export async function startServer(
   const at = { hostname: "127.0.0.1", port: 0 };
   const all = { ...defaultRtmpOptions, ...options };
   scope.spawn("accept", async (signal) => {
-    for await (const connection of listenRtmp(at, all, environment, signal, listening.resolve)) {
+    const clients = transport === undefined
+      ? listenRtmp(at, all, environment, signal, listening.resolve)
+      : serveRtmp(transport.listen(at, signal, listening.resolve), new RtmpAcceptor(all, environment));
+    for await (const connection of clients) {
       scope.spawn(`client ${connection.id}`, (stop) => serve(connection, script, stop));
     }
   });
   const { port } = await listening.promise;
-  return { url: `rtmp://127.0.0.1:${port}`, log, [Symbol.asyncDispose]: () => scope.close() };
+  return {
+    url: `${transport?.scheme ?? "rtmp"}://127.0.0.1:${port}`,
+    log,
+    [Symbol.asyncDispose]: () => scope.close(),
+  };
 }
 
 async function serve(connection: RtmpConnection, script: ServerScript, stop: AbortSignal): Promise<void> {
