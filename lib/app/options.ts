@@ -6,6 +6,7 @@
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
 import { ConfigError, messageOf } from "../base/errors.ts";
+import { maskSecrets } from "../base/log.ts";
 import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../gateway/config.ts";
 import { nearest } from "../gateway/nearest.ts";
 import {
@@ -239,7 +240,8 @@ function explain(error: unknown, written: readonly string[], args: readonly stri
   if (!(error instanceof CommanderError)) throw error;
   if (error.exitCode === 0) return { type: "print", text: written.join("").trimEnd(), exitCode: 0 };
   if (error.code === "commander.excessArguments") return failure(excessText(args), 2);
-  return failure(messageOf(error).replace(/^error: /, "").replace(/\.$/, ""), 2);
+  const text = messageOf(error).replace(/^error: /, "").replace(/\.$/, "");
+  return failure(text.replace(/'(--?[^'=]*)=[^']*'/, "'$1'"), 2); // a mistyped --password=...
 }
 
 /** The first word that nothing takes: most likely a mistyped command. */
@@ -251,5 +253,5 @@ function excessText(args: readonly string[]): string {
 }
 
 function failure(text: string, exitCode: 1 | 2): PrintCommand {
-  return { type: "print", text: `siprtmp: ${text}`, exitCode };
+  return { type: "print", text: `siprtmp: ${maskSecrets(text)}`, exitCode };
 }

@@ -5,7 +5,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
-import { type Logger, openLog } from "../base/log.ts";
+import { type Logger, maskSecrets, openLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Config, Verbosity } from "../gateway/config.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
@@ -99,7 +99,8 @@ async function start(config: Config, log: Logger, host: Host): Promise<number> {
 }
 
 async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
-  host.print(`calling ${options.destination} through ${options.url.replace(/\?.*$/, "")} ...`);
+  const { destination, url } = options;
+  host.print(maskSecrets(`calling ${destination} through ${url.replace(/\?.*$/, "")} ...`));
   const report = await runTrialCall(options, trialEnvironment(log, host), host.stop);
   return printReport(report, host);
 }

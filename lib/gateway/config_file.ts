@@ -5,6 +5,7 @@
 
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
+import { maskSecrets } from "../base/log.ts";
 import { checkSettings, type SettingIssue } from "./config_schema.ts";
 import type { PartialSettings } from "./config_settings.ts";
 
@@ -21,6 +22,9 @@ const MAX_FILE_LENGTH = 1 << 20;
 
 /** Longest line shown in a message. */
 const MAX_SHOWN_LENGTH = 100;
+
+/** A line that sets something of this name is not shown: complaints end up in logs and in other people's eyes. */
+const SECRET_KEY = /^[^=#]*(?:pass|pwd|secret|token)/i;
 
 /** Reads the settings of a file. @throws ConfigError naming the line, with a caret below the fault */
 export function parseConfigFile(file: ConfigFile): PartialSettings {
@@ -59,8 +63,10 @@ function findKey(text: string, key: string): { line: number; column: number } | 
 }
 
 function pointAt(file: ConfigFile, line: number, column: number, message: string): string {
-  const head = `${file.name}, line ${line}, column ${column}: ${message}`;
   const source = (file.text.split("\n")[line - 1] ?? "").replace(/\t/g, " ").trimEnd();
-  if (source === "" || column > MAX_SHOWN_LENGTH) return head;
+  const secret = SECRET_KEY.test(source) || maskSecrets(source) !== source;
+  const told = secret ? maskSecrets(message.replace(/, not ".*/s, "")) : message;
+  const head = `${file.name}, line ${line}, column ${column}: ${told}`;
+  if (secret || source === "" || column > MAX_SHOWN_LENGTH) return head;
   return `${head}\n  ${source.slice(0, MAX_SHOWN_LENGTH)}\n  ${" ".repeat(column - 1)}^`;
 }

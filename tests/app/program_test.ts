@@ -31,6 +31,8 @@ const MISTAKES: { args: string[]; exitCode: number; says: RegExp }[] = [
   { args: ["--config", "/nowhere/x.toml"], exitCode: 1, says: /\/nowhere\/x\.toml.*no such file/ },
   { args: ["call", "http://x", "echo"], exitCode: 2, says: /rtmp:\/\// },
   { args: ["cal"], exitCode: 2, says: /call/ },
+  { args: ["call", "rtmp://h/sip/a@h", "b", "--pasword=hunter2"], exitCode: 2, says: /--pasword'/ },
+  { args: ["--outbound-proxy", "sip:a:hunter2@h:xx"], exitCode: 2, says: /sip:a:\*{4}@h/ },
 ];
 
 for (const { args, exitCode, says } of MISTAKES) {
@@ -40,7 +42,7 @@ for (const { args, exitCode, says } of MISTAKES) {
     assert.deepEqual(printed, []);
     assert.equal(complained.length, 1);
     assert.match(complained[0]!, says);
-    assert.doesNotMatch(complained[0]!, /\n\s+at /);
+    assert.doesNotMatch(complained[0]!, /\n\s+at |hunter2/);
   });
 }
 
@@ -59,6 +61,14 @@ Deno.test("a busy SIP port that was asked for is one clear line and exit code 1"
   const args = [...LOCAL, "--sip-port", String((taken.addr as Deno.NetAddr).port)];
   assert.equal(await runProgram(args, host), 1);
   assert.match(complained[0]!, /siprtmp: .*port.* is taken/);
+});
+
+Deno.test("call prints no password, wherever it was written", async () => {
+  const { host, printed, complained } = recordingHost();
+  const args = ["call", "rtmp://127.0.0.1:1/sip/me:hunter2@h", "sip:you:hunter2@h", "--password", "hunter2"];
+  assert.equal(await runProgram(args, host), 1);
+  assert.match(printed[0]!, /calling sip:you:\*{4}@h through rtmp:\/\/127\.0\.0\.1:1\/sip\/me:\*{4}@h/);
+  assert.doesNotMatch([...printed, ...complained].join("\n"), /hunter2/);
 });
 
 Deno.test("start ends with 0 when it is told to stop", async () => {
