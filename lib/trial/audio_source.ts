@@ -3,6 +3,7 @@
 // Role: edge
 // Answers to: rtmpclient.py of rtmplite, which copied an FLV file to a server.
 
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import { FlvReader } from "../flv/file.ts";
 import { SAMPLE_BLOCK_MS, SampleSource } from "../media/sample.ts";
 
@@ -35,8 +36,17 @@ export async function* sampleMessages(
   }
 }
 
-/** The audio tags of an FLV file, times from 0. Errors: TransportError when it cannot be read, WireError. */
+/** The audio tags of an FLV file, times from 0. TransportError with the path when it cannot be read, or is none. */
 export async function* fileMessages(path: string, seconds: number): AsyncGenerator<AudioMessage, void, void> {
+  try {
+    yield* audioTags(path, seconds);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new TransportError(`${path} cannot be sent: ${messageOf(error)}`, "failed", { cause: error });
+  }
+}
+
+async function* audioTags(path: string, seconds: number): AsyncGenerator<AudioMessage, void, void> {
   using reader = await FlvReader.open(path);
   let firstMs: number | null = null;
   for await (const tag of reader.tags()) {

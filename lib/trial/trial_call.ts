@@ -3,10 +3,10 @@
 // Role: edge
 // Answers to: nothing in siprtmp; the VideoPhone page and a second pair of ears did this job.
 
-import type { AmfValue } from "../amf/value.ts";
+import { type AmfValue, getProperty, propertiesOf, textOf } from "../amf/value.ts";
 import { type Clock, delay } from "../base/clock.ts";
-import { messageOf, TransportError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import { type Logger, maskSecrets } from "../base/log.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import type { Random } from "../base/random.ts";
 import { FlvWriter } from "../flv/file.ts";
@@ -16,7 +16,7 @@ import type { ClientStream } from "../rtmp/client_stream.ts";
 import { type AudioMessage, fileMessages, sampleMessages } from "./audio_source.ts";
 import { EchoMeter } from "./echo_meter.ts";
 import type { LadderStep, Party } from "./ladder.ts";
-import type { TrialOutcome } from "./verdict.ts";
+import { isLocal503, type TrialOutcome } from "./verdict.ts";
 
 /** Audio a trial can send. */
 export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
@@ -84,15 +84,36 @@ const CODEC_TOKENS: Record<TrialCodec, string> = {
 
 type Callback = { name: string; args: readonly AmfValue[] };
 
-/** Makes one call. Only files that cannot be used are thrown (TransportError, WireError); the rest is the report. */
+/** Makes one call. Only files that cannot be used are thrown (TransportError), before anybody is called. */
 export async function runTrialCall(
   options: TrialOptions,
   environment: TrialEnvironment,
   signal: AbortSignal,
 ): Promise<TrialReport> {
+  await using messages = messagesOf(options.source);
+  const first = await messages.next();
+  if (first.done) {
+    const path = options.source.kind === "file" ? options.source.path : "the sample";
+    throw new TransportError(`${path} has no audio to send`, "failed");
+  }
   await using recorder = options.record === null ? null : await FlvWriter.create(options.record);
   const trial = new Trial(options, environment, recorder);
-  return { outcome: await trial.run(signal), steps: trial.steps, setUpMs: trial.setUpMs };
+  const outcome = await trial.run(startingWith(first.value, messages), signal);
+  return { outcome, steps: trial.steps, setUpMs: trial.setUpMs };
+}
+
+function messagesOf(source: TrialOptions["source"]): AsyncGenerator<AudioMessage, void, void> {
+  if (source.kind === "file") return fileMessages(source.path, source.durationSeconds ?? Infinity);
+  const codec = source.codec === "narrowband" ? "speex" : source.codec;
+  return sampleMessages(codec, source.durationSeconds);
+}
+
+async function* startingWith(
+  first: AudioMessage,
+  rest: AsyncGenerator<AudioMessage, void, void>,
+): AsyncGenerator<AudioMessage, void, void> {
+  yield first;
+  yield* rest;
 }
 
 class Trial {
@@ -104,6 +125,8 @@ class Trial {
   readonly #callbacks = new Mailbox<Callback>(64);
   readonly #meter = new EchoMeter();
   readonly #startMs: number;
+  /** What the gateway said about the connection as a whole; most often why it closes it. */
+  #lastStatus = "";
 
   constructor(options: TrialOptions, environment: TrialEnvironment, recorder: FlvWriter | null) {
     this.#options = options;
@@ -112,7 +135,7 @@ class Trial {
     this.#startMs = environment.clock.now();
   }
 
-  async run(signal: AbortSignal): Promise<TrialOutcome> {
+  async run(messages: AsyncIterable<AudioMessage>, signal: AbortSignal): Promise<TrialOutcome> {
     const { url, login, password, displayName } = this.#options;
     this.#step("client", "gateway", `connect ${new URL(url).pathname.slice(1)}`);
     try {
@@ -126,10 +149,11 @@ class Trial {
       if (password !== "") this.#step("gateway", "sip", "REGISTER");
       if (password !== "") this.#step("sip", "gateway", "200 OK");
       this.#step("gateway", "client", password === "" ? "connected" : "connected and registered");
-      return await this.#converse(client, signal);
+      return await this.#converse(client, messages, signal);
     } catch (error) {
       if (error instanceof RtmpRefused) return this.#refused(error.description);
       if (error instanceof TransportError) return this.#refused(messageOf(error));
+      if (error instanceof WireError) return this.#refused(`${messageOf(error)}; is that an RTMP port?`);
       throw error;
     }
   }
@@ -139,7 +163,11 @@ class Trial {
     return { type: "refused by gateway", reason };
   }
 
-  async #converse(client: RtmpClient, signal: AbortSignal): Promise<TrialOutcome> {
+  async #converse(
+    client: RtmpClient,
+    messages: AsyncIterable<AudioMessage>,
+    signal: AbortSignal,
+  ): Promise<TrialOutcome> {
     const [speaking, listening] = [await client.createStream(), await client.createStream()];
     listening.onMedia = (message) => {
       if (message.type !== 8 || message.body.length < 2) return;
@@ -150,7 +178,7 @@ class Trial {
     await listening.play("remote");
     const refusal = await this.#dial(client, signal);
     if (refusal !== null) return refusal;
-    const cut = await this.#speak(speaking, signal);
+    const cut = await this.#speak(speaking, messages, signal);
     if (cut === null) {
       this.#step("client", "gateway", "bye");
       this.#step("gateway", "sip", "BYE");
@@ -169,6 +197,7 @@ class Trial {
     const dialledMs = this.#environment.clock.now();
     this.#step("client", "gateway", `invite ${destination}`);
     this.#step("gateway", "sip", "INVITE");
+    const invite = this.steps.at(-1)!;
     client.send("invite", destination, ...tokens, "dtmf");
     const patience = new AbortController();
     using _timer = this.#environment.clock.after(ANSWER_TIMEOUT_MS, () => patience.abort());
@@ -188,22 +217,46 @@ class Trial {
           this.#step("gateway", "client", `accepted(${text})`);
           return null;
         case "rejected":
-          if (/^\d{3}/.test(text)) this.#step("sip", "gateway", text);
+          this.#answered(invite, text);
           this.#step("gateway", "client", `rejected(${text})`);
           return { type: "rejected", reason: text };
         case "(connection closed)":
-          return { type: "rejected", reason: "the gateway closed the connection" };
+          return { type: "rejected", reason: this.#closed };
       }
     }
   }
 
+  /** Draws where the refusal came from: the SIP side, its silence, or the gateway, which then sent no INVITE. */
+  #answered(invite: LadderStep, text: string): void {
+    if (cameFromGateway(text)) this.steps.splice(this.steps.indexOf(invite), 1);
+    else if (text.startsWith("408 ")) this.#step("sip", "sip", "(no answer)");
+    else this.#step("sip", "gateway", text);
+  }
+
   /** Sends everything at its time and waits for the tail; why it was cut short, or null. */
-  async #speak(stream: ClientStream, signal: AbortSignal): Promise<string | null> {
+  async #speak(
+    stream: ClientStream,
+    messages: AsyncIterable<AudioMessage>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    try {
+      return await this.#send(stream, messages, signal);
+    } catch (error) {
+      if (error instanceof TransportError) return messageOf(error); // the file broke off, or the connection
+      throw error;
+    }
+  }
+
+  async #send(
+    stream: ClientStream,
+    messages: AsyncIterable<AudioMessage>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
     const { clock } = this.#environment;
     const fingerprint = this.#options.source.codec === "narrowband" ? stripWidebandLayer : sameBytes;
     const startMs = clock.now();
     let nextReportMs = PROGRESS_MS;
-    for await (const message of this.#messages()) {
+    for await (const message of messages) {
       if (message.timeMs >= nextReportMs) {
         nextReportMs += PROGRESS_MS;
         this.#reportProgress(message.timeMs);
@@ -224,13 +277,6 @@ class Trial {
     return null;
   }
 
-  #messages(): AsyncGenerator<AudioMessage, void, void> {
-    const { source } = this.#options;
-    if (source.kind === "file") return fileMessages(source.path, source.durationSeconds ?? Infinity);
-    const codec = source.codec === "narrowband" ? "speex" : source.codec;
-    return sampleMessages(codec, source.durationSeconds);
-  }
-
   async #cutShort(): Promise<string | null> {
     while (this.#callbacks.size > 0) {
       const callback = await this.#callbacks.next();
@@ -239,16 +285,22 @@ class Trial {
         this.#step("gateway", "client", "byed");
         return "the far end hung up";
       }
-      if (callback?.name === "(connection closed)") return "the gateway closed the connection";
+      if (callback?.name === "(connection closed)") return this.#closed;
     }
     return null;
   }
 
   #called(name: string, args: readonly AmfValue[]): void {
+    if (name === "onStatus") this.#lastStatus = textOf(getProperty(propertiesOf(args[0]), "description"));
     this.#callbacks.push({ name, args });
   }
 
-  #step(from: Party, to: Party, text: string): void {
+  get #closed(): string {
+    return `the gateway closed the connection${this.#lastStatus === "" ? "" : `: ${this.#lastStatus}`}`;
+  }
+
+  #step(from: Party, to: Party, said: string): void {
+    const text = maskSecrets(said);
     this.steps.push({ atMs: this.#environment.clock.now() - this.#startMs, from, to, text });
     if (from !== "sip" && to !== "sip") this.#environment.onProgress?.(text);
   }
@@ -259,6 +311,11 @@ class Trial {
       `${Math.round(timeMs / 1000)} s: ${sent} packets sent, ${returned} returned`,
     );
   }
+}
+
+/** Refusals that the gateway makes by itself (behaviour.md 1.4): it could not send the INVITE. */
+function cameFromGateway(reason: string): boolean {
+  return !/^\d{3} /.test(reason) || isLocal503(reason);
 }
 
 function sameBytes(bytes: Uint8Array): Uint8Array {

@@ -65,8 +65,14 @@ function timeOf(echo: EchoReport): string {
   return echo.roundTripMs === null ? "" : `${echo.roundTripMs.median.toFixed(1)} ms after it left`;
 }
 
+/** True for a 503 in the gateway's own words: nothing was sent, because no way there was found. */
+export function isLocal503(reason: string): boolean {
+  return /^503 (?:Cannot |No way |no address |sips: |\S+ cannot be reached )/.test(reason);
+}
+
 /** What usually helps, by the SIP status the reason starts with. */
 function hintFor(reason: string): string {
+  if (isLocal503(reason)) return " Nothing was sent: check the SIP address.";
   switch (/^\d{3}/.exec(reason)?.[0]) {
     case "401":
     case "403":
@@ -75,8 +81,9 @@ function hintFor(reason: string): string {
     case "404":
       return " The SIP server knows nobody of that name: is the far end registered there?";
     case "408":
-    case "503":
       return " The SIP server did not answer: check its address and port, and that UDP reaches it.";
+    case "503":
+      return " The SIP server cannot take the call now, or cannot be reached.";
     case "480":
       return " The far end is known but not registered now.";
     case "486":

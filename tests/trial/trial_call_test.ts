@@ -1,6 +1,7 @@
 // The whole program on loopback: trial client -> gateway -> SIP server -> echo and back.
 
 import assert from "node:assert/strict";
+import { TransportError } from "../../lib/base/errors.ts";
 import { FlvReader } from "../../lib/flv/file.ts";
 import { SipServer } from "../../lib/sipd/sip_server.ts";
 import { runTrialCall, type TrialOptions } from "../../lib/trial/trial_call.ts";
@@ -60,6 +61,92 @@ Deno.test("a number that nobody has is rejected with SIP's answer", () =>
     const { outcome, setUpMs } = await call({ destination: "nobody" });
     assert.deepEqual(outcome, { type: "rejected", reason: "404 Not Found" });
     assert.equal(setUpMs, null);
+  }));
+
+const SIP_STEPS: { what: string; changes: Partial<TrialOptions>; reason: RegExp; drawn: RegExp[] }[] = [
+  {
+    what: "a refusal of the SIP side",
+    changes: { destination: "nobody" },
+    reason: /^404 Not Found$/,
+    drawn: [/^gateway>sip INVITE$/, /^sip>gateway 404 Not Found$/],
+  },
+  {
+    what: "an address that is none",
+    changes: { destination: "http://x" },
+    reason: /^invalid dest URI$/,
+    drawn: [],
+  },
+  {
+    what: "an address without a way there",
+    changes: { destination: "sip:x@[fd00::1]" },
+    reason: /^503 /,
+    drawn: [],
+  },
+];
+
+for (const { what, changes, reason, drawn } of SIP_STEPS) {
+  Deno.test(`the ladder shows only what was said: ${what}`, () =>
+    withServers(async (call) => {
+      const { outcome, steps } = await call({ password: "", ...changes });
+      assert.ok(outcome.type === "rejected" && reason.test(outcome.reason), JSON.stringify(outcome));
+      const sip = steps.filter(({ from, to }) => from === "sip" || to === "sip")
+        .map(({ from, to, text }) => `${from}>${to} ${text}`);
+      assert.equal(sip.length, drawn.length, sip.join("\n"));
+      drawn.forEach((pattern, index) => assert.match(sip[index]!, pattern));
+    }));
+}
+
+Deno.test("a file that cannot be sent is told before anybody is called", () =>
+  withServers(async (call) => {
+    const told: string[] = [];
+    const name = await Deno.makeTempFile({ suffix: ".flv" });
+    await Deno.writeTextFile(name, "this is no video");
+    for (const path of ["/nowhere/x.flv", name]) {
+      const trying = call({ source: { kind: "file", path, codec: null, durationSeconds: null } });
+      await assert.rejects(trying, (error) => {
+        told.push(error instanceof TransportError ? error.message : "not one line for the user");
+        return true;
+      });
+    }
+    await Deno.remove(name);
+    assert.match(told[0]!, /\/nowhere\/x\.flv/);
+    assert.match(told[1]!, new RegExp(`^${name} cannot be sent: .*FLV`));
+  }));
+
+Deno.test("a password in an address is not drawn", () =>
+  withServers(async (call) => {
+    const refused = await call({ url: "rtmp://127.0.0.1:1/sip/me:hunter2@127.0.0.1" });
+    const rejected = await call({ destination: "sip:nobody:hunter2@[fd00::1]" });
+    assert.equal(rejected.outcome.type, "rejected");
+    assert.doesNotMatch(JSON.stringify([refused.steps, rejected.steps]), /hunter2/);
+  }));
+
+Deno.test("a port that speaks no RTMP is a refusal in words", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using stranger = await listener.accept();
+    await stranger.write(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n".repeat(200)));
+    await stranger.read(new Uint8Array(4096));
+  })();
+  await withServers(async (call) => {
+    const { port } = listener.addr as Deno.NetAddr;
+    const { outcome } = await call({ url: `rtmp://127.0.0.1:${port}/sip/me@127.0.0.1` });
+    assert.ok(outcome.type === "refused by gateway", JSON.stringify(outcome));
+    assert.match(outcome.reason, /is that an RTMP port\?$/);
+  });
+  await serving;
+  listener.close();
+});
+
+Deno.test("a gateway that ends the connection is quoted", () =>
+  withServers(async (call) => {
+    const running = call({ source: { kind: "sample", codec: "pcmu", durationSeconds: 60 } });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const newer = call({});
+    const { outcome } = await running;
+    assert.ok(outcome.type === "cut", JSON.stringify(outcome));
+    assert.match(outcome.reason, /^the gateway closed the connection: a newer client/);
+    await newer;
   }));
 
 Deno.test("no gateway at the URL is a refusal in words, not an exception", () =>

@@ -58,6 +58,24 @@ const TABLE: { name: string; outcome: TrialOutcome; good: boolean; says: RegExp 
     good: false,
     says: /603 Decline\.$/,
   },
+  {
+    name: "unknown domain",
+    outcome: { type: "rejected", reason: "503 Cannot look up nowhere.example: not found" },
+    good: false,
+    says: /not found\. Nothing was sent: check the SIP address\.$/,
+  },
+  {
+    name: "server out of service",
+    outcome: { type: "rejected", reason: "503 Service Unavailable" },
+    good: false,
+    says: /cannot take the call now/,
+  },
+  {
+    name: "silent server",
+    outcome: { type: "rejected", reason: "408 Request timeout" },
+    good: false,
+    says: /did not answer.*UDP/,
+  },
   { name: "no answer", outcome: { type: "no answer" }, good: false, says: /-d/ },
   {
     name: "cut",
