@@ -57,8 +57,10 @@ Deno.test({
   name: "librtmp plays through RTMPT: every tag arrives unchanged",
   ignore: !hasPeer("ffmpeg", "rtmpdump"),
   fn: async () => {
-    // Without the metadata: its duration makes rtmpdump want more than there is.
-    const source = tagsOf(await makeSource()).filter(({ type }) => type !== 18);
+    // Not the metadata, whose duration makes rtmpdump want more than there is, nor the end-of-sequence tag,
+    // which it never writes.
+    const tags = tagsOf(await makeSource());
+    const source = tags.filter(({ type, body }) => type !== 18 && body.length > 5);
     await using server = await startGiver(source, rtmpt);
     const args = ["-q", "--live", "-r", `${server.url}/live/x`, "-o", "out.flv"];
     const files = { input: new Uint8Array(0), inputName: "none", outputName: "out.flv" };
