@@ -38,6 +38,8 @@ export class H264Depacketizer implements Depacketizer {
   bFrames = 0;
   /** Payloads that are none of mode 0 or 1. */
   unsupported = 0;
+  /** Of the broken frames those that lost nothing on the way: they were sent so. */
+  malformed = 0;
   /** Called when only a key frame can mend the picture: after a broken frame, or while none has come. */
   onKeyFrameWanted: (() => void) | null = null;
   /** The parameter sets in force; those of the SDP may be put in before the first packet. */
@@ -52,6 +54,7 @@ export class H264Depacketizer implements Depacketizer {
   #timestamp = 0;
   #open = false;
   #damaged = false;
+  #lossSeen = false;
   /** Packets were lost just before this frame: its first slice may be among them. */
   #headInDoubt = false;
   #slices = 0;
@@ -75,6 +78,16 @@ export class H264Depacketizer implements Depacketizer {
     return this.#waitingForKey;
   }
 
+  /** RTMP time of a timestamp as things stand; null before the first picture. Changes nothing. */
+  peekMs(timestamp: number): number | null {
+    return this.#timeline.peekMs(timestamp);
+  }
+
+  /** Moves the times of what follows by `ms`, little by little. */
+  shift(ms: number): void {
+    this.#timeline.shift(ms);
+  }
+
   /** The RTP source changed: its next timestamp means "now", and a key frame is needed. */
   restart(): void {
     this.#abandon();
@@ -91,11 +104,14 @@ export class H264Depacketizer implements Depacketizer {
   /** Consumes one payload; a frame leaves with its last packet, or with the first of the next frame. */
   push(payload: Uint8Array, timestamp: number, marker: boolean, emit: FrameSink, lostBefore: number): void {
     if (this.#open && timestamp !== this.#timestamp) {
-      if (lostBefore > 0) this.#damaged = true; // its marker never came: the end may be lost
+      if (lostBefore > 0) this.#damaged = this.#lossSeen = true; // its marker never came: the end may be lost
       this.#close(emit);
     }
     if (!this.#open) this.#begin(timestamp, lostBefore);
-    else if (lostBefore > 0) this.#damage();
+    else if (lostBefore > 0) {
+      this.#lossSeen = true;
+      this.#damage();
+    }
     this.#take(payload);
     if (marker) this.#close(emit);
   }
@@ -105,7 +121,7 @@ export class H264Depacketizer implements Depacketizer {
     this.#open = true;
     this.#timestamp = timestamp;
     if (lostBefore === 0) return;
-    this.#headInDoubt = true;
+    this.#headInDoubt = this.#lossSeen = true;
     this.#askForKey(); // whole frames may be missing, and this one may build upon them
   }
 
@@ -119,6 +135,7 @@ export class H264Depacketizer implements Depacketizer {
     this.#fragments.reset();
     this.#open =
       this.#damaged =
+      this.#lossSeen =
       this.#headInDoubt =
       this.#key =
       this.#hasB =
@@ -209,6 +226,7 @@ export class H264Depacketizer implements Depacketizer {
 
   #giveUp(): void {
     this.broken++;
+    if (!this.#lossSeen) this.malformed++;
     this.#askForKey();
   }
 

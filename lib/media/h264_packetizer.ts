@@ -77,6 +77,11 @@ export class H264Packetizer implements Packetizer {
     return this.#keyFrame.length > 0;
   }
 
+  /** Timestamp that stands for the time of the last frame sent, its composition time left out. */
+  get lastTimestamp(): number {
+    return this.#timeline.lastTimestamp;
+  }
+
   /** The publisher starts over: its next time means "now", and its next frame must be a key frame. */
   restart(): void {
     this.#timeline.restart();

@@ -12,6 +12,8 @@ const JUMP_MS = 2000;
 /** Audio blocks this close to where the last one ended follow it without a gap: senders round and jitter. */
 const GAP_MS = 60;
 const WRAP = 0x1_0000_0000;
+/** A shift of the time line is spread: it takes at most this share of the time that passes. */
+const SHIFT_SHARE = 0.1;
 
 /** Maps the RTMP time of frames to RTP timestamps (RFC 3550 5.1), not yet cut to 32 bits. */
 export class RtmpToRtpTimeline {
@@ -76,6 +78,11 @@ export class RtmpToRtpTimeline {
     return timestamp;
   }
 
+  /** Timestamp last given out. */
+  get lastTimestamp(): number {
+    return this.#lastTimestamp;
+  }
+
   /** Tells that the source starts over, as a new publish does: its next time means "now". */
   restart(): void {
     this.#restarting = this.#started;
@@ -132,6 +139,7 @@ export class RtpToRtmpTimeline {
   #lastMs = 0;
   #latestMs = 0;
   #lastNowMs = 0;
+  #shiftMs = 0;
 
   /**
    * The first timestamp means "now".
@@ -157,6 +165,7 @@ export class RtpToRtmpTimeline {
     const nowMs = this.#clock.now();
     if (this.#started) this.#followSource(timestamp, nowMs);
     else this.#start(timestamp, nowMs);
+    if (this.#shiftMs !== 0) this.#shiftAlong((timestamp - this.#lastTimestamp) * this.#msPerTick);
     this.#lastTimestamp = timestamp;
     this.#lastNowMs = nowMs;
     const timeMs = Math.round(this.#anchorMs + (timestamp - this.#anchorTimestamp) * this.#msPerTick);
@@ -164,9 +173,27 @@ export class RtpToRtmpTimeline {
     return timeMs < 0 ? 0 : timeMs;
   }
 
+  /** RTMP time of a timestamp as things stand, with fractions; null before the first. Changes nothing. */
+  peekMs(timestamp: number): number | null {
+    return this.#started ? this.#anchorMs + (timestamp - this.#anchorTimestamp) * this.#msPerTick : null;
+  }
+
+  /** Moves all times from here on, little by little, so that they never run backwards. Replaces what was left. */
+  shift(ms: number): void {
+    this.#shiftMs = ms;
+  }
+
   /** Tells that the source changed (new SSRC): its next timestamp means "now". */
   restart(): void {
     this.#restarting = this.#started;
+  }
+
+  #shiftAlong(stepMs: number): void {
+    if (stepMs <= 0) return; // B frames step back
+    const most = stepMs * SHIFT_SHARE;
+    const part = Math.max(-most, Math.min(most, this.#shiftMs));
+    this.#anchorMs += part;
+    this.#shiftMs -= part;
   }
 
   #start(timestamp: number, nowMs: number): void {
@@ -185,6 +212,7 @@ export class RtpToRtmpTimeline {
     if (!jumped && !this.#restarting) return;
     if (jumped) this.jumps++;
     this.#restarting = false;
+    this.#shiftMs = 0;
     this.#anchor(this.#latestMs + passedMs, timestamp);
   }
 

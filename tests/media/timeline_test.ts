@@ -217,3 +217,34 @@ Deno.test("RTMP times never go back and stay whole, whatever the source says", (
     }
   }));
 });
+
+Deno.test("RTP to RTMP: a shift is spread, a tenth of the time that passes, and never turns time back", () => {
+  const clock = new FakeClock(1000);
+  const timeline = new RtpToRtmpTimeline(90000, clock, 1000);
+  assert.equal(timeline.peekMs(0), null);
+  const times: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    times.push(timeline.presentationMsOf(i * 3600));
+    if (i === 4) timeline.shift(-20);
+    clock.advance(40);
+  }
+  const steps = times.slice(1).map((timeMs, i) => timeMs - times[i]!);
+  assert.deepEqual(steps, [40, 40, 40, 40, 36, 36, 36, 36, 36, ...new Array(10).fill(40)]);
+  assert.equal(timeline.peekMs(20 * 3600), 780);
+  timeline.shift(3);
+  assert.equal(timeline.presentationMsOf(20 * 3600), 783);
+  clock.advance(40);
+  timeline.shift(50);
+  timeline.restart();
+  const after = timeline.presentationMsOf(21 * 3600);
+  clock.advance(40);
+  assert.equal(timeline.presentationMsOf(22 * 3600) - after, 40, "a new source has nothing left to shift");
+});
+
+Deno.test("RTP to RTMP: a picture that steps back takes no part in a shift", () => {
+  const clock = new FakeClock(1000);
+  const timeline = new RtpToRtmpTimeline(90000, clock, 0);
+  timeline.presentationMsOf(7200);
+  timeline.shift(-40);
+  assert.equal(timeline.presentationMsOf(3600) - timeline.presentationMsOf(7200), -40 + 4);
+});
