@@ -220,9 +220,8 @@ export class RtmpConnection implements AsyncDisposable {
     this.#reading = true;
     try {
       const outcome = await receiveHandshake({ stream: this.#stream, input: this.#input, clock, random });
-      if (outcome !== "ready") {
-        this.#log.debug(outcome === "policy" ? "asked for the policy file" : "left early");
-      }
+      if (outcome === "policy") this.#log.debug("asked for the policy file");
+      else if (outcome === "left" && this.#phase !== "closed") this.#log.debug("left early"); // not by our doing
       if (outcome !== "ready") return false;
       do this.#consume(); while (!this.#session.hasConnect && await this.#fill());
       return this.#session.hasConnect;

@@ -109,6 +109,8 @@ export class SipStreamParser {
 
   #takeHead(): MessageHead | null {
     const bytes = this.#buffer.subarray(0, this.#end);
+    const first = bytes[this.#start];
+    if (first !== undefined && !canBegin(first)) throw new SipParseError(400, strangerText(first), null);
     const end = findHeadEnd(bytes, this.#searched);
     if ((end?.head ?? this.#end) - this.#start > MAX_HEAD_BYTES) {
       throw new SipParseError(513, "Message Too Large", null);
@@ -126,6 +128,18 @@ export class SipStreamParser {
 }
 
 function ignore(): void {}
+
+/** A message begins with a visible character; whoever sends another will never send its empty line. */
+function canBegin(byte: number): boolean {
+  return byte > 0x20 && byte < 0x7f;
+}
+
+/** Programs are most often wrong about the port: the first octet tells RTMP (its version) and TLS (its record type). */
+function strangerText(byte: number): string {
+  if (byte === 3) return "this is RTMP, which has a port of its own";
+  if (byte === 0x16) return "this is TLS, which this port does not speak";
+  return `no SIP begins with octet 0x${byte.toString(16).padStart(2, "0")}`;
+}
 
 function warningsFor(head: MessageHead): string[] {
   return head.contentLength === null ? ["Content-Length is missing on a stream, taken as 0"] : [];

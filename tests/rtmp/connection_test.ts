@@ -172,6 +172,7 @@ Deno.test("connection: a client that never says connect is closed in time", asyn
     await clock.advanceAsync(1);
     assert.equal(await opening, null);
     assert.match(log.lines.join("\n"), /info rtmp closed: no connect within 5 s/);
+    assert.doesNotMatch(log.lines.join("\n"), /left early/, "it did not leave, it was closed");
     clientEnd.close();
   }
 });

@@ -90,6 +90,9 @@ const FATAL: [name: string, text: string, status: number, answerable: boolean][]
   ["endless head", `INVITE sip:b@h SIP/2.0\r\nSubject: ${"x".repeat(MAX_HEAD_BYTES)}`, 513, false],
   ["huge body", message("x", "").replace("Length: 0", `Length: ${MAX_BODY_BYTES + 1}`), 513, true],
   ["no SIP at all", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 400, false],
+  ["RTMP, at its first octet", "\x03", 400, false],
+  ["TLS, at its first octet", "\x16", 400, false],
+  ["a control character behind line ends", "\r\n\x07", 400, false],
 ];
 
 for (const [name, text, status, answerable] of FATAL) {
