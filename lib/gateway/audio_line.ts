@@ -47,6 +47,8 @@ export interface AudioLineOptions {
   readonly toRtmp: TagOutlet;
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
+  /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
+  readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }
 
 /** One call's audio, both directions. */
@@ -60,6 +62,9 @@ export class AudioLine implements Disposable {
   readonly #frame = createFrame();
   readonly #tag = new ByteWriter(2048);
   readonly #tones: TouchTones;
+  readonly #onPlaced: (timestamp: number, timeMs: number) => void;
+  /** What the last payload of the peer was taken by. */
+  #hearing: AudioDepacketizer | null = null;
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
 
@@ -72,6 +77,7 @@ export class AudioLine implements Disposable {
       this.#depacketizers[payloadType] = createAudioDepacketizer({ codec, clockRate, clock, originMs });
     }
     this.#tones = new TouchTones({ ...options, clockRate });
+    this.#onPlaced = options.onPlaced;
     this.#emitPayload = (payload, timestamp, marker) => {
       this.#tones.audioSent(timestamp);
       toSip(payload, timestamp, marker, sendPayloadType);
@@ -95,7 +101,8 @@ export class AudioLine implements Disposable {
     if (this.#frame.data.length === 0) return; // Flash says so when its microphone falls silent
     const dropped = this.#packetizer.dropped;
     this.#packetizer.push(this.#frame, this.#emitPayload);
-    if (this.#packetizer.dropped !== dropped) this.#countUnusable(this.#frame.codec);
+    if (this.#packetizer.dropped !== dropped) return this.#countUnusable(this.#frame.codec);
+    this.#onPlaced(this.#packetizer.timeline.lastTimestamp, message.timeMs);
   }
 
   /** One RTP payload of the peer, in order; false when its payload type is not ours. */
@@ -108,8 +115,14 @@ export class AudioLine implements Disposable {
   ): boolean {
     const depacketizer = this.#depacketizers[payloadType];
     if (!depacketizer) return this.#tones.fromRtp(payload, timestamp, marker, payloadType);
+    this.#hearing = depacketizer;
     depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
     return true;
+  }
+
+  /** RTMP time of a timestamp of the peer as things stand; null before its first audio. */
+  peekMs(timestamp: number): number | null {
+    return this.#hearing?.timeline.peekMs(timestamp) ?? null;
   }
 
   /** The peer's RTP source changed: its next timestamp means "now". */

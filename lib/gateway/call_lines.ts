@@ -9,6 +9,8 @@ import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
 import { AudioLine, type RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
+import { LipSync } from "../media/lip_sync.ts";
+import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import type { AudioChain, H264Chain, MediaChoice, XflvChain } from "./negotiation.ts";
 import { XflvLine } from "./xflv_line.ts";
 
@@ -32,6 +34,8 @@ export interface LineSession {
   onRtcp: ((event: RtcpEvent) => void) | null;
   /** Asks the peer for a key frame; false when it cannot be asked yet. */
   sendFeedback(kind: "pli" | "fir"): boolean;
+  /** Says which moment a timestamp of send() stands for. */
+  anchor(timestamp: number, atMs: number): void;
 }
 
 /** What the lines are made of. */
@@ -59,6 +63,8 @@ const VIDEO_CLOCK_RATE = 90_000;
 /** The lines of one call. */
 export class CallLines implements Disposable {
   readonly #options: CallLinesOptions;
+  readonly #publisher: PublisherClock;
+  #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioLine | null;
   /** The H.264 video; null when there is none. */
@@ -70,9 +76,14 @@ export class CallLines implements Disposable {
   constructor(options: CallLinesOptions) {
     const { audio, video } = options.choice;
     this.#options = options;
+    this.#publisher = new PublisherClock(options.clock);
     this.audio = this.#createAudio(audio);
     this.video = video.kind === "h264" ? this.#createVideo(video) : null;
     this.xflv = video.kind === "x-flv" ? this.#createXflv(video) : null;
+    if (this.audio !== null && this.video !== null && "clockRate" in audio) {
+      const rates = { audio: audio.clockRate, video: VIDEO_CLOCK_RATE };
+      this.#lipSync = new LipSync(this.audio, this.video, rates);
+    }
   }
 
   /** One message of the RTMP publisher. */
@@ -84,6 +95,7 @@ export class CallLines implements Disposable {
 
   /** Another stream publishes from now on. */
   publisherChanged(): void {
+    this.#publisher.restart();
     this.audio?.publisherChanged();
     this.video?.publisherChanged();
     this.xflv?.publisherChanged();
@@ -137,11 +149,18 @@ export class CallLines implements Disposable {
         session.send(payload, timestamp, marker, payloadType),
       toRtmp,
       onDigit,
+      onPlaced: this.#anchored(session, chain.clockRate),
     });
     session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
       line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
     };
-    session.onSourceChange = () => line.sourceChanged();
+    session.onSourceChange = () => {
+      line.sourceChanged();
+      this.#lipSync?.audioChanged();
+    };
+    session.onRtcp = (event) => {
+      if (event.type === "sr") this.#lipSync?.audioReported(event.clock);
+    };
     return line;
   }
 
@@ -157,13 +176,18 @@ export class CallLines implements Disposable {
       toRtmp,
       askPeer: () => this.#askPeer(chain, session),
       askPublisher,
+      onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
     session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
       line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
     };
-    session.onSourceChange = () => line.sourceChanged();
+    session.onSourceChange = () => {
+      line.sourceChanged();
+      this.#lipSync?.videoChanged();
+    };
     session.onRtcp = (event) => {
       if (event.type === "pli" || event.type === "fir") line.keyFrameRequested();
+      else if (event.type === "sr") this.#lipSync?.videoReported(event.clock);
     };
     return line;
   }
@@ -184,6 +208,16 @@ export class CallLines implements Disposable {
     };
     session.onSourceChange = () => line.sourceChanged();
     return line;
+  }
+
+  /** Sender reports of audio and video are made from one clock: the publisher's. */
+  #anchored(session: LineSession, clockRate: number): (timestamp: number, timeMs: number) => void {
+    const anchor = new StreamAnchor(
+      this.#publisher,
+      clockRate,
+      (timestamp, atMs) => session.anchor(timestamp, atMs),
+    );
+    return (timestamp, timeMs) => anchor.placed(timestamp, timeMs);
   }
 
   /** By RTCP when both sides named it (RFC 4585, RFC 5104), else by SIP INFO (RFC 5168). */

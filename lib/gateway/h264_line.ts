@@ -35,6 +35,8 @@ export interface H264LineOptions {
   readonly askPeer: () => void;
   /** The publisher must send a key frame; called at most once in KEY_FRAME_REQUEST_MS. */
   readonly askPublisher: () => void;
+  /** Told where each picture of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
+  readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }
 
 /** One call's video, both directions. */
@@ -95,7 +97,20 @@ export class H264Line {
       this.#unusable++;
       return;
     }
+    const dropped = this.#packetizer.dropped;
     this.#packetizer.push(this.#frame, this.#emitPayload);
+    if (this.#frame.config || this.#packetizer.dropped !== dropped) return;
+    this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
+  }
+
+  /** RTMP time of a timestamp of the peer as things stand; null before its first picture. */
+  peekMs(timestamp: number): number | null {
+    return this.#depacketizer.peekMs(timestamp);
+  }
+
+  /** Moves the times of the peer's pictures by `ms`, little by little. */
+  shift(ms: number): void {
+    this.#depacketizer.shift(ms);
   }
 
   /** One RTP payload of the peer, in order. */

@@ -287,7 +287,9 @@ export class MediaContext implements CallMedia {
 
   #build(choice: MediaChoice): void {
     this.#lines?.[Symbol.dispose]();
-    for (const { session } of this.#streams.values()) if (session !== null) session.onPacket = null;
+    for (const { session } of this.#streams.values()) {
+      if (session !== null) session.onPacket = session.onSourceChange = session.onRtcp = null;
+    }
     this.#lines = new CallLines({
       choice,
       clock: this.#options.services.clock,

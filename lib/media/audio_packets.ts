@@ -46,6 +46,8 @@ export interface AudioPacketOptions {
 
 /** An audio {@link Packetizer} with its counter. */
 export interface AudioPacketizer extends Packetizer {
+  /** Where its frames lie on the RTP clock. */
+  readonly timeline: RtmpToRtpTimeline;
   /** Frames that could not be carried: another codec, broken Speex, absurd size. */
   readonly dropped: number;
   /** The publisher starts over: its next time means "now". */
@@ -54,6 +56,8 @@ export interface AudioPacketizer extends Packetizer {
 
 /** An audio {@link Depacketizer} with its counter. */
 export interface AudioDepacketizer extends Depacketizer {
+  /** Where its payloads lie in RTMP time. */
+  readonly timeline: RtpToRtmpTimeline;
   /** Payloads that were no audio of this codec. */
   readonly dropped: number;
   /** The RTP source changed: its next timestamp means "now". */
@@ -78,14 +82,14 @@ class SpeexPacketizer implements AudioPacketizer {
   dropped = 0;
   readonly #walker = new SpeexWalker();
   readonly #writer = new SpeexBitWriter();
-  readonly #timeline: RtmpToRtpTimeline;
+  readonly timeline: RtmpToRtpTimeline;
   readonly #strip: boolean;
   readonly #frameTicks: number;
   readonly #framesPerPacket: number;
   #layered = false;
 
   constructor(options: AudioPacketOptions) {
-    this.#timeline = new RtmpToRtpTimeline(options.clockRate, options.clock);
+    this.timeline = new RtmpToRtpTimeline(options.clockRate, options.clock);
     this.#strip = options.clockRate === 8000;
     this.#frameTicks = options.clockRate * SPEEX_FRAME_MS / 1000;
     const ptimeMs = options.ptimeMs ?? MAX_SPEEX_FRAMES * SPEEX_FRAME_MS;
@@ -93,7 +97,7 @@ class SpeexPacketizer implements AudioPacketizer {
   }
 
   restart(): void {
-    this.#timeline.restart();
+    this.timeline.restart();
   }
 
   push(frame: Frame, emit: PayloadSink): void {
@@ -103,9 +107,9 @@ class SpeexPacketizer implements AudioPacketizer {
       this.dropped++;
       return;
     }
-    const timestamp = this.#timeline.placeBlock(frame.timeMs, frames * this.#frameTicks);
+    const timestamp = this.timeline.placeBlock(frame.timeMs, frames * this.#frameTicks);
     const asItIs = frames <= this.#framesPerPacket && !this.#walker.broken && !(this.#strip && this.#layered);
-    if (asItIs) emit(frame.data, timestamp >>> 0, this.#timeline.afterGap);
+    if (asItIs) emit(frame.data, timestamp >>> 0, this.timeline.afterGap);
     else this.#rewrite(frame.data, timestamp, emit);
   }
 
@@ -122,7 +126,7 @@ class SpeexPacketizer implements AudioPacketizer {
 
   #rewrite(packet: Uint8Array, timestamp: number, emit: PayloadSink): void {
     this.#walker.start(packet);
-    let marker = this.#timeline.afterGap;
+    let marker = this.timeline.afterGap;
     let frames = 0;
     let at = timestamp;
     this.#writer.reset();
@@ -145,16 +149,16 @@ class SpeexPacketizer implements AudioPacketizer {
 class SpeexDepacketizer implements AudioDepacketizer {
   dropped = 0;
   readonly #walker = new SpeexWalker();
-  readonly #timeline: RtpToRtmpTimeline;
+  readonly timeline: RtpToRtmpTimeline;
   readonly #frame = createFrame();
 
   constructor(options: AudioPacketOptions) {
-    this.#timeline = new RtpToRtmpTimeline(options.clockRate, options.clock, options.originMs);
+    this.timeline = new RtpToRtmpTimeline(options.clockRate, options.clock, options.originMs);
     this.#frame.codec = "speex";
   }
 
   restart(): void {
-    this.#timeline.restart();
+    this.timeline.restart();
   }
 
   push(payload: Uint8Array, timestamp: number, _marker: boolean, emit: FrameSink): void {
@@ -162,7 +166,7 @@ class SpeexDepacketizer implements AudioDepacketizer {
       this.dropped++;
       return;
     }
-    this.#frame.timeMs = this.#timeline.timeMsOf(timestamp);
+    this.#frame.timeMs = this.timeline.timeMsOf(timestamp);
     this.#frame.data = payload;
     emit(this.#frame);
   }
@@ -237,7 +241,7 @@ const NO_FRAMES: FrameSink = () => {};
 class G711Packetizer implements AudioPacketizer {
   dropped = 0;
   readonly #law: G711Law;
-  readonly #timeline: RtmpToRtpTimeline;
+  readonly timeline: RtmpToRtpTimeline;
   readonly #blocks: OctetBlocks;
   #emit: PayloadSink = NO_PAYLOADS;
   #octets = new Uint8Array(0);
@@ -245,7 +249,7 @@ class G711Packetizer implements AudioPacketizer {
 
   constructor(options: AudioPacketOptions, law: G711Law) {
     this.#law = law;
-    this.#timeline = new RtmpToRtpTimeline(options.clockRate, options.clock);
+    this.timeline = new RtmpToRtpTimeline(options.clockRate, options.clock);
     this.#blocks = new OctetBlocks(
       g711BlockOctets(options.ptimeMs),
       G711_SILENCE[law],
@@ -254,7 +258,7 @@ class G711Packetizer implements AudioPacketizer {
   }
 
   restart(): void {
-    this.#timeline.restart();
+    this.timeline.restart();
   }
 
   push(frame: Frame, emit: PayloadSink): void {
@@ -265,9 +269,9 @@ class G711Packetizer implements AudioPacketizer {
       return;
     }
     const octets = this.#toMonoOfLaw(frame, frame.codec as G711Law);
-    const timestamp = this.#timeline.placeBlock(frame.timeMs, octets.length);
+    const timestamp = this.timeline.placeBlock(frame.timeMs, octets.length);
     this.#emit = emit;
-    this.#blocks.push(octets, timestamp, this.#timeline.afterGap);
+    this.#blocks.push(octets, timestamp, this.timeline.afterGap);
     this.#emit = NO_PAYLOADS;
   }
 
@@ -293,14 +297,14 @@ class G711Packetizer implements AudioPacketizer {
 
 class G711Depacketizer implements AudioDepacketizer {
   dropped = 0;
-  readonly #timeline: RtpToRtmpTimeline;
+  readonly timeline: RtpToRtmpTimeline;
   readonly #blocks: OctetBlocks;
   readonly #frame = createFrame();
   #emit: FrameSink = NO_FRAMES;
   #endTimestamp = -1;
 
   constructor(options: AudioPacketOptions, law: G711Law) {
-    this.#timeline = new RtpToRtmpTimeline(options.clockRate, options.clock, options.originMs);
+    this.timeline = new RtpToRtmpTimeline(options.clockRate, options.clock, options.originMs);
     this.#frame.codec = law;
     this.#blocks = new OctetBlocks(
       g711BlockOctets(options.ptimeMs),
@@ -310,7 +314,7 @@ class G711Depacketizer implements AudioDepacketizer {
   }
 
   restart(): void {
-    this.#timeline.restart();
+    this.timeline.restart();
     this.#blocks.clear(); // its timestamp belongs to the old source
     this.#endTimestamp = -1;
   }
@@ -327,7 +331,7 @@ class G711Depacketizer implements AudioDepacketizer {
   }
 
   #sendBlock(block: Uint8Array, timestamp: number): void {
-    this.#frame.timeMs = this.#timeline.timeMsOf(timestamp);
+    this.#frame.timeMs = this.timeline.timeMsOf(timestamp);
     this.#frame.data = block;
     this.#emit(this.#frame);
   }

@@ -56,6 +56,7 @@ class Bench implements Disposable {
   readonly sent: Sent[] = [];
   readonly played: { timeMs: number; hex: string }[] = [];
   readonly digits: string[] = [];
+  readonly placed: { timestamp: number; timeMs: number }[] = [];
   readonly line: AudioLine;
 
   constructor(options: Partial<AudioLineOptions> = {}) {
@@ -72,6 +73,7 @@ class Bench implements Disposable {
         this.played.push({ timeMs, hex: body.toHex() });
       },
       onDigit: (digit, durationMs) => this.digits.push(`${digit}/${durationMs}`),
+      onPlaced: (timestamp, timeMs) => this.placed.push({ timestamp, timeMs }),
       ...options,
     });
   }
@@ -115,6 +117,20 @@ Deno.test("RTP in: by payload type to the tag of its codec; first time is now, s
     tag(0x72, alaw).toHex(),
   ]);
   assert.equal(bench.played[0]?.timeMs, 1000);
+});
+
+Deno.test("both ways the place of audio on the other clock is known", () => {
+  using bench = new Bench();
+  const [frame] = g711Frames(1) as [Uint8Array];
+  bench.publish(40, tag(0x82, frame));
+  bench.publish(60, tag(0xb2, frame)); // not sent
+  bench.publish(80, tag(0x82, frame));
+  const [first, third] = bench.placed;
+  assert.deepEqual([first?.timeMs, third?.timeMs, bench.placed.length], [40, 80, 2]);
+  assert.equal(third!.timestamp - first!.timestamp, 160, "a step this small is jitter");
+  assert.equal(bench.line.peekMs(0), null);
+  bench.line.fromRtp(frame, 5000, false, 8, 0);
+  assert.equal(bench.line.peekMs(5800), 1100);
 });
 
 Deno.test("an unknown payload type is not ours and changes nothing", () => {

@@ -11,12 +11,16 @@ class FakeSession implements LineSession {
   sent: { payload: Uint8Array; timestamp: number; marker: boolean; payloadType: number }[] = [];
   feedback: string[] = [];
   canAsk = true;
+  anchors: { timestamp: number; atMs: number }[] = [];
   onPacket: LineSession["onPacket"] = null;
   onSourceChange: LineSession["onSourceChange"] = null;
   onRtcp: LineSession["onRtcp"] = null;
   send = (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void => {
     this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType });
   };
+  anchor(timestamp: number, atMs: number): void {
+    this.anchors.push({ timestamp, atMs });
+  }
   sendFeedback(kind: "pli" | "fir"): boolean {
     this.feedback.push(kind);
     return this.canAsk;

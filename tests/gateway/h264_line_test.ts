@@ -14,6 +14,7 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
   const packets: Packet[] = [];
   const tags: string[] = [];
   const asked: string[] = [];
+  const placed: { timestamp: number; timeMs: number }[] = [];
   const made = new H264Line({
     chain: {
       kind: "h264",
@@ -30,8 +31,9 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
     toRtmp: (_type, _timeMs, body) => void tags.push(toHex(body)),
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
+    onPlaced: (timestamp, timeMs) => void placed.push({ timestamp, timeMs }),
   });
-  return { line: made, packets, tags, asked };
+  return { line: made, packets, tags, asked, placed };
 }
 
 const config = (): Uint8Array => concatBytes([fromHex("1700000000"), CONFIG]);
