@@ -55,7 +55,7 @@ export class LiveClient implements AsyncDisposable {
   readonly #scope: Scope;
   readonly #activities = new Map<NetStream, Activity>();
 
-  /** @param path scope of the names it uses */
+  /** Does nothing yet. @param path scope of the names it uses */
   constructor(path: string, services: LiveServices, log: Logger) {
     this.#path = path;
     this.#services = services;

@@ -12,7 +12,7 @@ export class Pacer {
   #startMs: number | null = null;
   #lastMs = 0;
 
-  /** @param now monotonic milliseconds */
+  /** The first tag is due at once. @param now monotonic milliseconds */
   constructor(now: () => number) {
     this.#now = now;
   }
