@@ -21,6 +21,7 @@ import { openEchoLine } from "./echo_line.ts";
 import type { LineServices } from "./line_media.ts";
 import { Location } from "./location.ts";
 import { Proxy } from "./proxy.ts";
+import { quietWire } from "./quiet_wire.ts";
 import { SelfAddress } from "./self_address.ts";
 import { TONE_BLOCK_MS } from "./tone_source.ts";
 import { openToneLine } from "./tone_line.ts";
@@ -132,7 +133,7 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
     outboundProxy: sipUri(here, { port: proxy.port }),
     userAgent: "siprtmp-sipd",
     expiresSeconds: 3600,
-  }, env);
+  }, { ...env, log: quietWire(env.log) });
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): LineServices {

@@ -106,7 +106,9 @@ function ownAnswer(request: SipRequest, tag: string): ProxyAction {
 }
 
 function refuse(request: SipRequest, status: number, tag: string): ProxyAction {
-  if (request.method === "ACK") return { type: "drop", reason: `ACK that would get ${status}` };
+  if (request.method === "ACK") {
+    return { type: "drop", reason: `there is nobody to pass it on to (${status})` };
+  }
   return { type: "respond", response: createResponse(request, status, undefined, tag) };
 }
 

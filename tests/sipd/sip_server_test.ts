@@ -90,6 +90,25 @@ Deno.test("two users register, one calls the other, and hangs up", async () => {
   await line.close();
 });
 
+Deno.test("with -d a call to a number shows each SIP message as the proxy got it and passed it on, not more", async () => {
+  const log = new RecordLog("debug");
+  const environment = { clock: systemClock, log, random: systemRandom, dns: systemDns };
+  const listen = { hostname: "127.0.0.1", port: 0 };
+  await using server = await SipServer.start({ listen, portFallback: false }, environment);
+  await using phones = openPhones();
+  using line = new PhoneLine();
+  const alice = createPhone(phones, "alice", server.address);
+  const { call } = await place(alice, `sip:echo@${formatEndpoint(server.address)}`, line.offer());
+  assert.ok(call);
+  const invites = log.at("debug").filter((text) => /sip\.wire sipd: .*\n *INVITE /.test(text));
+  assert.deepEqual(invites.map((text) => /sipd: (received from|sent to)/.exec(text)?.[1]), [
+    "received from",
+    "sent to",
+  ]);
+  await call.hangUp();
+  await line.close();
+});
+
 Deno.test("echo returns payload, timestamps and markers of two callers at once", async () => {
   await using server = await start().started;
   await using phones = openPhones();
