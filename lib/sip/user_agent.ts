@@ -119,13 +119,16 @@ export class UserAgent implements AsyncDisposable {
   /**
    * Calls somebody. Aborting `signal`, or leaving the loop before "accepted", cancels.
    * @param offer our session description; null: the far end makes the offer, see `Call.events`
+   * @param displayName the name shown to them; that of the identity when left out
    */
   invite(
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
+    displayName: string | null = this.identity.displayName,
   ): AsyncGenerator<InviteProgress, void, void> {
-    return inviteProgress(this.#agent, to, offer, AbortSignal.any([signal, this.#scope.signal]));
+    const agent = { ...this.#agent, identity: { ...this.identity, displayName } };
+    return inviteProgress(agent, to, offer, AbortSignal.any([signal, this.#scope.signal]));
   }
 
   /** Incoming calls. One reader; ends with the user agent. */
@@ -144,8 +147,10 @@ export class UserAgent implements AsyncDisposable {
     to: NameAddr,
     body: SipBody | null,
     signal: AbortSignal,
+    displayName: string | null = this.identity.displayName,
   ): Promise<{ status: number; reason: string }> {
-    const { core, identity } = this.#agent;
+    const { core } = this.#agent;
+    const identity = { ...this.identity, displayName };
     const hop = await core.router.hopTo(core.outboundProxy ?? to.uri);
     if ("type" in hop) return { status: 503, reason: hop.reason };
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);

@@ -1,0 +1,109 @@
+// Several clients on one SIP address: who is let in, and who must go.
+//
+//   policy    another client is there     told to it                          told to the newcomer
+//   replace   it goes                     NetConnection.Connect.Closed        success
+//   share     both stay                   nothing                             success
+//   reject    it stays                    nothing                             one _error
+//
+// "There" means: the same path for replace and reject, so /sip/alice@host/anything is a place of its own; the same
+// address, whatever follows it, for share. Only a client that is registered (or needs not be) replaces or blocks.
+// Role: machine
+// Answers to: the "kick older connections" loop of siprtmp's Gateway; FAQ question 18.
+
+import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "./accounts.ts";
+
+/** A client as far as this matters. */
+export interface Tenant {
+  /** Numbered in the order of the connections. */
+  readonly id: number;
+}
+
+/** What a client asked for. */
+export interface TenantPath {
+  /** user@host. */
+  readonly address: string;
+  /** The whole path, what follows the address too. */
+  readonly key: string;
+}
+
+/** What becomes of a client before it registers; `shared`: it joins the others' registration. */
+export type Arrival =
+  | { readonly type: "welcome"; readonly shared: boolean }
+  | { readonly type: "rejected"; readonly reason: string };
+
+/** What becomes of a client once it is registered. `replaced` must be told and closed. */
+export type Entry<Client> =
+  | { readonly type: "entered"; readonly replaced: Client | null }
+  | { readonly type: "rejected"; readonly reason: string };
+
+/** Clients that share one address at most. */
+export const MAX_SHARING = 32;
+
+const OCCUPIED = "another client uses this address";
+const FULL = "too many clients share this address";
+const OVERTAKEN = "a newer client connected to the same address";
+
+/** Who is where. */
+export class Tenancy<Client extends Tenant> {
+  readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
+  readonly #places = new Map<string, Set<Client>>();
+  #size = 0;
+
+  /** Nobody yet. */
+  constructor(config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] }) {
+    this.#config = config;
+  }
+
+  /** Clients that have entered and not left. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** A client has connected and is about to register: what would be in vain is refused now. */
+  arrive(path: TenantPath): Arrival {
+    const policy = this.#policyOf(path);
+    const count = this.#places.get(this.#placeOf(path))?.size ?? 0;
+    if (policy === "reject" && count > 0) return { type: "rejected", reason: OCCUPIED };
+    if (policy === "share" && count >= MAX_SHARING) return { type: "rejected", reason: FULL };
+    return { type: "welcome", shared: policy === "share" };
+  }
+
+  /** The client has registered. Of two that came at a time the newer stays, unless the older may reject it. */
+  enter(path: TenantPath, client: Client): Entry<Client> {
+    const arrival = this.arrive(path);
+    if (arrival.type === "rejected") return arrival;
+    const place = this.#placeOf(path);
+    const others = this.#places.get(place) ?? new Set<Client>();
+    if (arrival.shared) return this.#put(place, others, client, null);
+    const [other] = others;
+    if (other !== undefined && other.id > client.id) return { type: "rejected", reason: OVERTAKEN };
+    if (other !== undefined) this.leave(path, other);
+    return this.#put(place, others, client, other ?? null);
+  }
+
+  /** The client is gone; one that never entered, or was replaced, changes nothing. */
+  leave(path: TenantPath, client: Client): void {
+    const place = this.#placeOf(path);
+    const clients = this.#places.get(place);
+    if (clients?.delete(client) !== true) return;
+    this.#size -= 1;
+    if (clients.size === 0) this.#places.delete(place);
+  }
+
+  #put(place: string, clients: Set<Client>, client: Client, replaced: Client | null): Entry<Client> {
+    clients.add(client);
+    this.#places.set(place, clients);
+    this.#size += 1;
+    return { type: "entered", replaced };
+  }
+
+  #policyOf(path: TenantPath): SameAddressPolicy {
+    return sameAddressPolicyOf(this.#config, path.address);
+  }
+
+  #placeOf(path: TenantPath): string {
+    if (this.#policyOf(path) !== "share") return path.key;
+    const at = path.address.indexOf("@");
+    return path.address.slice(0, at) + path.address.slice(at).toLowerCase();
+  }
+}

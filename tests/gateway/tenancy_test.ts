@@ -1,0 +1,163 @@
+// Answers to: lib/gateway/tenancy.ts. FAQ 18: several clients on one SIP address.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseAppPath } from "../../lib/gateway/app_path.ts";
+import type { SameAddressPolicy } from "../../lib/gateway/accounts.ts";
+import { MAX_SHARING, Tenancy, type Tenant, type TenantPath } from "../../lib/gateway/tenancy.ts";
+
+function pathOf(app: string): TenantPath {
+  const path = parseAppPath(app);
+  return path.type === "sip" ? path : assert.fail(JSON.stringify(path));
+}
+
+const ALICE = pathOf("sip/alice@example.com");
+const RANDOM = pathOf("sip/alice@example.com/1");
+
+/** One line per step: "1 in", "2 in, 1 out", "3 rejected: ...". */
+class House {
+  readonly tenancy: Tenancy<Tenant>;
+  readonly inside = new Map<number, TenantPath>();
+
+  constructor(policy: SameAddressPolicy) {
+    this.tenancy = new Tenancy({ policy, accounts: [] });
+  }
+
+  connect(id: number, path: TenantPath): string {
+    const arrival = this.tenancy.arrive(path);
+    return arrival.type === "rejected" ? `${id} rejected early: ${arrival.reason}` : this.enter(id, path);
+  }
+
+  enter(id: number, path: TenantPath): string {
+    const entry = this.tenancy.enter(path, this.#client(id));
+    if (entry.type === "rejected") return `${id} rejected: ${entry.reason}`;
+    this.inside.set(id, path);
+    if (entry.replaced === null) return `${id} in`;
+    this.inside.delete(entry.replaced.id);
+    return `${id} in, ${entry.replaced.id} out`;
+  }
+
+  leave(id: number, path: TenantPath): void {
+    this.inside.delete(id);
+    this.tenancy.leave(path, this.#client(id));
+  }
+
+  readonly #clients = new Map<number, Tenant>();
+  #client(id: number): Tenant {
+    const client = this.#clients.get(id) ?? { id };
+    this.#clients.set(id, client);
+    return client;
+  }
+}
+
+const OCCUPIED = "another client uses this address";
+
+const RULES: [policy: SameAddressPolicy, second: TenantPath, said: string][] = [
+  ["replace", ALICE, "2 in, 1 out"],
+  ["replace", pathOf("sip/alice@EXAMPLE.com"), "2 in, 1 out"],
+  ["replace", pathOf("sip/Alice@example.com"), "2 in"],
+  ["replace", RANDOM, "2 in"],
+  ["share", ALICE, "2 in"],
+  ["share", RANDOM, "2 in"],
+  ["reject", ALICE, `2 rejected early: ${OCCUPIED}`],
+  ["reject", RANDOM, "2 in"],
+];
+
+for (const [policy, second, said] of RULES) {
+  Deno.test(`FAQ 18: ${policy}: after ${ALICE.key} comes ${second.key}: ${said}`, () => {
+    const house = new House(policy);
+    assert.equal(house.connect(1, ALICE), "1 in");
+    assert.equal(house.connect(2, second), said);
+    assert.equal(house.tenancy.size, house.inside.size);
+    for (const [id, path] of house.inside) house.leave(id, path);
+    assert.equal(house.tenancy.size, 0);
+    assert.equal(house.connect(3, ALICE), "3 in");
+  });
+}
+
+Deno.test("tenancy: only share joins a registration", () => {
+  const shared = (policy: SameAddressPolicy) => new Tenancy({ policy, accounts: [] }).arrive(ALICE);
+  assert.deepEqual(shared("replace"), { type: "welcome", shared: false });
+  assert.deepEqual(shared("reject"), { type: "welcome", shared: false });
+  assert.deepEqual(shared("share"), { type: "welcome", shared: true });
+});
+
+Deno.test("tenancy: clients that register at a time: the newer stays; under reject the faster", () => {
+  for (
+    const [policy, said] of [
+      ["replace", ["2 in", "1 rejected: a newer client connected to the same address"]],
+      ["reject", ["2 in", `1 rejected: ${OCCUPIED}`]],
+      ["share", ["2 in", "1 in"]],
+    ] as const
+  ) {
+    const house = new House(policy);
+    for (const _ of [1, 2]) assert.equal(house.tenancy.arrive(ALICE).type, "welcome");
+    assert.deepEqual([house.enter(2, ALICE), house.enter(1, ALICE)], said);
+  }
+});
+
+Deno.test("tenancy: a client that was replaced leaves without harm to its successor", () => {
+  const house = new House("replace");
+  house.connect(1, ALICE);
+  house.connect(2, ALICE);
+  house.leave(1, ALICE);
+  house.leave(1, ALICE);
+  assert.equal(house.tenancy.size, 1);
+  assert.equal(house.connect(3, ALICE), "3 in, 2 out");
+});
+
+Deno.test("tenancy: accounts may differ from the rest", () => {
+  const tenancy = new Tenancy<Tenant>({
+    policy: "replace",
+    accounts: [{ address: "reception@example.com", sameAddress: "share" }, {
+      address: "*@strict.example",
+      sameAddress: "reject",
+    }],
+  });
+  const enter = (app: string, id: number) => {
+    const path = pathOf(app);
+    return tenancy.enter(path, { id });
+  };
+  enter("sip/reception@example.com", 1);
+  assert.deepEqual(enter("sip/reception@example.com/x", 2), { type: "entered", replaced: null });
+  enter("sip/bob@strict.example", 3);
+  assert.equal(enter("sip/bob@strict.example", 4).type, "rejected");
+  enter("sip/bob@example.com", 5);
+  assert.deepEqual(enter("sip/bob@example.com", 6), { type: "entered", replaced: { id: 5 } });
+});
+
+Deno.test("tenancy: sharing is bounded, and a place that became free is free", () => {
+  const house = new House("share");
+  for (let id = 0; id < MAX_SHARING; id++) assert.equal(house.connect(id, RANDOM), `${id} in`);
+  assert.equal(house.connect(99, ALICE), "99 rejected early: too many clients share this address");
+  house.leave(0, RANDOM);
+  assert.equal(house.connect(100, ALICE), "100 in");
+});
+
+Deno.test("tenancy: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
+  const paths = [ALICE, RANDOM, pathOf("sip/bob@example.com")];
+  const step = fc.record({ id: fc.nat(9), path: fc.constantFrom(...paths), leaves: fc.boolean() });
+  fc.assert(
+    fc.property(
+      fc.constantFrom<SameAddressPolicy>("replace", "share", "reject"),
+      fc.array(step),
+      (policy, steps) => {
+        const house = new House(policy);
+        for (const [order, { id, path, leaves }] of steps.entries()) {
+          const known = house.inside.get(id);
+          if (known !== undefined && leaves) house.leave(id, known);
+          else house.connect(100 + order, path);
+          assert.equal(house.tenancy.size, house.inside.size);
+          if (policy !== "share") {
+            assert.equal(
+              new Set([...house.inside.values()].map(({ key }) => key)).size,
+              house.inside.size,
+            );
+          }
+        }
+        for (const [id, path] of [...house.inside]) house.leave(id, path);
+        assert.equal(house.tenancy.size, 0);
+      },
+    ),
+  );
+});
