@@ -11,7 +11,8 @@ import type { TagOutlet } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
-import type { AudioChain, H264Chain, MediaChoice, XflvChain } from "./negotiation.ts";
+import type { AudioChain, MediaChoice } from "./negotiation.ts";
+import type { H264Chain, XflvChain } from "./video_choice.ts";
 import { XflvLine } from "./xflv_line.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */

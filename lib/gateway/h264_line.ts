@@ -14,7 +14,7 @@ import { H264Packetizer } from "../media/h264_packetizer.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
-import type { H264Chain } from "./negotiation.ts";
+import type { H264Chain } from "./video_choice.ts";
 
 /** Least time between two key-frame requests of one side, in ms. */
 export const KEY_FRAME_REQUEST_MS = 1000;

@@ -8,7 +8,6 @@ import type { PassThroughAudio } from "../media/audio_packets.ts";
 import { codecOfEncodingName } from "../media/codec.ts";
 import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
-import { agreedPacketizationMode } from "../sdp/h264_format.ts";
 import { isNamed } from "../sdp/media_format.ts";
 import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
 import type { AcceptedReport } from "./call_media.ts";
@@ -19,6 +18,7 @@ import {
   plannedFormats,
   type RtmpCapability,
 } from "./codec_tokens.ts";
+import { chooseVideo, type VideoChain } from "./video_choice.ts";
 
 /** Which side wrote the offer: its order of formats decides. */
 export type OfferSide = "local" | "remote";
@@ -81,41 +81,6 @@ export interface ReceivedAudio {
   readonly toClient: PassThroughAudio;
 }
 
-/** How video travels. */
-export type VideoChain =
-  /** No video was agreed. */
-  | { readonly kind: "none" }
-  | H264Chain
-  | XflvChain;
-
-/** H.264 passed through (RFC 6184). */
-export interface H264Chain {
-  /** The codec. */
-  readonly kind: "h264";
-  /** Packetization mode both sides take: 0 has no FU-A and STAP-A. */
-  readonly mode: 0 | 1;
-  /** The peer's parameters; null: it gave none. */
-  readonly fmtp: string | null;
-  /** Our parameters as the peer was told. */
-  readonly localFmtp: string | null;
-  /** RTCP feedback both sides named. */
-  readonly rtcpFb: readonly string[];
-  /** Payload type of what we send. */
-  readonly sendPayloadType: number;
-  /** Payload types of what may arrive: peers that offer several modes may use each. */
-  readonly receivePayloadTypes: readonly number[];
-}
-
-/** Every message of the client in x-flv, audio too (behaviour 1.9). */
-export interface XflvChain {
-  /** The format. */
-  readonly kind: "x-flv";
-  /** Payload type of what we send. */
-  readonly sendPayloadType: number;
-  /** Payload type of what arrives. */
-  readonly receivePayloadType: number;
-}
-
 /** The media of a call. */
 export interface MediaChoice {
   /** How audio travels. */
@@ -135,13 +100,22 @@ export function chooseMedia(
   offeredBy: OfferSide,
 ): MediaChoice {
   const audio = agreed.find((media) => media.kind === "audio");
-  const video = chooseVideo(agreed.find((media) => media.kind === "video"), plan, offeredBy);
+  const video = chooseVideo(
+    candidates(agreed.find((media) => media.kind === "video"), plan, offeredBy),
+  );
   return {
     audio: video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(audio, plan, offeredBy),
     video,
     telephoneEvent: audio?.telephoneEvent ?? null,
     redundancy: audio?.redundancy ?? null,
   };
+}
+
+/** Whether two choices need the same lines; the parameter sets of a picture do not count. */
+export function sameChoice(a: MediaChoice, b: MediaChoice | null): boolean {
+  const text = (choice: MediaChoice | null) =>
+    JSON.stringify(choice, (key, value) => key === "sprop" ? null : value);
+  return text(a) === text(b);
 }
 
 /** The plan with what is in use in front, for a renewed offer: the client was told of it, and of no other. */
@@ -256,25 +230,6 @@ function voiceOf(
 
 function passThroughAudio(codec: string | null): PassThroughAudio | null {
   return codec === "speex" || codec === "pcmu" || codec === "pcma" ? codec : null;
-}
-
-function chooseVideo(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): VideoChain {
-  const found = candidates(media, plan, offeredBy);
-  const [first] = found;
-  if (first === undefined) return { kind: "none" };
-  const { sendPayloadType, receivePayloadType } = first.agreed;
-  if (first.planned.client === "x-flv") return { kind: "x-flv", sendPayloadType, receivePayloadType };
-  return chooseH264(found.filter(({ planned }) => planned.client === "h264").map(({ agreed }) => agreed));
-}
-
-/** Of several modes the one that may cut pictures into packets: without it they take datagrams of any size. */
-function chooseH264(formats: readonly AgreedFormat[]): H264Chain {
-  const isCut = (format: AgreedFormat) => agreedPacketizationMode(format.localFmtp, format.fmtp) === 1;
-  const cut = formats.find(isCut);
-  const { fmtp, localFmtp, rtcpFb, sendPayloadType } = cut ?? formats[0]!;
-  const receivePayloadTypes = formats.map((format) => format.receivePayloadType);
-  const mode = cut === undefined ? 0 : 1;
-  return { kind: "h264", mode, fmtp, localFmtp, rtcpFb, sendPayloadType, receivePayloadTypes };
 }
 
 function reportedAudio(audio: AudioChain): string | null {

@@ -12,7 +12,7 @@ import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
-import type { XflvChain } from "./negotiation.ts";
+import type { XflvChain } from "./video_choice.ts";
 
 /** What an x-flv line is made of. */
 export interface XflvLineOptions {

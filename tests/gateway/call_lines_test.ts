@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
 import { CallLines, type LineSession } from "../../lib/gateway/call_lines.ts";
-import type { MediaChoice, VideoChain } from "../../lib/gateway/negotiation.ts";
+import type { MediaChoice } from "../../lib/gateway/negotiation.ts";
+import type { VideoChain } from "../../lib/gateway/video_choice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { avc, CONFIG, slice } from "../support/media_h264.ts";
 
@@ -39,6 +40,7 @@ const h264 = (rtcpFb: string[]): VideoChain => ({
   kind: "h264",
   mode: 1,
   fmtp: null,
+  sprop: null,
   localFmtp: null,
   rtcpFb,
   sendPayloadType: 99,

@@ -20,6 +20,7 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
       kind: "h264",
       mode,
       fmtp: null,
+      sprop: null,
       localFmtp: null,
       rtcpFb: [],
       sendPayloadType: 99,
