@@ -131,8 +131,11 @@ export class Context implements LineOwner, AsyncDisposable {
     if (message.type === 9 && isVideoConfig(message.body)) {
       this.#videoConfig = { ...message, body: message.body.slice() };
     }
-    if (this.#line.state === "talking") this.#line.media.fromRtmp(message);
-    else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
+    const line = this.#line;
+    if (line.state === "talking") {
+      line.media.fromRtmp(message);
+      line.broadcast?.near(message.type, message.timeMs, message.body);
+    } else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
       this.#dialByUrl(publisherCodecs(message.body[0]!));
     }
   }

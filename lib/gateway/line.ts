@@ -11,6 +11,7 @@ import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
+import type { CallBroadcast } from "./call_broadcast.ts";
 import type { CallMedia, MediaFactory, TagOutlet } from "./call_media.ts";
 
 /** What the line is doing. `answering` is between our 200 and the caller's ACK. */
@@ -19,7 +20,7 @@ export type Line =
   | { state: "dialing"; attempt: AbortController }
   | { state: "alerting"; invitation: Invitation }
   | { state: "answering"; invitation: Invitation }
-  | { state: "talking"; call: Call; media: CallMedia };
+  | { state: "talking"; call: Call; media: CallMedia; broadcast: CallBroadcast | null };
 
 /** What a context needs of its RTMP connection. */
 export interface ClientLink {
@@ -49,6 +50,8 @@ export interface ContextServices {
   readonly log: Logger;
   /** Opens the media of calls. */
   readonly media: MediaFactory;
+  /** Publishes the sides of a call for other players; absent: they are nobody else's business. */
+  readonly openBroadcast?: () => CallBroadcast;
 }
 
 /** A client as its call coroutines see it. */

@@ -27,10 +27,15 @@ export async function talk(
 ): Promise<void> {
   await using call = established.call;
   using media = established.media; // falls silent and frees its ports before the BYE is answered
-  const line: Line = { state: "talking", call, media };
+  using broadcast = owner.services.openBroadcast?.() ?? null;
+  for (const refusal of broadcast?.refusals ?? []) owner.log.warn(`the call is not published as ${refusal}`);
+  const line: Line = { state: "talking", call, media, broadcast };
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
-  media.toRtmp = owner.toPlayer;
+  media.toRtmp = broadcast === null ? owner.toPlayer : (type, timeMs, body) => {
+    owner.toPlayer(type, timeMs, body);
+    broadcast.far(type, timeMs, body);
+  };
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
   media.onPictureWanted = () => owner.scope.spawn("key frame request", () => askForPicture(owner, call));
   owner.primeMedia(media);

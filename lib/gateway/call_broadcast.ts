@@ -1,0 +1,51 @@
+// The two sides of a call as streams for other RTMP players: rtmp://gateway/calls/<address>, names `near` (what the
+// client says) and `far` (what it hears). Only while the call is up, and only where the settings allow it.
+// Role: machine
+// Answers to: playing another client's "local" and "remote" in siprtmp, whose streams were scoped by path.
+
+import type { LiveStreams, Publication } from "../live/streams.ts";
+
+type TagType = 8 | 9 | 18;
+
+/** Both sides of one call, published. */
+export class CallBroadcast implements Disposable {
+  /** Why a side is not published; empty when both are. */
+  readonly refusals: readonly string[];
+  readonly #near: Publication | null;
+  readonly #far: Publication | null;
+
+  /** Publishes both names; one that is taken stays with its publisher. */
+  constructor(streams: LiveStreams, address: string) {
+    const refusals: string[] = [];
+    const publish = (name: string): Publication | null => {
+      const outcome = streams.publish(callPath(address), name);
+      if (outcome.type === "publishing") return outcome.publication;
+      refusals.push(`${name}: ${outcome.reason}`);
+      return null;
+    };
+    this.#near = publish("near");
+    this.#far = publish("far");
+    this.refusals = refusals;
+  }
+
+  /** One tag of the client; the body is borrowed. */
+  near(type: TagType, timeMs: number, body: Uint8Array): void {
+    this.#near?.put(type, timeMs, body);
+  }
+
+  /** One tag of the far end; the body is borrowed. */
+  far(type: TagType, timeMs: number, body: Uint8Array): void {
+    this.#far?.put(type, timeMs, body);
+  }
+
+  /** The call is over: players are told, and may wait for the next one. */
+  [Symbol.dispose](): void {
+    this.#near?.[Symbol.dispose]();
+    this.#far?.[Symbol.dispose]();
+  }
+}
+
+/** The path of an address's calls, as a player connects to it. */
+export function callPath(address: string): string {
+  return `calls/${address}`;
+}
