@@ -13,6 +13,7 @@ import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
 import { type ConfigFile, parseConfigFile } from "./config_file.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
 import type { DialPlan } from "./dial_plan.ts";
+import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
 import {
   DEFAULT_SIP_PORT,
   defaultSettings,
@@ -32,6 +33,8 @@ export type Verbosity = "normal" | "debug" | "trace";
 export interface Config {
   /** The RTMP side. */
   readonly rtmp: RtmpConfig;
+  /** Other ways in, and who may come in. */
+  readonly entrance: EntranceConfig;
   /** The SIP side. */
   readonly sip: SipConfig;
   /** The media ports. */
@@ -158,8 +161,11 @@ function checkTogether(settings: Settings): void {
     );
   }
   const sipPort = settings["sip-port"];
-  if (sipPort !== null && sipPort !== 0 && sipPort === settings.port && overlap(bind, settings.host)) {
-    throw new ConfigError(`port and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`);
+  const clash = (["port", "rtmps-port", "rtmpt-port"] as const).find((name) => settings[name] === sipPort);
+  if (clash !== undefined && sipPort !== null && sipPort !== 0 && overlap(bind, settings.host)) {
+    throw new ConfigError(
+      `${clash} and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`,
+    );
   }
 }
 
@@ -180,6 +186,7 @@ function configOf(settings: Settings): Config {
         pingMs: settings["rtmp-ping"] * 1000,
       },
     },
+    entrance: entranceOf(settings),
     sip: {
       bind,
       advertise,

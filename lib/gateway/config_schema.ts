@@ -19,6 +19,7 @@ import {
 } from "./config_settings.ts";
 import type { ParsedTable } from "./config_table.ts";
 import { parseDialPlan } from "./dial_plan.ts";
+import { parseDialMatcher, parseDomain, parseList, parseToken } from "./entrance_config.ts";
 import { nearest } from "./nearest.ts";
 
 /** One thing wrong with a set of values. */
@@ -41,7 +42,7 @@ const schema = z.strictObject(
   {
     host: address(),
     port: wholeNumber(0, 65535),
-    root: folder(),
+    root: path("a folder"),
     "int-ip": address(),
     "ext-ip": converted("an IP address or auto", (value) => value === "auto" ? value : parseAddress(value))
       .refine((value) => !isUnspecified(value), "must be an address that others can reach"),
@@ -56,6 +57,23 @@ const schema = z.strictObject(
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
     "max-connections": wholeNumber(1, 100000),
     "max-calls": wholeNumber(1, 100000),
+    "rtmps-port": wholeNumber(0, 65535),
+    "tls-cert": path("a file"),
+    "tls-key": path("a file"),
+    "rtmpt-port": wholeNumber(0, 65535),
+    "rtmp-users": path("a file"),
+    "rtmp-token": secret("16 to 256 letters, digits and signs, without spaces and & = # % + ?", parseToken),
+    "allowed-domains": converted(
+      "SIP domains like example.com or *.example.com",
+      (value) => parseList(value, parseDomain),
+    ),
+    "allowed-dials": converted(
+      "patterns as in the dial plan",
+      (value) => parseList(value, parseDialMatcher),
+    ),
+    "max-connections-per-address": wholeNumber(0, 100000),
+    "max-failed-logins": wholeNumber(0, 100000),
+    "max-calls-per-address": wholeNumber(0, 100000),
     "rtmp-idle": wholeNumber(2, 86400),
     "rtmp-ping": wholeNumber(1, 43200),
     verbose: truth(),
@@ -127,8 +145,8 @@ function table<Rule>(parse: (value: unknown) => ParsedTable<Rule>): z.ZodType<re
   });
 }
 
-function folder(): z.ZodType<string> {
-  return converted("a folder", (value) => {
+function path(what: string): z.ZodType<string> {
+  return converted(what, (value) => {
     const usable = typeof value === "string" && value !== "" && value.length <= MAX_TEXT_LENGTH;
     return usable && !value.includes("\0") ? value : undefined;
   });
@@ -144,6 +162,16 @@ function converted<T>(wanted: string, convert: (value: unknown) => T | undefined
     const result = convert(value);
     if (result !== undefined) return result;
     context.addIssue({ code: "custom", message: `must be ${wanted}, not ${shown(value)}` });
+    return z.NEVER;
+  });
+}
+
+/** As above, without showing what was written. */
+function secret<T>(wanted: string, convert: (value: unknown) => T | undefined): z.ZodType<T> {
+  return z.unknown().transform((value, context) => {
+    const result = convert(value);
+    if (result !== undefined) return result;
+    context.addIssue({ code: "custom", message: `must be ${wanted}` });
     return z.NEVER;
   });
 }

@@ -8,9 +8,10 @@ import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
+import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
 
 /** The settings after checking, by their long names. */
-export interface Settings {
+export interface Settings extends EntranceSettings {
   /** Where RTMP clients connect: an IP address. */
   host: string;
   /** RTMP port; 0 takes any free one. */
@@ -111,6 +112,7 @@ export const defaultSettings: Readonly<Settings> = {
   sipd: null,
   "max-connections": 1000,
   "max-calls": 500,
+  ...defaultEntrance,
   "rtmp-idle": 60,
   "rtmp-ping": 15,
   verbose: false,
@@ -129,6 +131,12 @@ export const DEFAULT_SIP_PORT = 5060;
 export const settingDescriptions: readonly SettingDescription[] = [
   text("host", "i", "<address>", "address where RTMP clients connect"),
   whole("port", "p", "<port>", "port where RTMP clients connect; 0: any"),
+  whole("rtmps-port", null, "<port>", "port for RTMP over TLS; needs tls-cert and tls-key (default: none)"),
+  text("tls-cert", null, "<file>", "certificate chain, PEM; read again on SIGHUP"),
+  text("tls-key", null, "<file>", "its private key, PEM"),
+  whole("rtmpt-port", null, "<port>", "port for RTMP in HTTP requests (default: none)"),
+  text("rtmp-users", null, "<file>", "who may connect, with password hashes; read again on SIGHUP"),
+  text("rtmp-token", null, "<text>", "who shows it may connect (better set in the file than here)"),
   text("root", "r", "<folder>", "folder of FLV files"),
   text("int-ip", "l", "<address>", "address that SIP and RTP bind"),
   text(
@@ -153,6 +161,16 @@ export const settingDescriptions: readonly SettingDescription[] = [
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
   whole("max-calls", null, "<count>", "most calls at a time"),
+  whole("max-connections-per-address", null, "<count>", "most connections of one address; 0: any number"),
+  whole(
+    "max-failed-logins",
+    null,
+    "<count>",
+    "most failed logins of one address in 10 minutes; 0: any number",
+  ),
+  whole("max-calls-per-address", null, "<count>", "most calls of one address in a minute; 0: any number"),
+  text("allowed-domains", null, "<list>", "SIP domains that may be used: example.com,*.example.com"),
+  text("allowed-dials", null, "<list>", "patterns of what may be dialled, as in the dial plan"),
   whole("rtmp-idle", null, "<seconds>", "silence after which an RTMP client is dead"),
   whole("rtmp-ping", null, "<seconds>", "time between RTMP pings"),
   flag("verbose", "d", "log SIP messages and the clients' commands"),

@@ -26,6 +26,17 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
       root: "./",
       options: { ...defaultRtmpOptions, idleMs: 60_000, pingMs: 15_000 },
     },
+    entrance: {
+      tls: null,
+      tunnel: null,
+      usersFile: null,
+      token: null,
+      domains: null,
+      dials: null,
+      connectionsPerAddress: 100,
+      failedLogins: 10,
+      callsPerAddress: 120,
+    },
     sip: {
       bind: "0.0.0.0",
       advertise: null,
@@ -159,6 +170,7 @@ Deno.test("wrong flags are named as flags, wrong combinations by both names", ()
       /^rtmp-ping \(10 s\) must be shorter than rtmp-idle/,
     ],
     [{ flags: { port: "5060", "sip-port": "5060" } }, /^port and sip-port cannot both be 5060/],
+    [{ flags: { "rtmpt-port": "5060", "sip-port": "5060" } }, /^rtmpt-port and sip-port cannot both be 5060/],
     [{ file: file("port = x") }, /^gw\.toml, line 1, column 8: /],
   ];
   for (const [sources, message] of table) assert.match(complaint(sources), message);

@@ -1,0 +1,82 @@
+// The one thing the gateway asks before it lets somebody in or a call out.
+// Role: machine
+// Answers to: defect 15 of siprtmp: everybody could do everything.
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
+import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
+import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
+
+/** Everything that can be set. */
+export interface AccessOptions extends LoginRules {
+  /** Domains in lower case; null: any. */
+  readonly domains: readonly string[] | null;
+  /** Patterns of what may be dialled; null: anything. */
+  readonly dials: readonly DialMatcher[] | null;
+  /** Connections of one address at a time; 0: any number. */
+  readonly connectionsPerAddress: number;
+  /** Failed logins of one address in ten minutes; 0: any number. */
+  readonly failedLogins: number;
+  /** Calls of one address begun in a minute; 0: any number. */
+  readonly callsPerAddress: number;
+}
+
+/** Who may connect, log in and call. */
+export class AccessPolicy {
+  readonly #limits: AddressLimits;
+  readonly #logins: LoginGuard;
+  readonly #rules: DialRules;
+  readonly #callsPerAddress: number;
+
+  /** Remembers addresses from now on. */
+  constructor(options: AccessOptions, environment: { readonly clock: Clock; readonly log: Logger }) {
+    const { connectionsPerAddress, failedLogins, callsPerAddress } = options;
+    const limits = { connections: connectionsPerAddress, failedLogins, calls: callsPerAddress };
+    this.#limits = new AddressLimits(limits, environment.clock);
+    this.#logins = new LoginGuard(options, this.#limits, environment);
+    this.#rules = new DialRules(options);
+    this.#callsPerAddress = callsPerAddress;
+  }
+
+  /** Asks for a place for one connection of this IP address; dispose what was admitted when it ends. */
+  admit(address: string): Admitted | TurnedAway {
+    return this.#limits.admit(address);
+  }
+
+  /** Whether clients have to log in at all. */
+  get asksForLogin(): boolean {
+    return !this.#logins.open;
+  }
+
+  /** Decides a login; a refusal comes late, at once when `signal` aborts. Logs it, without the password. */
+  login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
+    return this.#logins.login(address, credentials, signal);
+  }
+
+  /** Whether a client may have an address in this SIP domain. */
+  mayUse(domain: string): Decision {
+    return this.#rules.mayUse(domain);
+  }
+
+  /** Whether this target may be called, or sent a message. */
+  mayDial(target: DialTarget): Decision {
+    return this.#rules.mayDial(target);
+  }
+
+  /** {@link AccessPolicy.mayDial}, and whether this address has not begun too many calls; counts the call. */
+  mayCall(address: string, target: DialTarget): Decision {
+    const decision = this.#rules.mayDial(target);
+    if (decision.type === "refused") return decision;
+    if (this.#limits.beginCall(address)) return ALLOWED;
+    return {
+      type: "refused",
+      reason: `${this.#callsPerAddress} calls a minute are the limit of one address`,
+    };
+  }
+
+  /** Other users or another token from now on; who is logged in stays. */
+  replaceLogins(rules: LoginRules): void {
+    this.#logins.replace(rules);
+  }
+}

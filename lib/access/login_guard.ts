@@ -1,0 +1,137 @@
+// Who may use the RTMP side: users with passwords, a token, or everybody when neither is set. A wrong answer comes
+// late, later each time for one address, and is logged without what was tried; waiting costs a timer.
+// Role: edge
+// Answers to: defect 15 of siprtmp (no authentication of RTMP users).
+
+import { encodeUtf8 } from "../base/bytes.ts";
+import { type Clock, delay } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { AddressLimits } from "./address_limits.ts";
+import { equalSecrets, verifyPassword } from "./password.ts";
+import type { PasswordHash, Users } from "./users_file.ts";
+
+/** What a client shows. */
+export interface Credentials {
+  /** Name; null: none was given. */
+  readonly user: string | null;
+  /** Never logged. */
+  readonly password: string | null;
+  /** Never logged. */
+  readonly token: string | null;
+}
+
+/** Who is accepted. Null: that is not asked for. */
+export interface LoginRules {
+  /** Users by name. */
+  readonly users: Users | null;
+  /** The token that stands for a login. */
+  readonly token: string | null;
+}
+
+/** What becomes of a login. */
+export type LoginOutcome =
+  | { readonly type: "accepted"; readonly user: string | null }
+  | { readonly type: "refused"; readonly reason: string };
+
+/** Told to the client: nothing it could learn from. */
+const WRONG: LoginOutcome = { type: "refused", reason: "wrong user name, password or token" };
+const TOO_OFTEN: LoginOutcome = { type: "refused", reason: "too many failed logins, try again later" };
+const BUSY: LoginOutcome = { type: "refused", reason: "too many logins at a time, try again" };
+
+/** A refusal comes after this time, twice as long after each further failure of the address, up to a bound. */
+const FIRST_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 8_000;
+
+/** Passwords checked at a time, and logins that wait for that or for their refusal; one more is refused. */
+const MAX_CHECKS = 2;
+const MAX_PENDING = 256;
+
+/** For user names that do not exist: their check takes as long as any. */
+const NOBODY: PasswordHash = { iterations: 600_000, salt: new Uint8Array(16), hash: new Uint8Array(32) };
+
+/** Decides logins. */
+export class LoginGuard {
+  readonly #limits: AddressLimits;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #rules: LoginRules;
+  #pending = 0;
+  #checks = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** @param limits counts what failed */
+  constructor(rules: LoginRules, limits: AddressLimits, environment: { clock: Clock; log: Logger }) {
+    this.#rules = rules;
+    this.#limits = limits;
+    this.#clock = environment.clock;
+    this.#log = environment.log.category("rtmp");
+  }
+
+  /** Whether anything is asked for at all. */
+  get open(): boolean {
+    return this.#rules.users === null && this.#rules.token === null;
+  }
+
+  /** New rules; logins that were accepted stay. */
+  replace(rules: LoginRules): void {
+    this.#rules = rules;
+  }
+
+  /** Decides one login; takes its time. The refusal of a client that has left (`signal`) comes at once. */
+  async login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
+    if (this.open) return { type: "accepted", user: credentials.user };
+    if (this.#pending >= MAX_PENDING) return BUSY;
+    this.#pending++;
+    try {
+      const outcome = this.#limits.mayLogIn(address) ? await this.#check(credentials) : TOO_OFTEN;
+      if (outcome.type === "refused") await this.#refuse(address, credentials, outcome, signal);
+      return outcome;
+    } finally {
+      this.#pending--;
+    }
+  }
+
+  async #check({ user, password, token }: Credentials): Promise<LoginOutcome> {
+    const rules = this.#rules;
+    if (rules.token !== null && token !== null) {
+      return equalSecrets(encodeUtf8(token), encodeUtf8(rules.token)) ? { type: "accepted", user } : WRONG;
+    }
+    if (rules.users === null || user === null || !password) return WRONG;
+    const expected = rules.users.get(user);
+    const right = await this.#verify(password, expected ?? NOBODY);
+    return right && expected !== undefined ? { type: "accepted", user } : WRONG;
+  }
+
+  /** A few at a time, in the order they came. */
+  async #verify(password: string, expected: PasswordHash): Promise<boolean> {
+    if (this.#checks >= MAX_CHECKS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#checks++;
+    try {
+      return await verifyPassword(password, expected);
+    } finally {
+      const next = this.#waiting.shift(); // takes over our place
+      if (next === undefined) this.#checks--;
+      else next();
+    }
+  }
+
+  async #refuse(
+    address: string,
+    { user, password, token }: Credentials,
+    { reason }: { reason: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const failures = this.#limits.loginFailed(address);
+    const tried = password === null && token === null
+      ? "without a password"
+      : "with a wrong password or token";
+    const who = user === null ? "A client" : `"${printable(user)}"`;
+    this.#log.warn(`${who} at ${address} was refused: ${reason} (it came ${tried})`);
+    const waitMs = FIRST_DELAY_MS * 2 ** Math.min(failures, 10);
+    await delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal);
+  }
+}
+
+function printable(text: string): string {
+  return text.slice(0, 40).replace(/\p{Cc}/gu, "?");
+}
