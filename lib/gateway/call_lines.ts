@@ -13,6 +13,7 @@ import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
+import type { LineTrouble } from "./line_trouble.ts";
 import { XflvLine } from "./xflv_line.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
@@ -57,6 +58,8 @@ export interface CallLinesOptions {
   readonly askPublisher: () => void;
   /** The peer must send a key frame, and RTCP cannot ask it. */
   readonly askPeerByInfo: () => void;
+  /** Told what is wrong with a stream, each thing once. */
+  readonly onTrouble: (trouble: LineTrouble) => void;
 }
 
 const VIDEO_CLOCK_RATE = 90_000;
@@ -105,6 +108,11 @@ export class CallLines implements Disposable {
   /** Somebody starts to watch. */
   playerChanged(): void {
     this.video?.playerChanged();
+  }
+
+  /** The peer described its pictures anew. */
+  takeSprop(sprop: string | null): void {
+    this.video?.takeSprop(sprop);
   }
 
   /** The peer asked for a key frame. */
@@ -166,7 +174,7 @@ export class CallLines implements Disposable {
   }
 
   #createVideo(chain: H264Chain): H264Line {
-    const { clock, originMs, toRtmp, askPublisher } = this.#options;
+    const { clock, originMs, toRtmp, askPublisher, onTrouble } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
     const line = new H264Line({
       chain,
@@ -177,6 +185,7 @@ export class CallLines implements Disposable {
       toRtmp,
       askPeer: () => this.#askPeer(chain, session),
       askPublisher,
+      onTrouble,
       onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
     session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {

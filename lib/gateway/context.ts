@@ -26,6 +26,7 @@ import {
 } from "./line.ts";
 import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
 import { dial } from "./outgoing.ts";
+import { isVideoConfig } from "./published_video.ts";
 import { PLAYER_CODECS, publisherCodecs } from "./url_dial.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; three listen all the time. */
@@ -165,6 +166,11 @@ export class Context implements LineOwner, AsyncDisposable {
     this.#publishing?.status("status", "NetStream.Publish.KeyFrameWanted", text);
   }
 
+  /** What it can change: B frames, its profile. */
+  publisherTrouble(code: string, text: string): void {
+    this.#publishing?.status("warning", code, text);
+  }
+
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean {
     if (this.#line !== from) return false;
@@ -273,9 +279,4 @@ export class Context implements LineOwner, AsyncDisposable {
     await this.agent[Symbol.asyncDispose]();
     await this.scope.close();
   }
-}
-
-/** An AVC sequence header: codec 7, packet type 0 (behaviour 1.8). */
-function isVideoConfig(body: Uint8Array): boolean {
-  return body.length > 5 && (body[0]! & 0x0f) === 7 && body[1] === 0;
 }

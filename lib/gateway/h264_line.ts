@@ -11,13 +11,25 @@ import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { createFrame, type Frame } from "../media/frame.ts";
 import { H264Depacketizer } from "../media/h264_depacketizer.ts";
 import { H264Packetizer } from "../media/h264_packetizer.ts";
+import { parseSprop } from "../media/parameter_sets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
+import {
+  answerTrouble,
+  B_FRAMES,
+  type LineTrouble,
+  peerProfileTrouble,
+  profileTrouble,
+  TroubleBook,
+} from "./line_trouble.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 /** Least time between two key-frame requests of one side, in ms. */
 export const KEY_FRAME_REQUEST_MS = 1000;
+
+const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
+const MALFORMED = "pictures of the far end are broken as it sends them";
 
 /** What an H.264 line is made of. */
 export interface H264LineOptions {
@@ -35,6 +47,8 @@ export interface H264LineOptions {
   readonly askPeer: () => void;
   /** The publisher must send a key frame; called at most once in KEY_FRAME_REQUEST_MS. */
   readonly askPublisher: () => void;
+  /** Told what is wrong with the pictures, each thing once. */
+  readonly onTrouble: (trouble: LineTrouble) => void;
   /** Told where each picture of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }
@@ -48,6 +62,10 @@ export class H264Line {
   readonly #tag = new ByteWriter(65536);
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
+  readonly #troubles: TroubleBook;
+  /** The profile and level that were last looked at, of the client and of the peer. */
+  #sentProfile: string | null = null;
+  #heardProfile: string | null = null;
   #askedPeerMs = -Infinity;
   #askedPublisherMs = -Infinity;
   #unusable = 0;
@@ -56,16 +74,20 @@ export class H264Line {
   constructor(options: H264LineOptions) {
     const { chain, clock, originMs, toSip, toRtmp } = options;
     this.#options = options;
+    this.#troubles = new TroubleBook(options.onTrouble);
     this.#packetizer = new H264Packetizer({ clock, packetizationMode: chain.mode });
     this.#depacketizer = new H264Depacketizer({ clock, originMs });
     this.#depacketizer.onKeyFrameWanted = () => this.#askPeer();
     this.#emitPayload = (payload, timestamp, marker) =>
       toSip(payload, timestamp, marker, chain.sendPayloadType);
     this.#emitFrame = (frame) => {
+      if (frame.config) this.#checkHeard();
       this.#tag.reset();
       encodeTag(frame, this.#tag);
       toRtmp(9, frame.timeMs, this.#tag.view());
     };
+    this.#troubles.note(answerTrouble(chain));
+    this.takeSprop(chain.sprop);
   }
 
   /** Video messages of the client that could not be sent: another codec, broken, before the first key frame. */
@@ -88,19 +110,32 @@ export class H264Line {
     return this.#packetizer.parameterSets.profileLevelId;
   }
 
+  /** Parameter sets of the peer's description (RFC 6184 8.1); those in the stream count as soon as they come. */
+  takeSprop(sprop: string | null): void {
+    if (sprop === null) return;
+    try {
+      for (const set of parseSprop(sprop)) this.#depacketizer.parameterSets.update(set);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#troubles.log(`the far end's description: ${error.message}`);
+    }
+  }
+
   /** One video message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
+    const frame = this.#frame;
     try {
-      decodeTag(9, message.timeMs, message.body, this.#frame);
+      decodeTag(9, message.timeMs, message.body, frame);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unusable++;
-      return;
+      return this.#troubles.log(`a picture of the client is broken: ${error.message}`);
     }
-    const dropped = this.#packetizer.dropped;
-    this.#packetizer.push(this.#frame, this.#emitPayload);
-    if (this.#frame.config || this.#packetizer.dropped !== dropped) return;
-    this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
+    const { dropped } = this.#packetizer;
+    this.#packetizer.push(frame, this.#emitPayload);
+    if (this.#packetizer.dropped !== dropped) return this.#noteDropped(frame);
+    this.#checkSent();
+    if (!frame.config) this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
   }
 
   /** RTMP time of a timestamp of the peer as things stand; null before its first picture. */
@@ -117,6 +152,8 @@ export class H264Line {
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number): void {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
+    if (this.#depacketizer.unsupported > 0) this.#troubles.log(UNSUPPORTED);
+    if (this.#depacketizer.malformed > 0) this.#troubles.log(MALFORMED);
   }
 
   /** The peer asks for a key frame, by RTCP or INFO: it gets the last one at once, the publisher hears of it. */
@@ -141,6 +178,33 @@ export class H264Line {
   /** Another stream publishes now. */
   publisherChanged(): void {
     this.#packetizer.restart();
+  }
+
+  /** Once a picture is sent: what it is, beside what the peer takes. */
+  #checkSent(): void {
+    if (this.#packetizer.bFrames > 0) this.#troubles.note(B_FRAMES);
+    const { profileLevelId } = this.#packetizer.parameterSets;
+    if (profileLevelId === null || profileLevelId === this.#sentProfile) return;
+    this.#sentProfile = profileLevelId;
+    this.#troubles.note(profileTrouble(profileLevelId, this.#options.chain));
+  }
+
+  #checkHeard(): void {
+    const { profileLevelId } = this.#depacketizer.parameterSets;
+    if (profileLevelId === null || profileLevelId === this.#heardProfile) return;
+    this.#heardProfile = profileLevelId;
+    this.#troubles.note(peerProfileTrouble(profileLevelId, this.#options.chain));
+  }
+
+  /** What comes before the first key frame is no trouble. */
+  #noteDropped(frame: Frame): void {
+    if (frame.tag >> 4 === 5) return; // a command to the player, not a picture
+    if (frame.codec !== "h264") {
+      this.#troubles.log(`the client sends ${frame.codec} video where H.264 was agreed`);
+    } else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
+    else if (frame.key) {
+      this.#troubles.log("a key frame of the client cannot be sent: broken, or not configured");
+    }
   }
 
   #askPeer(): void {

@@ -78,7 +78,10 @@ function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly st
   const { media } = owner.services;
   const localAddress = media.addressFacing(invitation.offer, invitation.source.localAddress);
   const opening = media.open(localAddress, codecs);
-  if (opening.type === "open") return opening.media;
+  if (opening.type === "open") {
+    owner.primeMedia(opening.media);
+    return opening.media;
+  }
   owner.log.warn(`cannot accept the call: ${opening.reason}`);
   if (opening.type === "none") notAcceptable(invitation, opening.reason);
   else invitation.refuse(500, "Server Internal Error");

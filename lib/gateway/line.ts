@@ -74,6 +74,8 @@ export interface LineOwner {
   primeMedia(media: CallMedia): void;
   /** Tells the publisher to send a key frame. */
   keyFrameWanted(): void;
+  /** Tells the publisher what it could do better. */
+  publisherTrouble(code: string, text: string): void;
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean;
 }

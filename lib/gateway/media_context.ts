@@ -29,7 +29,10 @@ import {
   type MediaChoice,
   type OfferSide,
   planKeeping,
+  sameChoice,
 } from "./negotiation.ts";
+import type { LineTrouble } from "./line_trouble.ts";
+import { PublishedVideo } from "./published_video.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -78,6 +81,8 @@ export class MediaContext implements CallMedia {
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   /** Told when the publisher should send a key frame. */
   onKeyFrameWanted: (() => void) | null = null;
+  /** Told what the publisher could do better. */
+  onPublisherTrouble: ((code: string, text: string) => void) | null = null;
   /** Told when the peer must be asked for a key frame by INFO. */
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
@@ -89,6 +94,7 @@ export class MediaContext implements CallMedia {
   #local: SessionDescription | null = null;
   #choice: MediaChoice | null = null;
   #lines: CallLines | null = null;
+  readonly #published = new PublishedVideo();
   #hold = false;
   #wasHeld = false;
   #heldByRemote = false;
@@ -121,7 +127,7 @@ export class MediaContext implements CallMedia {
     const fields = this.#fields();
     this.#local = this.#local === null
       ? createOffer({ ...fields, media: this.#localMedia() })
-      : createReoffer(this.#local, fields);
+      : createReoffer(this.#published.describedIn(this.#local), fields);
     return bodyOf(this.#local);
   }
 
@@ -149,11 +155,13 @@ export class MediaContext implements CallMedia {
 
   /** One message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
+    this.#published.note(message);
     this.#lines?.fromRtmp(message);
   }
 
   /** Another stream publishes. */
   publisherChanged(): void {
+    this.#published.forget();
     this.#lines?.publisherChanged();
   }
 
@@ -233,7 +241,10 @@ export class MediaContext implements CallMedia {
 
   #localMedia(): ReturnType<typeof localMedia> {
     const port = (kind: Kind): number => this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
-    return localMedia(this.#options.plan, { audio: port("audio"), video: port("video") });
+    return localMedia(this.#options.plan, { audio: port("audio"), video: port("video") }).map((media) => ({
+      ...media,
+      formats: media.formats.map((format) => this.#published.described(format)),
+    }));
   }
 
   #fields() {
@@ -261,7 +272,8 @@ export class MediaContext implements CallMedia {
     const wasHeld = this.#heldByRemote;
     this.#heldByRemote = agreed.some((media) => media.heldByRemote);
     if (wasHeld && !this.#heldByRemote) this.#lines?.audio?.publisherChanged(); // a new talk spurt, with its marker
-    if (JSON.stringify(choice) !== JSON.stringify(this.#choice)) this.#build(choice);
+    if (!sameChoice(choice, this.#choice)) this.#build(choice);
+    else if (choice.video.kind === "h264") this.#lines?.takeSprop(choice.video.sprop);
     this.#choice = choice;
     for (const media of agreed) this.#direct(media);
     return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
@@ -301,8 +313,16 @@ export class MediaContext implements CallMedia {
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
       askPublisher: () => this.onKeyFrameWanted?.(),
       askPeerByInfo: () => this.onPictureWanted?.(),
+      onTrouble: (trouble) => this.#noteTrouble(trouble),
     });
+    const { config } = this.#published;
+    if (config !== null) this.#lines.fromRtmp(config);
     this.#log.info(describeChoice(choice));
+  }
+
+  #noteTrouble({ text, status }: LineTrouble): void {
+    this.#log.warn(text);
+    if (status !== null) this.onPublisherTrouble?.(status, text);
   }
 }
 

@@ -60,6 +60,7 @@ async function attemptCall(
     return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : INTERNAL_ERROR);
   }
   using media = opening.media;
+  owner.primeMedia(media); // the offer can name the parameter sets of the picture
   const attempt = await invite(owner, line, to, media);
   switch (attempt.type) {
     case "given up":

@@ -37,6 +37,7 @@ export async function talk(
     broadcast.far(type, timeMs, body);
   };
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
+  media.onPublisherTrouble = (code, text) => owner.publisherTrouble(code, text);
   media.onPictureWanted = () => owner.scope.spawn("key frame request", () => askForPicture(owner, call));
   owner.primeMedia(media);
   media.onDigit = (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs);

@@ -52,6 +52,7 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
   const sessions = new Map<Kind, FakeSession>();
   const tags: number[] = [];
   const asked: string[] = [];
+  const troubles: string[] = [];
   const made = new CallLines({
     choice: { audio, video, telephoneEvent: null, redundancy: null },
     clock,
@@ -61,8 +62,9 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
     onDigit: () => {},
     askPublisher: () => void asked.push("publisher"),
     askPeerByInfo: () => void asked.push("peer by INFO"),
+    onTrouble: ({ text }) => void troubles.push(text),
   });
-  return { lines: made, sessions, tags, asked, clock };
+  return { lines: made, sessions, tags, asked, troubles, clock };
 }
 
 const audio = { type: 8, timeMs: 0, body: concatBytes([fromHex("82"), new Uint8Array(160)]) } as const;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { H264Line, KEY_FRAME_REQUEST_MS } from "../../lib/gateway/h264_line.ts";
+import type { LineTrouble } from "../../lib/gateway/line_trouble.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { avc, CONFIG, slice } from "../support/media_h264.ts";
 
@@ -14,6 +15,7 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
   const packets: Packet[] = [];
   const tags: string[] = [];
   const asked: string[] = [];
+  const troubles: LineTrouble[] = [];
   const placed: { timestamp: number; timeMs: number }[] = [];
   const made = new H264Line({
     chain: {
@@ -32,9 +34,10 @@ function line(clock: FakeClock, mode: 0 | 1 = 1) {
     toRtmp: (_type, _timeMs, body) => void tags.push(toHex(body)),
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
+    onTrouble: (trouble) => void troubles.push(trouble),
     onPlaced: (timestamp, timeMs) => void placed.push({ timestamp, timeMs }),
   });
-  return { line: made, packets, tags, asked, placed };
+  return { line: made, packets, tags, asked, placed, troubles };
 }
 
 const config = (): Uint8Array => concatBytes([fromHex("1700000000"), CONFIG]);

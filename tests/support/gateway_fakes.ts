@@ -88,6 +88,7 @@ export class RecordingMedia implements CallMedia {
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   onKeyFrameWanted: (() => void) | null = null;
   onPictureWanted: (() => void) | null = null;
+  onPublisherTrouble: ((code: string, text: string) => void) | null = null;
   heldByRemote = false;
   /** What was asked: `answer bob`, `hold true`, `8@20`. */
   readonly log: string[] = [];
@@ -439,6 +440,8 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
   line: Line = IDLE;
   /** How often the publisher was to send a key frame. */
   keyFramesWanted = 0;
+  /** What the publisher was told: status codes. */
+  readonly troubles: string[] = [];
   /** The decoder configuration published before the call, if any. */
   published: MediaMessage | null = null;
 
@@ -452,6 +455,10 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
 
   keyFrameWanted(): void {
     this.keyFramesWanted++;
+  }
+
+  publisherTrouble(code: string): void {
+    this.troubles.push(code);
   }
 
   advance(from: Line, to: Line): boolean {

@@ -1,0 +1,90 @@
+// What goes wrong in the streams of a call and somebody should know: in words for the log, and with a status code
+// for the publisher when it is the one who can change it.
+// Role: wire
+// Answers to: nothing; siprtmp sent what it got and left the far end black (behaviour.md 1.8).
+
+import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
+import type { H264Chain } from "./video_choice.ts";
+
+/** One thing that is wrong; told once a call. */
+export interface LineTrouble {
+  /** In words. */
+  readonly text: string;
+  /** Code of the status event for the publisher; null: it is none of its business. */
+  readonly status: PublisherStatus | null;
+}
+
+/** Status codes of ours, in the manner of NetStream's own. */
+export type PublisherStatus = "NetStream.Publish.BFrames" | "NetStream.Publish.ProfileMismatch";
+
+/** Different troubles of one line; a peer that invents new ones is not listened to for ever. */
+const MAX_TROUBLES = 16;
+
+/** The client's pictures refer to later ones. */
+export const B_FRAMES: LineTrouble = {
+  text:
+    "the client sends B frames, which many phones cannot show: set its encoder to none (baseline profile)",
+  status: "NetStream.Publish.BFrames",
+};
+
+/** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
+export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+  if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
+  const sent = parseId(sentId);
+  const taken = parseH264Parameters(chain.fmtp);
+  const mismatch = h264Mismatch(sent, taken);
+  if (mismatch === null) return null;
+  const text = `the client sends H.264 ${describeH264(sent)}, the far end takes ${describeH264(taken)}: ` +
+    `it may show nothing; lower the ${mismatch} of the encoder`;
+  return { text, status: "NetStream.Publish.ProfileMismatch" };
+}
+
+/** What the peer sends beside what we told it; its level does not matter to a player. */
+export function peerProfileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+  const sent = parseId(sentId);
+  const told = parseH264Parameters(chain.localFmtp);
+  if (h264Mismatch(sent, told) !== "profile") return null;
+  return {
+    text: `the far end sends H.264 ${describeH264(sent)}, although ${describeH264(told)} was agreed`,
+    status: null,
+  };
+}
+
+/** An answer that does not keep the profile of our offer (RFC 6184 8.2.2); null when it does. */
+export function answerTrouble(chain: H264Chain): LineTrouble | null {
+  if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
+  const [theirs, ours] = [parseH264Parameters(chain.fmtp), parseH264Parameters(chain.localFmtp)];
+  const fits = h264Mismatch(ours, theirs) !== "profile" && h264Mismatch(theirs, ours) !== "profile";
+  if (fits) return null;
+  return {
+    text: `the far end answers with H.264 ${describeH264(theirs)}, we named ${describeH264(ours)}`,
+    status: null,
+  };
+}
+
+/** Keeps each trouble from being told again, and all of them few. */
+export class TroubleBook {
+  readonly #told: string[] = [];
+  readonly #tell: (trouble: LineTrouble) => void;
+
+  /** @param tell told each trouble once */
+  constructor(tell: (trouble: LineTrouble) => void) {
+    this.#tell = tell;
+  }
+
+  /** Tells what was not told before. */
+  note(trouble: LineTrouble | null): void {
+    if (trouble === null || this.#told.length >= MAX_TROUBLES || this.#told.includes(trouble.text)) return;
+    this.#told.push(trouble.text);
+    this.#tell(trouble);
+  }
+
+  /** Tells something that only the log is for. */
+  log(text: string): void {
+    this.note({ text, status: null });
+  }
+}
+
+function parseId(profileLevelId: string): ReturnType<typeof parseH264Parameters> {
+  return parseH264Parameters(`profile-level-id=${profileLevelId}`);
+}
