@@ -118,16 +118,14 @@ export class LoginGuard {
   async #refuse(
     address: string,
     { user, password, token }: Credentials,
-    { reason }: { reason: string },
+    outcome: LoginOutcome & { type: "refused" },
     signal: AbortSignal,
   ): Promise<void> {
-    const failures = this.#limits.loginFailed(address);
-    const tried = password === null && token === null
-      ? "without a password"
-      : "with a wrong password or token";
+    const unchecked = outcome === TOO_OFTEN; // not counted, or a program that tries on and on never comes in again
+    const waitMs = unchecked ? LONGEST_DELAY_MS : FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
+    const tried = password === null && token === null ? "without a password" : "with a password or token";
     const who = user === null ? "A client" : `"${printable(user)}"`;
-    this.#log.warn(`${who} at ${address} was refused: ${reason} (it came ${tried})`);
-    const waitMs = FIRST_DELAY_MS * 2 ** Math.min(failures, 10);
+    this.#log.warn(`${who} at ${address} was refused: ${outcome.reason} (it came ${tried})`);
     await delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal);
   }
 }
