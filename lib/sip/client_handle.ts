@@ -52,6 +52,8 @@ export interface ClientSurroundings {
   acknowledgedAgain(response: SipResponse): boolean;
   /** Nothing but repetitions is to be expected any more. */
   finished(handle: ClientHandle): void;
+  /** A target has answered, or is given up. */
+  targetTried(target: Target, answered: boolean): void;
 }
 
 interface Attempt {
@@ -224,10 +226,14 @@ export class ClientHandle implements Disposable {
 
   #receive(attempt: Attempt, response: SipResponse): void {
     if (attempt !== this.#attempt) return;
+    if (!attempt.answered) this.#layer.targetTried(attempt.target, true);
     attempt.answered = true;
     if (response.status < 200) return this.#receiveProvisional(attempt, response);
     if (response.status < 300 && this.#bare.method === "INVITE") return this.#receiveSuccess(response);
-    if (response.status === 503 && !attempt.alerted && this.#failOver("it answered 503")) return;
+    if (response.status === 503 && !attempt.alerted) {
+      this.#layer.targetTried(attempt.target, false);
+      if (this.#failOver("it answered 503")) return;
+    }
     this.#finish();
     this.#outlets.response(response);
   }
@@ -249,7 +255,10 @@ export class ClientHandle implements Disposable {
 
   #timedOut(attempt: Attempt): void {
     if (attempt !== this.#attempt || this.#finished) return;
-    if (!attempt.answered && this.#failOver("it did not answer")) return;
+    if (!attempt.answered) {
+      this.#layer.targetTried(attempt.target, false);
+      if (this.#failOver("it did not answer")) return;
+    }
     this.#finish();
     this.#outlets.timeout();
   }
@@ -257,7 +266,10 @@ export class ClientHandle implements Disposable {
   #transportFailed(attempt: Attempt): void {
     if (attempt !== this.#attempt || this.#finished) return;
     this.#failure = attempt.failure;
-    if (!attempt.answered && this.#failOver(attempt.failure)) return;
+    if (!attempt.answered) {
+      this.#layer.targetTried(attempt.target, false);
+      if (this.#failOver(attempt.failure)) return;
+    }
     this.#fail();
   }
 

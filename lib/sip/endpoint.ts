@@ -12,6 +12,7 @@ import type { AddressPolicy } from "../net/route.ts";
 import { AgentDirectory } from "./agent_directory.ts";
 import { addResponseCapabilities, refusalOf } from "./capabilities.ts";
 import { DialogTable } from "./dialog_table.ts";
+import { FailedTargets } from "./failed_targets.ts";
 import { guardedClock } from "./guarded_clock.ts";
 import type { Identity } from "./identity.ts";
 import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "./keep_alive.ts";
@@ -110,7 +111,9 @@ export class SipEndpoint implements AsyncDisposable {
     const log = env.log.category("sip");
     const timers = options.timers ?? defaultTimers;
     const clock = guardedClock(env.clock, log);
+    const failed = new FailedTargets(clock);
     const router = new SipRouter({
+      failed,
       addresses: options.addresses,
       dns: env.dns,
       random: env.random,
@@ -126,6 +129,7 @@ export class SipEndpoint implements AsyncDisposable {
       timers,
       sentBy: (target) => router.sentBy(target),
       send: (message, target, outcome) => void this.#send(message, target, outcome),
+      targetTried: (target, answered) => failed.note(target, answered),
     });
     this.#keepAlives = new KeepAlives({
       clock,

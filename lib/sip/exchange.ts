@@ -5,10 +5,16 @@
 
 import { type ChallengedOptions, ChallengedRequest } from "./challenged_request.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
+import type { Target } from "./target.ts";
 
-/** What became of a request. */
+/** What became of a request; `target` is the server that answered. */
 export type Reply =
-  | { readonly type: "response"; readonly response: SipResponse; readonly request: SipRequest }
+  | {
+    readonly type: "response";
+    readonly response: SipResponse;
+    readonly request: SipRequest;
+    readonly target: Target | null;
+  }
   | { readonly type: "failed"; readonly status: 408 | 487 | 503; readonly reason: string };
 
 /** Sends a request and waits for its final answer; an abort ends the wait (487), not the transaction. */
@@ -21,10 +27,12 @@ export function exchange(options: ChallengedOptions, signal?: AbortSignal): Prom
       signal?.removeEventListener("abort", onAbort);
       resolve(reply);
     };
-    new ChallengedRequest(options, {
+    const answered = (response: SipResponse, request: SipRequest): void =>
+      settle({ type: "response", response, request, target: sent.target });
+    const sent = new ChallengedRequest(options, {
       provisional: () => {},
-      success: (response, request) => settle({ type: "response", response, request }),
-      refused: (response, request) => settle({ type: "response", response, request }),
+      success: answered,
+      refused: answered,
       failed: (status, reason) => settle({ type: "failed", status, reason }),
     });
   });

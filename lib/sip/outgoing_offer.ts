@@ -126,9 +126,10 @@ async function exchangeInvite(
         // The target may move with the 2xx, and the ACK already goes to the new one (section 12.2.1.2).
         owner.link.dialog.refreshTarget(response);
         void inBackground(owner.link.agent, "Sending an ACK", () => owner.link.sendAck(sent));
-        settled({ type: "response", response, request: sent });
+        settled({ type: "response", response, request: sent, target: invite.target });
       },
-      refused: (response, sent) => settled({ type: "response", response, request: sent }),
+      refused: (response, sent) =>
+        settled({ type: "response", response, request: sent, target: invite.target }),
       failed: (status, reason) => settled({ type: "failed", status, reason }),
     });
     const limit = owner.link.agent.core.clock.after(REINVITE_WAIT_MS, () => invite.cancel());

@@ -179,6 +179,7 @@ export class Registration {
     const before = this.#bound;
     this.#bound = true; // whatever comes back: once sent, it may have been kept
     const reply = await this.#send(this.#expiresSeconds, signal);
+    if (reply.type === "response" && reply.target !== null) this.#server = reply.target;
     if (signal.aborted) return { type: "refused", status: 487, reason: "given up", retryAfterSeconds: null };
     const outcome = this.#outcome(reply);
     this.#bound = before || outcome.type === "registered";

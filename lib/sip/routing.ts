@@ -9,13 +9,14 @@ import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type Endpoint, isLoopback } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
+import type { FailedTargets } from "./failed_targets.ts";
 import { resolveTargets } from "./resolve.ts";
 import type { Target } from "./target.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
 
 /** Where a request goes: at least one target, and the address we are known by on the way to the first. */
 export interface Hop {
-  /** In the order of RFC 3263 failover; never empty. */
+  /** In the order of RFC 3263 failover, those that failed lately last; never empty. */
   readonly targets: readonly [Target, ...Target[]];
   /** Our address towards the first target, for Contact and SDP. */
   readonly localAddress: string;
@@ -37,6 +38,8 @@ export interface SipRouterOptions {
   readonly dns: DnsResolver;
   /** Spreads load over servers of equal rank. */
   readonly random: Random;
+  /** Puts servers that failed lately last. */
+  readonly failed: Pick<FailedTargets, "order">;
   /** The port we listen on. */
   readonly port: number;
   /** Where the loopback warning goes. */
@@ -61,7 +64,8 @@ export class SipRouter {
     if (uri.scheme === "sips") return unreachable("sips: addresses need TLS, which is not spoken here");
     try {
       const targets = await resolveTargets(uri, this.#options.dns, { random: this.#options.random });
-      const [first, ...others] = targets.filter((target) => this.#reachable(target));
+      const reachable = targets.filter((target) => this.#reachable(target));
+      const [first, ...others] = this.#options.failed.order(reachable);
       if (first === undefined) {
         return unreachable(`no address found for ${formatSipUri({ ...uri, password: null })}`);
       }

@@ -70,6 +70,8 @@ export interface TransactionLayerOptions {
   sentBy(target: Target): SentBy;
   /** Hands a message to the transport; `outcome` may be called later, once at most. */
   send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): void;
+  /** A target of a request has answered, or is given up: it did not, or only with 503. */
+  targetTried?(target: Target, answered: boolean): void;
 }
 
 /** An ACK of a 2xx that goes out again for each repetition of the 2xx. */
@@ -118,6 +120,7 @@ export class TransactionLayer implements Disposable {
       forget: (key) => void this.#clients.delete(key),
       acknowledgedAgain: (response) => this.#acknowledgeAgain(response),
       finished: (handle) => void this.#handles.delete(handle),
+      targetTried: (target, answered) => options.targetTried?.(target, answered),
     };
   }
 

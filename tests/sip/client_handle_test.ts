@@ -101,6 +101,40 @@ Deno.test("failover: not after somebody was alerted, not after the caller cancel
   assert.ok(!bench.takeSent().includes("INVITE 192.0.2.2"));
 });
 
+Deno.test("failover: which targets answered and which did not is told, once each", () => {
+  const told = (act: (bench: LayerBench) => void): string[] => {
+    using bench = new LayerBench();
+    bench.request(sipRequest("INVITE"), TWO);
+    act(bench);
+    return bench.tried;
+  };
+  const fail = (bench: LayerBench) => bench.last().outcome({ type: "failed", reason: "refused" });
+  assert.deepEqual(told((bench) => [100, 180, 486].forEach((status) => bench.answer(status))), [
+    "+ 192.0.2.1",
+  ]);
+  assert.deepEqual(
+    told((bench) => {
+      bench.clock.advance(32000);
+      bench.answer(404);
+    }),
+    ["- 192.0.2.1", "+ 192.0.2.2"],
+  );
+  assert.deepEqual(
+    told((bench) => {
+      fail(bench);
+      fail(bench);
+    }),
+    ["- 192.0.2.1", "- 192.0.2.2"],
+  );
+  assert.deepEqual(
+    told((bench) => {
+      bench.answer(503);
+      bench.answer(200);
+    }),
+    ["+ 192.0.2.1", "- 192.0.2.1", "+ 192.0.2.2"],
+  );
+});
+
 Deno.test("client: all targets out of reach, and none at all", () => {
   using bench = new LayerBench();
   bench.request(sipRequest("REGISTER"), TWO);

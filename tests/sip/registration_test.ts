@@ -1,8 +1,10 @@
 // Tests of lib/sip/registration.ts: a registrar that does what the test says.
 
 import assert from "node:assert/strict";
+import { textBody } from "../../lib/sip/body.ts";
 import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
 import type { SipRequest } from "../../lib/sip/message.ts";
+import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import type { RegistrationChange, UserAgent } from "../../lib/sip/user_agent.ts";
 import { collect, identity, type ScriptedPeer, SipNetwork } from "../support/sip_network.ts";
 
@@ -239,4 +241,29 @@ Deno.test("a registrar that does not resolve is a 503", async () => {
   const outcome = await network.settled(alice.register(forever()));
   assert.ok(outcome.type === "refused" && outcome.status === 503);
   await network.close(endpoint);
+});
+
+Deno.test("of two servers the first is down: refreshes, calls and the goodbye go straight to the other", async () => {
+  const network = new SipNetwork();
+  network.names.set("pbx.example", ["10.0.0.8", "10.0.0.9"]);
+  const registrar = network.peer("10.0.0.9");
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@pbx.example", "secret"));
+  const changes = collect(alice.registrations());
+  const outcome = alice.register(forever());
+  keep(registrar, await registrar.request("REGISTER"), "60");
+  assert.equal((await network.settled(outcome)).type, "registered");
+  assert.ok(network.clock.now() >= 32_000, "the first server was waited for");
+  const before = network.wire.length;
+  const asked = alice.request("MESSAGE", parseNameAddr("sip:bob@pbx.example"), textBody("hi"), forever());
+  registrar.answer(await registrar.request("MESSAGE"), 200);
+  assert.equal((await network.settled(asked)).status, 200);
+  keep(registrar, await registrar.request("REGISTER", 60_000), "60");
+  const closing = network.close(endpoint);
+  const goodbye = await registrar.request("REGISTER");
+  assert.equal(goodbye.headers.get("Expires"), "0");
+  registrar.answer(goodbye, 200);
+  await closing;
+  const strays = network.wire.slice(before).filter((line) => line.includes("> 10.0.0.8"));
+  assert.deepEqual([strays, changes], [[], []]);
 });

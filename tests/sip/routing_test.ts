@@ -4,21 +4,26 @@ import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { FailedTargets } from "../../lib/sip/failed_targets.ts";
 import { SipRouter } from "../../lib/sip/routing.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { targetAt } from "../support/sip_messages.ts";
 
-function router(addressFor: (destination: Endpoint) => string): { router: SipRouter; log: RecordLog } {
+function router(
+  addressFor: (destination: Endpoint) => string,
+): { router: SipRouter; log: RecordLog; failed: FailedTargets } {
   const log = new RecordLog();
+  const failed = new FailedTargets(new FakeClock());
   const dns = {
     a: (name: string) => Promise.resolve(name === "two.example" ? ["192.0.2.1", "192.0.2.2"] : []),
     aaaa: () => Promise.resolve([]),
     srv: () => Promise.resolve([]),
     naptr: () => Promise.resolve([]),
   };
-  const options = { addresses: { addressFor }, dns, random: seededRandom(1), port: 5066, log };
-  return { router: new SipRouter(options), log };
+  const options = { addresses: { addressFor }, dns, random: seededRandom(1), failed, port: 5066, log };
+  return { router: new SipRouter(options), log, failed };
 }
 
 Deno.test("a hop has all targets that can be reached, and our address towards the first", async () => {
@@ -30,6 +35,19 @@ Deno.test("a hop has all targets that can be reached, and our address towards th
   assert.ok(!("type" in hop));
   assert.deepEqual(hop.targets.map((target) => target.endpoint.hostname), ["192.0.2.2"]);
   assert.equal(hop.localAddress, "198.51.100.7");
+});
+
+Deno.test("a server that failed lately is asked last, and our address is the one towards the first", async () => {
+  const { router: some, failed } = router((to) => to.hostname.replace("192.0.2", "198.51.100"));
+  const uri = parseSipUri("sip:x@two.example");
+  const firstOf = async (): Promise<string[]> => {
+    const hop = await some.hopTo(uri);
+    assert.ok(!("type" in hop));
+    return [...hop.targets.map((target) => target.endpoint.hostname), hop.localAddress];
+  };
+  assert.deepEqual(await firstOf(), ["192.0.2.1", "192.0.2.2", "198.51.100.1"]);
+  failed.note(targetAt("udp", 1), false);
+  assert.deepEqual(await firstOf(), ["192.0.2.2", "192.0.2.1", "198.51.100.2"]);
 });
 
 Deno.test("names without address, secure schemes and networks without route are unreachable", async () => {

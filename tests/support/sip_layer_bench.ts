@@ -35,6 +35,8 @@ export class LayerBench implements Disposable {
   readonly sent: Sent[] = [];
   /** What came up: "INVITE", "ACK", "stray 200", and from handles "180", "timeout", "transport error: why". */
   readonly told: string[] = [];
+  /** Targets that answered ("+") or were given up ("-"): "- 192.0.2.1". */
+  readonly tried: string[] = [];
   /** Server handles of the requests that came up. */
   readonly transactions: ServerTransactionHandle[] = [];
   /** The layer. */
@@ -50,6 +52,8 @@ export class LayerBench implements Disposable {
       send: (message, target, outcome) => {
         this.sent.push({ atMs: this.clock.now(), message, target, outcome });
       },
+      targetTried: ({ endpoint }, answered) =>
+        void this.tried.push(`${answered ? "+" : "-"} ${endpoint.hostname}`),
       ...options,
     });
     this.layer.onRequest = (request, transaction) => {
