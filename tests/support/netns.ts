@@ -28,6 +28,8 @@ export interface NamespaceOptions {
   readonly args: readonly string[];
   /** The interface has an address of this family only; absent: IPv4. */
   readonly family?: "ipv4" | "ipv6";
+  /** Makes another network instead: a shell script that ends in `shift; exec "$@"`. */
+  readonly setUp?: string;
   /** It is killed, with all it started, after this long. */
   readonly timeoutMs: number;
 }
@@ -41,7 +43,7 @@ export async function runInNamespace<Result>(options: NamespaceOptions): Promise
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-netns-" });
   const process = new Deno.Command("unshare", {
     args: [
-      ...[...isolated, "sh", "-c", SET_UP, "sh", address],
+      ...[...isolated, "sh", "-c", options.setUp ?? SET_UP, "sh", address],
       ...[Deno.execPath(), "run", "-A", "--quiet", script, ...options.args],
     ],
     env: { TMPDIR: folder }, // what a killed script leaves goes with it

@@ -1,0 +1,49 @@
+// FAQ 5 (Amazon EC2): a gateway with a private address behind a 1:1 NAT, told its public address with -e. The network
+// is made of namespaces; the far end is a real baresip on the other side of the NAT, and tshark sees every packet there.
+
+import assert from "node:assert/strict";
+import { runOutsideNat } from "../support/nat_network.ts";
+import { hasPeer } from "../support/peers.ts";
+import type { ToneReport } from "../support/tone.ts";
+import { type NatResult, PHONE_TONE_HZ, SCENARIO_SCRIPT, USER_TONE_HZ } from "./nat_scenario.ts";
+
+const ignore = !hasPeer("baresip", "tshark", "unshare", "ip", "iptables");
+const PUBLIC = "203.0.113.7";
+
+function play(name: string): Promise<NatResult> {
+  return runOutsideNat<NatResult>({ script: SCENARIO_SCRIPT, args: [name], timeoutMs: 60_000 });
+}
+
+function assertTone(what: string, tone: ToneReport, hz: number, log: string): void {
+  assert.ok(tone.durationMs >= 1_900, `${what}: ${tone.durationMs} ms\n${log}`);
+  assert.ok(Math.abs(tone.hz - hz) < hz / 100, `${what}: ${tone.hz} Hz instead of ${hz}\n${log}`);
+  assert.ok(tone.broken <= 4, `${what}: ${tone.broken} blocks are broken\n${log}`);
+}
+
+const CALLS: [name: string, callbacks: RegExp][] = [
+  ["user calls", /^accepted\(pcmu, \)$/],
+  ["phone calls", /^invited\("Phone" <sip:phone@203\.0\.113\.50.*accepted\(pcmu, \)$/],
+];
+
+for (const [name, callbacks] of CALLS) {
+  Deno.test({ name: `FAQ 5, behind a 1:1 NAT with -e: ${name}, media both ways`, ignore }, async () => {
+    const result = await play(name);
+    const { log } = result;
+    assert.match(result.callbacks.join(" "), callbacks);
+    assertTone("to the user", result.toRtmp, PHONE_TONE_HZ, log);
+    assertTone("to the phone", result.toSip, USER_TONE_HZ, log);
+    assert.deepEqual([result.via, result.contact, result.connection], [[PUBLIC], [PUBLIC], [PUBLIC]], log);
+    assert.ok(result.rtp.fromGateway >= 95 && result.rtp.toGateway >= 95, JSON.stringify(result.rtp));
+    assert.deepEqual([result.leaks, result.strays], [0, 0], "the private address is nowhere to be read");
+  });
+}
+
+Deno.test(
+  { name: "FAQ 5, behind a 1:1 NAT without -e: the phone is told what it cannot reach", ignore },
+  async () => {
+    const result = await play("user calls, nothing told");
+    assert.deepEqual(result.connection, ["10.1.0.2"]);
+    assert.equal(result.rtp.toGateway, 0, "so the test above can fail");
+    assert.ok(result.leaks > 0);
+  },
+);
