@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { verifyPassword } from "../../lib/access/password.ts";
+import { parseUsers } from "../../lib/access/users_file.ts";
+import { withUser } from "../../scripts/add_user.ts";
+
+Deno.test("a user is added, and replaced without touching the others", async () => {
+  const first = await withUser({ name: "users", text: "# our users\n" }, "alice", "first secret");
+  const second = await withUser({ name: "users", text: first }, "bob", "bob's secret");
+  const third = await withUser({ name: "users", text: second }, "alice", "second secret");
+  assert.match(third, /^# our users\nbob:.*\nalice:.*\n$/);
+  const users = parseUsers({ name: "users", text: third });
+  assert.equal(await verifyPassword("second secret", users.get("alice")!), true);
+  assert.equal(await verifyPassword("first secret", users.get("alice")!), false);
+  assert.equal(await verifyPassword("bob's secret", users.get("bob")!), true);
+  assert.doesNotMatch(third, /secret/);
+});
+
+Deno.test("short passwords, impossible names and broken files are refused", async () => {
+  const table: [string, string, string, RegExp][] = [
+    ["", "alice", "short", /at least 8 characters/],
+    ["", "al ice", "long enough", /no spaces/],
+    ["", "#alice", "long enough", /no spaces/],
+    ["broken", "alice", "long enough", /^users, line 1: /],
+  ];
+  for (const [text, user, password, message] of table) {
+    await assert.rejects(withUser({ name: "users", text }, user, password), { message });
+  }
+});
+
+Deno.test("the script reads the password from standard input", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const args = ["run", "--no-prompt", `--allow-read=${folder}`, `--allow-write=${folder}`];
+    const script = new URL("../../scripts/add_user.ts", import.meta.url).pathname;
+    const running = new Deno.Command(Deno.execPath(), {
+      args: [...args, script, `${folder}/users.txt`, "alice"],
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    const writer = running.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("from a pipe\n"));
+    await writer.close();
+    const { success, stderr } = await running.output();
+    assert.equal(new TextDecoder().decode(stderr), "");
+    assert.equal(success, true);
+    const text = await Deno.readTextFile(`${folder}/users.txt`);
+    assert.equal(
+      await verifyPassword("from a pipe", parseUsers({ name: "users", text }).get("alice")!),
+      true,
+    );
+    if (Deno.build.os !== "windows") {
+      assert.equal((await Deno.stat(`${folder}/users.txt`)).mode! & 0o777, 0o600);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
