@@ -36,7 +36,10 @@ export class AgentDirectory {
     return this.#byLine.values();
   }
 
-  /** By line; without a line the newest with user and domain, else the newest with the user. */
+  /**
+   * By line; without a line the newest with user and domain, else the newest with the user. One that is about to
+   * end comes after all others.
+   */
   find(uri: SipUri): AgentSearch {
     const line = uri.params.get("line");
     if (typeof line === "string") {
@@ -44,14 +47,14 @@ export class AgentDirectory {
       return agent === undefined ? { type: "gone" } : { type: "agent", agent };
     }
     let found: UserAgent | null = null;
-    let sameDomain = false;
+    let best = 0;
     for (const agent of this.#byLine.values()) {
       const { aor } = agent.identity;
       if (aor.user !== uri.user) continue;
-      const here = aor.host.toLowerCase() === uri.host.toLowerCase();
-      if (sameDomain && !here) continue;
+      const rank = (agent.closing ? 1 : 3) + (aor.host.toLowerCase() === uri.host.toLowerCase() ? 1 : 0);
+      if (rank < best) continue;
       found = agent;
-      sameDomain ||= here;
+      best = rank;
     }
     return found === null ? { type: "unknown" } : { type: "agent", agent: found };
   }

@@ -26,7 +26,7 @@ import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
 import { type AgentContext, contactOf, type Ending, type SipCore } from "./sip_core.ts";
 import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
-import type { SipUri } from "./uri.ts";
+import { formatHostPort, type SipUri } from "./uri.ts";
 
 export type { InviteProgress } from "./invite_client.ts";
 export type { RegisterOutcome, RegistrationChange } from "./registration.ts";
@@ -70,7 +70,7 @@ export class UserAgent implements AsyncDisposable {
     this.identity = identity;
     this.line = line;
     this.#forget = forget;
-    const name = `${identity.aor.user ?? ""}@${identity.aor.host}`;
+    const name = `${identity.aor.user ?? ""}@${formatHostPort(identity.aor.host, identity.aor.port)}`;
     const log = core.log.child(name);
     this.#scope = new Scope(`sip ${name}`, { log });
     const username = identity.username ?? identity.aor.user ?? "";
@@ -176,6 +176,11 @@ export class UserAgent implements AsyncDisposable {
       renumber: withNextSequence,
     }, AbortSignal.any([signal, this.#scope.signal]));
     return { status: statusOf(reply), reason: reasonOf(reply) };
+  }
+
+  /** True from the start of its end: it takes nothing new. */
+  get closing(): boolean {
+    return this.#closing !== null;
   }
 
   /** Takes a request outside any dialog; called by the endpoint. */

@@ -6,8 +6,8 @@ import { parseSipUri } from "../../lib/sip/uri.ts";
 import type { UserAgent } from "../../lib/sip/user_agent.ts";
 import { identity } from "../support/sip_network.ts";
 
-function agent(aor: string, line: string): UserAgent {
-  const part: Partial<UserAgent> = { identity: identity(aor), line };
+function agent(aor: string, line: string, closing = false): UserAgent {
+  const part: Partial<UserAgent> = { identity: identity(aor), line, closing };
   return part as UserAgent;
 }
 
@@ -36,4 +36,21 @@ Deno.test("the line decides; else user and domain, newest first; else the user a
   assert.equal(find("sip:alice@one.example"), "l1");
   assert.equal(directory.size, 3);
   assert.equal([...directory.all()].length, 3);
+});
+
+Deno.test("a user agent about to end gets calls only when nobody else is there", () => {
+  const directory = new AgentDirectory();
+  const leaving = agent("sip:alice@one.example", "l2", true);
+  directory.add(agent("sip:alice@two.example", "l1"));
+  directory.add(leaving);
+  const find = (uri: string) => {
+    const found = directory.find(parseSipUri(uri));
+    return found.type === "agent" ? found.agent.line : found.type;
+  };
+  assert.equal(find("sip:alice@one.example"), "l1");
+  assert.equal(find("sip:alice@10.0.0.1;line=l2"), "l2", "the line still decides");
+  const alone = new AgentDirectory();
+  alone.add(leaving);
+  const found = alone.find(parseSipUri("sip:alice@one.example"));
+  assert.ok(found.type === "agent" && found.agent === leaving, "it answers 480 itself");
 });
