@@ -235,6 +235,11 @@ function h264Details(fmtp: string | null): FormatDetails {
   return { fmtp: `${fmtp};level-asymmetry-allowed=1`, rtcpFb: KEY_FRAME_REQUESTS };
 }
 
+/** What we show may be of another level than what we send: each side says what it takes (RFC 6184 8.2.2). */
+function h264Details(fmtp: string | null): FormatDetails {
+  return { fmtp: `${fmtp};level-asymmetry-allowed=1`, rtcpFb: KEY_FRAME_REQUESTS };
+}
+
 function clientCodec(entry: CodecEntry): PlannedFormat["client"] {
   switch (entry.rtmpCodec) {
     case "speex":
