@@ -1,0 +1,245 @@
+// Every way an RTMP client can come in: plain, TLS, HTTP. Opens the ports, counts who comes from where, reads the
+// certificate and the users, and reads them again when told; the gateway gets connections, whatever their way.
+// Role: edge
+// Answers to: the accept loop of rtmp.py, rtmpt.py and the stunnel recipe of siprtmp's FAQ (question 17).
+
+import { AccessPolicy } from "../access/access_policy.ts";
+import type { LoginOutcome, LoginRules } from "../access/login_guard.ts";
+import { parseUsers } from "../access/users_file.ts";
+import type { Clock } from "../base/clock.ts";
+import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
+import { readTextFile } from "../net/text_file.ts";
+import { listenTls, TlsIdentity, type TlsPem } from "../net/tls.ts";
+import type { ConnectRequest } from "../rtmp/command.ts";
+import type { RtmpConnection } from "../rtmp/connection.ts";
+import { RtmpAcceptor } from "../rtmp/listen.ts";
+import { listenRtmpt } from "../rtmpt/listen.ts";
+import type { Config } from "./config.ts";
+import type { EntranceConfig, TlsConfig } from "./entrance_config.ts";
+import { credentialsOf } from "./rtmp_credentials.ts";
+
+/** What the door takes from outside. */
+export interface FrontDoorEnvironment {
+  /** Every timer. */
+  readonly clock: Clock;
+  /** Where lines go. */
+  readonly log: Logger;
+  /** Handshakes and the names of RTMPT sessions. */
+  readonly random: Random;
+}
+
+/** The parts of the configuration that matter here. */
+export type FrontDoorConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
+
+/** Where clients connect; the real ports when 0 was asked for. */
+export interface DoorAddresses {
+  /** RTMP. */
+  readonly rtmp: Endpoint;
+  /** RTMP over TLS; null: not open. */
+  readonly rtmps: Endpoint | null;
+  /** RTMP in HTTP requests; null: not open. */
+  readonly rtmpt: Endpoint | null;
+}
+
+/** Takes over a client that has come in; `place` is to be disposed when it has left. */
+export type OnClient = (client: RtmpConnection, place: Disposable) => void;
+
+/** Streams of one way in, told where it listens. */
+type Way = (signal: AbortSignal, onListening: (local: Endpoint) => void) => AsyncIterable<ByteStream>;
+
+/** The entrance of one gateway. */
+export class FrontDoor {
+  /** Who may do what. */
+  readonly access: AccessPolicy;
+  readonly #config: FrontDoorConfig;
+  readonly #environment: FrontDoorEnvironment;
+  readonly #log: Logger;
+  readonly #identity: TlsIdentity | null;
+  readonly #acceptor: RtmpAcceptor;
+  readonly #opened = Promise.withResolvers<DoorAddresses>();
+
+  private constructor(
+    config: FrontDoorConfig,
+    environment: FrontDoorEnvironment,
+    files: { identity: TlsIdentity | null; logins: LoginRules },
+  ) {
+    this.#config = config;
+    this.#environment = environment;
+    this.#log = environment.log.category("rtmp");
+    this.#identity = files.identity;
+    this.#acceptor = new RtmpAcceptor(config.rtmp.options, environment);
+    this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, environment);
+    this.#opened.promise.catch(() => {}); // run() throws it as well
+  }
+
+  /** Reads certificate and users; opens no port yet. Throws TransportError and ConfigError, in words. */
+  static async create(config: FrontDoorConfig, environment: FrontDoorEnvironment): Promise<FrontDoor> {
+    const { tls } = config.entrance;
+    const identity = tls === null ? null : identityOf(tls, await readPem(tls));
+    return new FrontDoor(config, environment, { identity, logins: await readLogins(config.entrance) });
+  }
+
+  /** Resolves when every port is open; rejects when one cannot be had, as run() does. */
+  get opened(): Promise<DoorAddresses> {
+    return this.#opened.promise;
+  }
+
+  /**
+   * Opens the ports and hands every client to `onClient` until the signal aborts; clients handed over live on.
+   * Throws TransportError when a port cannot be had; then none is open.
+   */
+  async run(signal: AbortSignal, onClient: OnClient): Promise<void> {
+    const failed = new AbortController();
+    const stop = AbortSignal.any([signal, failed.signal]);
+    const { entrance, rtmp } = this.#config;
+    const ports = [
+      this.#enter("client", this.#plain(rtmp.listen), stop, onClient),
+      entrance.tls === null ? null : this.#enter("TLS client", this.#tls(entrance.tls), stop, onClient),
+      entrance.tunnel === null
+        ? null
+        : this.#enter("RTMPT client", this.#tunnel(entrance.tunnel), stop, onClient),
+    ].filter((port) => port !== null);
+    const ended = ports.map((port) => port.ended);
+    try {
+      await Promise.race([this.#tellOpened(ports.map((port) => port.listening)), Promise.all(ended)]);
+      await Promise.all(ended);
+      this.#opened.reject(new TransportError("the gateway was stopped before its ports were open", "closed"));
+    } catch (error) {
+      failed.abort();
+      this.#opened.reject(error);
+      await Promise.allSettled(ended);
+      throw error;
+    }
+  }
+
+  /** Decides whether this client may use the RTMP side at all; a refusal comes late. */
+  login(client: RtmpConnection, request: ConnectRequest, signal: AbortSignal): Promise<LoginOutcome> {
+    return this.access.login(client.peer.hostname, credentialsOf(request), signal);
+  }
+
+  /**
+   * Reads certificate, key and users again. Connections and logins that exist stay; a file that cannot be used is
+   * told in the log, and what it held before goes on.
+   */
+  async reload(): Promise<void> {
+    const { tls, usersFile } = this.#config.entrance;
+    const identity = this.#identity;
+    if (tls !== null && identity !== null) {
+      await this.#reloadOne(
+        "the certificate was",
+        async () => replaceIdentity(identity, tls, await readPem(tls)),
+      );
+    }
+    if (usersFile !== null) {
+      await this.#reloadOne(
+        "the users were",
+        async () => this.access.replaceLogins(await readLogins(this.#config.entrance)),
+      );
+    }
+  }
+
+  async #reloadOne(what: string, reload: () => Promise<void>): Promise<void> {
+    try {
+      await reload();
+      this.#log.info(`${what} read again`);
+    } catch (error) {
+      if (!(error instanceof TransportError || error instanceof ConfigError)) throw error;
+      this.#log.error(`${messageOf(error)}; what was read before is used on`);
+    }
+  }
+
+  async #tellOpened(listening: readonly Promise<Endpoint>[]): Promise<void> {
+    const { tls } = this.#config.entrance;
+    const [rtmp, ...others] = await Promise.all(listening);
+    const rtmps = tls === null ? null : others.shift() ?? null;
+    const addresses = { rtmp: rtmp!, rtmps, rtmpt: others.shift() ?? null };
+    if (rtmps !== null) this.#log.info(`RTMPS clients connect to ${formatEndpoint(rtmps)}`);
+    if (addresses.rtmpt !== null) {
+      this.#log.info(`RTMPT clients connect to ${formatEndpoint(addresses.rtmpt)}`);
+    }
+    this.#opened.resolve(addresses);
+  }
+
+  #plain(at: Endpoint): Way {
+    return (signal, onListening) => listenTcp(at, this.#listenOptions(signal, onListening));
+  }
+
+  #tls({ listen }: TlsConfig): Way {
+    const identity = this.#identity!;
+    return (signal, onListening) =>
+      listenTls(listen, { ...this.#listenOptions(signal, onListening), identity });
+  }
+
+  #tunnel(at: Endpoint): Way {
+    const { softUnsent, hardUnsent } = this.#config.rtmp.options;
+    const options = { softUnsent, hardUnsent, maxSessions: this.#config.limit.connections };
+    return (signal, onListening) =>
+      listenRtmpt(
+        (inner) => listenTcp(at, this.#listenOptions(AbortSignal.any([signal, inner]), onListening)),
+        options,
+        this.#environment,
+      );
+  }
+
+  #listenOptions(signal: AbortSignal, onListening: (local: Endpoint) => void): ListenOptions {
+    const { softUnsent, hardUnsent } = this.#config.rtmp.options;
+    // Strangers scan ports all day: a failed handshake is no warning.
+    const onError = (error: TransportError): void =>
+      error.message.startsWith("TLS handshake")
+        ? this.#log.debug(messageOf(error))
+        : this.#log.warn(messageOf(error));
+    return { signal, onListening, onError, softUnsent, hardUnsent };
+  }
+
+  /** Starts one way in. */
+  #enter(
+    name: string,
+    way: Way,
+    signal: AbortSignal,
+    onClient: OnClient,
+  ): { listening: Promise<Endpoint>; ended: Promise<void> } {
+    const listening = Promise.withResolvers<Endpoint>();
+    const run = async (): Promise<void> => {
+      for await (const stream of way(signal, listening.resolve)) this.#letIn(name, stream, onClient);
+    };
+    return { listening: listening.promise, ended: run() };
+  }
+
+  #letIn(name: string, stream: ByteStream, onClient: OnClient): void {
+    const { hostname } = stream.peer;
+    const place = this.access.admit(hostname);
+    if (place.type === "admitted") return onClient(this.#acceptor.accept(stream, name), place);
+    stream.close();
+    if (place.first) this.#log.warn(`clients at ${hostname} are turned away: ${place.reason}`);
+  }
+}
+
+async function readPem({ certificateFile, keyFile }: TlsConfig): Promise<TlsPem> {
+  return { certificate: await readTextFile(certificateFile), privateKey: await readTextFile(keyFile) };
+}
+
+function identityOf(files: TlsConfig, pem: TlsPem): TlsIdentity {
+  return inFiles(files, () => new TlsIdentity(pem));
+}
+
+function replaceIdentity(identity: TlsIdentity, files: TlsConfig, pem: TlsPem): void {
+  inFiles(files, () => identity.replace(pem));
+}
+
+function inFiles<T>({ certificateFile, keyFile }: TlsConfig, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`${certificateFile} and ${keyFile}: ${error.message}`);
+  }
+}
+
+async function readLogins({ usersFile, token }: EntranceConfig): Promise<LoginRules> {
+  if (usersFile === null) return { users: null, token };
+  return { users: parseUsers({ name: usersFile, text: await readTextFile(usersFile) }), token };
+}

@@ -1,0 +1,209 @@
+// Real sockets on loopback: three ways in, one entrance, and files that are read again.
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/base/clock.ts";
+import { ConfigError, TransportError } from "../../lib/base/errors.ts";
+import { seededRandom, systemRandom } from "../../lib/base/random.ts";
+import { Scope } from "../../lib/base/scope.ts";
+import { hashPassword } from "../../lib/access/password.ts";
+import { formatUser } from "../../lib/access/users_file.ts";
+import { buildConfig } from "../../lib/gateway/config.ts";
+import type { SettingName } from "../../lib/gateway/config_settings.ts";
+import { type DoorAddresses, FrontDoor } from "../../lib/gateway/front_door.ts";
+import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { type ByteStream, connectTcp, TcpConnection } from "../../lib/net/tcp.ts";
+import { RtmpClient } from "../../lib/rtmp/client.ts";
+import type { RtmpConnection } from "../../lib/rtmp/connection.ts";
+import { RtmpRefused } from "../../lib/rtmp/refused.ts";
+import { createSelfSigned, type SelfSigned } from "../../scripts/self_signed.ts";
+import { RecordLog } from "../support/record_log.ts";
+import { HttpTestClient } from "../support/rtmpt_client.ts";
+
+const CLIENT = { clock: systemClock, log: new RecordLog(), random: seededRandom(1) };
+const PAIR = await createSelfSigned();
+const OTHER = await createSelfSigned();
+
+/** A gateway that only says welcome, on a door of its own. */
+class Bench implements AsyncDisposable {
+  readonly log = new RecordLog();
+  readonly clients: RtmpConnection[] = [];
+  readonly folder: string;
+  readonly scope = new Scope("test");
+  door!: FrontDoor;
+  addresses!: DoorAddresses;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async start(flags: Partial<Record<SettingName, string>> = {}): Promise<Bench> {
+    const bench = new Bench(await Deno.makeTempDir());
+    await bench.write(PAIR);
+    const all = { host: "127.0.0.1", port: "0", "sip-port": "0", ...flags };
+    for (const name of ["tls-cert", "tls-key", "rtmp-users"] as const) {
+      if (all[name] !== undefined) all[name] = `${bench.folder}/${all[name]}`;
+    }
+    const environment = { clock: systemClock, log: bench.log, random: systemRandom };
+    const users = formatUser("alice", await hashPassword("secret", systemRandom, 10_000));
+    await Deno.writeTextFile(`${bench.folder}/users`, users);
+    try {
+      bench.door = await FrontDoor.create(buildConfig({ flags: all }), environment);
+      bench.scope.spawn("door", (signal) =>
+        bench.door.run(signal, (client, place) => {
+          bench.scope.spawn("client", (stop) => bench.#serve(client, place, stop));
+        }));
+      bench.addresses = await bench.door.opened;
+      return bench;
+    } catch (error) {
+      await bench[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async write({ certificate, privateKey }: SelfSigned): Promise<void> {
+    await Deno.writeTextFile(`${this.folder}/cert.pem`, certificate);
+    await Deno.writeTextFile(`${this.folder}/key.pem`, privateKey);
+  }
+
+  async #serve(connection: RtmpConnection, place: Disposable, signal: AbortSignal): Promise<void> {
+    using _place = place;
+    await using client = connection;
+    signal.addEventListener("abort", () => void client.close(), { once: true });
+    this.clients.push(client);
+    const request = await client.open();
+    if (request === null) return;
+    const outcome = await this.door.login(client, request, signal);
+    if (outcome.type === "refused") return await client.reject(outcome.reason);
+    client.accept({ user: outcome.user });
+    for await (const event of client.events()) if (event.type === "command") event.reply.result(42);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.scope.close();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+const TLS = { "rtmps-port": "0", "tls-cert": "cert.pem", "tls-key": "key.pem" };
+
+async function secure(at: Endpoint, { certificate }: SelfSigned): Promise<ByteStream> {
+  const conn = await Deno.connectTls({ hostname: "localhost", port: at.port, caCerts: [certificate] });
+  await conn.handshake();
+  return new TcpConnection(conn as unknown as Deno.TcpConn); // it lacks only the socket options
+}
+
+async function ask(stream: ByteStream, query = ""): Promise<unknown> {
+  const target = { app: `live${query}`, tcUrl: `rtmp://localhost/live${query}` };
+  await using client = await RtmpClient.over(stream, target, CLIENT);
+  return await client.call("anything");
+}
+
+Deno.test("plain, TLS and HTTP lead to the same gateway", async () => {
+  await using bench = await Bench.start({ ...TLS, "rtmpt-port": "0" });
+  const { rtmp, rtmps, rtmpt } = bench.addresses;
+  assert.deepEqual(await ask(await connectTcp(rtmp)), [42]);
+  assert.deepEqual(await ask(await secure(rtmps!, PAIR)), [42]);
+  using http = await connectTcp(rtmpt!);
+  const name = await new HttpTestClient(http).open();
+  assert.match(name, /^[a-z0-9]{24}$/);
+  while (bench.clients.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual(bench.clients.map(({ id }) => id), [1, 2, 3], "one numbering");
+  const said = bench.log.lines.join("\n");
+  for (const way of [`RTMPS clients connect to 127.0.0.1:${rtmps!.port}`, "RTMPT clients connect to"]) {
+    assert.ok(said.includes(way));
+  }
+});
+
+Deno.test("only what is configured is open", async () => {
+  await using bench = await Bench.start();
+  assert.deepEqual([bench.addresses.rtmps, bench.addresses.rtmpt], [null, null]);
+  assert.equal(bench.door.access.asksForLogin, false);
+  assert.deepEqual(await ask(await connectTcp(bench.addresses.rtmp)), [42]);
+});
+
+Deno.test("users and token are asked for, by any way in", async () => {
+  await using bench = await Bench.start({ ...TLS, "rtmp-users": "users", "rtmp-token": "0123456789abcdef" });
+  const { rtmp, rtmps } = bench.addresses;
+  assert.deepEqual(await ask(await connectTcp(rtmp), "?token=0123456789abcdef"), [42]);
+  assert.deepEqual(await ask(await secure(rtmps!, PAIR), "?user=alice&password=secret"), [42]);
+  await assert.rejects(
+    ask(await connectTcp(rtmp), "?user=alice&password=hunter2"),
+    (error) => error instanceof RtmpRefused && error.description === "wrong user name, password or token",
+  );
+  const said = bench.log.lines.join("\n");
+  assert.match(said, /"alice" at 127\.0\.0\.1 was refused/);
+  assert.doesNotMatch(said, /hunter2/);
+});
+
+Deno.test("a reload changes certificate and users for those who come, and leaves those who are there", async () => {
+  await using bench = await Bench.start({ ...TLS, "rtmp-users": "users" });
+  const { rtmps } = bench.addresses;
+  const target = { app: "live?user=alice&password=secret", tcUrl: "rtmp://localhost/live" };
+  await using before = await RtmpClient.over(await secure(rtmps!, PAIR), target, CLIENT);
+  await bench.write(OTHER);
+  const users = formatUser("bob", await hashPassword("bobs secret", systemRandom, 10_000));
+  await Deno.writeTextFile(`${bench.folder}/users`, users);
+  await bench.door.reload();
+  assert.deepEqual(await before.call("anything"), [42]);
+  assert.deepEqual(await ask(await secure(rtmps!, OTHER), "?user=bob&password=bobs%20secret"), [42]);
+
+  await Deno.writeTextFile(`${bench.folder}/key.pem`, PAIR.privateKey);
+  await Deno.writeTextFile(`${bench.folder}/users`, "broken");
+  await bench.door.reload();
+  const errors = bench.log.lines.filter((line) => line.startsWith("error"));
+  assert.match(
+    errors[0]!,
+    /cert\.pem and .*key\.pem: the TLS certificate and key cannot be used: .*used on$/,
+  );
+  assert.match(errors[1]!, /users, line 1: .*; what was read before is used on$/);
+  assert.deepEqual(await ask(await secure(rtmps!, OTHER), "?user=bob&password=bobs%20secret"), [42]);
+});
+
+Deno.test("files that are missing or wrong are told before any port is open", async () => {
+  const table: [Partial<Record<SettingName, string>>, new (...args: never[]) => Error, RegExp][] = [
+    [{ ...TLS, "tls-cert": "none.pem" }, TransportError, /none\.pem: there is no such file/],
+    [{ ...TLS, "tls-cert": "key.pem" }, ConfigError, /key\.pem: the TLS certificate and key cannot/],
+    [{ "rtmp-users": "nobody" }, TransportError, /nobody: there is no such file/],
+    [{ "rtmp-users": "key.pem" }, ConfigError, /key\.pem, line 1: /],
+  ];
+  for (const [flags, kind, message] of table) {
+    await assert.rejects(Bench.start(flags), (error) => {
+      assert.ok(error instanceof kind);
+      assert.match(error.message, message);
+      return true;
+    });
+  }
+});
+
+Deno.test("when one port cannot be had none stays open", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await assert.rejects(Bench.start({ "rtmpt-port": String(taken.addr.port) }), (error) => {
+    assert.ok(error instanceof TransportError);
+    assert.equal(error.code, "addr-in-use");
+    return true;
+  });
+});
+
+Deno.test("a door that is stopped before it is open says so", async () => {
+  const environment = { clock: systemClock, log: new RecordLog(), random: systemRandom };
+  const config = buildConfig({ flags: { host: "127.0.0.1", port: "0" } });
+  const door = await FrontDoor.create(config, environment);
+  await door.run(AbortSignal.abort(), () => assert.fail("nobody can have come"));
+  await assert.rejects(door.opened, TransportError);
+});
+
+Deno.test("a client whose address has too many connections is turned away, and only that client", async () => {
+  await using bench = await Bench.start({ "rtmpt-port": "0" });
+  const { access } = bench.door;
+  const refused = { type: "refused", reason: "2 connections are the limit of one address", first: true };
+  Object.defineProperty(access, "admit", { value: () => refused, configurable: true });
+  using stream = await connectTcp(bench.addresses.rtmp);
+  assert.equal(await stream.read(new Uint8Array(1)).catch(() => null), null);
+  using http = await connectTcp(bench.addresses.rtmpt!);
+  const tunnel = new HttpTestClient(http);
+  const name = await tunnel.open();
+  assert.equal((await tunnel.post(`/idle/${name}/0`)).status, 404);
+  assert.match(bench.log.lines.join("\n"), /warn rtmp.*127\.0\.0\.1 are turned away: 2 connections/);
+  Reflect.deleteProperty(access, "admit");
+  assert.deepEqual(await ask(await connectTcp(bench.addresses.rtmp)), [42]);
+});
