@@ -59,7 +59,7 @@ export class LoginGuard {
   #checks = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** @param limits counts what failed */
+  /** Nobody has failed yet. @param limits counts what failed */
   constructor(rules: LoginRules, limits: AddressLimits, environment: { clock: Clock; log: Logger }) {
     this.#rules = rules;
     this.#limits = limits;

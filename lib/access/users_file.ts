@@ -56,6 +56,7 @@ export function parseUsers(file: { readonly name: string; readonly text: string 
     try {
       users.set(name, parseHash(rest));
     } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
       throw complain(`the hash of ${name} cannot be used: ${messageOf(error)}`);
     }
   }
