@@ -8,6 +8,8 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, maskSecrets, openLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Config, Verbosity } from "../gateway/config.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import { loadCodecs } from "../codecs/load.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { SipServer } from "../sipd/sip_server.ts";
@@ -84,11 +86,22 @@ async function openAll(
   log: Logger,
 ): Promise<{ sipd: SipServer | null; gateway: Gateway } & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
-  const environment = environmentOf(log);
+  const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
   const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
   const gateway = opened.use(await Gateway.start(config, environment));
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
+}
+
+/** What was not built is said once; the gateway works without. */
+async function openCodecs(log: Logger): Promise<Codecs> {
+  const codecs = await loadCodecs();
+  if (codecs.transcodable.size === 0) {
+    log.warn("codec modules are missing, audio only passes through as it is: deno task codecs builds them");
+  } else if (codecs.missing.length > 0) {
+    log.warn(`codec modules are missing (${codecs.missing.join(", ")}): deno task codecs builds them`);
+  }
+  return codecs;
 }
 
 async function start(config: Config, log: Logger, host: Host): Promise<number> {

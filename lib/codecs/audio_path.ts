@@ -94,9 +94,20 @@ export class AudioPath implements Disposable {
     return this.#frame.length * 1000 / this.sampleRate;
   }
 
+  /** Length of the last packet that came in, in milliseconds; 0 before the first. */
+  get receivedMs(): number {
+    const decoder = this.#decoder;
+    return decoder === null ? 0 : this.#packetSamples * 1000 / decoder.sampleRate;
+  }
+
   /** Audio that was cut because it waited too long, in milliseconds. */
   get droppedMs(): number {
     return this.#ring.dropped * 1000 / this.sampleRate;
+  }
+
+  /** True when what waits is too little, and nothing is left of the repetition: silence, or comfort noise. */
+  get idle(): boolean {
+    return (this.#noisy || this.#concealer.faded) && this.#ring.length < this.#frame.length;
   }
 
   /** True when nothing is left to say: an underrun has faded out and there is no comfort noise. */
@@ -155,6 +166,13 @@ export class AudioPath implements Disposable {
     if (this.#noisy) this.#noise.fill(this.#frame, 0, missing);
     else this.#concealer.conceal(this.#frame, 0, missing);
     this.#ring.write(this.#frame, 0, missing);
+  }
+
+  /** Makes one packet of silence or comfort noise, whatever waits: nothing of it is taken. */
+  encodePause(emit: PacketSink): void {
+    if (this.#noisy) this.#noise.fill(this.#frame, 0, this.#frame.length);
+    else this.#frame.fill(0);
+    emit(this.#encoder.encode(this.#frame), this.#frame.length);
   }
 
   /** Drops the oldest audio without a click, to catch up. */

@@ -19,6 +19,8 @@ export interface AudioFormat {
   readonly packetMs?: number;
   /** Speex quality 0-10; default 8. */
   readonly quality?: number;
+  /** 2: G.711 to decode is interleaved stereo, as a tag of RTMP may be; the other codecs say so themselves. */
+  readonly channels?: 1 | 2;
   /** Bits a second for Opus (default 32000) and AAC (default 48000 or less at low rates). */
   readonly bitrate?: number;
 }

@@ -17,6 +17,8 @@ import { createOpusLibrary, OpusDecoder, OpusEncoder, type OpusLibrary } from ".
 import { createResamplerLibrary, Resampler, type ResamplerLibrary } from "./resampler.ts";
 import { createSpeexLibrary, SpeexDecoder, SpeexEncoder, type SpeexLibrary } from "./speex.ts";
 
+const CODEC_NAMES: readonly AudioCodecName[] = ["speex", "pcmu", "pcma", "g722", "aac", "opus"];
+
 /** The modules that `deno task codecs` builds. */
 export type ModuleName = "resampler" | "speex" | "aac_decoder" | "aac_encoder" | "opus";
 
@@ -68,6 +70,15 @@ export class Codecs {
     return codec === "aac" ? this.#aacEncoder !== null : this.canDecode(codec);
   }
 
+  /** The codecs that can be turned into one another; none without the resampler. */
+  get transcodable(): ReadonlySet<AudioCodecName> {
+    return new Set(
+      this.#resampler === null
+        ? []
+        : CODEC_NAMES.filter((codec) => this.canEncode(codec) && this.canDecode(codec)),
+    );
+  }
+
   /** True when audio can go from one format to the other. */
   canTranscode(from: AudioFormat, to: AudioFormat): boolean {
     if (!this.canDecode(from.codec) || !this.canEncode(to.codec)) return false;
@@ -90,7 +101,7 @@ export class Codecs {
       case "aac":
         throw new Error("An AAC decoder needs an AudioSpecificConfig");
       default:
-        return new G711Decoder(format.codec);
+        return new G711Decoder(format.codec, format.channels ?? 1);
     }
   }
 

@@ -39,19 +39,21 @@ export class G711Encoder implements AudioEncoder {
 export class G711Decoder implements AudioDecoder {
   /** 8000. */
   readonly sampleRate: number = SAMPLE_RATE;
-  /** Always mono. */
-  readonly channels = 1;
+  /** 1, or 2 as it was made for. */
+  readonly channels: 1 | 2;
   readonly #law: G711Law;
   #samples = new Int16Array(160);
 
-  /** A decoder of one law. */
-  constructor(law: G711Law) {
+  /** A decoder of one law. @param channels 2: the octets are interleaved stereo */
+  constructor(law: G711Law, channels: 1 | 2 = 1) {
     this.#law = law;
+    this.channels = channels;
   }
 
-  /** A sample for each octet; every octet means something. */
+  /** A sample for each octet; every octet means something, but half a pair. */
   decode(packet: Uint8Array): Int16Array {
-    const octets = packet.length > MAX_PACKET_OCTETS ? packet.subarray(0, MAX_PACKET_OCTETS) : packet;
+    const whole = Math.min(MAX_PACKET_OCTETS, packet.length - packet.length % this.channels);
+    const octets = packet.length > whole ? packet.subarray(0, whole) : packet;
     if (this.#samples.length !== octets.length) this.#samples = new Int16Array(octets.length);
     decodeG711(this.#law, octets, this.#samples);
     return this.#samples;

@@ -1,25 +1,34 @@
-// The audio of one call, chosen once when the answer is known: RTMP message -> frame -> RTP payload, and back,
-// and the touch tones that travel in the same stream (RFC 4733).
-// Plain functions on borrowed bytes; nothing is allocated per packet.
+// The audio of one call, built when the answer is known: RTMP message -> frame -> RTP payload, and back, and the
+// touch tones that travel in the same stream (RFC 4733). What the other side can take as it is passes through, octet
+// for octet; anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was agreed,
+// and a peer may use any codec of the answer. Plain functions on borrowed bytes; nothing is allocated per packet.
 // Role: machine
 // Answers to: the audio halves of rtmp2rtp and rtp2rtmp in MediaContext, and rtmp_sendDTMF, of siprtmp.py.
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
-import {
-  type AudioDepacketizer,
-  type AudioPacketizer,
-  createAudioDepacketizer,
-  createAudioPacketizer,
-} from "../media/audio_packets.ts";
+import type { AudioPacketizer } from "../media/audio_packets.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
-import { createFrame, type Frame } from "../media/frame.ts";
+import { type CodecName, createFrame, type Frame } from "../media/frame.ts";
+import { opusHead } from "../media/opus_packets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
+import {
+  codecForPeer,
+  codecForPlayer,
+  codecOfClient,
+  createPacketizer,
+  createPeerVoices,
+  passesAsItIs,
+  type PeerVoice,
+} from "./audio_pass.ts";
 import type { TagOutlet } from "./call_media.ts";
-import type { G711Chain, SpeexChain } from "./negotiation.ts";
+import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
+import type { LineTrouble } from "./line_trouble.ts";
+import type { VoiceChain } from "./negotiation.ts";
 import { TouchTones } from "./touch_tones.ts";
+import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
 
 /** Sends one RTP payload; borrowed. */
 export type RtpOutlet = (
@@ -32,7 +41,7 @@ export type RtpOutlet = (
 /** What an audio line is made of. */
 export interface AudioLineOptions {
   /** What was agreed. */
-  readonly chain: SpeexChain | G711Chain;
+  readonly chain: VoiceChain;
   /** The agreed touch tone format; null: the peer takes none. */
   readonly telephoneEvent: AgreedFormat | null;
   /** The agreed redundancy (RFC 2198) for touch tones, or null. */
@@ -49,60 +58,80 @@ export interface AudioLineOptions {
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
+  /** What turns one codec into another; absent: everything passes through or is dropped. */
+  readonly transcoding?: TranscodeServices;
+  /** Told what is wrong with the audio of either side. */
+  readonly onTrouble?: (trouble: LineTrouble) => void;
 }
+
+/** Comfort noise beside codecs of 8 kHz has a payload type that needs no agreement (RFC 3551 table 4). */
+const COMFORT_NOISE = 13;
 
 /** One call's audio, both directions. */
 export class AudioLine implements Disposable {
-  /** Messages of the RTMP side that could not be sent on: another codec, broken. */
+  /** Messages of the RTMP side that could not be sent on: a codec nobody takes, broken. */
   unusable = 0;
   /** Codec of the first unusable message, for the log; null while all is well. */
   firstUnusable: string | null = null;
-  readonly #packetizer: AudioPacketizer;
-  readonly #depacketizers: (AudioDepacketizer | null)[] = new Array(128).fill(null);
+  readonly #options: AudioLineOptions;
+  readonly #taken: SipAudio;
+  readonly #played: ClientAudio;
+  readonly #packetizer: AudioPacketizer | null;
+  readonly #voices: readonly (PeerVoice | null)[];
+  readonly #transcode: TranscodeLine | null;
   readonly #frame = createFrame();
+  readonly #madeFrame = createFrame();
   readonly #tag = new ByteWriter(2048);
   readonly #tones: TouchTones;
-  readonly #onPlaced: (timestamp: number, timeMs: number) => void;
-  /** What the last payload of the peer was taken by. */
-  #hearing: AudioDepacketizer | null = null;
+  /** What the last payload of the peer was. */
+  #hearing: PeerVoice | null = null;
+  /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
+  #origin: "passed" | "made" | null = null;
+  #shift = 0;
+  #refused = false;
+  #announced = false;
+  #lastTimeMs = 0;
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
 
-  /** Builds both chains. */
+  /** Builds both chains; when audio must be transcoded, silence is sent both ways from now on. */
   constructor(options: AudioLineOptions) {
-    const { chain, clock, originMs, toSip, toRtmp } = options;
-    const { sendPayloadType, clockRate, ptimeMs } = chain;
-    this.#packetizer = createAudioPacketizer({ codec: chain.kind, clockRate, clock, ptimeMs });
-    for (const { payloadType, codec, clockRate } of chain.receive) {
-      this.#depacketizers[payloadType] = createAudioDepacketizer({ codec, clockRate, clock, originMs });
-    }
-    this.#tones = new TouchTones({ ...options, clockRate });
-    this.#onPlaced = options.onPlaced;
-    this.#emitPayload = (payload, timestamp, marker) => {
-      this.#tones.audioSent(timestamp);
-      toSip(payload, timestamp, marker, sendPayloadType);
-    };
-    this.#emitFrame = (frame) => {
-      this.#tag.reset();
-      encodeTag(frame, this.#tag);
-      toRtmp(8, frame.timeMs, this.#tag.view());
-    };
+    const { chain, clock } = options;
+    this.#options = options;
+    this.#taken = codecForPeer(chain);
+    this.#played = codecForPlayer(chain);
+    this.#packetizer = createPacketizer(chain, clock);
+    this.#voices = createPeerVoices(chain.receive, options);
+    this.#tones = new TouchTones({ ...options, clockRate: chain.clockRate });
+    this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
+    this.#emitFrame = (frame) => this.#play(frame);
+    this.#transcode = this.#createTranscode();
+    if (chain.kind === "transcode") this.#startTranscoding();
+  }
+
+  /** Broken audio of the client and of the peer that was concealed, in messages and packets. */
+  get broken(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return { fromRtmp: this.#transcode?.brokenFromRtmp ?? 0, fromRtp: this.#transcode?.brokenFromRtp ?? 0 };
+  }
+
+  /** How the transcoding went, for the log; "" without. */
+  get transcodingSummary(): string {
+    return this.#transcode?.summary() ?? "";
   }
 
   /** One audio message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
-    if (this.#tones.active) return;
+    const frame = this.#frame;
     try {
-      decodeTag(8, message.timeMs, message.body, this.#frame);
+      decodeTag(8, message.timeMs, message.body, frame);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return this.#countUnusable("broken");
     }
-    if (this.#frame.data.length === 0) return; // Flash says so when its microphone falls silent
-    const dropped = this.#packetizer.dropped;
-    this.#packetizer.push(this.#frame, this.#emitPayload);
-    if (this.#packetizer.dropped !== dropped) return this.#countUnusable(this.#frame.codec);
-    this.#onPlaced(this.#packetizer.timeline.lastTimestamp, message.timeMs);
+    if (frame.data.length === 0) return; // Flash says so when its microphone falls silent
+    if (frame.config) return this.#configured(frame);
+    if (passesAsItIs(frame.codec, this.#taken)) return this.#pass(frame);
+    if (this.#transcode?.fromRtmp(frame) !== true) this.#refuse(frame.codec);
   }
 
   /** One RTP payload of the peer, in order; false when its payload type is not ours. */
@@ -113,26 +142,40 @@ export class AudioLine implements Disposable {
     payloadType: number,
     lost: number,
   ): boolean {
-    const depacketizer = this.#depacketizers[payloadType];
-    if (!depacketizer) return this.#tones.fromRtp(payload, timestamp, marker, payloadType);
-    this.#hearing = depacketizer;
-    depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
+    const voice = this.#voices[payloadType] ?? null;
+    if (voice === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
+    this.#hearing = voice;
+    if (voice.pass === null) return this.#transcode?.fromRtp(voice, payload, timestamp, lost) ?? false;
+    this.#transcode?.stopDown();
+    voice.pass.push(payload, timestamp, marker, this.#emitFrame, lost);
     return true;
   }
 
   /** RTMP time of a timestamp of the peer as things stand; null before its first audio. */
   peekMs(timestamp: number): number | null {
-    return this.#hearing?.timeline.peekMs(timestamp) ?? null;
+    const voice = this.#hearing;
+    if (voice === null) return null;
+    return voice.pass === null
+      ? this.#transcode?.peekMs(timestamp / voice.clockRate * 1000) ?? null
+      : voice.pass.timeline.peekMs(timestamp);
   }
 
   /** The peer's RTP source changed: its next timestamp means "now". */
   sourceChanged(): void {
-    for (const depacketizer of this.#depacketizers) depacketizer?.restart();
+    for (const voice of this.#voices) voice?.pass?.restart();
+    this.#transcode?.sourceChanged();
   }
 
   /** Another stream publishes now: its next time means "now". */
   publisherChanged(): void {
-    this.#packetizer.restart();
+    this.#refused = false;
+    this.#packetizer?.restart();
+    this.#transcode?.publisherChanged();
+  }
+
+  /** Another stream plays now: it needs the configuration of what it gets. */
+  playerChanged(): void {
+    this.#announced = false;
   }
 
   /** Queues touch tones; false when the peer takes none or the queue is full. */
@@ -140,9 +183,105 @@ export class AudioLine implements Disposable {
     return this.#tones.send(digits, durationMs);
   }
 
-  /** Stops the touch tones. */
+  /** Stops the touch tones and the transcoding. */
   [Symbol.dispose](): void {
     this.#tones[Symbol.dispose]();
+    this.#transcode?.[Symbol.dispose]();
+  }
+
+  #createTranscode(): TranscodeLine | null {
+    const { chain, transcoding, clock, originMs, onPlaced } = this.#options;
+    if (transcoding === undefined || transcoding.codecs.transcodable.size === 0) return null;
+    return new TranscodeLine({
+      services: transcoding,
+      clock,
+      originMs,
+      toSip: sipFormat(this.#taken, chain.clockRate, chain.ptimeMs),
+      toRtmp: clientFormat(this.#played),
+      emitPayload: (payload, timestamp, marker, mediaMs) => {
+        this.#send("made", payload, timestamp, marker);
+        if (!Number.isNaN(mediaMs)) onPlaced(timestamp + this.#shift, mediaMs);
+      },
+      emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
+      onTrouble: (text) => this.#options.onTrouble?.({ text, status: null }),
+    });
+  }
+
+  #startTranscoding(): void {
+    const { chain } = this.#options;
+    const voice = this.#voices[chain.receive[0]?.payloadType ?? -1];
+    this.#transcode?.startUp(clientFormat(codecOfClient(chain)));
+    if (voice) this.#transcode?.startDown(voice.format);
+  }
+
+  /** AAC cannot be decoded without; Opus needs none. */
+  #configured(frame: Frame): void {
+    if (frame.codec === "aac") this.#transcode?.configure(frame.data);
+  }
+
+  #pass(frame: Frame): void {
+    const packetizer = this.#packetizer!;
+    if (this.#tones.active) return;
+    this.#transcode?.stopUp();
+    const dropped = packetizer.dropped;
+    packetizer.push(frame, this.#emitPayload);
+    if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
+    this.#options.onPlaced(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
+  }
+
+  #send(origin: "passed" | "made", payload: Uint8Array, timestamp: number, marker: boolean): void {
+    if (this.#tones.active) return; // audio and events share the stream: RFC 4733 section 2.5.1.1
+    const changed = origin !== this.#origin;
+    if (changed) {
+      this.#shift = this.#origin === null ? 0 : this.#tones.timestampNow - timestamp;
+      this.#origin = origin;
+    }
+    const placed = timestamp + this.#shift;
+    this.#tones.audioSent(placed);
+    this.#options.toSip(payload, placed, marker || changed, this.#options.chain.sendPayloadType);
+  }
+
+  #playMade(packet: Uint8Array, timeMs: number): void {
+    const frame = this.#madeFrame;
+    frame.codec = this.#played;
+    frame.config = false;
+    frame.timeMs = timeMs;
+    frame.data = packet;
+    this.#play(frame);
+  }
+
+  #play(frame: Frame): void {
+    if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over
+    this.#lastTimeMs = frame.timeMs;
+    if (!this.#announced) this.#announce(frame);
+    this.#tag.reset();
+    encodeTag(frame, this.#tag);
+    this.#options.toRtmp(8, frame.timeMs, this.#tag.view());
+  }
+
+  /** AAC and Opus begin with their configuration; the others have none. */
+  #announce({ codec, timeMs }: Frame): void {
+    this.#announced = true;
+    const data = codec === "aac" ? this.#transcode?.playerConfig : codec === "opus" ? opusHead() : null;
+    if (!data) return;
+    this.#tag.reset();
+    encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, this.#tag);
+    this.#options.toRtmp(8, timeMs, this.#tag.view());
+  }
+
+  #fromRtpBeside(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
+    if (this.#tones.fromRtp(payload, timestamp, marker, payloadType)) return true;
+    if (payloadType !== COMFORT_NOISE || this.#hearing?.pass !== null) return false;
+    this.#transcode?.comfortNoise(payload);
+    return true;
+  }
+
+  #refuse(codec: CodecName): void {
+    this.#countUnusable(codec);
+    if (this.#refused) return;
+    this.#refused = true;
+    const text = refusalOf(codec, this.#taken, this.#transcode !== null);
+    this.#options.onTrouble?.({ text, status: "NetStream.Publish.UnsupportedCodec" });
   }
 
   #countUnusable(codec: string): void {

@@ -14,6 +14,7 @@ import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
 import type { LineTrouble } from "./line_trouble.ts";
+import type { TranscodeServices } from "./transcode_line.ts";
 import { XflvLine } from "./xflv_line.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
@@ -46,6 +47,8 @@ export interface CallLinesOptions {
   readonly choice: MediaChoice;
   /** Every time. */
   readonly clock: Clock;
+  /** What turns one codec into another; absent: audio only passes through. */
+  readonly transcoding?: TranscodeServices;
   /** What clock.now() was at RTMP time 0 of the client. */
   readonly originMs: number;
   /** The session of a stream, at this clock rate. */
@@ -107,6 +110,7 @@ export class CallLines implements Disposable {
 
   /** Somebody starts to watch. */
   playerChanged(): void {
+    this.audio?.playerChanged();
     this.video?.playerChanged();
   }
 
@@ -127,6 +131,7 @@ export class CallLines implements Disposable {
     if (audio !== null && audio.unusable > 0) {
       found.push(`${audio.unusable} messages of the client unusable (${audio.firstUnusable})`);
     }
+    if (audio !== null) found.push(...transcodingOf(audio));
     if (video !== null && video.unusable > 0) found.push(`${video.unusable} pictures of the client unusable`);
     if (video !== null && video.brokenPictures > 0) {
       found.push(`${video.brokenPictures} pictures of the peer broken`);
@@ -145,8 +150,8 @@ export class CallLines implements Disposable {
   }
 
   #createAudio(chain: AudioChain): AudioLine | null {
-    if (chain.kind !== "speex" && chain.kind !== "pcmu" && chain.kind !== "pcma") return null;
-    const { choice, clock, originMs, toRtmp, onDigit } = this.#options;
+    if (chain.kind === "none" || chain.kind === "x-flv") return null;
+    const { choice, clock, originMs, toRtmp, onDigit, onTrouble, transcoding } = this.#options;
     const session = this.#options.session("audio", chain.clockRate);
     const line = new AudioLine({
       chain,
@@ -159,6 +164,8 @@ export class CallLines implements Disposable {
       toRtmp,
       onDigit,
       onPlaced: this.#anchored(session, chain.clockRate),
+      onTrouble,
+      ...(transcoding === undefined ? {} : { transcoding }),
     });
     session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
       line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
@@ -237,4 +244,14 @@ export class CallLines implements Disposable {
       : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
     if (!asked) this.#options.askPeerByInfo();
   }
+}
+
+/** How the transcoding went: broken audio, concealment, delays. */
+function transcodingOf(audio: AudioLine): string[] {
+  const { broken: { fromRtmp, fromRtp }, transcodingSummary } = audio;
+  const found: string[] = [];
+  if (fromRtmp > 0) found.push(`${fromRtmp} audio messages of the client broken`);
+  if (fromRtp > 0) found.push(`${fromRtp} audio packets of the peer broken`);
+  if (transcodingSummary !== "") found.push(`transcoded ${transcodingSummary}`);
+  return found;
 }

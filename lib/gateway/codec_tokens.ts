@@ -2,26 +2,46 @@
 // RTMP side. What the RTMP client and this gateway can do is a value, not knowledge spread over the code.
 // Role: wire
 // Answers to: the codec list handling of MediaContext in siprtmp.py (behaviour.md 1.6). Deviates: with
-// transcoding, G.711 is offered beside whatever was named (1.11, defect 2).
+// transcoding, everything that can be made is offered beside what was named (1.11, defect 2), in this order: what
+// the client named; wideband, when the client has it; G.711; the rest.
 
 import {
   type CodecEntry,
   codecEntry,
+  codecOfEncodingName,
   type CodecToken,
   defaultCodecTokens,
   parseCodecToken,
 } from "../media/codec.ts";
-import type { PassThroughAudio } from "../media/audio_packets.ts";
-import { type FormatDetails, type MediaFormat, mediaFormat } from "../sdp/media_format.ts";
+import type { CodecName } from "../media/frame.ts";
+import type { AudioCodecName } from "../codecs/codec.ts";
+import { type FormatDetails, type MediaFormat, mediaFormat, sameFormat } from "../sdp/media_format.ts";
+import type { ClientAudio } from "./client_audio.ts";
+
+/** Codecs that can be turned into one another. */
+export type Transcoding = ReadonlySet<AudioCodecName>;
+
+/** Nothing can be transcoded. */
+export const NO_TRANSCODING: Transcoding = new Set();
+
+/** Every module was built. */
+export const FULL_TRANSCODING: Transcoding = new Set<AudioCodecName>([
+  "speex",
+  "pcmu",
+  "pcma",
+  "g722",
+  "aac",
+  "opus",
+]);
 
 /** What the RTMP side of a call can do. */
 export interface RtmpCapability {
   /** Audio the client sends by itself, best first; counts only when it gives no codec list. */
-  readonly audio: readonly PassThroughAudio[];
+  readonly audio: readonly ("speex" | "pcmu" | "pcma")[];
   /** Which Speex the client is taken to speak when it gives no codec list: the `rate` of connect. */
   readonly rate: "wideband" | "narrowband";
-  /** True when this gateway can turn the client's audio into G.711 and back. */
-  readonly transcoding: boolean;
+  /** The codecs this gateway can turn into one another; none: audio only passes through as it is. */
+  readonly transcoding: Transcoding;
   /** True when this gateway carries video; without it none is offered or taken. */
   readonly video: boolean;
 }
@@ -33,7 +53,7 @@ export interface PlannedFormat {
   /** Which m-line it belongs to. */
   readonly kind: "audio" | "video";
   /** What the client sends and plays; null for touch tones, which are no media of the client. */
-  readonly client: PassThroughAudio | "h264" | "x-flv" | null;
+  readonly client: ClientAudio | "h264" | "x-flv" | null;
 }
 
 /** What we can use in a call, in the client's order of preference. */
@@ -57,12 +77,20 @@ const REDUNDANT_TONES: PlannedFormat = {
 };
 
 /** Every token: what a client that is still to answer may name. */
-const ANY_CODEC: readonly CodecToken[] = ["wideband", "narrowband", "pcmu", "pcma", "dtmf", "h264", "flv"];
+const ANY_CODEC: readonly CodecToken[] = [
+  "wideband",
+  "narrowband",
+  "pcmu",
+  "pcma",
+  "dtmf",
+  "h264",
+  "flv",
+];
 
 /** What a client of old sends: Speex at the rate it said in connect. */
 export function flashCapability(
   rate: "wideband" | "narrowband",
-  transcoding: boolean,
+  transcoding: Transcoding,
   video = true,
 ): RtmpCapability {
   return { audio: ["speex"], rate, transcoding, video };
@@ -87,8 +115,12 @@ export function planAnyCodec(capability: RtmpCapability): CodecPlan {
 }
 
 function isCarried(token: CodecToken, capability: RtmpCapability): boolean {
-  const { kind, transcoded } = codecEntry(token);
-  return (capability.video || kind === "audio") && (capability.transcoding || !transcoded);
+  const { kind, transcoded, rtmpCodec } = codecEntry(token);
+  return (capability.video || kind === "audio") && (!transcoded || canTranscode(capability, rtmpCodec));
+}
+
+function canTranscode({ transcoding }: RtmpCapability, codec: CodecName | null): boolean {
+  return [...transcoding].some((name) => name === codec);
 }
 
 /** The formats of one m-line, in order of preference. */
@@ -97,7 +129,7 @@ export function plannedFormats(codecPlan: CodecPlan, kind: "audio" | "video"): M
 }
 
 function defaultTokens(capability: RtmpCapability): CodecToken[] {
-  const ofSpeex = defaultCodecTokens(capability.rate, capability.transcoding);
+  const ofSpeex = defaultCodecTokens(capability.rate, canTranscode(capability, "speex"));
   const voices = capability.audio.flatMap((codec): readonly CodecToken[] =>
     codec === "speex" ? ofSpeex.filter((token) => token !== "dtmf" && token !== "flv") : [codec]
   );
@@ -112,10 +144,12 @@ function plan(
 ): CodecPlan {
   const formats: PlannedFormat[] = [];
   for (const token of tokens) {
-    addOnce(formats, plannedFormat(codecEntry(token)));
+    const planned = plannedFormat(codecEntry(token));
+    if (isMade(planned, capability)) addOnce(formats, planned);
     if (token === "dtmf") addOnce(formats, REDUNDANT_TONES);
   }
-  if (capability.transcoding) addG711(formats);
+  const client = firstVoice(formats) ?? (tokens.includes("aac") ? "aac" : null);
+  if (client !== null && canTranscode(capability, client)) addTranscoded(formats, client, capability);
   const voice = formats.some(isVoice);
   return {
     listed,
@@ -130,14 +164,52 @@ function addOnce(formats: PlannedFormat[], planned: PlannedFormat): void {
   if (!formats.some((other) => other.format.payloadType === payloadType)) formats.push(planned);
 }
 
-/** G.711 right after the voices the client named, fed from the first of them. */
-function addG711(formats: PlannedFormat[]): void {
-  const first = formats.find(isVoice);
-  if (first === undefined) return;
-  const more = (["ulaw", "alaw"] as const)
-    .map((token) => ({ ...plannedFormat(codecEntry(token)), client: first.client }))
-    .filter(({ format }) => !formats.some((other) => other.format.payloadType === format.payloadType));
-  formats.splice(formats.findLastIndex(isVoice) + 1, 0, ...more);
+/** What the client sends by its first voice. */
+function firstVoice(formats: readonly PlannedFormat[]): ClientAudio | null {
+  const client = formats.find(isVoice)?.client ?? null;
+  return client === "h264" || client === "x-flv" ? null : client;
+}
+
+const [OPUS, G722, SPEEX_16, SPEEX_8, PCMU, PCMA] = [
+  mediaFormat(107, "opus", 48000, { channels: 2 }),
+  mediaFormat(9, "G722", 8000),
+  mediaFormat(96, "speex", 16000),
+  mediaFormat(98, "speex", 8000),
+  mediaFormat(0, "pcmu", 8000),
+  mediaFormat(8, "pcma", 8000),
+] as const;
+
+/** All that can be made of what the client sends: wideband behind what passes through as it is, the rest at the end. */
+function addTranscoded(formats: PlannedFormat[], client: ClientAudio, capability: RtmpCapability): void {
+  const wide = client === "aac" || client === "opus" ||
+    client === "speex" && formats.some(({ format }) => format.payloadType === SPEEX_16.payloadType);
+  const best = wide ? [OPUS, G722, SPEEX_16] : [];
+  const rest = wide ? [PCMU, PCMA, SPEEX_8] : [PCMU, PCMA, SPEEX_8, G722, OPUS, SPEEX_16];
+  const missing = (candidates: readonly MediaFormat[]): PlannedFormat[] =>
+    candidates.map((format) => ({ format, kind: "audio" as const, client })).filter((planned) =>
+      isMade(planned, capability) &&
+      !formats.some((other) => other.format.payloadType === planned.format.payloadType)
+    );
+  formats.splice(
+    formats.findLastIndex((planned) => isVoice(planned) && (passes(planned) || isAmong(best, planned))) + 1,
+    0,
+    ...missing(best),
+  );
+  formats.splice(formats.findLastIndex(isVoice) + 1, 0, ...missing(rest));
+}
+
+function isAmong(formats: readonly MediaFormat[], planned: PlannedFormat): boolean {
+  return formats.some((format) => sameFormat(format, planned.format));
+}
+
+/** False for a format that needs a codec that is not there. */
+function isMade(planned: PlannedFormat, capability: RtmpCapability): boolean {
+  if (!isVoice(planned) || passes(planned)) return true;
+  return canTranscode(capability, codecOfEncodingName(planned.format.name));
+}
+
+function passes({ format, client }: PlannedFormat): boolean {
+  return codecOfEncodingName(format.name) === client;
 }
 
 function isVoice(planned: PlannedFormat): boolean {
@@ -146,7 +218,8 @@ function isVoice(planned: PlannedFormat): boolean {
 
 function plannedFormat(entry: CodecEntry): PlannedFormat {
   const { payloadType, encodingName, clockRate, kind } = entry;
-  const details = entry.token === "h264" ? h264Details(entry.fmtp) : { fmtp: entry.fmtp };
+  const channels = encodingName === "opus" ? 2 : 1; // RFC 7587 section 4.1, whatever is in it
+  const details = entry.token === "h264" ? h264Details(entry.fmtp) : { fmtp: entry.fmtp, channels };
   return {
     format: mediaFormat(payloadType, encodingName, clockRate, details),
     kind,
@@ -164,6 +237,8 @@ function clientCodec(entry: CodecEntry): PlannedFormat["client"] {
     case "speex":
     case "pcmu":
     case "pcma":
+    case "opus":
+    case "aac":
     case "h264":
     case "x-flv":
       return entry.rtmpCodec;

@@ -26,8 +26,9 @@ import {
 } from "./line.ts";
 import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
 import { dial } from "./outgoing.ts";
+import { PublishedAudio } from "./published_audio.ts";
 import { isVideoConfig } from "./published_video.ts";
-import { PLAYER_CODECS, publisherCodecs } from "./url_dial.ts";
+import { publisherCodecs, type UrlDial } from "./url_dial.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; three listen all the time. */
 const MAX_WAITING = 64;
@@ -50,12 +51,13 @@ export class Context implements LineOwner, AsyncDisposable {
   #line: Line = IDLE;
   #playing: NetStream | null = null;
   #publishing: NetStream | null = null;
+  readonly #audio = new PublishedAudio();
   #videoConfig: MediaMessage | null = null;
   readonly #takesCalls: boolean;
-  #toDial: string | null;
+  #toDial: UrlDial | null;
 
   /** Nothing runs until start(). @param dialByUrl whom to call as soon as there is media; null: the client dials */
-  constructor(link: ClientLink, agent: Agent, services: ContextServices, dialByUrl: string | null = null) {
+  constructor(link: ClientLink, agent: Agent, services: ContextServices, dialByUrl: UrlDial | null = null) {
     this.#toDial = dialByUrl;
     this.#takesCalls = dialByUrl === null;
     this.link = link;
@@ -108,13 +110,14 @@ export class Context implements LineOwner, AsyncDisposable {
       case "publish":
         this.#publishing = event.stream;
         this.#videoConfig = null;
+        this.#audio.forget();
         if (this.#line.state === "talking") this.#line.media.publisherChanged();
         return event.stream.started();
       case "play":
         this.#playing = event.stream;
         event.stream.started();
         if (this.#line.state === "talking") this.#line.media.playerChanged();
-        return this.#dialByUrl(PLAYER_CODECS);
+        return this.#dialByUrl(this.#toDial?.playerCodecs ?? []);
       case "ended":
         if (event.stream === this.#publishing) this.#publishing = null;
         if (event.stream === this.#playing) this.#playing = null;
@@ -132,21 +135,24 @@ export class Context implements LineOwner, AsyncDisposable {
     if (message.type === 9 && isVideoConfig(message.body)) {
       this.#videoConfig = { ...message, body: message.body.slice() };
     }
+    this.#audio.note(message);
     const line = this.#line;
     if (line.state === "talking") {
       line.media.fromRtmp(message);
       line.broadcast?.near(message.type, message.timeMs, message.body);
     } else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
-      this.#dialByUrl(publisherCodecs(message.body[0]!));
+      this.#dialByUrl(publisherCodecs(message.body));
     }
   }
 
   #dialByUrl(codecs: readonly string[]): void {
-    const destination = this.#toDial;
+    const wanted = this.#toDial;
     this.#toDial = null;
-    if (destination === null) return;
-    if (codecs.length > 0) return dial(this, destination, codecs);
-    this.log.warn("this program sends audio that cannot be passed on yet; send Speex or G.711 (see README)");
+    if (wanted === null) return;
+    if (codecs.length > 0) return dial(this, wanted.destination, codecs);
+    const text = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
+    this.log.warn(text);
+    this.publisherTrouble("NetStream.Publish.UnsupportedCodec", text);
     this.link.call("rejected", "488 Not Acceptable Here");
   }
 
@@ -155,8 +161,9 @@ export class Context implements LineOwner, AsyncDisposable {
     this.#playing?.send(type, timeMs, body);
   };
 
-  /** A decoder configuration is sent once, often before the call: it is kept for calls to come. */
+  /** Decoder configurations are sent once, often before the call: they are kept for calls to come. */
   primeMedia(media: CallMedia): void {
+    if (this.#audio.config !== null) media.fromRtmp(this.#audio.config);
     if (this.#videoConfig !== null) media.fromRtmp(this.#videoConfig);
   }
 
@@ -166,9 +173,10 @@ export class Context implements LineOwner, AsyncDisposable {
     this.#publishing?.status("status", "NetStream.Publish.KeyFrameWanted", text);
   }
 
-  /** What it can change: B frames, its profile. */
+  /** What it can change: B frames, its profile, its audio codec. Programs like ffmpeg show only errors. */
   publisherTrouble(code: string, text: string): void {
-    this.#publishing?.status("warning", code, text);
+    const level = code === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning";
+    this.#publishing?.status(level, code, text);
   }
 
   /** Replaces `from` by `to`; false when something else holds the line by now. */

@@ -7,6 +7,7 @@ import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
@@ -35,6 +36,8 @@ export interface GatewayEnvironment {
   readonly random: Random;
   /** Names of SIP domains. */
   readonly dns: DnsResolver;
+  /** What turns one codec into another; absent: audio only passes through as it is. */
+  readonly codecs?: Codecs;
 }
 
 /** A running gateway. Disposing it hangs up, unregisters and closes everything, in that order. */

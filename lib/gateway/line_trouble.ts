@@ -15,7 +15,11 @@ export interface LineTrouble {
 }
 
 /** Status codes of ours, in the manner of NetStream's own. */
-export type PublisherStatus = "NetStream.Publish.BFrames" | "NetStream.Publish.ProfileMismatch";
+export type PublisherStatus =
+  | "NetStream.Publish.BFrames"
+  | "NetStream.Publish.ProfileMismatch"
+  /** Its audio cannot be carried: nobody hears it. */
+  | "NetStream.Publish.UnsupportedCodec";
 
 /** Different troubles of one line; a peer that invents new ones is not listened to for ever. */
 const MAX_TROUBLES = 16;

@@ -10,6 +10,7 @@ import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
+import type { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isIpv6 } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
@@ -28,10 +29,12 @@ import {
   localMedia,
   type MediaChoice,
   type OfferSide,
+  planForAnswer,
   planKeeping,
   sameChoice,
 } from "./negotiation.ts";
 import type { LineTrouble } from "./line_trouble.ts";
+import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
 
 /** What the media of every call share. */
@@ -42,8 +45,10 @@ export interface MediaServices {
   readonly random: Random;
   /** Where sockets come from. */
   readonly ports: RtpPorts;
-  /** Drives reordering and RTCP of all calls. */
+  /** Drives reordering, RTCP and transcoded audio of all calls. */
   readonly ticker: Ticker;
+  /** What turns one codec into another. */
+  readonly codecs: Codecs;
   /** Runs what receives on the sockets. */
   readonly scope: Scope;
 }
@@ -95,6 +100,7 @@ export class MediaContext implements CallMedia {
   #choice: MediaChoice | null = null;
   #lines: CallLines | null = null;
   readonly #published = new PublishedVideo();
+  readonly #publishedAudio = new PublishedAudio();
   #hold = false;
   #wasHeld = false;
   #heldByRemote = false;
@@ -145,7 +151,8 @@ export class MediaContext implements CallMedia {
   takeOffer(offer: SipBody): AnswerOutcome {
     const description = this.#read(offer);
     if (typeof description === "string") return { type: "none", reason: description };
-    const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia() });
+    const plan = planForAnswer(description, this.#options.plan, this.#choice);
+    const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia(plan) });
     if (outcome.type === "none") return outcome;
     const applied = this.#apply(outcome.agreed, "remote");
     if (applied.type === "none") return applied;
@@ -156,12 +163,14 @@ export class MediaContext implements CallMedia {
   /** One message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
     this.#published.note(message);
+    this.#publishedAudio.note(message);
     this.#lines?.fromRtmp(message);
   }
 
   /** Another stream publishes. */
   publisherChanged(): void {
     this.#published.forget();
+    this.#publishedAudio.forget();
     this.#lines?.publisherChanged();
   }
 
@@ -220,7 +229,10 @@ export class MediaContext implements CallMedia {
   #session(kind: Kind, clockRate: number): RtpSession {
     const stream = this.#streams.get(kind);
     if (stream === undefined) throw new Error(`there is no ${kind} stream`);
-    if (stream.session !== null) return stream.session;
+    if (stream.session !== null) {
+      stream.session.setClockRate(clockRate);
+      return stream.session;
+    }
     const { services: { clock, random, ticker, scope }, localAddress } = this.#options;
     const cname = `${this.#cname}@${localAddress}`;
     const { pair } = stream;
@@ -239,9 +251,9 @@ export class MediaContext implements CallMedia {
     return session;
   }
 
-  #localMedia(): ReturnType<typeof localMedia> {
+  #localMedia(plan = this.#options.plan): ReturnType<typeof localMedia> {
     const port = (kind: Kind): number => this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
-    return localMedia(this.#options.plan, { audio: port("audio"), video: port("video") }).map((media) => ({
+    return localMedia(plan, { audio: port("audio"), video: port("video") }).map((media) => ({
       ...media,
       formats: media.formats.map((format) => this.#published.described(format)),
     }));
@@ -305,6 +317,7 @@ export class MediaContext implements CallMedia {
     this.#lines = new CallLines({
       choice,
       clock: this.#options.services.clock,
+      transcoding: this.#options.services,
       originMs: this.#options.originMs,
       session: (kind, clockRate) => this.#session(kind, clockRate),
       toRtmp: (type, timeMs, body) => {
@@ -315,8 +328,9 @@ export class MediaContext implements CallMedia {
       askPeerByInfo: () => this.onPictureWanted?.(),
       onTrouble: (trouble) => this.#noteTrouble(trouble),
     });
-    const { config } = this.#published;
-    if (config !== null) this.#lines.fromRtmp(config);
+    for (const { config } of [this.#published, this.#publishedAudio]) {
+      if (config !== null) this.#lines.fromRtmp(config);
+    }
     this.#log.info(describeChoice(choice));
   }
 

@@ -7,6 +7,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
@@ -28,19 +29,20 @@ export class MediaRoom implements AsyncDisposable {
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   #calls = 0;
 
-  /** Binds nothing yet. */
+  /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
     config: Config,
-    environment: { clock: Clock; random: Random; log: Logger },
+    environment: { clock: Clock; random: Random; log: Logger; codecs?: Codecs },
     addresses: Pick<AddressPolicy, "addressFor">,
   ) {
     this.#addresses = addresses;
-    const { clock, random } = environment;
+    const { clock, random, codecs = new Codecs(new Map()) } = environment;
     const log = environment.log.category("media");
     this.#config = config;
     this.#services = {
       clock,
       random,
+      codecs,
       ports: new RtpPorts({ min: config.rtp.portMin, max: config.rtp.portMax }, clock),
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),
@@ -59,7 +61,7 @@ export class MediaRoom implements AsyncDisposable {
 
   /** The factory of one client. Its RTMP time starts now. */
   factory(rate: "wideband" | "narrowband", log: Logger): MediaFactory {
-    const capability = flashCapability(rate, false);
+    const capability = flashCapability(rate, this.#services.codecs.transcodable);
     const originMs = this.#services.clock.now();
     return {
       open: (localAddress, codecs) =>

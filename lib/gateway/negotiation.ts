@@ -4,13 +4,14 @@
 // Role: wire
 // Answers to: MediaContext._getcodecs and the hasYourFormat scans of siprtmp.py; behaviour.md 1.5, 1.6.
 
-import type { PassThroughAudio } from "../media/audio_packets.ts";
 import { codecOfEncodingName } from "../media/codec.ts";
+import type { CodecName } from "../media/frame.ts";
 import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { isNamed } from "../sdp/media_format.ts";
 import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
 import type { AcceptedReport } from "./call_media.ts";
+import type { ClientAudio, SipAudio } from "./client_audio.ts";
 import {
   type CodecPlan,
   planAnyCodec,
@@ -29,9 +30,10 @@ export type AudioChain =
   | { readonly kind: "none" }
   /** Audio rides on the x-flv video line; the audio line stays silent. */
   | { readonly kind: "x-flv" }
-  | SpeexChain
-  | G711Chain
-  | TranscodeChain;
+  | VoiceChain;
+
+/** Audio on the audio line. */
+export type VoiceChain = SpeexChain | G711Chain | OpusChain | TranscodeChain;
 
 /** What every audio line needs. */
 export interface AgreedAudio {
@@ -59,14 +61,20 @@ export interface G711Chain extends AgreedAudio {
   readonly kind: "pcmu" | "pcma";
 }
 
+/** Opus passed through (RFC 7587, Enhanced RTMP). */
+export interface OpusChain extends AgreedAudio {
+  /** The codec. */
+  readonly kind: "opus";
+}
+
 /** The client's audio is turned into what the peer takes. */
 export interface TranscodeChain extends AgreedAudio {
   /** Not a pass-through. */
   readonly kind: "transcode";
   /** What the client sends. */
-  readonly from: PassThroughAudio;
+  readonly from: ClientAudio;
   /** What the peer gets. */
-  readonly to: PassThroughAudio;
+  readonly to: SipAudio;
 }
 
 /** One kind of audio that may arrive from the peer. */
@@ -74,11 +82,11 @@ export interface ReceivedAudio {
   /** Payload type it arrives with. */
   readonly payloadType: number;
   /** What it is. */
-  readonly codec: PassThroughAudio;
+  readonly codec: SipAudio;
   /** Its RTP clock, in Hz. */
   readonly clockRate: number;
   /** What the client gets; another codec than it is: transcoded. */
-  readonly toClient: PassThroughAudio;
+  readonly toClient: ClientAudio;
 }
 
 /** The media of a call. */
@@ -134,10 +142,14 @@ function isInUse({ format, client }: PlannedFormat, { audio, video }: MediaChoic
 /** What was agreed, for the log. */
 export function describeChoice({ audio, video }: MediaChoice): string {
   const sound = "clockRate" in audio
-    ? `${audio.kind} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`
+    ? `${soundOf(audio)} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`
     : audio.kind;
   const picture = video.kind === "none" ? "none" : `${video.kind}, payload type ${video.sendPayloadType}`;
   return `audio: ${sound}; video: ${picture}`;
+}
+
+function soundOf(audio: VoiceChain): string {
+  return audio.kind === "transcode" ? `${audio.from} of the client transcoded to ${audio.to}` : audio.kind;
 }
 
 /** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
@@ -154,6 +166,27 @@ export function objectionTo(offer: SessionDescription, capability: RtmpCapabilit
   const media = localMedia(planAnyCodec(capability), { audio: 9, video: 9 });
   const trial = createAnswer(offer, { address: "0.0.0.0", sessionId: 0, sessionVersion: 0, media });
   return trial.type === "none" ? trial.reason : null;
+}
+
+/**
+ * The plan to answer an offer with: nothing that would have to be transcoded when something passes through as it is,
+ * unless the call is already being transcoded.
+ */
+export function planForAnswer(
+  offer: SessionDescription,
+  plan: CodecPlan,
+  inUse: MediaChoice | null,
+): CodecPlan {
+  if (inUse?.audio.kind === "transcode") return plan;
+  const passing = { ...plan, formats: plan.formats.filter((planned) => !needsTranscoding(planned)) };
+  if (passing.formats.length === plan.formats.length) return plan;
+  const media = localMedia(passing, { audio: 9, video: 9 }).filter(({ kind }) => kind === "audio");
+  const trial = createAnswer(offer, { address: "0.0.0.0", sessionId: 0, sessionVersion: 0, media });
+  return trial.type === "answer" ? passing : plan;
+}
+
+function needsTranscoding({ kind, format, client }: PlannedFormat): boolean {
+  return kind === "audio" && client !== null && codecOfEncodingName(format.name) !== client;
 }
 
 /** The m-lines of a plan for sdp's createOffer and createAnswer: audio, then video, none without formats. */
@@ -203,6 +236,7 @@ function matches(planned: PlannedFormat, agreed: AgreedFormat): boolean {
 
 function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): AudioChain {
   const voices = candidates(media, plan, offeredBy).flatMap((candidate) => voiceOf(candidate) ?? []);
+  if (offeredBy === "remote") voices.sort((a, b) => Number(isTranscoded(a)) - Number(isTranscoded(b)));
   const [first] = voices;
   if (first === undefined) return { kind: "none" };
   const line: AgreedAudio = {
@@ -218,18 +252,27 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
     : { kind: codec, ...line };
 }
 
-function voiceOf(
-  { agreed, planned }: Candidate,
-): { sendPayloadType: number; received: ReceivedAudio } | null {
-  const codec = passThroughAudio(codecOfEncodingName(agreed.name));
-  const toClient = passThroughAudio(planned.client);
-  if (codec === null || toClient === null) return null;
+/** An agreed format of the audio line: what is sent with it, and what arrives. */
+interface Voice {
+  readonly sendPayloadType: number;
+  readonly received: ReceivedAudio;
+}
+
+function voiceOf({ agreed, planned }: Candidate): Voice | null {
+  const codec = codecOfEncodingName(agreed.name);
+  const toClient = planned.client;
+  if (!isSipAudio(codec) || toClient === null || toClient === "h264" || toClient === "x-flv") return null;
   const { sendPayloadType, receivePayloadType: payloadType, clockRate } = agreed;
   return { sendPayloadType, received: { payloadType, codec, clockRate, toClient } };
 }
 
-function passThroughAudio(codec: string | null): PassThroughAudio | null {
-  return codec === "speex" || codec === "pcmu" || codec === "pcma" ? codec : null;
+/** The caller's order counts, but what passes through as it is comes first. */
+function isTranscoded({ received }: Voice): boolean {
+  return received.codec !== received.toClient;
+}
+
+function isSipAudio(codec: CodecName | null): codec is SipAudio {
+  return codec === "speex" || codec === "pcmu" || codec === "pcma" || codec === "g722" || codec === "opus";
 }
 
 function reportedAudio(audio: AudioChain): string | null {

@@ -61,10 +61,10 @@ export class SipApp {
     const log = this.#parts.log.child(path.address);
     const agent = this.#parts.sip.createUserAgent(identity.identity);
     const media = this.#parts.media.factory(identity.rate, log);
-    const destination = dialledByUrl(request.query);
-    const link = destination === null ? client : new UrlDialLink(client, log);
+    const dial = dialledByUrl(request.query);
+    const link = dial === null ? client : new UrlDialLink(client, log);
     const services = { clock: this.#parts.clock, log, media };
-    await using context = new Context(link, agent, services, destination);
+    await using context = new Context(link, agent, services, dial);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
     if (!this.#occupy(path.key, client)) {

@@ -59,6 +59,11 @@ export class TouchTones implements Disposable {
     this.#lastSentMs = this.#options.clock.now();
   }
 
+  /** The timestamp that audio would have if it were sent now. */
+  get timestampNow(): number {
+    return this.#timestampAt(this.#options.clock.now());
+  }
+
   /** Queues touch tones; false when the peer takes none, one is unknown, or the queue is full. */
   send(digits: string, durationMs: number): boolean {
     return this.#sender?.enqueue(digits, durationMs) ?? false;

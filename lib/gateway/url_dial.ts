@@ -1,28 +1,62 @@
 // Dialling by URL: rtmp://gateway/sip/user@domain?dial=number lets a program that can only publish or play
-// (ffmpeg, ffplay) make a call. The call starts with its first audio, or with its play; when the call is over
-// the connection ends, which such programs understand.
+// (ffmpeg, ffplay, OBS) make a call. The call starts with its first audio, or with its play; when the call is over
+// the connection ends, which such programs understand. A player may say what it wants to hear: &audio=aac.
 // Role: wire
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
-/** What the URL asks for, or nothing. */
-export function dialledByUrl(query: string): string | null {
-  // A plus sign is part of a telephone number here, not a space as in a web form.
-  const destination = new URLSearchParams(query.replaceAll("+", "%2B")).get("dial")?.trim() ?? "";
-  return destination === "" || destination.length > 256 ? null : destination;
+import { WireError } from "../base/errors.ts";
+import { decodeTag } from "../media/flv_tag.ts";
+import { createFrame } from "../media/frame.ts";
+
+/** What a URL asks for. */
+export interface UrlDial {
+  /** Whom to call. */
+  readonly destination: string;
+  /** Codec tokens of a program that plays. */
+  readonly playerCodecs: readonly string[];
 }
 
-/** Codec tokens for a program that is about to play and can play anything we pass through. */
-export const PLAYER_CODECS: readonly string[] = ["pcmu", "pcma", "wideband"];
+/** What most programs can play, and passes through as it is. */
+const PLAYER_CODECS: readonly string[] = ["pcmu", "pcma", "wideband"];
 
-/** Codec tokens for a publisher, from the first octet of its first audio tag; empty when we cannot pass it on. */
-export function publisherCodecs(tagByte: number): readonly string[] {
-  switch (tagByte >> 4) {
-    case 7:
-      return ["pcma"];
-    case 8:
-      return ["pcmu"];
-    case 11:
+/** What a player may ask for. */
+const ASKED_CODECS: Readonly<Record<string, readonly string[]>> = {
+  aac: ["aac"],
+  opus: ["opus"],
+  speex: ["wideband", "narrowband"],
+  pcmu: ["pcmu"],
+  pcma: ["pcma"],
+};
+
+/** What the query of a URL asks for, or nothing. */
+export function dialledByUrl(query: string): UrlDial | null {
+  // A plus sign is part of a telephone number here, not a space as in a web form.
+  const parameters = new URLSearchParams(query.replaceAll("+", "%2B"));
+  const destination = parameters.get("dial")?.trim() ?? "";
+  if (destination === "" || destination.length > 256) return null;
+  const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";
+  return {
+    destination,
+    playerCodecs: Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS,
+  };
+}
+
+/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
+export function publisherCodecs(body: Uint8Array): readonly string[] {
+  const frame = createFrame();
+  try {
+    decodeTag(8, 0, body, frame);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+  }
+  switch (frame.codec) {
+    case "speex":
       return ["wideband", "narrowband"];
+    case "pcmu":
+    case "pcma":
+    case "aac":
+    case "opus":
+      return [frame.codec];
     default:
       return [];
   }

@@ -1,5 +1,6 @@
 // The codec tokens a siprtmp client may name in invite() and accept(), and what each means on both sides.
-// The table is behaviour.md 1.6; names and payload types are law.
+// The table is behaviour.md 1.6; names and payload types are law. `opus` and `aac` are ours: clients that send them
+// over (Enhanced) RTMP, such as encoders that dial by URL.
 // Role: wire
 // Answers to: MediaContext._codecs of siprtmp.py and the codec arguments of rtmp_invite and rtmp_accept.
 
@@ -13,6 +14,8 @@ export type CodecToken =
   | "pcma"
   | "ulaw"
   | "alaw"
+  | "opus"
+  | "aac"
   | "dtmf"
   | "h264"
   | "flv";
@@ -36,7 +39,7 @@ export interface CodecEntry {
   /** The fmtp offered, or null. */
   readonly fmtp: string | null;
   /** What `accepted` reports to the client; null when the token alone carries no media. */
-  readonly reportedAs: "speex" | "pcmu" | "pcma" | "h264" | "default" | null;
+  readonly reportedAs: "speex" | "pcmu" | "pcma" | "opus" | "aac" | "h264" | "default" | null;
   /** True when the RTMP side and the RTP side differ in more than the wideband layer. */
   readonly transcoded: boolean;
 }
@@ -60,7 +63,7 @@ const entry = (
   transcoded: codecs[0] !== codecs[1],
 });
 
-/** All tokens, in the order siprtmp documents them. */
+/** All tokens, in the order siprtmp documents them; ours behind its audio. */
 export const CODEC_ENTRIES: readonly CodecEntry[] = [
   entry("wideband", "audio", ["speex", "speex"], ["speex", 16000, 96], "speex"),
   entry("narrowband", "audio", ["speex", "speex"], ["speex", 8000, 98], "speex"),
@@ -68,6 +71,8 @@ export const CODEC_ENTRIES: readonly CodecEntry[] = [
   entry("pcma", "audio", ["pcma", "pcma"], ["pcma", 8000, 8], "pcma"),
   entry("ulaw", "audio", ["speex", "pcmu"], ["pcmu", 8000, 0], "speex"),
   entry("alaw", "audio", ["speex", "pcma"], ["pcma", 8000, 8], "speex"),
+  entry("opus", "audio", ["opus", "opus"], ["opus", 48000, 107], "opus"),
+  entry("aac", "audio", ["aac", "opus"], ["opus", 48000, 107], "aac"),
   entry("dtmf", "audio", [null, null], ["telephone-event", 8000, 101], null),
   entry(
     "h264",

@@ -6,7 +6,8 @@ import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import { flashCapability, planCodecs } from "../../lib/gateway/codec_tokens.ts";
+import { Codecs } from "../../lib/codecs/codecs.ts";
+import { flashCapability, NO_TRANSCODING, planCodecs } from "../../lib/gateway/codec_tokens.ts";
 import { MediaContext } from "../../lib/gateway/media_context.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import { RtpSession } from "../../lib/rtp/session.ts";
@@ -77,11 +78,11 @@ async function call(ppm: number) {
   const ticker = new Ticker(clock, 10);
   const scope = new Scope("test", { log });
   const ports = new RtpPorts({ min: 30000, max: 30099, coolDownMs: 0 }, clock, (at) => network.bind(at));
-  const services = { clock, random: seededRandom(1), ports, ticker, scope };
+  const services = { clock, random: seededRandom(1), ports, ticker, scope, codecs: new Codecs(new Map()) };
   const media = new MediaContext({
     services,
     log,
-    plan: planCodecs(["pcmu", "h264"], flashCapability("wideband", false)),
+    plan: planCodecs(["pcmu", "h264"], flashCapability("wideband", NO_TRANSCODING)),
     localAddress: GATEWAY,
     bind: GATEWAY,
     originMs: clock.now(),

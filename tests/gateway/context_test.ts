@@ -706,10 +706,11 @@ scene(
   async ({ network, alice }) => {
     const stream = new RecordingStream();
     alice.publish(stream);
-    alice.send(stream, 0, [0xaf, 1, 2]);
-    alice.send(stream, 20, [0xaf, 1, 2]);
+    alice.send(stream, 0, [0x2f, 1, 2]);
+    alice.send(stream, 20, [0x2f, 1, 2]);
     await network.clock.advanceAsync(1000);
     assert.deepEqual([alice.link.take(), network.wire], [['rejected("488 Not Acceptable Here")'], []]);
+    assert.match(stream.events[1] ?? "", /error NetStream\.Publish\.UnsupportedCodec .*AAC/);
   },
   byUrl,
 );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { TransportError } from "../../lib/base/errors.ts";
-import { flashCapability, planCodecs } from "../../lib/gateway/codec_tokens.ts";
+import { flashCapability, NO_TRANSCODING, planCodecs } from "../../lib/gateway/codec_tokens.ts";
 import { MediaContext } from "../../lib/gateway/media_context.ts";
 import { joinSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
@@ -418,7 +418,7 @@ Deno.test("when the second pair cannot be bound the first is not left open", asy
     if (++binds > 2) throw new TransportError("out of sockets", "failed");
     return bench.network.bind(at);
   });
-  const plan = planCodecs(["pcmu", "h264"], flashCapability("wideband", false, true));
+  const plan = planCodecs(["pcmu", "h264"], flashCapability("wideband", NO_TRANSCODING, true));
   assert.throws(() =>
     new MediaContext({
       services: { ...bench.services, ports },

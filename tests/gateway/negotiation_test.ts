@@ -10,14 +10,16 @@ import {
 import {
   type CodecPlan,
   flashCapability,
+  FULL_TRANSCODING,
+  NO_TRANSCODING,
   planCodecs,
   type RtmpCapability,
 } from "../../lib/gateway/codec_tokens.ts";
 import { parseSdp, type SessionDescription } from "../../lib/sdp/description.ts";
 import { createAnswer, createOffer, readAnswer } from "../../lib/sdp/offer_answer.ts";
 
-const plain = flashCapability("wideband", false);
-const transcoding = flashCapability("wideband", true);
+const plain = flashCapability("wideband", NO_TRANSCODING);
+const transcoding = flashCapability("wideband", FULL_TRANSCODING);
 const fields = { address: "192.0.2.1", sessionId: 1, sessionVersion: 1 };
 const ports = { audio: 10000, video: 10002 };
 

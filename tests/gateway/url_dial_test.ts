@@ -13,20 +13,41 @@ const QUERIES: [query: string, destination: string | null][] = [
 
 for (const [query, destination] of QUERIES) {
   Deno.test(`?${query.slice(0, 30)} dials ${destination}`, () =>
-    assert.equal(dialledByUrl(query), destination));
+    assert.equal(dialledByUrl(query)?.destination ?? null, destination));
 }
 
-const TAGS: [tagByte: number, codecs: string[]][] = [
-  [0x82, ["pcmu"]],
-  [0x72, ["pcma"]],
-  [0xb2, ["wideband", "narrowband"]],
-  [0xb6, ["wideband", "narrowband"]],
-  [0xaf, []],
-  [0x2f, []],
+const PLAYERS: [query: string, codecs: string[]][] = [
+  ["dial=echo", ["pcmu", "pcma", "wideband"]],
+  ["dial=echo&audio=aac", ["aac"]],
+  ["audio=AAC&dial=echo", ["aac"]],
+  ["dial=echo&audio=opus", ["opus"]],
+  ["dial=echo&audio=speex", ["wideband", "narrowband"]],
+  ["dial=echo&audio=pcma", ["pcma"]],
+  ["dial=echo&audio=constructor", ["pcmu", "pcma", "wideband"]],
 ];
 
-for (const [tagByte, codecs] of TAGS) {
-  Deno.test(`audio tag ${tagByte.toString(16)} offers ${codecs.join(", ") || "nothing"}`, () => {
-    assert.deepEqual(publisherCodecs(tagByte), codecs);
+for (const [query, codecs] of PLAYERS) {
+  Deno.test(`?${query} plays ${codecs}`, () => assert.deepEqual(dialledByUrl(query)?.playerCodecs, codecs));
+}
+
+const TAGS: [body: string, codecs: string[]][] = [
+  ["82ff", ["pcmu"]],
+  ["72ff", ["pcma"]],
+  ["b201", ["wideband", "narrowband"]],
+  ["b601", ["wideband", "narrowband"]],
+  ["af001210", ["aac"]],
+  ["af0121", ["aac"]],
+  ["906d7034611210", ["aac"]],
+  ["914f707573fc", ["opus"]],
+  ["2fff", []],
+  ["00ff", []],
+  ["60ff", []],
+  ["91", []],
+  ["af", ["aac"]], // cut off: the call tells
+];
+
+for (const [body, codecs] of TAGS) {
+  Deno.test(`audio ${body} offers ${codecs.join(", ") || "nothing"}`, () => {
+    assert.deepEqual(publisherCodecs(Uint8Array.fromHex(body)), codecs);
   });
 }

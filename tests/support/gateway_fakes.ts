@@ -73,6 +73,10 @@ export class RecordingStream {
     this.events.push("started");
   }
 
+  status(level: string, code: string, description: string): void {
+    this.events.push(`${level} ${code} ${description}`);
+  }
+
   send(type: number, timeMs: number, body: Uint8Array): boolean {
     this.events.push(`${type}@${timeMs} ${body.toHex()}`);
     return true;

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { type Clock, systemClock, Ticker } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import { flashCapability, planCodecs } from "../../lib/gateway/codec_tokens.ts";
+import { Codecs } from "../../lib/codecs/codecs.ts";
+import { flashCapability, NO_TRANSCODING, planCodecs } from "../../lib/gateway/codec_tokens.ts";
 import { MediaContext, type MediaServices } from "../../lib/gateway/media_context.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import { bodyText, SDP_TYPE, type SipBody } from "../../lib/sip/body.ts";
@@ -42,7 +43,8 @@ function bench(clock: Clock, ports: RtpPorts, check: () => void): MediaBench {
   const log = new RecordLog("debug");
   const scope = new Scope("media", { log });
   const ticker = new Ticker(clock, 10);
-  const services: MediaServices = { clock, random: seededRandom(5), ports, ticker, scope };
+  const codecs = new Codecs(new Map());
+  const services: MediaServices = { clock, random: seededRandom(5), ports, ticker, scope, codecs };
   let ended = 0;
   return {
     log,
@@ -52,7 +54,7 @@ function bench(clock: Clock, ports: RtpPorts, check: () => void): MediaBench {
       const media = new MediaContext({
         services,
         log,
-        plan: planCodecs(codecs, flashCapability(rate, false, false)),
+        plan: planCodecs(codecs, flashCapability(rate, NO_TRANSCODING, false)),
         localAddress,
         bind: localAddress,
         originMs: clock.now(),

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Context } from "../../lib/gateway/context.ts";
+import { dialledByUrl, type UrlDial } from "../../lib/gateway/url_dial.ts";
 import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import { RecordingFactory, RecordingLink, RecordingReply, type RecordingStream } from "./gateway_fakes.ts";
@@ -26,6 +27,10 @@ export interface GatewayPhoneOptions {
   readonly dialByUrl?: string;
 }
 
+function urlDial(destination: string | undefined): UrlDial | null {
+  return destination === undefined ? null : { ...dialledByUrl("dial=x")!, destination };
+}
+
 /** Alice, who is at 10.0.0.1. */
 export class GatewayPhone {
   /** What she is told. */
@@ -45,7 +50,7 @@ export class GatewayPhone {
       identity(options.aor ?? PHONE_URI, options.password ?? null),
     );
     const services = { clock: network.clock, log: network.log, media: this.factory };
-    this.context = new Context(this.link, agent, services, options.dialByUrl ?? null);
+    this.context = new Context(this.link, agent, services, urlDial(options.dialByUrl));
     this.context.start();
   }
 

@@ -1,0 +1,82 @@
+// Audio that passes between RTMP and RTP as it is: what packs and unpacks each codec that both sides know, and which
+// payload types of the peer need that, or transcoding.
+// Role: machine
+// Answers to: the codec branches of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
+
+import type { Clock } from "../base/clock.ts";
+import {
+  type AudioDepacketizer,
+  type AudioPacketizer,
+  createAudioDepacketizer,
+  createAudioPacketizer,
+} from "../media/audio_packets.ts";
+import type { CodecName } from "../media/frame.ts";
+import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
+import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
+import type { ReceivedAudio, VoiceChain } from "./negotiation.ts";
+import type { PeerAudio } from "./transcode_line.ts";
+
+/** One kind of audio of the peer. */
+export interface PeerVoice extends PeerAudio {
+  /** Unpacks it for a client that plays it as it is; null: it is transcoded. */
+  readonly pass: AudioDepacketizer | null;
+}
+
+/** What the peer takes. */
+export function codecForPeer(chain: VoiceChain): SipAudio {
+  return chain.kind === "transcode" ? chain.to : chain.kind;
+}
+
+/** What the client was told, or is taken, to send. */
+export function codecOfClient(chain: VoiceChain): ClientAudio {
+  return chain.kind === "transcode" ? chain.from : chain.kind;
+}
+
+/** What the client plays when something must be transcoded for it. */
+export function codecForPlayer(chain: VoiceChain): ClientAudio {
+  return chain.receive.find((audio) => audio.codec !== audio.toClient)?.toClient ?? codecOfClient(chain);
+}
+
+/** True when frames of the client are payloads for the peer: G.711 of either law is, its octets are exchanged. */
+export function passesAsItIs(sent: CodecName, taken: SipAudio): boolean {
+  return sent === taken || isG711(sent) && isG711(taken);
+}
+
+function isG711(codec: CodecName): boolean {
+  return codec === "pcmu" || codec === "pcma";
+}
+
+/** What packs frames of the peer's own codec; null: no client can send that. */
+export function createPacketizer(chain: VoiceChain, clock: Clock): AudioPacketizer | null {
+  const codec = codecForPeer(chain);
+  if (codec === "g722") return null;
+  if (codec === "opus") return new OpusPacketizer({ clock });
+  return createAudioPacketizer({ codec, clockRate: chain.clockRate, clock, ptimeMs: chain.ptimeMs });
+}
+
+/** What to do with each payload type of the peer, by its number. */
+export function createPeerVoices(
+  received: readonly ReceivedAudio[],
+  times: { readonly clock: Clock; readonly originMs: number },
+): (PeerVoice | null)[] {
+  const voices: (PeerVoice | null)[] = new Array(128).fill(null);
+  for (const audio of received) {
+    const { payloadType, codec, clockRate } = audio;
+    voices[payloadType] = {
+      format: sipFormat(codec, clockRate),
+      clockRate,
+      pass: createDepacketizer(audio, times),
+    };
+  }
+  return voices;
+}
+
+function createDepacketizer(
+  { codec, clockRate, toClient }: ReceivedAudio,
+  times: { readonly clock: Clock; readonly originMs: number },
+): AudioDepacketizer | null {
+  if (codec !== toClient) return null;
+  return codec === "opus"
+    ? new OpusDepacketizer(times)
+    : createAudioDepacketizer({ codec, clockRate, ...times });
+}

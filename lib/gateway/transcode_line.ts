@@ -1,0 +1,228 @@
+// The audio of a call whose sides speak different codecs: RTMP frames become RTP payloads, and back, both at the
+// pace of one shared tick. Either direction may rest while its audio passes through as it is.
+// RFC 3550 5.1 (timestamps), RFC 3389 (comfort noise).
+// Role: machine
+// Answers to: the transcoding halves of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
+
+import type { Clock, Ticker } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import type { Frame } from "../media/frame.ts";
+import { formatOfFrame } from "./client_audio.ts";
+import { Transcoder } from "./transcoder.ts";
+
+/** What transcoding takes from the gateway. */
+export interface TranscodeServices {
+  /** The codecs that are there. */
+  readonly codecs: Codecs;
+  /** For comfort noise. */
+  readonly random: Random;
+  /** The one tick of all calls. */
+  readonly ticker: Ticker;
+}
+
+/**
+ * Takes a payload for the peer with its timestamp and marker; `mediaMs` is where it begins in the client's RTMP
+ * time, NaN when it is nothing of the client's.
+ */
+export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
+
+/** Takes a packet for the player and its RTMP time. */
+export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
+
+/** What a line is made of. */
+export interface TranscodeLineOptions {
+  /** Shared by all calls. */
+  readonly services: TranscodeServices;
+  /** Arrivals and deadlines. */
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client's connection. */
+  readonly originMs: number;
+  /** What the peer takes. */
+  readonly toSip: AudioFormat;
+  /** What the player plays. */
+  readonly toRtmp: AudioFormat;
+  /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
+  readonly emitPayload: PeerSink;
+  /** Takes packets for the player. */
+  readonly emitPacket: PlayerSink;
+  /** Told in words of each kind of trouble, once. */
+  readonly onTrouble: (text: string) => void;
+}
+
+/** One kind of audio of the peer that needs transcoding. */
+export interface PeerAudio {
+  /** What it is. */
+  readonly format: AudioFormat;
+  /** Its RTP clock in Hz. */
+  readonly clockRate: number;
+}
+
+/** Both directions of a transcoded call. */
+export class TranscodeLine implements Disposable {
+  readonly #options: TranscodeLineOptions;
+  readonly #up: Transcoder;
+  readonly #down: Transcoder;
+  #ticking: Disposable | null = null;
+  #downStartMs = 0;
+  #expected = NaN;
+  /** RTMP time of what the player gets, minus its time on the peer's scale. */
+  #playedOffsetMs = NaN;
+
+  /** Both directions rest. */
+  constructor(options: TranscodeLineOptions) {
+    const { services, clock, originMs, toSip, toRtmp, emitPayload, emitPacket } = options;
+    this.#options = options;
+    const ticksPerMs = rtpClockRate(toSip) / 1000;
+    const shared = { ...services, clock };
+    this.#up = new Transcoder({
+      ...shared,
+      to: toSip,
+      sink: (packet, elapsedMs, resumed, mediaMs) =>
+        emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
+      onTrouble: (text) => options.onTrouble(`the client: ${text}`),
+    });
+    this.#down = new Transcoder({
+      ...shared,
+      to: toRtmp,
+      sink: (packet, elapsedMs, _resumed, mediaMs) => {
+        const timeMs = Math.max(0, Math.round(this.#downStartMs + elapsedMs - originMs));
+        if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
+        emitPacket(packet, timeMs);
+      },
+      onTrouble: (text) => options.onTrouble(`the far end: ${text}`),
+    });
+  }
+
+  /** Broken audio of the client, in messages. */
+  get brokenFromRtmp(): number {
+    return this.#up.broken;
+  }
+
+  /** Broken audio of the peer, in packets. */
+  get brokenFromRtp(): number {
+    return this.#down.broken;
+  }
+
+  /** The configuration the player must have before the next packet; null: none. */
+  get playerConfig(): Uint8Array | null {
+    return this.#down.outputConfig;
+  }
+
+  /** Sends silence to the peer until the client is heard. @param format what the client will send */
+  startUp(format: AudioFormat): void {
+    if (!this.#up.takes(format)) return;
+    this.#up.start(format);
+    this.#run();
+  }
+
+  /** Sends silence to the player until the peer is heard. */
+  startDown(format: AudioFormat): void {
+    if (!this.#down.takes(format)) return;
+    this.#downStartMs = this.#options.clock.now();
+    this.#down.start(format);
+    this.#run();
+  }
+
+  /** The client's audio passes through from now on. */
+  stopUp(): void {
+    if (!this.#up.active) return;
+    this.#up.stop();
+    this.#rest();
+  }
+
+  /** The peer's audio passes through from now on. */
+  stopDown(): void {
+    if (!this.#down.active) return;
+    this.#down.stop();
+    this.#rest();
+  }
+
+  /** The configuration of the client's AAC. */
+  configure(config: Uint8Array): void {
+    this.#up.configure(config);
+  }
+
+  /** One frame of the client; false when it cannot be transcoded. */
+  fromRtmp(frame: Frame): boolean {
+    const format = formatOfFrame(frame);
+    if (format === null || !this.#up.takes(format)) return false;
+    this.#up.push(format, frame.data, frame.timeMs);
+    this.#run();
+    return true;
+  }
+
+  /** One payload of the peer, in order; false when it cannot be transcoded. */
+  fromRtp(audio: PeerAudio, payload: Uint8Array, timestamp: number, lost: number): boolean {
+    const { format, clockRate } = audio;
+    const down = this.#down;
+    if (!down.takes(format)) return false;
+    if (!down.active) this.#downStartMs = this.#options.clock.now();
+    const ticksPerMs = clockRate / 1000;
+    if (lost > 0) down.lost(format, (timestamp - this.#expected) / ticksPerMs);
+    down.push(format, payload, timestamp / ticksPerMs);
+    this.#expected = timestamp + down.receivedMs * ticksPerMs;
+    this.#run();
+    return true;
+  }
+
+  /** RTMP time at which the player hears a moment of the peer's scale (timestamp as ms); null before its first audio. */
+  peekMs(mediaMs: number): number | null {
+    return Number.isNaN(this.#playedOffsetMs) ? null : mediaMs + this.#playedOffsetMs;
+  }
+
+  /** A comfort noise payload of the peer. */
+  comfortNoise(payload: Uint8Array): void {
+    this.#down.comfortNoise(payload);
+  }
+
+  /** Another stream publishes. */
+  publisherChanged(): void {
+    this.#up.sourceChanged();
+  }
+
+  /** The peer's RTP source changed. */
+  sourceChanged(): void {
+    this.#expected = NaN;
+    this.#down.sourceChanged();
+  }
+
+  /** What was concealed and skipped, for the log; "" when nothing was sent. */
+  summary(): string {
+    const parts: string[] = [];
+    for (
+      const [name, { playout }] of [["to the far end", this.#up], ["to the player", this.#down]] as const
+    ) {
+      if (playout === null) continue;
+      const { underruns, skippedMs, jitter } = playout;
+      parts.push(
+        `${name}: ${underruns} underruns, ${Math.round(skippedMs)} ms skipped, target ${
+          Math.round(jitter.targetMs)
+        } ms`,
+      );
+    }
+    return parts.join(", ");
+  }
+
+  /** Stops the tick and ends the codecs. */
+  [Symbol.dispose](): void {
+    this.#ticking?.[Symbol.dispose]();
+    this.#ticking = null;
+    this.#up[Symbol.dispose]();
+    this.#down[Symbol.dispose]();
+  }
+
+  #run(): void {
+    this.#ticking ??= this.#options.services.ticker.add((nowMs) => {
+      this.#up.tick(nowMs);
+      this.#down.tick(nowMs);
+    });
+  }
+
+  #rest(): void {
+    if (this.#up.active || this.#down.active) return;
+    this.#ticking?.[Symbol.dispose]();
+    this.#ticking = null;
+  }
+}
