@@ -62,6 +62,7 @@ export class PublicAddress {
   readonly #settle: () => void;
   #address: string | null = null;
   #failures = 0;
+  #complained = false;
   #portsTold = false;
 
   /** Asks nothing before run(). */
@@ -81,7 +82,7 @@ export class PublicAddress {
   /** Asks until `signal` aborts; never rejects for what a server or a network does. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    using _limit = clock.after(FIRST_WAIT_MS, this.#settle);
+    using _limit = clock.after(FIRST_WAIT_MS, () => this.#goOnWithout());
     try {
       do {
         const answer = await this.#ask(signal);
@@ -106,8 +107,9 @@ export class PublicAddress {
     const server = formatEndpoint(this.#options.server);
     if (before === null) this.#log.info(`Peers are told our public address ${now}, as ${server} sees it`);
     else if (before !== now) this.#log.info(`Our public address is ${now} now, it was ${before}`);
-    else if (this.#failures > 0) this.#log.info(`The STUN server ${server} answers again: ${now}`);
+    else if (this.#complained) this.#log.info(`The STUN server ${server} answers again: ${now}`);
     this.#failures = 0;
+    this.#complained = false;
     this.#tellPorts(mapped, local);
     if (before === now) return;
     this.#address = now;
@@ -123,9 +125,20 @@ export class PublicAddress {
     );
   }
 
+  #goOnWithout(): void {
+    if (this.#address === null) this.#complain("no answer yet");
+    this.#settle();
+  }
+
   #fail(reason: string): void {
     this.#failures += 1;
-    if (this.#failures > 1) return;
+    this.#complain(reason);
+  }
+
+  /** Once until it answers. */
+  #complain(reason: string): void {
+    if (this.#complained) return;
+    this.#complained = true;
     const meanwhile = this.#address === null
       ? "peers are told the address of our network interface until it does"
       : `peers are still told ${this.#address}`;

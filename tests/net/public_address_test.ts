@@ -102,6 +102,10 @@ Deno.test("public address: a server that answers late is waited for 3 s, and use
   assert.equal(bench.settled, false);
   await bench.clock.advanceAsync(1);
   assert.deepEqual([bench.settled, bench.watch.address], [true, null]);
+  assert.match(
+    bench.log.lines.join(),
+    /^warn sip The STUN server stun\.example:3478 gives no address \(no answer yet\): peers/,
+  );
   using server = bench.server();
   server.seenAs = publicly("203.0.113.7");
   await bench.clock.advanceAsync(1_000);
@@ -115,7 +119,7 @@ Deno.test("public address: without an answer the log says what peers are told, o
   await bench.clock.advanceAsync(12_000);
   assert.equal(server.requests, 4);
   assert.deepEqual(bench.log.lines, [
-    "warn sip The STUN server 192.0.2.1:3478 gives no address (no answer): " +
+    "warn sip The STUN server 192.0.2.1:3478 gives no address (no answer yet): " +
     "peers are told the address of our network interface until it does",
   ]);
   await bench.clock.advanceAsync(FIRST_RETRY_MS * 0.6);

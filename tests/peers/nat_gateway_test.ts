@@ -5,13 +5,19 @@ import assert from "node:assert/strict";
 import { runOutsideNat } from "../support/nat_network.ts";
 import { hasPeer } from "../support/peers.ts";
 import type { ToneReport } from "../support/tone.ts";
-import { type NatResult, PHONE_TONE_HZ, SCENARIO_SCRIPT, USER_TONE_HZ } from "./nat_scenario.ts";
+import {
+  type AutoResult,
+  type NatResult,
+  PHONE_TONE_HZ,
+  SCENARIO_SCRIPT,
+  USER_TONE_HZ,
+} from "./nat_scenario.ts";
 
 const ignore = !hasPeer("baresip", "tshark", "unshare", "ip", "iptables");
 const PUBLIC = "203.0.113.7";
 
-function play(name: string): Promise<NatResult> {
-  return runOutsideNat<NatResult>({ script: SCENARIO_SCRIPT, args: [name], timeoutMs: 60_000 });
+function play<Result>(name: string): Promise<Result> {
+  return runOutsideNat<Result>({ script: SCENARIO_SCRIPT, args: [name], timeoutMs: 60_000 });
 }
 
 function assertTone(what: string, tone: ToneReport, hz: number, log: string): void {
@@ -27,7 +33,7 @@ const CALLS: [name: string, callbacks: RegExp][] = [
 
 for (const [name, callbacks] of CALLS) {
   Deno.test({ name: `FAQ 5, behind a 1:1 NAT with -e: ${name}, media both ways`, ignore }, async () => {
-    const result = await play(name);
+    const result = await play<NatResult>(name);
     const { log } = result;
     assert.match(result.callbacks.join(" "), callbacks);
     assertTone("to the user", result.toRtmp, PHONE_TONE_HZ, log);
@@ -41,9 +47,37 @@ for (const [name, callbacks] of CALLS) {
 Deno.test(
   { name: "FAQ 5, behind a 1:1 NAT without -e: the phone is told what it cannot reach", ignore },
   async () => {
-    const result = await play("user calls, nothing told");
+    const result = await play<NatResult>("user calls, nothing told");
     assert.deepEqual(result.connection, ["10.1.0.2"]);
     assert.equal(result.rtp.toGateway, 0, "so the test above can fail");
     assert.ok(result.leaks > 0);
   },
 );
+
+const autoIgnore = ignore || !hasPeer("kamailio", "turnserver");
+
+Deno.test({
+  name: "FAQ 5, -e auto: what STUN tells is told, and reached through the NAT",
+  ignore: autoIgnore,
+}, async () => {
+  const { learnt, via, contact, message, keepAlives, log } = await play<AutoResult>("auto");
+  assert.ok(learnt.includes(PUBLIC), learnt.join());
+  assert.deepEqual([via, contact], [[PUBLIC], [PUBLIC]], log);
+  assert.equal(message, 200, log);
+  assert.match(log, /Peers are told our public address 203\.0\.113\.7, as 203\.0\.113\.50:3478 sees it/);
+  assert.ok(keepAlives.requests >= 2, log);
+  assert.deepEqual(keepAlives, { requests: keepAlives.requests, answers: keepAlives.requests, malformed: 0 });
+  assert.doesNotMatch(log, /has failed|does not speak STUN/);
+});
+
+Deno.test({
+  name: "FAQ 5, -e auto without an answer: the interface's address, and the log says so",
+  ignore: autoIgnore,
+}, async () => {
+  const { learnt, contact, log } = await play<AutoResult>("auto, nobody answers");
+  assert.deepEqual([learnt, contact], [[], ["10.1.0.2"]], log);
+  assert.match(
+    log,
+    /The STUN server 203\.0\.113\.50:3478 gives no address \(no answer yet\): peers are told the address of/,
+  );
+});

@@ -1,9 +1,17 @@
 // What happens outside of the NAT of nat_gateway_test.ts: a real baresip, an RTMP user, and tshark, which sees what the
 // gateway on the other side of the NAT tells the world. `deno run -A nat_scenario.ts NAME` prints it as JSON.
 
+import { systemClock } from "../../lib/base/clock.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { systemRandom } from "../../lib/base/random.ts";
+import { systemDns } from "../../lib/net/dns.ts";
+import { textBody } from "../../lib/sip/body.ts";
+import { SipEndpoint } from "../../lib/sip/endpoint.ts";
+import { parseNameAddr } from "../../lib/sip/name_addr.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
 import { decodeG711 } from "../../lib/media/g711.ts";
 import { Baresip } from "../support/baresip.ts";
-import { Capture, INSIDE, InsideProgram, OUTSIDE, PUBLIC } from "../support/nat_network.ts";
+import { Capture, INSIDE, NatProgram, OUTSIDE, PUBLIC, startInside } from "../support/nat_network.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";
 import { measureTone, sineWave, speakSamples, type ToneReport } from "../support/tone.ts";
 
@@ -30,6 +38,20 @@ export interface NatResult {
   readonly strays: number;
   /** RTP packets, each way. */
   readonly rtp: { readonly fromGateway: number; readonly toGateway: number };
+  readonly log: string;
+}
+
+/** What a user agent behind the NAT learnt of itself and told. */
+export interface AutoResult {
+  /** Addresses in the answers of the STUN server; its own is among them. */
+  readonly learnt: readonly string[];
+  /** Of the REGISTER. */
+  readonly via: readonly string[];
+  readonly contact: readonly string[];
+  /** Status of a MESSAGE to the user by way of the registrar; 0: none was sent. */
+  readonly message: number;
+  /** STUN on the SIP ports, as Wireshark reads it. */
+  readonly keepAlives: { readonly requests: number; readonly answers: number; readonly malformed: number };
   readonly log: string;
 }
 
@@ -75,7 +97,7 @@ async function seen(capture: Capture): Promise<Omit<NatResult, "callbacks" | "to
 /** One call, both speak for 2 seconds. */
 async function call(by: "user" | "phone", options: readonly string[]): Promise<NatResult> {
   await using capture = await Capture.start();
-  await using gateway = new InsideProgram("main.ts", [
+  await using gateway = startInside("main.ts", [
     ...["-d", "-l", INSIDE, "-p", `${RTMP_PORT}`, "--sip-port", `${SIP_PORT}`, "--rtp-ports", "20000-20100"],
     ...options,
   ]);
@@ -108,11 +130,97 @@ async function call(by: "user" | "phone", options: readonly string[]): Promise<N
 
 const TOLD = ["-e", PUBLIC];
 
+const STUN_PORT = 3478;
+const REGISTRAR = `${OUTSIDE}:5060`;
+
+/** Outside: a registrar that speaks STUN on its SIP port. */
+async function startKamailio(): Promise<NatProgram> {
+  const folder = await Deno.makeTempDir();
+  const config = new URL("config/kamailio_nat.cfg", import.meta.url).pathname;
+  const places = ["-Y", folder, "-w", folder, "-P", `${folder}/pid`];
+  const kamailio = new NatProgram("kamailio", [
+    ...["-DD", "-E", "-f", config, "-A", `SIP_ADDRESS=${REGISTRAR}`],
+    ...[...places, "-m", "64", "-M", "8"],
+  ]);
+  for (let tries = 0;; tries++) {
+    try {
+      (await Deno.connect({ hostname: OUTSIDE, port: 5060 })).close();
+      return kamailio;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused) || tries === 100) {
+        throw new Error(kamailio.output, { cause: error });
+      }
+      await pause(50);
+    }
+  }
+}
+
+/** Outside: coturn as a STUN server. */
+async function startStunServer(): Promise<NatProgram> {
+  const off = ["--no-tls", "--no-dtls", "--no-cli"];
+  const server = new NatProgram("turnserver", [
+    ...["-S", "-n", "-L", OUTSIDE, "-p", `${STUN_PORT}`],
+    ...[...off, "--log-file", "stdout", "--pidfile", `${await Deno.makeTempDir()}/pid`],
+  ]);
+  await server.says(/Total General servers/);
+  return server;
+}
+
+/** The user of nat_auto_agent.ts registers, gets keep-alives through, and a message by way of the registrar. */
+async function auto(answers: boolean): Promise<AutoResult> {
+  await using capture = await Capture.start();
+  await using stack = new AsyncDisposableStack();
+  stack.use(await startKamailio());
+  if (answers) stack.use(await startStunServer());
+  const agent = stack.use(
+    startInside("tests/peers/nat_auto_agent.ts", [`${OUTSIDE}:${STUN_PORT}`, REGISTRAR]),
+  );
+  await agent.says(/registered: (\w+)/);
+  await pause(3_000); // some keep-alives
+  const message = answers ? await sendMessage() : 0;
+  await capture.stop();
+  const register = `ip.src == ${PUBLIC} && sip.Method == "REGISTER"`;
+  const keepAlive = "stun && udp.port == 5060";
+  return {
+    learnt: await capture.fields(`stun.type == 0x0101 && udp.port == ${STUN_PORT}`, "stun.att.ipv4"),
+    via: await capture.fields(register, "sip.Via.sent-by.address"),
+    contact: await capture.fields(register, "sip.contact.host"),
+    message,
+    keepAlives: {
+      requests: await capture.count(`${keepAlive} && stun.type == 0x0001`),
+      answers: await capture.count(`${keepAlive} && stun.type == 0x0101`),
+      malformed: await capture.count("stun && _ws.malformed"),
+    },
+    log: agent.output,
+  };
+}
+
+/** From outside to the user inside, through the registrar and the NAT. */
+async function sendMessage(): Promise<number> {
+  const environment = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
+  await using endpoint = SipEndpoint.open({
+    bind: OUTSIDE,
+    port: 5090,
+    portFallback: false,
+    addresses: { addressFor: () => OUTSIDE },
+    outboundProxy: null,
+    userAgent: "outside",
+    expiresSeconds: 60,
+  }, environment);
+  const bob = endpoint.createUserAgent(
+    { aor: parseSipUri(`sip:bob@${OUTSIDE}`), displayName: null, username: null, password: null },
+  );
+  const to = parseNameAddr(`sip:alice@${REGISTRAR}`);
+  return (await bob.request("MESSAGE", to, textBody("hello inside"), new AbortController().signal)).status;
+}
+
 /** Every scenario by the name that is given on the command line. */
-const SCENARIOS: Readonly<Record<string, () => Promise<NatResult>>> = {
+const SCENARIOS: Readonly<Record<string, () => Promise<NatResult | AutoResult>>> = {
   "user calls": () => call("user", TOLD),
   "phone calls": () => call("phone", TOLD),
   "user calls, nothing told": () => call("user", []),
+  "auto": () => auto(true),
+  "auto, nobody answers": () => auto(false),
 };
 
 if (import.meta.main) {

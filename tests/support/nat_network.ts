@@ -52,20 +52,24 @@ export function runOutsideNat<Result>(
   return runInNamespace<Result>({ ...options, setUp: SET_UP });
 }
 
-/** A program inside; for scripts that runOutsideNat runs. */
-export class InsideProgram implements AsyncDisposable {
+/** `deno run` inside, with the permissions that the gateway is documented to need. @param file below the project's root */
+export function startInside(file: string, args: readonly string[]): NatProgram {
+  const deno = [Deno.execPath(), "run", "--quiet", "--no-prompt", "--unstable-net"];
+  const permissions = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
+  const command = ["netns", "exec", "inside", ...deno, ...permissions, `${ROOT}${file}`, ...args];
+  return new NatProgram("ip", command);
+}
+
+/** A program on either side; for scripts that runOutsideNat runs. */
+export class NatProgram implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #reading: Promise<unknown>;
   #output = "";
 
-  /** Starts `deno run` with the permissions that the program is documented to need. @param file below the project's root */
-  constructor(file: string, args: readonly string[]) {
-    const permissions = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
-    this.#process = new Deno.Command("ip", {
-      args: [
-        ...["netns", "exec", "inside", Deno.execPath(), "run", "--quiet", "--no-prompt", "--unstable-net"],
-        ...[...permissions, `${ROOT}${file}`, ...args],
-      ],
+  /** Starts it where the script is: outside. */
+  constructor(command: string, args: readonly string[]) {
+    this.#process = new Deno.Command(command, {
+      args: [...args],
       cwd: ROOT,
       stdin: "null",
       stdout: "piped",
