@@ -17,6 +17,7 @@ import {
   isUnspecified,
   unmapAddress,
 } from "./endpoint.ts";
+import { transportError } from "./failure.ts";
 import {
   chooseLocalAddress,
   type LocalAddress,
@@ -78,10 +79,12 @@ export class AddressPolicy {
    * Answers at once, from the interfaces; refresh() makes it exact for multi-homed hosts.
    * @param options `bind`: where sockets are bound, 0.0.0.0 or :: for everywhere; `advertise`: the address
    * the user gave (`-e`), or null
+   * @throws TransportError when the addresses of this machine are needed and may not be read
    */
   constructor(options: { bind: string; advertise: string | null }) {
     this.#bind = options.bind;
     this.#advertise = options.advertise;
+    if (this.#needsView) this.#currentView(); // told at the start, not in the first call
   }
 
   /** The address the public Internet sees us at, as a STUN server told; null: not known (any more). */
@@ -120,9 +123,13 @@ export class AddressPolicy {
 
   /** Learns the default route anew where addressFor() needs it: call it at the start and now and then. */
   async refresh(): Promise<void> {
-    if (this.#advertise !== null || !isUnspecified(this.#bind)) return;
+    if (!this.#needsView) return;
     this.#view = null;
     if (this.#currentView().routes.length === 0) this.#defaultIpv4 = await learnDefaultIpv4();
+  }
+
+  get #needsView(): boolean {
+    return this.#advertise === null && isUnspecified(this.#bind);
   }
 
   #currentView(): HostView {
@@ -135,7 +142,7 @@ export class AddressPolicy {
 }
 
 function readHostView(): HostView {
-  const addresses = Deno.networkInterfaces().map(({ name, address, netmask }) => ({
+  const addresses = readInterfaces().map(({ name, address, netmask }) => ({
     name,
     address: address.replace(/%.*$/, ""),
     prefixLength: prefixLengthOf(netmask),
@@ -145,6 +152,14 @@ function readHostView(): HostView {
     ...parseIpv6Routes(readTable("/proc/net/ipv6_route")),
   ];
   return { addresses, routes };
+}
+
+function readInterfaces(): Deno.NetworkInterfaceInfo[] {
+  try {
+    return Deno.networkInterfaces();
+  } catch (error) {
+    throw transportError("Cannot read the addresses of this machine", error);
+  }
 }
 
 /** Empty where there is no such file, or when the process may not read it; it is never asked for. */

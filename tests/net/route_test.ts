@@ -113,3 +113,29 @@ Deno.test("least permissions are enough, and give the same answers", async () =>
     await Deno.remove(path);
   }
 });
+
+Deno.test("without the permission to see the interfaces the start says so in one line, where they are needed", async () => {
+  const root = new URL("../../", import.meta.url);
+  const script = `
+    import { AddressPolicy } from ${JSON.stringify(new URL("lib/net/route.ts", root).href)};
+    const told = [];
+    for (const [bind, advertise] of [["0.0.0.0", null], ["::", null], ["127.0.0.1", null], ["0.0.0.0", "192.0.2.1"]]) {
+      try { new AddressPolicy({ bind, advertise }); told.push("fine"); }
+      catch (error) { told.push(error.name + " " + error.message); }
+    }
+    await Deno.stdout.write(new TextEncoder().encode(told.join("\\n")));
+  `;
+  const path = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(path, script);
+    const args = ["run", "--no-prompt", "--unstable-net", "--allow-net", path];
+    const output = await new Deno.Command(Deno.execPath(), { args, cwd: root }).output();
+    const told = new TextDecoder().decode(output.stdout).split("\n");
+    for (const line of told.slice(0, 2)) {
+      assert.match(line, /^TransportError Cannot read the addresses of this machine: .*--allow-sys/);
+    }
+    assert.deepEqual(told.slice(2), ["fine", "fine"]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
