@@ -165,5 +165,6 @@ function isMissing(error: unknown): boolean {
 }
 
 function fileError(action: string, path: string, error: unknown): TransportError {
-  return new TransportError(`Cannot ${action} ${path}: ${messageOf(error)}`, "failed", { cause: error });
+  const reason = messageOf(error).replace(/ \(os error \d+\)(?:: .*)?$/, ""); // it says the path again
+  return new TransportError(`Cannot ${action} ${path}: ${reason}`, "failed", { cause: error });
 }
