@@ -15,7 +15,7 @@ Deno.test("the URLs to paste are ones the gateway understands", () => {
   const numbers = pasted.map(([, app, query]) => {
     const path = parseAppPath(app!);
     assert.ok(path.type === "sip" && path.address.endsWith("@127.0.0.1:5062"), app);
-    return dialledByUrl(query!);
+    return dialledByUrl(query!)?.destination;
   });
   assert.deepEqual(numbers, ["tone", "echo"]);
 });

@@ -234,30 +234,17 @@ for (const [app, reason] of REJECTED) {
   });
 }
 
+// Sockets: the leak sanitizer sees each; a count of the process has those of tests that run beside this one.
 Deno.test("200 connections in turn leave no socket, port or client (1.11 #21)", async () => {
   await using running = await startGateway();
   await (await open(direct(running, "alice"))).close();
   await emptied(running);
-  const before = openSockets();
   for (let n = 0; n < 200; n++) {
     await using client = await open(direct(running, n % 2 === 0 ? "alice" : "bob"));
     client.send("invite", n % 3 === 0 ? "sip:nobody@127.0.0.1:1" : "mailto:nobody");
   }
   await emptied(running);
-  assert.equal(openSockets(), before);
 });
-
-function openSockets(): number {
-  let count = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) count++;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // the directory's own, closed by now
-    }
-  }
-  return count;
-}
 
 Deno.test("more connections than allowed are closed at once", async () => {
   await using running = await startGateway({ "max-connections": "1" });
