@@ -22,12 +22,13 @@ import {
   createPeerVoices,
   passesAsItIs,
   type PeerVoice,
+  soundOf,
 } from "./audio_pass.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
 import type { LineTrouble } from "./line_trouble.ts";
 import type { VoiceChain } from "./negotiation.ts";
-import { TouchTones } from "./touch_tones.ts";
+import { type DigitWay, TouchTones } from "./touch_tones.ts";
 import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
 
 /** Sends one RTP payload; borrowed. */
@@ -102,7 +103,7 @@ export class AudioLine implements Disposable {
     this.#played = codecForPlayer(chain);
     this.#packetizer = createPacketizer(chain, clock);
     this.#voices = createPeerVoices(chain.receive, options);
-    this.#tones = new TouchTones({ ...options, clockRate: chain.clockRate });
+    this.#tones = new TouchTones({ ...options, ...soundOf(chain), clockRate: chain.clockRate });
     this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
     this.#emitFrame = (frame) => this.#play(frame);
     this.#transcode = this.#createTranscode();
@@ -142,6 +143,7 @@ export class AudioLine implements Disposable {
     payloadType: number,
     lost: number,
   ): boolean {
+    this.#tones.hear(payload, payloadType, lost);
     const voice = this.#voices[payloadType] ?? null;
     if (voice === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
     this.#hearing = voice;
@@ -178,9 +180,9 @@ export class AudioLine implements Disposable {
     this.#announced = false;
   }
 
-  /** Queues touch tones; false when the peer takes none or the queue is full. */
-  sendDigits(digits: string, durationMs: number): boolean {
-    return this.#tones.send(digits, durationMs);
+  /** Queues touch tones; false when the peer takes none this way or the queue is full. */
+  sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+    return this.#tones.send(digits, durationMs, way);
   }
 
   /** Stops the touch tones and the transcoding. */
@@ -237,6 +239,7 @@ export class AudioLine implements Disposable {
       this.#origin = origin;
     }
     const placed = timestamp + this.#shift;
+    if (placed < this.#tones.freeTimestamp) return;
     this.#tones.audioSent(placed);
     this.#options.toSip(payload, placed, marker || changed, this.#options.chain.sendPayloadType);
   }

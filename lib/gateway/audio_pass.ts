@@ -14,6 +14,7 @@ import type { CodecName } from "../media/frame.ts";
 import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
 import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
 import type { ReceivedAudio, VoiceChain } from "./negotiation.ts";
+import type { TouchTonesOptions } from "./touch_tones.ts";
 import type { PeerAudio } from "./transcode_line.ts";
 
 /** One kind of audio of the peer. */
@@ -44,6 +45,16 @@ export function passesAsItIs(sent: CodecName, taken: SipAudio): boolean {
 
 function isG711(codec: CodecName): boolean {
   return codec === "pcmu" || codec === "pcma";
+}
+
+/** The G.711 of a call, both ways: it can carry touch tones as sound. */
+export function soundOf(chain: VoiceChain): Pick<TouchTonesOptions, "sentSound" | "heardSound"> {
+  const sent = codecForPeer(chain);
+  const heardSound = chain.receive.flatMap(({ payloadType, codec }) =>
+    codec === "pcmu" || codec === "pcma" ? { payloadType, law: codec } : []
+  );
+  const sendsSound = sent === "pcmu" || sent === "pcma";
+  return { sentSound: sendsSound ? { payloadType: chain.sendPayloadType, law: sent } : null, heardSound };
 }
 
 /** What packs frames of the peer's own codec; null: no client can send that. */

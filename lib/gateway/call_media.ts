@@ -5,6 +5,7 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SipBody } from "../sip/body.ts";
+import type { DigitWay } from "./touch_tones.ts";
 
 /** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
 export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
@@ -52,8 +53,8 @@ export interface CallMedia extends Disposable {
   keyFrameRequested(): void;
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
-  /** Queues touch tones; false when the peer cannot take them this way. */
-  sendDigits(digits: string, durationMs: number): boolean;
+  /** Queues touch tones as RTP events, unless as sound; false when the peer cannot take them this way. */
+  sendDigits(digits: string, durationMs: number, way?: DigitWay): boolean;
   /** One line of counters for the log. */
   summary(): string;
 }

@@ -36,6 +36,7 @@ import {
 import type { LineTrouble } from "./line_trouble.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
+import type { DigitWay } from "./touch_tones.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -190,9 +191,9 @@ export class MediaContext implements CallMedia {
     this.#wasHeld ||= on;
   }
 
-  /** Touch tones as RTP events. */
-  sendDigits(digits: string, durationMs: number): boolean {
-    return this.#lines?.audio?.sendDigits(digits, durationMs) ?? false;
+  /** Touch tones as RTP events, or as sound. */
+  sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+    return this.#lines?.audio?.sendDigits(digits, durationMs, way) ?? false;
   }
 
   /** Counters for the log. */

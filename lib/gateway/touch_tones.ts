@@ -5,9 +5,23 @@
 
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
+import { DtmfDetector } from "../media/dtmf_detector.ts";
+import { DtmfSender } from "../media/dtmf_sender.ts";
+import { decodeG711, type G711Law } from "../media/g711.ts";
 import { DigitReceiver } from "../rtp/digit_receiver.ts";
 import { DigitSender } from "../rtp/digit_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
+
+/** How touch tones leave: as events, or as sound in G.711. */
+export type DigitWay = "rtp" | "sound";
+
+/** G.711 of a stream. */
+export interface SoundFormat {
+  /** Its payload type. */
+  readonly payloadType: number;
+  /** Its law. */
+  readonly law: G711Law;
+}
 
 /** What the touch tones of a stream are made of. */
 export interface TouchTonesOptions {
@@ -17,6 +31,10 @@ export interface TouchTonesOptions {
   readonly redundancy: AgreedFormat | null;
   /** RTP clock of the stream, in Hz. */
   readonly clockRate: number;
+  /** G.711 that we send; null: another codec, which carries no tones. */
+  readonly sentSound: SoundFormat | null;
+  /** G.711 that may arrive; heard only when no events were agreed. */
+  readonly heardSound: readonly SoundFormat[];
   /** Times of tones. */
   readonly clock: Clock;
   /** Sends to the peer. */
@@ -24,6 +42,9 @@ export interface TouchTonesOptions {
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
 }
+
+/** A longer payload (250 ms) is no live audio: it is not listened to. */
+const MAX_HEARD_OCTETS = 2000;
 
 /** Sends and receives touch tones in one audio stream. */
 export class TouchTones implements Disposable {
@@ -34,6 +55,9 @@ export class TouchTones implements Disposable {
   readonly #receiver: DigitReceiver | null;
   readonly #eventTypes: readonly number[];
   readonly #redundancyType: number;
+  readonly #soundSender: DtmfSender | null;
+  readonly #detector: DtmfDetector | null;
+  readonly #samples = new Int16Array(MAX_HEARD_OCTETS);
   #lastTimestamp = 0;
   #lastSentMs: number;
 
@@ -46,11 +70,19 @@ export class TouchTones implements Disposable {
     this.#redundancyType = redundancy?.receivePayloadType ?? -1;
     this.#sender = this.#createSender();
     this.#receiver = this.#createReceiver();
+    this.#soundSender = this.#createSoundSender();
+    const listens = telephoneEvent === null && options.heardSound.length > 0;
+    this.#detector = listens ? new DtmfDetector(options.onDigit) : null;
   }
 
   /** True while a key of ours sounds: audio and events share the stream (RFC 4733 section 2.5.1.1). */
   get active(): boolean {
-    return this.#sender?.active ?? false;
+    return this.#sender?.active === true || this.#soundSender?.active === true;
+  }
+
+  /** Audio with an earlier timestamp would lie under a key that was sent as sound. */
+  get freeTimestamp(): number {
+    return this.#soundSender?.endTimestamp ?? -Infinity;
   }
 
   /** Audio was sent with this timestamp; tones go on from it. */
@@ -64,9 +96,21 @@ export class TouchTones implements Disposable {
     return this.#timestampAt(this.#options.clock.now());
   }
 
-  /** Queues touch tones; false when the peer takes none, one is unknown, or the queue is full. */
-  send(digits: string, durationMs: number): boolean {
-    return this.#sender?.enqueue(digits, durationMs) ?? false;
+  /** Queues touch tones; false when they cannot go this way, one is unknown, or the queue is full. */
+  send(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+    const sender = way === "rtp" ? this.#sender : this.#soundSender;
+    return sender?.enqueue(digits, durationMs) ?? false;
+  }
+
+  /** Listens to one payload of the peer's audio, when that is the only way its keys can come. */
+  hear(payload: Uint8Array, payloadType: number, lost: number): void {
+    const detector = this.#detector;
+    if (detector === null) return;
+    const sound = this.#options.heardSound.find((format) => format.payloadType === payloadType);
+    if (lost > 0 || sound === undefined || payload.length > MAX_HEARD_OCTETS) detector.interrupt();
+    if (sound === undefined || payload.length > MAX_HEARD_OCTETS) return;
+    const samples = this.#samples.subarray(0, decodeG711(sound.law, payload, this.#samples));
+    detector.push(samples);
   }
 
   /** Takes one RTP payload of the peer; false when it is no touch tone. */
@@ -89,6 +133,8 @@ export class TouchTones implements Disposable {
   /** Stops at once; a key of the peer that still sounds is told. */
   [Symbol.dispose](): void {
     this.#sender?.[Symbol.dispose]();
+    this.#soundSender?.[Symbol.dispose]();
+    this.#detector?.interrupt();
     this.#receiver?.[Symbol.dispose]();
   }
 
@@ -111,6 +157,20 @@ export class TouchTones implements Disposable {
     if (telephoneEvent === null) return null;
     const { clockRate: eventClockRate } = telephoneEvent;
     return new DigitReceiver({ clock, eventClockRate, audioClockRate, onDigit });
+  }
+
+  #createSoundSender(): DtmfSender | null {
+    const { sentSound, clock, toSip } = this.#options;
+    if (sentSound === null) return null;
+    return new DtmfSender({
+      clock,
+      law: sentSound.law,
+      timestampAt: (nowMs) => this.#timestampAt(nowMs),
+      send: (payload, timestamp, marker) => {
+        this.audioSent(timestamp);
+        toSip(payload, timestamp, marker, sentSound.payloadType);
+      },
+    });
   }
 
   #timestampAt(nowMs: number): number {

@@ -481,3 +481,21 @@ async function heard(side: MediaSide, send: () => void): Promise<void> {
   await promise;
   side.media.toRtmp = toRtmp;
 }
+
+Deno.test("touch tones as sound reach a peer that takes no events, and are heard there once each", async () => {
+  await using bench = fakeMediaBench();
+  const [a, b] = [bench.open(A, ["pcmu"]), bench.open(B, ["pcmu", "dtmf"])];
+  using _a = a.media;
+  using _b = b.media;
+  negotiate(a, b);
+  await publish(bench.clock, a, 0x82, g711Frames(3));
+  assert.equal(a.media.sendDigits("4*", 100, "rtp"), false);
+  assert.equal(a.media.sendDigits("4*", 100, "sound"), true);
+  const before = b.played.length;
+  await publish(bench.clock, a, 0x82, g711Frames(20), 60);
+  await bench.clock.advanceAsync(500);
+  assert.deepEqual(b.digits.map((digit) => digit[0]), ["4", "*"]);
+  assert.ok(b.played.length - before >= 20, "the sound is heard by the client, too");
+  const steps = b.timesMs.slice(1).map((timeMs, i) => timeMs - b.timesMs[i]!);
+  assert.ok(steps.every((step) => step === 20), steps.join());
+});

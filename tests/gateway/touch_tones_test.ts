@@ -32,6 +32,8 @@ class Bench implements Disposable {
       telephoneEvent: EVENTS,
       redundancy: null,
       clockRate: 8000,
+      sentSound: null,
+      heardSound: [],
       clock: this.clock,
       toSip: (payload, timestamp, marker, payloadType) =>
         void this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType }),
@@ -93,4 +95,49 @@ Deno.test("without an agreed format nothing is sent and nothing is taken", () =>
   assert.equal(bench.tones.send("1", 100), false);
   assert.equal(bench.tones.fromRtp(key(1, true, 800), 0, true, 102), false);
   assert.deepEqual([bench.sent, bench.digits, bench.tones.active], [[], [], false]);
+});
+
+/** What somebody sends as sound. */
+function soundOfKeys(digits: string): readonly Sent[] {
+  using bench = new Bench({ telephoneEvent: null, sentSound: { payloadType: 8, law: "pcma" } });
+  bench.tones.audioSent(8000);
+  assert.equal(bench.tones.send(digits, 60, "rtp"), false);
+  assert.equal(bench.tones.send(digits, 60, "sound"), true);
+  assert.equal(bench.tones.active, true);
+  bench.clock.advance(5000);
+  assert.equal(bench.tones.active, false);
+  assert.equal(bench.tones.freeTimestamp, bench.sent.at(-1)!.timestamp + 160);
+  return bench.sent;
+}
+
+Deno.test("keys as sound follow the audio and are heard where no events were agreed, once each", () => {
+  const sent = soundOfKeys("1#D");
+  assert.deepEqual([sent[0]!.timestamp, sent[0]!.payloadType], [8000, 8]);
+  using bench = new Bench({ telephoneEvent: null, heardSound: [{ payloadType: 8, law: "pcma" }] });
+  for (const { payload } of sent) bench.tones.hear(payload, 8, 0);
+  assert.deepEqual(bench.digits.map((digit) => digit[0]), ["1", "#", "D"]);
+});
+
+Deno.test("where events were agreed, in other codecs and across a gap nothing is heard", () => {
+  const sent = soundOfKeys("5");
+  const heardSound = [{ payloadType: 8, law: "pcma" as const }];
+  for (const options of [{ heardSound }, { telephoneEvent: null, heardSound: [] }]) {
+    using bench = new Bench(options);
+    for (const { payload } of sent) bench.tones.hear(payload, 8, 0);
+    assert.deepEqual(bench.digits, []);
+  }
+  using bench = new Bench({ telephoneEvent: null, heardSound });
+  for (const { payload } of sent) bench.tones.hear(payload, 0, 0);
+  for (const { payload } of sent) bench.tones.hear(payload, 8, 1);
+  bench.tones.hear(new Uint8Array(5000), 8, 0);
+  assert.deepEqual(bench.digits, []);
+});
+
+Deno.test("a key that still sounds when the call ends is told", () => {
+  const sent = soundOfKeys("9");
+  const bench = new Bench({ telephoneEvent: null, heardSound: [{ payloadType: 8, law: "pcma" }] });
+  for (const { payload } of sent.slice(0, 3)) bench.tones.hear(payload, 8, 0);
+  assert.deepEqual(bench.digits, []);
+  bench.tones[Symbol.dispose]();
+  assert.deepEqual(bench.digits.map((digit) => digit[0]), ["9"]);
 });
