@@ -1,5 +1,6 @@
 // How unevenly packets arrive, and so how long the first of them must wait for the others: the spread between
-// the fastest and the slowest packet of the last seconds. A jump of the source's time starts the measurement anew.
+// the fastest and the slowest packet of the last seconds. A jump of the source's time starts the measurement anew,
+// and so does the end of a stall, which no delay could have covered.
 //
 //   transit = arrival - media time          target = greatest transit - least transit + 20 ms, from 20 to 200 ms
 //
@@ -16,13 +17,15 @@ export const MAX_TARGET_MS = 200;
 const WINDOW_MS = 4000;
 /** What is assumed before the first window is full. */
 const ASSUMED_SPREAD_MS = 20;
-/** A transit this far from the one before is another time scale, not jitter. */
-const JUMP_MS = 1000;
+/** Packets farther apart than this are a stall, or another time scale: no jitter that could be waited for. */
+const STALL_MS = 2 * MAX_TARGET_MS;
 
 /** Follows the arrivals of one stream. */
 export class JitterEstimate {
+  /** Holds until the window is full; then what the window has shown, for the next start. */
   #assumedMs = ASSUMED_SPREAD_MS;
-  #last = NaN;
+  #learntMs = ASSUMED_SPREAD_MS;
+  #known = false;
   #windowEndMs = 0;
   #least = Infinity;
   #greatest = -Infinity;
@@ -31,36 +34,41 @@ export class JitterEstimate {
 
   /** How long playing should wait after the first packet. */
   get targetMs(): number {
-    const most = Math.max(this.#greatest, this.#greatestBefore);
-    const least = Math.min(this.#least, this.#leastBefore);
-    const spread = most > least ? most - least : 0;
-    return Math.min(MAX_TARGET_MS, Math.max(this.#assumedMs, spread) + MIN_TARGET_MS);
+    return Math.min(MAX_TARGET_MS, Math.max(this.#assumedMs, this.#spreadMs) + MIN_TARGET_MS);
+  }
+
+  get #spreadMs(): number {
+    const spread = Math.max(this.#greatest, this.#greatestBefore) - Math.min(this.#least, this.#leastBefore);
+    return spread > 0 ? spread : 0;
   }
 
   /** A packet has come. @param mediaMs its place on the source's own time scale */
   observe(arrivalMs: number, mediaMs: number): void {
     const transit = arrivalMs - mediaMs;
-    if (!(Math.abs(transit - this.#last) <= JUMP_MS)) this.#restart(arrivalMs);
-    this.#last = transit;
+    const isEarly = Math.max(this.#greatest, this.#greatestBefore) - transit > STALL_MS;
+    if (!this.#known || isEarly) this.#restart(arrivalMs);
     if (arrivalMs >= this.#windowEndMs) this.#turn(arrivalMs);
+    if (transit - Math.min(this.#least, this.#leastBefore) > STALL_MS) return;
     if (transit < this.#least) this.#least = transit;
     if (transit > this.#greatest) this.#greatest = transit;
   }
 
   /** The source starts over: its time means something else, the way to it has not changed. */
   restart(): void {
-    this.#last = NaN;
+    this.#known = false;
   }
 
   /** What was learnt of the way stays as the assumption for the next window. */
   #restart(arrivalMs: number): void {
-    this.#assumedMs = this.targetMs - MIN_TARGET_MS;
+    this.#known = true;
+    this.#assumedMs = this.#learntMs;
     this.#windowEndMs = arrivalMs + WINDOW_MS;
     this.#least = this.#leastBefore = Infinity;
     this.#greatest = this.#greatestBefore = -Infinity;
   }
 
   #turn(arrivalMs: number): void {
+    if (this.#greatest >= this.#least) this.#learntMs = this.#spreadMs;
     this.#assumedMs = 0;
     this.#windowEndMs = arrivalMs + WINDOW_MS;
     this.#leastBefore = this.#least;

@@ -24,6 +24,8 @@ const MAX_LATE_MS = 100;
 const EARLY_MS = 0.5;
 /** The least that waited is looked at over one to two of these. */
 const SLACK_WINDOW_MS = 4000;
+/** Running dry for longer is a pause of the source, not a gap in its audio. */
+const GAP_MS = 500;
 /** Never less waiting than this for so long: it is too much ... */
 const SLACK_TOO_MUCH_MS = 60;
 /** ... and this much of it stays. */
@@ -31,7 +33,7 @@ const SLACK_KEPT_MS = 30;
 
 /** One direction's grid. The path may be exchanged; the grid goes on. */
 export class Playout {
-  /** Deadlines at which too little waited. */
+  /** How often audio came too late, and something was made up in the middle of it. */
   underruns = 0;
   /** Audio skipped to catch up, in ms. */
   skippedMs = 0;
@@ -50,6 +52,7 @@ export class Playout {
   #mediaEndMs = NaN;
   #mediaMs = NaN;
   #filledMs = 0;
+  #dryMs = 0;
   #cutMs = 0;
   #flooded = false;
   #least = Infinity;
@@ -96,6 +99,7 @@ export class Playout {
     const path = this.#path;
     this.jitter.observe(nowMs, mediaMs);
     this.#mediaEndMs = mediaMs + path.receivedMs;
+    if (this.#filledMs > 0 && nowMs - this.#dryMs < GAP_MS) this.underruns++;
     this.#filledMs = 0;
     if (this.#waiting && Number.isNaN(this.#firstArrivalMs) && path.bufferedMs > 0) {
       this.#firstArrivalMs = nowMs;
@@ -105,7 +109,7 @@ export class Playout {
 
   /** Sends what is due. Called by the shared tick. */
   tick(nowMs: number): void {
-    if (this.#flooded) this.#trim();
+    if (this.#flooded) this.#trim(nowMs);
     let dueMs = this.#startMs + this.#count * this.#packetMs;
     if (nowMs - dueMs > MAX_LATE_MS) {
       this.#count += Math.floor((nowMs - dueMs) / this.#packetMs);
@@ -139,7 +143,7 @@ export class Playout {
     this.#watch(slackMs);
     if (slackMs >= 0) this.#mediaMs = this.#mediaEndMs - path.bufferedMs;
     if (!path.encode(this.#emit)) {
-      this.underruns++;
+      if (this.#filledMs === 0) this.#dryMs = nowMs;
       this.#filledMs -= slackMs;
       path.fill();
       path.encode(this.#emit);
@@ -167,8 +171,9 @@ export class Playout {
   }
 
   /** More came at once than the path holds: the newest stays, no more than is needed to play on. */
-  #trim(): void {
+  #trim(nowMs: number): void {
     this.#flooded = false;
+    if (this.#waiting) this.#firstArrivalMs = nowMs - this.#waitMs; // enough has come
     const path = this.#path;
     const excess = path.bufferedMs - this.#waitMs - path.receivedMs;
     if (excess > 0) this.#skip(excess);
