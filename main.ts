@@ -15,6 +15,9 @@ const host: Host = {
   print: (text) => write(Deno.stdout, text),
   complain: (text) => write(Deno.stderr, text),
   stop: stop.signal,
+  onReload: (reload) => {
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", () => void reload());
+  },
 };
 
 /** A closed or full output ends nothing: calls go on without it. */

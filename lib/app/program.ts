@@ -4,7 +4,7 @@
 // Answers to: the __main__ part of siprtmp.py.
 
 import { systemClock } from "../base/clock.ts";
-import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, maskSecrets, openLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Config, Verbosity } from "../gateway/config.ts";
@@ -34,6 +34,8 @@ export interface Host {
   complain(text: string): void;
   /** Aborted when the user wants the program to end. */
   readonly stop: AbortSignal;
+  /** Calls `reload` each time the user wants certificate and users read again (SIGHUP). */
+  onReload(reload: () => Promise<void>): void;
 }
 
 /** Runs one command line to its end and returns the exit code: 0 well, 1 it did not work, 2 wrong options. */
@@ -63,9 +65,10 @@ async function withLog(
   try {
     return await run(log);
   } catch (error) {
-    if (!(error instanceof TransportError || error instanceof WireError)) throw error;
+    const unusable = error instanceof ConfigError;
+    if (!(unusable || error instanceof TransportError || error instanceof WireError)) throw error;
     host.complain(`siprtmp: ${messageOf(error)}`);
-    return 1;
+    return unusable ? 2 : 1;
   } finally {
     await close();
   }
@@ -105,7 +108,8 @@ async function openCodecs(log: Logger): Promise<Codecs> {
 }
 
 async function start(config: Config, log: Logger, host: Host): Promise<number> {
-  await using _running = await openAll(config, log);
+  await using running = await openAll(config, log);
+  host.onReload(() => running.gateway.reload());
   await aborted(host.stop);
   log.info("stopping: ending calls and registrations");
   return 0;
@@ -121,6 +125,7 @@ async function call(options: TrialOptions, log: Logger, host: Host): Promise<num
 async function demo(command: DemoCommand, log: Logger, host: Host): Promise<number> {
   await using running = await openAll(command.config, log);
   const { gateway, sipd } = running;
+  host.onReload(() => gateway.reload());
   if (sipd === null) throw new Error("the demo was started without its SIP server");
   const addresses = demoAddresses(gateway.rtmp, sipd.address);
   host.print(

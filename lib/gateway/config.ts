@@ -45,6 +45,8 @@ export interface Config {
   readonly dialPlan: DialPlan;
   /** What happens to several clients of one address. */
   readonly sameAddress: SameAddressConfig;
+  /** True when the two sides of each call may be played by other RTMP clients. */
+  readonly publishCalls: boolean;
   /** The built-in SIP server for trials; null: it does not run. */
   readonly sipd: SipdConfig | null;
   /** How much is logged. */
@@ -202,6 +204,7 @@ function configOf(settings: Settings): Config {
     limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
     dialPlan: settings.dial,
     sameAddress: { policy: settings["same-address"], accounts: settings.account },
+    publishCalls: settings["publish-calls"],
     sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
   };

@@ -38,6 +38,8 @@ export interface Settings extends EntranceSettings {
   "keep-alive-period": number;
   /** What happens when a client connects to an address that another one uses. */
   "same-address": SameAddressPolicy;
+  /** Whether other RTMP clients may play the two sides of calls. */
+  "publish-calls": boolean;
   /** Where the built-in SIP server listens; null: it does not run. */
   sipd: SipdConfig | null;
   /** Most RTMP connections at a time. */
@@ -109,6 +111,7 @@ export const defaultSettings: Readonly<Settings> = {
   "keep-alive": "crlf",
   "keep-alive-period": 25,
   "same-address": "replace",
+  "publish-calls": false,
   sipd: null,
   "max-connections": 1000,
   "max-calls": 500,
@@ -158,6 +161,7 @@ export const settingDescriptions: readonly SettingDescription[] = [
     "<policy>",
     "second client of an address: replace the first, share its calls, or reject it",
   ),
+  flag("publish-calls", null, "let other RTMP clients play both sides of calls, under calls/<address>"),
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
   whole("max-calls", null, "<count>", "most calls at a time"),

@@ -11,12 +11,13 @@ import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import { listenRtmp } from "../rtmp/listen.ts";
 import { SipEndpoint } from "../sip/endpoint.ts";
 import { parseAppPath } from "./app_path.ts";
 import type { Config } from "./config.ts";
+import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { MediaRoom } from "./media_room.ts";
 import { SipApp } from "./sip_app.ts";
 
@@ -50,31 +51,44 @@ export class Gateway implements AsyncDisposable {
   readonly #media: MediaRoom;
   readonly #sipApp: SipApp;
   readonly #live: LiveApp;
-  readonly #listening = Promise.withResolvers<Endpoint>();
+  readonly #door: FrontDoor;
   #rtmp: Endpoint;
-  #accepting = false;
+  #opened = false;
   #connections = 0;
 
-  private constructor(config: Config, environment: GatewayEnvironment) {
+  private constructor(config: Config, environment: GatewayEnvironment, door: FrontDoor) {
+    const { clock, log } = environment;
     this.#config = config;
     this.#environment = environment;
+    this.#door = door;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
     this.#media = new MediaRoom(config, environment, this.#addresses);
-    this.#scope = new Scope("gateway", { log: environment.log });
-    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment); // the last: it binds
-    const { clock, log } = environment;
-    this.#sipApp = new SipApp({ clock, log, sip: this.#sip, media: this.#media, scope: this.#scope });
+    this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
+    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment); // the last: it binds
+    this.#sipApp = new SipApp({
+      clock,
+      log,
+      sip: this.#sip,
+      media: this.#media,
+      scope: this.#scope,
+      access: door.access,
+      sameAddress: config.sameAddress,
+      dialPlan: config.dialPlan,
+      broadcasts: config.publishCalls ? this.#live.streams : null,
+    });
   }
 
-  /** Binds both sides and starts to accept. Errors: TransportError when a port cannot be had. */
+  /** Binds all sides and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
-    const gateway = new Gateway(config, environment);
+    const door = await FrontDoor.create(config, environment);
+    const gateway = new Gateway(config, environment, door);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     try {
-      gateway.#rtmp = await gateway.#listening.promise;
+      await gateway.#learnPublicAddress();
+      gateway.#rtmp = (await door.opened).rtmp;
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
       throw error;
@@ -95,6 +109,16 @@ export class Gateway implements AsyncDisposable {
     return this.#sip.port;
   }
 
+  /** Where clients connect, every way; resolved by the time start() returns. */
+  get doors(): Promise<DoorAddresses> {
+    return this.#door.opened;
+  }
+
+  /** Reads certificate, key and users of the RTMP side again; what exists stays. */
+  async reload(): Promise<void> {
+    await this.#door.reload();
+  }
+
   /** What is in use now, for tests and the log: all zero when every client has left. */
   get usage(): { connections: number; clients: number; calls: number; rtpPorts: number } {
     const { calls, rtpPorts } = this.#media;
@@ -107,20 +131,28 @@ export class Gateway implements AsyncDisposable {
     while (await delay(this.#environment.clock, ROUTES_EVERY_MS, signal)) await this.#addresses.refresh();
   }
 
+  /** With `-e auto` a STUN server tells the address; calls wait for its first word, 3 s at most. */
+  async #learnPublicAddress(): Promise<void> {
+    const { bind, stunServer } = this.#config.sip;
+    if (stunServer === null) return;
+    const onAddress = (address: string): void => void (this.#addresses.publicAddress = address);
+    const watch = new PublicAddress({ ...this.#environment, server: stunServer, bind, onAddress });
+    this.#scope.spawn("public address", (signal) => watch.run(signal));
+    await watch.settled;
+  }
+
   async #acceptClients(signal: AbortSignal): Promise<void> {
-    const { rtmp } = this.#config;
-    const clients = listenRtmp(rtmp.listen, rtmp.options, this.#environment, signal, (local) => {
-      this.#accepting = true;
-      this.#listening.resolve(local);
-    });
     try {
-      for await (const connection of clients) {
-        this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, (stop) => this.#serve(connection, stop));
-      }
+      await this.#door.run(signal, (connection, place) => {
+        this.#opened = true;
+        this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, async (stop) => {
+          using _place = place;
+          await this.#serve(connection, stop);
+        });
+      });
     } catch (error) {
-      if (this.#accepting) throw error; // the port broke later: this task's failure, said in the log
-      this.#listening.reject(error); // start() waits for it
-    }
+      if (this.#opened) throw error; // a port broke later: this task's failure, said in the log
+    } // else start() hears of it by door.opened
   }
 
   async #serve(connection: RtmpConnection, signal: AbortSignal): Promise<void> {
@@ -143,6 +175,8 @@ export class Gateway implements AsyncDisposable {
     }
     const request = await client.open();
     if (request === null || signal.aborted) return;
+    const login = await this.#door.login(client, request, signal);
+    if (login.type === "refused") return await client.reject(login.reason);
     const path = parseAppPath(request.app);
     if (path.type === "rejected") return await client.reject(path.reason);
     if (path.type === "live") return await this.#live.serve(client, request, signal);

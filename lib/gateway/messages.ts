@@ -3,13 +3,14 @@
 // Role: edge
 // Answers to: the MESSAGE patch of siprtmp's FAQ (behaviour.md 1.5, 1.12 #16).
 
+import { ALLOWED } from "../access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
 import { bodyText, mediaType, type SipBody, textBody } from "../sip/body.ts";
 import type { Call } from "../sip/call.ts";
-import { formatNameAddr, type NameAddr, parseDestination } from "../sip/name_addr.ts";
+import { formatNameAddr, type NameAddr } from "../sip/name_addr.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
-import { domainOf, type LineOwner } from "./line.ts";
+import { type LineOwner, targetOf } from "./line.ts";
 
 /** Answers one RPC. */
 export interface CommandReply {
@@ -36,10 +37,15 @@ export function sendPagingMessage(
 ): void {
   let to: NameAddr;
   try {
-    to = parseDestination(destination, domainOf(owner.agent));
+    to = targetOf(owner, destination);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     return reply.error("NetConnection.Call.Failed", "invalid dest URI");
+  }
+  const permission = owner.services.mayMessage?.(to.uri) ?? ALLOWED;
+  if (permission.type === "refused") {
+    owner.log.warn(`no message goes to "${destination}": ${permission.reason}`);
+    return reply.error("NetConnection.Call.Failed", "403 Forbidden");
   }
   owner.scope.spawn(`message to ${destination}`, async (signal) => {
     const outcome = await owner.agent.request("MESSAGE", to, textBody(text), signal);

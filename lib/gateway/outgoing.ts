@@ -2,12 +2,13 @@
 // Role: edge
 // Answers to: rtmp_invite and _connect of siprtmp.py; reasons of `rejected` as in behaviour.md 1.4.
 
+import { ALLOWED } from "../access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { Call } from "../sip/call.ts";
-import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
+import type { NameAddr } from "../sip/name_addr.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
-import { domainOf, IDLE, type Line, type LineOwner, statusText } from "./line.ts";
+import { IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
 import { talk } from "./talking.ts";
 
 type Dialing = Extract<Line, { state: "dialing" }>;
@@ -26,6 +27,11 @@ export function dial(owner: LineOwner, destination: string, codecs: readonly str
   if (to === null) return owner.link.call("rejected", "invalid dest URI");
   const line: Dialing = { state: "dialing", attempt: new AbortController() };
   if (!owner.advance(IDLE, line)) return owner.link.call("rejected", "Already in an active or pending call");
+  const permission = owner.services.mayCall?.(to.uri) ?? ALLOWED;
+  if (permission.type === "refused") {
+    owner.log.warn(`"${destination}" is not called: ${permission.reason}`);
+    return rejected(owner, line, "403 Forbidden");
+  }
   owner.scope.spawn(`invite ${destination}`, async () => {
     try {
       await attemptCall(owner, line, to, codecs);
@@ -37,7 +43,7 @@ export function dial(owner: LineOwner, destination: string, codecs: readonly str
 
 function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
   try {
-    return parseDestination(destination, domainOf(owner.agent));
+    return targetOf(owner, destination);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     owner.log.warn(`cannot dial "${destination}": ${error.message}`);

@@ -3,18 +3,25 @@
 // Role: edge
 // Answers to: class Gateway of siprtmp.py (behaviour.md 1.3).
 
+import type { AccessPolicy } from "../access/access_policy.ts";
 import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
+import type { LiveStreams } from "../live/streams.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { SipEndpoint } from "../sip/endpoint.ts";
-import { identityOf } from "./client_identity.ts";
+import { CallBroadcast } from "./call_broadcast.ts";
+import { identityOf, type SpeexRate } from "./client_identity.ts";
+import type { SameAddressConfig } from "./config.ts";
 import { Context } from "./context.ts";
-import { type ClientLink, statusText } from "./line.ts";
+import type { DialPlan } from "./dial_plan.ts";
+import { type ClientLink, type ContextServices, statusText } from "./line.ts";
 import type { MediaRoom } from "./media_room.ts";
+import { SharedLines } from "./shared_line.ts";
+import { Tenancy } from "./tenancy.ts";
 import { dialledByUrl } from "./url_dial.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
@@ -29,21 +36,36 @@ export interface SipAppParts {
   readonly media: MediaRoom;
   /** Runs the good-byes to replaced clients. */
   readonly scope: Scope;
+  /** Who may do what. */
+  readonly access: AccessPolicy;
+  /** Several clients of one address. */
+  readonly sameAddress: SameAddressConfig;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  /** Where the sides of calls are published; null: they are not. */
+  readonly broadcasts: LiveStreams | null;
 }
 
 /** Serves the clients of all SIP addresses. */
 export class SipApp {
   readonly #parts: SipAppParts;
-  readonly #clients = new Map<string, RtmpConnection>();
+  readonly #tenancy: Tenancy<RtmpConnection>;
+  readonly #sharedLines: SharedLines;
 
   /** Nobody yet. */
   constructor(parts: SipAppParts) {
+    const { sip, log, sameAddress } = parts;
     this.#parts = parts;
+    this.#tenancy = new Tenancy(sameAddress);
+    this.#sharedLines = new SharedLines({
+      createUserAgent: (identity) => sip.createUserAgent(identity),
+      log,
+    });
   }
 
   /** Clients in service. */
   get clients(): number {
-    return this.#clients.size;
+    return this.#tenancy.size;
   }
 
   /**
@@ -58,38 +80,50 @@ export class SipApp {
   ): Promise<void> {
     const identity = identityOf(path.address, request.args);
     if (identity.type === "rejected") return await client.reject(identity.reason);
-    const log = this.#parts.log.child(path.address);
-    const agent = this.#parts.sip.createUserAgent(identity.identity);
-    const media = this.#parts.media.factory(identity.rate, log);
-    const dial = dialledByUrl(request.query);
-    const link = dial === null ? client : new UrlDialLink(client, log);
-    const services = { clock: this.#parts.clock, log, media };
-    await using context = new Context(link, agent, services, dial);
+    const permission = this.#parts.access.mayUse(identity.identity.aor.host);
+    if (permission.type === "refused") return await client.reject(permission.reason);
+    const arrival = this.#tenancy.arrive(path);
+    if (arrival.type === "rejected") return await client.reject(arrival.reason);
+    const agent = arrival.shared
+      ? this.#sharedLines.join(identity.identity)
+      : this.#parts.sip.createUserAgent(identity.identity);
+    const destination = dialledByUrl(request.query);
+    const services = this.#servicesFor(client, path.address, identity.rate);
+    const link = destination === null ? client : new UrlDialLink(client, services.log);
+    await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
-    if (!this.#occupy(path.key, client)) {
-      return await client.reject("a newer client connected to the same address");
-    }
+    const entry = this.#tenancy.enter(path, client);
+    if (entry.type === "rejected") return await client.reject(entry.reason);
+    if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
       await converse(client, context);
     } finally {
-      if (this.#clients.get(path.key) === client) this.#clients.delete(path.key);
+      this.#tenancy.leave(path, client);
     }
   }
 
-  /**
-   * A newer client on the same path takes the place of the older one, which is told and closed. False when the
-   * newer one was faster to register.
-   */
-  #occupy(key: string, client: RtmpConnection): boolean {
-    const other = this.#clients.get(key);
-    if (other !== undefined && other.id > client.id) return false;
-    this.#clients.set(key, client);
-    if (other === undefined) return true;
-    this.#parts.log.info(`${key}: a newer client replaces the one at ${formatEndpoint(other.peer)}`);
+  #servicesFor(client: RtmpConnection, address: string, rate: SpeexRate): ContextServices {
+    const { clock, media, access, dialPlan, broadcasts } = this.#parts;
+    const log = this.#parts.log.child(address);
+    const shared: ContextServices = {
+      clock,
+      log,
+      media: media.factory(rate, log),
+      dialPlan,
+      mayCall: (target) => access.mayCall(client.peer.hostname, target),
+      mayMessage: (target) => access.mayDial(target),
+    };
+    return broadcasts === null
+      ? shared
+      : { ...shared, openBroadcast: () => new CallBroadcast(broadcasts, address) };
+  }
+
+  /** The client whose place a newer one took is told and closed. */
+  #sayGoodbye(replaced: RtmpConnection, key: string): void {
+    this.#parts.log.info(`${key}: a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
     const why = "a newer client connected to the same address";
-    this.#parts.scope.spawn("replace", () => other.close("NetConnection.Connect.Closed", why));
-    return true;
+    this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
   }
 }
 

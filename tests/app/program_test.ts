@@ -19,6 +19,7 @@ function recordingHost(): Recorded {
     print: (text) => void printed.push(text),
     complain: (text) => void complained.push(text),
     stop: stop.signal,
+    onReload: () => {},
   };
   return { host, stop, printed, complained };
 }

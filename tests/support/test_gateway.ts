@@ -17,7 +17,9 @@ export interface TestGateway extends AsyncDisposable {
   lines(): string;
 }
 
-export async function startGateway(flags: Partial<Record<SettingName, string>> = {}): Promise<TestGateway> {
+export async function startGateway(
+  flags: Partial<Record<SettingName, string | boolean>> = {},
+): Promise<TestGateway> {
   const written: string[] = [];
   const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
   const environment = { clock: systemClock, log, random: systemRandom, dns: systemDns };
