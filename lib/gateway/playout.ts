@@ -1,4 +1,4 @@
-// When transcoded audio leaves: one packet at each deadline of a grid that is fixed when the line starts, and
+// When transcoded audio leaves: one packet at each deadline of a grid that is fixed by its first tick, and
 // silence when there is nothing to say. The packet is taken from an audio path that arrivals fill.
 //
 //   waiting -> (the first arrival is a target delay old) -> playing -> (ran dry, and faded out) -> waiting
@@ -40,10 +40,10 @@ export class Playout {
   /** How unevenly packets come. */
   readonly jitter = new JitterEstimate();
   readonly #packetMs: number;
-  readonly #startMs: number;
   readonly #sink: PlayoutSink;
   readonly #emit: PacketSink;
   #path: AudioPath;
+  #startMs = NaN;
   #count = 0;
   #resumed = true;
   #waiting = true;
@@ -59,11 +59,10 @@ export class Playout {
   #leastBefore = Infinity;
   #windowLeft: number;
 
-  /** Starts with silence. @param nowMs where the grid begins: the first packet is due at once */
-  constructor(path: AudioPath, nowMs: number, sink: PlayoutSink) {
+  /** Starts with silence. */
+  constructor(path: AudioPath, sink: PlayoutSink) {
     this.#path = path;
     this.#packetMs = path.packetMs;
-    this.#startMs = nowMs;
     this.#sink = sink;
     this.#cutMs = path.droppedMs;
     this.#windowLeft = this.#windowPackets;
@@ -72,6 +71,11 @@ export class Playout {
       this.#resumed = false;
       this.#sink(packet, this.#count * this.#packetMs, resumed, this.#mediaMs);
     };
+  }
+
+  /** When the grid began: the deadline of the first packet; NaN before the first tick. */
+  get startMs(): number {
+    return this.#startMs;
   }
 
   /** Audio that was made up since the last arrival, in ms. */
@@ -110,6 +114,7 @@ export class Playout {
   /** Sends what is due. Called by the shared tick. */
   tick(nowMs: number): void {
     if (this.#flooded) this.#trim(nowMs);
+    if (Number.isNaN(this.#startMs)) this.#startMs = nowMs;
     let dueMs = this.#startMs + this.#count * this.#packetMs;
     if (nowMs - dueMs > MAX_LATE_MS) {
       this.#count += Math.floor((nowMs - dueMs) / this.#packetMs);

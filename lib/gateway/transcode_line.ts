@@ -65,7 +65,6 @@ export class TranscodeLine implements Disposable {
   readonly #up: Transcoder;
   readonly #down: Transcoder;
   #ticking: Disposable | null = null;
-  #downStartMs = 0;
   #expected = NaN;
   /** RTMP time of what the player gets, minus its time on the peer's scale. */
   #playedOffsetMs = NaN;
@@ -87,7 +86,7 @@ export class TranscodeLine implements Disposable {
       ...shared,
       to: toRtmp,
       sink: (packet, elapsedMs, _resumed, mediaMs) => {
-        const timeMs = Math.max(0, Math.round(this.#downStartMs + elapsedMs - originMs));
+        const timeMs = Math.max(0, Math.round(this.#down.playout!.startMs + elapsedMs - originMs));
         if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
         emitPacket(packet, timeMs);
       },
@@ -120,7 +119,6 @@ export class TranscodeLine implements Disposable {
   /** Sends silence to the player until the peer is heard. */
   startDown(format: AudioFormat): void {
     if (!this.#down.takes(format)) return;
-    this.#downStartMs = this.#options.clock.now();
     this.#down.start(format);
     this.#run();
   }
@@ -158,7 +156,6 @@ export class TranscodeLine implements Disposable {
     const { format, clockRate } = audio;
     const down = this.#down;
     if (!down.takes(format)) return false;
-    if (!down.active) this.#downStartMs = this.#options.clock.now();
     const ticksPerMs = clockRate / 1000;
     if (lost > 0) down.lost(format, (timestamp - this.#expected) / ticksPerMs);
     down.push(format, payload, timestamp / ticksPerMs);

@@ -171,7 +171,7 @@ export class Transcoder implements Disposable {
     const path = this.#path;
     if (this.#playout === null) {
       path.skip(path.bufferedMs);
-      this.#playout = new Playout(path, this.#options.clock.now(), this.#options.sink);
+      this.#playout = new Playout(path, this.#options.sink);
     }
     return path;
   }
