@@ -267,8 +267,10 @@ export class Context implements LineOwner, AsyncDisposable {
   #sendDigits(digits: string, durationMs: number, reply: CommandReply): void {
     const line = this.#line;
     if (line.state !== "talking") return reply.error("NetConnection.Call.Failed", "there is no call");
-    if (line.media.sendDigits(digits, durationMs)) return reply.result();
-    reply.error("NetConnection.Call.Failed", "the other side takes no touch tones");
+    line.digits.send(digits, durationMs, (problem) => {
+      if (problem === null) reply.result();
+      else reply.error("NetConnection.Call.Failed", problem);
+    });
   }
 
   #sendMessage(text: string, reply: CommandReply): void {

@@ -15,18 +15,32 @@ export interface InfoDigit {
 }
 
 /** What an INFO says, as far as we know it. */
-export type InfoMeaning = { type: "digit"; digit: InfoDigit } | { type: "key frame" } | { type: "unknown" };
+export type InfoMeaning =
+  | { type: "digit"; digit: InfoDigit }
+  | { type: "key frame" }
+  /** A body of a kind we know that makes no sense. */
+  | { type: "broken" }
+  /** Something that is not for us. */
+  | { type: "unknown" };
 
 /** Longest body looked at; real ones are under 200 octets. */
 const MAX_INFO_OCTETS = 4096;
 const DEFAULT_DURATION_MS = 160;
 const MAX_DURATION_MS = 10_000;
 
+const KNOWN_TYPES: ReadonlySet<string> = new Set([
+  "application/dtmf-relay",
+  "application/dtmf",
+  "application/media_control+xml",
+]);
+
 /** Reads the body of an INFO; whatever it holds, the call goes on. */
 export function parseInfo(body: SipBody): InfoMeaning {
-  if (body.bytes.length > MAX_INFO_OCTETS) return { type: "unknown" };
+  const type = body.type.split(";")[0]?.trim().toLowerCase() ?? "";
+  if (!KNOWN_TYPES.has(type)) return { type: "unknown" };
+  if (body.bytes.length > MAX_INFO_OCTETS) return { type: "broken" };
   const text = decodeUtf8(body.bytes);
-  switch (body.type.split(";")[0]?.trim().toLowerCase()) {
+  switch (type) {
     case "application/dtmf-relay":
       return digitMeaning(
         /^\s*Signal\s*=\s*(\S+)/im.exec(text)?.[1],
@@ -34,10 +48,8 @@ export function parseInfo(body: SipBody): InfoMeaning {
       );
     case "application/dtmf":
       return digitMeaning(text.trim(), undefined);
-    case "application/media_control+xml":
-      return /<\s*picture_fast_update\b/.test(text) ? { type: "key frame" } : { type: "unknown" };
     default:
-      return { type: "unknown" };
+      return mediaControl(text);
   }
 }
 
@@ -47,11 +59,22 @@ export function formatDtmfRelay(digit: InfoDigit): SipBody {
   return { type: "application/dtmf-relay", bytes: encodeUtf8(text) };
 }
 
+/** Body of an INFO with nothing but a touch tone, for far ends that know no other. */
+export function formatDtmf(digit: string): SipBody {
+  return { type: "application/dtmf", bytes: encodeUtf8(digit) };
+}
+
 /** Body of an INFO that asks for a key frame. */
 export function formatPictureFastUpdate(): SipBody {
   const text = '<?xml version="1.0" encoding="utf-8"?>\r\n' +
     "<media_control><vc_primitive><to_encoder><picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
   return { type: "application/media_control+xml", bytes: encodeUtf8(text) };
+}
+
+/** Other requests of RFC 5168 there are none; its errors (general_error) are not for us. */
+function mediaControl(text: string): InfoMeaning {
+  if (/<\s*picture_fast_update\b/.test(text)) return { type: "key frame" };
+  return /<\s*media_control\b/.test(text) ? { type: "unknown" } : { type: "broken" };
 }
 
 /** Some write event numbers (10 is *, 11 is #, 12 to 15 are A to D) instead of the keys. */
@@ -61,7 +84,8 @@ function digitMeaning(signal: string | undefined, duration: string | undefined):
     : /^1[0-5]$/.test(signal)
     ? "*#ABCD"[Number(signal) - 10]
     : signal.toUpperCase();
-  if (key === undefined || !/^[0-9*#A-D]$/.test(key)) return { type: "unknown" };
+  if (key === "16") return { type: "unknown" }; // the flash hook is no key
+  if (key === undefined || !/^[0-9*#A-D]$/.test(key)) return { type: "broken" };
   const durationMs = duration === undefined
     ? DEFAULT_DURATION_MS
     : Math.min(Number(duration), MAX_DURATION_MS);

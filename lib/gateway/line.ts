@@ -3,16 +3,20 @@
 // Role: wire
 // Answers to: the attributes of class Context in siprtmp.py (user, session, incoming, outgoing, media).
 
+import type { Decision, DialTarget } from "../access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
+import type { NameAddr } from "../sip/name_addr.ts";
 import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
+import { type DialPlan, resolveDialled } from "./dial_plan.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
 import type { CallMedia, MediaFactory, TagOutlet } from "./call_media.ts";
+import type { DigitRoute, DtmfMode } from "./digit_route.ts";
 
 /** What the line is doing. `answering` is between our 200 and the caller's ACK. */
 export type Line =
@@ -20,7 +24,13 @@ export type Line =
   | { state: "dialing"; attempt: AbortController }
   | { state: "alerting"; invitation: Invitation }
   | { state: "answering"; invitation: Invitation }
-  | { state: "talking"; call: Call; media: CallMedia; broadcast: CallBroadcast | null };
+  | {
+    state: "talking";
+    call: Call;
+    media: CallMedia;
+    digits: DigitRoute;
+    broadcast: CallBroadcast | null;
+  };
 
 /** What a context needs of its RTMP connection. */
 export interface ClientLink {
@@ -50,6 +60,14 @@ export interface ContextServices {
   readonly log: Logger;
   /** Opens the media of calls. */
   readonly media: MediaFactory;
+  /** How touch tones are sent; absent: the best way there is. */
+  readonly dtmf?: DtmfMode;
+  /** Where dialled numbers go; absent: as they are dialled. */
+  readonly dialPlan?: DialPlan;
+  /** Whether the client may call this target, and counts the call; absent: it may. */
+  readonly mayCall?: (target: DialTarget) => Decision;
+  /** Whether the client may send a message to this target; absent: it may. */
+  readonly mayMessage?: (target: DialTarget) => Decision;
   /** Publishes the sides of a call for other players; absent: they are nobody else's business. */
   readonly openBroadcast?: () => CallBroadcast;
 }
@@ -92,4 +110,9 @@ export function domainOf(agent: Agent): string {
 /** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
 export function statusText(status: number, phrase: string): string {
   return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
+}
+
+/** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
+export function targetOf(owner: LineOwner, text: string): NameAddr {
+  return resolveDialled(owner.services.dialPlan ?? [], text, domainOf(owner.agent));
 }

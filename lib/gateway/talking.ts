@@ -7,6 +7,8 @@ import { unreachable } from "../base/errors.ts";
 import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
+import { DigitInbox } from "./digit_inbox.ts";
+import { DigitRoute } from "./digit_route.ts";
 import { formatPictureFastUpdate, parseInfo } from "./info_bodies.ts";
 import { IDLE, type Line, type LineOwner } from "./line.ts";
 import { receivedMessage } from "./messages.ts";
@@ -15,8 +17,11 @@ import { receivedMessage } from "./messages.ts";
 interface Conversation {
   readonly owner: LineOwner;
   readonly media: CallMedia;
+  readonly inbox: DigitInbox;
   /** The hold of the far end as the client knows it. */
   toldHeld: boolean;
+  /** INFO bodies that made no sense. */
+  brokenInfos: number;
 }
 
 /** Runs an established call until it ends. `from` is the line state that led to it. */
@@ -29,7 +34,8 @@ export async function talk(
   using media = established.media; // falls silent and frees its ports before the BYE is answered
   using broadcast = owner.services.openBroadcast?.() ?? null;
   for (const refusal of broadcast?.refusals ?? []) owner.log.warn(`the call is not published as ${refusal}`);
-  const line: Line = { state: "talking", call, media, broadcast };
+  using digits = digitRoute(owner, call, media);
+  const line: Line = { state: "talking", call, media, digits, broadcast };
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
   media.toRtmp = broadcast === null ? owner.toPlayer : (type, timeMs, body) => {
@@ -38,19 +44,27 @@ export async function talk(
   };
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
   media.onPublisherTrouble = (code, text) => owner.publisherTrouble(code, text);
-  media.onPictureWanted = () => owner.scope.spawn("key frame request", () => askForPicture(owner, call));
+  media.onPictureWanted = pictureRequests(owner, call);
   owner.primeMedia(media);
-  media.onDigit = (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs);
+  const inbox = new DigitInbox(
+    owner.services.clock,
+    (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs),
+  );
+  media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
+  const conversation: Conversation = { owner, media, inbox, toldHeld: false, brokenInfos: 0 };
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   owner.link.call("accepted", ...established.report);
   let ending: EndedEvent | null = null;
   try {
-    ending = await converse({ owner, media, toldHeld: false }, call);
+    ending = await converse(conversation, call);
   } finally {
     if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
     const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
     const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
-    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
+    const infos = conversation.brokenInfos > 0
+      ? `; ${conversation.brokenInfos} INFO bodies made no sense`
+      : "";
+    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}${infos}`);
   }
 }
 
@@ -82,17 +96,50 @@ function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent
 }
 
 /** Touch tones and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
-function informed({ owner, media }: Conversation, body: SipBody): void {
+function informed(conversation: Conversation, body: SipBody): void {
+  const { owner, media, inbox } = conversation;
   const meaning = parseInfo(body);
-  if (meaning.type === "key frame") media.keyFrameRequested();
-  else if (meaning.type === "digit") {
-    owner.link.call("receivedDTMF", meaning.digit.digit, meaning.digit.durationMs);
-  } else owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
+  switch (meaning.type) {
+    case "key frame":
+      return media.keyFrameRequested();
+    case "digit":
+      return inbox.take("info", meaning.digit.digit, meaning.digit.durationMs);
+    case "broken":
+      if (conversation.brokenInfos++ === 0) {
+        owner.log.warn(`the far end sends INFO that makes no sense: ${body.type}`);
+      }
+      return;
+    case "unknown":
+      return owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
+  }
 }
 
-async function askForPicture(owner: LineOwner, call: Call): Promise<void> {
-  const status = await call.info(formatPictureFastUpdate());
-  if (status >= 300) owner.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
+function digitRoute(owner: LineOwner, call: Call, media: CallMedia): DigitRoute {
+  const { clock, dtmf } = owner.services;
+  return new DigitRoute({
+    info: (body) => call.info(body),
+    media,
+    mode: dtmf ?? "auto",
+    clock,
+    log: owner.log,
+    spawn: (name, run) => owner.scope.spawn(name, run),
+  });
+}
+
+/** Asks the far end for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
+function pictureRequests(owner: LineOwner, call: Call): () => void {
+  let waiting = false;
+  let refused = false;
+  return () => {
+    if (waiting || refused) return;
+    waiting = true;
+    owner.scope.spawn("key frame request", async () => {
+      const status = await call.info(formatPictureFastUpdate());
+      waiting = false;
+      refused = status >= 300;
+      if (refused) owner.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
+    });
+  };
 }
 
 function renewed(conversation: Conversation, event: Extract<CallEvent, { type: "offer" }>): void {

@@ -577,14 +577,27 @@ scene("hold without a call does nothing", async ({ network, alice }) => {
 
 // ---- 1.4 sendDTMF, 1.5 messages
 
-scene("sendDTMF: queued in a call, an error without one or when they take none", async ({ bob, alice }) => {
+scene("sendDTMF: events, else INFO; an error without a call or when they take neither", async ({
+  network,
+  bob,
+  alice,
+}) => {
   assert.deepEqual(alice.rpc("sendDTMF", "5").answers, ['error("there is no call")']);
   await alice.callBob(bob);
   assert.deepEqual(alice.rpc("sendDTMF", "5").answers, ["result()"]);
   assert.deepEqual(alice.rpc("sendDTMF", "12#", 200).answers, ["result()"]);
   assert.deepEqual(alice.factory.last.log.slice(-2), ["digits 5 160", "digits 12# 200"]);
   alice.factory.last.takesDigits = false;
-  assert.deepEqual(alice.rpc("sendDTMF", "5").answers, ['error("the other side takes no touch tones")']);
+  const neither = 'error("the other side takes no touch tones: 405 Method Not Allowed")';
+  for (const [status, answer] of [[200, "result()"], [405, neither]] as const) {
+    const reply = alice.rpc("sendDTMF", "7");
+    const info = await bob.request("INFO");
+    assert.equal(new TextDecoder().decode(info.body), "Signal=7\r\nDuration=160\r\n");
+    bob.answer(info, status);
+    await network.until("the answer", () => reply.answers.length > 0);
+    assert.deepEqual(reply.answers, [answer]);
+  }
+  assert.deepEqual(alice.rpc("sendDTMF", "8").answers, [neither], "it is not asked again");
 });
 
 scene("sendMessage and receivedMessage, inside the call", async ({ network, bob, alice }) => {

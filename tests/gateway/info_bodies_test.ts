@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { formatDtmfRelay, formatPictureFastUpdate, parseInfo } from "../../lib/gateway/info_bodies.ts";
+import {
+  formatDtmf,
+  formatDtmfRelay,
+  formatPictureFastUpdate,
+  parseInfo,
+} from "../../lib/gateway/info_bodies.ts";
+import { mutate } from "../support/mutate.ts";
 
 const digit = (key: string, durationMs: number) => ({ type: "digit", digit: { digit: key, durationMs } });
 
@@ -39,7 +45,7 @@ const BODIES: { name: string; type: string; text: string; meaning: unknown }[] =
   { name: "plain dtmf", type: "application/dtmf", text: "*", meaning: digit("*", 160) },
   { name: "parameters in the type", type: "Application/DTMF; x=1", text: "0", meaning: digit("0", 160) },
   { name: "flash hook", type: "application/dtmf-relay", text: "Signal=16", meaning: { type: "unknown" } },
-  { name: "no key", type: "application/dtmf", text: "", meaning: { type: "unknown" } },
+  { name: "no key", type: "application/dtmf", text: "", meaning: { type: "broken" } },
   { name: "another type", type: "application/xml", text: "5", meaning: { type: "unknown" } },
   {
     name: "picture_fast_update",
@@ -48,6 +54,13 @@ const BODIES: { name: string; type: string; text: string; meaning: unknown }[] =
       "<media_control><vc_primitive><to_encoder><picture_fast_update></picture_fast_update></to_encoder></vc_primitive></media_control>",
     meaning: { type: "key frame" },
   },
+  {
+    name: "no media control",
+    type: "application/media_control+xml",
+    text: "<mess",
+    meaning: { type: "broken" },
+  },
+  { name: "no signal", type: "application/dtmf-relay", text: "Duration=5", meaning: { type: "broken" } },
   {
     name: "other media control",
     type: "application/media_control+xml",
@@ -64,6 +77,7 @@ for (const { name, type, text, meaning } of BODIES) {
 Deno.test("what we write is what we read", () => {
   for (const key of "0123456789*#ABCD") {
     assert.deepEqual(parseInfo(formatDtmfRelay({ digit: key, durationMs: 200 })), digit(key, 200));
+    assert.deepEqual(parseInfo(formatDtmf(key)), digit(key, 160));
   }
   assert.deepEqual(parseInfo(formatPictureFastUpdate()), { type: "key frame" });
 });
@@ -71,7 +85,18 @@ Deno.test("what we write is what we read", () => {
 Deno.test("no body of any type is an exception", () => {
   const types = ["application/dtmf-relay", "application/dtmf", "application/media_control+xml"];
   fc.assert(fc.property(fc.constantFrom(...types), fc.uint8Array({ maxLength: 300 }), (type, bytes) => {
-    assert.ok(["digit", "key frame", "unknown"].includes(parseInfo({ type, bytes }).type));
+    assert.ok(["digit", "key frame", "broken", "unknown"].includes(parseInfo({ type, bytes }).type));
   }));
-  assert.equal(parseInfo({ type: "application/dtmf", bytes: new Uint8Array(1 << 20) }).type, "unknown");
+  assert.equal(parseInfo({ type: "application/dtmf", bytes: new Uint8Array(1 << 20) }).type, "broken");
+  assert.equal(parseInfo({ type: "text/plain", bytes: new Uint8Array(1 << 20) }).type, "unknown");
+});
+
+Deno.test("damaged bodies: the key, nothing, or another key; never an exception", () => {
+  for (let seed = 0; seed < 1000; seed++) {
+    const body = seed % 2 === 0
+      ? formatDtmfRelay({ digit: "5", durationMs: 250 })
+      : formatPictureFastUpdate();
+    const { type } = parseInfo({ ...body, bytes: mutate(body.bytes, seed) });
+    assert.ok(["digit", "key frame", "broken", "unknown"].includes(type));
+  }
 });

@@ -165,3 +165,70 @@ Deno.test("the decoder configuration published before the call is given to its m
   assert.equal(owner.keyFramesWanted, 1);
   call.end("remote");
 });
+
+Deno.test("a key that comes in the media and in INFO is told once", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onDigit?.("7", 160);
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "7", durationMs: 160 }) });
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "8", durationMs: 160 }) });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("7", 160)', 'receivedDTMF("8", 160)']);
+  call.end("remote");
+});
+
+Deno.test("INFO that makes no sense: one warning, a count at the end, the call goes on", async () => {
+  await using owner = new ScriptedOwner();
+  const { call } = await talking(owner);
+  for (let i = 0; i < 5; i++) {
+    call.emit({ type: "info", body: { type: "application/dtmf-relay", bytes: new Uint8Array(i) } });
+  }
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "1", durationMs: 100 }) });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("1", 100)']);
+  assert.equal(owner.log.at("warn").length, 1);
+  call.end("remote");
+  await settle();
+  assert.ok(owner.log.at("info").some((line) => line.endsWith("; 5 INFO bodies made no sense")));
+});
+
+Deno.test("key frames are asked for by INFO one at a time, and no more once that was refused", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onPictureWanted?.();
+  media.onPictureWanted?.();
+  assert.equal(call.infos.length, 1);
+  await settle();
+  call.infoStatus = 405;
+  media.onPictureWanted?.();
+  await settle();
+  media.onPictureWanted?.();
+  await settle();
+  assert.equal(call.infos.length, 2);
+  assert.ok(call.infos.every((info) => info.startsWith("application/media_control+xml")));
+  call.end("remote");
+});
+
+Deno.test("touch tones of the client take the way of the settings; what waits at the end is told", async () => {
+  await using owner = new ScriptedOwner();
+  Object.assign(owner.services, { dtmf: "info" });
+  const { call, media } = await talking(owner);
+  const line = owner.line;
+  assert.ok(line.state === "talking");
+  const told: (string | null)[] = [];
+  line.digits.send("12", 100, (problem) => void told.push(problem));
+  await settle();
+  assert.deepEqual(call.infos, ["application/dtmf-relay Signal=1\r\nDuration=100\r\n"]);
+  assert.deepEqual(media.log, []);
+  call.end("remote");
+  await settle();
+  assert.deepEqual(told, ["the call is over"]);
+});
+
+Deno.test("what the publisher could do better is told to it", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames");
+  assert.deepEqual(owner.troubles, ["NetStream.Publish.BFrames"]);
+  call.end("remote");
+});

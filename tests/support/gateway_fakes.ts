@@ -277,6 +277,16 @@ export class ScriptedCall {
     return await (this.reoffers.shift() ?? { type: "accepted", body: sdp("bob") });
   }
 
+  /** What we sent as INFO: "application/dtmf-relay Signal=5...". */
+  readonly infos: string[] = [];
+  /** How they are answered. */
+  infoStatus = 200;
+
+  info(body: SipBody): Promise<number> {
+    this.infos.push(`${body.type} ${new TextDecoder().decode(body.bytes)}`);
+    return Promise.resolve(this.infoStatus);
+  }
+
   message(body: SipBody): Promise<number> {
     this.messages.push(new TextDecoder().decode(body.bytes));
     return Promise.resolve(this.messageStatus);

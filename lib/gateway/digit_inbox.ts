@@ -1,0 +1,47 @@
+// Touch tones of the far end, told to the client once each: some far ends send a key both in the media and in SIP
+// INFO. Each key of one way is held against one of the other; two of one way are two keys.
+// Role: machine
+// Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
+
+import type { Clock } from "../base/clock.ts";
+
+/** Where a key came from: RTP events or sound, or SIP INFO. */
+export type DigitSource = "media" | "info";
+
+interface Told {
+  readonly source: DigitSource;
+  readonly digit: string;
+  readonly atMs: number;
+  readonly durationMs: number;
+}
+
+/** The two ways of one key are so close, its own length left out. */
+const TOGETHER_MS = 1000;
+/** Keys that are remembered. */
+const REMEMBERED = 32;
+
+/** The incoming keys of one call. */
+export class DigitInbox {
+  readonly #clock: Clock;
+  readonly #tell: (digit: string, durationMs: number) => void;
+  readonly #told: Told[] = [];
+
+  /** @param tell told each key once */
+  constructor(clock: Clock, tell: (digit: string, durationMs: number) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** A key arrived. */
+  take(source: DigitSource, digit: string, durationMs: number): void {
+    const atMs = this.#clock.now();
+    const same = this.#told.findIndex((told) =>
+      told.source !== source && told.digit === digit &&
+      atMs - told.atMs <= TOGETHER_MS + Math.max(durationMs, told.durationMs)
+    );
+    if (same >= 0) return void this.#told.splice(same, 1);
+    this.#told.push({ source, digit, atMs, durationMs });
+    if (this.#told.length > REMEMBERED) this.#told.shift();
+    this.#tell(digit, durationMs);
+  }
+}
