@@ -11,6 +11,7 @@ import type { KeepAliveSettings } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
 import { type ConfigFile, parseConfigFile } from "./config_file.ts";
+import type { DtmfMode } from "./digit_route.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
@@ -45,6 +46,8 @@ export interface Config {
   readonly dialPlan: DialPlan;
   /** What happens to several clients of one address. */
   readonly sameAddress: SameAddressConfig;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
   /** True when the two sides of each call may be played by other RTMP clients. */
   readonly publishCalls: boolean;
   /** The built-in SIP server for trials; null: it does not run. */
@@ -204,6 +207,7 @@ function configOf(settings: Settings): Config {
     limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
     dialPlan: settings.dial,
     sameAddress: { policy: settings["same-address"], accounts: settings.account },
+    dtmf: settings.dtmf,
     publishCalls: settings["publish-calls"],
     sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",

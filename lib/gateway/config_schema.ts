@@ -54,6 +54,7 @@ const schema = z.strictObject(
     "keep-alive": oneOf("crlf", "stun", "options", "off"),
     "keep-alive-period": wholeNumber(5, 3600),
     "same-address": oneOf(...sameAddressPolicies),
+    dtmf: oneOf("auto", "rtp", "info", "inband"),
     "publish-calls": truth(),
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
     "max-connections": wholeNumber(1, 100000),

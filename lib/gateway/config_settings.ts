@@ -6,6 +6,7 @@
 import type { Endpoint } from "../net/endpoint.ts";
 import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
+import type { DtmfMode } from "./digit_route.ts";
 import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
@@ -38,6 +39,8 @@ export interface Settings extends EntranceSettings {
   "keep-alive-period": number;
   /** What happens when a client connects to an address that another one uses. */
   "same-address": SameAddressPolicy;
+  /** How touch tones are sent. */
+  dtmf: DtmfMode;
   /** Whether other RTMP clients may play the two sides of calls. */
   "publish-calls": boolean;
   /** Where the built-in SIP server listens; null: it does not run. */
@@ -111,6 +114,7 @@ export const defaultSettings: Readonly<Settings> = {
   "keep-alive": "crlf",
   "keep-alive-period": 25,
   "same-address": "replace",
+  dtmf: "auto",
   "publish-calls": false,
   sipd: null,
   "max-connections": 1000,
@@ -160,6 +164,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
     null,
     "<policy>",
     "second client of an address: replace the first, share its calls, or reject it",
+  ),
+  text(
+    "dtmf",
+    null,
+    "<way>",
+    "touch tones by rtp, info or inband; auto: the first of them that a call takes",
   ),
   flag("publish-calls", null, "let other RTMP clients play both sides of calls, under calls/<address>"),
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),

@@ -76,6 +76,7 @@ export class Gateway implements AsyncDisposable {
       access: door.access,
       sameAddress: config.sameAddress,
       dialPlan: config.dialPlan,
+      dtmf: config.dtmf,
       broadcasts: config.publishCalls ? this.#live.streams : null,
     });
   }

@@ -18,6 +18,7 @@ import { identityOf, type SpeexRate } from "./client_identity.ts";
 import type { SameAddressConfig } from "./config.ts";
 import { Context } from "./context.ts";
 import type { DialPlan } from "./dial_plan.ts";
+import type { DtmfMode } from "./digit_route.ts";
 import { type ClientLink, type ContextServices, statusText } from "./line.ts";
 import type { MediaRoom } from "./media_room.ts";
 import { SharedLines } from "./shared_line.ts";
@@ -34,6 +35,8 @@ export interface SipAppParts {
   readonly sip: SipEndpoint;
   /** Makes the media of calls. */
   readonly media: MediaRoom;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
   /** Runs the good-byes to replaced clients. */
   readonly scope: Scope;
   /** Who may do what. */
@@ -104,12 +107,13 @@ export class SipApp {
   }
 
   #servicesFor(client: RtmpConnection, address: string, rate: SpeexRate): ContextServices {
-    const { clock, media, access, dialPlan, broadcasts } = this.#parts;
+    const { clock, media, access, dialPlan, dtmf, broadcasts } = this.#parts;
     const log = this.#parts.log.child(address);
     const shared: ContextServices = {
       clock,
       log,
       media: media.factory(rate, log),
+      dtmf,
       dialPlan,
       mayCall: (target) => access.mayCall(client.peer.hostname, target),
       mayMessage: (target) => access.mayDial(target),

@@ -30,6 +30,7 @@ const good: [name: SettingName, value: unknown, result: unknown][] = [
   ["keep-alive", "off", "off"],
   ["keep-alive-period", 3600, 3600],
   ["same-address", "share", "share"],
+  ["dtmf", "info", "info"],
   ["dial", [], []],
   ["account", [{ address: "*@b.example", "same-address": "share" }], [
     { address: "*@b.example", sameAddress: "share" },
@@ -77,6 +78,7 @@ const bad: [values: Record<string, unknown>, issue: RegExp][] = [
   [{ "stun-server": "stun.example.com:0" }, /^stun-server must be/],
   [{ "stun-server": 3478 }, /^stun-server must be/],
   [{ "keep-alive": "ping" }, /^keep-alive must be crlf, stun, options or off, not "ping"$/],
+  [{ dtmf: "sip-info" }, /^dtmf must be auto, rtp, info or inband, not "sip-info"$/],
   [{ "keep-alive-period": 4 }, /^keep-alive-period must be a whole number from 5 to 3600, not 4$/],
   [{ "same-address": "kick" }, /^same-address must be replace, share or reject, not "kick"$/],
   [{ "rtp-ports": "20000-10000" }, /^rtp-ports must be a range of ports like 10000-20000/],
