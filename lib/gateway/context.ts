@@ -141,7 +141,8 @@ export class Context implements LineOwner, AsyncDisposable {
       line.media.fromRtmp(message);
       line.broadcast?.near(message.type, message.timeMs, message.body);
     } else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
-      this.#dialByUrl(publisherCodecs(message.body));
+      const codecs = publisherCodecs(message.body);
+      this.#dialByUrl(codecs.length > 0 && this.#videoConfig !== null ? [...codecs, "h264"] : codecs);
     }
   }
 

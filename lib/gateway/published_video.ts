@@ -17,9 +17,14 @@ const TAG_HEADER_OCTETS = 5;
 const MAX_CONFIG_OCTETS = 2048;
 const MAX_SPROP_LENGTH = 1024;
 
-/** True for a video tag with an AVC decoder configuration: codec 7, packet type 0 (behaviour 1.8). */
+/** Enhanced RTMP: a sequence start of "avc1", whatever the frame type bits say. */
+const SEQUENCE_START: readonly number[] = [0x80, 0x61, 0x76, 0x63, 0x31];
+
+/** True for a video tag with an AVC decoder configuration: codec 7, packet type 0 (behaviour 1.8), or Enhanced RTMP. */
 export function isVideoConfig(body: Uint8Array): boolean {
-  return body.length > TAG_HEADER_OCTETS && (body[0]! & 0x0f) === 7 && body[1] === 0;
+  if (body.length <= TAG_HEADER_OCTETS) return false;
+  if (body[0]! < 0x80) return (body[0]! & 0x0f) === 7 && body[1] === 0;
+  return SEQUENCE_START.every((octet, i) => octet === (i === 0 ? body[0]! & 0x8f : body[i]));
 }
 
 /** Keeps the last configuration of one call's publisher. */

@@ -1,6 +1,7 @@
 // Dialling by URL: rtmp://gateway/sip/user@domain?dial=number lets a program that can only publish or play
 // (ffmpeg, ffplay, OBS) make a call. The call starts with its first audio, or with its play; when the call is over
-// the connection ends, which such programs understand. A player may say what it wants to hear: &audio=aac.
+// the connection ends, which such programs understand. A player may say what it wants to hear, and that it wants
+// to see: &audio=aac&video=h264. A publisher that has sent its video configuration by then calls with video.
 // Role: wire
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
@@ -35,10 +36,9 @@ export function dialledByUrl(query: string): UrlDial | null {
   const destination = parameters.get("dial")?.trim() ?? "";
   if (destination === "" || destination.length > 256) return null;
   const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";
-  return {
-    destination,
-    playerCodecs: Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS,
-  };
+  const audio = Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS;
+  const video = parameters.get("video")?.trim().toLowerCase() === "h264" ? ["h264"] : [];
+  return { destination, playerCodecs: [...audio, ...video] };
 }
 
 /** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */

@@ -17,6 +17,10 @@ const config = (): Uint8Array => concatBytes([fromHex("1700000000"), CONFIG]);
 
 Deno.test("a configuration is told from pictures, other codecs and what is cut off", () => {
   assert.equal(isVideoConfig(config()), true);
+  assert.equal(isVideoConfig(concatBytes([fromHex("9061766331"), CONFIG])), true, "Enhanced RTMP");
+  for (const hex of ["9161766331aa", "9068766331aa", "9061766331"]) {
+    assert.equal(isVideoConfig(fromHex(hex)), false, hex);
+  }
   for (const hex of ["", "1700000000", "170100000000", "1200000000aa", "2701000000aa"]) {
     assert.equal(isVideoConfig(fromHex(hex)), false, hex);
   }

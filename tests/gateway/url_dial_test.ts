@@ -23,6 +23,9 @@ const PLAYERS: [query: string, codecs: string[]][] = [
   ["dial=echo&audio=opus", ["opus"]],
   ["dial=echo&audio=speex", ["wideband", "narrowband"]],
   ["dial=echo&audio=pcma", ["pcma"]],
+  ["dial=echo&video=h264", ["pcmu", "pcma", "wideband", "h264"]],
+  ["dial=echo&audio=aac&video=H264", ["aac", "h264"]],
+  ["dial=echo&video=vp8", ["pcmu", "pcma", "wideband"]],
   ["dial=echo&audio=constructor", ["pcmu", "pcma", "wideband"]],
 ];
 
