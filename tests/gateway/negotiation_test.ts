@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import {
   acceptedReport,
   chooseMedia,
+  describeChoice,
   formatWarning,
   localMedia,
   type MediaChoice,
   objectionTo,
+  planForAnswer,
+  planKeeping,
 } from "../../lib/gateway/negotiation.ts";
 import {
   type CodecPlan,
@@ -50,7 +53,7 @@ function asCaller(codecs: string[], capability: RtmpCapability, answer: SessionD
 
 /** We were called with these lines, and the client accepts with a codec list. */
 function asCallee(codecs: string[], capability: RtmpCapability, offer: SessionDescription) {
-  const plan = planCodecs(codecs, capability);
+  const plan = planForAnswer(offer, planCodecs(codecs, capability), null);
   const outcome = createAnswer(offer, { ...fields, media: localMedia(plan, ports) });
   return outcome.type === "none" ? null : settled(chooseMedia(outcome.agreed, plan, "remote"), plan);
 }
@@ -108,6 +111,19 @@ Deno.test("outgoing calls: our order decides, the answer's payload types are use
     [["wideband"], transcoding, ["audio 8"], "speex>pcma@8", "speex,null"],
     [["pcma"], transcoding, ["audio 0"], "pcma>pcmu@0", "pcma,null"],
     [[], transcoding, ["audio 0"], "speex>pcmu@0", ""],
+    // wideband where both ends can, and whatever the client named first
+    [[], transcoding, ["audio 0 9 107=opus/48000/2"], "speex>opus@107", ""],
+    [["wideband", "ulaw"], transcoding, ["audio 9 0"], "speex>g722@9", "speex,null"],
+    [["narrowband", "ulaw"], transcoding, ["audio 9 0"], "speex>pcmu@0", "speex,null"],
+    [["pcmu"], transcoding, ["audio 9"], "pcmu>g722@9", "pcmu,null"],
+    [["pcmu"], transcoding, ["audio 96=speex/16000"], "pcmu>speex@96", "pcmu,null"],
+    [["wideband"], transcoding, ["audio 98=speex/8000"], "speex/8000 strip@98", "speex,null"],
+    [["aac"], transcoding, ["audio 0 107=opus/48000/2"], "aac>opus@107", "aac,null"],
+    [["aac"], transcoding, ["audio 8"], "aac>pcma@8", "aac,null"],
+    [["opus"], transcoding, ["audio 111=opus/48000/2"], "opus@111", "opus,null"],
+    [["opus"], transcoding, ["audio 0"], "opus>pcmu@0", "opus,null"],
+    [flash11, transcoding, ["audio 9 0"], "pcmu@0", "pcmu,null"],
+    [flash11, transcoding, ["audio 9"], "speex>g722@9", "speex,null"],
     [
       flash11,
       plain,
@@ -163,6 +179,15 @@ Deno.test("incoming calls: the caller's order decides, its payload types are use
     ],
     [["wideband", "alaw"], transcoding, ["audio 8"], "speex>pcma@8", "speex,null"],
     [[], transcoding, ["audio 0 8"], "speex>pcmu@0", ""],
+    // defect 2 is cured: the G.711-only caller of before, and a client that named Speex alone
+    [[], transcoding, ["audio 0 8 101=telephone-event/8000"], "speex>pcmu@0, dtmf@101", ""],
+    [["wideband"], transcoding, ["audio 0 8"], "speex>pcmu@0", "speex,null"],
+    // what passes as it is comes before the caller's order, what does not follows it
+    [["pcmu"], transcoding, ["audio 9 111=opus/48000/2 0"], "pcmu@0", "pcmu,null"],
+    [["wideband"], transcoding, ["audio 0 9 96=speex/16000"], "speex/16000@96", "speex,null"],
+    [["wideband"], transcoding, ["audio 9 0 111=opus/48000/2"], "speex>g722@9", "speex,null"],
+    [["opus"], transcoding, ["audio 0 111=opus/48000/2"], "opus@111", "opus,null"],
+    [["aac"], transcoding, ["audio 8 0"], "aac>pcma@8", "aac,null"],
     // defect 3: the peer's payload type and parameters
     [
       ["pcmu", "h264"],
@@ -222,6 +247,38 @@ Deno.test("everything agreed may arrive, each as what the client was told or pla
   ]);
 });
 
+Deno.test("an answer names nothing that would be transcoded when something passes as it is", () => {
+  const offer = described("audio 9 0 111=opus/48000/2", "video 34");
+  const formatsOf = (codecs: string[], inUse: MediaChoice | null = null): string[] =>
+    planForAnswer(offer, planCodecs(codecs, transcoding), inUse).formats
+      .filter((planned) => planned.kind === "audio").map(({ format }) => format.name);
+  assert.deepEqual(formatsOf(["pcmu"]), ["pcmu"]);
+  assert.deepEqual(formatsOf(["pcmu", "h264"]), ["pcmu"]);
+  assert.deepEqual(formatsOf(["wideband"]), ["speex", "opus", "G722", "pcmu", "pcma", "speex"]);
+  const inUse = asCaller(["pcmu"], transcoding, described("audio 9"))!.choice;
+  assert.equal(formatsOf(["pcmu"], inUse).length, 6, "a call that is transcoded stays so");
+});
+
+Deno.test("a renewed offer keeps what is in use, transcoded or not", () => {
+  const plan = planCodecs(["wideband"], transcoding);
+  const { choice } = asCaller(["wideband"], transcoding, described("audio 9"))!;
+  const agreed = readAnswer(
+    createOffer({ ...fields, media: localMedia(plan, ports) }),
+    described("audio 96=speex/16000 9"),
+  );
+  assert.ok(agreed.type === "answer");
+  const again = chooseMedia(agreed.agreed, planKeeping(plan, choice), "local");
+  assert.equal(brief(again), "speex>g722@9");
+});
+
+Deno.test("the log says what is transcoded to what", () => {
+  const { choice } = asCaller(["aac"], transcoding, described("audio 9"))!;
+  assert.equal(
+    describeChoice(choice),
+    "audio: aac of the client transcoded to g722 at 8000 Hz, payload type 9; video: none",
+  );
+});
+
 Deno.test("the peer's packet time and H.264 parameters come along", () => {
   const offer = parseSdp(
     "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n" +
@@ -251,6 +308,13 @@ Deno.test("an offer nobody could accept is objected to before the user is alerte
     const objection = objectionTo(described(...lines), plain);
     if (expected === null) assert.equal(objection, null, lines.join());
     else assert.match(objection ?? "", expected, lines.join());
+  }
+});
+
+Deno.test("with transcoding an offer of G.722 or Opus alone is no reason to object", () => {
+  for (const lines of ["audio 9", "audio 111=opus/48000/2"]) {
+    assert.match(objectionTo(described(lines), plain) ?? "", /No common media format/);
+    assert.equal(objectionTo(described(lines), transcoding), null);
   }
 });
 
