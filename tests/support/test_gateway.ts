@@ -3,6 +3,7 @@
 import { systemClock } from "../../lib/base/clock.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
+import { loadCodecs } from "../../lib/codecs/load.ts";
 import { buildConfig } from "../../lib/gateway/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/gateway/config_settings.ts";
@@ -22,7 +23,13 @@ export async function startGateway(
 ): Promise<TestGateway> {
   const written: string[] = [];
   const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
-  const environment = { clock: systemClock, log, random: systemRandom, dns: systemDns };
+  const environment = {
+    clock: systemClock,
+    log,
+    random: systemRandom,
+    dns: systemDns,
+    codecs: await loadCodecs(),
+  };
   const config = buildConfig({
     flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags },
   });
