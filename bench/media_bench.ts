@@ -19,6 +19,7 @@ function line(kind: "pcmu" | "speex", clockRate: number): AudioLine {
     toSip: () => {},
     toRtmp: () => {},
     onDigit: () => {},
+    onPlaced: () => {},
   });
 }
 

@@ -5,12 +5,20 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
+import { SampleSource } from "../../lib/media/sample.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { SipServer } from "../../lib/sipd/sip_server.ts";
 import { formatTrialReport } from "../../lib/trial/report.ts";
 import { runTrialCall } from "../../lib/trial/trial_call.ts";
-import { header, openRawPhone, rawInDialog, rawInvite, type RawPhone } from "../support/raw_phone.ts";
+import {
+  header,
+  openRawPhone,
+  rawAnswer,
+  rawInDialog,
+  rawInvite,
+  type RawPhone,
+} from "../support/raw_phone.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
 
@@ -83,6 +91,24 @@ Deno.test("FAQ 1 (it does not work): the reason is said in plain words, with a l
   assert.doesNotMatch(text + running.lines(), /top-secret-42/);
 });
 
+Deno.test("FAQ 3 (straight to a SIP server): a program that only publishes RTMP becomes a caller by its URL", async () => {
+  await using running = await startGateway();
+  await using bob = await RtmpPhone.connect({ url: running.url("bob@127.0.0.1"), answers: ["pcmu"] });
+  const destination = encodeURIComponent(`sip:bob@127.0.0.1:${running.gateway.sipPort}`);
+  await using plain = await RtmpClient.open(`${running.url("cam@127.0.0.1")}?dial=${destination}`, {
+    clock: systemClock,
+    log: silentLog,
+    random: systemRandom,
+  });
+  const stream = await plain.createStream();
+  await stream.publish("local");
+  const speaking = speak(stream, { tag: 0x82, count: 40, size: 160 });
+  assert.deepEqual(await bob.expect("accepted"), ["pcmu", null]);
+  await speaking;
+  await pause(100);
+  assert.ok(bob.audio.length >= 25, `${bob.audio.length} blocks`);
+});
+
 Deno.test("FAQ 4 (how to test): a built-in server, an echo and one call say that it works", async () => {
   await using sipd = await startServer();
   await using running = await startGateway();
@@ -149,6 +175,31 @@ Deno.test("FAQ 10 (X-Lite says 488): a call that cannot work is refused with bot
   const refusal = await desk.receive(/ 488 /);
   assert.match(header(refusal, "Warning"), /^305 .*G729.*speex/i);
   assert.equal(bob.callbacks.size, 0);
+});
+
+Deno.test("FAQ 11 (Speex to G.711): a Speex program and a G.711-only phone hear each other", async () => {
+  await using running = await startGateway();
+  await using alice = await RtmpPhone.connect({ url: running.url("alice@127.0.0.1") });
+  using desk = openRawPhone();
+  alice.client.send("invite", `sip:desk@127.0.0.1:${desk.port}`);
+  const invite = await desk.receive(/^INVITE /);
+  assert.match(invite, /^m=audio \d+ RTP\/AVP .*\b0\b/m, "G.711 is offered beside Speex");
+  const mediaPort = Number(/m=audio (\d+)/.exec(invite)?.[1]);
+  desk.send(rawAnswer(desk, invite, "0"), running.gateway.sipPort);
+  await alice.expect("accepted");
+  const source = new SampleSource("speex");
+  for (let i = 0; i < 50; i++) {
+    alice.speaking.send(8, i * 20, new Uint8Array([0xb2, ...source.next()]));
+    const rtp = new Uint8Array(172).fill(0x33);
+    rtp.set([0x80, 0, i >> 8, i & 255, 0, 0, i * 160 >> 8 & 255, i * 160 & 255, 1, 2, 3, 4]);
+    desk.sendRtp(rtp, mediaPort);
+    await pause(20);
+  }
+  const first = await desk.receiveRtp();
+  assert.deepEqual([first.length, first[1]! & 0x7f], [172, 0], "20 ms of PCMU");
+  await pause(200);
+  const heard = alice.audio.filter((body) => (body[0]! & 0xf0) === 0xb0);
+  assert.ok(heard.length >= 20, `${heard.length} Speex tags of ${alice.audio.length}`);
 });
 
 Deno.test("FAQ 12 (Ekiga): padded RTP is taken, and none is sent", async () => {
@@ -314,4 +365,21 @@ Deno.test("FAQ 20 (second call with Asterisk): an ACK with the INVITE's own bran
     await rawHangUp(desk, running, ok);
     await bob.expect("byed");
   }
+});
+
+Deno.test("README answers all twenty questions, and each answer has a test with its number", async () => {
+  const root = new URL("../../", import.meta.url);
+  const readme = await Deno.readTextFile(new URL("README.md", root));
+  const rows = [...readme.matchAll(/^\| +(\d+) +\|([^|]+)\|([^|]+)\|$/gm)].map((match) => Number(match[1]));
+  assert.deepEqual(rows, Array.from({ length: 20 }, (_, i) => i + 1));
+  let tests = "";
+  for (const folder of ["tests/e2e", "tests/peers"]) {
+    for await (const entry of Deno.readDir(new URL(folder, root))) {
+      if (entry.name.endsWith("_test.ts")) {
+        tests += await Deno.readTextFile(new URL(`${folder}/${entry.name}`, root));
+      }
+    }
+  }
+  const missing = rows.filter((row) => !new RegExp(`["\`]FAQ ${row}\\b`).test(tests));
+  assert.deepEqual(missing, []);
 });

@@ -43,7 +43,8 @@ Deno.test({ name: "a wrong password is one rejection with the registrar's answer
 });
 
 Deno.test({
-  name: "two gateways' users call each other through Kamailio: Speex passes byte for byte",
+  name:
+    "FAQ 2 (which servers): two gateways' users call each other through Kamailio: Speex passes byte for byte",
   ignore,
 }, async () => {
   await using kamailio = await startKamailio();

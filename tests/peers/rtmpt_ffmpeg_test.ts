@@ -31,7 +31,7 @@ const rtmpt: TestTransport = {
 };
 
 Deno.test({
-  name: "ffmpeg publishes through RTMPT: every tag arrives unchanged",
+  name: "FAQ 7 (hosts with HTTP only): ffmpeg publishes through RTMPT: every tag arrives unchanged",
   ignore: !hasPeer("ffmpeg"),
   fn: async () => {
     const file = await makeSource();

@@ -95,3 +95,16 @@ export function rawInDialog(
     }$CSeq: ${cseq} ${method}$` +
     `Content-Length: 0$$`;
 }
+
+/** A 200 to an INVITE with an answer that takes one format. */
+export function rawAnswer(phone: RawPhone, invite: string, format: string): string {
+  const body =
+    `v=0$o=- 1 1 IN IP4 127.0.0.1$s=-$c=IN IP4 127.0.0.1$t=0 0$m=audio ${phone.rtpPort} RTP/AVP ${format}$`;
+  return `SIP/2.0 200 OK$Via: ${header(invite, "Via")}$From: ${header(invite, "From")}$To: ${
+    header(invite, "To")
+  };tag=d1$` +
+    `Call-ID: ${header(invite, "Call-ID")}$CSeq: ${
+      header(invite, "CSeq")
+    }$Contact: <sip:desk@127.0.0.1:${phone.port}>$` +
+    `Content-Type: application/sdp$Content-Length: ${body.replaceAll("$", "  ").length}$$${body}`;
+}
