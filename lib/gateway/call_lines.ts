@@ -112,6 +112,7 @@ export class CallLines implements Disposable {
   playerChanged(): void {
     this.audio?.playerChanged();
     this.video?.playerChanged();
+    this.xflv?.playerChanged();
   }
 
   /** The peer described its pictures anew. */
@@ -122,6 +123,7 @@ export class CallLines implements Disposable {
   /** The peer asked for a key frame. */
   keyFrameRequested(): void {
     this.video?.keyFrameRequested();
+    this.xflv?.keyFrameRequested();
   }
 
   /** What did not go as it should, for the log; empty when all went well. */
@@ -139,7 +141,9 @@ export class CallLines implements Disposable {
     if (video !== null && video.bFrames > 0) {
       found.push(`${video.bFrames} pictures of the client have B slices, which many phones cannot show`);
     }
-    if (xflv !== null && xflv.unusable > 0) found.push(`${xflv.unusable} messages too long for x-flv`);
+    if (xflv !== null && xflv.unusable > 0) {
+      found.push(`${xflv.unusable} messages of the client broken or too long for x-flv`);
+    }
     if (xflv !== null && xflv.lost > 0) found.push(`${xflv.lost} x-flv messages of the peer incomplete`);
     return found;
   }
@@ -210,7 +214,7 @@ export class CallLines implements Disposable {
   }
 
   #createXflv(chain: XflvChain): XflvLine {
-    const { clock, originMs, toRtmp } = this.#options;
+    const { clock, originMs, toRtmp, askPublisher, askPeerByInfo, onTrouble } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
     const line = new XflvLine({
       chain,
@@ -219,6 +223,9 @@ export class CallLines implements Disposable {
       toSip: (payload, timestamp, marker, payloadType) =>
         session.send(payload, timestamp, marker, payloadType),
       toRtmp,
+      askPeer: askPeerByInfo,
+      askPublisher,
+      onTrouble,
     });
     session.onPacket = (payload, timestamp, marker, payloadType) => {
       line.fromRtp(payload, timestamp, marker, payloadType);

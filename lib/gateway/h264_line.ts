@@ -15,6 +15,7 @@ import { parseSprop } from "../media/parameter_sets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpOutlet } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
+import { KeyFrameGate } from "./key_frame_gate.ts";
 import {
   answerTrouble,
   B_FRAMES,
@@ -24,9 +25,6 @@ import {
   TroubleBook,
 } from "./line_trouble.ts";
 import type { H264Chain } from "./video_choice.ts";
-
-/** Least time between two key-frame requests of one side, in ms. */
-export const KEY_FRAME_REQUEST_MS = 1000;
 
 const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
 const MALFORMED = "pictures of the far end are broken as it sends them";
@@ -43,9 +41,9 @@ export interface H264LineOptions {
   readonly toSip: RtpOutlet;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
-  /** The peer must send a key frame; called at most once in KEY_FRAME_REQUEST_MS. */
+  /** The peer must send a key frame; called at most once a second. */
   readonly askPeer: () => void;
-  /** The publisher must send a key frame; called at most once in KEY_FRAME_REQUEST_MS. */
+  /** The publisher must send a key frame; called at most once a second. */
   readonly askPublisher: () => void;
   /** Told what is wrong with the pictures, each thing once. */
   readonly onTrouble: (trouble: LineTrouble) => void;
@@ -66,8 +64,8 @@ export class H264Line {
   /** The profile and level that were last looked at, of the client and of the peer. */
   #sentProfile: string | null = null;
   #heardProfile: string | null = null;
-  #askedPeerMs = -Infinity;
-  #askedPublisherMs = -Infinity;
+  readonly #toPeer: KeyFrameGate;
+  readonly #toPublisher: KeyFrameGate;
   #unusable = 0;
 
   /** Builds both directions. */
@@ -75,6 +73,8 @@ export class H264Line {
     const { chain, clock, originMs, toSip, toRtmp } = options;
     this.#options = options;
     this.#troubles = new TroubleBook(options.onTrouble);
+    this.#toPeer = new KeyFrameGate(clock);
+    this.#toPublisher = new KeyFrameGate(clock);
     this.#packetizer = new H264Packetizer({ clock, packetizationMode: chain.mode });
     this.#depacketizer = new H264Depacketizer({ clock, originMs });
     this.#depacketizer.onKeyFrameWanted = () => this.#askPeer();
@@ -117,7 +117,7 @@ export class H264Line {
       for (const set of parseSprop(sprop)) this.#depacketizer.parameterSets.update(set);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#troubles.log(`the far end's description: ${error.message}`);
+      this.#troubles.log("the far end's description", error.message);
     }
   }
 
@@ -129,7 +129,7 @@ export class H264Line {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unusable++;
-      return this.#troubles.log(`a picture of the client is broken: ${error.message}`);
+      return this.#troubles.log("a picture of the client is broken", error.message);
     }
     const { dropped } = this.#packetizer;
     this.#packetizer.push(frame, this.#emitPayload);
@@ -151,16 +151,15 @@ export class H264Line {
   /** One RTP payload of the peer, in order. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number): void {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
+    const { unsupported, malformed } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
-    if (this.#depacketizer.unsupported > 0) this.#troubles.log(UNSUPPORTED);
-    if (this.#depacketizer.malformed > 0) this.#troubles.log(MALFORMED);
+    if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(UNSUPPORTED);
+    if (this.#depacketizer.malformed !== malformed) this.#troubles.log(MALFORMED);
   }
 
   /** The peer asks for a key frame, by RTCP or INFO: it gets the last one at once, the publisher hears of it. */
   keyFrameRequested(): void {
-    const nowMs = this.#options.clock.now();
-    if (nowMs - this.#askedPublisherMs < KEY_FRAME_REQUEST_MS) return;
-    this.#askedPublisherMs = nowMs;
+    if (!this.#toPublisher.admits()) return;
     this.#packetizer.repeatKeyFrame(this.#emitPayload);
     this.#options.askPublisher();
   }
@@ -208,9 +207,6 @@ export class H264Line {
   }
 
   #askPeer(): void {
-    const nowMs = this.#options.clock.now();
-    if (nowMs - this.#askedPeerMs < KEY_FRAME_REQUEST_MS) return;
-    this.#askedPeerMs = nowMs;
-    this.#options.askPeer();
+    if (this.#toPeer.admits()) this.#options.askPeer();
   }
 }

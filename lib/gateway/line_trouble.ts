@@ -76,16 +76,16 @@ export class TroubleBook {
     this.#tell = tell;
   }
 
-  /** Tells what was not told before. */
-  note(trouble: LineTrouble | null): void {
-    if (trouble === null || this.#told.length >= MAX_TROUBLES || this.#told.includes(trouble.text)) return;
-    this.#told.push(trouble.text);
+  /** Tells what was not told before. @param kind equal for troubles of which one is enough; absent: the text */
+  note(trouble: LineTrouble | null, kind: string = trouble?.text ?? ""): void {
+    if (trouble === null || this.#told.length >= MAX_TROUBLES || this.#told.includes(kind)) return;
+    this.#told.push(kind);
     this.#tell(trouble);
   }
 
-  /** Tells something that only the log is for. */
-  log(text: string): void {
-    this.note({ text, status: null });
+  /** Tells something that only the log is for; of several details the first. */
+  log(text: string, detail = ""): void {
+    this.note({ text: detail === "" ? text : `${text}: ${detail}`, status: null }, text);
   }
 }
 

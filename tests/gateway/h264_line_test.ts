@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ByteWriter, concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
-import { H264Line, KEY_FRAME_REQUEST_MS } from "../../lib/gateway/h264_line.ts";
+import { H264Line } from "../../lib/gateway/h264_line.ts";
+import { KEY_FRAME_REQUEST_MS } from "../../lib/gateway/key_frame_gate.ts";
 import type { LineTrouble } from "../../lib/gateway/line_trouble.ts";
 import type { H264Chain } from "../../lib/gateway/video_choice.ts";
 import { encodeAvcConfig } from "../../lib/media/avc_config.ts";

@@ -69,3 +69,11 @@ Deno.test("each trouble is told once, and a peer that invents new ones is not li
   for (let i = 0; i < 100; i++) book.log(`trouble ${i}`);
   assert.equal(told.length, 16);
 });
+
+Deno.test("of one kind with several details the first is told", () => {
+  const told: string[] = [];
+  const book = new TroubleBook(({ text }) => void told.push(text));
+  book.log("broken", "at 1");
+  book.log("broken", "at 2");
+  assert.deepEqual(told, ["broken: at 1"]);
+});
