@@ -97,9 +97,25 @@ export async function runTrialCall(
     throw new TransportError(`${path} has no audio to send`, "failed");
   }
   await using recorder = options.record === null ? null : await FlvWriter.create(options.record);
-  const trial = new Trial(options, environment, recorder);
+  const tokens = tokensFor(options.source.codec, first.value.body[0] ?? 0);
+  const trial = new Trial(options, tokens, environment, recorder);
   const outcome = await trial.run(startingWith(first.value, messages), signal);
   return { outcome, steps: trial.steps, setUpMs: trial.setUpMs };
+}
+
+/** What to ask for: the codec wished for, else the one of the file, by the first octet of its audio tags. */
+function tokensFor(codec: TrialCodec | null, tagByte: number): readonly string[] {
+  if (codec !== null) return [CODEC_TOKENS[codec]];
+  switch (tagByte >> 4) {
+    case 7:
+      return ["pcma"];
+    case 8:
+      return ["pcmu"];
+    case 11:
+      return ["wideband", "narrowband"];
+    default: // the gateway transcodes, or says that it cannot
+      return Object.values(CODEC_TOKENS);
+  }
 }
 
 function messagesOf(source: TrialOptions["source"]): AsyncGenerator<AudioMessage, void, void> {
@@ -120,6 +136,7 @@ class Trial {
   readonly steps: LadderStep[] = [];
   setUpMs: number | null = null;
   readonly #options: TrialOptions;
+  readonly #tokens: readonly string[];
   readonly #environment: TrialEnvironment;
   readonly #recorder: FlvWriter | null;
   readonly #callbacks = new Mailbox<Callback>(64);
@@ -128,8 +145,14 @@ class Trial {
   /** What the gateway said about the connection as a whole; most often why it closes it. */
   #lastStatus = "";
 
-  constructor(options: TrialOptions, environment: TrialEnvironment, recorder: FlvWriter | null) {
+  constructor(
+    options: TrialOptions,
+    tokens: readonly string[],
+    environment: TrialEnvironment,
+    recorder: FlvWriter | null,
+  ) {
     this.#options = options;
+    this.#tokens = tokens;
     this.#environment = environment;
     this.#recorder = recorder;
     this.#startMs = environment.clock.now();
@@ -192,13 +215,12 @@ class Trial {
 
   /** Null when the call is up. */
   async #dial(client: RtmpClient, signal: AbortSignal): Promise<TrialOutcome | null> {
-    const { destination, source } = this.#options;
-    const tokens = source.codec === null ? Object.values(CODEC_TOKENS) : [CODEC_TOKENS[source.codec]];
+    const { destination } = this.#options;
     const dialledMs = this.#environment.clock.now();
     this.#step("client", "gateway", `invite ${destination}`);
     this.#step("gateway", "sip", "INVITE");
     const invite = this.steps.at(-1)!;
-    client.send("invite", destination, ...tokens, "dtmf");
+    client.send("invite", destination, ...this.#tokens, "dtmf");
     const patience = new AbortController();
     using _timer = this.#environment.clock.after(ANSWER_TIMEOUT_MS, () => patience.abort());
     const limit = AbortSignal.any([signal, patience.signal]);

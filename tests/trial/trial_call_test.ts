@@ -113,6 +113,20 @@ Deno.test("a file that cannot be sent is told before anybody is called", () =>
     assert.match(told[1]!, new RegExp(`^${name} cannot be sent: .*FLV`));
   }));
 
+for (const codec of ["speex", "pcmu", "pcma"] as const) {
+  Deno.test(`a file of ${codec} is sent as ${codec}, and comes back as it was`, () =>
+    withServers(async (call) => {
+      const path = await Deno.makeTempFile({ suffix: ".flv" });
+      await call({ source: { kind: "sample", codec, durationSeconds: 0.4 }, record: path });
+      const { outcome } = await call({
+        source: { kind: "file", path, codec: null, durationSeconds: null },
+      });
+      await Deno.remove(path);
+      assert.ok(outcome.type === "completed", JSON.stringify(outcome));
+      assert.deepEqual([outcome.echo.sent, outcome.echo.matched], [20, 20]);
+    }));
+}
+
 Deno.test("a password in an address is not drawn", () =>
   withServers(async (call) => {
     const refused = await call({ url: "rtmp://127.0.0.1:1/sip/me:hunter2@127.0.0.1" });
