@@ -165,5 +165,11 @@ Deno.test(
     await phone[Symbol.asyncDispose]();
     other.client.send("bye");
     assert.ok((await steady.finished()).ok);
+    await other[Symbol.asyncDispose]();
+    for (let tries = 0; tries < 200 && running.gateway.usage.connections > 0; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50)); // the BYE to the dead one is waited for
+    }
+    const { usage } = running.gateway;
+    assert.deepEqual({ ...usage }, { connections: 0, clients: 0, calls: 0, rtpPorts: 0 });
   },
 );
