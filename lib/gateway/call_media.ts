@@ -29,11 +29,11 @@ export interface CallMedia extends Disposable {
   toRtmp: TagOutlet | null;
   /** Told each touch tone of the peer once. */
   onDigit: ((digit: string, durationMs: number) => void) | null;
-  /** The peer lost its picture: the publisher should send a key frame. At most once a second. */
+  /** The peer lost its picture: the publisher should send a key frame; rate-limited. */
   onKeyFrameWanted: (() => void) | null;
   /** Something about the client's pictures that its publisher can change: a status code, and what it means. */
   onPublisherTrouble: ((code: string, text: string) => void) | null;
-  /** We need a key frame of the peer and RTCP cannot ask for it. At most once a second. */
+  /** We need a key frame of the peer and RTCP cannot ask for it; rate-limited. */
   onPictureWanted: (() => void) | null;
   /** True while the remote side has put us on hold. */
   readonly heldByRemote: boolean;

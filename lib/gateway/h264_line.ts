@@ -41,9 +41,9 @@ export interface H264LineOptions {
   readonly toSip: RtpOutlet;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
-  /** The peer must send a key frame; called at most once a second. */
+  /** The peer must send a key frame; rate-limited. */
   readonly askPeer: () => void;
-  /** The publisher must send a key frame; called at most once a second. */
+  /** The publisher must send a key frame; rate-limited. */
   readonly askPublisher: () => void;
   /** Told what is wrong with the pictures, each thing once. */
   readonly onTrouble: (trouble: LineTrouble) => void;
@@ -64,6 +64,9 @@ export class H264Line {
   /** The profile and level that were last looked at, of the client and of the peer. */
   #sentProfile: string | null = null;
   #heardProfile: string | null = null;
+  /** A key frame is needed of the peer, or of the publisher: asked for until it comes. */
+  #wantsKey = false;
+  #owesKey = false;
   readonly #toPeer: KeyFrameGate;
   readonly #toPublisher: KeyFrameGate;
   #unusable = 0;
@@ -77,11 +80,15 @@ export class H264Line {
     this.#toPublisher = new KeyFrameGate(clock);
     this.#packetizer = new H264Packetizer({ clock, packetizationMode: chain.mode });
     this.#depacketizer = new H264Depacketizer({ clock, originMs });
-    this.#depacketizer.onKeyFrameWanted = () => this.#askPeer();
+    this.#depacketizer.onKeyFrameWanted = () => {
+      this.#wantsKey = true;
+      this.#askPeer();
+    };
     this.#emitPayload = (payload, timestamp, marker) =>
       toSip(payload, timestamp, marker, chain.sendPayloadType);
     this.#emitFrame = (frame) => {
       if (frame.config) this.#checkHeard();
+      else if (frame.key) this.#wantsKey = false;
       this.#tag.reset();
       encodeTag(frame, this.#tag);
       toRtmp(9, frame.timeMs, this.#tag.view());
@@ -135,7 +142,10 @@ export class H264Line {
     this.#packetizer.push(frame, this.#emitPayload);
     if (this.#packetizer.dropped !== dropped) return this.#noteDropped(frame);
     this.#checkSent();
-    if (!frame.config) this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
+    if (frame.config) return;
+    if (frame.key) this.#owesKey = false;
+    else if (this.#owesKey) this.#serve();
+    this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
   }
 
   /** RTMP time of a timestamp of the peer as things stand; null before its first picture. */
@@ -153,13 +163,21 @@ export class H264Line {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     const { unsupported, malformed } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
+    if (this.#wantsKey) this.#askPeer();
     if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(UNSUPPORTED);
     if (this.#depacketizer.malformed !== malformed) this.#troubles.log(MALFORMED);
   }
 
   /** The peer asks for a key frame, by RTCP or INFO: it gets the last one at once, the publisher hears of it. */
   keyFrameRequested(): void {
+    this.#owesKey = true;
+    this.#serve();
+  }
+
+  /** A request that comes too early is served as soon as the next may pass, unless a key frame was sent by then. */
+  #serve(): void {
     if (!this.#toPublisher.admits()) return;
+    this.#owesKey = false;
     this.#packetizer.repeatKeyFrame(this.#emitPayload);
     this.#options.askPublisher();
   }

@@ -24,6 +24,9 @@ interface Conversation {
   brokenInfos: number;
 }
 
+/** SIP is no media: requests for key frames are farther apart than those in RTCP. */
+const INFO_SPACING_MS = 1000;
+
 /** Runs an established call until it ends. `from` is the line state that led to it. */
 export async function talk(
   owner: LineOwner,
@@ -128,10 +131,13 @@ function digitRoute(owner: LineOwner, call: Call, media: CallMedia): DigitRoute 
 
 /** Asks the far end for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
 function pictureRequests(owner: LineOwner, call: Call): () => void {
+  const { clock } = owner.services;
   let waiting = false;
   let refused = false;
+  let askedMs = -Infinity;
   return () => {
-    if (waiting || refused) return;
+    if (waiting || refused || clock.now() - askedMs < INFO_SPACING_MS) return;
+    askedMs = clock.now();
     waiting = true;
     owner.scope.spawn("key frame request", async () => {
       const status = await call.info(formatPictureFastUpdate());

@@ -29,9 +29,9 @@ export interface XflvLineOptions {
   readonly toSip: RtpOutlet;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
-  /** The peer must send a key frame; called at most once a second. */
+  /** The peer must send a key frame; rate-limited. */
   readonly askPeer: () => void;
-  /** The publisher must send a key frame; called at most once a second. */
+  /** The publisher must send a key frame; rate-limited. */
   readonly askPublisher: () => void;
   /** Told what is wrong with the stream, each thing once. */
   readonly onTrouble: (trouble: LineTrouble) => void;
@@ -67,6 +67,7 @@ export class XflvLine {
   /** A player that joins late gets the configurations, then pictures from a key frame on. */
   #playerIsNew = false;
   #waitingForKey = false;
+  #hasVideo = false;
   #broken = 0;
 
   /** Builds both directions. */
@@ -75,7 +76,9 @@ export class XflvLine {
     this.#options = options;
     this.#packetizer = new XflvPacketizer(clock);
     this.#depacketizer = new XflvDepacketizer(clock, originMs);
-    this.#depacketizer.onKeyFrameWanted = () => this.#askPeer();
+    this.#depacketizer.onKeyFrameWanted = () => {
+      if (this.#hasVideo) this.#askPeer();
+    };
     this.#troubles = new TroubleBook(options.onTrouble);
     this.#toPeer = new KeyFrameGate(clock);
     this.#toPublisher = new KeyFrameGate(clock);
@@ -161,6 +164,7 @@ export class XflvLine {
 
   #hear(frame: Frame): void {
     if (frame.config) this.#heardConfigs = withConfig(this.#heardConfigs, frame);
+    if (frame.kind === "video") this.#hasVideo = true;
     if (this.#playerIsNew) this.#introduce(frame.timeMs);
     if (frame.kind === "video" && this.#waitingForKey && !frame.config) {
       if (!frame.key) return;

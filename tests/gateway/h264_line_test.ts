@@ -112,6 +112,44 @@ Deno.test("a request of the peer is served from the cached key frame and passed 
   assert.deepEqual(asked, ["publisher", "publisher"]);
 });
 
+Deno.test("a key frame that does not come is asked for again with the packets that do, until it comes", () => {
+  const clock = new FakeClock();
+  const from = line(clock);
+  publish(from.line, [config(), key(300), ...[1, 2, 3, 4, 5, 6, 7].map(inter), key(300), inter(8), inter(9)]);
+  const to = line(clock);
+  const asked: number[] = [];
+  from.packets.forEach((packet, i) => {
+    if (i !== 1) to.line.fromRtp(packet.payload, packet.timestamp, packet.marker, 99, i === 2 ? 1 : 0);
+    asked.push(to.asked.length);
+    clock.advance(100);
+  });
+  assert.deepEqual(asked, [0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
+});
+
+Deno.test("a request that comes too early is served later, unless the publisher sent a key frame meanwhile", () => {
+  const clock = new FakeClock();
+  const { line: sender, packets, asked } = line(clock);
+  publish(sender, [config(), key(300), inter(1)]);
+  sender.keyFrameRequested();
+  clock.advance(100);
+  sender.keyFrameRequested();
+  publish(sender, [inter(2)]);
+  assert.equal(asked.length, 1);
+  clock.advance(KEY_FRAME_REQUEST_MS);
+  const before = packets.length;
+  publish(sender, [inter(3)]);
+  assert.deepEqual(
+    [asked.length, packets.length - before],
+    [2, 1 + 1],
+    "the key frame again, behind the picture",
+  );
+  sender.keyFrameRequested();
+  publish(sender, [key(300)]);
+  clock.advance(KEY_FRAME_REQUEST_MS);
+  publish(sender, [inter(4)]);
+  assert.equal(asked.length, 2);
+});
+
 Deno.test("another codec, a cut tag and another payload type are counted or ignored, never thrown", () => {
   const { line: one, packets, tags } = line(new FakeClock());
   publish(one, [fromHex("22aabbcc"), fromHex("17"), fromHex("1701")]);

@@ -201,7 +201,11 @@ Deno.test("key frames are asked for by INFO one at a time, and no more once that
   await settle();
   call.infoStatus = 405;
   media.onPictureWanted?.();
+  assert.equal(call.infos.length, 1, "not so soon");
+  owner.clock.advance(1000);
+  media.onPictureWanted?.();
   await settle();
+  owner.clock.advance(1000);
   media.onPictureWanted?.();
   await settle();
   assert.equal(call.infos.length, 2);
