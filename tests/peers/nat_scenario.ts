@@ -96,6 +96,7 @@ async function seen(capture: Capture): Promise<Omit<NatResult, "callbacks" | "to
 
 /** One call, both speak for 2 seconds. */
 async function call(by: "user" | "phone", options: readonly string[]): Promise<NatResult> {
+  await using stunServer = options === AUTO ? await startStunServer() : null;
   await using capture = await Capture.start();
   await using gateway = startInside("main.ts", [
     ...["-d", "-l", INSIDE, "-p", `${RTMP_PORT}`, "--sip-port", `${SIP_PORT}`, "--rtp-ports", "20000-20100"],
@@ -124,11 +125,14 @@ async function call(by: "user" | "phone", options: readonly string[]): Promise<N
   user.client.send("bye");
   await phone.expect("CALL_CLOSED");
   const [toRtmp, toSip] = [await userTone(user.heard), await phoneTone(phone)];
-  const log = `${gateway.output.slice(-12_000)}\n${phone.output.slice(-4000)}`;
+  const log = `${stunServer?.output.slice(-1000) ?? ""}\n${gateway.output.slice(-12_000)}\n${
+    phone.output.slice(-4000)
+  }`;
   return { callbacks, toRtmp, toSip, ...await seen(capture), log };
 }
 
 const TOLD = ["-e", PUBLIC];
+const AUTO = ["-e", "auto", "--stun-server", OUTSIDE];
 
 const STUN_PORT = 3478;
 const REGISTRAR = `${OUTSIDE}:5060`;
@@ -218,6 +222,7 @@ async function sendMessage(): Promise<number> {
 const SCENARIOS: Readonly<Record<string, () => Promise<NatResult | AutoResult>>> = {
   "user calls": () => call("user", TOLD),
   "phone calls": () => call("phone", TOLD),
+  "user calls, auto": () => call("user", AUTO),
   "user calls, nothing told": () => call("user", []),
   "auto": () => auto(true),
   "auto, nobody answers": () => auto(false),
