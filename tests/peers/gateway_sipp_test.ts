@@ -48,6 +48,23 @@ for (const { scenario, reason } of REFUSALS) {
 }
 
 Deno.test(
+  { name: "SIPp hears seven INVITEs and answers none: 408 after 32 s, and nothing is left", ignore },
+  async () => {
+    await using sipp = await startSipp({ scenario: "callee_silent" });
+    await using running = await startGateway();
+    await using phone = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
+    phone.client.send("invite", `sip:x@127.0.0.1:${sipp.port}`, "pcmu");
+    await new Promise((resolve) => setTimeout(resolve, 20_000)); // longer than expect() is patient
+    assert.equal(phone.callbacks.size, 0);
+    assert.deepEqual(await phone.expect("rejected"), ["408 Request timeout"]);
+    assert.equal(running.gateway.usage.rtpPorts, 0);
+    const { ok, report } = await sipp.finished();
+    assert.ok(ok, report);
+    assert.equal(running.lines().match(/sent to udp [^\n]*\n *INVITE /g)?.length, 7);
+  },
+);
+
+Deno.test(
   { name: "bye while it rings cancels the call at SIPp, and the line is free again", ignore },
   async () => {
     await using sipp = await startSipp({ scenario: "callee_rings" });
