@@ -99,7 +99,7 @@ export class ForkLeg implements Invitation {
   readonly #settled = Promise.withResolvers<AcceptOutcome>();
   #accepting: Promise<AcceptOutcome> | null = null;
 
-  /** @param outlets what the fork does with it */
+  /** Nothing is said yet. @param outlets what the fork does with it */
   constructor(invitation: Invitation, outlets: LegOutlets) {
     this.#invitation = invitation;
     this.#outlets = outlets;

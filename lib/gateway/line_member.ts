@@ -46,7 +46,7 @@ export class LineMember implements Agent {
   readonly #end = new AbortController();
   #leaving: Promise<void> | null = null;
 
-  /** @param agent the one of the address */
+  /** Nothing is asked for yet. @param agent the one of the address */
   constructor(identity: Identity, agent: Agent, outlets: LineMemberOutlets) {
     this.identity = identity;
     this.#agent = agent;
