@@ -5,8 +5,6 @@
 
 import type { LiveStreams, Publication } from "../live/streams.ts";
 
-type TagType = 8 | 9 | 18;
-
 /** Both sides of one call, published. */
 export class CallBroadcast implements Disposable {
   /** Why a side is not published; empty when both are. */
@@ -29,12 +27,12 @@ export class CallBroadcast implements Disposable {
   }
 
   /** One tag of the client; the body is borrowed. */
-  near(type: TagType, timeMs: number, body: Uint8Array): void {
+  near(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#near?.put(type, timeMs, body);
   }
 
   /** One tag of the far end; the body is borrowed. */
-  far(type: TagType, timeMs: number, body: Uint8Array): void {
+  far(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#far?.put(type, timeMs, body);
   }
 

@@ -26,7 +26,7 @@ export class DigitInbox {
   readonly #tell: (digit: string, durationMs: number) => void;
   readonly #told: Told[] = [];
 
-  /** @param tell told each key once */
+  /** Idle until its first use. @param tell told each key once */
   constructor(clock: Clock, tell: (digit: string, durationMs: number) => void) {
     this.#clock = clock;
     this.#tell = tell;

@@ -136,7 +136,10 @@ export class Gateway implements AsyncDisposable {
   async #learnPublicAddress(): Promise<void> {
     const { bind, stunServer } = this.#config.sip;
     if (stunServer === null) return;
-    const onAddress = (address: string): void => void (this.#addresses.publicAddress = address);
+    const onAddress = (address: string): void => {
+      this.#addresses.publicAddress = address;
+      this.#sip.refreshRegistrations(); // registrars hold the old address
+    };
     const watch = new PublicAddress({ ...this.#environment, server: stunServer, bind, onAddress });
     this.#scope.spawn("public address", (signal) => watch.run(signal));
     await watch.settled;

@@ -71,7 +71,7 @@ export class TroubleBook {
   readonly #told: string[] = [];
   readonly #tell: (trouble: LineTrouble) => void;
 
-  /** @param tell told each trouble once */
+  /** Idle until its first use. @param tell told each trouble once */
   constructor(tell: (trouble: LineTrouble) => void) {
     this.#tell = tell;
   }

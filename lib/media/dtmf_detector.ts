@@ -55,7 +55,7 @@ export class DtmfDetector {
   /** Power of the two frequencies in the last window that had a key. */
   #tonePower = 0;
 
-  /** @param onDigit told each key at its end */
+  /** Idle until its first use. @param onDigit told each key at its end */
   constructor(onDigit: (digit: string, durationMs: number) => void) {
     this.#onDigit = onDigit;
   }

@@ -35,7 +35,7 @@ export class DtmfTone {
   readonly #edge: number;
   #at = 0;
 
-  /** @throws Error when `key` is none of 0-9 * # A-D */
+  /** At its start. @throws Error when `key` is none of 0-9 * # A-D */
   constructor(key: string, sampleRate: number, durationMs: number) {
     const frequencies = dtmfFrequencies(key);
     if (frequencies === null) throw new Error(`"${key}" is no touch tone`);

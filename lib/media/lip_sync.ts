@@ -39,7 +39,7 @@ export class LipSync {
   #audioReport: StreamReport | null = null;
   #videoReport: StreamReport | null = null;
 
-  /** @param rates RTP clocks of audio and video in Hz */
+  /** Idle until its first use. @param rates RTP clocks of audio and video in Hz */
   constructor(
     audio: TimedStream,
     video: MovableStream,

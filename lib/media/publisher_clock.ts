@@ -43,7 +43,7 @@ export class StreamAnchor {
   readonly #anchor: (timestamp: number, atMs: number) => void;
   #originMs: number | null = null;
 
-  /** @param anchor RtpSession.anchor, told with every frame */
+  /** Idle until its first use. @param anchor RtpSession.anchor, told with every frame */
   constructor(
     publisher: PublisherClock,
     clockRate: number,
