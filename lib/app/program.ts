@@ -91,9 +91,16 @@ async function openAll(
   await using opened = new AsyncDisposableStack();
   const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
   const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
-  const gateway = opened.use(await Gateway.start(config, environment));
+  const gateway = opened.use(await Gateway.start(besideSipServer(config, sipd?.address.port), environment));
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
+}
+
+/** Nobody asked for the gateway's SIP port, and the server just took it: no reason to warn that it is taken. */
+export function besideSipServer(config: Config, sipdPort: number | undefined): Config {
+  const { sip } = config;
+  if (!sip.portFallback || sip.port !== sipdPort) return config;
+  return { ...config, sip: { ...sip, port: sipdPort + 1 } };
 }
 
 /** What was not built is said once; the gateway works without. */

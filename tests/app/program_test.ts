@@ -1,7 +1,8 @@
 // The program as its user meets it: command line in, lines and exit code out.
 
 import assert from "node:assert/strict";
-import { type Host, runProgram } from "../../lib/app/program.ts";
+import { besideSipServer, type Host, runProgram } from "../../lib/app/program.ts";
+import { buildConfig } from "../../lib/gateway/config.ts";
 
 interface Recorded {
   host: Host;
@@ -91,4 +92,13 @@ Deno.test("the demo makes one call without loss, says so, and prints what to try
   assert.match(text, /lost {11}0 of 25 \(0\.0 %\)/);
   assert.match(text, /It works: everything you sent came back/);
   assert.match(text, /ffmpeg .*dial=echo/);
+});
+
+Deno.test("the gateway starts behind the port of the built-in server, unless its own was asked for", () => {
+  const usual = buildConfig({ flags: { sipd: true } });
+  assert.equal(besideSipServer(usual, 5060).sip.port, 5061);
+  assert.equal(besideSipServer(usual, 5070), usual);
+  assert.equal(besideSipServer(usual, undefined), usual);
+  const asked = buildConfig({ flags: { "sip-port": "5060" } });
+  assert.equal(besideSipServer(asked, 5060), asked);
 });
