@@ -57,8 +57,8 @@ export function createAacDecoderLibrary(module: WebAssembly.Module): AacDecoderL
 export function createAacEncoderLibrary(module: WebAssembly.Module): AacEncoderLibrary {
   return new CodecLibrary(module, {
     name: "AAC encoder",
-    inputOctets: 2 * AAC_FRAME_SAMPLES,
-    outputOctets: MAX_FRAME_OCTETS,
+    inputOctets: 2 * 2 * AAC_FRAME_SAMPLES,
+    outputOctets: 2 * MAX_FRAME_OCTETS,
   });
 }
 
@@ -128,22 +128,29 @@ export class AacDecoder implements AudioDecoder {
 
 const NOTHING = new Int16Array(0);
 
-/** Mono samples to AAC frames. */
+/** Mono samples, or interleaved stereo, to AAC frames. */
 export class AacEncoder implements AudioEncoder {
   /** Samples a second. */
   readonly sampleRate: number;
-  /** Samples of a frame. */
-  readonly frameSamples: number = AAC_FRAME_SAMPLES;
+  /** Samples of a frame, of both channels together. */
+  readonly frameSamples: number;
   /** The AudioSpecificConfig of the stream, to be sent before its first frame. */
   readonly config: Uint8Array;
   readonly #core: CodecHandle<AacEncoderExports>;
 
-  /** Opens an encoder. @param bitrate bits a second; default 3 a sample, at most 64000 */
-  constructor(library: AacEncoderLibrary, sampleRate: number, bitrate = Math.min(64000, sampleRate * 3)) {
+  /** Opens an encoder. @param bitrate bits a second; default 3 a sample, at most 64000 a channel */
+  constructor(
+    library: AacEncoderLibrary,
+    sampleRate: number,
+    bitrate?: number,
+    channels: 1 | 2 = 1,
+  ) {
     this.sampleRate = sampleRate;
-    this.config = formatAacConfig(sampleRate, 1);
+    this.frameSamples = AAC_FRAME_SAMPLES * channels;
+    this.config = formatAacConfig(sampleRate, channels);
+    const rate = bitrate ?? Math.min(64000, sampleRate * 3) * channels;
     this.#core = new CodecHandle(library, {
-      open: (instance) => instance.exports.open(sampleRate, 1, bitrate),
+      open: (instance) => instance.exports.open(sampleRate, channels, rate),
       close: (exports, handle) => exports.close(handle),
     });
   }
@@ -154,7 +161,7 @@ export class AacEncoder implements AudioEncoder {
     const { exports, input, output } = instance;
     input.samples.set(samples);
     try {
-      const length = exports.encode(handle, input.address, output.address, MAX_FRAME_OCTETS);
+      const length = exports.encode(handle, input.address, output.address, 2 * MAX_FRAME_OCTETS);
       if (length < 0) throw new Error("The AAC encoder refuses a frame");
       return output.firstOctets(length);
     } catch (error) {

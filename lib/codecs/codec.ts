@@ -19,7 +19,7 @@ export interface AudioFormat {
   readonly packetMs?: number;
   /** Speex quality 0-10; default 8. */
   readonly quality?: number;
-  /** 2: G.711 to decode is interleaved stereo, as a tag of RTMP may be; the other codecs say so themselves. */
+  /** 2: interleaved stereo; G.711 to decode, as a tag of RTMP may be, or AAC to encode. Others say so themselves. */
   readonly channels?: 1 | 2;
   /** Bits a second for Opus (default 32000) and AAC (default 48000 or less at low rates). */
   readonly bitrate?: number;

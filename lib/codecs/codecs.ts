@@ -124,7 +124,7 @@ export class Codecs {
       case "g722":
         return new G722Encoder(packetSamples(format, 16000));
       case "aac":
-        return new AacEncoder(needed(this.#aacEncoder), format.sampleRate, format.bitrate);
+        return new AacEncoder(needed(this.#aacEncoder), format.sampleRate, format.bitrate, format.channels);
       default:
         return new G711Encoder(format.codec, packetSamples(format, 8000));
     }

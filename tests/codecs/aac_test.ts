@@ -46,6 +46,27 @@ for (const sampleRate of [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000]
   });
 }
 
+test("stereo keeps its channels apart", () => {
+  using encoder = new AacEncoder(encoders, 44100, undefined, 2);
+  const [left, right] = [tone(1000, 44100, 2000), tone(700, 44100, 2000, 4000)];
+  const both = new Int16Array(2 * left.length);
+  left.forEach((sample, i) => both.set([sample, right[i]!], 2 * i));
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at + encoder.frameSamples <= both.length; at += encoder.frameSamples) {
+    frames.push(encoder.encode(both.subarray(at, at + encoder.frameSamples)).slice());
+  }
+  assert.equal(parseAacConfig(encoder.config).channels, 2);
+  const heard = decodeAll({ config: encoder.config, frames });
+  for (const [channel, hz, amplitude] of [[0, 1000, 10000], [1, 700, 4000]] as const) {
+    const samples = Int16Array.from({ length: 44100 }, (_, i) => heard[2 * (22050 + i) + channel]!);
+    const measured = measureTone(samples, hz, 44100);
+    assert.ok(
+      Math.abs(20 * Math.log10(measured.amplitude / amplitude)) < 0.5 && measured.snrDb > 20,
+      `${hz}`,
+    );
+  }
+});
+
 test("the bitrate is kept", () => {
   for (const bitrate of [32000, 64000]) {
     const { frames } = encodeAll(tone(1000, 48000, 2000), 48000, bitrate);

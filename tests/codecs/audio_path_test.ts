@@ -170,6 +170,23 @@ Deno.test("comfort noise fills the pause until audio comes again", () => {
   assert.ok(path.silent);
 });
 
+Deno.test("a pause is silence, or noise, and leaves alone what waits", () => {
+  using path = open(ULAW, ALAW);
+  assert.equal(path.receivedMs, 0);
+  path.push(new Uint8Array(240).fill(0x20));
+  assert.deepEqual([path.receivedMs, path.bufferedMs, path.idle], [30, 30, false]);
+  const packets: Uint8Array[] = [];
+  path.encodePause((packet) => packets.push(packet.slice()));
+  assert.ok(packets[0]!.every((octet) => octet === 0xd5));
+  assert.equal(path.bufferedMs, 30);
+  path.comfortNoise(encodeComfortNoise({ levelDbov: 40, reflection: [] }));
+  path.encodePause((packet) => packets.push(packet.slice()));
+  assert.ok(packets[1]!.some((octet) => octet !== 0xd5));
+  assert.equal(path.idle, false);
+  path.skip(30);
+  assert.equal(path.idle, true, "noise is all there is to hear");
+});
+
 Deno.test("three seconds at once: the newest stay, within the bound", () => {
   using path = open(ULAW, ALAW, { bufferMs: 300 });
   for (let i = 0; i < 150; i++) path.push(new Uint8Array(160).fill(i));

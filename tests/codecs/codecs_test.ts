@@ -33,6 +33,17 @@ Deno.test("without modules there are G.711 and G.722, between equal rates", () =
   assert.throws(() => none.createResampler(8000, 16000), /deno task codecs/);
 });
 
+Deno.test("what can be turned into one another: nothing without the resampler, AAC with both its modules", () => {
+  assert.deepEqual([...withModules().transcodable], []);
+  assert.deepEqual([...withModules("speex", "opus").transcodable], []);
+  assert.deepEqual([...withModules("resampler").transcodable], ["pcmu", "pcma", "g722"]);
+  assert.deepEqual([...withModules("resampler", "aac_decoder").transcodable], ["pcmu", "pcma", "g722"]);
+  assert.deepEqual(
+    [...withModules("resampler", "aac_decoder", "aac_encoder", "speex").transcodable],
+    ["speex", "pcmu", "pcma", "g722", "aac"],
+  );
+});
+
 Deno.test("each module brings what it is for", () => {
   assert.ok(withModules("speex").canDecode("speex"));
   assert.ok(withModules("opus").canEncode("opus"));

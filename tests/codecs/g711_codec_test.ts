@@ -13,6 +13,13 @@ for (const law of ["pcmu", "pcma"] as const) {
   });
 }
 
+Deno.test("stereo is left interleaved, half a pair is dropped", () => {
+  const decoder = new G711Decoder("pcma", 2);
+  assert.equal(decoder.channels, 2);
+  assert.equal(decoder.decode(new Uint8Array(321)).length, 320);
+  assert.equal(decoder.decode(new Uint8Array(1)).length, 0);
+});
+
 Deno.test("packets of any size are decoded, up to half a second", () => {
   const decoder = new G711Decoder("pcmu");
   for (const size of [0, 1, 80, 160, 240, 4000]) {
