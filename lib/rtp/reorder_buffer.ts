@@ -94,9 +94,11 @@ export class ReorderBuffer {
     return this.#held;
   }
 
-  /** Takes a packet; it and what it was waiting for may be delivered before this returns. */
+  /**
+   * Takes a packet; it and what was waiting for it may be delivered before this returns. Gives nothing up for its
+   * age: when this program itself was late, the missing packet may be the next one to be read.
+   */
   push(packet: OrderedPacket, nowMs: number): void {
-    if (this.#held > 0) this.flush(nowMs);
     const { sequence } = packet;
     if (Number.isNaN(this.#next)) this.#next = sequence;
     if (sequence < this.#next || this.#seen[indexOf(sequence)] === sequence) {

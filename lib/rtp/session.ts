@@ -78,6 +78,8 @@ export interface RtpStats {
 }
 
 const FIRST_BUFFER_LENGTH = 2048;
+/** Time between two ticks that shows that this program was held up. Ticks come every 10 ms. */
+const STALL_MS = 40;
 
 /** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
 export class RtpSession implements Disposable {
@@ -110,6 +112,7 @@ export class RtpSession implements Disposable {
   #suppressed = 0;
   #failed = false;
   #closed = false;
+  #tickedMs: number;
 
   /** Takes over the sockets; nothing is received before run(). */
   constructor(options: RtpSessionOptions) {
@@ -136,7 +139,8 @@ export class RtpSession implements Disposable {
       onEvent: (event) => this.onRtcp?.(event),
     });
     this.#packet = { sequence: 0, timestamp: 0, marker: false, payloadType: 0, payload: this.#buffer };
-    this.#ticking = options.ticker.add((nowMs) => this.#reorder.flush(nowMs));
+    this.#ticking = options.ticker.add((nowMs) => this.#tick(nowMs));
+    this.#tickedMs = clock.now();
   }
 
   /** The RTP port; RTCP has the next one. */
@@ -238,6 +242,13 @@ export class RtpSession implements Disposable {
     this.#ticking[Symbol.dispose]();
     this.#rtcp[Symbol.dispose]();
     this.#options.pair[Symbol.dispose]();
+  }
+
+  /** A tick that comes late says that we were, not the packets: what waits in the socket is read first. */
+  #tick(nowMs: number): void {
+    const stalled = nowMs - this.#tickedMs > STALL_MS;
+    this.#tickedMs = nowMs;
+    if (!stalled) this.#reorder.flush(nowMs);
   }
 
   #wireTimestamp(timestamp: number): number {
