@@ -3,6 +3,7 @@
 //   [[account]]
 //   address = "alice@example.com"      or "*@example.com"
 //   same-address = "share"             replace, share or reject
+//   publish-calls = true               others may play both sides of its calls
 //
 // Role: wire
 // Answers to: FAQ question 18 of siprtmp: several clients on one SIP address took a change of its code.
@@ -19,8 +20,10 @@ export const sameAddressPolicies: readonly SameAddressPolicy[] = ["replace", "sh
 export interface AccountRule {
   /** user@host, the host in lower case; the user `*` stands for everybody there. */
   readonly address: string;
-  /** For these addresses. */
-  readonly sameAddress: SameAddressPolicy;
+  /** For these addresses; absent: as for all. */
+  readonly sameAddress?: SameAddressPolicy;
+  /** Whether others may play both sides of their calls; absent: as for all. */
+  readonly publishCalls?: boolean;
 }
 
 /** Rules at most. */
@@ -30,21 +33,29 @@ const MAX_ADDRESS_LENGTH = 256;
 /** Reads a list of tables with `address` and `same-address`; never throws. */
 export function parseAccounts(value: unknown): ParsedTable<AccountRule> {
   return parseTable(value, {
-    example: '[[account]], with address = "..." and same-address = "..."',
+    example: '[[account]], with address = "..." and what is different for it',
     maxRules: MAX_ACCOUNT_RULES,
-    keys: ["address", "same-address"],
+    keys: ["address", "same-address", "publish-calls"],
     readRule,
   });
 }
 
 function readRule(entry: Readonly<Record<string, unknown>>): AccountRule | string {
-  const { address, "same-address": written } = entry;
+  const { address, "same-address": policy, "publish-calls": publish } = entry;
   if (typeof address !== "string" || !isAddress(address)) {
     return "address must be a SIP address like alice@example.com, or *@example.com";
   }
-  const sameAddress = sameAddressPolicies.find((policy) => policy === written);
-  if (sameAddress === undefined) return `same-address must be one of ${sameAddressPolicies.join(", ")}`;
-  return { address: normalized(address), sameAddress };
+  const sameAddress = sameAddressPolicies.find((known) => known === policy);
+  if (policy !== undefined && sameAddress === undefined) {
+    return `same-address must be one of ${sameAddressPolicies.join(", ")}`;
+  }
+  if (publish !== undefined && typeof publish !== "boolean") return "publish-calls must be true or false";
+  if (sameAddress === undefined && publish === undefined) return "it needs same-address or publish-calls";
+  return {
+    address: normalized(address),
+    ...(sameAddress !== undefined && { sameAddress }),
+    ...(publish !== undefined && { publishCalls: publish }),
+  };
 }
 
 function isAddress(text: string): boolean {
@@ -62,8 +73,20 @@ export function sameAddressPolicyOf(
   config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] },
   address: string,
 ): SameAddressPolicy {
+  const fits = config.accounts.filter((rule) => isRuleFor(rule, address));
+  return fits.find((rule) => rule.sameAddress !== undefined)?.sameAddress ?? config.policy;
+}
+
+/** Whether the calls of an address may be played by others: by the first rule that says so, else `everywhere`. */
+export function mayPublishCalls(
+  config: { readonly everywhere: boolean; readonly accounts: readonly AccountRule[] },
+  address: string,
+): boolean {
+  const fits = config.accounts.filter((rule) => isRuleFor(rule, address));
+  return fits.find((rule) => rule.publishCalls !== undefined)?.publishCalls ?? config.everywhere;
+}
+
+function isRuleFor(rule: AccountRule, address: string): boolean {
   const wanted = normalized(address);
-  const everybody = `*${wanted.slice(wanted.indexOf("@"))}`;
-  const rule = config.accounts.find((one) => one.address === wanted || one.address === everybody);
-  return rule?.sameAddress ?? config.policy;
+  return rule.address === wanted || rule.address === `*${wanted.slice(wanted.indexOf("@"))}`;
 }

@@ -77,7 +77,8 @@ export class Gateway implements AsyncDisposable {
       sameAddress: config.sameAddress,
       dialPlan: config.dialPlan,
       dtmf: config.dtmf,
-      broadcasts: config.publishCalls ? this.#live.streams : null,
+      streams: this.#live.streams,
+      publishCalls: config.publishCalls,
     });
   }
 

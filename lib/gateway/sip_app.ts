@@ -13,6 +13,7 @@ import { formatEndpoint } from "../net/endpoint.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { SipEndpoint } from "../sip/endpoint.ts";
+import { mayPublishCalls } from "./accounts.ts";
 import { CallBroadcast } from "./call_broadcast.ts";
 import { identityOf, type SpeexRate } from "./client_identity.ts";
 import type { SameAddressConfig } from "./config.ts";
@@ -45,8 +46,10 @@ export interface SipAppParts {
   readonly sameAddress: SameAddressConfig;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
-  /** Where the sides of calls are published; null: they are not. */
-  readonly broadcasts: LiveStreams | null;
+  /** Where the sides of calls are published. */
+  readonly streams: LiveStreams;
+  /** Whether they are, unless an account's rule says otherwise. */
+  readonly publishCalls: boolean;
 }
 
 /** Serves the clients of all SIP addresses. */
@@ -107,7 +110,7 @@ export class SipApp {
   }
 
   #servicesFor(client: RtmpConnection, address: string, rate: SpeexRate): ContextServices {
-    const { clock, media, access, dialPlan, dtmf, broadcasts } = this.#parts;
+    const { clock, media, access, dialPlan, dtmf, streams, publishCalls, sameAddress } = this.#parts;
     const log = this.#parts.log.child(address);
     const shared: ContextServices = {
       clock,
@@ -118,9 +121,8 @@ export class SipApp {
       mayCall: (target) => access.mayCall(client.peer.hostname, target),
       mayMessage: (target) => access.mayDial(target),
     };
-    return broadcasts === null
-      ? shared
-      : { ...shared, openBroadcast: () => new CallBroadcast(broadcasts, address) };
+    const published = mayPublishCalls({ everywhere: publishCalls, accounts: sameAddress.accounts }, address);
+    return published ? { ...shared, openBroadcast: () => new CallBroadcast(streams, address) } : shared;
   }
 
   /** The client whose place a newer one took is told and closed. */

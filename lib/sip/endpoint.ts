@@ -239,7 +239,9 @@ export class SipEndpoint implements AsyncDisposable {
     if (request.uri.user === null && request.method === "OPTIONS") return this.#describe(transaction);
     // Not ours, and forwarding is not our trade: 483 says that a proxy in front of us is looping.
     if (request.headers.get("Max-Forwards")?.trim() === "0") return void transaction.reply(483);
-    transaction.reply(found.type === "gone" ? 480 : 404);
+    // A text for somebody who is not connected now may be tried again (RFC 3428 section 7).
+    const later = found.type === "gone" || request.method === "MESSAGE";
+    transaction.reply(later ? 480 : 404);
   }
 
   #describe(transaction: ServerTransactionHandle): void {

@@ -136,3 +136,44 @@ Deno.test("two thousand clients in turn leave no socket behind (behaviour 1.11 #
   }
   await until(async () => (await socketInodes(program.pid)).size === idle, "all sockets closed");
 });
+
+Deno.test("SIGHUP exchanges the certificate of RTMPS without touching the connections that are there", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [cert, key] = [`${folder}/cert.pem`, `${folder}/key.pem`];
+    const selfSigned = async () => {
+      const script = new URL("../../scripts/self_signed.ts", import.meta.url).pathname;
+      const made = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", script, cert, key] })
+        .output();
+      assert.ok(made.success, new TextDecoder().decode(made.stderr));
+      return await Deno.readTextFile(cert);
+    };
+    const first = await selfSigned();
+    await using program = await startProgram({
+      args: ["--rtmps-port", "0", "--tls-cert", cert, "--tls-key", key],
+    });
+    const port = Number(/RTMPS clients connect to 127\.0\.0\.1:(\d+)/.exec(program.output())?.[1]);
+    const connect = async (ca: string) => {
+      const conn = await Deno.connectTls({ hostname: "localhost", port, caCerts: [ca] });
+      try {
+        await conn.handshake();
+        return conn;
+      } catch (error) {
+        conn.close();
+        throw error;
+      }
+    };
+    using old = await connect(first);
+    const second = await selfSigned();
+    Deno.kill(program.pid, "SIGHUP");
+    await until(() => /certificate was read again/.test(program.output()), "the certificate is read again");
+    (await connect(second)).close();
+    await assert.rejects(connect(first));
+    await old.write(new Uint8Array(1537).fill(3)); // C0 and C1: the old connection still speaks
+    const answer = new Uint8Array(1);
+    assert.equal(await old.read(answer), 1);
+    assert.equal(answer[0], 3);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

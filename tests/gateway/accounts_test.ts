@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   type AccountRule,
   MAX_ACCOUNT_RULES,
+  mayPublishCalls,
   parseAccounts,
   sameAddressPolicies,
   type SameAddressPolicy,
@@ -44,7 +45,8 @@ const WRONG: [value: unknown, problem: RegExp][] = [
   [[{ "same-address": "share" }], /^rule 1: address must be a SIP address/],
   [[{ address: "alice", "same-address": "share" }], /^rule 1: address must be/],
   [[{ address: "a b@c", "same-address": "share" }], /^rule 1: address must be/],
-  [[{ address: "a@b" }], /^rule 1: same-address must be one of replace, share, reject$/],
+  [[{ address: "a@b" }], /^rule 1: it needs same-address or publish-calls$/],
+  [[{ address: "a@b", "same-address": "x" }], /^rule 1: same-address must be one of replace, share, reject$/],
   [
     [{ address: "a@b", "same-address": "share" }, { address: "a@b", policy: "share" }],
     /^rule 2: has policy, which is/,
@@ -58,3 +60,17 @@ for (const [value, problem] of WRONG) {
     assert.match(parsed.type === "wrong" ? parsed.problem : assert.fail("accepted"), problem);
   });
 }
+
+Deno.test("publishing calls: the first rule that says something counts, else what holds everywhere", () => {
+  const accounts = accountsOf([
+    { address: "alice@example.com", "same-address": "share" },
+    { address: "alice@example.com", "publish-calls": true },
+    { address: "*@example.com", "publish-calls": false },
+  ]);
+  assert.equal(mayPublishCalls({ everywhere: false, accounts }, "alice@Example.com"), true);
+  assert.equal(mayPublishCalls({ everywhere: true, accounts }, "bob@example.com"), false);
+  assert.equal(mayPublishCalls({ everywhere: true, accounts }, "bob@elsewhere.example"), true);
+  for (const wrong of [{ "publish-calls": "yes" }, {}]) {
+    assert.equal(parseAccounts([{ address: "a@b", ...wrong }]).type, "wrong");
+  }
+});

@@ -20,6 +20,7 @@ Deno.test("requests that are for nobody get the status that says why", async () 
   const stranger = { To: "<sip:bob@10.0.0.2>;tag=stranger" };
   const table: [string, string, Record<string, string>, number][] = [
     ["INVITE", "sip:nobody@10.0.0.2", {}, 404],
+    ["MESSAGE", "sip:nobody@10.0.0.2", {}, 480],
     ["INVITE", "sip:nobody@10.0.0.2", { "Max-Forwards": "0" }, 483],
     ["INVITE", "sip:bob@10.0.0.2;line=old", {}, 480],
     ["INVITE", "sips:bob@10.0.0.2", {}, 416],
