@@ -52,6 +52,14 @@ export interface SipAppParts {
   readonly publishCalls: boolean;
 }
 
+/** What a path asks for: the SIP address, and the key under which clients replace each other. */
+export interface SipPath {
+  /** user@host. */
+  readonly address: string;
+  /** The whole path. */
+  readonly key: string;
+}
+
 /** Serves the clients of all SIP addresses. */
 export class SipApp {
   readonly #parts: SipAppParts;
@@ -81,7 +89,7 @@ export class SipApp {
   async serve(
     client: RtmpConnection,
     request: ConnectRequest,
-    path: { readonly address: string; readonly key: string },
+    path: SipPath,
     signal: AbortSignal,
   ): Promise<void> {
     const identity = identityOf(path.address, request.args);
@@ -94,7 +102,7 @@ export class SipApp {
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
     const destination = dialledByUrl(request.query);
-    const services = this.#servicesFor(client, path.address, identity.rate);
+    const services = this.#servicesFor(client, path, identity.rate);
     const link = destination === null ? client : new UrlDialLink(client, services.log);
     await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
@@ -109,9 +117,9 @@ export class SipApp {
     }
   }
 
-  #servicesFor(client: RtmpConnection, address: string, rate: SpeexRate): ContextServices {
+  #servicesFor(client: RtmpConnection, { address, key }: SipPath, rate: SpeexRate): ContextServices {
     const { clock, media, access, dialPlan, dtmf, streams, publishCalls, sameAddress } = this.#parts;
-    const log = this.#parts.log.child(address);
+    const log = this.#parts.log.child(key.replace(/^sip\//, "")); // two clients of one address are told apart
     const shared: ContextServices = {
       clock,
       log,
@@ -153,8 +161,9 @@ class UrlDialLink implements ClientLink {
   }
 
   call(method: string, ...args: AmfValue[]): void {
-    this.#log.info(`dialled by URL: ${method} ${args.join(", ")}`.trimEnd());
+    const said = [method, args.filter((arg) => arg !== null).join(", ")].join(" ").trimEnd();
+    this.#log.info(`dialled by URL: ${said}`);
     if (method !== "rejected" && method !== "byed") return;
-    void this.#client.close("NetConnection.Connect.Closed", `${method} ${args.join(", ")}`.trimEnd());
+    void this.#client.close("NetConnection.Connect.Closed", said);
   }
 }

@@ -201,6 +201,9 @@ export class SipEndpoint implements AsyncDisposable {
   }
 
   async #send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): Promise<void> {
+    if (message.kind === "response" && !message.headers.has("Server")) {
+      message.headers.add("Server", this.#core.userAgent); // RFC 3261 section 20.35; requests say User-Agent
+    }
     try {
       outcome(await this.#transmit(message, target));
     } catch (error) {

@@ -159,7 +159,7 @@ Deno.test("generators end with the user agent, and nothing new is taken", async 
   await Promise.all(watching);
   assert.equal(ended.length, 3);
   scene.peer.send(scene.peer.build("MESSAGE", "sip:bob@10.0.0.2", {}, textBody("x")), "10.0.0.2");
-  await scene.peer.response(404);
+  await scene.peer.response(480);
   await finish(scene);
 });
 
