@@ -212,8 +212,9 @@ export class AudioLine implements Disposable {
   #startTranscoding(): void {
     const { chain } = this.#options;
     const voice = this.#voices[chain.receive[0]?.payloadType ?? -1];
-    this.#transcode?.startUp(clientFormat(codecOfClient(chain)));
-    if (voice) this.#transcode?.startDown(voice.format);
+    const from = codecOfClient(chain);
+    if (!passesAsItIs(from, this.#taken)) this.#transcode?.startUp(clientFormat(from));
+    if (voice && voice.pass === null) this.#transcode?.startDown(voice.format);
   }
 
   /** AAC cannot be decoded without; Opus needs none. */

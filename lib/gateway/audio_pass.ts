@@ -10,8 +10,10 @@ import {
   createAudioDepacketizer,
   createAudioPacketizer,
 } from "../media/audio_packets.ts";
-import type { CodecName } from "../media/frame.ts";
+import type { CodecName, FrameSink } from "../media/frame.ts";
+import { alawToUlaw, ulawToAlaw } from "../media/g711.ts";
 import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
+import type { RtpToRtmpTimeline } from "../media/timeline.ts";
 import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
 import type { ReceivedAudio, VoiceChain } from "./negotiation.ts";
 import type { TouchTonesOptions } from "./touch_tones.ts";
@@ -86,8 +88,41 @@ function createDepacketizer(
   { codec, clockRate, toClient }: ReceivedAudio,
   times: { readonly clock: Clock; readonly originMs: number },
 ): AudioDepacketizer | null {
+  if (codec === "pcmu" && toClient === "pcma" || codec === "pcma" && toClient === "pcmu") {
+    return new LawExchange(codec, createAudioDepacketizer({ codec: toClient, clockRate, ...times }));
+  }
   if (codec !== toClient) return null;
   return codec === "opus"
     ? new OpusDepacketizer(times)
     : createAudioDepacketizer({ codec, clockRate, ...times });
+}
+
+/** G.711 of one law for a client of the other: each octet has its counterpart, nothing is decoded. */
+class LawExchange implements AudioDepacketizer {
+  readonly #exchange: (from: Uint8Array, into: Uint8Array) => void;
+  readonly #inner: AudioDepacketizer;
+  #octets = new Uint8Array(160);
+
+  constructor(from: "pcmu" | "pcma", inner: AudioDepacketizer) {
+    this.#exchange = from === "pcmu" ? ulawToAlaw : alawToUlaw;
+    this.#inner = inner;
+  }
+
+  get timeline(): RtpToRtmpTimeline {
+    return this.#inner.timeline;
+  }
+
+  get dropped(): number {
+    return this.#inner.dropped;
+  }
+
+  restart(): void {
+    this.#inner.restart();
+  }
+
+  push(payload: Uint8Array, timestamp: number, marker: boolean, emit: FrameSink, lostBefore: number): void {
+    if (this.#octets.length !== payload.length) this.#octets = new Uint8Array(payload.length);
+    this.#exchange(payload, this.#octets);
+    this.#inner.push(this.#octets, timestamp, marker, emit, lostBefore);
+  }
 }

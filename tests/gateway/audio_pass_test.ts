@@ -77,9 +77,14 @@ Deno.test("every codec of a peer has a packetizer, but G.722, which no client se
 
 Deno.test("payload types of the peer: unpacked when the client plays them, else left to transcoding", () => {
   const voices = createPeerVoices(PCMU.receive, { clock: new FakeClock(), originMs: 0 });
-  assert.ok(voices[0]?.pass && voices[8]?.pass === null && voices[9]?.pass === null);
+  assert.ok(voices[0]?.pass && voices[8]?.pass && voices[9]?.pass === null);
   assert.deepEqual([voices[9]?.format.sampleRate, voices[9]?.clockRate], [16000, 8000]);
   assert.equal(voices[96], null);
+  const exchanged: string[] = [];
+  voices[8]!.pass!.push(new Uint8Array(160).fill(0xd5), 0, false, (frame) => {
+    exchanged.push(`${frame.codec} ${frame.data.subarray(0, 2).toHex()}`);
+  }, 0);
+  assert.deepEqual(exchanged, ["pcmu fefe"]);
   const opus = createPeerVoices(OPUS.receive, { clock: new FakeClock(), originMs: 0 })[107]!;
   const played: string[] = [];
   opus.pass?.push(Uint8Array.of(0xfc), 0, false, (frame) => played.push(frame.codec), 0);

@@ -1,0 +1,108 @@
+// What a call sounds like, for every pairing of what RTMP clients send and SIP phones speak: a tone of 1004 Hz and
+// speech go through a running gateway to a phone that decodes and encodes them, and come back the same way.
+// `deno task quality` prints the table; with --write it also replaces the one in docs/quality.md; a word picks the
+// pairings whose names hold it. Exits 1 when a sound is more than 1 dB off, or anything clicked or was missing.
+// Role: edge
+
+import { systemClock } from "../lib/base/clock.ts";
+import { silentLog } from "../lib/base/log.ts";
+import { systemRandom } from "../lib/base/random.ts";
+import type { Codecs } from "../lib/codecs/codecs.ts";
+import { loadCodecs } from "../lib/codecs/load.ts";
+import { buildConfig } from "../lib/gateway/config.ts";
+import { Gateway } from "../lib/gateway/gateway.ts";
+import { systemDns } from "../lib/net/dns.ts";
+import {
+  callAndListen,
+  type ClientKind,
+  CLIENTS,
+  decodeHeard,
+  prepareSpeech,
+  SCHEDULE,
+  type Speech,
+  spokenSamples,
+  TONE_AMPLITUDE,
+  TONE_HZ,
+} from "./quality/caller.ts";
+import { FarEnd, type PeerKind, PEERS } from "./quality/far_end.ts";
+import { atRate, measureSpeech, measureTone } from "./quality/measure.ts";
+import { formatTable, isGood, replaceTable, type Row } from "./quality/table.ts";
+
+/** Calls at a time: more would measure the machine. */
+const AT_ONCE = 3;
+const LONGEST_DELAY_MS = 700;
+const COMPARED_RATE = 8000;
+const DOCUMENT = new URL("../docs/quality.md", import.meta.url);
+
+interface Pairing {
+  readonly client: ClientKind;
+  readonly peer: PeerKind;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const codecs = await loadCodecs();
+  if (codecs.missing.length > 0) {
+    console.error(`missing: ${codecs.missing.join(", ")}; deno task codecs builds them`);
+    return 1;
+  }
+  const words = args.filter((arg) => !arg.startsWith("--"));
+  const pairings = CLIENTS.flatMap((client) => PEERS.map((peer): Pairing => ({ client, peer })))
+    .filter(({ client, peer }) => words.every((word) => `${client.name} - ${peer.name}`.includes(word)));
+  const rows = await measureAll(pairings, codecs);
+  const table = formatTable(rows);
+  console.log(table);
+  if (args.includes("--write")) {
+    await Deno.writeTextFile(DOCUMENT, replaceTable(await Deno.readTextFile(DOCUMENT), table));
+  }
+  return rows.every(isGood) ? 0 : 1;
+}
+
+async function measureAll(pairings: readonly Pairing[], codecs: Codecs): Promise<Row[]> {
+  const environment = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns, codecs };
+  const config = buildConfig({
+    flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0" },
+  });
+  await using gateway = await Gateway.start(config, environment);
+  await using farEnd = FarEnd.open(environment);
+  const speeches = new Map<ClientKind, Speech>();
+  for (const { client } of pairings) {
+    speeches.set(client, speeches.get(client) ?? prepareSpeech(client, codecs));
+  }
+  const rows: Row[] = [];
+  for (let at = 0; at < pairings.length; at += AT_ONCE) {
+    const batch = pairings.slice(at, at + AT_ONCE);
+    rows.push(
+      ...await Promise.all(batch.map((pairing, i) => {
+        const url = `rtmp://127.0.0.1:${gateway.rtmp.port}/sip/caller${at + i}@127.0.0.1`;
+        const destination = `sip:${pairing.peer.user}@127.0.0.1:${farEnd.port}`;
+        return measure(pairing, { url, destination, speech: speeches.get(pairing.client)! }, codecs);
+      })),
+    );
+    console.error(`${rows.length} of ${pairings.length}`);
+  }
+  return rows;
+}
+
+async function measure(
+  { client, peer }: Pairing,
+  call: { url: string; destination: string; speech: Speech },
+  codecs: Codecs,
+): Promise<Row> {
+  const heard = await callAndListen({ ...call, kind: client }, { clock: systemClock, random: systemRandom });
+  const { samples, sampleRate } = decodeHeard(heard, codecs);
+  const slow = atRate(samples, sampleRate, COMPARED_RATE);
+  const { speechAt, speechFor, toneAt, toneFor } = SCHEDULE;
+  const said = spokenSamples(COMPARED_RATE).subarray(speechAt * 8, (speechAt + speechFor) * 8);
+  const speech = measureSpeech(said, slow.subarray(speechAt * 8), COMPARED_RATE, LONGEST_DELAY_MS);
+  const perMs = sampleRate / 1000;
+  const inner = [toneAt + speech.delayMs + 200, toneAt + toneFor + speech.delayMs - 100];
+  const tone = measureTone(
+    samples.subarray(Math.round(inner[0]! * perMs), Math.round(inner[1]! * perMs)),
+    TONE_HZ,
+    sampleRate,
+    TONE_AMPLITUDE,
+  );
+  return { client: client.name, peer: peer.name, accepted: heard.accepted.split(",")[0]!, tone, speech };
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
