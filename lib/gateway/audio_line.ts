@@ -205,7 +205,10 @@ export class AudioLine implements Disposable {
         if (!Number.isNaN(mediaMs)) onPlaced(timestamp + this.#shift, mediaMs);
       },
       emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
-      onTrouble: (text) => this.#options.onTrouble?.({ text, status: null }),
+      onTrouble: (text, refused) => {
+        const status = refused ? "NetStream.Publish.UnsupportedCodec" : null;
+        this.#options.onTrouble?.({ text, status });
+      },
     });
   }
 

@@ -5,7 +5,8 @@
 //
 // While it plays, an underrun is concealed, which lengthens the delay by itself; audio that keeps waiting longer
 // than needed, because the sender's clock is faster or the jitter is over, is skipped. A flood is cut at once.
-// Deadlines that were missed while the process was busy are made up for, up to a bound.
+// Deadlines that were missed while the process was busy are made up for, up to a bound; the first tick after that
+// conceals nothing, since what seems to be missing lies unread in a socket (decisions/late-ticks.md).
 // Role: machine
 // Answers to: nothing; siprtmp sent each message when it came.
 
@@ -19,7 +20,9 @@ import { JitterEstimate } from "./jitter_estimate.ts";
 export type PlayoutSink = (packet: Uint8Array, elapsedMs: number, resumed: boolean, mediaMs: number) => void;
 
 /** Deadlines missed by more than this are given up. */
-const MAX_LATE_MS = 100;
+const MAX_LATE_MS = 200;
+/** A tick this long after the one before was held up. */
+const HELD_UP_MS = 30;
 /** A deadline this close is due: timers are not exact. */
 const EARLY_MS = 0.5;
 /** The least that waited is looked at over one to two of these. */
@@ -44,6 +47,7 @@ export class Playout {
   readonly #emit: PacketSink;
   #path: AudioPath;
   #startMs = NaN;
+  #lastTickMs = NaN;
   #count = 0;
   #resumed = true;
   #waiting = true;
@@ -121,7 +125,10 @@ export class Playout {
       this.#resumed = true;
       dueMs = this.#startMs + this.#count * this.#packetMs;
     }
+    const heldUp = nowMs - this.#lastTickMs >= HELD_UP_MS;
+    this.#lastTickMs = nowMs;
     while (dueMs <= nowMs + EARLY_MS) {
+      if (heldUp && !this.#waiting && this.#path.bufferedMs < this.#packetMs) return;
       this.#play(nowMs);
       this.#count++;
       dueMs = this.#startMs + this.#count * this.#packetMs;

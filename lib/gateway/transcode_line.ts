@@ -47,8 +47,8 @@ export interface TranscodeLineOptions {
   readonly emitPayload: PeerSink;
   /** Takes packets for the player. */
   readonly emitPacket: PlayerSink;
-  /** Told in words of each kind of trouble, once. */
-  readonly onTrouble: (text: string) => void;
+  /** Told in words of each kind of trouble, once; `refused`: nothing of the client can be heard. */
+  readonly onTrouble: (text: string, refused: boolean) => void;
 }
 
 /** One kind of audio of the peer that needs transcoding. */
@@ -80,7 +80,7 @@ export class TranscodeLine implements Disposable {
       to: toSip,
       sink: (packet, elapsedMs, resumed, mediaMs) =>
         emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
-      onTrouble: (text) => options.onTrouble(`the client: ${text}`),
+      onTrouble: (text, refused) => options.onTrouble(`the client: ${text}`, refused),
     });
     this.#down = new Transcoder({
       ...shared,
@@ -90,7 +90,7 @@ export class TranscodeLine implements Disposable {
         if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
         emitPacket(packet, timeMs);
       },
-      onTrouble: (text) => options.onTrouble(`the far end: ${text}`),
+      onTrouble: (text) => options.onTrouble(`the far end: ${text}`, false),
     });
   }
 

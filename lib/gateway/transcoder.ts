@@ -29,8 +29,8 @@ export interface TranscoderOptions {
   readonly random: Random;
   /** Takes what goes out. */
   readonly sink: PlayoutSink;
-  /** Told in words of each kind of trouble, once. */
-  readonly onTrouble: (text: string) => void;
+  /** Told in words of each kind of trouble, once; `refused`: nothing of the source can be heard. */
+  readonly onTrouble: (text: string, refused: boolean) => void;
 }
 
 /** The longest packet of any codec that may wait unread. */
@@ -193,7 +193,7 @@ export class Transcoder implements Disposable {
       this.#configured = true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#tell(messageOf(error));
+      this.#tell(`its AAC cannot be decoded: ${messageOf(error)}`, true);
     }
     return this.#configured;
   }
@@ -203,10 +203,10 @@ export class Transcoder implements Disposable {
     this.#tell(`broken ${format.codec} audio arrives; what is missing is concealed`);
   }
 
-  #tell(text: string): void {
+  #tell(text: string, refused = false): void {
     if (this.#told.has(text) || this.#told.size > 8) return;
     this.#told.add(text);
-    this.#options.onTrouble(text);
+    this.#options.onTrouble(text, refused);
   }
 }
 

@@ -221,6 +221,15 @@ test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the
   }
 });
 
+test("AAC of six channels: refused once, with a status for the publisher", () => {
+  using bench = new Bench(chainOf("aac", "pcmu"));
+  const audio = toneOf(clientFormat("aac"), 500);
+  bench.publish("aac", { ...audio, config: Uint8Array.fromHex("1130") }, 0);
+  assert.deepEqual(bench.trouble.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
+  assert.match(bench.trouble[0]!.text, /AAC cannot be decoded.*neither mono nor stereo/);
+  assert.ok(bench.line.broken.fromRtmp > 0);
+});
+
 test("touch tones stop the made audio, too, and it goes on at its place", () => {
   const events = {
     name: "telephone-event",

@@ -171,6 +171,24 @@ Deno.test("deadlines missed by a busy process are made up for, or given up when 
   assert.deepEqual([after[0]!.elapsedMs, after[0]!.resumed], [3080, true]);
 });
 
+Deno.test("a process that was held up finds its packets after its tick: nothing is concealed, nothing is lost", () => {
+  const bench = new Bench();
+  bench.tick(0);
+  bench.run(1000, steady(45, 100)); // up to the packet of 980
+  const before = bench.sent.length;
+  bench.tick(1150); // the tick first, as the event loop does, then the sockets
+  const late = bench.sent.slice(before);
+  assert.ok(late.length >= 1 && late.length <= 4 && late.every(({ mediaMs }) => !Number.isNaN(mediaMs)));
+  bench.nowMs = 1152;
+  for (let i = 45; i < 53; i++) bench.arrive(i * 20);
+  bench.run(2000, steady(42, 1160).map(([at, media]) => [at, media + 53 * 20]));
+  assert.equal(bench.playout.underruns, 0);
+  const places = bench.sent.filter(({ mediaMs }) => !Number.isNaN(mediaMs)).map(({ mediaMs }) => mediaMs);
+  assert.deepEqual(places, places.map((_, i) => i * 20), "every packet, once");
+  const times = bench.sent.map(({ elapsedMs }) => elapsedMs);
+  assert.deepEqual(times, times.map((_, i) => i * 20), "each at its place");
+});
+
 Deno.test("another path goes on in the same grid, without what the old one held", () => {
   const bench = new Bench();
   bench.run(1000, steady(40, 100));

@@ -1,10 +1,13 @@
 // The yardstick of call quality: what it must find, and what it must not.
 import assert from "node:assert/strict";
 import { atRate, measureSpeech, measureTone } from "../../scripts/quality/measure.ts";
+import { StallWatch } from "../../scripts/quality/stall_watch.ts";
 import { formatTable, isGood, replaceTable, type Row } from "../../scripts/quality/table.ts";
 import { speechSamples } from "../../lib/media/sample.ts";
+import type { Clock } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { tone } from "../support/codecs_audio.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 
 const RATE = 8000;
 
@@ -109,4 +112,24 @@ Deno.test("good is within 1 dB, without clicks and gaps", () => {
   assert.ok(!isGood({ ...ROW, tone: { ...ROW.tone, levelDb: -1.2 } }));
   assert.ok(!isGood({ ...ROW, tone: { ...ROW.tone, clicks: 1 } }));
   assert.ok(!isGood({ ...ROW, speech: { ...ROW.speech, gaps: 1 } }));
+});
+
+Deno.test("a process that is held up is noticed", () => {
+  const clock = new FakeClock();
+  const late: Clock = {
+    now: () => clock.now() + (clock.now() > 100 ? 70 : 0),
+    wallMs: () => clock.wallMs(),
+    after: (ms, run) => clock.after(ms, run),
+  };
+  {
+    using watch = new StallWatch(late);
+    clock.advance(90);
+    assert.equal(watch.worstMs, 0);
+    clock.advance(100);
+    assert.equal(watch.worstMs, 70);
+    watch.reset();
+    clock.advance(100);
+    assert.equal(watch.worstMs, 0);
+  }
+  assert.equal(clock.pending, 0);
 });
