@@ -86,3 +86,21 @@ export async function publishTags(stream: ClientStream, tags: readonly KeptTag[]
     if (type !== 18) stream.send(type, timeMs, body);
   }
 }
+
+/** A picture that ffmpeg decoded, with its time in the file. */
+export interface DecodedPicture {
+  readonly timeMs: number;
+  readonly hash: string;
+}
+
+/** As {@link pictureHashes} for a file with holes, with times; whatever ffmpeg complains about is left out. */
+export async function decodedPictures(file: Uint8Array): Promise<DecodedPicture[]> {
+  const times = ["-fps_mode", "passthrough", "-enc_time_base", "1:1000"];
+  const args = ["-v", "quiet", "-i", "in.flv", "-map", "0:v", ...times, "-f", "framemd5", "out.txt"];
+  const text = await runProgram("ffmpeg", args, { input: file, inputName: "in.flv", outputName: "out.txt" });
+  const lines = new TextDecoder().decode(text).split("\n").filter((line) => /^\d/.test(line));
+  return lines.map((line) => {
+    const fields = line.split(",").map((field) => field.trim());
+    return { timeMs: Number(fields[2]), hash: fields.at(-1)! };
+  });
+}
