@@ -128,6 +128,28 @@ Deno.test({
 });
 
 Deno.test({
+  name: "Speex that changes between narrowband and wideband in the middle is one stream, at its level",
+  ignore: !built,
+  fn: () => {
+    using bench = new Bench();
+    for (const sampleRate of [16000, 8000, 16000]) {
+      bench.play(clientFormat("speex"), toneOf({ codec: "speex", sampleRate }, 1200));
+    }
+    const heard = bench.heard();
+    for (const at of [0, 1, 2]) {
+      const { amplitude, snrDb } = measureTone(
+        heard.subarray(at * 9600 + 4000, at * 9600 + 9000),
+        1004,
+        8000,
+      );
+      const gain = 20 * Math.log10(amplitude / 10000);
+      assert.ok(Math.abs(gain) < 1 && snrDb > 14, `part ${at}: ${gain} dB, SNR ${snrDb} dB`);
+    }
+    assert.deepEqual([bench.transcoder.broken, bench.transcoder.playout?.underruns], [0, 0]);
+  },
+});
+
+Deno.test({
   name: "AAC before its configuration is counted; a configuration nobody can use is told once",
   ignore: !built,
   fn: () => {
