@@ -18,6 +18,7 @@ import { publishFlv } from "../support/ffmpeg.ts";
 import { hasPeer } from "../support/peers.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";
 import { type KeptTag, tagsOf } from "../support/rtmp_server.ts";
+import { startSipp } from "../support/sipp.ts";
 import { createPhone, openPhones, PhoneLine, place } from "../support/sipd_phone.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
 import {
@@ -115,6 +116,29 @@ for (const [name, options, told] of RETURNED) {
     assert.equal(warnings.length, told.length, warnings.join("\n"));
   });
 }
+
+Deno.test({
+  name: "SIPp returns H.264 and Speex: every picture and all audio",
+  ignore: !hasPeer("ffmpeg", "sipp"),
+}, async () => {
+  const file = await videoFlv({ seconds: 4, size: "320x240", slices: 2 });
+  await using sipp = await startSipp({ scenario: "callee_echo_video", args: ["-rtp_echo"] });
+  await using running = await startGateway();
+  {
+    await using phone = await RtmpPhone.connect({ url: running.url("alice@127.0.0.1") });
+    phone.client.send("invite", `echo@127.0.0.1:${sipp.port}`, "wideband", "h264");
+    assert.deepEqual(await phone.expect("accepted"), ["speex", "h264"]);
+    const tags = tagsOf(file);
+    await publishTags(phone.speaking, tags);
+    await untilHeard(phone, tags.filter(isPicture).length);
+    await assertSamePictures(phone.heard, file);
+    await assertSameAudio(phone, tags);
+    phone.client.send("bye");
+    const { ok, report } = await sipp.finished();
+    assert.ok(ok, report);
+  }
+  await assertNothingLeft(running);
+});
 
 Deno.test({ name: "ffmpeg dials by URL with its video: the callee sees every picture", ignore }, async () => {
   const file = await videoFlv({ seconds: 4 });
