@@ -15,6 +15,7 @@ import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
 import type { LineTrouble } from "./line_trouble.ts";
 import type { TranscodeServices } from "./transcode_line.ts";
+import { type DigitWay, TouchTones } from "./touch_tones.ts";
 import { XflvLine } from "./xflv_line.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
@@ -74,6 +75,8 @@ export class CallLines implements Disposable {
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioLine | null;
+  /** Touch tones on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
+  readonly #tones: TouchTones | null;
   /** The H.264 video; null when there is none. */
   readonly video: H264Line | null;
   /** Everything in x-flv; null when that was not agreed. */
@@ -87,6 +90,7 @@ export class CallLines implements Disposable {
     this.audio = this.#createAudio(audio);
     this.video = video.kind === "h264" ? this.#createVideo(video) : null;
     this.xflv = video.kind === "x-flv" ? this.#createXflv(video) : null;
+    this.#tones = this.xflv === null ? null : this.#createTones();
     if (this.audio !== null && this.video !== null && "clockRate" in audio) {
       const rates = { audio: audio.clockRate, video: VIDEO_CLOCK_RATE };
       this.#lipSync = new LipSync(this.audio, this.video, rates);
@@ -106,6 +110,14 @@ export class CallLines implements Disposable {
     this.audio?.publisherChanged();
     this.video?.publisherChanged();
     this.xflv?.publisherChanged();
+  }
+
+  /** Queues touch tones; false when they cannot go this way. */
+  sendDigits(digits: string, durationMs: number, way: DigitWay): boolean {
+    const { audio } = this;
+    return audio === null
+      ? this.#tones?.send(digits, durationMs, way) ?? false
+      : audio.sendDigits(digits, durationMs, way);
   }
 
   /** Somebody starts to watch. */
@@ -151,6 +163,7 @@ export class CallLines implements Disposable {
   /** Stops the touch tones. */
   [Symbol.dispose](): void {
     this.audio?.[Symbol.dispose]();
+    this.#tones?.[Symbol.dispose]();
   }
 
   #createAudio(chain: AudioChain): AudioLine | null {
@@ -232,6 +245,29 @@ export class CallLines implements Disposable {
     };
     session.onSourceChange = () => line.sourceChanged();
     return line;
+  }
+
+  /** Other gateways of siprtmp's kind send touch tones on the audio line, although all else is in x-flv. */
+  #createTones(): TouchTones | null {
+    const { choice: { telephoneEvent, redundancy }, clock, onDigit } = this.#options;
+    if (telephoneEvent === null) return null;
+    const { clockRate } = telephoneEvent;
+    const session = this.#options.session("audio", clockRate);
+    const tones = new TouchTones({
+      telephoneEvent,
+      redundancy,
+      clockRate,
+      sentSound: null,
+      heardSound: [],
+      clock,
+      toSip: (payload, timestamp, marker, payloadType) =>
+        session.send(payload, timestamp, marker, payloadType),
+      onDigit,
+    });
+    session.onPacket = (payload, timestamp, marker, payloadType) => {
+      tones.fromRtp(payload, timestamp, marker, payloadType);
+    };
+    return tones;
   }
 
   /** Sender reports of audio and video are made from one clock: the publisher's. */

@@ -19,6 +19,7 @@ import { KeyFrameGate } from "./key_frame_gate.ts";
 import {
   answerTrouble,
   B_FRAMES,
+  codecTrouble,
   type LineTrouble,
   peerProfileTrouble,
   profileTrouble,
@@ -216,9 +217,8 @@ export class H264Line {
   /** What comes before the first key frame is no trouble. */
   #noteDropped(frame: Frame): void {
     if (frame.tag >> 4 === 5) return; // a command to the player, not a picture
-    if (frame.codec !== "h264") {
-      this.#troubles.log(`the client sends ${frame.codec} video where H.264 was agreed`);
-    } else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
+    if (frame.codec !== "h264") this.#troubles.note(codecTrouble(frame.codec));
+    else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
     else if (frame.key) {
       this.#troubles.log("a key frame of the client cannot be sent: broken, or not configured");
     }

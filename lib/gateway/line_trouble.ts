@@ -4,6 +4,7 @@
 // Answers to: nothing; siprtmp sent what it got and left the far end black (behaviour.md 1.8).
 
 import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
+import type { CodecName } from "../media/frame.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 /** One thing that is wrong; told once a call. */
@@ -18,7 +19,7 @@ export interface LineTrouble {
 export type PublisherStatus =
   | "NetStream.Publish.BFrames"
   | "NetStream.Publish.ProfileMismatch"
-  /** Its audio cannot be carried: nobody hears it. */
+  /** What it sends cannot be carried: nobody hears it, or sees it. */
   | "NetStream.Publish.UnsupportedCodec";
 
 /** Different troubles of one line; a peer that invents new ones is not listened to for ever. */
@@ -30,6 +31,13 @@ export const B_FRAMES: LineTrouble = {
     "the client sends B frames, which many phones cannot show: set its encoder to none (baseline profile)",
   status: "NetStream.Publish.BFrames",
 };
+
+/** The client sends pictures of another codec than was agreed. */
+export function codecTrouble(sent: CodecName): LineTrouble {
+  const name = sent === "h263" ? "Sorenson H.263" : "a codec that is unknown here";
+  const text = `nobody sees the client: it sends ${name} where H.264 was agreed; set its encoder to H.264`;
+  return { text, status: "NetStream.Publish.UnsupportedCodec" };
+}
 
 /** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
 export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {

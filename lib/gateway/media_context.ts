@@ -193,7 +193,7 @@ export class MediaContext implements CallMedia {
 
   /** Touch tones as RTP events, or as sound. */
   sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
-    return this.#lines?.audio?.sendDigits(digits, durationMs, way) ?? false;
+    return this.#lines?.sendDigits(digits, durationMs, way) ?? false;
   }
 
   /** Counters for the log. */

@@ -199,6 +199,21 @@ Deno.test("x-flv: a lost message asks by INFO, and a request of the far end reac
   assert.deepEqual(a.told, ["key frame"]);
 });
 
+Deno.test("x-flv: touch tones go on the audio line, which is silent otherwise", async () => {
+  await using bench = fakeMediaBench();
+  const [a, b] = [open(bench, A, []), open(bench, B, [])];
+  using _a = a.media;
+  using _b = b.media;
+  assert.equal(a.media.sendDigits("1", 100), false);
+  agree(a, b);
+  await settle();
+  assert.equal(a.media.sendDigits("12#", 100), true);
+  assert.equal(a.media.sendDigits("3", 100, "sound"), false);
+  await publish(bench, a, [config(), key(1)]);
+  await bench.clock.advanceAsync(2000);
+  assert.deepEqual([b.digits.join(""), b.seen.length], ["12#", 2]);
+});
+
 Deno.test("redundant touch tones: with every third packet lost each key arrives once, in order", async () => {
   const digits = "1234567890*#ABCD";
   for (let seed = 1; seed <= 5; seed++) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   answerTrouble,
   B_FRAMES,
+  codecTrouble,
   type LineTrouble,
   peerProfileTrouble,
   profileTrouble,
@@ -45,6 +46,12 @@ for (const [name, sent, fmtp, word] of SENT) {
     assert.equal(trouble!.status, "NetStream.Publish.ProfileMismatch");
   });
 }
+
+Deno.test("another codec than H.264 is told to the publisher by name", () => {
+  assert.match(codecTrouble("h263").text, /Sorenson H\.263 where H\.264/);
+  assert.match(codecTrouble("unknown").text, /unknown here/);
+  assert.equal(codecTrouble("unknown").status, "NetStream.Publish.UnsupportedCodec");
+});
 
 Deno.test("the far end's profile: only another profile is a trouble, and none of the publisher's", () => {
   assert.equal(peerProfileTrouble("42e028", chain(null)), null);
