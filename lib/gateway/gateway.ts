@@ -91,6 +91,7 @@ export class Gateway implements AsyncDisposable {
     try {
       await gateway.#learnPublicAddress();
       gateway.#rtmp = (await door.opened).rtmp;
+      gateway.#opened = true;
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
       throw error;
@@ -149,7 +150,6 @@ export class Gateway implements AsyncDisposable {
   async #acceptClients(signal: AbortSignal): Promise<void> {
     try {
       await this.#door.run(signal, (connection, place) => {
-        this.#opened = true;
         this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, async (stop) => {
           using _place = place;
           await this.#serve(connection, stop);
