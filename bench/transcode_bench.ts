@@ -4,9 +4,9 @@
 import { seededRandom } from "../lib/base/random.ts";
 import { type Clock, Ticker } from "../lib/base/clock.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
-import { AudioLine } from "../lib/gateway/audio_line.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/gateway/client_audio.ts";
-import type { VoiceChain } from "../lib/gateway/negotiation.ts";
+import { AudioLine } from "../lib/bridge/audio_line.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/bridge/client_audio.ts";
+import type { VoiceChain } from "../lib/bridge/negotiation.ts";
 import { speechSamples } from "../lib/media/sample.ts";
 
 const codecs = await loadCodecs();

@@ -15,6 +15,9 @@ const PROTOCOLS = ["base", "net", "amf", "rtmp", "sip", "sdp", "rtp", "media", "
 /** What stands before the RTMP side of the gateway. */
 const ENTRANCE = ["rtmpt", "access"] as const;
 
+/** What joins the sides. */
+const JOINED = ["live", "config", "bridge", "call"] as const;
+
 /** Which folders of lib each folder may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
@@ -30,10 +33,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   flv: ["base", "amf"],
   codecs: ["base", "media"],
   live: ["base", "amf", "rtmp", "media", "flv"],
-  gateway: [...PROTOCOLS, ...ENTRANCE, "live"],
+  config: ["base", "net", "rtmp", "access", "sip"],
+  bridge: [...PROTOCOLS, "config"],
+  call: [...PROTOCOLS, "access", "live", "config", "bridge"],
+  gateway: [...PROTOCOLS, ...ENTRANCE, ...JOINED],
   sipd: PROTOCOLS,
   trial: PROTOCOLS,
-  app: [...PROTOCOLS, ...ENTRANCE, "live", "gateway", "sipd", "trial"],
+  app: [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway", "sipd", "trial"],
   "main.ts": ["app", "base"],
 };
 
@@ -44,9 +50,9 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:tls": /^lib\/net\/tls\w*\.ts$/,
   "node:net": /^lib\/net\/tls\w*\.ts$/,
   "@logtape/logtape": /^lib\/base\/log\.ts$/,
-  "zod": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
-  "commander": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
-  "smol-toml": /^lib\/(?:gateway\/config\w*|app\/\w+)\.ts$/,
+  "zod": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
+  "commander": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
+  "smol-toml": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
   "sdp-transform": /^lib\/sdp\/description\.ts$/,
 };
 

@@ -9,7 +9,7 @@ import { silentLog } from "../lib/base/log.ts";
 import { systemRandom } from "../lib/base/random.ts";
 import type { Codecs } from "../lib/codecs/codecs.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
-import { buildConfig } from "../lib/gateway/config.ts";
+import { buildConfig } from "../lib/config/config.ts";
 import { Gateway } from "../lib/gateway/gateway.ts";
 import { systemDns } from "../lib/net/dns.ts";
 import {

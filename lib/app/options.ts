@@ -7,8 +7,8 @@
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
 import { ConfigError, messageOf } from "../base/errors.ts";
 import { maskSecrets } from "../base/log.ts";
-import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../gateway/config.ts";
-import { nearest } from "../gateway/nearest.ts";
+import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
+import { nearest } from "../config/nearest.ts";
 import {
   DEFAULT_SIP_PORT,
   defaultSettings,
@@ -16,7 +16,7 @@ import {
   type SettingDescription,
   settingDescriptions,
   type Settings,
-} from "../gateway/config_settings.ts";
+} from "../config/config_settings.ts";
 import {
   type CallCodec,
   callCodecs,

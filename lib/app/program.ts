@@ -7,7 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, maskSecrets, openLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
-import type { Config, Verbosity } from "../gateway/config.ts";
+import type { Config, Verbosity } from "../config/config.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";

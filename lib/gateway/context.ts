@@ -12,9 +12,9 @@ import type { NetStream } from "../rtmp/net_stream.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
-import type { CallMedia, TagOutlet } from "./call_media.ts";
+import type { CallMedia, TagOutlet } from "../bridge/call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
-import { answer, invited } from "./incoming.ts";
+import { answer, invited } from "../call/incoming.ts";
 import {
   type Agent,
   type ClientLink,
@@ -23,11 +23,16 @@ import {
   type Line,
   type LineOwner,
   statusText,
-} from "./line.ts";
-import { type CommandReply, receivedPagingMessage, sendMessage, sendPagingMessage } from "./messages.ts";
-import { dial } from "./outgoing.ts";
-import { PublishedAudio } from "./published_audio.ts";
-import { isVideoConfig } from "./published_video.ts";
+} from "../call/line.ts";
+import {
+  type CommandReply,
+  receivedPagingMessage,
+  sendMessage,
+  sendPagingMessage,
+} from "../call/messages.ts";
+import { dial } from "../call/outgoing.ts";
+import { PublishedAudio } from "../bridge/published_audio.ts";
+import { isVideoConfig } from "../bridge/published_video.ts";
 import { publisherCodecs, type UrlDial } from "./url_dial.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; three listen all the time. */

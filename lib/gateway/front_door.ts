@@ -18,8 +18,8 @@ import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
 import { listenRtmpt } from "../rtmpt/listen.ts";
-import type { Config } from "./config.ts";
-import type { EntranceConfig, TlsConfig } from "./entrance_config.ts";
+import type { Config } from "../config/config.ts";
+import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
 import { credentialsOf } from "./rtmp_credentials.ts";
 
 /** What the door takes from outside. */

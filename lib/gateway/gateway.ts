@@ -16,9 +16,9 @@ import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { SipEndpoint } from "../sip/endpoint.ts";
 import { parseAppPath } from "./app_path.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
-import { MediaRoom } from "./media_room.ts";
+import { MediaRoom } from "../bridge/media_room.ts";
 import { SipApp } from "./sip_app.ts";
 
 /** How often the default route is looked at again. */

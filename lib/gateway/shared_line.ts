@@ -12,7 +12,7 @@ import type { AcceptOutcome } from "../sip/invitation.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
 import { formatSipUri } from "../sip/uri.ts";
 import { InvitationFork } from "./invitation_fork.ts";
-import type { Agent } from "./line.ts";
+import type { Agent } from "../call/line.ts";
 import { LineMember } from "./line_member.ts";
 
 /** What shared lines need. */

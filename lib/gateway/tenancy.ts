@@ -10,7 +10,7 @@
 // Role: machine
 // Answers to: the "kick older connections" loop of siprtmp's Gateway; FAQ question 18.
 
-import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "./accounts.ts";
+import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "../config/accounts.ts";
 
 /** A client as far as this matters. */
 export interface Tenant {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseArguments, type ParsedCommand } from "../../lib/app/options.ts";
-import { buildConfig, version } from "../../lib/gateway/config.ts";
-import { settingDescriptions } from "../../lib/gateway/config_settings.ts";
+import { buildConfig, version } from "../../lib/config/config.ts";
+import { settingDescriptions } from "../../lib/config/config_settings.ts";
 
 function named(name: string): Error {
   const error = new Error("(os error)");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { besideSipServer, type Host, runProgram } from "../../lib/app/program.ts";
-import { buildConfig } from "../../lib/gateway/config.ts";
+import { buildConfig } from "../../lib/config/config.ts";
 
 interface Recorded {
   host: Host;

@@ -6,7 +6,7 @@ import { TransportError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
-import { buildConfig } from "../../lib/gateway/config.ts";
+import { buildConfig } from "../../lib/config/config.ts";
 import { connectTcp } from "../../lib/net/tcp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 import { RtmpClient, RtmpRefused } from "../../lib/rtmp/client.ts";

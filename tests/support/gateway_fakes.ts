@@ -5,10 +5,10 @@
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import type { AnswerOutcome, CallMedia, MediaFactory, TagOutlet } from "../../lib/gateway/call_media.ts";
-import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/gateway/call_media.ts";
-import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/gateway/line.ts";
-import type { CommandReply } from "../../lib/gateway/messages.ts";
+import type { AnswerOutcome, CallMedia, MediaFactory, TagOutlet } from "../../lib/bridge/call_media.ts";
+import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/bridge/call_media.ts";
+import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
+import type { CommandReply } from "../../lib/call/messages.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
 import type { SipBody } from "../../lib/sip/body.ts";

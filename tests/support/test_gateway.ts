@@ -4,9 +4,9 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
-import { buildConfig } from "../../lib/gateway/config.ts";
+import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
-import type { SettingName } from "../../lib/gateway/config_settings.ts";
+import type { SettingName } from "../../lib/config/config_settings.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 
 export interface TestGateway extends AsyncDisposable {

@@ -1,0 +1,130 @@
+// What the media of all calls share: RTP ports, one ticker, the limit of calls.
+// Role: edge
+// Answers to: the module-level state of siprtmp.py's media.
+
+import { type Clock, Ticker } from "../base/clock.ts";
+import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { Scope } from "../base/scope.ts";
+import { Codecs } from "../codecs/codecs.ts";
+import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
+import type { AddressPolicy } from "../net/route.ts";
+import { RtpPorts } from "../net/rtp_ports.ts";
+import { parseSdp } from "../sdp/description.ts";
+import type { SipBody } from "../sip/body.ts";
+import type { MediaFactory, MediaOpening } from "./call_media.ts";
+import { type CodecPlan, flashCapability, planCodecs } from "./codec_tokens.ts";
+import type { Config } from "../config/config.ts";
+import { MediaContext, type MediaServices } from "./media_context.ts";
+import { objectionTo } from "./negotiation.ts";
+
+/** Period of the tick that drives reordering and RTCP. */
+const TICK_MS = 10;
+
+/** Opens the media of calls within the gateway's limits. */
+export class MediaRoom implements AsyncDisposable {
+  readonly #config: Config;
+  readonly #services: MediaServices;
+  readonly #addresses: Pick<AddressPolicy, "addressFor">;
+  #calls = 0;
+
+  /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
+  constructor(
+    config: Config,
+    environment: { clock: Clock; random: Random; log: Logger; codecs?: Codecs },
+    addresses: Pick<AddressPolicy, "addressFor">,
+  ) {
+    this.#addresses = addresses;
+    const { clock, random, codecs = new Codecs(new Map()) } = environment;
+    const log = environment.log.category("media");
+    this.#config = config;
+    this.#services = {
+      clock,
+      random,
+      codecs,
+      ports: new RtpPorts({ min: config.rtp.portMin, max: config.rtp.portMax }, clock),
+      ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
+      scope: new Scope("media", { log }),
+    };
+  }
+
+  /** Calls that have media now. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** RTP port pairs in use now. */
+  get rtpPorts(): number {
+    return this.#services.ports.inUse;
+  }
+
+  /** The factory of one client. Its RTMP time starts now. */
+  factory(rate: "wideband" | "narrowband", log: Logger): MediaFactory {
+    const capability = flashCapability(rate, this.#services.codecs.transcodable);
+    const originMs = this.#services.clock.now();
+    return {
+      open: (localAddress, codecs) =>
+        this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log }),
+      addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
+      objection: (offer) => objection(offer, (description) => objectionTo(description, capability)),
+    };
+  }
+
+  /** Stops the tick and waits for the sockets to be silent; every call is over by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#services.ticker[Symbol.dispose]();
+    await this.#services.scope.close();
+  }
+
+  #addressFacing(offer: SipBody | null, hop: string): string {
+    const remote = offer === null ? null : mediaAddressOf(offer);
+    return remote === null ? hop : this.#addresses.addressFor({ hostname: remote, port: 9 });
+  }
+
+  #open(call: { localAddress: string; plan: CodecPlan; originMs: number; log: Logger }): MediaOpening {
+    if (call.plan.formats.length === 0) {
+      return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
+    }
+    if (this.#calls >= this.#config.limit.calls) {
+      return { type: "failed", reason: `there are ${this.#calls} calls, the most that are allowed` };
+    }
+    try {
+      const media = new MediaContext({
+        ...call,
+        services: this.#services,
+        bind: this.#config.rtp.bind,
+        onEnd: () => this.#calls--,
+      });
+      this.#calls++;
+      return { type: "open", media };
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      return { type: "failed", reason: messageOf(error) };
+    }
+  }
+}
+
+/** Where the peer wants its media, when it says so with an address that can be reached. */
+function mediaAddressOf(offer: SipBody): string | null {
+  try {
+    const { connection, media } = parseSdp(offer.bytes);
+    const address = media.find((section) => section.port !== 0)?.connection ?? connection;
+    return address !== null && isIpAddress(address) && !isUnspecified(address) ? address : null;
+  } catch (error) {
+    if (error instanceof WireError) return null; // the offer is refused for it later
+    throw error;
+  }
+}
+
+function objection(
+  body: SipBody,
+  judge: (offer: ReturnType<typeof parseSdp>) => string | null,
+): string | null {
+  try {
+    return judge(parseSdp(body.bytes));
+  } catch (error) {
+    if (error instanceof WireError) return `the session description cannot be read: ${error.message}`;
+    throw error;
+  }
+}

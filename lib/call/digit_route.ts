@@ -1,0 +1,132 @@
+// Which way the touch tones of one call leave: as RTP events (RFC 4733) where they were agreed, else in SIP INFO
+// (application/dtmf-relay, or application/dtmf for a far end that knows only that), one after the other, else as
+// sound in G.711; or the one way the settings say.
+// Role: edge
+// Answers to: rtmp_sendDTMF of siprtmp.py and the DTMF-by-INFO patch of its FAQ; behaviour.md 1.12, row 15.
+
+import { type Clock, delay } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { reasonPhrase } from "../sip/reason_phrase.ts";
+import type { SipBody } from "../sip/body.ts";
+import type { CallMedia } from "../bridge/call_media.ts";
+import type { DtmfMode } from "../config/config_settings.ts";
+import { formatDtmf, formatDtmfRelay } from "./info_bodies.ts";
+
+/** What a route needs. */
+export interface DigitRouteOptions {
+  /** Sends an INFO in the call; the final status. */
+  readonly info: (body: SipBody) => Promise<number>;
+  /** The media of the call. */
+  readonly media: Pick<CallMedia, "sendDigits">;
+  /** What the settings say. */
+  readonly mode: DtmfMode;
+  /** Lengths of tones. */
+  readonly clock: Clock;
+  /** The client's log. */
+  readonly log: Logger;
+  /** Runs what waits for answers. */
+  readonly spawn: (name: string, run: () => Promise<void>) => void;
+}
+
+/** Told how it went: null, or why not. */
+export type DigitsDone = (problem: string | null) => void;
+
+interface Order {
+  readonly digits: string;
+  readonly durationMs: number;
+  readonly done: DigitsDone;
+}
+
+const NO_WAY = "the other side takes no touch tones";
+const OVER = "the call is over";
+/** Orders that wait; each has 64 keys at most. */
+const MAX_ORDERS = 16;
+/** Between two keys: receivers must recognise 40 ms of pause (ITU-T Q.24). */
+const PAUSE_MS = 80;
+
+/** Sends the touch tones of one call. */
+export class DigitRoute implements Disposable {
+  readonly #options: DigitRouteOptions;
+  readonly #orders: Order[] = [];
+  readonly #over = new AbortController();
+  #running = false;
+  /** What the far end said to INFO when it would not have it; 0: nothing yet. */
+  #refusal = 0;
+  #plain = false;
+
+  /** Nothing is sent yet. */
+  constructor(options: DigitRouteOptions) {
+    this.#options = options;
+  }
+
+  /** Queues keys; `done` is called once, at once when they go in the media. */
+  send(digits: string, durationMs: number, done: DigitsDone): void {
+    const { media, mode } = this.#options;
+    if (this.#over.signal.aborted) return done(OVER);
+    const asEvents = mode === "auto" || mode === "rtp";
+    if (asEvents && media.sendDigits(digits, durationMs, "rtp")) return done(null);
+    if (mode === "rtp") return done(NO_WAY);
+    if (mode === "inband" || mode === "auto" && this.#refusal > 0) {
+      return done(this.#asSound(digits, durationMs));
+    }
+    if (this.#orders.length >= MAX_ORDERS) return done("too many touch tones are waiting");
+    this.#orders.push({ digits, durationMs, done });
+    if (this.#running) return;
+    this.#running = true;
+    this.#options.spawn("touch tones", () => this.#sendAll());
+  }
+
+  /** The call is over: what waits is told so. */
+  [Symbol.dispose](): void {
+    this.#over.abort();
+    for (const { done } of this.#orders.splice(0)) done(OVER);
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let order = this.#orders.shift(); order !== undefined; order = this.#orders.shift()) {
+      order.done(await this.#sendOrder(order));
+    }
+    this.#running = false;
+  }
+
+  async #sendOrder({ digits, durationMs }: Order): Promise<string | null> {
+    const { clock, mode } = this.#options;
+    for (let i = 0; i < digits.length; i++) {
+      const dueMs = clock.now() + durationMs + PAUSE_MS;
+      const status = await this.#sendInfo(digits[i]!, durationMs);
+      if (this.#over.signal.aborted) return OVER;
+      if (status >= 300) {
+        this.#note(status);
+        return mode === "auto" ? this.#asSound(digits.slice(i), durationMs) : statusOf(status);
+      }
+      await delay(clock, Math.max(0, dueMs - clock.now()), this.#over.signal);
+      if (this.#over.signal.aborted) return i + 1 === digits.length ? null : OVER;
+    }
+    return null;
+  }
+
+  async #sendInfo(digit: string, durationMs: number): Promise<number> {
+    const { info } = this.#options;
+    const status = this.#plain ? 415 : await info(formatDtmfRelay({ digit, durationMs }));
+    if (status !== 415 || this.#over.signal.aborted) return status;
+    const plainStatus = await info(formatDtmf(digit));
+    this.#plain = plainStatus < 300;
+    return plainStatus;
+  }
+
+  #note(status: number): void {
+    if (this.#refusal === 0) {
+      this.#options.log.info(`the other side takes no touch tones by INFO: ${statusOf(status)}`);
+    }
+    this.#refusal = status;
+  }
+
+  #asSound(digits: string, durationMs: number): string | null {
+    if (this.#options.media.sendDigits(digits, durationMs, "sound")) return null;
+    return this.#refusal > 0 ? `${NO_WAY}: ${statusOf(this.#refusal)}` : NO_WAY;
+  }
+}
+
+function statusOf(status: number): string {
+  return `${status} ${reasonPhrase(status)}`;
+}

@@ -1,0 +1,119 @@
+// The coroutine of an incoming call: the offer is judged before anybody is alerted, then the client is told
+// and its `accept` turns the invitation into a call.
+// Role: edge
+// Answers to: _incominghandler, rtmp_accept and rtmp_reject of siprtmp.py, less its defects 1.11 #2, #4, #11.
+
+import type { Invitation } from "../sip/invitation.ts";
+import { formatNameAddr } from "../sip/name_addr.ts";
+import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { formatWarning } from "../bridge/negotiation.ts";
+import { talk } from "./talking.ts";
+import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
+import type { SipBody } from "../sip/body.ts";
+
+/** Handles one new invitation: 486, 488 or 180 at once. */
+export function invited(owner: LineOwner, invitation: Invitation): void {
+  if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
+  const from = formatNameAddr({ ...invitation.from, params: new Map() });
+  const to = formatNameAddr({ ...invitation.to, params: new Map() });
+  if (owner.line.state !== "idle") {
+    owner.log.info(`${from} called while the line was busy`);
+    return invitation.refuse(486, "Busy Here");
+  }
+  const objection = invitation.offer === null ? null : owner.services.media.objection(invitation.offer);
+  if (objection !== null) {
+    owner.log.warn(`${from} called with nothing we can play or send: ${objection}`);
+    return notAcceptable(invitation, objection);
+  }
+  const line: Line = { state: "alerting", invitation };
+  if (!owner.advance(IDLE, line)) return invitation.refuse(486, "Busy Here");
+  invitation.cancelled.addEventListener("abort", () => {
+    if (owner.advance(line, IDLE)) owner.link.call("cancelled", from, to);
+  }, { once: true });
+  invitation.ring();
+  owner.link.call("invited", from, to);
+}
+
+/** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */
+export function answer(owner: LineOwner, codecs: readonly string[]): void {
+  const alerting = owner.line;
+  if (alerting.state === "idle") return owner.link.call("byed"); // the caller was faster: there is no call
+  if (alerting.state !== "alerting") return owner.log.info(`nobody to accept while ${alerting.state}`);
+  const invitation = alerting.invitation;
+  const line: Line = { state: "answering", invitation };
+  owner.advance(alerting, line);
+  owner.scope.spawn("accept", async () => {
+    try {
+      await acceptCall(owner, line, invitation, codecs);
+    } finally {
+      if (owner.line === line) invitation.refuse(500, "Server Internal Error"); // only after a bug of ours
+      failed(owner, line);
+    }
+  });
+}
+
+async function acceptCall(
+  owner: LineOwner,
+  line: Line,
+  invitation: Invitation,
+  codecs: readonly string[],
+): Promise<void> {
+  using media = openMedia(owner, invitation, codecs);
+  const answered = media === null ? null : answerOffer(owner, media, invitation);
+  if (media === null || answered === null) return failed(owner, line);
+  const outcome = await invitation.accept(answered.body);
+  if (outcome.type === "failed") {
+    owner.log.warn(`the call was answered but not set up: ${outcome.reason}`);
+    return failed(owner, line);
+  }
+  const report = answered.report ?? lateReport(owner, media, outcome.call.remoteBody);
+  if (report === null) {
+    failed(owner, line);
+    return await outcome.call.hangUp();
+  }
+  await talk(owner, line, { call: outcome.call, media, report });
+}
+
+function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {
+  const { media } = owner.services;
+  const localAddress = media.addressFacing(invitation.offer, invitation.source.localAddress);
+  const opening = media.open(localAddress, codecs);
+  if (opening.type === "open") {
+    owner.primeMedia(opening.media);
+    return opening.media;
+  }
+  owner.log.warn(`cannot accept the call: ${opening.reason}`);
+  if (opening.type === "none") notAcceptable(invitation, opening.reason);
+  else invitation.refuse(500, "Server Internal Error");
+  return null;
+}
+
+/** The body of our 200. Without an offer in the INVITE it is ours, and the report comes with the ACK. */
+function answerOffer(
+  owner: LineOwner,
+  media: CallMedia,
+  invitation: Invitation,
+): { body: SipBody; report: AcceptedReport | null } | null {
+  if (invitation.offer === null) return { body: media.makeOffer(), report: null };
+  const outcome = media.takeOffer(invitation.offer);
+  if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
+  owner.log.warn(`cannot accept the call: ${outcome.reason}`);
+  notAcceptable(invitation, outcome.reason);
+  return null;
+}
+
+function lateReport(owner: LineOwner, media: CallMedia, body: SipBody | null): AcceptedReport | null {
+  const outcome = body === null ? null : media.takeAnswer(body);
+  if (outcome?.type === "agreed") return outcome.report;
+  owner.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
+  return null;
+}
+
+/** RFC 3261 section 21.4.26: 488 says in a Warning what would have been acceptable. */
+function notAcceptable(invitation: Invitation, reason: string): void {
+  invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", reason) });
+}
+
+function failed(owner: LineOwner, line: Line): void {
+  if (owner.advance(line, IDLE)) owner.link.call("byed");
+}

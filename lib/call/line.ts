@@ -1,0 +1,119 @@
+// The state of a client's one telephone line, and what the call coroutines need of the client that owns it.
+// Five nullable fields of the original are one value here, so impossible states cannot be written.
+// Role: wire
+// Answers to: the attributes of class Context in siprtmp.py (user, session, incoming, outgoing, media).
+
+import type { Decision, DialTarget } from "../access/dial_rules.ts";
+import type { AmfValue } from "../amf/value.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Scope } from "../base/scope.ts";
+import type { Call } from "../sip/call.ts";
+import type { Invitation } from "../sip/invitation.ts";
+import type { NameAddr } from "../sip/name_addr.ts";
+import { formatHostPort } from "../sip/uri.ts";
+import type { UserAgent } from "../sip/user_agent.ts";
+import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
+import type { CallBroadcast } from "./call_broadcast.ts";
+import type { CallMedia, MediaFactory, TagOutlet } from "../bridge/call_media.ts";
+import type { DtmfMode } from "../config/config_settings.ts";
+import type { DigitRoute } from "./digit_route.ts";
+
+/** What the line is doing. `answering` is between our 200 and the caller's ACK. */
+export type Line =
+  | { state: "idle" }
+  | { state: "dialing"; attempt: AbortController }
+  | { state: "alerting"; invitation: Invitation }
+  | { state: "answering"; invitation: Invitation }
+  | {
+    state: "talking";
+    call: Call;
+    media: CallMedia;
+    digits: DigitRoute;
+    broadcast: CallBroadcast | null;
+  };
+
+/** What a context needs of its RTMP connection. */
+export interface ClientLink {
+  /** Calls a method of the client. */
+  call(method: string, ...args: AmfValue[]): void;
+}
+
+/** What a context needs of its SIP user agent. */
+export type Agent = Pick<
+  UserAgent,
+  | "identity"
+  | "register"
+  | "registrations"
+  | "route"
+  | "invite"
+  | "invitations"
+  | "request"
+  | "messages"
+  | typeof Symbol.asyncDispose
+>;
+
+/** What every context of a gateway shares. */
+export interface ContextServices {
+  /** Call times. */
+  readonly clock: Clock;
+  /** The client's log. */
+  readonly log: Logger;
+  /** Opens the media of calls. */
+  readonly media: MediaFactory;
+  /** How touch tones are sent; absent: the best way there is. */
+  readonly dtmf?: DtmfMode;
+  /** Where dialled numbers go; absent: as they are dialled. */
+  readonly dialPlan?: DialPlan;
+  /** Whether the client may call this target, and counts the call; absent: it may. */
+  readonly mayCall?: (target: DialTarget) => Decision;
+  /** Whether the client may send a message to this target; absent: it may. */
+  readonly mayMessage?: (target: DialTarget) => Decision;
+  /** Publishes the sides of a call for other players; absent: they are nobody else's business. */
+  readonly openBroadcast?: () => CallBroadcast;
+}
+
+/** A client as its call coroutines see it. */
+export interface LineOwner {
+  /** The client's callbacks. */
+  readonly link: ClientLink;
+  /** The client's SIP side. */
+  readonly agent: Agent;
+  /** Shared parts of the gateway. */
+  readonly services: ContextServices;
+  /** Everything this client runs. */
+  readonly scope: Scope;
+  /** Where this client's lines are logged. */
+  readonly log: Logger;
+  /** The line's present state. */
+  readonly line: Line;
+  /** Tags for whichever stream the client plays now. */
+  readonly toPlayer: TagOutlet;
+  /** Gives a call's media what was published before it: the decoder configuration of the video. */
+  primeMedia(media: CallMedia): void;
+  /** Tells the publisher to send a key frame. */
+  keyFrameWanted(): void;
+  /** Tells the publisher what it could do better. */
+  publisherTrouble(code: string, text: string): void;
+  /** Replaces `from` by `to`; false when something else holds the line by now. */
+  advance(from: Line, to: Line): boolean;
+}
+
+/** The one idle line; advance() compares by identity. */
+export const IDLE: Line = { state: "idle" };
+
+/** Host and port that bare numbers and names are dialled in: those of the client's own address. */
+export function domainOf(agent: Agent): string {
+  const { host, port } = agent.identity.aor;
+  return formatHostPort(host, port);
+}
+
+/** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
+export function statusText(status: number, phrase: string): string {
+  return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
+}
+
+/** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
+export function targetOf(owner: LineOwner, text: string): NameAddr {
+  return resolveDialled(owner.services.dialPlan ?? [], text, domainOf(owner.agent));
+}

@@ -1,0 +1,126 @@
+// The coroutine of an outgoing call: destination -> route -> offer -> INVITE progress -> call.
+// Role: edge
+// Answers to: rtmp_invite and _connect of siprtmp.py; reasons of `rejected` as in behaviour.md 1.4.
+
+import { ALLOWED } from "../access/dial_rules.ts";
+import { WireError } from "../base/errors.ts";
+import type { Call } from "../sip/call.ts";
+import type { NameAddr } from "../sip/name_addr.ts";
+import type { InviteProgress } from "../sip/user_agent.ts";
+import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
+import { IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
+import { talk } from "./talking.ts";
+
+type Dialing = Extract<Line, { state: "dialing" }>;
+
+type Attempt =
+  | { type: "established"; call: Call; report: AcceptedReport }
+  | { type: "rejected"; reason: string }
+  | { type: "given up" };
+
+const INTERNAL_ERROR = "Internal server error";
+const NOT_ACCEPTABLE = "488 Not Acceptable Here";
+
+/** Starts a call; the client hears `ringing`, then `accepted` or `rejected`. */
+export function dial(owner: LineOwner, destination: string, codecs: readonly string[]): void {
+  const to = destinationOf(owner, destination);
+  if (to === null) return owner.link.call("rejected", "invalid dest URI");
+  const line: Dialing = { state: "dialing", attempt: new AbortController() };
+  if (!owner.advance(IDLE, line)) return owner.link.call("rejected", "Already in an active or pending call");
+  const permission = owner.services.mayCall?.(to.uri) ?? ALLOWED;
+  if (permission.type === "refused") {
+    owner.log.warn(`"${destination}" is not called: ${permission.reason}`);
+    return rejected(owner, line, "403 Forbidden");
+  }
+  owner.scope.spawn(`invite ${destination}`, async () => {
+    try {
+      await attemptCall(owner, line, to, codecs);
+    } finally {
+      rejected(owner, line, INTERNAL_ERROR); // only a bug of ours leaves the line dialing
+    }
+  });
+}
+
+function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
+  try {
+    return targetOf(owner, destination);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    owner.log.warn(`cannot dial "${destination}": ${error.message}`);
+    return null;
+  }
+}
+
+async function attemptCall(
+  owner: LineOwner,
+  line: Dialing,
+  to: NameAddr,
+  codecs: readonly string[],
+): Promise<void> {
+  const route = await owner.agent.route(to.uri);
+  if (line.attempt.signal.aborted) return;
+  if ("type" in route) return rejected(owner, line, `503 ${route.reason}`);
+  const opening = owner.services.media.open(route.localAddress, codecs);
+  if (opening.type !== "open") {
+    owner.log.warn(`cannot call ${to.uri.user ?? ""}@${to.uri.host}: ${opening.reason}`);
+    return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : INTERNAL_ERROR);
+  }
+  using media = opening.media;
+  owner.primeMedia(media); // the offer can name the parameter sets of the picture
+  const attempt = await invite(owner, line, to, media);
+  switch (attempt.type) {
+    case "given up":
+      return;
+    case "rejected":
+      return rejected(owner, line, attempt.reason);
+    case "established":
+      return await talk(owner, line, { call: attempt.call, media, report: attempt.report });
+  }
+}
+
+async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: CallMedia): Promise<Attempt> {
+  const { signal } = line.attempt;
+  let outcome: InviteProgress | null = null;
+  for await (const step of owner.agent.invite(to, media.makeOffer(), signal)) {
+    outcome = step;
+    if (step.type === "progress" && !signal.aborted) progress(owner, media, step);
+  }
+  if (outcome?.type === "accepted") return await settle(owner, outcome.call, media, signal);
+  if (signal.aborted) return { type: "given up" };
+  if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
+  if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
+  return { type: "rejected", reason: statusText(outcome.status, outcome.reason) };
+}
+
+async function settle(
+  owner: LineOwner,
+  call: Call,
+  media: CallMedia,
+  signal: AbortSignal,
+): Promise<Attempt> {
+  const outcome = call.remoteBody === null
+    ? { type: "none" as const, reason: "it has no session description" }
+    : media.takeAnswer(call.remoteBody);
+  if (outcome.type === "agreed" && !signal.aborted) {
+    return { type: "established", call, report: outcome.report };
+  }
+  await call.hangUp();
+  if (signal.aborted) return { type: "given up" };
+  if (outcome.type === "none") owner.log.warn(`the answer cannot be used: ${outcome.reason}`);
+  return { type: "rejected", reason: NOT_ACCEPTABLE };
+}
+
+/** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
+function progress(owner: LineOwner, media: CallMedia, step: Extract<InviteProgress, { type: "progress" }>) {
+  if (step.body !== null) {
+    media.toRtmp = owner.toPlayer;
+    media.takeAnswer(step.body);
+  }
+  if (step.status === 180 || step.status === 183) {
+    owner.link.call("ringing", `${step.status} ${step.reason}`);
+  }
+}
+
+function rejected(owner: LineOwner, line: Line, reason: string): void {
+  if (owner.advance(line, IDLE)) owner.link.call("rejected", reason);
+}

@@ -1,0 +1,169 @@
+// The coroutine of an established call: holds the line, answers renewed offers, reports hold, messages and
+// the end to the client. Both directions of call set-up end here.
+// Role: edge
+// Answers to: _sessionhandler of siprtmp.py.
+
+import { unreachable } from "../base/errors.ts";
+import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
+import type { SipBody } from "../sip/body.ts";
+import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
+import { DigitInbox } from "./digit_inbox.ts";
+import { DigitRoute } from "./digit_route.ts";
+import { formatPictureFastUpdate, parseInfo } from "./info_bodies.ts";
+import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { receivedMessage } from "./messages.ts";
+
+/** A call that is up. */
+interface Conversation {
+  readonly owner: LineOwner;
+  readonly media: CallMedia;
+  readonly inbox: DigitInbox;
+  /** The hold of the far end as the client knows it. */
+  toldHeld: boolean;
+  /** INFO bodies that made no sense. */
+  brokenInfos: number;
+}
+
+/** SIP is no media: requests for key frames are farther apart than those in RTCP. */
+const INFO_SPACING_MS = 1000;
+
+/** Runs an established call until it ends. `from` is the line state that led to it. */
+export async function talk(
+  owner: LineOwner,
+  from: Line,
+  established: { call: Call; media: CallMedia; report: AcceptedReport },
+): Promise<void> {
+  await using call = established.call;
+  using media = established.media; // falls silent and frees its ports before the BYE is answered
+  using broadcast = owner.services.openBroadcast?.() ?? null;
+  for (const refusal of broadcast?.refusals ?? []) owner.log.warn(`the call is not published as ${refusal}`);
+  using digits = digitRoute(owner, call, media);
+  const line: Line = { state: "talking", call, media, digits, broadcast };
+  if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
+  const startMs = owner.services.clock.now();
+  media.toRtmp = broadcast === null ? owner.toPlayer : (type, timeMs, body) => {
+    owner.toPlayer(type, timeMs, body);
+    broadcast.far(type, timeMs, body);
+  };
+  media.onKeyFrameWanted = () => owner.keyFrameWanted();
+  media.onPublisherTrouble = (code, text) => owner.publisherTrouble(code, text);
+  media.onPictureWanted = pictureRequests(owner, call);
+  owner.primeMedia(media);
+  const inbox = new DigitInbox(
+    owner.services.clock,
+    (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs),
+  );
+  media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
+  const conversation: Conversation = { owner, media, inbox, toldHeld: false, brokenInfos: 0 };
+  owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
+  owner.link.call("accepted", ...established.report);
+  let ending: EndedEvent | null = null;
+  try {
+    ending = await converse(conversation, call);
+  } finally {
+    if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
+    const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
+    const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
+    const infos = conversation.brokenInfos > 0
+      ? `; ${conversation.brokenInfos} INFO bodies made no sense`
+      : "";
+    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}${infos}`);
+  }
+}
+
+async function converse(conversation: Conversation, call: Call): Promise<EndedEvent | null> {
+  for await (const event of call.events()) {
+    if (event.type === "ended") return event;
+    handle(conversation, event);
+  }
+  return null;
+}
+
+function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): void {
+  const { owner, media } = conversation;
+  switch (event.type) {
+    case "offer":
+      return renewed(conversation, event);
+    case "answer": {
+      const outcome = media.takeAnswer(event.body);
+      if (outcome.type === "none") owner.log.warn(`the late answer cannot be used: ${outcome.reason}`);
+      return tellHold(conversation);
+    }
+    case "message":
+      return receivedMessage(owner, event.body);
+    case "info":
+      return informed(conversation, event.body);
+    default:
+      unreachable(event);
+  }
+}
+
+/** Touch tones and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
+function informed(conversation: Conversation, body: SipBody): void {
+  const { owner, media, inbox } = conversation;
+  const meaning = parseInfo(body);
+  switch (meaning.type) {
+    case "key frame":
+      return media.keyFrameRequested();
+    case "digit":
+      return inbox.take("info", meaning.digit.digit, meaning.digit.durationMs);
+    case "broken":
+      if (conversation.brokenInfos++ === 0) {
+        owner.log.warn(`the far end sends INFO that makes no sense: ${body.type}`);
+      }
+      return;
+    case "unknown":
+      return owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
+  }
+}
+
+function digitRoute(owner: LineOwner, call: Call, media: CallMedia): DigitRoute {
+  const { clock, dtmf } = owner.services;
+  return new DigitRoute({
+    info: (body) => call.info(body),
+    media,
+    mode: dtmf ?? "auto",
+    clock,
+    log: owner.log,
+    spawn: (name, run) => owner.scope.spawn(name, run),
+  });
+}
+
+/** Asks the far end for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
+function pictureRequests(owner: LineOwner, call: Call): () => void {
+  const { clock } = owner.services;
+  let waiting = false;
+  let refused = false;
+  let askedMs = -Infinity;
+  return () => {
+    if (waiting || refused || clock.now() - askedMs < INFO_SPACING_MS) return;
+    askedMs = clock.now();
+    waiting = true;
+    owner.scope.spawn("key frame request", async () => {
+      const status = await call.info(formatPictureFastUpdate());
+      waiting = false;
+      refused = status >= 300;
+      if (refused) owner.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
+    });
+  };
+}
+
+function renewed(conversation: Conversation, event: Extract<CallEvent, { type: "offer" }>): void {
+  const { owner, media } = conversation;
+  if (event.body === null) return void event.answer(media.makeOffer());
+  const outcome = media.takeOffer(event.body);
+  if (outcome.type === "none") {
+    owner.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
+    return event.refuse(488, "Not Acceptable Here");
+  }
+  void event.answer(outcome.answer);
+  tellHold(conversation);
+}
+
+/** Once for each change, however often the far end renews its offer. */
+function tellHold(conversation: Conversation): void {
+  const { owner, media } = conversation;
+  if (media.heldByRemote === conversation.toldHeld) return;
+  conversation.toldHeld = media.heldByRemote;
+  owner.link.call("holded", media.heldByRemote);
+}

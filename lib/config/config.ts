@@ -1,0 +1,223 @@
+// One frozen value with everything that can be set, made by a pure function from defaults, file and flags
+// (each beats the one before). No other module reads flags, files or the environment.
+// Role: wire
+// Answers to: the options object of siprtmp.py; architecture.md 3.12. Deviates: -e counts whatever -l says
+// (behaviour.md 1.11, defect 1).
+
+import { ConfigError } from "../base/errors.ts";
+import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
+import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
+import type { KeepAliveSettings } from "../sip/keep_alive.ts";
+import type { SipUri } from "../sip/uri.ts";
+import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
+import { type ConfigFile, parseConfigFile } from "./config_file.ts";
+import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
+import type { DialPlan } from "./dial_plan.ts";
+import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
+import {
+  DEFAULT_SIP_PORT,
+  defaultSettings,
+  type DtmfMode,
+  type PartialSettings,
+  type SettingName,
+  type Settings,
+  type SipdConfig,
+} from "./config_settings.ts";
+
+/** The version of this program; the same as in deno.json. */
+export const version = "0.1.0";
+
+/** How much the log says: `-d` is debug, `-D` is trace. */
+export type Verbosity = "normal" | "debug" | "trace";
+
+/** Everything that can be set, checked and frozen. */
+export interface Config {
+  /** The RTMP side. */
+  readonly rtmp: RtmpConfig;
+  /** Other ways in, and who may come in. */
+  readonly entrance: EntranceConfig;
+  /** The SIP side. */
+  readonly sip: SipConfig;
+  /** The media ports. */
+  readonly rtp: RtpConfig;
+  /** What is refused beyond. */
+  readonly limit: LimitConfig;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  /** What happens to several clients of one address. */
+  readonly sameAddress: SameAddressConfig;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
+  /** True when the two sides of each call may be played by other RTMP clients. */
+  readonly publishCalls: boolean;
+  /** The built-in SIP server for trials; null: it does not run. */
+  readonly sipd: SipdConfig | null;
+  /** How much is logged. */
+  readonly verbosity: Verbosity;
+}
+
+/** Where RTMP clients connect and how long they may be silent. */
+export interface RtmpConfig {
+  /** Where to listen; port 0 takes any free one. */
+  readonly listen: Endpoint;
+  /** Folder of FLV files, ending in "/". */
+  readonly root: string;
+  /** Times and bounds of each connection. */
+  readonly options: RtmpOptions;
+}
+
+/** The SIP endpoint. */
+export interface SipConfig {
+  /** Address to bind, an IP literal. */
+  readonly bind: string;
+  /** Address told to peers, an IP literal; null: the one that faces each peer. */
+  readonly advertise: string | null;
+  /** STUN server to learn the address told to public peers from; null: `advertise` says all. */
+  readonly stunServer: Endpoint | null;
+  /** Port to bind, UDP and TCP; 0 takes any free one. */
+  readonly port: number;
+  /** True when the next free port will do: nobody asked for this very one. */
+  readonly portFallback: boolean;
+  /** Where every request goes first; null: straight to its target. */
+  readonly outboundProxy: SipUri | null;
+  /** Life asked for a registration, in seconds. */
+  readonly expiresSeconds: number;
+  /** How the flows of registrations are kept open. */
+  readonly keepAlive: KeepAliveSettings;
+  /** Value of the User-Agent header. */
+  readonly userAgent: string;
+}
+
+/** Where media sockets are bound. */
+export interface RtpConfig {
+  /** Address to bind, an IP literal. */
+  readonly bind: string;
+  /** Address told to peers, an IP literal; null: the one that faces each peer. */
+  readonly advertise: string | null;
+  /** First port of the range. */
+  readonly portMin: number;
+  /** Last port of the range. */
+  readonly portMax: number;
+}
+
+/** Several clients of one address. */
+export interface SameAddressConfig {
+  /** For addresses without a rule of their own. */
+  readonly policy: SameAddressPolicy;
+  /** Exceptions; the first that fits counts. */
+  readonly accounts: readonly AccountRule[];
+}
+
+/** Bounds of the whole gateway. */
+export interface LimitConfig {
+  /** Most RTMP connections at a time. */
+  readonly connections: number;
+  /** Most calls at a time. */
+  readonly calls: number;
+}
+
+/** Where the settings come from; a later field beats an earlier one. */
+export interface ConfigSources {
+  /** Settings a command starts from, over the common defaults. */
+  readonly presets?: PartialSettings;
+  /** The configuration file, if one was named. */
+  readonly file?: ConfigFile;
+  /** Options of the command line by long name, as text (`true` for a switch). */
+  readonly flags?: Readonly<Partial<Record<SettingName, string | boolean>>>;
+}
+
+/** Builds the configuration. @throws ConfigError in words for the person who wrote the setting */
+export function buildConfig(sources: ConfigSources): Config {
+  const settings: Settings = {
+    ...defaultSettings,
+    ...sources.presets,
+    ...(sources.file ? parseConfigFile(sources.file) : {}),
+    ...parseFlags(sources.flags ?? {}),
+  };
+  checkTogether(settings);
+  return deepFreeze(configOf(settings));
+}
+
+function parseFlags(flags: Readonly<Partial<Record<SettingName, string | boolean>>>): PartialSettings {
+  const entries = Object.entries(flags) as [SettingName, string | boolean][];
+  const values = Object.fromEntries(entries.map(([name, value]) => [name, readOptionValue(name, value)]));
+  const checked = checkSettings(values);
+  if (checked.type === "ok") return checked.settings;
+  throw new ConfigError(
+    checked.issues.map((issue: SettingIssue) => `--${issue.key} ${issue.message}`).join("; "),
+  );
+}
+
+/** What is wrong only in combination. */
+function checkTogether(settings: Settings): void {
+  const [bind, advertise, stunServer] = [settings["int-ip"], settings["ext-ip"], settings["stun-server"]];
+  if (advertise === "auto" && stunServer === null) {
+    throw new ConfigError("ext-ip auto needs a server to ask: set stun-server, e.g. stun.example.com:3478");
+  }
+  if (advertise !== "auto" && stunServer !== null) {
+    throw new ConfigError("stun-server is asked only when ext-ip is auto");
+  }
+  if (advertise !== null && advertise !== "auto" && bind !== "::" && isIpv6(bind) !== isIpv6(advertise)) {
+    throw new ConfigError(`int-ip ${bind} and ext-ip ${advertise} must both be IPv4 or both be IPv6`);
+  }
+  if (settings["rtmp-ping"] >= settings["rtmp-idle"]) {
+    throw new ConfigError(
+      `rtmp-ping (${settings["rtmp-ping"]} s) must be shorter than rtmp-idle (${settings["rtmp-idle"]} s)`,
+    );
+  }
+  const sipPort = settings["sip-port"];
+  const clash = (["port", "rtmps-port", "rtmpt-port"] as const).find((name) => settings[name] === sipPort);
+  if (clash !== undefined && sipPort !== null && sipPort !== 0 && overlap(bind, settings.host)) {
+    throw new ConfigError(
+      `${clash} and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`,
+    );
+  }
+}
+
+function overlap(a: string, b: string): boolean {
+  return a === b || isUnspecified(a) || isUnspecified(b);
+}
+
+function configOf(settings: Settings): Config {
+  const bind = settings["int-ip"];
+  const advertise = settings["ext-ip"] === "auto" ? null : settings["ext-ip"];
+  return {
+    rtmp: {
+      listen: { hostname: settings.host, port: settings.port },
+      root: settings.root.endsWith("/") ? settings.root : `${settings.root}/`,
+      options: {
+        ...defaultRtmpOptions,
+        idleMs: settings["rtmp-idle"] * 1000,
+        pingMs: settings["rtmp-ping"] * 1000,
+      },
+    },
+    entrance: entranceOf(settings),
+    sip: {
+      bind,
+      advertise,
+      stunServer: settings["stun-server"],
+      port: settings["sip-port"] ?? DEFAULT_SIP_PORT,
+      portFallback: settings["sip-port"] === null,
+      outboundProxy: settings["outbound-proxy"],
+      expiresSeconds: settings.expires,
+      keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
+      userAgent: `siprtmp/${version}`,
+    },
+    rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
+    limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
+    dialPlan: settings.dial,
+    sameAddress: { policy: settings["same-address"], accounts: settings.account },
+    dtmf: settings.dtmf,
+    publishCalls: settings["publish-calls"],
+    sipd: settings.sipd,
+    verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { dial } from "../../lib/call/outgoing.ts";
+import { IDLE, type Line } from "../../lib/call/line.ts";
+import type { InviteProgress } from "../../lib/sip/user_agent.ts";
+import { settle } from "../support/fake_clock.ts";
+import { ScriptedAgent, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
+import { sdp, sdpText } from "../support/sip_network.ts";
+
+type Refused = Extract<InviteProgress, { type: "refused" }>;
+
+function refused(status: number, reason: string, warning: string | null = null): Refused {
+  return { type: "refused", status, reason, warning };
+}
+
+function progress(status: number, reason: string, body: string | null = null): InviteProgress {
+  return { type: "progress", status, reason, body: body === null ? null : sdp(body) };
+}
+
+/** Dials and gives the INVITE that left. */
+async function dialled(owner: ScriptedOwner, destination = "bob@10.0.0.2", codecs: string[] = []) {
+  dial(owner, destination, codecs);
+  await settle();
+  const invite = owner.agent.invites.at(-1);
+  assert.ok(invite, "no INVITE left");
+  return invite;
+}
+
+Deno.test("180 and 183 become ringing, other provisional answers do not", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.push(progress(181, "Call Is Being Forwarded"));
+  invite.steps.push(progress(180, "Ringing"));
+  invite.steps.push(progress(182, "Queued"));
+  invite.steps.push(progress(183, "Session Progress"));
+  await settle();
+  assert.deepEqual(owner.link.take(), ['ringing("180 Ringing")', 'ringing("183 Session Progress")']);
+  invite.steps.push(refused(486, "Busy Here"));
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("486 Busy Here")']);
+});
+
+const REASONS: [outcome: Refused, told: string][] = [
+  [refused(486, "Busy Here"), "486 Busy Here"],
+  [refused(302, "Moved"), "302 Moved"],
+  [refused(404, "Nicht gefunden"), "404 Nicht gefunden"],
+  [refused(408, "Request Timeout"), "408 Request timeout"],
+  [refused(487, "Request Terminated"), "487 Request Terminated"],
+  [refused(503, "no address found for sip:x"), "503 no address found for sip:x"],
+  [refused(603, "Decline"), "603 Decline"],
+];
+
+for (const [outcome, told] of REASONS) {
+  Deno.test(`an INVITE refused with ${outcome.status} is rejected as "${told}", and nothing stays open`, async () => {
+    await using owner = new ScriptedOwner();
+    const invite = await dialled(owner);
+    invite.steps.push(outcome);
+    await settle();
+    assert.deepEqual(owner.link.take(), [`rejected(${JSON.stringify(told)})`]);
+    assert.equal(owner.line.state, "idle");
+    assert.equal(owner.factory.openCount, 0);
+    assert.equal(owner.scope.size, 0);
+  });
+}
+
+Deno.test("the Warning of a refusal is in the log", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.push(refused(488, "Not Acceptable Here", "only G.729 here"));
+  await settle();
+  assert.ok(owner.log.at("info").some((line) => line.includes("only G.729 here")));
+});
+
+for (const destination of ["<sip:bob@x", "mailto:bob@example.com", "sip:", "   ", '"Bob <sip:bob@x>']) {
+  Deno.test(`a destination like ${JSON.stringify(destination)} is an invalid dest URI`, async () => {
+    await using owner = new ScriptedOwner();
+    dial(owner, destination, []);
+    await settle();
+    assert.deepEqual(owner.link.take(), ['rejected("invalid dest URI")']);
+    assert.deepEqual([owner.line.state, owner.agent.invites.length], ["idle", 0]);
+  });
+}
+
+const DESTINATIONS: [aor: string, typed: string, dialled: string][] = [
+  ["sip:alice@example.com", '"Bob B" <sip:bob@h.example>', "bob@h.example"],
+  ["sip:alice@example.com", "sip:bob@h.example:5070", "bob@h.example:5070"],
+  ["sip:alice@example.com", "bob@h.example", "bob@h.example"],
+  ["sip:alice@example.com", "7140", "7140@example.com"],
+  ["sip:alice@example.com", "tel:+1-201-555-0123", "+12015550123@example.com"],
+  ["sip:alice@10.0.0.9:5080", "echo", "echo@10.0.0.9:5080"],
+  ["sip:alice@[2001:db8::9]:5080", "echo", "echo@2001:db8::9:5080"],
+];
+
+for (const [aor, typed, expected] of DESTINATIONS) {
+  Deno.test(`${typed} dialled by ${aor} goes to ${expected}`, async () => {
+    await using owner = new ScriptedOwner(new ScriptedAgent(aor));
+    const { to } = await dialled(owner, typed);
+    const port = to.uri.port === null ? "" : `:${to.uri.port}`;
+    assert.equal(`${to.uri.user}@${to.uri.host}${port}`, expected);
+    owner.agent.invites[0]!.steps.push(refused(404, "Not Found"));
+    await settle();
+  });
+}
+
+const BUSY: Line[] = [
+  { state: "dialing", attempt: new AbortController() },
+  { state: "alerting", invitation: new ScriptedInvitation() },
+  { state: "answering", invitation: new ScriptedInvitation() },
+];
+
+for (const line of BUSY) {
+  Deno.test(`a second invite while ${line.state} is rejected and leaves the first alone`, async () => {
+    await using owner = new ScriptedOwner();
+    owner.line = line;
+    dial(owner, "bob@10.0.0.2", []);
+    await settle();
+    assert.deepEqual(owner.link.take(), ['rejected("Already in an active or pending call")']);
+    assert.equal(owner.line, line);
+    assert.equal(owner.agent.invites.length, 0);
+  });
+}
+
+Deno.test("no way to the destination is rejected with 503 and opens no media", async () => {
+  await using owner = new ScriptedOwner();
+  owner.agent.routeOutcome = Promise.resolve({ type: "unreachable", reason: "no address found for sip:x" });
+  dial(owner, "bob@nowhere.invalid", []);
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("503 no address found for sip:x")']);
+  assert.deepEqual([owner.line.state, owner.factory.asked], ["idle", []]);
+});
+
+Deno.test("a codec list with nothing usable is rejected with 488 before anything is sent", async () => {
+  await using owner = new ScriptedOwner();
+  owner.factory.refusal = { type: "none", reason: "none of these codecs can be used: g729" };
+  dial(owner, "bob@10.0.0.2", ["g729"]);
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("488 Not Acceptable Here")']);
+  assert.deepEqual([owner.line.state, owner.agent.invites.length], ["idle", 0]);
+  assert.ok(owner.log.at("warn").some((line) => line.includes("g729")));
+});
+
+Deno.test("no RTP port is an internal error to the client, said in the log", async () => {
+  await using owner = new ScriptedOwner();
+  owner.factory.refusal = { type: "failed", reason: "All 10 RTP port pairs are in use" };
+  dial(owner, "bob@10.0.0.2", []);
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
+  assert.equal(owner.line.state, "idle");
+  assert.ok(owner.log.at("warn").some((line) => line.includes("All 10 RTP port pairs")));
+});
+
+Deno.test("media are opened on the address that faces the destination, with the client's list", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner, "bob@10.0.0.2", ["pcmu", "dtmf"]);
+  assert.deepEqual(owner.factory.asked, ["10.0.0.1 pcmu,dtmf"]);
+  assert.equal(sdpText(invite.offer), "our offer 1");
+  invite.steps.push(refused(404, "Not Found"));
+  await settle();
+});
+
+Deno.test("early media of a 183 are heard before the call is accepted", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  owner.factory.last.hear(0);
+  assert.deepEqual(owner.played, []);
+  invite.steps.push(progress(183, "Session Progress", "early"));
+  await settle();
+  owner.factory.last.hear(20);
+  assert.deepEqual(owner.played, ["8@20"]);
+  assert.ok(owner.factory.last.log.includes("answer early"));
+  invite.steps.push(refused(486, "Busy Here"));
+  await settle();
+  assert.equal(owner.factory.openCount, 0);
+});
+
+Deno.test("accepted comes with the report of the media, once the line is talking", async () => {
+  await using owner = new ScriptedOwner();
+  owner.factory.prepare = (media) => media.report = ["speex", null];
+  const invite = await dialled(owner);
+  const call = new ScriptedCall();
+  const states: string[] = [];
+  owner.link.onCall = () => states.push(owner.line.state);
+  invite.steps.push({ type: "accepted", call: call.call });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['accepted("speex", null)']);
+  assert.deepEqual(states, ["talking"]);
+  call.end("remote");
+  await settle();
+  assert.deepEqual(owner.link.take(), ["byed()"]);
+});
+
+for (const [what, body] of [["that cannot be used", sdp("bad")], ["that is missing", null]] as const) {
+  Deno.test(`an answer ${what} hangs up and is rejected with 488`, async () => {
+    await using owner = new ScriptedOwner();
+    const invite = await dialled(owner);
+    const call = new ScriptedCall();
+    call.remoteBody = body;
+    invite.steps.push({ type: "accepted", call: call.call });
+    await settle();
+    assert.deepEqual(owner.link.take(), ['rejected("488 Not Acceptable Here")']);
+    assert.deepEqual([call.hangUps, owner.line.state, owner.factory.openCount], [1, "idle", 0]);
+  });
+}
+
+/** What the context does for `bye` while dialing. */
+function giveUp(owner: ScriptedOwner): void {
+  const line = owner.line;
+  assert.ok(line.state === "dialing");
+  line.attempt.abort();
+  owner.line = IDLE;
+}
+
+Deno.test("given up while dialing: cancelled, no callback, media gone, the line free", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  giveUp(owner);
+  await settle();
+  assert.ok(invite.signal.aborted);
+  assert.deepEqual([owner.link.take(), owner.factory.openCount, owner.scope.size], [[], 0, 0]);
+});
+
+Deno.test("given up while the way is looked for: no media, no INVITE, no callback", async () => {
+  await using owner = new ScriptedOwner();
+  const { promise, resolve } = Promise.withResolvers<Awaited<ScriptedAgent["routeOutcome"]>>();
+  owner.agent.routeOutcome = promise;
+  dial(owner, "bob@slow.example", []);
+  await settle();
+  giveUp(owner);
+  resolve({ type: "unreachable", reason: "too late" });
+  await settle();
+  assert.deepEqual([owner.link.take(), owner.factory.asked, owner.agent.invites.length], [[], [], 0]);
+});
+
+Deno.test("an answer that came together with giving up is hung up without a callback", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  const call = new ScriptedCall();
+  invite.steps.push({ type: "accepted", call: call.call });
+  giveUp(owner);
+  await settle();
+  assert.deepEqual([owner.link.take(), call.hangUps, owner.factory.openCount], [[], 1, 0]);
+});
+
+Deno.test("ringing that came together with giving up is not told", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.push(progress(180, "Ringing"));
+  giveUp(owner);
+  await settle();
+  assert.deepEqual(owner.link.take(), []);
+});
+
+Deno.test("an attempt that ends without an outcome is an internal error, not a silence", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.close();
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
+  assert.equal(owner.line.state, "idle");
+});
+
+Deno.test("a failure of ours is logged, told and leaves the line free and nothing open", async () => {
+  await using owner = new ScriptedOwner();
+  owner.factory.prepare = (media) => media.bug = new Error("a bug");
+  dial(owner, "bob@10.0.0.2", []);
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
+  assert.deepEqual([owner.line.state, owner.factory.openCount], ["idle", 0]);
+  assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
+});

@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/call/info_bodies.ts";
+import { IDLE, type Line } from "../../lib/call/line.ts";
+import { talk } from "../../lib/call/talking.ts";
+import { textBody } from "../../lib/sip/body.ts";
+import { settle } from "../support/fake_clock.ts";
+import { RecordingMedia, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
+import { sdp } from "../support/sip_network.ts";
+
+/** A call that has just been set up. */
+async function talking(owner: ScriptedOwner) {
+  const dialing: Line = { state: "dialing", attempt: new AbortController() };
+  owner.line = dialing;
+  const call = new ScriptedCall();
+  const media = new RecordingMedia();
+  owner.scope.spawn("talk", () => talk(owner, dialing, { call: call.call, media, report: [] }));
+  await settle();
+  assert.deepEqual([owner.link.take(), owner.line.state], [["accepted()"], "talking"]);
+  return { call, media };
+}
+
+for (
+  const [by, told] of [["remote", ["byed()"]], ["failure", ["byed()"]], ["local", []]] as const
+) {
+  Deno.test(`an end by ${by}: ${told.join() || "no callback"}, the line free, media gone, one log line`, async () => {
+    await using owner = new ScriptedOwner();
+    const { call, media } = await talking(owner);
+    owner.clock.advance(2500);
+    call.end(by, "because");
+    await settle();
+    assert.deepEqual([owner.link.take(), owner.line, media.disposed], [[...told], IDLE, true]);
+    assert.deepEqual(owner.log.at("info").filter((line) => line.includes("ended")), [
+      `info main call ended after 2.5 s (${by}: because); nothing`,
+    ]);
+  });
+}
+
+Deno.test("the client can call again inside byed", async () => {
+  await using owner = new ScriptedOwner();
+  const { call } = await talking(owner);
+  const states: string[] = [];
+  owner.link.onCall = () => states.push(owner.line.state);
+  call.end("remote");
+  await settle();
+  assert.deepEqual(states, ["idle"]);
+});
+
+Deno.test("media fall silent when we hang up, not when the BYE is answered", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  call.byeAnswer = Promise.withResolvers<void>();
+  const hungUp = call.hangUp();
+  await settle();
+  assert.deepEqual([media.disposed, owner.line, owner.scope.size], [true, IDLE, 1]);
+  call.byeAnswer.resolve();
+  await hungUp;
+  await settle();
+  assert.equal(owner.scope.size, 0);
+});
+
+Deno.test("a line that was given up meanwhile: BYE and nothing else", async () => {
+  await using owner = new ScriptedOwner();
+  const call = new ScriptedCall();
+  const media = new RecordingMedia();
+  await talk(owner, { state: "dialing", attempt: new AbortController() }, {
+    call: call.call,
+    media,
+    report: [],
+  });
+  assert.deepEqual([owner.link.take(), call.hangUps, media.disposed], [[], 1, true]);
+});
+
+Deno.test("what arrives is played, and a touch tone is told with its length", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.hear(40);
+  media.onDigit?.("5", 160);
+  assert.deepEqual([owner.played, owner.link.take()], [["8@40"], ['receivedDTMF("5", 160)']]);
+  call.end("remote");
+  await settle();
+});
+
+Deno.test("renewed offers are answered, and a hold is told once for each change", async () => {
+  await using owner = new ScriptedOwner();
+  const { call } = await talking(owner);
+  const steps: [offer: string, said: string[], told: string[]][] = [
+    ["session refresh", ["answer answer to session refresh"], []],
+    ["on hold", ["answer answer to on hold"], ["holded(true)"]],
+    ["on hold, refreshed", ["answer answer to on hold, refreshed"], []],
+    ["bad", ["488 Not Acceptable Here"], []],
+    ["back", ["answer answer to back"], ["holded(false)"]],
+    ["back, refreshed", ["answer answer to back, refreshed"], []],
+  ];
+  for (const [offer, said, told] of steps) {
+    const reply = call.offer(sdp(offer));
+    await settle();
+    assert.deepEqual([reply, owner.link.take()], [said, told], offer);
+  }
+  call.end("remote");
+  await settle();
+});
+
+Deno.test("a re-INVITE without offer gets ours, and the hold of its late answer is told", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  const said = call.offer(null);
+  await settle();
+  assert.deepEqual(said, ["answer our offer 1"]);
+  call.emit({ type: "answer", body: sdp("on hold, late") });
+  await settle();
+  assert.deepEqual([owner.link.take(), media.log.at(-1)], [["holded(true)"], "answer on hold, late"]);
+  call.emit({ type: "answer", body: sdp("bad") });
+  await settle();
+  assert.deepEqual(owner.link.take(), []);
+  assert.ok(owner.log.at("warn").some((line) => line.includes("late answer")));
+  call.end("remote");
+  await settle();
+});
+
+Deno.test("a text message is told, other content is not", async () => {
+  await using owner = new ScriptedOwner();
+  const { call } = await talking(owner);
+  call.emit({ type: "message", body: textBody("grüß dich") });
+  call.emit({ type: "message", body: { type: "application/im-iscomposing+xml", bytes: new Uint8Array(9) } });
+  call.emit({ type: "info", body: { type: "application/dtmf-relay", bytes: new Uint8Array(9) } });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedMessage("grüß dich")']);
+  call.end("remote");
+  await settle();
+});
+
+Deno.test("a failure of ours in a call hangs up, tells byed and is logged", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.bug = new Error("a bug");
+  call.offer(sdp("anything"));
+  await settle();
+  assert.deepEqual([owner.link.take(), call.hangUps, owner.line, media.disposed], [
+    ["byed()"],
+    1,
+    IDLE,
+    true,
+  ]);
+  assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
+});
+
+Deno.test("INFO: a touch tone is told, a key-frame request reaches the media, other content is ignored", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "7", durationMs: 120 }) });
+  call.emit({ type: "info", body: formatPictureFastUpdate() });
+  call.emit({ type: "info", body: { type: "application/x-nothing", bytes: new Uint8Array(3) } });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("7", 120)']);
+  assert.deepEqual(media.log, ["key frame requested"]);
+  call.end("remote");
+});
+
+Deno.test("the decoder configuration published before the call is given to its media first", async () => {
+  await using owner = new ScriptedOwner();
+  owner.published = { type: 9, timeMs: 40, body: new Uint8Array(9) };
+  const { call, media } = await talking(owner);
+  assert.deepEqual(media.log, ["9@40"]);
+  media.onKeyFrameWanted?.();
+  assert.equal(owner.keyFramesWanted, 1);
+  call.end("remote");
+});
+
+Deno.test("a key that comes in the media and in INFO is told once", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onDigit?.("7", 160);
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "7", durationMs: 160 }) });
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "8", durationMs: 160 }) });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("7", 160)', 'receivedDTMF("8", 160)']);
+  call.end("remote");
+});
+
+Deno.test("INFO that makes no sense: one warning, a count at the end, the call goes on", async () => {
+  await using owner = new ScriptedOwner();
+  const { call } = await talking(owner);
+  for (let i = 0; i < 5; i++) {
+    call.emit({ type: "info", body: { type: "application/dtmf-relay", bytes: new Uint8Array(i) } });
+  }
+  call.emit({ type: "info", body: formatDtmfRelay({ digit: "1", durationMs: 100 }) });
+  await settle();
+  assert.deepEqual(owner.link.take(), ['receivedDTMF("1", 100)']);
+  assert.equal(owner.log.at("warn").length, 1);
+  call.end("remote");
+  await settle();
+  assert.ok(owner.log.at("info").some((line) => line.endsWith("; 5 INFO bodies made no sense")));
+});
+
+Deno.test("key frames are asked for by INFO one at a time, and no more once that was refused", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onPictureWanted?.();
+  media.onPictureWanted?.();
+  assert.equal(call.infos.length, 1);
+  await settle();
+  call.infoStatus = 405;
+  media.onPictureWanted?.();
+  assert.equal(call.infos.length, 1, "not so soon");
+  owner.clock.advance(1000);
+  media.onPictureWanted?.();
+  await settle();
+  owner.clock.advance(1000);
+  media.onPictureWanted?.();
+  await settle();
+  assert.equal(call.infos.length, 2);
+  assert.ok(call.infos.every((info) => info.startsWith("application/media_control+xml")));
+  call.end("remote");
+});
+
+Deno.test("touch tones of the client take the way of the settings; what waits at the end is told", async () => {
+  await using owner = new ScriptedOwner();
+  Object.assign(owner.services, { dtmf: "info" });
+  const { call, media } = await talking(owner);
+  const line = owner.line;
+  assert.ok(line.state === "talking");
+  const told: (string | null)[] = [];
+  line.digits.send("12", 100, (problem) => void told.push(problem));
+  await settle();
+  assert.deepEqual(call.infos, ["application/dtmf-relay Signal=1\r\nDuration=100\r\n"]);
+  assert.deepEqual(media.log, []);
+  call.end("remote");
+  await settle();
+  assert.deepEqual(told, ["the call is over"]);
+});
+
+Deno.test("what the publisher could do better is told to it", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames");
+  assert.deepEqual(owner.troubles, ["NetStream.Publish.BFrames"]);
+  call.end("remote");
+});

@@ -1,0 +1,33 @@
+// Answers to: lib/config/config_table.ts; more of it in dial_plan_test.ts and accounts_test.ts.
+
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type ParsedTable, parseTable, type TableReader } from "../../lib/config/config_table.ts";
+
+const READER: TableReader<{ size: number }> = {
+  example: "[[box]], with size = 1",
+  maxRules: 3,
+  keys: ["size", "colour"],
+  readRule: ({ size }) => typeof size === "number" ? { size } : "size must be a number",
+};
+
+const TABLE: [value: unknown, parsed: ParsedTable<{ size: number }>][] = [
+  [[], { type: "rules", rules: [] }],
+  [[{ size: 2 }, { size: 3, colour: "red" }], { type: "rules", rules: [{ size: 2 }, { size: 3 }] }],
+  [{ size: 2 }, { type: "wrong", problem: "must be written as [[box]], with size = 1" }],
+  [[{ size: 2 }, null], { type: "wrong", problem: "rule 2: must be written as [[box]], with size = 1" }],
+  [[{ size: 2, sise: 3 }], {
+    type: "wrong",
+    problem: "rule 1: has sise, which is unknown; a rule has size and colour",
+  }],
+  [[{ size: "2" }], { type: "wrong", problem: "rule 1: size must be a number" }],
+  [[{}, {}, {}, {}], { type: "wrong", problem: "has more than 3 rules" }],
+];
+
+Deno.test("config_table: a list of tables, or what is wrong with it", () => {
+  for (const [value, parsed] of TABLE) assert.deepEqual(parseTable(value, READER), parsed);
+});
+
+Deno.test("config_table: nothing throws", () => {
+  fc.assert(fc.property(fc.anything(), (value) => void parseTable(value, READER)));
+});

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { ConfigError } from "../../lib/base/errors.ts";
+import { buildConfig, type Config, type ConfigSources } from "../../lib/config/config.ts";
+import {
+  defaultEntrance,
+  entranceOf,
+  type EntranceSettings,
+  parseDialMatcher,
+  parseDomain,
+  parseList,
+  parseToken,
+} from "../../lib/config/entrance_config.ts";
+
+const settings = (some: Partial<EntranceSettings>) => ({
+  ...defaultEntrance,
+  host: "192.0.2.1",
+  port: 1935,
+  ...some,
+});
+
+const fromFile = (text: string): Config => buildConfig({ file: { name: "gw.toml", text } });
+
+function complaint(sources: ConfigSources): string {
+  try {
+    buildConfig(sources);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return assert.fail("accepted");
+}
+
+Deno.test("ports of the entrance are on the RTMP address", () => {
+  const { tls, tunnel } = entranceOf(
+    settings({ "rtmps-port": 443, "tls-cert": "c.pem", "tls-key": "k.pem", "rtmpt-port": 0 }),
+  );
+  assert.deepEqual(tls, {
+    listen: { hostname: "192.0.2.1", port: 443 },
+    certificateFile: "c.pem",
+    keyFile: "k.pem",
+  });
+  assert.deepEqual(tunnel, { hostname: "192.0.2.1", port: 0 });
+  assert.deepEqual([entranceOf(settings({})).tls, entranceOf(settings({})).tunnel], [null, null]);
+});
+
+Deno.test("what is wrong only in combination", () => {
+  const table: [Partial<EntranceSettings>, RegExp][] = [
+    [{ "rtmps-port": 443 }, /^rtmps-port needs a certificate: set tls-cert and tls-key$/],
+    [{ "rtmps-port": 443, "tls-cert": "c" }, /^rtmps-port needs a certificate/],
+    [{ "tls-key": "k" }, /^tls-cert and tls-key are for rtmps-port/],
+    [{ "rtmpt-port": 1935 }, /^port and rtmpt-port cannot both be 1935$/],
+    [
+      { "rtmps-port": 443, "tls-cert": "c", "tls-key": "k", "rtmpt-port": 443 },
+      /^rtmps-port and rtmpt-port cannot both be 443$/,
+    ],
+  ];
+  for (const [some, message] of table) assert.throws(() => entranceOf(settings(some)), { message });
+  assert.ok(entranceOf({ ...settings({ "rtmpt-port": 0 }), port: 0 }).tunnel);
+});
+
+Deno.test("lists are texts in the file, and one text on the command line", () => {
+  const file = fromFile(
+    'allowed-domains = ["Example.com", "*.example.net"]\nallowed-dials = ["7...", "+49.*"]',
+  );
+  assert.deepEqual(file.entrance.domains, ["example.com", "*.example.net"]);
+  assert.deepEqual(
+    ["7140", "8140", "+4930", "7"].map((number) => file.entrance.dials!.some((dial) => dial.match(number))),
+    [true, false, true, false],
+  );
+  const flags = buildConfig({ flags: { "allowed-domains": "a.example, b.example", "allowed-dials": "1.*" } });
+  assert.deepEqual(flags.entrance.domains, ["a.example", "b.example"]);
+  assert.equal(flags.entrance.dials?.length, 1);
+});
+
+Deno.test("lists with a wrong part are wrong", () => {
+  const upper = (text: string): string | undefined => text === "bad" ? undefined : text.toUpperCase();
+  const table: [unknown, string[] | undefined][] = [
+    ["a", ["A"]],
+    ["a,b c", ["A", "B", "C"]],
+    [["a b"], ["A B"]],
+    ["", undefined],
+    [[], undefined],
+    ["a,bad", undefined],
+    [["a", 1], undefined],
+    [7, undefined],
+    [["x".repeat(2000)], undefined],
+    [new Array(2000).fill("a"), undefined],
+  ];
+  for (const [value, expected] of table) assert.deepEqual(parseList(value, upper), expected);
+});
+
+Deno.test("domains, patterns and tokens", () => {
+  const domains: [string, string | undefined][] = [
+    ["Example.COM.", "example.com"],
+    ["*.example.com", "*.example.com"],
+    ["[2001:db8::1]", "2001:db8::1"],
+    ["192.0.2.1", "192.0.2.1"],
+    ["localhost", "localhost"],
+    ["*", undefined],
+    ["a.*.com", undefined],
+    ["alice@example.com", undefined],
+    ["-a.com", undefined],
+  ];
+  for (const [text, expected] of domains) assert.equal(parseDomain(text), expected, text);
+  assert.ok(parseDialMatcher("7[0-9]+"));
+  assert.equal(parseDialMatcher("7|8"), undefined);
+  assert.equal(parseToken("0123456789abcdef"), "0123456789abcdef");
+  for (const wrong of ["short", "0123456789abcde&", "0123456789 abcdef", 1234567890123456, "ä".repeat(16)]) {
+    assert.equal(parseToken(wrong), undefined);
+  }
+});
+
+Deno.test("a complaint about the token never shows it", () => {
+  const flags = complaint({ flags: { "rtmp-token": "hunter2" } });
+  assert.match(flags, /^--rtmp-token must be 16 to 256 letters/);
+  const file = complaint({ file: { name: "gw.toml", text: 'rtmp-token = "hunter2"' } });
+  assert.match(file, /^gw\.toml, line 1, column 1: rtmp-token must be/);
+  for (const text of [flags, file]) assert.doesNotMatch(text, /hunter2/);
+});
