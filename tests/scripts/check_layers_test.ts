@@ -77,7 +77,7 @@ Deno.test("every form of import is seen", () => {
 Deno.test("imports of nothing, of tests, of unknown packages and of packages in the wrong place", () => {
   const table: [path: string, line: string, problem: RegExp | null][] = [
     ["lib/sip/a.ts", 'import "./missing.ts";', /imports \.\/missing\.ts, which does not exist/],
-    ["lib/sip/a.ts", 'import "../sip/uri_test.ts";', /which is not in lib/],
+    ["lib/sip/a.ts", 'import "../../tests/sip/uri_test.ts";', /which is not in lib/],
     ["lib/sip/a.ts", 'import "left-pad";', /not in the list of packages/],
     ["lib/sip/a.ts", 'import "npm:zod";', /not in the list of packages/],
     ["lib/sip/a.ts", 'import "node:fs";', /not in the list of packages/],
