@@ -8,7 +8,7 @@ import { Mailbox } from "../base/mailbox.ts";
 import { bodyOf, type SipBody } from "./body.ts";
 import type { CallDialog } from "./call_dialog.ts";
 import { type CallEvent, endedByBye, type EndedEvent, type ReofferOutcome } from "./call_event.ts";
-import { addResponseCapabilities, peerAllows } from "./capabilities.ts";
+import { addResponseCapabilities, messageRefusal, peerAllows } from "./capabilities.ts";
 import { openDelayedOffer } from "./delayed_offer.ts";
 import type { DialogUser } from "./dialog_table.ts";
 import { statusOf } from "./exchange.ts";
@@ -174,6 +174,8 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   }
 
   #deliver(request: SipRequest, transaction: ServerTransactionHandle): void {
+    const refusal = request.method === "MESSAGE" ? messageRefusal(request) : null;
+    if (refusal !== null) return void transaction.respond(refusal);
     const body = bodyOf(request);
     const type = request.method === "INFO" ? "info" as const : "message" as const;
     const taken = body === null || this.#events.push({ type, body });

@@ -3,6 +3,7 @@
 // Role: wire
 // siprtmp sent none of these headers and answered 420 to every Require.
 
+import { bodyOf, mediaType } from "./body.ts";
 import type { SipHeaders } from "./header.ts";
 import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
 
@@ -82,10 +83,20 @@ function methodRefusal(request: SipRequest): SipResponse {
   return response;
 }
 
+/**
+ * 415 for a MESSAGE that is no text for people ("is typing" notices, files), so that its sender knows; null when it is
+ * one, or is empty (RFC 3428 section 7).
+ */
+export function messageRefusal(request: SipRequest): SipResponse | null {
+  const body = bodyOf(request);
+  if (body === null || mediaType(body.type).startsWith("text/")) return null;
+  return unacceptableBody(request, ["text/plain"]);
+}
+
 /** 415 with the types we take (RFC 3261 section 8.2.3). */
-export function unacceptableBody(request: SipRequest): SipResponse {
+export function unacceptableBody(request: SipRequest, taken = ACCEPTED_TYPES): SipResponse {
   const response = createResponse(request, 415);
-  response.headers.set("Accept", ACCEPTED_TYPES.join(", "));
+  response.headers.set("Accept", taken.join(", "));
   response.headers.set("Accept-Encoding", "identity");
   return response;
 }

@@ -10,7 +10,7 @@ import { Scope } from "../base/scope.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
 import { CallDialog } from "./call_dialog.ts";
-import { addResponseCapabilities, unacceptableBody } from "./capabilities.ts";
+import { addResponseCapabilities, messageRefusal, unacceptableBody } from "./capabilities.ts";
 import { Dialog } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
 import { exchange, reasonOf, statusOf } from "./exchange.ts";
@@ -205,6 +205,8 @@ export class UserAgent implements AsyncDisposable {
   }
 
   #receiveMessage(request: SipRequest, transaction: ServerTransactionHandle): void {
+    const refusal = messageRefusal(request);
+    if (refusal !== null) return void transaction.respond(refusal);
     try {
       const from = parseNameAddr(request.headers.get("From") ?? "");
       const to = parseNameAddr(request.headers.get("To") ?? "");

@@ -22,6 +22,8 @@ Deno.test("a call carries messages and INFO both ways and ends once on each side
   assert.equal(sdpText(caller.remoteBody), "answer");
   assert.equal(sdpText(callee.remoteBody), "offer");
   assert.equal(await network.settled(caller.message(textBody("hello"))), 200);
+  const typing = { type: "application/im-iscomposing+xml", bytes: new Uint8Array(3) };
+  assert.equal(await network.settled(caller.message(typing)), 415);
   assert.equal(
     await network.settled(callee.info({ type: "application/dtmf", bytes: new Uint8Array([53]) })),
     200,

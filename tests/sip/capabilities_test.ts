@@ -5,6 +5,7 @@ import {
   addRequestCapabilities,
   addResponseCapabilities,
   ALLOWED_METHODS,
+  messageRefusal,
   peerAllows,
   peerRequires,
   peerSupports,
@@ -67,4 +68,22 @@ Deno.test("unsupported options are listed as the peer wrote them; 415 names what
   const response = unacceptableBody(request);
   assert.equal(response.status, 415);
   assert.equal(response.headers.get("Accept-Encoding"), "identity");
+});
+
+Deno.test("a MESSAGE that is no text is refused with what we can show", () => {
+  const table: [type: string | null, refused: boolean][] = [
+    ["text/plain", false],
+    ["Text/HTML;charset=utf-8", false],
+    ["application/im-iscomposing+xml", true],
+    ["application/octet-stream", true],
+    [null, true], // bytes of an unknown kind
+  ];
+  for (const [type, refused] of table) {
+    const request = receivedRequest("MESSAGE", type === null ? {} : { "Content-Type": type });
+    request.body = new Uint8Array(3);
+    const refusal = messageRefusal(request);
+    assert.equal(refusal?.status ?? null, refused ? 415 : null, `${type}`);
+    if (refusal !== null) assert.equal(refusal.headers.get("Accept"), "text/plain");
+  }
+  assert.equal(messageRefusal(receivedRequest("MESSAGE", { "Content-Type": "image/png" })), null, "empty");
 });

@@ -107,6 +107,21 @@ Deno.test("callers too many hear 486, senders too many 503", async () => {
   await closing;
 });
 
+Deno.test("a MESSAGE that is no text is 415 and reaches nobody", async () => {
+  const scene = calleeScene();
+  const typing = { type: "application/im-iscomposing+xml", bytes: new Uint8Array(3) };
+  for (let n = 0; n <= MAX_MESSAGES; n++) {
+    scene.peer.send(
+      scene.peer.build("MESSAGE", "sip:bob@10.0.0.2", { "Call-ID": `t${n}` }, typing),
+      "10.0.0.2",
+    );
+    await scene.peer.response(415);
+  }
+  scene.peer.send(scene.peer.build("MESSAGE", "sip:bob@10.0.0.2", {}, textBody("x")), "10.0.0.2");
+  await scene.peer.response(200); // no place was taken by those
+  await finish(scene);
+});
+
 Deno.test("an INVITE without Contact is 400", async () => {
   const scene = calleeScene();
   const invite = scene.peer.build("INVITE", "sip:bob@10.0.0.2", {}, sdp("o"));
