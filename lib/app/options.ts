@@ -25,6 +25,7 @@ import {
   readCallOptions,
   readSample,
 } from "./call_options.ts";
+import { licenceNotices } from "./licences.ts";
 
 /** What the command line asks for. */
 export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
@@ -107,7 +108,7 @@ function createProgram(write: Write, readFile: ReadFile, done: Done): Command {
     .configureOutput(outputTo(write))
     .enablePositionalOptions()
     .allowExcessArguments(false)
-    .version(version, "--version", "print the version")
+    .version(`${version}\n\n${licenceNotices}`, "--version", "print the version and whose work is in it")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
     .action((values: OptionValues) => done(readStart(values, readFile)));
