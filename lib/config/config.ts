@@ -14,6 +14,7 @@ import { type ConfigFile, parseConfigFile } from "./config_file.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
+import type { SipAccount } from "./sip_account.ts";
 import {
   DEFAULT_SIP_PORT,
   defaultSettings,
@@ -46,6 +47,8 @@ export interface Config {
   readonly dialPlan: DialPlan;
   /** What happens to several clients of one address. */
   readonly sameAddress: SameAddressConfig;
+  /** The SIP users that the gateway itself is. */
+  readonly accounts: readonly SipAccount[];
   /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
   /** True when the two sides of each call may be played by other RTMP clients. */
@@ -206,7 +209,11 @@ function configOf(settings: Settings): Config {
     rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
     limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
     dialPlan: settings.dial,
-    sameAddress: { policy: settings["same-address"], accounts: settings.account },
+    sameAddress: {
+      policy: settings["same-address"],
+      accounts: settings.account.flatMap(({ rule }) => rule ?? []),
+    },
+    accounts: settings.account.flatMap(({ account }) => account ?? []),
     dtmf: settings.dtmf,
     publishCalls: settings["publish-calls"],
     sipd: settings.sipd,

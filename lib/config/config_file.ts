@@ -24,7 +24,7 @@ const MAX_FILE_LENGTH = 1 << 20;
 const MAX_SHOWN_LENGTH = 100;
 
 /** A line that sets something of this name is not shown: complaints end up in logs and in other people's eyes. */
-const SECRET_KEY = /^[^=#]*(?:pass|pwd|secret|token)/i;
+const SECRET_KEY = /^[^=#]*(?:pass|pwd|secret|token)|(?:^|[\s,{"'])key["']?\s*=/i;
 
 /** Reads the settings of a file. @throws ConfigError naming the line, with a caret below the fault */
 export function parseConfigFile(file: ConfigFile): PartialSettings {

@@ -6,7 +6,7 @@
 import type { Endpoint } from "../net/endpoint.ts";
 import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
-import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
+import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
 
@@ -58,8 +58,8 @@ export interface Settings extends EntranceSettings {
   "verbose-all": boolean;
   /** Where dialled numbers go; in the file only, as [[dial]]. */
   dial: DialPlan;
-  /** Exceptions for some addresses; in the file only, as [[account]]. */
-  account: readonly AccountRule[];
+  /** Exceptions for some addresses, and our own SIP users; in the file only, as [[account]]. */
+  account: readonly AccountEntry[];
 }
 
 /** How touch tones are sent: the best way there is, or always this one. */

@@ -2,6 +2,8 @@
 // Role: wire
 // Answers to: nothing in siprtmp, which had no configuration file.
 
+import { nearest } from "./nearest.ts";
+
 /** The rules, or what is wrong with one; the problem reads well after the table's name. */
 export type ParsedTable<Rule> =
   | { readonly type: "rules"; readonly rules: readonly Rule[] }
@@ -39,9 +41,16 @@ function readEntry<Rule extends object>(entry: unknown, reader: TableReader<Rule
   if (typeof entry !== "object" || entry === null) return `must be written as ${reader.example}`;
   const unknown = Object.keys(entry).find((key) => !reader.keys.includes(key));
   if (unknown !== undefined) {
-    return `has ${unknown}, which is unknown; a rule has ${reader.keys.join(" and ")}`;
+    const meant = nearest(unknown, reader.keys);
+    return `has ${unknown}, which is unknown; ${
+      meant === null ? `a rule has ${listed(reader.keys)}` : `did you mean ${meant}?`
+    }`;
   }
   return reader.readRule(entry as Readonly<Record<string, unknown>>);
+}
+
+function listed(keys: readonly string[]): string {
+  return [keys.slice(0, -1).join(", "), ...keys.slice(-1)].filter((part) => part !== "").join(" and ");
 }
 
 function wrong(problem: string): { type: "wrong"; problem: string } {

@@ -17,6 +17,12 @@ export interface Identity {
   readonly username: string | null;
   /** Digest password; null: no credentials, challenges are refusals. */
   readonly password: string | null;
+  /** Where it registers; the domain of the address of record when absent. */
+  readonly registrar?: SipUri;
+  /** Where all its requests go first; the endpoint's proxy, if any, when absent. */
+  readonly proxy?: SipUri;
+  /** Transport to the first hop, unless that one's URI names another; by DNS when absent. */
+  readonly transport?: TransportName;
 }
 
 /** The address of record without what does not belong into From and To: password, parameters, headers. */

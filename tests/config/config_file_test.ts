@@ -64,6 +64,16 @@ Deno.test("a line that may hold a secret is not shown", () => {
       "gw.toml, line 1, column 24: each key-value declaration must be followed",
     ],
     ['token = "hunter2', "gw.toml, line 1, column 9: "],
+    ['key = "hunter2', "gw.toml, line 1, column 7: "],
+    ['account = [{name = "x", key = "hunter2" "}]', "gw.toml, line 1, column "],
+    [
+      'account = [{name = "x", address = "a@b", key = "hunter2"}]',
+      "gw.toml, line 1, column 1: account rule 1: key must",
+    ],
+    [
+      'account = [{name = "x", address = "sip:a:hunter2@b"}]',
+      "gw.toml, line 1, column 1: account rule 1: address must",
+    ],
     [
       'outbound-proxy = "sip:alice:hunter2@h:xx"',
       "gw.toml, line 1, column 1: outbound-proxy must be a SIP address like sip:proxy.example.com",

@@ -33,7 +33,7 @@ const good: [name: SettingName, value: unknown, result: unknown][] = [
   ["dtmf", "info", "info"],
   ["dial", [], []],
   ["account", [{ address: "*@b.example", "same-address": "share" }], [
-    { address: "*@b.example", sameAddress: "share" },
+    { rule: { address: "*@b.example", sameAddress: "share" }, account: null },
   ]],
   ["sip-port", 5070, 5070],
   ["rtp-ports", "10000-20000", { min: 10000, max: 20000 }],

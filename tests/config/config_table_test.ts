@@ -18,7 +18,11 @@ const TABLE: [value: unknown, parsed: ParsedTable<{ size: number }>][] = [
   [[{ size: 2 }, null], { type: "wrong", problem: "rule 2: must be written as [[box]], with size = 1" }],
   [[{ size: 2, sise: 3 }], {
     type: "wrong",
-    problem: "rule 1: has sise, which is unknown; a rule has size and colour",
+    problem: "rule 1: has sise, which is unknown; did you mean size?",
+  }],
+  [[{ size: 2, weight: 3 }], {
+    type: "wrong",
+    problem: "rule 1: has weight, which is unknown; a rule has size and colour",
   }],
   [[{ size: "2" }], { type: "wrong", problem: "rule 1: size must be a number" }],
   [[{}, {}, {}, {}], { type: "wrong", problem: "has more than 3 rules" }],

@@ -52,6 +52,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     limit: { connections: 1000, calls: 500 },
     dialPlan: [],
     sameAddress: { policy: "replace", accounts: [] },
+    accounts: [],
     dtmf: "auto",
     publishCalls: false,
     sipd: null,
