@@ -1,11 +1,11 @@
 // A port that is free for both UDP and TCP on loopback at this moment, for peers that cannot bind port 0.
 
-export function freePort(): number {
+export function freePort(hostname = "127.0.0.1"): number {
   for (let tries = 0; tries < 50; tries++) {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    using listener = Deno.listen({ hostname, port: 0 });
     const { port } = listener.addr;
     try {
-      Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+      Deno.listenDatagram({ transport: "udp", hostname, port }).close();
       return port;
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;

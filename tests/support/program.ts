@@ -70,7 +70,7 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Runnin
 
 async function readPorts(output: () => string): Promise<{ rtmpPort: number; sipPort: number }> {
   for (let tries = 0; tries < 400; tries++) {
-    const match = /RTMP clients connect to 127\.0\.0\.1:(\d+); SIP uses port (\d+)/.exec(output());
+    const match = /RTMP clients connect to 127\.\d+\.\d+\.\d+:(\d+); SIP uses port (\d+)/.exec(output());
     if (match !== null) return { rtmpPort: Number(match[1]), sipPort: Number(match[2]) };
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
