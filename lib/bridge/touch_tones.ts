@@ -45,6 +45,8 @@ export interface TouchTonesOptions {
 
 /** A longer payload (250 ms) is no live audio: it is not listened to. */
 const MAX_HEARD_OCTETS = 2000;
+/** Decoded at a time: what a packet usually has. */
+const HEARD_SAMPLES = 160;
 
 /** Sends and receives touch tones in one audio stream. */
 export class TouchTones implements Disposable {
@@ -57,7 +59,7 @@ export class TouchTones implements Disposable {
   readonly #redundancyType: number;
   readonly #soundSender: DtmfSender | null;
   readonly #detector: DtmfDetector | null;
-  readonly #samples = new Int16Array(MAX_HEARD_OCTETS);
+  readonly #samples: Int16Array;
   #lastTimestamp = 0;
   #lastSentMs: number;
 
@@ -73,6 +75,7 @@ export class TouchTones implements Disposable {
     this.#soundSender = this.#createSoundSender();
     const listens = telephoneEvent === null && options.heardSound.length > 0;
     this.#detector = listens ? new DtmfDetector(options.onDigit) : null;
+    this.#samples = new Int16Array(listens ? HEARD_SAMPLES : 0);
   }
 
   /** True while a key of ours sounds: audio and events share the stream (RFC 4733 section 2.5.1.1). */
@@ -106,11 +109,23 @@ export class TouchTones implements Disposable {
   hear(payload: Uint8Array, payloadType: number, lost: number): void {
     const detector = this.#detector;
     if (detector === null) return;
-    const sound = this.#options.heardSound.find((format) => format.payloadType === payloadType);
-    if (lost > 0 || sound === undefined || payload.length > MAX_HEARD_OCTETS) detector.interrupt();
-    if (sound === undefined || payload.length > MAX_HEARD_OCTETS) return;
-    const samples = this.#samples.subarray(0, decodeG711(sound.law, payload, this.#samples));
-    detector.push(samples);
+    const law = this.#lawOf(payloadType);
+    if (lost > 0 || law === null || payload.length > MAX_HEARD_OCTETS) detector.interrupt();
+    if (law === null || payload.length > MAX_HEARD_OCTETS) return;
+    const samples = this.#samples;
+    for (let at = 0; at < payload.length; at += HEARD_SAMPLES) {
+      const whole = at === 0 && payload.length <= HEARD_SAMPLES;
+      const count = decodeG711(law, whole ? payload : payload.subarray(at, at + HEARD_SAMPLES), samples);
+      detector.push(count === HEARD_SAMPLES ? samples : samples.subarray(0, count));
+    }
+  }
+
+  #lawOf(payloadType: number): G711Law | null {
+    const { heardSound } = this.#options;
+    for (let i = 0; i < heardSound.length; i++) {
+      if (heardSound[i]!.payloadType === payloadType) return heardSound[i]!.law;
+    }
+    return null;
   }
 
   /** Takes one RTP payload of the peer; false when it is no touch tone. */

@@ -1,6 +1,8 @@
 // Hears touch tones in sound of 8 kHz: the Goertzel filter on the eight frequencies of ITU-T Q.23, over windows that
 // overlap, with the tests that keep voices out (one frequency of each group, both alike in level, nearly all of the
 // sound). A key counts when it lasted the 40 ms that receivers must recognise (ITU-T Q.24).
+// Every G.711 call without telephone events is listened to, so each sample is filtered once: windows are sums of the
+// blocks they share, turned by the phase between them (tone_filter.ts).
 //
 //   silence -> two windows with the same key: sounding -> several windows without it: reported
 //
@@ -8,12 +10,13 @@
 // Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
 
 import { DTMF_COLUMNS, DTMF_ROWS, dtmfKey } from "./dtmf_tones.ts";
+import { goertzelCoefficient, ToneFilter } from "./tone_filter.ts";
 
 const SAMPLE_RATE = 8000;
-/** 25.6 ms: long enough to tell the frequencies apart, shorter than the shortest key. */
-const WINDOW = 205;
 /** A window begins every 5.1 ms. */
 const HOP = 41;
+/** 25.6 ms, 205 samples: long enough to tell the frequencies apart, shorter than the shortest key. */
+const BLOCKS = 5;
 const WINDOWS_TO_BEGIN = 2;
 /** So many windows without the key end it: about 20 ms, so that a crackle does not make two keys of one. */
 const WINDOWS_TO_END = 4;
@@ -37,16 +40,13 @@ const FADED = 0.25;
 const DETUNED = 0.012;
 
 const FREQUENCIES = [...DTMF_ROWS, ...DTMF_COLUMNS];
-const COEFFICIENTS = FREQUENCIES.map((hz) => coefficientOf(hz));
-const LOWER_COEFFICIENTS = FREQUENCIES.map((hz) => coefficientOf(hz * (1 - DETUNED)));
-const UPPER_COEFFICIENTS = FREQUENCIES.map((hz) => coefficientOf(hz * (1 + DETUNED)));
+const LOWER_COEFFICIENTS = FREQUENCIES.map((hz) => goertzelCoefficient(hz * (1 - DETUNED), SAMPLE_RATE));
+const UPPER_COEFFICIENTS = FREQUENCIES.map((hz) => goertzelCoefficient(hz * (1 + DETUNED), SAMPLE_RATE));
 
 /** Hears the keys in one stream of sound. */
 export class DtmfDetector {
   readonly #onDigit: (digit: string, durationMs: number) => void;
-  readonly #window = new Float64Array(WINDOW);
-  readonly #powers = new Float64Array(8);
-  #filled = 0;
+  readonly #filter = new ToneFilter(FREQUENCIES, SAMPLE_RATE, HOP, BLOCKS);
   /** The key that sounds, or may begin to. */
   #key = "";
   #hits = 0;
@@ -62,22 +62,15 @@ export class DtmfDetector {
 
   /** Takes samples of 8 kHz, any number of them. */
   push(samples: Int16Array): void {
-    let at = 0;
-    while (at < samples.length) {
-      const taken = Math.min(WINDOW - this.#filled, samples.length - at);
-      this.#window.set(samples.subarray(at, at + taken), this.#filled);
-      this.#filled += taken;
-      at += taken;
-      if (this.#filled < WINDOW) return;
-      this.#judge(this.#keyInWindow());
-      this.#window.copyWithin(0, HOP);
-      this.#filled = WINDOW - HOP;
+    for (let at = 0; at < samples.length;) {
+      at += this.#filter.fill(samples, at);
+      if (this.#filter.ready) this.#judge(this.#keyInWindow());
     }
   }
 
   /** The sound has a gap: a key that still sounds is told. */
   interrupt(): void {
-    this.#filled = 0;
+    this.#filter.reset();
     this.#end();
   }
 
@@ -107,15 +100,14 @@ export class DtmfDetector {
 
   /** The key whose tone fills the window; "" when there is none. */
   #keyInWindow(): string {
-    const power = this.#meanSquare();
+    const power = this.#filter.meanSquare;
     if (power < LEAST_POWER) return "";
-    const powers = this.#powers;
-    for (let i = 0; i < 8; i++) powers[i] = this.#goertzel(COEFFICIENTS[i]!);
+    const powers = this.#filter.measure();
     const row = strongest(powers, 0);
     const column = strongest(powers, 4);
     if (!standsOut(powers, 0, row) || !standsOut(powers, 4, column)) return "";
-    const low = this.#powerNear(row);
-    const high = this.#powerNear(column);
+    const low = this.#powerNear(powers, row);
+    const high = this.#powerNear(powers, column);
     this.#tonePower = low + high;
     if (low > high * MOST_TWIST || high > low * MOST_TWIST) return "";
     const key = dtmfKey(row, column - 4);
@@ -124,34 +116,11 @@ export class DtmfDetector {
   }
 
   /** Power at a frequency, or a little beside it. */
-  #powerNear(index: number): number {
-    const lower = this.#goertzel(LOWER_COEFFICIENTS[index]!);
-    const upper = this.#goertzel(UPPER_COEFFICIENTS[index]!);
-    return Math.max(this.#powers[index]!, lower, upper);
+  #powerNear(powers: Float64Array, index: number): number {
+    const lower = this.#filter.powerAt(LOWER_COEFFICIENTS[index]!);
+    const upper = this.#filter.powerAt(UPPER_COEFFICIENTS[index]!);
+    return Math.max(powers[index]!, lower, upper);
   }
-
-  #meanSquare(): number {
-    let sum = 0;
-    for (let i = 0; i < WINDOW; i++) sum += this.#window[i]! * this.#window[i]!;
-    return sum / WINDOW;
-  }
-
-  /** Mean square of the part of the window that has one frequency. */
-  #goertzel(coefficient: number): number {
-    const window = this.#window;
-    let before = 0;
-    let last = 0;
-    for (let i = 0; i < WINDOW; i++) {
-      const next = window[i]! + coefficient * last - before;
-      before = last;
-      last = next;
-    }
-    return 2 * (last * last + before * before - coefficient * last * before) / (WINDOW * WINDOW);
-  }
-}
-
-function coefficientOf(hz: number): number {
-  return 2 * Math.cos(2 * Math.PI * hz / SAMPLE_RATE);
 }
 
 function strongest(powers: Float64Array, from: number): number {

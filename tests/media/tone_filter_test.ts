@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { seededRandom } from "../../lib/base/random.ts";
+import { goertzelCoefficient, ToneFilter } from "../../lib/media/tone_filter.ts";
+
+const FREQUENCIES = [697, 770, 852, 941, 1209, 1336, 1477, 1633];
+const BLOCK = 41;
+const BLOCKS = 5;
+
+/** The definition: the sum of the samples turned by the frequency, over the whole window. */
+function powerByDefinition(window: Int16Array, hz: number): number {
+  let re = 0;
+  let im = 0;
+  window.forEach((sample, i) => {
+    re += sample * Math.cos(2 * Math.PI * hz * i / 8000);
+    im += sample * Math.sin(2 * Math.PI * hz * i / 8000);
+  });
+  return 2 * (re * re + im * im) / window.length ** 2;
+}
+
+function close(actual: number, expected: number): void {
+  assert.ok(Math.abs(actual - expected) <= 1e-6 * Math.max(1, expected), `${actual} is not ${expected}`);
+}
+
+Deno.test("every window measures what the definition says, however the samples come", () => {
+  const random = seededRandom(3);
+  const sound = Int16Array.from({ length: 900 }, () => 40_000 * random.float() - 20_000);
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 }), (sizes) => {
+      const filter = new ToneFilter(FREQUENCIES, 8000, BLOCK, BLOCKS);
+      let windows = 0;
+      let start = 0;
+      for (let part = 0; start < sound.length; part++) {
+        const samples = sound.subarray(start, start + sizes[part % sizes.length]!);
+        for (let at = 0; at < samples.length;) {
+          at += filter.fill(samples, at);
+          if (!filter.ready) continue;
+          const window = sound.subarray(windows * BLOCK, windows * BLOCK + BLOCK * BLOCKS);
+          assert.equal(start + at, (windows + BLOCKS) * BLOCK, "a window ends with its last block");
+          const powers = filter.measure();
+          FREQUENCIES.forEach((hz, i) => close(powers[i]!, powerByDefinition(window, hz)));
+          close(filter.powerAt(goertzelCoefficient(1000, 8000)), powerByDefinition(window, 1000));
+          close(filter.meanSquare, window.reduce((sum, x) => sum + x * x, 0) / window.length);
+          windows++;
+        }
+        start += samples.length;
+      }
+      assert.equal(windows, Math.floor(sound.length / BLOCK) - BLOCKS + 1);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+Deno.test("after a reset a window is complete when all of it is new", () => {
+  const filter = new ToneFilter(FREQUENCIES, 8000, BLOCK, BLOCKS);
+  const feed = (count: number, value: number): void => {
+    const samples = new Int16Array(count).fill(value);
+    for (let at = 0; at < count;) at += filter.fill(samples, at);
+  };
+  feed(BLOCK * BLOCKS + 20, 1000);
+  filter.reset();
+  feed(BLOCK * BLOCKS - 1, 10);
+  assert.equal(filter.ready, false);
+  feed(1, 10);
+  assert.equal(filter.ready, true);
+  close(filter.meanSquare, 100);
+});
+
+Deno.test("it measures eight frequencies, no more and no fewer", () => {
+  assert.throws(() => new ToneFilter([697], 8000, BLOCK, BLOCKS), /8 frequencies/);
+});
