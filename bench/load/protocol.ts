@@ -1,0 +1,117 @@
+// What the bench says to its load end, one JSON object a line, and what comes back. Every request has an answer; some
+// take as long as the run they ask for.
+// Role: wire
+
+import type { HistogramData, Percentiles } from "./histogram.ts";
+
+/** Who is measured. */
+export type Target = "gateway" | "relay";
+
+/** What calls carry: pass-through audio, or Speex at the client and G.711 at the phone. */
+export type CallKind = "speex" | "pcmu" | "transcoded" | "h264";
+
+/** Requests and their results. */
+export interface LoadMethods {
+  /** Makes calls; those that there are already go on. */
+  dial(request: DialRequest): DialResult;
+  /** All calls of a target talk for a while. */
+  run(request: RunRequest): RunResult;
+  /** Ends the last `count` calls of a target. */
+  hangUp(request: { readonly target: Target; readonly count: number }): { readonly left: number };
+  /** New calls at a rate, each hung up after a while; beside a run. */
+  churn(request: ChurnRequest): ChurnResult;
+}
+
+/** How to make calls. */
+export interface DialRequest {
+  readonly target: Target;
+  /** RTMP port of the gateway, TCP port of the relay. */
+  readonly port: number;
+  readonly kind: CallKind;
+  readonly count: number;
+  /** New calls per second. */
+  readonly perSecond: number;
+}
+
+/** How that went. */
+export interface DialResult {
+  readonly established: number;
+  /** Why the others were not, one text per reason. */
+  readonly failures: readonly string[];
+  /** From the command `invite` to the callback `accepted`. */
+  readonly setUp: HistogramData;
+  /** From the TCP connection to streams made. */
+  readonly connect: HistogramData;
+}
+
+/** A run of all calls of a target. */
+export interface RunRequest {
+  readonly target: Target;
+  readonly seconds: number;
+  readonly warmSeconds: number;
+  /** Process of the target. */
+  readonly pid: number;
+}
+
+/** What came of it. CPU is of the measured window, packets are of the whole run. */
+export interface RunResult {
+  readonly calls: number;
+  readonly seconds: number;
+  readonly sentUp: number;
+  readonly receivedUp: number;
+  readonly sentDown: number;
+  readonly receivedDown: number;
+  /** Calls that heard nothing. */
+  readonly silent: number;
+  readonly blocked: number;
+  readonly up: HistogramData;
+  readonly down: HistogramData;
+  /** How late the load end's timer came. */
+  readonly lag: HistogramData;
+  /** The target; null where the system does not tell. */
+  readonly cpuMs: number | null;
+  /** How long the target waited for its core. */
+  readonly waitMs: number | null;
+  readonly rssKiB: number | null;
+  /** The load end itself. */
+  readonly loadCpuMs: number | null;
+  readonly loadWaitMs: number | null;
+  /** Datagrams that the load end's sockets had no room for. */
+  readonly loadDrops: number;
+  /** Datagrams that the target's sockets had no room for. */
+  readonly targetDrops: number;
+}
+
+/** New calls beside the ones that talk. */
+export interface ChurnRequest {
+  readonly port: number;
+  readonly kind: CallKind;
+  readonly perSecond: number;
+  readonly seconds: number;
+  readonly holdMs: number;
+}
+
+/** How that went. */
+export interface ChurnResult {
+  readonly attempted: number;
+  readonly established: number;
+  readonly failures: readonly string[];
+  readonly setUp: HistogramData;
+}
+
+/** Name of a request. */
+export type LoadMethod = keyof LoadMethods;
+
+/** A line to the load end. */
+export interface LoadRequest {
+  readonly id: number;
+  readonly method: LoadMethod;
+  readonly params: unknown;
+}
+
+/** A line from it. The first one, with id 0, says that it is ready. */
+export type LoadResponse =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: string };
+
+export type { Percentiles };

@@ -1,0 +1,61 @@
+// What Linux says of a process: CPU time, time it waited for a CPU, memory, sockets and what they dropped.
+// proc(5). On other systems everything is null and the tables say so.
+// Role: edge
+
+/** One look at a process. */
+export interface ProcessSample {
+  /** CPU time of all threads since its start, user and system, in ms. */
+  readonly cpuMs: number;
+  /** CPU time of its main thread alone, which runs the program. */
+  readonly mainMs: number;
+  /** How long its main thread was ready and had no CPU: what other programs on the core cost it. */
+  readonly waitMs: number;
+  /** Resident memory. */
+  readonly rssKiB: number;
+}
+
+/** Null when the system has no such files, or the process has ended. */
+export function sampleProcess(pid: number | "self"): ProcessSample | null {
+  const status = readOrNull(`/proc/${pid}/status`);
+  const stat = readOrNull(`/proc/${pid}/stat`);
+  if (status === null || stat === null) return null;
+  // The name in parentheses may hold spaces: fields are counted behind it. utime and stime are fields 14 and 15.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  const [runNs, waitNs] = (readOrNull(`/proc/${pid}/schedstat`) ?? "0 0").split(" ").map(Number);
+  return {
+    cpuMs: ticks * TICK_MS,
+    mainMs: (runNs ?? 0) / 1e6,
+    waitMs: (waitNs ?? 0) / 1e6,
+    rssKiB: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0),
+  };
+}
+
+/** USER_HZ is 100 on every Linux that Deno runs on. */
+const TICK_MS = 10;
+
+/** Datagrams that the sockets of these ports had no room for, since they were opened. */
+export function droppedDatagrams(isOurs: (port: number) => boolean): number {
+  let dropped = 0;
+  for (const line of (readOrNull("/proc/net/udp") ?? "").split("\n").slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const port = parseInt(fields[1]?.split(":")[1] ?? "", 16);
+    if (isOurs(port)) dropped += Number(fields[fields.length - 1] ?? 0);
+  }
+  return dropped;
+}
+
+/** Open files and sockets of a process. */
+export function openFiles(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
+
+function readOrNull(path: string): string | null {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
+    if (error instanceof Error && /ESRCH|No such process/i.test(error.message)) return null;
+    throw error;
+  }
+}
