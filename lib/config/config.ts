@@ -23,6 +23,7 @@ import {
   type SettingName,
   type Settings,
   type SipdConfig,
+  type WorkerCount,
 } from "./config_settings.ts";
 
 /** The version of this program; the same as in deno.json. */
@@ -57,6 +58,8 @@ export interface Config {
   readonly sipd: SipdConfig | null;
   /** How much is logged. */
   readonly verbosity: Verbosity;
+  /** Threads that carry calls; 1: none but the main one. */
+  readonly workers: WorkerCount;
 }
 
 /** Where RTMP clients connect and how long they may be silent. */
@@ -218,6 +221,7 @@ function configOf(settings: Settings): Config {
     publishCalls: settings["publish-calls"],
     sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
+    workers: settings.workers,
   };
 }
 

@@ -10,12 +10,14 @@ import { parseSipUri, type SipUri } from "../sip/uri.ts";
 import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
 import {
   DEFAULT_SIP_PORT,
+  MAX_WORKERS,
   type PartialSettings,
   type PortRange,
   settingDescriptions,
   type SettingName,
   type SipdConfig,
   tableSettings,
+  type WorkerCount,
 } from "./config_settings.ts";
 import type { ParsedTable } from "./config_table.ts";
 import { parseDialPlan } from "./dial_plan.ts";
@@ -59,6 +61,7 @@ const schema = z.strictObject(
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
     "max-connections": wholeNumber(1, 100000),
     "max-calls": wholeNumber(1, 100000),
+    workers: converted(`a whole number from 1 to ${MAX_WORKERS}, or auto`, parseWorkers),
     "rtmps-port": wholeNumber(0, 65535),
     "tls-cert": path("a file"),
     "tls-key": path("a file"),
@@ -190,6 +193,13 @@ function parseAddress(value: unknown): string | undefined {
   const bare = value.replace(/^\[(.*)\]$/, "$1");
   if (bare === "localhost") return "127.0.0.1";
   return isIpAddress(bare) ? bare : undefined;
+}
+
+function parseWorkers(value: unknown): WorkerCount | undefined {
+  if (value === "auto") return "auto";
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= MAX_WORKERS
+    ? Number(value)
+    : undefined;
 }
 
 function parsePortRange(value: unknown): PortRange | undefined {

@@ -48,6 +48,8 @@ export interface Settings extends EntranceSettings {
   "max-connections": number;
   /** Most calls at a time. */
   "max-calls": number;
+  /** Threads that carry calls; "auto": one for each core. */
+  workers: WorkerCount;
   /** Seconds of silence after which an RTMP client counts as dead. */
   "rtmp-idle": number;
   /** Seconds between RTMP pings. */
@@ -61,6 +63,12 @@ export interface Settings extends EntranceSettings {
   /** Exceptions for some addresses, and our own SIP users; in the file only, as [[account]]. */
   account: readonly AccountEntry[];
 }
+
+/** How many threads carry calls; "auto": as many as there are cores. */
+export type WorkerCount = number | "auto";
+
+/** Workers at most: each takes a SIP port, a slice of the RTP ports, and memory. */
+export const MAX_WORKERS = 64;
 
 /** How touch tones are sent: the best way there is, or always this one. */
 export type DtmfMode = "auto" | "rtp" | "info" | "inband";
@@ -121,6 +129,7 @@ export const defaultSettings: Readonly<Settings> = {
   sipd: null,
   "max-connections": 1000,
   "max-calls": 500,
+  workers: 1,
   ...defaultEntrance,
   "rtmp-idle": 60,
   "rtmp-ping": 15,
@@ -177,6 +186,7 @@ export const settingDescriptions: readonly SettingDescription[] = [
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
   whole("max-calls", null, "<count>", "most calls at a time"),
+  whole("workers", null, "<count>", "threads that carry calls, each with a SIP port; auto: one per core"),
   whole("max-connections-per-address", null, "<count>", "most connections of one address; 0: any number"),
   whole(
     "max-failed-logins",

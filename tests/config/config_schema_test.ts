@@ -31,6 +31,8 @@ const good: [name: SettingName, value: unknown, result: unknown][] = [
   ["keep-alive-period", 3600, 3600],
   ["same-address", "share", "share"],
   ["dtmf", "info", "info"],
+  ["workers", 4, 4],
+  ["workers", "auto", "auto"],
   ["dial", [], []],
   ["account", [{ address: "*@b.example", "same-address": "share" }], [
     { rule: { address: "*@b.example", sameAddress: "share" }, account: null },
@@ -96,6 +98,9 @@ const bad: [values: Record<string, unknown>, issue: RegExp][] = [
   [{ sipd: "127.0.0.1:99999" }, /^sipd must be/],
   [{ sipd: 5060 }, /^sipd must be/],
   [{ "max-calls": 0 }, /^max-calls must be/],
+  [{ workers: 0 }, /^workers must be a whole number from 1 to 64, or auto, not 0/],
+  [{ workers: 65 }, /^workers must be/],
+  [{ workers: "many" }, /^workers must be .* not "many"/],
   [{ verbose: "yes" }, /^verbose must be true or false, not "yes"$/],
   [{ verbose: {} }, /not a table$/],
   [{ prot: 1935 }, /^prot is not a setting; did you mean port\?$/],

@@ -57,6 +57,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     publishCalls: false,
     sipd: null,
     verbosity: "normal",
+    workers: 1,
   };
   assert.deepEqual(buildConfig({}), expected);
 });
