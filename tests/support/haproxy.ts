@@ -37,6 +37,7 @@ export async function startHaproxy(gateways: readonly [string, string]): Promise
       TLS_PEM: await writePem(folder),
       GATEWAY_1: gateways[0],
       GATEWAY_2: gateways[1],
+      CONNECTIONS: "2000",
       CONNECTIONS_PER_ADDRESS: "1000",
       NEW_CONNECTIONS_IN_10_S: "1000",
       STATS_SOCKET: socket,

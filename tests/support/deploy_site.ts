@@ -1,0 +1,121 @@
+// All of deploy/ running on loopback, the very files, each program at an address of its own: HAProxy, Kamailio, two
+// gateways as processes of their own, and a trunk. Its users are alice1, alice2, ... with passwords "<user>-secret".
+
+import { encodeUtf8 } from "../../lib/base/bytes.ts";
+import { digestHash } from "../../lib/sip/digest.ts";
+import { openTrunk, type Trunk } from "./deploy_trunk.ts";
+import { freePort } from "./free_port.ts";
+import { type RunningHaproxy, startHaproxy } from "./haproxy.ts";
+import { type RunningKamailio, startKamailio } from "./kamailio.ts";
+import { type RunningProgram, startProgram } from "./program.ts";
+import { type PhoneOptions, RtmpPhone } from "./rtmp_phone.ts";
+
+/** The files under test. */
+export const DEPLOY = new URL("../../deploy/", import.meta.url).pathname;
+
+/** The domain of kamailio.cfg; nothing looks it up. */
+export const DOMAIN = "sip.example.com";
+
+const KAMAILIO = "127.0.0.10";
+const GATEWAYS = ["127.0.0.11", "127.0.0.12"] as const;
+const TRUNK = "127.0.0.20";
+/** Media ports of each gateway: other tests of this machine have others. */
+const RTP_PORTS = ["30000-34000", "34002-38000"] as const;
+
+export interface Site extends AsyncDisposable {
+  readonly kamailio: RunningKamailio;
+  readonly haproxy: RunningHaproxy;
+  readonly gateways: readonly [RunningProgram, RunningProgram];
+  readonly trunk: Trunk;
+  /** A user comes in by HAProxy; without a password they do not register. */
+  connect(user: string, more?: Partial<PhoneOptions>): Promise<RtmpPhone>;
+  /** Where `user` comes in. */
+  url(user: string): string;
+}
+
+export interface SiteOptions {
+  /** How many users Kamailio knows: alice1 to alice<users>. */
+  readonly users?: number;
+}
+
+export async function startSite({ users = 60 }: SiteOptions = {}): Promise<Site> {
+  await using opened = new AsyncDisposableStack();
+  const folder = await Deno.makeTempDir({ prefix: "siprtmp-site-" });
+  opened.defer(() => Deno.remove(folder, { recursive: true }));
+  const trunk = opened.use(openTrunk(TRUNK));
+  const ports = GATEWAYS.map((hostname) => ({
+    hostname,
+    rtmp: freePort(hostname),
+    sip: freePort(hostname),
+  }));
+  const destinations = [
+    ...ports.map(({ hostname, sip }) => `1 sip:${hostname}:${sip}`),
+    `2 sip:${TRUNK}:${trunk.sipPort}`,
+  ];
+  await Deno.writeTextFile(`${folder}/dispatcher.list`, `${destinations.join("\n")}\n`);
+  await writeUsers(folder, users);
+  const kamailio = opened.use(await startDeployedKamailio(folder));
+  const start = (index: 0 | 1) =>
+    startProgram({ args: gatewayArgs({ ...ports[index]!, rtpPorts: RTP_PORTS[index] }, kamailio.port) });
+  const [first, second] = await Promise.all([start(0), start(1)]);
+  opened.use(first!);
+  opened.use(second!);
+  const [at1, at2] = ports.map(({ hostname, rtmp }) => `${hostname}:${rtmp}`);
+  const haproxy = opened.use(await startHaproxy([at1!, at2!]));
+  const url = (user: string): string => `rtmp://127.0.0.1:${haproxy.rtmpPort}/sip/${user}@${DOMAIN}`;
+  const owner = opened.move();
+  return {
+    kamailio,
+    haproxy,
+    trunk,
+    gateways: [first!, second!],
+    url,
+    connect: (user, more = {}) =>
+      RtmpPhone.connect({ url: url(user), login: user, password: `${user}-secret`, ...more }),
+    [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
+  };
+}
+
+/** deploy/kamailio.cfg with the lists of this folder. */
+function startDeployedKamailio(folder: string): Promise<RunningKamailio> {
+  return startKamailio({
+    config: `${DEPLOY}kamailio.cfg`,
+    hostname: KAMAILIO,
+    defines: kamailioDefines(folder),
+  });
+}
+
+/** What deploy/kamailio.cfg takes from the command line, with the lists of a folder. */
+export function kamailioDefines(folder: string): Record<string, string> {
+  return {
+    SIP_ADDRESS: KAMAILIO,
+    DISPATCHER_LIST: `"${folder}/dispatcher.list"`,
+    USERS: `"text://${folder}/users"`,
+  };
+}
+
+/** deploy/gateway.toml, with other addresses and ports. */
+function gatewayArgs(
+  at: { hostname: string; rtmp: number; sip: number; rtpPorts: string },
+  kamailioPort: number,
+): string[] {
+  return [
+    ...["--config", `${DEPLOY}gateway.toml`],
+    ...["-i", at.hostname, "-p", `${at.rtmp}`],
+    ...["-l", at.hostname, "--sip-port", `${at.sip}`, "--rtp-ports", at.rtpPorts],
+    ...["--outbound-proxy", `sip:${KAMAILIO}:${kamailioPort}`],
+  ];
+}
+
+/** The tables of deploy/users with users in them. */
+async function writeUsers(folder: string, count: number): Promise<void> {
+  await Deno.mkdir(`${folder}/users`);
+  await Deno.copyFile(`${DEPLOY}users/version`, `${folder}/users/version`);
+  const head = await Deno.readTextFile(`${DEPLOY}users/subscriber`);
+  const rows = Array.from({ length: count }, (_, index) => {
+    const user = `alice${index + 1}`;
+    const secret = digestHash("MD5", encodeUtf8(`${user}:${DOMAIN}:${user}-secret`));
+    return `${user}:${secret}`;
+  });
+  await Deno.writeTextFile(`${folder}/users/subscriber`, `${head.trimEnd()}\n${rows.join("\n")}\n`);
+}
