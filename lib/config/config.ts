@@ -14,6 +14,7 @@ import { type ConfigFile, parseConfigFile } from "./config_file.ts";
 import { checkSettings, readOptionValue, type SettingIssue } from "./config_schema.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
+import { type LimitConfig, limitOf, publishBytesPerSecond } from "./guard_config.ts";
 import type { SipAccount } from "./sip_account.ts";
 import {
   DEFAULT_SIP_PORT,
@@ -25,6 +26,8 @@ import {
   type SipdConfig,
   type WorkerCount,
 } from "./config_settings.ts";
+
+export type { LimitConfig } from "./guard_config.ts";
 
 /** The version of this program; the same as in deno.json. */
 export const version = "0.1.0";
@@ -114,14 +117,6 @@ export interface SameAddressConfig {
   readonly accounts: readonly AccountRule[];
 }
 
-/** Bounds of the whole gateway. */
-export interface LimitConfig {
-  /** Most RTMP connections at a time. */
-  readonly connections: number;
-  /** Most calls at a time. */
-  readonly calls: number;
-}
-
 /** Where the settings come from; a later field beats an earlier one. */
 export interface ConfigSources {
   /** Settings a command starts from, over the common defaults. */
@@ -195,6 +190,7 @@ function configOf(settings: Settings): Config {
         ...defaultRtmpOptions,
         idleMs: settings["rtmp-idle"] * 1000,
         pingMs: settings["rtmp-ping"] * 1000,
+        readBytesPerSecond: publishBytesPerSecond(settings),
       },
     },
     entrance: entranceOf(settings),
@@ -210,7 +206,7 @@ function configOf(settings: Settings): Config {
       userAgent: `siprtmp/${version}`,
     },
     rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
-    limit: { connections: settings["max-connections"], calls: settings["max-calls"] },
+    limit: limitOf(settings),
     dialPlan: settings.dial,
     sameAddress: {
       policy: settings["same-address"],

@@ -9,9 +9,10 @@ import type { SipUri } from "../sip/uri.ts";
 import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
+import { defaultGuard, type GuardSettings } from "./guard_config.ts";
 
 /** The settings after checking, by their long names. */
-export interface Settings extends EntranceSettings {
+export interface Settings extends EntranceSettings, GuardSettings {
   /** Where RTMP clients connect: an IP address. */
   host: string;
   /** RTMP port; 0 takes any free one. */
@@ -44,10 +45,6 @@ export interface Settings extends EntranceSettings {
   "publish-calls": boolean;
   /** Where the built-in SIP server listens; null: it does not run. */
   sipd: SipdConfig | null;
-  /** Most RTMP connections at a time. */
-  "max-connections": number;
-  /** Most calls at a time. */
-  "max-calls": number;
   /** Threads that carry calls; "auto": one for each core. */
   workers: WorkerCount;
   /** Seconds of silence after which an RTMP client counts as dead. */
@@ -127,8 +124,7 @@ export const defaultSettings: Readonly<Settings> = {
   dtmf: "auto",
   "publish-calls": false,
   sipd: null,
-  "max-connections": 1000,
-  "max-calls": 500,
+  ...defaultGuard,
   workers: 1,
   ...defaultEntrance,
   "rtmp-idle": 60,
@@ -185,7 +181,11 @@ export const settingDescriptions: readonly SettingDescription[] = [
   flag("publish-calls", null, "let other RTMP clients play both sides of calls, under calls/<address>"),
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),
-  whole("max-calls", null, "<count>", "most calls at a time"),
+  whole("max-calls", null, "<count>", "most calls at a time; one more is answered 503"),
+  whole("max-lag", null, "<ms>", "lateness of the program above which nothing new is taken; 0: any"),
+  whole("max-memory", null, "<MiB>", "memory above which nothing new is taken; 0: any"),
+  whole("max-half-open", null, "<count>", "most RTMP connections that have not said connect"),
+  whole("max-publish-rate", null, "<kbit/s>", "most that one RTMP client may send; 0: any"),
   whole("workers", null, "<count>", "threads that carry calls, each with a SIP port; auto: one per core"),
   whole("max-connections-per-address", null, "<count>", "most connections of one address; 0: any number"),
   whole(

@@ -20,6 +20,10 @@ export interface RtmpOptions {
   readonly chunkSize: number;
   /** The peer is to acknowledge after so many bytes. */
   readonly windowAckSize: number;
+  /** A peer that sends more is read more slowly, in bytes a second; 0: as fast as it sends. */
+  readonly readBytesPerSecond: number;
+  /** A peer that says more is read more slowly, in commands a second; 0: as fast as it sends. */
+  readonly commandsPerSecond: number;
   /** Streams one connection may have at a time. */
   readonly maxStreams: number;
 }
@@ -34,5 +38,7 @@ export const defaultRtmpOptions: RtmpOptions = {
   maxLagMs: 2_000,
   chunkSize: 4096,
   windowAckSize: 2_500_000,
+  readBytesPerSecond: 2_500_000,
+  commandsPerSecond: 100,
   maxStreams: 16,
 };

@@ -80,7 +80,7 @@ Deno.test("the new options", () => {
   assert.deepEqual([config.rtp.portMin, config.rtp.portMax], [40000, 40100]);
   assert.equal(config.sip.outboundProxy?.host, "proxy");
   assert.equal(config.sip.expiresSeconds, 600);
-  assert.deepEqual(config.limit, { connections: 5, calls: 6 });
+  assert.deepEqual([config.limit.connections, config.limit.calls], [5, 6]);
   assert.deepEqual([config.rtmp.options.idleMs, config.rtmp.options.pingMs], [30_000, 5_000]);
   assert.deepEqual(config.sipd, { listen: { hostname: "127.0.0.1", port: 5060 }, portFallback: true });
   assert.deepEqual(startConfig("--sipd", "127.0.0.1:5090", "-d").sipd?.listen.port, 5090);

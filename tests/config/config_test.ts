@@ -49,7 +49,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
       userAgent: `siprtmp/${version}`,
     },
     rtp: { bind: "0.0.0.0", advertise: null, portMin: 10000, portMax: 20000 },
-    limit: { connections: 1000, calls: 500 },
+    limit: { connections: 1000, calls: 500, lagMs: 100, memoryBytes: 0, halfOpen: 256 },
     dialPlan: [],
     sameAddress: { policy: "replace", accounts: [] },
     accounts: [],
