@@ -115,6 +115,11 @@ export class AudioLine implements Disposable {
     return { fromRtmp: this.#transcode?.brokenFromRtmp ?? 0, fromRtp: this.#transcode?.brokenFromRtp ?? 0 };
   }
 
+  /** Decoded audio that waits, in milliseconds: the client's and the peer's. */
+  get bufferedMs(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return this.#transcode?.bufferedMs ?? { fromRtmp: 0, fromRtp: 0 };
+  }
+
   /** How the transcoding went, for the log; "" without. */
   get transcodingSummary(): string {
     return this.#transcode?.summary() ?? "";

@@ -104,6 +104,11 @@ export class TranscodeLine implements Disposable {
     return this.#down.broken;
   }
 
+  /** Decoded audio that waits, in milliseconds: the client's and the peer's. */
+  get bufferedMs(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return { fromRtmp: this.#up.bufferedMs, fromRtp: this.#down.bufferedMs };
+  }
+
   /** The configuration the player must have before the next packet; null: none. */
   get playerConfig(): Uint8Array | null {
     return this.#down.outputConfig;

@@ -68,6 +68,13 @@ export class Transcoder implements Disposable {
     return this.#broken;
   }
 
+  /** Decoded audio that waits, in milliseconds. */
+  get bufferedMs(): number {
+    let sum = 0;
+    for (const path of this.#paths.values()) sum += path.bufferedMs;
+    return sum;
+  }
+
   /** The configuration to send before what goes out; null: it needs none, or nothing has gone out yet. */
   get outputConfig(): Uint8Array | null {
     return this.#path?.config ?? null;

@@ -3,13 +3,10 @@
 import assert from "node:assert/strict";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
-import { AudioLine, type AudioLineOptions } from "../../lib/bridge/audio_line.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/bridge/client_audio.ts";
-import type { LineTrouble } from "../../lib/bridge/line_trouble.ts";
-import type { ReceivedAudio, VoiceChain } from "../../lib/bridge/negotiation.ts";
 import { speechSamples } from "../../lib/media/sample.ts";
 import { levelDb, measureTone, tone } from "../support/codecs_audio.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import { chainOf, CLOCKS, LineBench } from "../support/line_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import {
   audioTag,
@@ -18,98 +15,7 @@ import {
   decodePayloads,
   encodeAudio,
   PlayerEar,
-  transcodeServices,
 } from "../support/transcode_bench.ts";
-
-const TYPES: Record<SipAudio, number> = { pcmu: 0, pcma: 8, g722: 9, opus: 107, speex: 96 };
-const CLOCKS: Record<SipAudio, number> = { pcmu: 8000, pcma: 8000, g722: 8000, opus: 48000, speex: 16000 };
-
-/** The chain of a client of `from` with a peer that takes `peer[0]` and may send all of them. */
-function chainOf(from: ClientAudio, ...peer: SipAudio[]): VoiceChain {
-  const receive = peer.map((codec): ReceivedAudio => ({
-    payloadType: TYPES[codec],
-    codec,
-    clockRate: CLOCKS[codec],
-    toClient: from,
-  }));
-  const [to] = peer as [SipAudio];
-  const line = { clockRate: CLOCKS[to], sendPayloadType: TYPES[to], receive, ptimeMs: null };
-  if (to !== from) return { kind: "transcode", from, to, ...line };
-  if (to === "speex") return { kind: to, strip: false, ...line };
-  return to === "opus" ? { kind: to, ...line } : { kind: to as "pcmu" | "pcma", ...line };
-}
-
-interface Sent {
-  readonly payload: Uint8Array;
-  readonly timestamp: number;
-  readonly marker: boolean;
-  readonly payloadType: number;
-  readonly atMs: number;
-}
-
-class Bench implements Disposable {
-  readonly clock = new FakeClock(10_000);
-  readonly sent: Sent[] = [];
-  readonly played: { timeMs: number; body: Uint8Array }[] = [];
-  readonly trouble: LineTrouble[] = [];
-  readonly line: AudioLine;
-  readonly #services = transcodeServices(this.clock);
-  #timestamp = 0;
-
-  constructor(chain: VoiceChain, options: Partial<AudioLineOptions> = {}) {
-    this.line = new AudioLine({
-      chain,
-      telephoneEvent: null,
-      redundancy: null,
-      clock: this.clock,
-      originMs: 9_000,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType, atMs: this.clock.now() }),
-      toRtmp: (_type, timeMs, body) => this.played.push({ timeMs, body: body.slice() }),
-      onDigit: () => {},
-      onPlaced: () => {},
-      transcoding: this.#services,
-      onTrouble: (trouble) => this.trouble.push(trouble),
-      ...options,
-    });
-  }
-
-  /** The client sends, each packet at its time. */
-  publish(codec: ClientAudio, audio: CodedAudio, fromMs: number): void {
-    if (audio.config !== null) this.message(fromMs, audioTag(codec, audio.config, true));
-    audio.packets.forEach((packet, i) => {
-      this.message(Math.round(fromMs + i * audio.packetMs), audioTag(codec, packet));
-      this.clock.advance(audio.packetMs);
-    });
-  }
-
-  message(timeMs: number, body: Uint8Array): void {
-    this.line.fromRtmp({ type: 8, timeMs, body });
-  }
-
-  /** The peer sends. */
-  receive(codec: SipAudio, audio: CodedAudio): void {
-    for (const packet of audio.packets) {
-      assert.ok(this.line.fromRtp(packet, this.#timestamp, false, TYPES[codec], 0));
-      this.#timestamp += audio.packetMs * CLOCKS[codec] / 1000;
-      this.clock.advance(audio.packetMs);
-    }
-  }
-
-  /** What the peer heard from a packet on, decoded. */
-  heard(codec: SipAudio, from = 0): Int16Array {
-    return decodePayloads(
-      sipFormat(codec, CLOCKS[codec]),
-      this.sent.slice(from).map(({ payload }) => payload),
-    );
-  }
-
-  [Symbol.dispose](): void {
-    this.line[Symbol.dispose]();
-    this.#services[Symbol.dispose]();
-    assert.equal(this.clock.pending, 0, "a timer is left");
-  }
-}
 
 const toneOf = (format: AudioFormat, milliseconds: number): CodedAudio =>
   encodeAudio(format, tone(1004, format.sampleRate, milliseconds));
@@ -123,7 +29,7 @@ function assertTone(samples: Int16Array, sampleRate: number, least = 14): void {
 const test = (name: string, fn: () => void) => Deno.test({ name, ignore: !built, fn });
 
 test("transcoded: silence leaves both ways from the start, each packet tagged for its side", () => {
-  using bench = new Bench(chainOf("speex", "pcmu"));
+  using bench = new LineBench(chainOf("speex", "pcmu"));
   bench.clock.advance(1000);
   assert.ok(bench.sent.length >= 49 && bench.played.length >= 49);
   assert.ok(bench.sent.every(({ payload, payloadType }) => payload.length === 160 && payloadType === 0));
@@ -137,7 +43,7 @@ const PEERS: readonly SipAudio[] = ["pcmu", "pcma", "g722", "speex", "opus"];
 for (const client of CLIENTS) {
   for (const peer of PEERS) {
     test(`a client of ${client}, a peer of ${peer}: the tone arrives both ways`, () => {
-      using bench = new Bench(chainOf(client, peer));
+      using bench = new LineBench(chainOf(client, peer));
       using ear = new PlayerEar();
       bench.publish(client, toneOf(clientFormat(client), 1200), 500);
       bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 1200));
@@ -158,7 +64,7 @@ for (const client of CLIENTS) {
 }
 
 test("what passes as it is stays octet for octet, transcoding or not", () => {
-  using bench = new Bench(chainOf("speex", "speex", "pcmu"));
+  using bench = new LineBench(chainOf("speex", "speex", "pcmu"));
   const audio = toneOf(clientFormat("speex"), 500);
   bench.publish("speex", audio, 0);
   assert.deepEqual(bench.sent.map(({ payload }) => payload), audio.packets);
@@ -167,7 +73,7 @@ test("what passes as it is stays octet for octet, transcoding or not", () => {
 });
 
 test("a client that sends something else than was agreed is transcoded, and passes again when it returns", () => {
-  using bench = new Bench(chainOf("pcmu", "pcmu"));
+  using bench = new LineBench(chainOf("pcmu", "pcmu"));
   const plain = toneOf(clientFormat("pcmu"), 1000);
   bench.publish("pcmu", plain, 0);
   const passed = bench.sent.length;
@@ -190,7 +96,7 @@ test("a client that sends something else than was agreed is transcoded, and pass
 });
 
 test("the AudioSpecificConfig may come long before the first frame, and again", () => {
-  using bench = new Bench(chainOf("aac", "g722"));
+  using bench = new LineBench(chainOf("aac", "g722"));
   const audio = toneOf({ codec: "aac", sampleRate: 44100 }, 1500);
   bench.message(0, audioTag("aac", audio.config!, true));
   bench.clock.advance(5000);
@@ -209,7 +115,7 @@ test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the
     [0x52, /Nellymoser/],
   ];
   for (const [first, words] of table) {
-    using bench = new Bench(chainOf("speex", "pcmu"));
+    using bench = new LineBench(chainOf("speex", "pcmu"));
     for (let i = 0; i < 5; i++) bench.message(i * 20, Uint8Array.of(first, 1, 2));
     assert.equal(bench.trouble.length, 1);
     assert.match(bench.trouble[0]!.text, words);
@@ -222,7 +128,7 @@ test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the
 });
 
 test("AAC of six channels: refused once, with a status for the publisher", () => {
-  using bench = new Bench(chainOf("aac", "pcmu"));
+  using bench = new LineBench(chainOf("aac", "pcmu"));
   const audio = toneOf(clientFormat("aac"), 500);
   bench.publish("aac", { ...audio, config: Uint8Array.fromHex("1130") }, 0);
   assert.deepEqual(bench.trouble.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
@@ -241,7 +147,7 @@ test("touch tones stop the made audio, too, and it goes on at its place", () => 
     localFmtp: null,
     rtcpFb: [],
   };
-  using bench = new Bench(chainOf("speex", "pcmu"), { telephoneEvent: events });
+  using bench = new LineBench(chainOf("speex", "pcmu"), { telephoneEvent: events });
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 0);
   bench.line.sendDigits("5", 100);
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 500);
@@ -257,7 +163,7 @@ test("touch tones stop the made audio, too, and it goes on at its place", () => 
 });
 
 test("a peer that changes its codec is heard with each", () => {
-  using bench = new Bench(chainOf("pcma", "pcma", "g722", "opus"));
+  using bench = new LineBench(chainOf("pcma", "pcma", "g722", "opus"));
   bench.receive("pcma", toneOf(sipFormat("pcma", 8000), 1000));
   bench.receive("g722", toneOf(sipFormat("g722", 8000), 1000));
   bench.receive("opus", toneOf(sipFormat("opus", 48000), 1000));
@@ -271,7 +177,7 @@ test("a peer that changes its codec is heard with each", () => {
 
 test("players of AAC and Opus get the configuration first, and again when another one plays", () => {
   for (const [client, peer] of [["aac", "pcmu"], ["opus", "pcmu"], ["opus", "opus"]] as const) {
-    using bench = new Bench(chainOf(client, peer));
+    using bench = new LineBench(chainOf(client, peer));
     bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 200));
     bench.line.playerChanged();
     bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 200));
@@ -284,7 +190,7 @@ test("players of AAC and Opus get the configuration first, and again when anothe
 });
 
 test("comfort noise of the peer is taken where its audio is transcoded", () => {
-  using bench = new Bench(chainOf("speex", "pcmu"));
+  using bench = new LineBench(chainOf("speex", "pcmu"));
   bench.receive("pcmu", toneOf(sipFormat("pcmu", 8000), 500));
   const noise = encodeComfortNoise({ levelDbov: 38, reflection: [] });
   assert.equal(bench.line.fromRtp(noise, 0, false, 13, 0), true);
@@ -295,7 +201,7 @@ test("comfort noise of the peer is taken where its audio is transcoded", () => {
     bench.played.slice(before).map(({ body }) => body.subarray(1)),
   );
   assert.ok(levelDb(heard.subarray(8000)) > -48);
-  using passing = new Bench(chainOf("pcmu", "pcmu"));
+  using passing = new LineBench(chainOf("pcmu", "pcmu"));
   assert.equal(passing.line.fromRtp(noise, 0, false, 13, 0), false);
 });
 
@@ -307,7 +213,7 @@ test("stereo G.711 is mixed down, whatever the peer takes", () => {
     return stereo;
   });
   for (const peer of ["g722", "pcma"] as const) {
-    using bench = new Bench(chainOf("pcmu", peer));
+    using bench = new LineBench(chainOf("pcmu", peer));
     packets.forEach((packet, i) => {
       const body = audioTag("pcmu", packet);
       body[0] = 0x83;
@@ -322,7 +228,7 @@ test("stereo G.711 is mixed down, whatever the peer takes", () => {
 // ---- troublesome encoders
 
 /** How long after `atMs` the peer hears something. */
-function silenceAfter(bench: Bench, peer: SipAudio, atMs: number): number {
+function silenceAfter(bench: LineBench, peer: SipAudio, atMs: number): number {
   const from = bench.sent.findIndex((one) => one.atMs >= atMs);
   const heard = bench.heard(peer, from);
   const sampleRate = sipFormat(peer, CLOCKS[peer]).sampleRate;
@@ -334,7 +240,7 @@ for (const client of CLIENTS) {
   const format = clientFormat(client);
 
   test(`an encoder of ${client} that sends 3 s at once: bounded, and heard within 500 ms`, () => {
-    using bench = new Bench(chainOf(client, client === "speex" ? "pcmu" : "speex"));
+    using bench = new LineBench(chainOf(client, client === "speex" ? "pcmu" : "speex"));
     const peer = client === "speex" ? "pcmu" : "speex";
     bench.clock.advance(200);
     const burst = encodeAudio(format, loudSpeech(format.sampleRate, 3));
@@ -352,7 +258,7 @@ for (const client of CLIENTS) {
 
   test(`an encoder of ${client} that stalls for 10 s: silence, then heard within 500 ms`, () => {
     for (const clockStopped of [true, false]) {
-      using bench = new Bench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+      using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
       const peer = client === "speex" ? "pcma" : "speex";
       bench.publish(client, toneOf(format, 1000), 0);
       const before = bench.sent.length;
@@ -367,7 +273,7 @@ for (const client of CLIENTS) {
   });
 
   test(`ten seconds of ${client} held back by the network and sent in one: the newest is heard within 500 ms`, () => {
-    using bench = new Bench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+    using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
     const peer = client === "speex" ? "pcma" : "speex";
     bench.publish(client, toneOf(format, 1000), 0);
     bench.clock.advance(10_000);
@@ -383,7 +289,7 @@ for (const client of CLIENTS) {
   });
 
   test(`broken ${client}: no end of the call, one line in the log, and sound again within 500 ms`, () => {
-    using bench = new Bench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+    using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
     const peer = client === "speex" ? "pcma" : "speex";
     const audio = toneOf(format, 1000);
     bench.publish(client, audio, 0);
@@ -400,7 +306,7 @@ for (const client of CLIENTS) {
 
 for (const peer of PEERS) {
   test(`broken ${peer} of the peer: the player hears on`, () => {
-    using bench = new Bench(chainOf(peer.startsWith("pcm") ? "opus" : "pcmu", peer));
+    using bench = new LineBench(chainOf(peer.startsWith("pcm") ? "opus" : "pcmu", peer));
     const audio = toneOf(sipFormat(peer, CLOCKS[peer]), 1000);
     bench.receive(peer, { ...audio, packets: audio.packets.map((packet, seed) => mutate(packet, seed)) });
     const before = bench.played.length;
