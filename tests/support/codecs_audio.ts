@@ -112,3 +112,42 @@ export class SampleCollector {
 function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
+
+const BLOCK_MS = 20;
+/** A share of noise of -8 dB is what the worst codec of speech makes of a tone. */
+const TONE_NOISE = 0.16;
+const TONE_HOLDS_MS = 300;
+
+/**
+ * When the tone is back for good: milliseconds until the first block of 20 ms from which on, for 300 ms, every block is
+ * this tone within 3 dB and little else; Infinity when it never is.
+ */
+export function toneBackMs(samples: Int16Array, hz: number, sampleRate: number, amplitude = 10000): number {
+  const block = sampleRate * BLOCK_MS / 1000;
+  let since = NaN;
+  for (let at = 0; at + block <= samples.length; at += block) {
+    const { amplitude: got, noise } = fitBlock(samples.subarray(at, at + block), hz / sampleRate);
+    const isTone = noise < TONE_NOISE && got > amplitude / Math.SQRT2 && got < amplitude * Math.SQRT2;
+    if (!isTone) since = NaN;
+    else if (Number.isNaN(since)) since = at;
+    if (at + block - since >= TONE_HOLDS_MS * sampleRate / 1000) return since * 1000 / sampleRate;
+  }
+  return Infinity;
+}
+
+/** Least squares of a sine, whatever its period: amplitude, and the share of power that is not the sine. */
+function fitBlock(samples: Int16Array, turns: number): { amplitude: number; noise: number } {
+  let [cc, ss, cs, xc, xs, xx] = [0, 0, 0, 0, 0, 0];
+  samples.forEach((x, i) => {
+    const [c, s] = [Math.cos(2 * Math.PI * turns * i), Math.sin(2 * Math.PI * turns * i)];
+    cc += c * c;
+    ss += s * s;
+    cs += c * s;
+    xc += x * c;
+    xs += x * s;
+    xx += x * x;
+  });
+  const det = cc * ss - cs * cs;
+  const [a, b] = [(xc * ss - xs * cs) / det, (xs * cc - xc * cs) / det];
+  return { amplitude: Math.hypot(a, b), noise: 1 - (a * xc + b * xs) / Math.max(1, xx) };
+}
