@@ -37,9 +37,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bridge: [...PROTOCOLS, "config"],
   call: [...PROTOCOLS, "access", "live", "config", "bridge"],
   gateway: [...PROTOCOLS, ...ENTRANCE, ...JOINED],
+  workers: [...PROTOCOLS, ...ENTRANCE, "config", "gateway"],
   sipd: PROTOCOLS,
   trial: PROTOCOLS,
-  app: [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway", "sipd", "trial"],
+  app: [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway", "workers", "sipd", "trial"],
   "main.ts": ["app", "base"],
 };
 

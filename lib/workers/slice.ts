@@ -1,0 +1,69 @@
+// The part of the configuration that one worker has: the same RTMP port, a SIP port and RTP ports of its own. Worker 0
+// is the home of everything there is only one of: TLS, RTMPT, streams, and the accounts the gateway registers itself.
+//
+//   --sip-port 5060 --rtp-ports 10000-19999 --workers 2     SIP 5060, RTP 10000-14999     SIP 5061, RTP 15000-19999
+//
+// Role: wire
+// Answers to: nothing in siprtmp.
+
+import { ConfigError } from "../base/errors.ts";
+import type { Config, RtpConfig } from "../config/config.ts";
+
+/** Where a worker is put. */
+export interface Seat {
+  /** From 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+  /** The RTMP port of all; 0 lets worker 0 find one. */
+  readonly rtmpPort: number;
+  /** The SIP port of this one; 0: any. */
+  readonly sipPort: number;
+  /** Whether the next free SIP port will do. */
+  readonly sipFallback: boolean;
+}
+
+/** The worker that has what there is only one of. */
+export const HOME = 0;
+
+/** What worker `seat.index` runs with. @throws ConfigError when the ports do not suffice */
+export function sliceOf(config: Config, seat: Seat): Config {
+  const home = seat.index === HOME;
+  return {
+    ...config,
+    rtmp: { ...config.rtmp, listen: { ...config.rtmp.listen, port: seat.rtmpPort } },
+    entrance: home ? config.entrance : { ...config.entrance, tls: null, tunnel: null },
+    sip: { ...config.sip, port: seat.sipPort, portFallback: seat.sipFallback },
+    rtp: sliceOfPorts(config.rtp, seat),
+    accounts: home ? config.accounts : [],
+    sipd: null,
+    workers: 1,
+  };
+}
+
+/** Whole pairs, even port first; the last worker has what is left over. */
+function sliceOfPorts(rtp: RtpConfig, { index, count }: Seat): RtpConfig {
+  if (rtp.portMax === 0) return rtp; // any ports that are free
+  const first = rtp.portMin + rtp.portMin % 2;
+  const pairs = Math.floor((rtp.portMax - first + 1) / 2);
+  const each = Math.floor(pairs / count);
+  if (each < 1) {
+    throw new ConfigError(
+      `rtp-ports ${rtp.portMin}-${rtp.portMax} hold ${pairs} pairs, too few for ${count} workers`,
+    );
+  }
+  const portMin = first + 2 * each * index;
+  const portMax = index === count - 1 ? first + 2 * pairs - 1 : portMin + 2 * each - 1;
+  return { ...rtp, portMin, portMax };
+}
+
+/**
+ * The SIP port that worker `index` wants, when worker 0 has `base`.
+ * @throws ConfigError beyond the last port there is
+ */
+export function sipPortOf(config: Config, base: number, index: number): number {
+  if (config.sip.port === 0) return 0;
+  const port = base + index;
+  if (port > 65535) throw new ConfigError(`sip-port ${base} leaves no port for worker ${index}`);
+  return port;
+}
