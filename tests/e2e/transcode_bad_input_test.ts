@@ -1,0 +1,168 @@
+// Broken audio in whole calls over real sockets: an RTMP client and a SIP phone that send rubbish for a second, change
+// their codec, or send three seconds at once. The call stays, the tone comes back, nothing is left afterwards.
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/base/clock.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { systemRandom } from "../../lib/base/random.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/bridge/client_audio.ts";
+import { systemDns } from "../../lib/net/dns.ts";
+import { FarEnd } from "../../scripts/quality/far_end.ts";
+import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
+import { CLOCKS, TYPES } from "../support/line_bench.ts";
+import { mutate } from "../support/mutate.ts";
+import { header, openRawPhone, rawInDialog, rawInvite } from "../support/raw_phone.ts";
+import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";
+import { rtpBytes } from "../support/rtp_packets.ts";
+import { startGateway, type TestGateway } from "../support/test_gateway.ts";
+import { audioTag, built, encodeAudio, PlayerEar } from "../support/transcode_bench.ts";
+
+const HZ = 1004;
+/** The way there, and back where it goes both ways, on a machine that is busy with other tests. */
+const BACK_WITHIN_MS = 800;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Something to send, and when. */
+interface Timed {
+  readonly atMs: number;
+  readonly body: Uint8Array;
+}
+
+async function sendTimed(items: readonly Timed[], send: (item: Timed) => void): Promise<void> {
+  const begunMs = performance.now();
+  for (const item of items) {
+    const waitMs = begunMs + item.atMs - performance.now();
+    if (waitMs > 0) await pause(waitMs);
+    send(item);
+  }
+}
+
+/** Tag bodies of a tone. */
+function tags(codec: ClientAudio, fromMs: number, milliseconds: number, everyMs?: number): Timed[] {
+  const format = clientFormat(codec);
+  const audio = encodeAudio(format, tone(HZ, format.sampleRate, milliseconds));
+  const bodies = audio.packets.map((packet, i) => ({
+    atMs: fromMs + i * (everyMs ?? audio.packetMs),
+    body: audioTag(codec, packet),
+  }));
+  if (audio.config === null) return bodies;
+  return [{ atMs: fromMs, body: audioTag(codec, audio.config, true) }, ...bodies];
+}
+
+/** The tone is heard in what came from a message on; AAC and Opus began with their configuration. */
+function assertTone(heard: readonly Heard[], from: number, who: string): void {
+  using ear = new PlayerEar();
+  const first = heard.findIndex(({ type }) => type === 8);
+  heard.forEach(({ type, body }, i) => {
+    if (type === 8 && (i >= from || i === first)) ear.hear(body);
+  });
+  const backMs = toneBackMs(ear.all(), HZ, ear.sampleRate);
+  assert.ok(backMs <= BACK_WITHIN_MS, `${who}: back after ${backMs} ms`);
+}
+
+async function assertNothingLeft(running: TestGateway): Promise<void> {
+  for (let tries = 0; tries < 60 && running.gateway.usage.connections > 0; tries++) await pause(50);
+  assert.deepEqual(running.gateway.usage, { connections: 0, clients: 0, calls: 0, rtpPorts: 0 });
+}
+
+const CALLERS: [codec: ClientAudio, token: string, number: string, change: ClientAudio][] = [
+  ["aac", "aac", "g722", "speex"],
+  ["speex", "wideband", "pcmu", "aac"],
+  ["opus", "opus", "speexwb", "pcmu"],
+];
+
+Deno.test({
+  name: "clients send a second of rubbish, 3 s at once, and another codec: each time their tone comes back",
+  ignore: !built,
+}, async () => {
+  await using running = await startGateway();
+  {
+    await using farEnd = FarEnd.open({
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      dns: systemDns,
+      codecs,
+    });
+    await Promise.all(CALLERS.map(async ([codec, token, number, change]) => {
+      await using phone = await RtmpPhone.connect({ url: running.url(`${codec}@127.0.0.1`) });
+      phone.client.send("invite", `sip:${number}@127.0.0.1:${farEnd.port}`, token);
+      await phone.expect("accepted");
+      let toldMs = 0;
+      const say = async (items: readonly Timed[]): Promise<number> => {
+        const from = phone.heard.length;
+        const length = Math.max(...items.map(({ atMs }) => atMs));
+        await sendTimed(items, ({ atMs, body }) => phone.speaking.send(8, Math.round(toldMs + atMs), body));
+        toldMs += Math.round(length) + 20;
+        return from;
+      };
+      await say(tags(codec, 0, 600));
+      await say(tags(codec, 0, 1000).slice(1).map(({ atMs, body }, i) => ({ atMs, body: mutate(body, i) })));
+      const healed = await say(tags(codec, 0, 1500));
+      await say(tags(codec, 0, 3000, 0));
+      const flooded = await say(tags(codec, 0, 1500));
+      const changed = await say(tags(change, 0, 1500));
+      await pause(300);
+      assertTone(phone.heard, healed, `${codec} after rubbish`);
+      assertTone(phone.heard, flooded, `${codec} after 3 s at once`);
+      assertTone(phone.heard, changed, `${codec} after ${change} took over`);
+      assert.equal(running.gateway.usage.calls, CALLERS.length, "no call ended");
+      await pause(700); // the others are done with theirs
+      phone.client.send("bye");
+    }));
+  }
+  await assertNothingLeft(running);
+});
+
+/** RTP payloads of a tone. */
+function payloads(codec: SipAudio, milliseconds: number): readonly Uint8Array[] {
+  const format = sipFormat(codec, CLOCKS[codec]);
+  return encodeAudio(format, tone(HZ, format.sampleRate, milliseconds)).packets;
+}
+
+const PHONES: [codec: SipAudio, sdpLines: string][] = [
+  ["g722", "a=rtpmap:9 G722/8000$"],
+  ["opus", "a=rtpmap:107 opus/48000/2$"],
+  ["speex", "a=rtpmap:96 speex/16000$"],
+  ["pcmu", ""],
+];
+
+Deno.test({
+  name: "phones send a second of rubbish and 3 s at once: the player of AAC hears their tone again",
+  ignore: !built,
+}, async () => {
+  await using running = await startGateway();
+  await Promise.all(PHONES.map(async ([codec, sdpLines]) => {
+    await using player = await RtmpPhone.connect({
+      url: running.url(`${codec}@127.0.0.1`),
+      answers: ["aac"],
+    });
+    using phone = openRawPhone();
+    const to = { user: codec, port: running.gateway.sipPort };
+    phone.send(rawInvite(phone, to, { callId: codec, formats: `${TYPES[codec]}`, sdpLines }), to.port);
+    const ok = await phone.receive(/ 200 /);
+    phone.send(rawInDialog(phone, "ACK", 1, ok, `z9hG4bK${codec}ack`), to.port);
+    const rtpPort = Number(/m=audio (\d+)/.exec(ok)?.[1]);
+    let sequenceNumber = 0;
+    const say = async (items: readonly Uint8Array[], everyMs = 20): Promise<number> => {
+      const from = player.heard.length;
+      await sendTimed(items.map((body, i) => ({ atMs: i * everyMs, body })), ({ body: payload }) => {
+        const timestamp = ++sequenceNumber * CLOCKS[codec] / 50;
+        phone.sendRtp(rtpBytes({ payloadType: TYPES[codec], sequenceNumber, timestamp, payload }), rtpPort);
+      });
+      return from;
+    };
+    await player.expect("accepted");
+    await say(payloads(codec, 600));
+    await say(payloads(codec, 1000).map((payload, i) => mutate(payload, i)));
+    const healed = await say(payloads(codec, 1500));
+    await say(payloads(codec, 3000), 0);
+    const flooded = await say(payloads(codec, 1500));
+    await pause(300);
+    assertTone(player.heard, healed, `${codec} after rubbish`);
+    assertTone(player.heard, flooded, `${codec} after 3 s at once`);
+    phone.send(rawInDialog(phone, "BYE", 2, ok, `z9hG4bK${codec}bye`), to.port);
+    assert.match(header(await phone.receive(/ 200 /), "CSeq"), /BYE/);
+  }));
+  await assertNothingLeft(running);
+});
