@@ -15,6 +15,8 @@ export type AgentSearch =
 /** The user agents of one endpoint, oldest first. */
 export class AgentDirectory {
   readonly #byLine = new Map<string, UserAgent>();
+  /** Those of one user part, whatever their domains: a caller may know our address only. */
+  readonly #byUser = new Map<string | null, Set<UserAgent>>();
 
   /** How many there are. */
   get size(): number {
@@ -23,12 +25,18 @@ export class AgentDirectory {
 
   /** Adds a user agent. */
   add(agent: UserAgent): void {
+    const { user } = agent.identity.aor;
+    const namesakes = this.#byUser.get(user) ?? new Set();
+    this.#byUser.set(user, namesakes.add(agent));
     this.#byLine.set(agent.line, agent);
   }
 
   /** Removes a user agent. */
   remove(agent: UserAgent): void {
+    const { user } = agent.identity.aor;
+    const namesakes = this.#byUser.get(user);
     this.#byLine.delete(agent.line);
+    if (namesakes?.delete(agent) && namesakes.size === 0) this.#byUser.delete(user);
   }
 
   /** All of them. */
@@ -48,9 +56,8 @@ export class AgentDirectory {
     }
     let found: UserAgent | null = null;
     let best = 0;
-    for (const agent of this.#byLine.values()) {
+    for (const agent of this.#byUser.get(uri.user) ?? []) {
       const { aor } = agent.identity;
-      if (aor.user !== uri.user) continue;
       const rank = (agent.closing ? 1 : 3) + (aor.host.toLowerCase() === uri.host.toLowerCase() ? 1 : 0);
       if (rank < best) continue;
       found = agent;

@@ -93,7 +93,13 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
 
   /** The INVITE was answered with a 2xx: from now on the call ends with a BYE. */
   establish(): void {
-    if (this.#ending === null) this.#link.agent.endings.add(this);
+    if (this.#ending !== null) return;
+    this.#link.agent.endings.add(this);
+    const { neighbours } = this.#link.agent.core;
+    if (neighbours === undefined) return;
+    const tell = (): void => neighbours.dialogIs(this.#link.record);
+    this.#link.dialog.onTarget = tell;
+    tell();
   }
 
   /** The last answer or offer of the far end. */
@@ -273,7 +279,9 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     this.#timer.stop();
     this.#retryTimer?.[Symbol.dispose]();
     this.#link.dialog.terminate();
+    this.#link.dialog.onTarget = null;
     this.#link.agent.core.dialogs.remove(this.#link.dialog.id, this);
+    this.#link.agent.core.neighbours?.dialogEnded(this.#link.dialog.id);
     this.#link.agent.endings.delete(this);
     this.#over.abort();
     this.#events.close();

@@ -7,6 +7,7 @@ import { setBody, type SipBody } from "./body.ts";
 import { addRequestCapabilities } from "./capabilities.ts";
 import type { ChallengedOptions } from "./challenged_request.ts";
 import type { Dialog } from "./dialog.ts";
+import type { DialogRecord } from "./neighbours.ts";
 import { exchange, type Reply } from "./exchange.ts";
 import type { SipRequest } from "./message.ts";
 import type { AgentContext } from "./sip_core.ts";
@@ -81,6 +82,12 @@ export class CallDialog {
     options: { signal?: AbortSignal; retry?: ChallengedOptions["retry"] } = {},
   ): Promise<Reply> {
     return await exchange(await this.options(request, options.retry), options.signal);
+  }
+
+  /** What it takes to end the call from elsewhere. */
+  get record(): DialogRecord {
+    const { transport, endpoint } = this.#fallback;
+    return this.dialog.record({ transport, endpoint });
   }
 
   /** Acknowledges a 2xx to one of our INVITEs, with our answer when the 2xx brought the offer. */

@@ -9,7 +9,8 @@ import { formatCSeq, SipHeaders } from "./header.ts";
 import { callIdOf, cseqOf, dialogId } from "./matching.ts";
 import { NO_BODY, type SipMessage, type SipRequest, type SipResponse, tagOf, withTag } from "./message.ts";
 import { formatNameAddr, type NameAddr, nameAddrOf, parseNameAddr } from "./name_addr.ts";
-import type { SipUri } from "./uri.ts";
+import type { DialogRecord } from "./neighbours.ts";
+import { formatSipUri, parseSipUri, type SipUri } from "./uri.ts";
 
 /** Early until a 2xx, terminated after BYE or a final failure. */
 export type DialogState = "early" | "confirmed" | "terminated";
@@ -25,6 +26,9 @@ const TARGET_REFRESH_METHODS: ReadonlySet<string> = new Set([
 
 /** Credentials that the ACK of a 2xx takes over from its INVITE (13.2.2.4). */
 const CREDENTIALS = ["Authorization", "Proxy-Authorization"] as const;
+
+/** A restored dialog does not know how many requests were sent after it was written down: a peer takes any gap. */
+const CSEQ_GAP = 1000;
 
 /** One hop: the text goes into Route exactly as it came in Record-Route. */
 interface Route {
@@ -96,6 +100,8 @@ export class Dialog {
   readonly secure: boolean;
   /** Our Contact, sent in target refresh requests. */
   readonly localContact: NameAddr | null;
+  /** Told when the peer's target has changed. */
+  onTarget: (() => void) | null = null;
   readonly #localText: string;
   readonly #remoteText: string;
   #state: DialogState;
@@ -167,6 +173,39 @@ export class Dialog {
     });
   }
 
+  /**
+   * A confirmed dialog whose keeper has broken down, good for ending it.
+   *
+   * @throws WireError when the record was not written by `record()`
+   */
+  static restore(record: DialogRecord): Dialog {
+    return new Dialog({
+      ...record,
+      secure: false,
+      localContact: record.localContact === null ? null : parseNameAddr(record.localContact),
+      routes: record.routes.map((text) => ({ text, address: parseNameAddr(text) })),
+      remoteTarget: parseSipUri(record.remoteTarget),
+      localCSeq: record.localCSeq + CSEQ_GAP,
+      remoteCSeq: null,
+      state: "confirmed",
+    });
+  }
+
+  /** What it takes to end the dialog from elsewhere. @param fallback where it was set up with */
+  record(fallback: DialogRecord["fallback"]): DialogRecord {
+    return {
+      id: this.id,
+      callId: this.callId,
+      localText: this.#localText,
+      remoteText: this.#remoteText,
+      localContact: this.localContact === null ? null : formatNameAddr(this.localContact),
+      routes: this.#routes.map(({ text }) => text),
+      remoteTarget: formatSipUri(this.#remoteTarget),
+      localCSeq: this.#localCSeq,
+      fallback,
+    };
+  }
+
   /** Where the dialog stands. */
   get state(): DialogState {
     return this.#state;
@@ -220,7 +259,9 @@ export class Dialog {
   /** Takes the Contact of a re-INVITE or UPDATE that succeeded, or of the 2xx to ours, as the target (12.2). */
   refreshTarget(message: SipMessage): void {
     const contact = contactOf(message);
-    if (contact !== null) this.#remoteTarget = contact.uri;
+    if (contact === null) return;
+    this.#remoteTarget = contact.uri;
+    this.onTarget?.();
   }
 
   /**

@@ -165,6 +165,12 @@ export class DigestClient {
     return this.#credentials(keys, method, uri, body);
   }
 
+  /** Forgets all challenges: the next request starts without credentials, and every answer may be tried again. */
+  forget(): void {
+    this.#sessions.clear();
+    this.#attempts.clear();
+  }
+
   #attemptOf(response: SipResponse, method: string): Attempt {
     const cseq = parseCSeq(response.headers.get("CSeq") ?? "").sequence;
     const key = `${method} ${response.headers.get("Call-ID")}`;

@@ -18,6 +18,8 @@ import type { Identity } from "./identity.ts";
 import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "./keep_alive.ts";
 import { LateForks } from "./late_forks.ts";
 import { type SipMessage, type SipRequest, tagOf } from "./message.ts";
+import type { DialogRecord, SipNeighbours } from "./neighbours.ts";
+import { hangUpOrphans } from "./orphans.ts";
 import { SipRouter } from "./routing.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import type { SipCore } from "./sip_core.ts";
@@ -50,6 +52,11 @@ export interface SipEndpointOptions {
   readonly keepAlive?: KeepAliveSettings;
   /** T1, T2, T4; the RFC's values when left out. */
   readonly timers?: TimerValues;
+  /**
+   * Whether a new call may come, or an OPTIONS hear that it may (RFC 3261 section 11.2: as an INVITE would). Null: it
+   * may; else 503 with this Retry-After, in seconds. Nothing is refused when left out, and nothing inside dialogs ever.
+   */
+  readonly refuseNew?: (method: "INVITE" | "OPTIONS") => number | null;
 }
 
 /** What carries messages: the real transport, or a network of a test. */
@@ -80,7 +87,9 @@ export interface SipEnvironment {
   readonly random: Random;
   /** Name resolution. */
   readonly dns: DnsResolver;
-  /** Replaces sockets in tests. */
+  /** Other SIP ports of the process. */
+  readonly neighbours?: SipNeighbours;
+  /** Replaces sockets in tests, or puts something around them. */
   readonly openTransport?: (options: SipEndpointOptions) => MessageTransport;
 }
 
@@ -92,6 +101,7 @@ export class SipEndpoint implements AsyncDisposable {
   readonly #keepAlives: KeepAlives;
   readonly #agents = new AgentDirectory();
   readonly #log: Logger;
+  readonly #overload: SipEndpointOptions["refuseNew"];
   #closing: Promise<void> | null = null;
 
   /**
@@ -121,6 +131,7 @@ export class SipEndpoint implements AsyncDisposable {
       log,
     });
     this.#log = log;
+    this.#overload = options.refuseNew;
     this.#transport = transport;
     this.#layer = new TransactionLayer({
       clock,
@@ -153,6 +164,7 @@ export class SipEndpoint implements AsyncDisposable {
       keepAlives: this.#keepAlives,
       outboundProxy: options.outboundProxy,
       expiresSeconds: options.expiresSeconds,
+      ...(env.neighbours !== undefined && { neighbours: env.neighbours }),
       rememberInvite: (agent, invite, target) => lateForks.remember(agent, invite, target),
     };
     this.#layer.onRequest = (request, transaction) => this.#receive(request, transaction);
@@ -194,10 +206,20 @@ export class SipEndpoint implements AsyncDisposable {
 
   /** A new user behind this port; newer ones of the same address are found first. */
   createUserAgent(identity: Identity): UserAgent {
-    const line = this.#core.random.token(10);
-    const agent = new UserAgent(this.#core, identity, line, () => this.#agents.remove(agent));
+    const { neighbours, random } = this.#core;
+    const line = `${neighbours?.linePrefix ?? ""}${random.token(10)}`;
+    const agent = new UserAgent(this.#core, identity, line, () => {
+      this.#agents.remove(agent);
+      neighbours?.agentLeft(line);
+    });
     this.#agents.add(agent);
+    neighbours?.agentCame({ line, user: identity.aor.user, host: identity.aor.host });
     return agent;
+  }
+
+  /** Ends calls that a port in this place had before it broke down; how many were answered with 2xx. */
+  hangUpOrphans(records: readonly DialogRecord[]): Promise<number> {
+    return hangUpOrphans(this.#core, records);
   }
 
   async #send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): Promise<void> {
@@ -230,6 +252,16 @@ export class SipEndpoint implements AsyncDisposable {
     }
   }
 
+  /** RFC 3261 section 21.5.4; true when the request was answered. */
+  #refuseNew({ method }: SipRequest, transaction: ServerTransactionHandle): boolean {
+    const seconds = method === "INVITE" || method === "OPTIONS" ? this.#overload?.(method) ?? null : null;
+    if (seconds === null) return false;
+    const response = transaction.createResponse(503);
+    response.headers.set("Retry-After", String(seconds));
+    transaction.respond(response);
+    return true;
+  }
+
   #dispatch(request: SipRequest, transaction: ServerTransactionHandle): void {
     const refusal = refusalOf(request);
     if (refusal !== null) return void transaction.respond(refusal);
@@ -238,8 +270,10 @@ export class SipEndpoint implements AsyncDisposable {
       return user === null ? void transaction.reply(481) : user.receive(request, transaction);
     }
     const found = this.#agents.find(request.uri);
+    const isPing = request.uri.user === null && request.method === "OPTIONS";
+    if ((found.type === "agent" || isPing) && this.#refuseNew(request, transaction)) return;
     if (found.type === "agent") return found.agent.receive(request, transaction);
-    if (request.uri.user === null && request.method === "OPTIONS") return this.#describe(transaction);
+    if (isPing) return this.#describe(transaction);
     // Not ours, and forwarding is not our trade: 483 says that a proxy in front of us is looping.
     if (request.headers.get("Max-Forwards")?.trim() === "0") return void transaction.reply(483);
     // A text for somebody who is not connected now may be tried again (RFC 3428 section 7).

@@ -35,9 +35,12 @@ export function identityAddress(identity: Identity): NameAddr {
   return { displayName: identity.displayName, uri: publicUri(identity.aor), params: new Map() };
 }
 
-/** The URI a REGISTER goes to: the domain of the address of record (RFC 3261 section 10.2). */
+/**
+ * The URI a REGISTER goes to: the registrar that was named, else the domain of the address of record
+ * (RFC 3261 section 10.2.6).
+ */
 export function registrarUri(identity: Identity): SipUri {
-  const { scheme, host, port, params } = identity.aor;
+  const { scheme, host, port, params } = identity.registrar ?? identity.aor;
   const transport = params.get("transport");
   return sipUri(host, {
     scheme,

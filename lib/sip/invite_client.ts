@@ -14,7 +14,7 @@ import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
-import { type AgentContext, contactOf, type Ending, inBackground } from "./sip_core.ts";
+import { type AgentContext, contactOf, type Ending, firstHop, inBackground } from "./sip_core.ts";
 import type { Target } from "./target.ts";
 
 /** What happens to an outgoing call attempt; "accepted" and "refused" are last. */
@@ -49,8 +49,7 @@ export async function* inviteProgress(
   offer: SipBody | null,
   signal: AbortSignal,
 ): AsyncGenerator<InviteProgress, void, void> {
-  const uri = agent.core.outboundProxy ?? to.uri;
-  const hop = await agent.core.router.hopTo(uri);
+  const hop = await firstHop(agent, to.uri);
   if (signal.aborted) return yield TERMINATED;
   if ("type" in hop) return yield { type: "refused", status: 503, reason: hop.reason, warning: null };
   const contact = contactOf(agent, hop.localAddress, hop.targets[0].transport);
@@ -83,7 +82,7 @@ function createInvite(
     callId: core.random.token(24),
     sequence: 1,
     contact: parts.contact,
-    proxy: core.outboundProxy,
+    proxy: agent.proxy,
     userAgent: core.userAgent,
     body: parts.offer,
   });

@@ -19,7 +19,7 @@ import {
   refreshDelayMs,
   retryDelayMs,
 } from "./registration_schedule.ts";
-import { type AgentContext, contactOf } from "./sip_core.ts";
+import { type AgentContext, contactOf, firstHop } from "./sip_core.ts";
 import { formatTarget, type Target } from "./target.ts";
 import { formatSipUri } from "./uri.ts";
 
@@ -28,10 +28,25 @@ export type RegisterOutcome =
   | { readonly type: "registered"; readonly expiresSeconds: number }
   | { readonly type: "refused"; readonly status: number; readonly reason: string };
 
-/** A change of the registration after its first outcome. */
+/** A change of the registration. */
 export type RegistrationChange =
   | { readonly type: "registered"; readonly expiresSeconds: number }
-  | { readonly type: "lost"; readonly status: number; readonly reason: string };
+  | {
+    readonly type: "lost";
+    readonly status: number;
+    readonly reason: string;
+    /** When it is tried again, in milliseconds from now. */
+    readonly retryMs?: number;
+  };
+
+/** Decides when a REGISTER may go; what it gives is disposed when the answer is there. Null: the signal aborted. */
+export type Admission = (signal: AbortSignal) => Promise<Disposable | null>;
+
+const ADMIT_ALL: Admission = (signal) =>
+  Promise.resolve(signal.aborted ? null : { [Symbol.dispose]: () => {} });
+
+/** Share of its time by which a refresh may come earlier. */
+const REFRESH_SPREAD = 0.1;
 
 /** Changes that may wait for their reader; older ones are kept, newer ones dropped. */
 const MAX_CHANGES = 32;
@@ -40,7 +55,7 @@ type Attempt = RegisterOutcome & { readonly retryAfterSeconds: number | null };
 
 /** Keeps one user agent registered. */
 export class Registration {
-  /** Changes after the first success. One reader. */
+  /** Changes after the first success, or from the start when keep() makes the first attempt. One reader. */
   readonly changes = new Mailbox<RegistrationChange>(MAX_CHANGES);
   readonly #agent: AgentContext;
   readonly #callId: string;
@@ -52,6 +67,8 @@ export class Registration {
   #expiresSeconds: number;
   #bound = false;
   #kept = false;
+  #stands = false;
+  #told: "info" | "debug" = "info";
 
   /** Nothing is sent yet. */
   constructor(agent: AgentContext) {
@@ -77,37 +94,64 @@ export class Registration {
     return this.#kept;
   }
 
-  /** Refreshes and repairs until `signal` aborts; call it after a first success of that many seconds. */
-  async keep(grantedSeconds: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Refreshes and repairs until `signal` aborts.
+   * @param grantedSeconds of a first success; null: there was no attempt yet, and its outcome is a change too
+   * @param admit asked before each attempt; with it nothing is logged above debug, whoever reads `changes` does
+   */
+  async keep(grantedSeconds: number | null, signal: AbortSignal, admit?: Admission): Promise<void> {
     this.#kept = true;
+    this.#told = admit === undefined ? "info" : "debug";
     try {
-      await this.#keep(grantedSeconds, signal);
+      await this.#keep(grantedSeconds, signal, admit ?? ADMIT_ALL);
     } finally {
       this.#flow?.hold[Symbol.dispose]();
     }
   }
 
-  async #keep(grantedSeconds: number, signal: AbortSignal): Promise<void> {
-    const { random } = this.#agent.core;
-    this.#holdFlow();
-    let waitMs = refreshDelayMs(grantedSeconds);
+  async #keep(grantedSeconds: number | null, signal: AbortSignal, admit: Admission): Promise<void> {
     let failures = 0;
+    let waitMs = 0;
+    let told: "registered" | "nothing" | number = "nothing";
+    if (grantedSeconds !== null) {
+      waitMs = this.#standFor(grantedSeconds);
+      told = "registered";
+    }
     while (await this.#wait(waitMs, signal)) {
-      const outcome = await this.#attempt(signal);
-      if (signal.aborted) return;
+      const outcome = await this.#admitted(signal, admit);
+      if (outcome === null) return;
       if (outcome.type === "registered") {
-        if (failures > 0) this.#report({ type: "registered", expiresSeconds: outcome.expiresSeconds });
+        const { expiresSeconds } = outcome;
+        if (told !== "registered") this.#report({ type: "registered", expiresSeconds });
         failures = 0;
-        this.#holdFlow();
-        waitMs = refreshDelayMs(outcome.expiresSeconds);
+        told = "registered";
+        waitMs = this.#standFor(expiresSeconds);
         continue;
       }
+      const { status, reason, retryAfterSeconds } = outcome;
+      this.#stands = false;
       failures += 1;
-      if (failures === 1) this.#report({ type: "lost", status: outcome.status, reason: outcome.reason });
-      const { status, retryAfterSeconds } = outcome;
-      waitMs = retryDelayMs({ failures, status, retryAfterSeconds, jitter: random.float() });
-      this.#agent.log.info(`Registering again in ${Math.round(waitMs / 1000)} s`);
+      const jitter = this.#agent.core.random.float();
+      waitMs = retryDelayMs({ failures, status, retryAfterSeconds, jitter });
+      if (told !== status) this.#report({ type: "lost", status, reason, retryMs: waitMs });
+      told = status;
+      this.#agent.log[this.#told](`Registering again in ${Math.round(waitMs / 1000)} s`);
     }
+  }
+
+  /** Null: `signal` has aborted. */
+  async #admitted(signal: AbortSignal, admit: Admission): Promise<Attempt | null> {
+    using pass = await admit(signal);
+    if (pass === null) return null;
+    const outcome = await this.#attempt(signal);
+    return signal.aborted ? null : outcome;
+  }
+
+  /** It holds: time until it is to be refreshed, spread so that users who came together do not stay so. */
+  #standFor(grantedSeconds: number): number {
+    this.#stands = true;
+    this.#holdFlow();
+    return refreshDelayMs(grantedSeconds) * (1 - this.#agent.core.random.float() * REFRESH_SPREAD);
   }
 
   /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */
@@ -116,9 +160,17 @@ export class Registration {
     this.refreshSoon();
   }
 
-  /** Registers again in a moment, if it is kept: the flow has failed, or our address is another one. */
+  /**
+   * Registers again in a moment, if a registration stands: the flow has failed, or our address is another one.
+   * After a failure there is a wait already, and a registrar that refuses and hangs up is not to be hurried.
+   */
   refreshSoon(): void {
-    this.#hurry.abort();
+    if (this.#stands) this.#hurry.abort();
+  }
+
+  /** Registers in a moment, if none stands. */
+  retrySoon(): void {
+    if (!this.#stands) this.#hurry.abort();
   }
 
   /** The INVITEs of this registrar come back along the flow that the REGISTER went. */
@@ -146,7 +198,7 @@ export class Registration {
       callId: core.random.token(24),
       sequence: 1,
       contact: contactOf(this.#agent, core.router.addressTowards(target.endpoint), target.transport),
-      proxy: core.outboundProxy,
+      proxy: this.#agent.proxy,
       userAgent: core.userAgent,
       body: null,
     });
@@ -155,6 +207,7 @@ export class Registration {
   /** Waits for the next attempt, or a short while after a broken connection; false: the user agent ends. */
   async #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
     const { clock, random } = this.#agent.core;
+    if (waitMs === 0) return !signal.aborted;
     if (await delay(clock, waitMs, AbortSignal.any([signal, this.#hurry.signal]))) return true;
     this.#hurry = new AbortController();
     return await delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
@@ -162,8 +215,12 @@ export class Registration {
 
   #report(change: RegistrationChange): void {
     const registrar = formatSipUri(registrarUri(this.#agent.identity));
-    if (change.type === "registered") this.#agent.log.info(`Registered at ${registrar} again`);
-    else this.#agent.log.warn(`Registration at ${registrar} lost: ${change.status} ${change.reason}`);
+    const { log } = this.#agent;
+    if (change.type === "registered") log[this.#told](`Registered at ${registrar} again`);
+    else {
+      const level = this.#told === "info" ? "warn" : "debug";
+      log[level](`Registration at ${registrar} lost: ${change.status} ${change.reason}`);
+    }
     this.changes.push(change);
   }
 
@@ -172,7 +229,7 @@ export class Registration {
     if (!this.#bound) return;
     this.#bound = false;
     const reply = await this.#send(0, signal);
-    this.#agent.log.info(`Unregistered: ${statusOf(reply)} ${reasonOf(reply)}`);
+    this.#agent.log[this.#told](`Unregistered: ${statusOf(reply)} ${reasonOf(reply)}`);
   }
 
   async #attempt(signal: AbortSignal): Promise<Attempt> {
@@ -182,6 +239,8 @@ export class Registration {
     if (reply.type === "response" && reply.target !== null) this.#server = reply.target;
     if (signal.aborted) return { type: "refused", status: 487, reason: "given up", retryAfterSeconds: null };
     const outcome = this.#outcome(reply);
+    // The next attempt is a new one: what was refused now may be right then.
+    if (outcome.type === "refused" && [401, 407].includes(outcome.status)) this.#agent.credentials?.forget();
     this.#bound = before || outcome.type === "registered";
     return outcome;
   }
@@ -201,7 +260,7 @@ export class Registration {
   async #send(expiresSeconds: number, signal: AbortSignal): Promise<Reply> {
     const { core, identity } = this.#agent;
     const registrar = registrarUri(identity);
-    const hop = await core.router.hopTo(core.outboundProxy ?? registrar);
+    const hop = await firstHop(this.#agent, registrar);
     if ("type" in hop) return { type: "failed", status: 503, reason: hop.reason };
     this.#server = hop.targets[0];
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
@@ -216,7 +275,7 @@ export class Registration {
       callId: this.#callId,
       sequence: this.#sequence,
       contact: null,
-      proxy: core.outboundProxy,
+      proxy: this.#agent.proxy,
       userAgent: core.userAgent,
       body: null,
     });

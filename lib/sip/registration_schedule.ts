@@ -15,7 +15,7 @@ export const MAX_RETRY_MS = 120_000;
 /** First wait after a refusal that needs a human (wrong password, unknown user), in milliseconds. */
 export const FIRST_REFUSED_RETRY_MS = 60_000;
 /** Longest wait after refusals, in milliseconds. */
-export const MAX_REFUSED_RETRY_MS = 1_800_000;
+export const MAX_REFUSED_RETRY_MS = 3_600_000;
 /** Longest Retry-After that is obeyed, in seconds. */
 export const MAX_RETRY_AFTER_SECONDS = 3_600;
 /** Longest Min-Expires that is obeyed, in seconds. */
@@ -52,7 +52,7 @@ export function refreshDelayMs(expiresSeconds: number): number {
 
 /** True for refusals that will not heal without a human: retried seldom, so nobody is hammered. */
 export function needsHuman(status: number): boolean {
-  return [401, 402, 403, 404, 405, 407, 410, 420, 604].includes(status);
+  return [400, 401, 402, 403, 404, 405, 407, 410, 420, 501, 603, 604, 606].includes(status);
 }
 
 /**

@@ -11,7 +11,7 @@ import { type Endpoint, isLoopback } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import type { FailedTargets } from "./failed_targets.ts";
 import { resolveTargets } from "./resolve.ts";
-import type { Target } from "./target.ts";
+import type { Target, TransportName } from "./target.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
 
 /** Where a request goes: at least one target, and the address we are known by on the way to the first. */
@@ -59,11 +59,15 @@ export class SipRouter {
     this.#options = options;
   }
 
-  /** Resolves the next hop of a request; never throws for names or networks that fail. */
-  async hopTo(uri: SipUri): Promise<Hop | Unreachable> {
+  /**
+   * Resolves the next hop of a request; never throws for names or networks that fail.
+   * @param transport to use unless the URI names one; by DNS when left out
+   */
+  async hopTo(uri: SipUri, transport?: TransportName): Promise<Hop | Unreachable> {
     if (uri.scheme === "sips") return unreachable("sips: addresses need TLS, which is not spoken here");
     try {
-      const targets = await resolveTargets(uri, this.#options.dns, { random: this.#options.random });
+      const { dns, random } = this.#options;
+      const targets = await resolveTargets(uri, dns, { random, ...(transport && { transport }) });
       const reachable = targets.filter((target) => this.#reachable(target));
       const [first, ...others] = this.#options.failed.order(reachable);
       if (first === undefined) {

@@ -11,7 +11,8 @@ import { contactAddress, type Identity } from "./identity.ts";
 import type { KeepAlives } from "./keep_alive.ts";
 import type { SipRequest } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
-import type { SipRouter } from "./routing.ts";
+import type { SipNeighbours } from "./neighbours.ts";
+import type { Hop, SipRouter, Unreachable } from "./routing.ts";
 import type { Target, TransportName } from "./target.ts";
 import type { TimerValues } from "./timers.ts";
 import type { TransactionLayer } from "./transaction_layer.ts";
@@ -37,10 +38,12 @@ export interface SipCore {
   readonly dialogs: DialogTable;
   /** Keeps the flows of registrations open. */
   readonly keepAlives: Pick<KeepAlives, "hold">;
-  /** Proxy for requests outside dialogs; null: none. */
+  /** Proxy for requests outside dialogs of users without a proxy of their own; null: none. */
   readonly outboundProxy: SipUri | null;
   /** Expiry asked for in REGISTER, in seconds. */
   readonly expiresSeconds: number;
+  /** Other SIP ports of the process. */
+  readonly neighbours?: SipNeighbours;
   /** Remembers an INVITE of ours, for 2xx of forks that come after its transaction. */
   readonly rememberInvite: (agent: AgentContext, invite: SipRequest, target: Target) => void;
 }
@@ -57,6 +60,8 @@ export interface AgentContext {
   readonly core: SipCore;
   /** Who the user is. */
   readonly identity: Identity;
+  /** Where its requests outside dialogs go first; null: straight to their targets. */
+  readonly proxy: SipUri | null;
   /** Token in our Contact URIs by which requests find this user agent. */
   readonly line: string;
   /** Log of category "sip", with the user's name. */
@@ -70,6 +75,11 @@ export interface AgentContext {
 /** Our Contact towards somebody who will reach us at `host` by `transport`. */
 export function contactOf(agent: AgentContext, host: string, transport: TransportName): NameAddr {
   return contactAddress(agent.identity, { host, port: agent.core.router.port, transport, line: agent.line });
+}
+
+/** The next hop of a request outside dialogs: the user's proxy if there is one, else where `uri` leads. */
+export function firstHop(agent: AgentContext, uri: SipUri): Promise<Hop | Unreachable> {
+  return agent.core.router.hopTo(agent.proxy ?? uri, agent.identity.transport);
 }
 
 /** Runs what nobody waits for; a failure is our bug and is logged, nothing else falls. */

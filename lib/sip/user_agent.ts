@@ -20,16 +20,21 @@ import { type InviteProgress, inviteProgress } from "./invite_client.ts";
 import type { SipRequest } from "./message.ts";
 import { type NameAddr, parseNameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
-import { type RegisterOutcome, Registration, type RegistrationChange } from "./registration.ts";
+import {
+  type Admission,
+  type RegisterOutcome,
+  Registration,
+  type RegistrationChange,
+} from "./registration.ts";
 import type { Unreachable } from "./routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
-import { type AgentContext, contactOf, type Ending, type SipCore } from "./sip_core.ts";
+import { type AgentContext, contactOf, type Ending, firstHop, type SipCore } from "./sip_core.ts";
 import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
 
 export type { InviteProgress } from "./invite_client.ts";
-export type { RegisterOutcome, RegistrationChange } from "./registration.ts";
+export type { Admission, RegisterOutcome, RegistrationChange } from "./registration.ts";
 export type { Unreachable } from "./routing.ts";
 export type { Identity } from "./identity.ts";
 
@@ -77,7 +82,8 @@ export class UserAgent implements AsyncDisposable {
     const credentials = identity.password === null
       ? null
       : new DigestClient(username, identity.password, core.random);
-    this.#agent = { core, identity, line, log, credentials, endings: this.#endings };
+    const proxy = identity.proxy ?? core.outboundProxy;
+    this.#agent = { core, identity, proxy, line, log, credentials, endings: this.#endings };
     this.#registration = new Registration(this.#agent);
   }
 
@@ -94,6 +100,15 @@ export class UserAgent implements AsyncDisposable {
     return outcome;
   }
 
+  /**
+   * Registers in the background and stays registered, also when the first attempts fail: `registrations()` tells.
+   * Call it once, instead of `register`.
+   * @param admit asked before each REGISTER but the goodbye
+   */
+  keepRegistered(admit: Admission): void {
+    this.#scope.spawn("registration", (ending) => this.#registration.keep(null, ending, admit));
+  }
+
   /** A connection to this peer has broken; called by the endpoint. */
   connectionLost(remote: Endpoint): void {
     this.#registration.connectionLost(remote);
@@ -104,15 +119,22 @@ export class UserAgent implements AsyncDisposable {
     this.#registration.refreshSoon();
   }
 
-  /** Losses and recoveries of the registration after its first success. One reader; ends with the user agent. */
+  /** Registers in a moment, if `keepRegistered` waits after a failure: somebody may have repaired it. */
+  retryRegistration(): void {
+    this.#registration.retrySoon();
+  }
+
+  /**
+   * Losses and recoveries of the registration: after its first success, or all of it with `keepRegistered`.
+   * One reader; ends with the user agent.
+   */
   registrations(): AsyncGenerator<RegistrationChange, void, void> {
     return this.#registration.changes[Symbol.asyncIterator]();
   }
 
   /** Where requests to `uri` go (the outbound proxy if there is one), and our address as seen from there. */
   async route(uri: SipUri): Promise<{ target: Target; localAddress: string } | Unreachable> {
-    const { outboundProxy, router } = this.#agent.core;
-    const hop = await router.hopTo(outboundProxy ?? uri);
+    const hop = await firstHop(this.#agent, uri);
     return "type" in hop ? hop : { target: hop.targets[0], localAddress: hop.localAddress };
   }
 
@@ -151,7 +173,7 @@ export class UserAgent implements AsyncDisposable {
   ): Promise<{ status: number; reason: string }> {
     const { core } = this.#agent;
     const identity = { ...this.identity, displayName };
-    const hop = await core.router.hopTo(core.outboundProxy ?? to.uri);
+    const hop = await firstHop(this.#agent, to.uri);
     if ("type" in hop) return { status: 503, reason: hop.reason };
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
     const request = createOutgoingRequest({
@@ -164,7 +186,7 @@ export class UserAgent implements AsyncDisposable {
       sequence: 1,
       // RFC 3428 section 4: no Contact in MESSAGE.
       contact: method === "MESSAGE" ? null : contact,
-      proxy: core.outboundProxy,
+      proxy: this.#agent.proxy,
       userAgent: core.userAgent,
       body,
     });

@@ -38,6 +38,32 @@ Deno.test("the line decides; else user and domain, newest first; else the user a
   assert.equal([...directory.all()].length, 3);
 });
 
+Deno.test("a search looks at its namesakes only, however many others there are", () => {
+  const directory = new AgentDirectory();
+  let looked = 0;
+  const watched = (aor: string, line: string): UserAgent =>
+    new Proxy(agent(aor, line), {
+      get: (target, key) => {
+        if (key === "closing") looked += 1;
+        return Reflect.get(target, key);
+      },
+    });
+  const agents = Array.from({ length: 10_000 }, (_, n) => watched(`sip:user${n}@one.example`, `l${n}`));
+  for (const one of agents) directory.add(one);
+  const twin = watched("sip:user42@two.example", "twin");
+  directory.add(twin);
+  const find = (uri: string) => directory.find(parseSipUri(uri));
+  assert.deepEqual(find("sip:user42@one.example"), { type: "agent", agent: agents[42] });
+  assert.equal(looked, 2);
+  directory.remove(twin);
+  directory.remove(twin);
+  assert.deepEqual(find("sip:user42@two.example"), { type: "agent", agent: agents[42] });
+  directory.remove(agents[42] as UserAgent);
+  assert.equal(find("sip:user42@two.example").type, "unknown");
+  assert.equal(find("sip:10.0.0.1").type, "unknown");
+  assert.equal(looked, 3);
+});
+
 Deno.test("a user agent about to end gets calls only when nobody else is there", () => {
   const directory = new AgentDirectory();
   const leaving = agent("sip:alice@one.example", "l2", true);

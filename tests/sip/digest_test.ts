@@ -198,6 +198,18 @@ Deno.test("digest client: a later request of the same Call-ID may be challenged 
   assert.equal(authorize(client, challenged(4, [www('Digest realm="r", nonce="n3"')])), null);
 });
 
+Deno.test("digest client: what was forgotten is not offered unasked, and a refused realm is answered again", () => {
+  const client = new DigestClient("alice", "pw", seededRandom(1));
+  const uri = "sip:example.com";
+  const challenge: [string, string][] = [["WWW-Authenticate", 'Digest realm="r", nonce="n"']];
+  assert.ok(client.authorize(challenged(1, challenge), "REGISTER", uri, new Uint8Array()));
+  assert.equal(client.authorize(challenged(2, challenge), "REGISTER", uri, new Uint8Array()), null);
+  assert.equal(client.reuse("REGISTER", uri, new Uint8Array()).length, 1);
+  client.forget();
+  assert.deepEqual(client.reuse("REGISTER", uri, new Uint8Array()), []);
+  assert.equal(client.authorize(challenged(3, challenge), "REGISTER", uri, new Uint8Array())?.length, 1);
+});
+
 Deno.test("digest client: two proxies in a row both keep their credentials", () => {
   const client = newClient();
   assert.equal(

@@ -10,7 +10,7 @@ import { textBody } from "../../lib/sip/body.ts";
 import { SipEndpoint } from "../../lib/sip/endpoint.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import type { UserAgent } from "../../lib/sip/user_agent.ts";
-import { calleeScene, finish } from "../support/sip_callee.ts";
+import { calleeScene, finish, talking } from "../support/sip_callee.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { collect, identity, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
 
@@ -43,6 +43,48 @@ Deno.test("requests that are for nobody get the status that says why", async () 
     const response = await peer.response(status, method);
     assert.equal(response.headers.get("Call-ID"), `c${index}`);
     if (status === 405 || status === 501) assert.ok(response.headers.has("Allow"));
+  }
+  await finish(scene);
+});
+
+Deno.test("overload: new calls and pings get 503 with Retry-After, everything else goes on", async () => {
+  let overloaded = true;
+  const asked: string[] = [];
+  const refuseNew = (method: string): number | null => {
+    asked.push(method);
+    return overloaded ? 9 : null;
+  };
+  const scene = calleeScene({ refuseNew });
+  const { peer } = scene;
+  const table: [string, string, number, string | null][] = [
+    ["INVITE", "sip:bob@10.0.0.2", 503, "9"],
+    ["OPTIONS", "sip:bob@10.0.0.2", 503, "9"],
+    ["OPTIONS", "sip:10.0.0.2", 503, "9"],
+    ["INVITE", "sip:nobody@10.0.0.2", 404, null],
+    ["MESSAGE", "sip:bob@10.0.0.2", 200, null],
+    ["BYE", "sip:bob@10.0.0.2", 481, null],
+  ];
+  const ask = async (method: string, uri: string, status: number, id: string): Promise<string | null> => {
+    peer.send(peer.build(method, uri, { "Call-ID": id }), "10.0.0.2");
+    return (await peer.response(status, method)).headers.get("Retry-After");
+  };
+  for (const [index, [method, uri, status, retryAfter]] of table.entries()) {
+    assert.equal(await ask(method, uri, status, `o${index}`), retryAfter);
+  }
+  assert.deepEqual(asked, ["INVITE", "OPTIONS", "OPTIONS"]);
+  overloaded = false;
+  assert.equal(await ask("OPTIONS", "sip:10.0.0.2", 200, "again"), null);
+  await finish(scene);
+});
+
+Deno.test("overload: calls there are go on, with OPTIONS and BYE inside them", async () => {
+  let overloaded = false;
+  const scene = await talking({}, { refuseNew: () => overloaded ? 9 : null });
+  overloaded = true;
+  const { peer, invite, answer } = scene;
+  for (const [sequence, method] of [[2, "OPTIONS"], [3, "BYE"]] as const) {
+    peer.send(peer.buildAsCaller(method, invite, answer, sequence, null), "10.0.0.2");
+    await peer.response(200, method);
   }
   await finish(scene);
 });

@@ -30,6 +30,11 @@ Deno.test("the registrar is the domain, reached by the transport of the address 
   assert.equal(formatSipUri(registrarUri(plain)), "sip:[2001:db8::1]");
 });
 
+Deno.test("a registrar that was named comes before the domain", () => {
+  const registrar = parseSipUri("sip:192.0.2.1:5080;transport=tcp;x=y");
+  assert.equal(formatSipUri(registrarUri({ ...alice, registrar })), "sip:192.0.2.1:5080;transport=tcp");
+});
+
 Deno.test("a Request-URI has no password, no method, no headers", () => {
   const uri = parseSipUri("sip:bob:pw@h:1;method=BYE;transport=tcp;user=phone?a=b");
   assert.equal(formatSipUri(requestUri(uri)), "sip:bob@h:1;transport=tcp;user=phone");

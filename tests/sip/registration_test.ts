@@ -169,8 +169,11 @@ Deno.test("a loss is told once, retried with growing waits, and so is the recove
   }
   keep(set.registrar, await set.registrar.request("REGISTER", 120_000), "60");
   await set.network.until("the recovery", () => set.changes.length === 2);
-  assert.deepEqual(set.changes, [
-    { type: "lost", status: 503, reason: "Service Unavailable" },
+  const [lost, ...rest] = set.changes;
+  assert.ok(lost?.type === "lost" && lost.retryMs !== undefined);
+  assert.ok(lost.retryMs >= 1_000 && lost.retryMs <= 2_000);
+  assert.deepEqual([{ ...lost, retryMs: 0 }, ...rest], [
+    { type: "lost", status: 503, reason: "Service Unavailable", retryMs: 0 },
     { type: "registered", expiresSeconds: 60 },
   ]);
   await close(set);

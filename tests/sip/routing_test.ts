@@ -37,6 +37,16 @@ Deno.test("a hop has all targets that can be reached, and our address towards th
   assert.equal(hop.localAddress, "198.51.100.7");
 });
 
+Deno.test("a transport asked for counts unless the URI names one", async () => {
+  const { router: some } = router(() => "198.51.100.7");
+  const transportTo = async (uri: string) => {
+    const hop = await some.hopTo(parseSipUri(uri), "tcp");
+    return "type" in hop ? hop.reason : hop.targets[0].transport;
+  };
+  assert.equal(await transportTo("sip:x@two.example"), "tcp");
+  assert.equal(await transportTo("sip:x@two.example;transport=udp"), "udp");
+});
+
 Deno.test("a server that failed lately is asked last, and our address is the one towards the first", async () => {
   const { router: some, failed } = router((to) => to.hostname.replace("192.0.2", "198.51.100"));
   const uri = parseSipUri("sip:x@two.example");

@@ -13,6 +13,7 @@ function agent(log: RecordLog): AgentContext {
   return {
     core: core as SipCore,
     identity: identity("sip:alice@example.com"),
+    proxy: null,
     line: "l1",
     log,
     credentials: null,

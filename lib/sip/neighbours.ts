@@ -1,0 +1,53 @@
+// What a SIP port that is one of several in a process tells the others: whose users it has, so that a request which
+// reaches the wrong port finds its way; and which calls it has, so that somebody can end them should it break down.
+// Role: wire
+// Answers to: nothing in siprtmp, where every RTMP client had a port and all of them one thread.
+
+import type { Endpoint } from "../net/endpoint.ts";
+import type { TransportName } from "./target.ts";
+
+/** A user agent that others may get requests for. */
+export interface AgentNews {
+  /** The `line` of its Contacts. */
+  readonly line: string;
+  /** User part of its address of record. */
+  readonly user: string | null;
+  /** Host part. */
+  readonly host: string;
+}
+
+/** An established dialog, as far as it takes to end it: values that can be posted. */
+export interface DialogRecord {
+  /** Call-ID and both tags, as `Dialog.id`. */
+  readonly id: string;
+  /** The Call-ID. */
+  readonly callId: string;
+  /** From of our requests. */
+  readonly localText: string;
+  /** To of our requests. */
+  readonly remoteText: string;
+  /** Our Contact; null without one. */
+  readonly localContact: string | null;
+  /** Values for Route, nearest hop first. */
+  readonly routes: readonly string[];
+  /** The peer's Contact URI. */
+  readonly remoteTarget: string;
+  /** CSeq number of our latest request when this was written. */
+  readonly localCSeq: number;
+  /** Where the dialog was set up with, should the peer's address lead nowhere. */
+  readonly fallback: { readonly transport: TransportName; readonly endpoint: Endpoint };
+}
+
+/** The other SIP ports of the process. */
+export interface SipNeighbours {
+  /** Put before the token of every `line`, so that it tells whose it is. */
+  readonly linePrefix: string;
+  /** A user agent is there. */
+  agentCame(news: AgentNews): void;
+  /** A user agent is gone. */
+  agentLeft(line: string): void;
+  /** A call was established, or its peer has moved. */
+  dialogIs(record: DialogRecord): void;
+  /** A call is over. */
+  dialogEnded(id: string): void;
+}
