@@ -8,7 +8,12 @@ import { WireError } from "../../lib/base/errors.ts";
 import { type Random, seededRandom } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/net/endpoint.ts";
-import { type MessageTransport, SipEndpoint, type SipEndpointOptions } from "../../lib/sip/endpoint.ts";
+import {
+  type MessageTransport,
+  SipEndpoint,
+  type SipEndpointOptions,
+  type SipEnvironment,
+} from "../../lib/sip/endpoint.ts";
 import {
   createResponse,
   encodeSipMessage,
@@ -70,7 +75,11 @@ export class SipNetwork {
   }
 
   /** An endpoint at an address, port 5060. */
-  endpoint(hostname: string, options: Partial<SipEndpointOptions> = {}): SipEndpoint {
+  endpoint(
+    hostname: string,
+    options: Partial<SipEndpointOptions> = {},
+    env: Partial<SipEnvironment> = {},
+  ): SipEndpoint {
     const defaults: SipEndpointOptions = {
       bind: hostname,
       port: 5060,
@@ -86,6 +95,7 @@ export class SipNetwork {
       random: seededRandom(this.#random.u32()),
       dns: this.dns,
       openTransport: () => new NetworkTransport(this, { hostname, port: 5060 }),
+      ...env,
     });
   }
 

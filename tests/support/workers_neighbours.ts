@@ -1,0 +1,33 @@
+// The other SIP ports of a process, as far as one of them can tell: they write down what they hear.
+
+import type { AgentNews, DialogRecord, SipNeighbours } from "../../lib/sip/neighbours.ts";
+
+export class RecordingNeighbours implements SipNeighbours {
+  readonly linePrefix: string;
+  readonly agents = new Map<string, AgentNews>();
+  readonly dialogs = new Map<string, DialogRecord>();
+  /** Every record that was told, the latest last. */
+  readonly told: DialogRecord[] = [];
+
+  constructor(linePrefix = "1.") {
+    this.linePrefix = linePrefix;
+  }
+
+  agentCame(news: AgentNews): void {
+    this.agents.set(news.line, news);
+  }
+
+  agentLeft(line: string): void {
+    this.agents.delete(line);
+  }
+
+  dialogIs(record: DialogRecord): void {
+    // As it is when it has been posted: nothing but values.
+    this.dialogs.set(record.id, structuredClone(record));
+    this.told.push(structuredClone(record));
+  }
+
+  dialogEnded(id: string): void {
+    this.dialogs.delete(id);
+  }
+}
