@@ -11,6 +11,9 @@ import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
 import type { SipBody } from "../sip/body.ts";
 
+/** For callers who find no room, when nobody else says. */
+const RETRY_AFTER_SECONDS = 10;
+
 /** Handles one new invitation: 486, 488 or 180 at once. */
 export function invited(owner: LineOwner, invitation: Invitation): void {
   if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
@@ -71,6 +74,7 @@ async function acceptCall(
     failed(owner, line);
     return await outcome.call.hangUp();
   }
+  media.playerChanged(); // what it made between our answer and the ACK went nowhere: configurations, a key frame
   await talk(owner, line, { call: outcome.call, media, report });
 }
 
@@ -84,7 +88,7 @@ function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly st
   }
   owner.log.warn(`cannot accept the call: ${opening.reason}`);
   if (opening.type === "none") notAcceptable(invitation, opening.reason);
-  else invitation.refuse(500, "Server Internal Error");
+  else unavailable(owner, invitation);
   return null;
 }
 
@@ -112,6 +116,12 @@ function lateReport(owner: LineOwner, media: CallMedia, body: SipBody | null): A
 /** RFC 3261 section 21.4.26: 488 says in a Warning what would have been acceptable. */
 function notAcceptable(invitation: Invitation, reason: string): void {
   invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", reason) });
+}
+
+/** RFC 3261 section 21.5.4: too many calls, or no port left; both pass. */
+function unavailable(owner: LineOwner, invitation: Invitation): void {
+  const seconds = owner.services.room?.retryAfterSeconds() ?? RETRY_AFTER_SECONDS;
+  invitation.refuse(503, "Service Unavailable", { "Retry-After": String(seconds) });
 }
 
 function failed(owner: LineOwner, line: Line): void {

@@ -53,6 +53,14 @@ export type Agent = Pick<
   | typeof Symbol.asyncDispose
 >;
 
+/** Whether there is room for one more call. */
+export interface CallRoom {
+  /** Null: there is; else why not. A refusal is counted. */
+  refusal(): string | null;
+  /** What a caller who was refused is told about coming back, in seconds. */
+  retryAfterSeconds(): number;
+}
+
 /** What every context of a gateway shares. */
 export interface ContextServices {
   /** Call times. */
@@ -67,6 +75,8 @@ export interface ContextServices {
   readonly dialPlan?: DialPlan;
   /** Whether the client may call this target, and counts the call; absent: it may. */
   readonly mayCall?: (target: DialTarget) => Decision;
+  /** Whether there is room for a call; absent: as long as there are ports. */
+  readonly room?: CallRoom;
   /** Whether the client may send a message to this target; absent: it may. */
   readonly mayMessage?: (target: DialTarget) => Decision;
   /** Publishes the sides of a call for other players; absent: they are nobody else's business. */

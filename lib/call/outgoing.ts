@@ -20,6 +20,7 @@ type Attempt =
 
 const INTERNAL_ERROR = "Internal server error";
 const NOT_ACCEPTABLE = "488 Not Acceptable Here";
+const OVERLOADED = "503 Service Unavailable";
 
 /** Starts a call; the client hears `ringing`, then `accepted` or `rejected`. */
 export function dial(owner: LineOwner, destination: string, codecs: readonly string[]): void {
@@ -27,6 +28,11 @@ export function dial(owner: LineOwner, destination: string, codecs: readonly str
   if (to === null) return owner.link.call("rejected", "invalid dest URI");
   const line: Dialing = { state: "dialing", attempt: new AbortController() };
   if (!owner.advance(IDLE, line)) return owner.link.call("rejected", "Already in an active or pending call");
+  const overload = owner.services.room?.refusal() ?? null;
+  if (overload !== null) {
+    owner.log.warn(`"${destination}" is not called: ${overload}`);
+    return rejected(owner, line, OVERLOADED);
+  }
   const permission = owner.services.mayCall?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
     owner.log.warn(`"${destination}" is not called: ${permission.reason}`);
@@ -63,7 +69,7 @@ async function attemptCall(
   const opening = owner.services.media.open(route.localAddress, codecs);
   if (opening.type !== "open") {
     owner.log.warn(`cannot call ${to.uri.user ?? ""}@${to.uri.host}: ${opening.reason}`);
-    return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : INTERNAL_ERROR);
+    return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
   }
   using media = opening.media;
   owner.primeMedia(media); // the offer can name the parameter sets of the picture

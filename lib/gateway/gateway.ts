@@ -11,6 +11,7 @@ import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
@@ -18,6 +19,7 @@ import { SipEndpoint } from "../sip/endpoint.ts";
 import { parseAppPath } from "./app_path.ts";
 import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
+import { LoadGuard } from "./load_guard.ts";
 import { MediaRoom } from "../bridge/media_room.ts";
 import { SipApp } from "./sip_app.ts";
 
@@ -37,6 +39,8 @@ export interface GatewayEnvironment {
   readonly random: Random;
   /** Names of SIP domains. */
   readonly dns: DnsResolver;
+  /** Memory of the process in bytes; absent: as the system counts it. */
+  readonly memoryBytes?: () => number;
   /** What turns one codec into another; absent: audio only passes through as it is. */
   readonly codecs?: Codecs;
 }
@@ -52,6 +56,7 @@ export class Gateway implements AsyncDisposable {
   readonly #sipApp: SipApp;
   readonly #live: LiveApp;
   readonly #door: FrontDoor;
+  readonly #guard: LoadGuard;
   #rtmp: Endpoint;
   #opened = false;
   #connections = 0;
@@ -66,7 +71,12 @@ export class Gateway implements AsyncDisposable {
     this.#media = new MediaRoom(config, environment, this.#addresses);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
-    this.#sip = SipEndpoint.open({ ...config.sip, addresses: this.#addresses }, environment); // the last: it binds
+    this.#sip = SipEndpoint.open( // the last but the guard: it binds
+      { ...config.sip, addresses: this.#addresses, refuseNew: (method) => this.#guard.refuseSip(method) },
+      environment,
+    );
+    const { memoryBytes = residentBytes } = environment;
+    this.#guard = new LoadGuard(config.limit, { calls: () => this.#media.calls, memoryBytes }, environment);
     this.#sipApp = new SipApp({
       clock,
       log,
@@ -74,6 +84,7 @@ export class Gateway implements AsyncDisposable {
       media: this.#media,
       scope: this.#scope,
       access: door.access,
+      room: this.#guard,
       sameAddress: config.sameAddress,
       dialPlan: config.dialPlan,
       dtmf: config.dtmf,
@@ -180,16 +191,22 @@ export class Gateway implements AsyncDisposable {
     }
     const request = await client.open();
     if (request === null || signal.aborted) return;
+    const room = this.#guard.admit("client");
+    if (room.type === "refused") {
+      return await client.reject(`overloaded, ${room.reason}: try again in ${room.retryAfterSeconds} s`);
+    }
     const login = await this.#door.login(client, request, signal);
     if (login.type === "refused") return await client.reject(login.reason);
     const path = parseAppPath(request.app);
     if (path.type === "rejected") return await client.reject(path.reason);
     if (path.type === "live") return await this.#live.serve(client, request, signal);
+    if (path.type !== "sip") return await client.reject("there is no such account");
     await this.#sipApp.serve(client, request, path, signal);
   }
 
   /** Stops accepting, ends every call and registration, closes both sides. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#guard[Symbol.dispose]();
     await this.#scope.close();
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();

@@ -11,6 +11,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { CallRoom } from "../call/line.ts";
 
 /** From where on nothing new is taken. */
 export interface LoadLimits {
@@ -64,7 +65,7 @@ const RETRY_SPREAD_SECONDS = 10;
 const MIB = 1024 * 1024;
 
 /** Watches the load of one gateway. */
-export class LoadGuard implements Disposable {
+export class LoadGuard implements CallRoom, Disposable {
   readonly #limits: LoadLimits;
   readonly #probes: LoadProbes;
   readonly #clock: Clock;
@@ -117,6 +118,18 @@ export class LoadGuard implements Disposable {
     if (this.#isFull()) this.#fullMs = nowMs;
     this.#begin(reason, nowMs);
     return { type: "refused", reason, retryAfterSeconds: this.retryAfterSeconds() };
+  }
+
+  /** Asks for a call to be made by a client of ours; null: admitted, else why not. */
+  refusal(): string | null {
+    const admission = this.admit("call");
+    return admission.type === "admitted" ? null : admission.reason;
+  }
+
+  /** Asks for a new call or ping of a SIP peer; null: admitted, else when to come back, in seconds. */
+  refuseSip(method: "INVITE" | "OPTIONS"): number | null {
+    const admission = this.admit(method === "INVITE" ? "call" : "ping");
+    return admission.type === "admitted" ? null : admission.retryAfterSeconds;
   }
 
   /** When somebody who was refused may come back: 5 to 15 s, never all at once. */

@@ -20,7 +20,7 @@ import type { SameAddressConfig } from "../config/config.ts";
 import { Context } from "./context.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
-import { type ClientLink, type ContextServices, statusText } from "../call/line.ts";
+import { type CallRoom, type ClientLink, type ContextServices, statusText } from "../call/line.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy } from "./tenancy.ts";
@@ -42,6 +42,8 @@ export interface SipAppParts {
   readonly scope: Scope;
   /** Who may do what. */
   readonly access: AccessPolicy;
+  /** Whether there is room for a call. */
+  readonly room: CallRoom;
   /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
   /** Where dialled numbers go. */
@@ -127,6 +129,7 @@ export class SipApp {
       dtmf,
       dialPlan,
       mayCall: (target) => access.mayCall(client.peer.hostname, target),
+      room: this.#parts.room,
       mayMessage: (target) => access.mayDial(target),
     };
     const published = mayPublishCalls({ everywhere: publishCalls, accounts: sameAddress.accounts }, address);

@@ -118,11 +118,11 @@ Deno.test("a codec list with nothing usable: 488 with a Warning, then byed", asy
   assert.deepEqual([owner.link.take(), owner.line], [["byed()"], IDLE]);
 });
 
-Deno.test("no RTP port: 500, then byed", async () => {
+Deno.test("no RTP port, or too many calls by now: 503 with Retry-After, then byed", async () => {
   await using owner = new ScriptedOwner();
   owner.factory.refusal = { type: "failed", reason: "no port" };
   const invitation = await answered(owner);
-  assert.deepEqual(invitation.said, ["180", "500 Server Internal Error"]);
+  assert.deepEqual(invitation.said, ["180", "503 Service Unavailable | 10"]);
   assert.deepEqual([owner.link.take(), owner.line], [["byed()"], IDLE]);
 });
 

@@ -138,12 +138,25 @@ Deno.test("a codec list with nothing usable is rejected with 488 before anything
   assert.ok(owner.log.at("warn").some((line) => line.includes("g729")));
 });
 
-Deno.test("no RTP port is an internal error to the client, said in the log", async () => {
+Deno.test("no room for a call is 503 to the client, said in the log, before anything is looked up", async () => {
+  await using owner = new ScriptedOwner();
+  const room = { refusal: () => "there are 9 calls, 9 are allowed", retryAfterSeconds: () => 7 };
+  Object.assign(owner.services, { room });
+  dial(owner, "bob@10.0.0.2", []);
+  await settle();
+  assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
+  assert.deepEqual([owner.line.state, owner.factory.asked], ["idle", []]);
+  assert.ok(
+    owner.log.at("warn").some((line) => line.includes('"bob@10.0.0.2" is not called: there are 9 calls')),
+  );
+});
+
+Deno.test("no RTP port is 503 to the client, said in the log", async () => {
   await using owner = new ScriptedOwner();
   owner.factory.refusal = { type: "failed", reason: "All 10 RTP port pairs are in use" };
   dial(owner, "bob@10.0.0.2", []);
   await settle();
-  assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
+  assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
   assert.equal(owner.line.state, "idle");
   assert.ok(owner.log.at("warn").some((line) => line.includes("All 10 RTP port pairs")));
 });

@@ -254,13 +254,29 @@ Deno.test("more connections than allowed are closed at once", async () => {
   await until(() => running.gateway.usage.connections === 1, "the second one is gone");
 });
 
-Deno.test("more calls than allowed are rejected", async () => {
+Deno.test("more calls than allowed are rejected before anybody is alerted, and clients too", async () => {
   await using running = await startGateway({ "max-calls": "1" });
   await using alice = await RtmpPhone.connect({ url: direct(running, "alice") });
-  await using bob = await RtmpPhone.connect({ url: direct(running, "bob"), answers: ["pcmu"] });
-  alice.client.send("invite", `bob@127.0.0.1:${running.gateway.sipPort}`, "pcmu");
-  await bob.expect("byed");
-  assert.deepEqual(await alice.expect("rejected"), ["500 Server Internal Error"]);
+  await using bob = await RtmpPhone.connect({ url: direct(running, "bob") });
+  alice.client.send("invite", `bob@127.0.0.1:${running.gateway.sipPort}`, "pcmu"); // its other half is the second
+  assert.deepEqual(await alice.expect("rejected"), ["503 Service Unavailable"]);
+  await until(() => running.gateway.usage.calls === 0, "alice's half is over");
+  assert.equal(bob.callbacks.size, 0, "bob was not alerted");
+  await using other = await startGateway();
+  await using carol = await RtmpPhone.connect({ url: direct(other, "carol"), answers: ["pcmu"] });
+  const call = () => alice.client.send("invite", `carol@127.0.0.1:${other.gateway.sipPort}`, "pcmu");
+  call();
+  await alice.expect("accepted");
+  bob.client.send("invite", `carol@127.0.0.1:${other.gateway.sipPort}`, "pcmu");
+  assert.deepEqual(await bob.expect("rejected"), ["503 Service Unavailable"]);
+  const refused = await refusal(open(direct(running, "dave")));
+  assert.match(
+    refused,
+    /^NetConnection\.Connect\.Rejected: overloaded, there are 1 calls, 1 are allowed: try again in \d+ s$/,
+  );
+  alice.client.send("bye");
+  await until(() => running.gateway.usage.calls === 0, "the call is over");
+  assert.equal(await refusal(open(direct(running, "dave"))), "accepted");
 });
 
 Deno.test("a gateway that stops tells its clients, hangs up, unregisters and is gone", async () => {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { SipBody } from "../../lib/sip/body.ts";
 import type { Call, CallEvent } from "../../lib/sip/call.ts";
-import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
+import type { SipEndpoint, SipEndpointOptions } from "../../lib/sip/endpoint.ts";
 import type { Invitation } from "../../lib/sip/invitation.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import type { UserAgent } from "../../lib/sip/user_agent.ts";
@@ -42,9 +42,9 @@ export interface TalkingScene extends InvitedScene {
 }
 
 /** Bob, waiting. */
-export function calleeScene(): CalleeScene {
+export function calleeScene(options: Partial<SipEndpointOptions> = {}): CalleeScene {
   const network = new SipNetwork();
-  const endpoint = network.endpoint("10.0.0.2");
+  const endpoint = network.endpoint("10.0.0.2", options);
   const bob = endpoint.createUserAgent(identity("sip:bob@10.0.0.2"));
   return { network, endpoint, bob, peer: network.peer("10.0.0.9") };
 }
@@ -53,8 +53,9 @@ export function calleeScene(): CalleeScene {
 export async function invited(
   headers: Record<string, string> = {},
   offer: SipBody | null = sdp("offer"),
+  options: Partial<SipEndpointOptions> = {},
 ): Promise<InvitedScene> {
-  const scene = calleeScene();
+  const scene = calleeScene(options);
   const invite = scene.peer.build("INVITE", "sip:bob@10.0.0.2", headers, offer);
   scene.peer.send(invite, "10.0.0.2");
   const invitation = await nextInvitation(scene.network, scene.bob);
@@ -74,8 +75,11 @@ export function acknowledge(
 }
 
 /** The peer calls, bob answers, the peer acknowledges. */
-export async function talking(headers: Record<string, string> = {}): Promise<TalkingScene> {
-  const scene = await invited(headers);
+export async function talking(
+  headers: Record<string, string> = {},
+  options: Partial<SipEndpointOptions> = {},
+): Promise<TalkingScene> {
+  const scene = await invited(headers, sdp("offer"), options);
   const accepted = scene.invitation.accept(sdp("answer"));
   const answer = await scene.peer.response(200, "INVITE");
   acknowledge(scene.peer, scene.invite, answer);
