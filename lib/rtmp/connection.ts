@@ -185,6 +185,7 @@ export class RtmpConnection implements AsyncDisposable {
     if (this.#finishing !== null) return await this.#finishing; // it is reading the rest away
     this.#reading = true;
     using _beat = this.#beat();
+    this.#input.shrink();
     try {
       do {
         while (this.#input.length > 0) {
@@ -193,7 +194,7 @@ export class RtmpConnection implements AsyncDisposable {
             yield event;
           }
         }
-      } while (await this.#fill());
+      } while (this.#filled(await this.#input.read()));
       this.#end();
     } catch (error) {
       this.#fail(error);
@@ -223,31 +224,37 @@ export class RtmpConnection implements AsyncDisposable {
       if (outcome === "policy") this.#log.debug("asked for the policy file");
       else if (outcome === "left" && this.#phase !== "closed") this.#log.debug("left early"); // not by our doing
       if (outcome !== "ready") return false;
-      do this.#consume(); while (!this.#session.hasConnect && await this.#fill());
+      do this.#consume(); while (!this.#session.hasConnect && this.#filled(await this.#input.read()));
       return this.#session.hasConnect;
     } finally {
       this.#reading = false;
     }
   }
 
-  async #fill(): Promise<boolean> {
-    const more = await this.#input.fill();
+  #filled(count: number | null): boolean {
     this.#heartbeat.heard(this.#environment.clock.now());
-    return more;
+    return this.#input.filled(count);
   }
 
   /** Parses what was read, up to all of it or to the first message that matters to somebody. */
   #consume(): void {
     const ignored = this.#phase === "closing" || this.#phase === "closed";
-    this.#input.consume(ignored ? this.#input.length : this.#session.push(this.#input.view()));
+    const input = this.#input;
+    input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
   }
 
   /** A broken peer ends its own connection; our own bugs go on to the task that serves it. */
   #fail(error: unknown): null {
     if (error instanceof WireError) this.#log.warn(`closed: ${error.message}`);
-    else if (error instanceof TransportError) this.#log.info(`lost: ${error.message}`);
+    else if (error instanceof TransportError) this.#lost(error);
     else throw error;
     return this.#end();
+  }
+
+  /** Health checks of balancers hang up by a reset before they have said who they are: no news, every second. */
+  #lost({ message }: TransportError): void {
+    if (this.#session.hasConnect) this.#log.info(`lost: ${message}`);
+    else this.#log.debug(`left early: ${message}`);
   }
 
   /** Closes at once. */

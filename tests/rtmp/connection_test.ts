@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { encodeUtf8, fromHex, toHex } from "../../lib/base/bytes.ts";
+import { TransportError } from "../../lib/base/errors.ts";
 import type { RtmpClient } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/connection.ts";
 import { createHello } from "../../lib/rtmp/handshake.ts";
@@ -183,6 +184,19 @@ Deno.test("connection: strangers cost one warning, and no exception", async () =
   assert.equal(await server.open(), null);
   assert.equal(log.at("warn").length, 1);
   clientEnd.close();
+});
+
+Deno.test("connection: who is reset before connect, as health checks are, is no news", async () => {
+  for (const hello of [new Uint8Array(0), createHello(null, 0, (count) => new Uint8Array(count)).hello]) {
+    const { server, serverEnd, clientEnd, log } = rtmpPair();
+    clientEnd.put(hello);
+    const opening = server.open();
+    await settle();
+    serverEnd.fail(new TransportError("reset by peer", "closed"));
+    assert.equal(await opening, null);
+    assert.match(log.lines.join("\n"), /debug rtmp left early: reset by peer/);
+    assert.doesNotMatch(log.lines.join("\n"), /(?:info|warn|error) rtmp/);
+  }
 });
 
 Deno.test("connection: the policy file is no error", async () => {
