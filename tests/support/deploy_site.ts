@@ -26,6 +26,8 @@ export interface Site extends AsyncDisposable {
   readonly kamailio: RunningKamailio;
   readonly haproxy: RunningHaproxy;
   readonly gateways: readonly [RunningProgram, RunningProgram];
+  /** Starts a gateway that has ended once more, at the same ports; it ends with the site. */
+  restart(index: 0 | 1): Promise<RunningProgram>;
   readonly trunk: Trunk;
   /** A user comes in by HAProxy; without a password they do not register. */
   connect(user: string, more?: Partial<PhoneOptions>): Promise<RtmpPhone>;
@@ -34,11 +36,13 @@ export interface Site extends AsyncDisposable {
 }
 
 export interface SiteOptions {
-  /** How many users Kamailio knows: alice1 to alice<users>. */
+  /** How many users Kamailio knows: alice1 to alice<users>; absent: 3. */
   readonly users?: number;
+  /** More settings of kamailio.cfg. */
+  readonly defines?: Readonly<Record<string, string>>;
 }
 
-export async function startSite({ users = 60 }: SiteOptions = {}): Promise<Site> {
+export async function startSite({ users = 3, defines = {} }: SiteOptions = {}): Promise<Site> {
   await using opened = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-site-" });
   opened.defer(() => Deno.remove(folder, { recursive: true }));
@@ -54,12 +58,18 @@ export async function startSite({ users = 60 }: SiteOptions = {}): Promise<Site>
   ];
   await Deno.writeTextFile(`${folder}/dispatcher.list`, `${destinations.join("\n")}\n`);
   await writeUsers(folder, users);
-  const kamailio = opened.use(await startDeployedKamailio(folder));
-  const start = (index: 0 | 1) =>
+  const kamailio = opened.use(
+    await startKamailio({
+      config: `${DEPLOY}kamailio.cfg`,
+      hostname: KAMAILIO,
+      defines: { ...kamailioDefines(folder), ...defines },
+    }),
+  );
+  const start = (index: 0 | 1): Promise<RunningProgram> =>
     startProgram({ args: gatewayArgs({ ...ports[index]!, rtpPorts: RTP_PORTS[index] }, kamailio.port) });
   const [first, second] = await Promise.all([start(0), start(1)]);
-  opened.use(first!);
-  opened.use(second!);
+  opened.use(first);
+  opened.use(second);
   const [at1, at2] = ports.map(({ hostname, rtmp }) => `${hostname}:${rtmp}`);
   const haproxy = opened.use(await startHaproxy([at1!, at2!]));
   const url = (user: string): string => `rtmp://127.0.0.1:${haproxy.rtmpPort}/sip/${user}@${DOMAIN}`;
@@ -68,21 +78,13 @@ export async function startSite({ users = 60 }: SiteOptions = {}): Promise<Site>
     kamailio,
     haproxy,
     trunk,
-    gateways: [first!, second!],
+    gateways: [first, second],
+    restart: async (index) => owner.use(await start(index)),
     url,
     connect: (user, more = {}) =>
       RtmpPhone.connect({ url: url(user), login: user, password: `${user}-secret`, ...more }),
     [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
   };
-}
-
-/** deploy/kamailio.cfg with the lists of this folder. */
-function startDeployedKamailio(folder: string): Promise<RunningKamailio> {
-  return startKamailio({
-    config: `${DEPLOY}kamailio.cfg`,
-    hostname: KAMAILIO,
-    defines: kamailioDefines(folder),
-  });
 }
 
 /** What deploy/kamailio.cfg takes from the command line, with the lists of a folder. */
