@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
+import { type KeyAttempt, KeyGuard, type KeyOutcome } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
 
 /** Everything that can be set. */
@@ -26,6 +27,7 @@ export interface AccessOptions extends LoginRules {
 export class AccessPolicy {
   readonly #limits: AddressLimits;
   readonly #logins: LoginGuard;
+  readonly #keys: KeyGuard;
   readonly #rules: DialRules;
   readonly #callsPerAddress: number;
 
@@ -35,6 +37,7 @@ export class AccessPolicy {
     const limits = { connections: connectionsPerAddress, failedLogins, calls: callsPerAddress };
     this.#limits = new AddressLimits(limits, environment.clock);
     this.#logins = new LoginGuard(options, this.#limits, environment);
+    this.#keys = new KeyGuard(this.#limits, environment);
     this.#rules = new DialRules(options);
     this.#callsPerAddress = callsPerAddress;
   }
@@ -52,6 +55,11 @@ export class AccessPolicy {
   /** Decides a login; a refusal comes late, at once when `signal` aborts. Logs it, without the password. */
   login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
     return this.#logins.login(address, credentials, signal);
+  }
+
+  /** Decides whether the key of an account was shown; a refusal is to be told late. */
+  mayUseKey(attempt: KeyAttempt, signal: AbortSignal): KeyOutcome {
+    return this.#keys.check(attempt, signal);
   }
 
   /** Whether a client may have an address in this SIP domain. */

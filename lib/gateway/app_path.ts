@@ -1,12 +1,14 @@
-// The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything".
-// The first element chooses the application, every other name than sip is a path of streams; the address is the user's SIP identity; a suffix lets
-// several clients use one address without replacing each other (siprtmp FAQ, "/random").
+// The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything", "call/desk", "line".
+// The first element chooses the application, every other name than sip, call and line is a path of streams. Behind
+// sip stands the user's SIP identity; a suffix lets several clients use one address without replacing each other
+// (siprtmp FAQ, "/random"). Behind call and line stands as much as the client has not put into its stream names.
 // Role: wire
 // Answers to: the app look-up of rtmp.py and the scope rule of siprtmp.py.
 
 /** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
 export type AppPath =
   | { type: "sip"; address: string; key: string }
+  | { type: "call" | "line"; path: string }
   | { type: "live" }
   | { type: "rejected"; reason: string };
 
@@ -19,6 +21,7 @@ export function parseAppPath(app: string): AppPath {
   if (path === "") return rejected("the path is empty");
   if (path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
   const [name = "", address = "", ...suffix] = path.split("/");
+  if (name === "call" || name === "line") return { type: name, path: path.slice(name.length + 1) };
   if (name !== "sip") return { type: "live" };
   if (address === "") return rejected("the SIP address is missing");
   const decoded = decodePercent(address);
@@ -37,7 +40,8 @@ function rejected(reason: string): AppPath {
   return { type: "rejected", reason: `${reason}; connect to rtmp://this-host/sip/user@domain` };
 }
 
-function decodePercent(text: string): string | null {
+/** Undoes percent-encoding; null when it is broken. */
+export function decodePercent(text: string): string | null {
   try {
     return decodeURIComponent(text);
   } catch (error) {

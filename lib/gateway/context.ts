@@ -31,9 +31,9 @@ import {
   sendPagingMessage,
 } from "../call/messages.ts";
 import { dial } from "../call/outgoing.ts";
-import { PublishedAudio } from "../bridge/published_audio.ts";
-import { isVideoConfig } from "../bridge/published_video.ts";
-import { publisherCodecs, type UrlDial } from "./url_dial.ts";
+import { DECLINE, hangUp, UNAVAILABLE } from "../call/hang_up.ts";
+import { PublisherConfigs } from "../bridge/publisher_configs.ts";
+import { isSound, publisherCodecs, type UrlDial } from "./url_dial.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; three listen all the time. */
 const MAX_WAITING = 64;
@@ -56,8 +56,7 @@ export class Context implements LineOwner, AsyncDisposable {
   #line: Line = IDLE;
   #playing: NetStream | null = null;
   #publishing: NetStream | null = null;
-  readonly #audio = new PublishedAudio();
-  #videoConfig: MediaMessage | null = null;
+  readonly #configs = new PublisherConfigs();
   readonly #takesCalls: boolean;
   #toDial: UrlDial | null;
 
@@ -114,8 +113,7 @@ export class Context implements LineOwner, AsyncDisposable {
         return this.#rtmpCommand(event.name, event.args, event.reply);
       case "publish":
         this.#publishing = event.stream;
-        this.#videoConfig = null;
-        this.#audio.forget();
+        this.#configs.forget();
         if (this.#line.state === "talking") this.#line.media.publisherChanged();
         return event.stream.started();
       case "play":
@@ -137,17 +135,14 @@ export class Context implements LineOwner, AsyncDisposable {
   /** One media message of the publisher; synchronous, borrowed bytes. */
   rtmpMedia(stream: NetStream, message: MediaMessage): void {
     if (stream !== this.#publishing) return;
-    if (message.type === 9 && isVideoConfig(message.body)) {
-      this.#videoConfig = { ...message, body: message.body.slice() };
-    }
-    this.#audio.note(message);
+    this.#configs.note(message);
     const line = this.#line;
     if (line.state === "talking") {
       line.media.fromRtmp(message);
       line.broadcast?.near(message.type, message.timeMs, message.body);
-    } else if (this.#toDial !== null && message.type === 8 && message.body.length > 1) {
+    } else if (this.#toDial !== null && isSound(message)) {
       const codecs = publisherCodecs(message.body);
-      this.#dialByUrl(codecs.length > 0 && this.#videoConfig !== null ? [...codecs, "h264"] : codecs);
+      this.#dialByUrl(codecs.length > 0 && this.#configs.hasVideo ? [...codecs, "h264"] : codecs);
     }
   }
 
@@ -169,8 +164,7 @@ export class Context implements LineOwner, AsyncDisposable {
 
   /** Decoder configurations are sent once, often before the call: they are kept for calls to come. */
   primeMedia(media: CallMedia): void {
-    if (this.#audio.config !== null) media.fromRtmp(this.#audio.config);
-    if (this.#videoConfig !== null) media.fromRtmp(this.#videoConfig);
+    this.#configs.prime(media);
   }
 
   /** Encoders that listen (OBS does not) answer this status with a key frame. */
@@ -217,39 +211,16 @@ export class Context implements LineOwner, AsyncDisposable {
       case "accept":
         return answer(this, command.codecs);
       case "reject":
-        return this.#reject(command.status, command.reason);
+        return this.#reject(command.status, command.reason || reasonPhrase(command.status));
       case "bye":
-        return this.#bye();
+        return hangUp(this, DECLINE);
       case "hold":
         return this.#hold(command.on);
     }
   }
 
   #reject(status: number, reason: string): void {
-    const line = this.#line;
-    if (line.state !== "alerting") return;
-    this.#line = IDLE;
-    line.invitation.refuse(status, reason || reasonPhrase(status));
-  }
-
-  #bye(): void {
-    const line = this.#line;
-    switch (line.state) {
-      case "idle":
-        return;
-      case "dialing":
-        line.attempt.abort();
-        this.#line = IDLE;
-        return;
-      case "alerting":
-        return this.#reject(603, "Decline");
-      case "answering":
-        this.#line = IDLE; // once the ACK is there, talk() finds the line gone and sends the BYE
-        return;
-      case "talking":
-        this.#line = IDLE; // at once: the next command may be an invite
-        this.scope.spawn("bye", () => line.call.hangUp());
-    }
+    if (this.#line.state === "alerting") hangUp(this, { status, reason });
   }
 
   #hold(on: boolean): void {
@@ -287,11 +258,7 @@ export class Context implements LineOwner, AsyncDisposable {
 
   /** Ends the call or attempt, unregisters and closes the user agent meanwhile, then waits for every task. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const line = this.#line;
-    this.#line = IDLE;
-    if (line.state === "dialing") line.attempt.abort();
-    if (line.state === "alerting") line.invitation.refuse(480, "Temporarily Unavailable");
-    if (line.state === "talking") this.scope.spawn("bye", () => line.call.hangUp());
+    hangUp(this, UNAVAILABLE);
     await this.agent[Symbol.asyncDispose]();
     await this.scope.close();
   }

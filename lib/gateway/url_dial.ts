@@ -7,7 +7,8 @@
 
 import { WireError } from "../base/errors.ts";
 import { decodeTag } from "../media/flv_tag.ts";
-import { createFrame } from "../media/frame.ts";
+import { createFrame, type Frame } from "../media/frame.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
 
 /** What a URL asks for. */
 export interface UrlDial {
@@ -41,22 +42,36 @@ export function dialledByUrl(query: string): UrlDial | null {
   return { destination, playerCodecs: [...audio, ...video] };
 }
 
-/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
-export function publisherCodecs(body: Uint8Array): readonly string[] {
+/**
+ * True for audio that can be heard. A decoder configuration is not yet, and OBS sends that of its audio before that of
+ * its video: who dialled with it would dial without video.
+ */
+export function isSound(message: MediaMessage): boolean {
+  if (message.type !== 8 || message.body.length < 2) return false;
+  return !frameOf(message.body).config;
+}
+
+function frameOf(body: Uint8Array): Frame {
   const frame = createFrame();
   try {
     decodeTag(8, 0, body, frame);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
   }
-  switch (frame.codec) {
+  return frame;
+}
+
+/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
+export function publisherCodecs(body: Uint8Array): readonly string[] {
+  const { codec } = frameOf(body);
+  switch (codec) {
     case "speex":
       return ["wideband", "narrowband"];
     case "pcmu":
     case "pcma":
     case "aac":
     case "opus":
-      return [frame.codec];
+      return [codec];
     default:
       return [];
   }

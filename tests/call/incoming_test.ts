@@ -146,7 +146,7 @@ Deno.test("an INVITE without offer gets ours in the 200, and its ACK settles the
   call.remoteBody = sdp("answer in the ACK");
   invitation.confirm(call);
   await settle();
-  assert.deepEqual(owner.factory.last.log, ["offer 1", "answer answer in the ACK"]);
+  assert.deepEqual(owner.factory.last.log, ["offer 1", "answer answer in the ACK", "player changed"]);
   assert.deepEqual(owner.link.take(), ['accepted("speex", null)']);
   call.end("remote");
   await settle();

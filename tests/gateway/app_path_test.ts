@@ -48,3 +48,24 @@ for (const app of ["live", "live/x", "wirecast", "sips/alice@h"]) {
   Deno.test(`app path ${app} is a path of streams`, () =>
     assert.deepEqual(parseAppPath(app), { type: "live" }));
 }
+
+const OF_ACCOUNTS: [app: string, type: "call" | "line", path: string][] = [
+  ["call", "call", ""],
+  ["/call/", "call", ""],
+  ["call/desk", "call", "desk"],
+  ["call/desk/+49301", "call", "desk/+49301"],
+  ["line", "line", ""],
+  ["line/desk", "line", "desk"],
+];
+
+for (const [app, type, path] of OF_ACCOUNTS) {
+  Deno.test(`app path ${app} is of the ${type} application`, () => {
+    assert.deepEqual(parseAppPath(app), { type, path });
+  });
+}
+
+for (const app of ["calls/alice@h", "lines", "caller/x"]) {
+  Deno.test(`app path ${app} only looks like one of accounts`, () => {
+    assert.deepEqual(parseAppPath(app), { type: "live" });
+  });
+}

@@ -360,7 +360,7 @@ scene("a call without offer: ours in the 200, theirs in the ACK", async ({ bob, 
   assert.equal(sdpText(ok), "our offer 1");
   bob.send(bob.buildAsCaller("ACK", invite, ok, 1, sdp("late answer")), PHONE_HOST);
   assert.deepEqual(await alice.told(1), ["accepted()"]);
-  assert.deepEqual(alice.factory.last.log, ["offer 1", "answer late answer"]);
+  assert.deepEqual(alice.factory.last.log, ["offer 1", "answer late answer", "player changed"]);
 });
 
 scene(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dialledByUrl, publisherCodecs } from "../../lib/gateway/url_dial.ts";
+import { dialledByUrl, isSound, publisherCodecs } from "../../lib/gateway/url_dial.ts";
 
 const QUERIES: [query: string, destination: string | null][] = [
   ["dial=echo", "echo"],
@@ -52,5 +52,22 @@ const TAGS: [body: string, codecs: string[]][] = [
 for (const [body, codecs] of TAGS) {
   Deno.test(`audio ${body} offers ${codecs.join(", ") || "nothing"}`, () => {
     assert.deepEqual(publisherCodecs(Uint8Array.fromHex(body)), codecs);
+  });
+}
+
+const SOUNDS: [type: 8 | 9 | 18, body: string, sound: boolean][] = [
+  [8, "82ff", true],
+  [8, "af0121", true],
+  [8, "af001210", false],
+  [8, "906d7034611210", false],
+  [8, "b2", false],
+  [8, "", false],
+  [9, "82ff", false],
+  [18, "020003", false],
+];
+
+for (const [type, body, sound] of SOUNDS) {
+  Deno.test(`a message ${type} of "${body}" ${sound ? "dials" : "does not dial"}`, () => {
+    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound);
   });
 }

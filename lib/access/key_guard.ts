@@ -1,0 +1,81 @@
+// Keys of accounts: whoever shows the right one is let in at once; a wrong one is answered late, later each time for
+// one address, counts as a failed login, and is logged without what was tried.
+// Role: edge
+// Answers to: nothing in siprtmp, which asked nobody for anything.
+
+import { encodeUtf8 } from "../base/bytes.ts";
+import { type Clock, delay } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { AddressLimits } from "./address_limits.ts";
+import { equalSecrets } from "./password.ts";
+
+/** One attempt to use something that asks for a key. */
+export interface KeyAttempt {
+  /** IP address of the client. */
+  readonly address: string;
+  /** What is asked for, for the log. */
+  readonly what: string;
+  /** The right key; null: everybody may. */
+  readonly expected: string | null;
+  /** What was shown; never logged. */
+  readonly shown: string | null;
+}
+
+/** What becomes of it. `told` settles when the client may hear of the refusal. */
+export type KeyOutcome =
+  | { readonly type: "accepted" }
+  | { readonly type: "refused"; readonly reason: string; readonly told: Promise<void> };
+
+/** A refusal comes after this time, twice as long after each further failure of the address, up to a bound. */
+const FIRST_DELAY_MS = 1_000;
+const LONGEST_DELAY_MS = 8_000;
+
+/** Refusals that wait; one more comes at once. */
+const MAX_PENDING = 256;
+
+/** Decides who may use what has a key. */
+export class KeyGuard {
+  readonly #limits: AddressLimits;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #pending = 0;
+
+  /** Nobody has failed yet. @param limits counts what failed, logins and keys alike */
+  constructor(limits: AddressLimits, environment: { readonly clock: Clock; readonly log: Logger }) {
+    this.#limits = limits;
+    this.#clock = environment.clock;
+    this.#log = environment.log.category("rtmp");
+  }
+
+  /** Decides at once; the refusal is to be told when `told` settles, which `signal` hastens. */
+  check({ address, what, expected, shown }: KeyAttempt, signal: AbortSignal): KeyOutcome {
+    if (expected === null) return { type: "accepted" };
+    if (!this.#limits.mayLogIn(address)) {
+      return this.#refuse(
+        { what, address },
+        "too many failed logins, try again later",
+        LONGEST_DELAY_MS,
+        signal,
+      );
+    }
+    if (shown !== null && equalSecrets(encodeUtf8(shown), encodeUtf8(expected))) return { type: "accepted" };
+    const reason = shown === null ? "a key is needed: ...?key=KEY" : "the key is wrong";
+    const waitMs = FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
+    return this.#refuse({ what, address }, reason, waitMs, signal);
+  }
+
+  #refuse(
+    { what, address }: Pick<KeyAttempt, "what" | "address">,
+    reason: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): KeyOutcome {
+    this.#log.warn(`a client at ${address} may not use ${what}: ${reason}`);
+    if (this.#pending >= MAX_PENDING) return { type: "refused", reason, told: Promise.resolve() };
+    this.#pending++;
+    const told = delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal).then(() => {
+      this.#pending--;
+    });
+    return { type: "refused", reason, told };
+  }
+}

@@ -1,0 +1,43 @@
+// Our side ends whatever its line is doing: a call, an attempt, an invitation that rings.
+// Role: edge
+// Answers to: rtmp_bye and rtmp_reject of siprtmp.py.
+
+import type { Invitation } from "../sip/invitation.ts";
+import { IDLE, type LineOwner } from "./line.ts";
+
+/** How an invitation that still rings is refused. */
+export interface RefusalStatus {
+  /** 3xx to 6xx. */
+  readonly status: number;
+  /** Its phrase. */
+  readonly reason: string;
+}
+
+/** What a called person says who does not want to talk. */
+export const DECLINE: RefusalStatus = { status: 603, reason: "Decline" };
+
+/** What is said for a client that is leaving. */
+export const UNAVAILABLE: RefusalStatus = { status: 480, reason: "Temporarily Unavailable" };
+
+/**
+ * Ends what the line does; it is idle at once, so that the next command may be an invite. The client is told nothing:
+ * it has asked for it.
+ */
+export function hangUp(owner: LineOwner, refusal: RefusalStatus = DECLINE): void {
+  const { line } = owner;
+  if (line.state === "idle" || !owner.advance(line, IDLE)) return;
+  switch (line.state) {
+    case "dialing":
+      return line.attempt.abort();
+    case "alerting":
+      return refuse(line.invitation, refusal);
+    case "answering":
+      return; // once the ACK is there, talk() finds the line gone and sends the BYE
+    case "talking":
+      owner.scope.spawn("bye", () => line.call.hangUp());
+  }
+}
+
+function refuse(invitation: Invitation, { status, reason }: RefusalStatus): void {
+  invitation.refuse(status, reason);
+}

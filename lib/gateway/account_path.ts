@@ -1,0 +1,65 @@
+// What a stream of the call and line applications names: an account, what stands behind it, and the key.
+//
+//   rtmp://gateway/call/desk/+4930123?key=...      call / account / whom to call
+//   rtmp://gateway/line/desk/say?key=...           line / account / side of its line
+//
+// Programs split such a URL into the path of connect and the name of a stream wherever they like, and leave the
+// query at either: both are put together again. Percent-encoding is undone once; a plus sign is one.
+// Role: wire
+// Answers to: nothing in siprtmp, which was no SIP user itself.
+
+import { decodePercent } from "./app_path.ts";
+
+/** A stream that an account is asked for. */
+export interface AccountStream {
+  /** Name of the account. */
+  readonly account: string;
+  /** What stands behind it, decoded; "" for nothing. */
+  readonly rest: string;
+  /** The key that was shown; null: none. */
+  readonly key: string | null;
+}
+
+/** What was read, or what is wrong with it in words for the client. */
+export type AccountPath =
+  | ({ readonly type: "stream" } & AccountStream)
+  | { readonly type: "wrong"; readonly reason: string };
+
+/** The pieces in which it came. */
+export interface AccountPathParts {
+  /** What followed the application in the path of connect; "" for nothing. */
+  readonly path: string;
+  /** Query of connect. */
+  readonly connectQuery: string;
+  /** Name of the stream. */
+  readonly name: string;
+  /** Query behind the name. */
+  readonly query: string;
+}
+
+const MAX_REST_LENGTH = 256;
+
+// deno-lint-ignore no-control-regex -- the control characters are what is looked for
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
+
+/** Puts the pieces together; never throws. */
+export function parseAccountPath({ path, connectQuery, name, query }: AccountPathParts): AccountPath {
+  const whole = [path, name].map((piece) => piece.replace(/^\/+|\/+$/g, "")).filter((piece) => piece !== "")
+    .join("/");
+  const at = whole.indexOf("/");
+  const account = decodePercent(at < 0 ? whole : whole.slice(0, at));
+  const rest = at < 0 ? "" : decodePercent(whole.slice(at + 1));
+  if (account === null || rest === null) return wrong("the percent-encoding in the URL is broken");
+  if (account === "") return wrong("the account is missing");
+  if (rest.length > MAX_REST_LENGTH) return wrong("the name is too long");
+  if (CONTROL.test(account) || CONTROL.test(rest)) return wrong("there are control characters in the name");
+  return { type: "stream", account, rest, key: keyIn(query) ?? keyIn(connectQuery) };
+}
+
+function wrong(reason: string): AccountPath {
+  return { type: "wrong", reason };
+}
+
+function keyIn(query: string): string | null {
+  return new URLSearchParams(query.replaceAll("+", "%2B")).get("key");
+}
