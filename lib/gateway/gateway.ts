@@ -16,6 +16,7 @@ import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { SipEndpoint } from "../sip/endpoint.ts";
+import { AccountRegistry } from "./account_registry.ts";
 import { parseAppPath } from "./app_path.ts";
 import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
@@ -52,6 +53,7 @@ export class Gateway implements AsyncDisposable {
   readonly #scope: Scope;
   readonly #addresses: AddressPolicy;
   readonly #sip: SipEndpoint;
+  readonly #accounts: AccountRegistry;
   readonly #media: MediaRoom;
   readonly #sipApp: SipApp;
   readonly #live: LiveApp;
@@ -75,6 +77,7 @@ export class Gateway implements AsyncDisposable {
       { ...config.sip, addresses: this.#addresses, refuseNew: (method) => this.#guard.refuseSip(method) },
       environment,
     );
+    this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
     this.#guard = new LoadGuard(config.limit, { calls: () => this.#media.calls, memoryBytes }, environment);
     this.#sipApp = new SipApp({
@@ -103,6 +106,7 @@ export class Gateway implements AsyncDisposable {
       await gateway.#learnPublicAddress();
       gateway.#rtmp = (await door.opened).rtmp;
       gateway.#opened = true;
+      gateway.#accounts.start();
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
       throw error;
@@ -123,13 +127,19 @@ export class Gateway implements AsyncDisposable {
     return this.#sip.port;
   }
 
+  /** The SIP users that the gateway itself is. */
+  get accounts(): AccountRegistry {
+    return this.#accounts;
+  }
+
   /** Where clients connect, every way; resolved by the time start() returns. */
   get doors(): Promise<DoorAddresses> {
     return this.#door.opened;
   }
 
-  /** Reads certificate, key and users of the RTMP side again; what exists stays. */
+  /** Reads certificate, key and users of the RTMP side again; what exists stays. Accounts not registered try again. */
   async reload(): Promise<void> {
+    this.#accounts.retry();
     await this.#door.reload();
   }
 
@@ -208,6 +218,7 @@ export class Gateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#guard[Symbol.dispose]();
     await this.#scope.close();
+    await this.#accounts[Symbol.asyncDispose]();
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
   }

@@ -68,6 +68,7 @@ export class Registration {
   #bound = false;
   #kept = false;
   #stands = false;
+  #asking = false;
   #told: "info" | "debug" = "info";
 
   /** Nothing is sent yet. */
@@ -143,7 +144,9 @@ export class Registration {
   async #admitted(signal: AbortSignal, admit: Admission): Promise<Attempt | null> {
     using pass = await admit(signal);
     if (pass === null) return null;
+    this.#asking = true;
     const outcome = await this.#attempt(signal);
+    this.#asking = false;
     return signal.aborted ? null : outcome;
   }
 
@@ -161,11 +164,16 @@ export class Registration {
   }
 
   /**
-   * Registers again in a moment, if a registration stands: the flow has failed, or our address is another one.
+   * Registers again in a moment, if a registration stands: the flow has failed.
    * After a failure there is a wait already, and a registrar that refuses and hangs up is not to be hurried.
    */
   refreshSoon(): void {
     if (this.#stands) this.#hurry.abort();
+  }
+
+  /** As `refreshSoon`, and also what is on its way now is followed by another: our address is another one. */
+  addressChanged(): void {
+    if (this.#stands || this.#asking) this.#hurry.abort();
   }
 
   /** Registers in a moment, if none stands. */

@@ -116,7 +116,7 @@ export class UserAgent implements AsyncDisposable {
 
   /** Registers again in a moment, if it is registered: our address has changed. */
   refreshRegistration(): void {
-    this.#registration.refreshSoon();
+    this.#registration.addressChanged();
   }
 
   /** Registers in a moment, if `keepRegistered` waits after a failure: somebody may have repaired it. */

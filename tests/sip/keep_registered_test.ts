@@ -107,6 +107,14 @@ Deno.test("kept: a registrar that refuses and hangs up, and a new address, do no
   assert.ok(set.asked.length <= 55, `${set.asked.length} in 24 h`);
 });
 
+Deno.test("kept: a new address while a REGISTER is on its way is told as soon as that is answered", async () => {
+  await using set = scene();
+  await set.network.until("a REGISTER", () => set.asked.length === 1);
+  set.alice.refreshRegistration();
+  await set.network.clock.advanceAsync(2_100);
+  assert.deepEqual([set.asked.length, told(set.changes)], [2, ["registered"]]);
+});
+
 Deno.test("kept: somebody who repaired it has it tried at once", async () => {
   await using set = scene();
   set.answer = () => 403;

@@ -1,0 +1,49 @@
+// What the log says about the registration of an account, in words for the person who configured it.
+// Role: wire
+// Answers to: nothing in siprtmp, which had no accounts of its own.
+
+import { type Identity, registrarUri } from "../sip/identity.ts";
+import type { RegistrationChange } from "../sip/registration.ts";
+import { needsHuman } from "../sip/registration_schedule.ts";
+import { formatSipUri } from "../sip/uri.ts";
+
+/** A line about a change. @param before whether the account was registered until now */
+export function registrationText(identity: Identity, change: RegistrationChange, before: boolean): string {
+  const registrar = formatSipUri(registrarUri(identity));
+  if (change.type === "registered") return `registered at ${registrar} for ${change.expiresSeconds} s`;
+  const { status, reason, retryMs } = change;
+  const again = retryMs === undefined
+    ? ""
+    : `; trying again in ${durationText(retryMs)}, then ever more seldom`;
+  const why = `${registrar} ${failure(identity, status)} (${status} ${reason})`;
+  const hint = needsHuman(status) ? "; SIGHUP tries at once" : "";
+  return `${before ? "no longer" : "not"} registered: ${why}${again}${hint}`;
+}
+
+function failure(identity: Identity, status: number): string {
+  switch (status) {
+    case 401:
+    case 407:
+      return identity.password === null
+        ? "asks for a password, and the account has none"
+        : "refuses the user name or password";
+    case 403:
+      return "refuses the user, or its name or password";
+    case 404:
+    case 410:
+    case 604:
+      return "does not know the user";
+    case 408:
+      return "does not answer";
+    case 503:
+      return "cannot be reached or has no room";
+    default:
+      return "does not register the user";
+  }
+}
+
+/** "45 s", "12 min". */
+export function durationText(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
