@@ -1,10 +1,13 @@
 // The send queue of one stream: two buffers that swap roles. One is being written, the other is filled;
 // the runtime does not copy on write, so the one in flight is never touched before its write has settled.
-// All that was put during one write leaves in the next one.
+// All that was put during one write leaves in the next one. Both buffers are borrowed from a pool and given back
+// when they are empty: a stream that has nothing to send holds none.
+// Per write there is one promise and nothing else: what goes on is a function made once.
 // Role: edge
 // Answers to: the write task and its queue in siprtmp's rtmp.Protocol.
 
 import { systemClock } from "../base/clock.ts";
+import { BufferPool } from "./buffer_pool.ts";
 
 /** Above this put() returns false, unless told otherwise. */
 const DEFAULT_SOFT_UNSENT = 256 * 1024;
@@ -12,9 +15,11 @@ const DEFAULT_SOFT_UNSENT = 256 * 1024;
 /** Above this the stream is given up, unless told otherwise. */
 const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 
-/** First size of a buffer; after a burst larger ones are given back when they drain. */
-const INITIAL_BUFFER = 4 * 1024;
-const KEPT_BUFFER = 64 * 1024;
+/** Shared by every stream of this thread. */
+const pool = new BufferPool();
+
+const NO_BYTES = new Uint8Array(0);
+const NEXT_TURN: Promise<void> = Promise.resolve();
 
 /** Where the bytes go. */
 export interface OutBufferOutlets {
@@ -35,13 +40,19 @@ export class OutBuffer {
   readonly #softUnsent: number;
   readonly #hardUnsent: number;
   readonly #outlets: OutBufferOutlets;
-  #filling: Uint8Array<ArrayBuffer> = new Uint8Array(INITIAL_BUFFER);
-  #idle: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** What the next write takes, and how much of it is filled. */
+  #filling: Uint8Array<ArrayBuffer> = NO_BYTES;
   #filled = 0;
-  #inFlight = 0;
+  /** What is being written: from where to where. */
+  #writing: Uint8Array<ArrayBuffer> = NO_BYTES;
+  #at = 0;
+  #end = 0;
   #running = false;
   #closed = false;
-  readonly #waits = new Set<FlushWait>();
+  #waits: Set<FlushWait> | null = null;
+  readonly #next = (): void => this.#writeFilled();
+  readonly #written = (count: number): void => this.#advance(count);
+  readonly #failed = (error: unknown): void => this.#fail(error);
 
   /** Starts empty; see the limits for the defaults. */
   constructor(limits: { softUnsent?: number; hardUnsent?: number }, outlets: OutBufferOutlets) {
@@ -52,7 +63,12 @@ export class OutBuffer {
 
   /** Bytes taken by put() and not yet by the outlet. */
   get unsent(): number {
-    return this.#filled + this.#inFlight;
+    return this.#filled + this.#end - this.#at;
+  }
+
+  /** Bytes of memory held for what is unsent; 0 when nothing is. */
+  get heldBytes(): number {
+    return this.#filling.length + this.#writing.length;
   }
 
   /** Copies `bytes`; false when more than the soft mark is unsent now, or when closed. */
@@ -64,8 +80,7 @@ export class OutBuffer {
       this.#outlets.overflow(unsent);
       return false;
     }
-    this.#append(bytes);
-    if (!this.#running && this.#filled > 0) void this.#pump();
+    if (bytes.length > 0) this.#append(bytes);
     return this.unsent <= this.#softUnsent;
   }
 
@@ -73,62 +88,99 @@ export class OutBuffer {
   flush(withinMs: number): Promise<boolean> {
     if (this.unsent === 0) return Promise.resolve(true);
     if (this.#closed) return Promise.resolve(false);
+    const waits = this.#waits ??= new Set();
     return new Promise((resolve) => {
       const wait: FlushWait = {
         done: (sent) => {
-          this.#waits.delete(wait);
+          waits.delete(wait);
           timer[Symbol.dispose]();
           resolve(sent);
         },
       };
       const timer = systemClock.after(withinMs, () => wait.done(false));
-      this.#waits.add(wait);
+      waits.add(wait);
     });
   }
 
   /** Takes no more; what is unsent stays unsent. */
   close(): void {
     this.#closed = true;
-    for (const wait of this.#waits) wait.done(false);
+    this.#endWaits(false);
+    if (!this.#running) this.#rest();
   }
 
   #append(bytes: Uint8Array): void {
     const needed = this.#filled + bytes.length;
-    if (needed > this.#filling.length) {
-      const larger = new Uint8Array(Math.max(needed, 2 * this.#filling.length));
-      larger.set(this.#filling.subarray(0, this.#filled));
-      this.#filling = larger;
-    }
+    if (needed > this.#filling.length) this.#grow(needed);
     this.#filling.set(bytes, this.#filled);
     this.#filled = needed;
-  }
-
-  async #pump(): Promise<void> {
+    if (this.#running) return;
     this.#running = true;
-    try {
-      // What is put in the same turn of the event loop leaves in one write.
-      await Promise.resolve();
-      while (this.#filled > 0 && !this.#closed) await this.#writeFilled();
-    } catch (error) {
-      const wasClosed = this.#closed;
-      this.close();
-      if (!wasClosed) this.#outlets.failed(error);
-    }
-    this.#running = false;
-    if (this.unsent === 0) { for (const wait of this.#waits) wait.done(true); }
+    // What is put in the same turn of the event loop leaves in one write.
+    void NEXT_TURN.then(this.#next);
   }
 
-  async #writeFilled(): Promise<void> {
-    const writing = this.#filling;
-    const end = this.#filled;
-    this.#filling = this.#idle;
+  #grow(needed: number): void {
+    const larger = pool.take(needed);
+    if (this.#filled > 0) larger.set(this.#filling.subarray(0, this.#filled));
+    if (this.#filling.length > 0) pool.give(this.#filling);
+    this.#filling = larger;
+  }
+
+  #writeFilled(): void {
+    if (this.#closed || this.#filled === 0) return this.#rest();
+    this.#writing = this.#filling;
+    this.#at = 0;
+    this.#end = this.#filled;
+    this.#filling = NO_BYTES;
     this.#filled = 0;
-    this.#inFlight = end;
-    for (let at = 0; at < end && !this.#closed;) {
-      const count = await this.#outlets.write(writing.subarray(at, end));
-      at += count;
-      this.#inFlight = end - at;
+    this.#write();
+  }
+
+  #write(): void {
+    try {
+      this.#outlets.write(this.#writing.subarray(this.#at, this.#end)).then(this.#written, this.#failed);
+    } catch (error) {
+      this.#fail(error);
     }
-    this.#idle = writing.length > KEPT_BUFFER ? new Uint8Array(INITIAL_BUFFER) : writing;
+  }
+
+  #advance(count: number): void {
+    this.#at += count;
+    if (this.#at < this.#end && !this.#closed) return this.#write();
+    if (this.#at < this.#end) return this.#rest();
+    this.#giveWritten();
+    this.#writeFilled();
+  }
+
+  #fail(error: unknown): void {
+    const wasClosed = this.#closed;
+    this.#closed = true;
+    this.#endWaits(false);
+    this.#rest();
+    if (!wasClosed) this.#outlets.failed(error);
+  }
+
+  #giveWritten(): void {
+    if (this.#writing.length > 0) pool.give(this.#writing);
+    this.#writing = NO_BYTES;
+    this.#at = 0;
+    this.#end = 0;
+  }
+
+  /** No write is in flight: all is sent, or the rest never will be (and still counts as unsent). */
+  #rest(): void {
+    this.#running = false;
+    const { unsent } = this;
+    if (this.#writing.length > 0) pool.give(this.#writing);
+    if (this.#filling.length > 0) pool.give(this.#filling);
+    this.#writing = this.#filling = NO_BYTES;
+    this.#at = this.#end = 0;
+    this.#filled = unsent;
+    if (unsent === 0) this.#endWaits(true);
+  }
+
+  #endWaits(sent: boolean): void {
+    if (this.#waits !== null) { for (const wait of this.#waits) wait.done(sent); }
   }
 }

@@ -13,8 +13,14 @@ import { UdpSocket } from "./udp.ts";
 /** How long a pair rests after use, unless told otherwise. */
 const DEFAULT_COOL_DOWN_MS = 2_000;
 
-/** Longest RTP or RTCP packet: a jumbo frame. Thousands of sockets hold a buffer of this size. */
+/** Longest RTP or RTCP packet: a jumbo frame. */
 const MAX_PACKET = 9216;
+
+/**
+ * What nearly every packet is shorter than: an Ethernet frame carries 1472 bytes, 200 ms of G.711 are 1612. Thousands
+ * of sockets hold a buffer of this size; one that meets a longer packet makes room for jumbo frames.
+ */
+const USUAL_PACKET = 2047;
 
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
@@ -149,5 +155,5 @@ export class RtpPorts {
 }
 
 function bindRtpSocket(at: Endpoint): UdpSocket {
-  return UdpSocket.bind(at, { maxReceived: MAX_PACKET });
+  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived: USUAL_PACKET });
 }

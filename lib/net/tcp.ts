@@ -65,6 +65,11 @@ export class TcpConnection implements ByteStream {
   readonly #out: OutBuffer;
   #closed = false;
   #failure: TransportError | null = null;
+  readonly #onRead = (count: number | null): number | null => this.#closed ? this.#endOfRead() : count;
+  readonly #onReadFailure = (error: unknown): null => {
+    if (this.#closed || isClosedHere(error)) return this.#endOfRead();
+    throw transportError(`Connection to ${this.#name()} broke`, error);
+  };
 
   /** Takes over a connected socket of the runtime. */
   constructor(conn: Deno.TcpConn, limits: SendLimits = {}) {
@@ -91,15 +96,9 @@ export class TcpConnection implements ByteStream {
   }
 
   /** See {@link ByteStream.read}. One read at a time. */
-  async read(into: Uint8Array): Promise<number | null> {
-    if (this.#closed) return this.#endOfRead();
-    try {
-      const count = await this.#conn.read(into);
-      return this.#closed ? this.#endOfRead() : count;
-    } catch (error) {
-      if (this.#closed || isClosedHere(error)) return this.#endOfRead();
-      throw transportError(`Connection to ${this.#name()} broke`, error);
-    }
+  read(into: Uint8Array): Promise<number | null> {
+    if (this.#closed) return this.#readAfterEnd();
+    return this.#conn.read(into).then(this.#onRead, this.#onReadFailure);
   }
 
   /** See {@link ByteStream.put}. */
@@ -130,6 +129,11 @@ export class TcpConnection implements ByteStream {
     if (this.#closed) return;
     this.#failure = failure;
     this.close();
+  }
+
+  async #readAfterEnd(): Promise<null> {
+    await Promise.resolve(); // as late as any read
+    return this.#endOfRead();
   }
 
   #endOfRead(): null {

@@ -1,6 +1,6 @@
 // UDP sockets: one reused receive buffer, sends that copy into a slab and never wait.
-// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): packets are
-// carved off a 64 KiB slab, which is left to the collector when it is used up.
+// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): packets of all sockets
+// are carved off slabs (send_slabs.ts).
 // Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
 // Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
@@ -8,6 +8,7 @@
 import { TransportError } from "../base/errors.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./failure.ts";
+import { SendSlabs } from "./send_slabs.ts";
 
 /** One packet with bytes of its own. */
 export interface Datagram {
@@ -19,11 +20,14 @@ export interface Datagram {
 
 /** How a socket is opened. */
 export interface UdpOptions {
-  /**
-   * Longest packet in bytes; longer ones are dropped and counted. The receive buffer takes that much memory
-   * for the life of the socket, so many sockets should ask for less than the default, 65507.
-   */
+  /** Longest packet in bytes, 65507 unless given; longer ones are dropped and counted. */
   maxReceived?: number;
+  /**
+   * What nearly all packets are shorter than; the receive buffer takes that much memory for the life of the
+   * socket. The first packet that is as long or longer is dropped and counted; from then on there is room for
+   * `maxReceived`. Unless given: `maxReceived` at once.
+   */
+  usualReceived?: number;
 }
 
 /** A bound UDP socket; the fakes of the tests have the same shape. */
@@ -55,7 +59,8 @@ export interface UdpSocket extends Disposable {
 /** The largest UDP payload over IPv4. */
 const MAX_PAYLOAD = 65507;
 
-const SLAB_SIZE = 64 * 1024;
+/** Shared by every socket of this thread. */
+const slabs = new SendSlabs();
 
 /** Receive failures in a row after which the socket counts as broken. */
 const MAX_RECEIVE_FAILURES = 100;
@@ -68,18 +73,18 @@ class DenoUdpSocket implements UdpSocket {
   onError: ((error: unknown) => void) | null = null;
   readonly #socket: Deno.DatagramConn;
   readonly #maxReceived: number;
+  readonly #usualReceived: number;
   readonly #ipv6: boolean;
   readonly #onSendError = (_error: unknown): void => {
     if (!this.#closed) this.sendErrors++;
   };
-  #slab: Uint8Array = new Uint8Array(0);
-  #slabUsed = 0;
   #lastTo: Deno.NetAddr = { transport: "udp", hostname: "", port: 0 };
   #receiveFailures = 0;
   #closed = false;
 
-  constructor(at: Endpoint, maxReceived: number) {
+  constructor(at: Endpoint, { maxReceived = MAX_PAYLOAD, usualReceived = maxReceived }: UdpOptions) {
     this.#maxReceived = maxReceived;
+    this.#usualReceived = Math.min(usualReceived, maxReceived);
     this.#socket = openSocket(at);
     const { hostname, port } = this.#socket.addr as Deno.NetAddr;
     this.local = { hostname, port };
@@ -87,20 +92,28 @@ class DenoUdpSocket implements UdpSocket {
   }
 
   async run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void> {
-    const buffer = this.#createBuffer();
+    let buffer = this.#createBuffer();
     while (!this.#closed) {
-      const received = await this.#receive(buffer);
-      if (received !== null) this.#deliver(onPacket, received[0], received[1] as Deno.NetAddr);
+      try {
+        const received = await this.#socket.receive(buffer);
+        if (this.#closed) return;
+        this.#receiveFailures = 0;
+        const bytes = received[0];
+        if (bytes.length < buffer.length) this.#deliver(onPacket, bytes, received[1] as Deno.NetAddr);
+        else buffer = this.#largerThan(buffer);
+      } catch (error) {
+        this.#receiveFailed(error);
+      }
     }
   }
 
   async *packets(): AsyncGenerator<Datagram, void, void> {
-    const buffer = this.#createBuffer();
+    let buffer = this.#createBuffer();
     while (!this.#closed) {
       const received = await this.#receive(buffer);
-      if (received !== null) {
-        yield { bytes: received[0].slice(), from: this.#unmapped(received[1] as Deno.NetAddr) };
-      }
+      if (received === null) continue;
+      if (received[0].length === buffer.length) buffer = this.#largerThan(buffer);
+      else yield { bytes: received[0].slice(), from: this.#unmapped(received[1] as Deno.NetAddr) };
     }
   }
 
@@ -113,7 +126,10 @@ class DenoUdpSocket implements UdpSocket {
       this.#lastTo = { transport: "udp", hostname: to.hostname, port: to.port };
     }
     if (bytes.length > MAX_PAYLOAD) return void this.sendErrors++;
-    this.#socket.send(this.#carve(bytes), this.#lastTo).catch(this.#onSendError);
+    const slab = slabs.withRoom(bytes.length);
+    const copy = slab.carve(bytes.length);
+    copy.set(bytes);
+    this.#socket.send(copy, this.#lastTo).then(slab.left, this.#onSendError);
   }
 
   close(): void {
@@ -126,21 +142,15 @@ class DenoUdpSocket implements UdpSocket {
     this.close();
   }
 
-  #carve(bytes: Uint8Array): Uint8Array {
-    const end = this.#slabUsed + bytes.length;
-    if (end > this.#slab.length) {
-      this.#slab = new Uint8Array(SLAB_SIZE);
-      this.#slabUsed = 0;
-    }
-    const copy = this.#slab.subarray(this.#slabUsed, this.#slabUsed + bytes.length);
-    copy.set(bytes);
-    this.#slabUsed += bytes.length;
-    return copy;
-  }
-
   /** One byte to spare: a packet that fills it was longer than that and has lost its end. */
   #createBuffer(): Uint8Array {
-    return new Uint8Array(this.#maxReceived + 1);
+    return new Uint8Array(this.#usualReceived + 1);
+  }
+
+  /** The packet that filled the buffer is lost; the next one as long is not, if it may be that long. */
+  #largerThan(buffer: Uint8Array): Uint8Array {
+    this.receiveErrors++;
+    return buffer.length > this.#maxReceived ? buffer : new Uint8Array(this.#maxReceived + 1);
   }
 
   /** Null when closed, or when one receive failed and the next may not. */
@@ -148,17 +158,20 @@ class DenoUdpSocket implements UdpSocket {
     try {
       const received = await this.#socket.receive(buffer);
       this.#receiveFailures = 0;
-      if (this.#closed) return null;
-      if (received[0].length < buffer.length) return received;
-      this.receiveErrors++;
-      return null;
+      return this.#closed ? null : received;
     } catch (error) {
-      if (this.#closed || isClosedHere(error)) return null;
-      this.receiveErrors++;
-      if (++this.#receiveFailures < MAX_RECEIVE_FAILURES) return null;
-      this.close();
-      throw transportError(`Cannot receive on UDP ${formatEndpoint(this.local)}`, error);
+      this.#receiveFailed(error);
+      return null;
     }
+  }
+
+  /** Closed by us is the end; otherwise one failure is counted, and many in a row break the socket. */
+  #receiveFailed(error: unknown): void {
+    if (this.#closed || isClosedHere(error)) return;
+    this.receiveErrors++;
+    if (++this.#receiveFailures < MAX_RECEIVE_FAILURES) return;
+    this.close();
+    throw transportError(`Cannot receive on UDP ${formatEndpoint(this.local)}`, error);
   }
 
   #deliver(
@@ -187,7 +200,7 @@ export const UdpSocket: {
   /** Binds to an IP address; port 0 lets the system choose. Throws {@link TransportError}. */
   bind(at: Endpoint, options?: UdpOptions): UdpSocket;
 } = {
-  bind: (at, options) => new DenoUdpSocket(at, options?.maxReceived ?? MAX_PAYLOAD),
+  bind: (at, options = {}) => new DenoUdpSocket(at, options),
 };
 
 function openSocket(at: Endpoint): Deno.DatagramConn {

@@ -100,34 +100,34 @@ export class ChunkReader {
   }
 
   /**
-   * Reads chunks and calls the outlet for every message that is complete. Returns how many bytes it has
-   * consumed: all of them unless stop() was called. Throws WireError; the reader is useless afterwards.
+   * Reads the chunks from `start` to `end` and calls the outlet for every message that is complete. Returns how many
+   * bytes it has consumed: all of them unless stop() was called. Throws WireError; the reader is useless afterwards.
    */
-  push(bytes: Uint8Array): number {
+  push(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
     this.#stopped = false;
-    let at = 0;
+    let at = start;
     while (!this.#stopped) {
       if (this.#carried > 0 && this.#drainCarry()) continue;
-      if (at >= bytes.length) break;
-      if (this.#chunkMissing > 0) at = this.#gather(bytes, at);
+      if (at >= end) break;
+      if (this.#chunkMissing > 0) at = this.#gather(bytes, at, end);
       else if (this.#carried > 0) this.#carry[this.#carried++] = bytes[at++]!;
-      else at = this.#readChunk(bytes, at);
+      else at = this.#readChunk(bytes, at, end);
     }
-    return at;
+    return at - start;
   }
 
   /** The common case: header, and perhaps the whole message, lie in `bytes`. */
-  #readChunk(bytes: Uint8Array, at: number): number {
-    const payload = this.#readHeader(bytes, at, bytes.length);
+  #readChunk(bytes: Uint8Array, at: number, end: number): number {
+    const payload = this.#readHeader(bytes, at, end);
     if (payload < 0) {
-      this.#carried = bytes.length - at;
-      this.#carry.set(bytes.subarray(at));
-      return bytes.length;
+      this.#carried = end - at;
+      this.#carry.set(bytes.subarray(at, end));
+      return end;
     }
     const stream = this.#current!;
     const { length } = stream;
     const whole = length > 0 && stream.missing === length && this.#chunkMissing === length;
-    if (!whole || payload + length > bytes.length) return payload;
+    if (!whole || payload + length > end) return payload;
     stream.missing = 0;
     this.#chunkMissing = 0;
     this.#emit(stream, bytes.subarray(payload, payload + length));
@@ -140,7 +140,7 @@ export class ChunkReader {
    */
   #drainCarry(): boolean {
     const used = this.#chunkMissing > 0
-      ? this.#gather(this.#carry.subarray(0, this.#carried), 0)
+      ? this.#gather(this.#carry, 0, this.#carried)
       : this.#readHeader(this.#carry, 0, this.#carried);
     if (used < 0) return false;
     this.#carry.copyWithin(0, used, this.#carried);
@@ -230,9 +230,9 @@ export class ChunkReader {
     stream.missing = stream.length;
   }
 
-  #gather(bytes: Uint8Array, at: number): number {
+  #gather(bytes: Uint8Array, at: number, end: number): number {
     const stream = this.#current!;
-    const count = Math.min(this.#chunkMissing, bytes.length - at);
+    const count = Math.min(this.#chunkMissing, end - at);
     const filled = stream.length - stream.missing;
     if (filled + count > stream.buffer.length) this.#grow(stream, filled, filled + count);
     stream.buffer.set(bytes.subarray(at, at + count), filled);

@@ -117,8 +117,8 @@ export class MessageLink {
   }
 
   /** Consumes bytes up to all, or up to the message during which stop() was called; throws WireError. */
-  push(bytes: Uint8Array): number {
-    const consumed = this.#reader.push(bytes);
+  push(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
+    const consumed = this.#reader.push(bytes, start, end);
     this.#bytesIn += consumed;
     if (this.#bytesIn - this.#acknowledged >= this.#ackWindow) {
       this.#acknowledged = this.#bytesIn;

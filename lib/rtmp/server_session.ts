@@ -91,8 +91,8 @@ export class ServerSession {
   }
 
   /** Consumes bytes up to all, or up to the message that became connect or an event. Throws WireError. */
-  push(bytes: Uint8Array): number {
-    return this.link.push(bytes);
+  push(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
+    return this.link.push(bytes, start, end);
   }
 
   /** Takes the oldest event that is waiting. */

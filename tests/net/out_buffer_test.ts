@@ -191,3 +191,41 @@ Deno.test("flush gives up when time is up", async () => {
   assert.equal(await buffer.flush(1), false);
   assert.equal(buffer.unsent, 2);
 });
+
+Deno.test("memory is held only while something is unsent, also after a burst, a failure and a close", async () => {
+  const output = new HeldOutput();
+  const buffer = new OutBuffer({}, output);
+  assert.equal(buffer.heldBytes, 0);
+  buffer.put(bytesOf("abc"));
+  assert.equal(buffer.heldBytes, 512);
+  await settle();
+  buffer.put(new Uint8Array(100_000));
+  await output.pass();
+  await output.pass();
+  assert.deepEqual([buffer.unsent, buffer.heldBytes], [0, 0]);
+  buffer.put(bytesOf("abc"));
+  await settle();
+  buffer.put(bytesOf("def"));
+  await output.fail();
+  assert.deepEqual([buffer.unsent, buffer.heldBytes], [6, 0], "lost, but told");
+  const closed = new OutBuffer({}, new HeldOutput());
+  closed.put(bytesOf("abc"));
+  closed.close();
+  await settle();
+  assert.deepEqual([closed.unsent, closed.heldBytes], [3, 0]);
+});
+
+Deno.test("bytes of a write in flight are nobody else's, even after a close", async () => {
+  const [output, other] = [new HeldOutput(), new HeldOutput()];
+  const buffer = new OutBuffer({}, output);
+  buffer.put(bytesOf("first"));
+  await settle();
+  buffer.close();
+  const neighbour = new OutBuffer({}, other);
+  for (let i = 0; i < 5; i++) neighbour.put(bytesOf("xxxxx"));
+  await settle();
+  await output.pass();
+  assert.equal(output.text, "first");
+  await other.pass();
+  assert.equal(other.text, "x".repeat(25));
+});

@@ -127,6 +127,22 @@ Deno.test("packets longer than was asked for are dropped whole and counted", asy
   assert.equal(receiver.handlerErrors, 0);
 });
 
+Deno.test("the first unusually long packet is lost and counted, the next ones come", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK, { usualReceived: 100, maxReceived: 3000 });
+  using sender = UdpSocket.bind(LOOPBACK);
+  const lengths: number[] = [];
+  sender.send(new Uint8Array(2000), receiver.local);
+  sender.send(new Uint8Array(50), receiver.local);
+  const again = setInterval(() => sender.send(new Uint8Array(2000), receiver.local), 5);
+  await receiver.run((bytes) => {
+    lengths.push(bytes.length);
+    if (bytes.length === 2000) receiver.close();
+  });
+  clearInterval(again);
+  assert.equal(lengths.at(-1), 2000);
+  assert.ok(receiver.receiveErrors >= 1);
+});
+
 Deno.test("a port nobody listens on does not hurt the sender", async () => {
   const gone = UdpSocket.bind(LOOPBACK);
   const nobody = gone.local;

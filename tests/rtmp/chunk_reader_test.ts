@@ -306,3 +306,19 @@ Deno.test("chunks: damaged streams give the same messages whole and byte by byte
     assert.deepEqual(outcome(byByte(input)), outcome([concatBytes([input])]));
   }));
 });
+
+Deno.test("a part of a buffer is read, and nothing beside it", () => {
+  for (const { bytes, messages, chunkSize } of STREAMS) {
+    const wire = fromHex(bytes);
+    for (let split = 0; split <= wire.length; split++) {
+      const kept: KeptMessage[] = [];
+      const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => kept.push(keep(message)));
+      if (chunkSize !== undefined) reader.setChunkSize(chunkSize);
+      for (const part of [wire.subarray(0, split), wire.subarray(split)]) {
+        const buffer = concatBytes([fromHex("ffffff"), part, fromHex("c4c4c4c4")]);
+        assert.equal(reader.push(buffer, 3, 3 + part.length), part.length);
+      }
+      assert.deepEqual(kept, messages);
+    }
+  }
+});

@@ -57,6 +57,34 @@ Deno.test("read buffer: is small at first and grows only while reads fill it", a
   far.close();
 });
 
+Deno.test("read buffer: shrinks when told, and when reads leave most of it unused for long", async () => {
+  const [near, far] = pipePair({ window: 1 << 20 });
+  const buffer = new ReadBuffer(far);
+  const receive = async (count: number): Promise<void> => {
+    near.put(counting(count));
+    for (let got = 0; got < count;) {
+      await buffer.fill();
+      got += buffer.length;
+      buffer.consume(buffer.length);
+    }
+  };
+  assert.equal(buffer.capacity, 4096);
+  buffer.shrink();
+  assert.equal(buffer.capacity, 512);
+  await receive(40_000);
+  const grown = buffer.capacity;
+  assert.ok(grown >= 8192);
+  for (let i = 0; i < 2000; i++) await receive(170);
+  assert.equal(buffer.capacity, 512);
+  near.put(counting(100));
+  await buffer.fill();
+  buffer.consume(40);
+  buffer.shrink();
+  assert.deepEqual(buffer.view(), counting(100).subarray(40), "what waits to be consumed stays");
+  near.close();
+  far.close();
+});
+
 Deno.test("read buffer: a broken stream is an error", async () => {
   const [near, far] = pipePair();
   far.readsUntilFailure = 0;

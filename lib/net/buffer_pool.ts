@@ -1,0 +1,55 @@
+// Byte buffers that are needed for a moment: while a message waits for its socket. Thousands of idle connections
+// then share the few that are in use. Who takes a buffer owns it until it gives it back, and gives it back once,
+// when nobody else can touch it any more (a write has settled).
+// Role: machine
+// Answers to: nothing in siprtmp, where every message was a new string.
+
+/** Sizes are powers of two from here... */
+const SMALLEST = 512;
+/** ...to here; longer buffers are left to the collector. */
+const LARGEST = 64 * 1024;
+
+/** Bytes kept of each size. */
+const KEPT_BYTES = 512 * 1024;
+
+/** Lends buffers. */
+export class BufferPool {
+  readonly #free: Uint8Array<ArrayBuffer>[][] = [];
+  #lent = 0;
+
+  /** Empty. */
+  constructor() {
+    for (let size = SMALLEST; size <= LARGEST; size *= 2) this.#free.push([]);
+  }
+
+  /** Buffers taken and not given back. */
+  get lent(): number {
+    return this.#lent;
+  }
+
+  /** Bytes that wait to be taken. */
+  get keptBytes(): number {
+    return this.#free.reduce((sum, buffers, index) => sum + buffers.length * (SMALLEST << index), 0);
+  }
+
+  /** A buffer of at least so many bytes; what is in it is not cleared. */
+  take(atLeast: number): Uint8Array<ArrayBuffer> {
+    this.#lent++;
+    if (atLeast > LARGEST) return new Uint8Array(atLeast);
+    const index = indexOf(atLeast);
+    return this.#free[index]!.pop() ?? new Uint8Array(SMALLEST << index);
+  }
+
+  /** Takes a buffer of {@link BufferPool.take} back; it may be somebody else's from now on. */
+  give(buffer: Uint8Array<ArrayBuffer>): void {
+    this.#lent--;
+    if (buffer.length > LARGEST) return;
+    const buffers = this.#free[indexOf(buffer.length)]!;
+    if ((buffers.length + 1) * buffer.length <= KEPT_BYTES) buffers.push(buffer);
+  }
+}
+
+/** 0 for up to 512 bytes, 1 for up to 1024, and so on. */
+function indexOf(bytes: number): number {
+  return bytes <= SMALLEST ? 0 : 23 - Math.clz32(bytes - 1);
+}
