@@ -1,0 +1,84 @@
+// Which worker has which SIP user, replicated in every worker and the supervisor: a request that reaches the port of
+// one is found to be another's. By line first, whose prefix says it all; else as in each worker's own directory: the
+// newest with user and domain, else the newest with the user (lib/sip/agent_directory.ts).
+// RFC 3261 section 8.2.2.1.
+// Role: machine
+// Answers to: nothing in siprtmp, where every user had a port.
+
+import type { AgentNews } from "../sip/neighbours.ts";
+import type { SipUri } from "../sip/uri.ts";
+
+/** A user agent and where it is. */
+export interface Resident extends AgentNews {
+  /** Its worker. */
+  readonly worker: number;
+}
+
+/** The prefix of the lines of a worker. */
+export function linePrefixOf(worker: number): string {
+  return `${worker}.`;
+}
+
+/** The worker a line belongs to; null when it was not made by workers. */
+export function workerOfLine(line: string): number | null {
+  const match = /^(\d{1,3})\./.exec(line);
+  return match === null ? null : Number(match[1]);
+}
+
+/** All user agents of a process. */
+export class UserDirectory {
+  readonly #byLine = new Map<string, Resident>();
+  readonly #byUser = new Map<string, Resident[]>();
+
+  /** How many there are. */
+  get size(): number {
+    return this.#byLine.size;
+  }
+
+  /** All of them, oldest first: what a new worker is told. */
+  all(): Resident[] {
+    return [...this.#byLine.values()];
+  }
+
+  /** A user agent came; the newest are found first. */
+  add(resident: Resident): void {
+    this.remove(resident.line);
+    this.#byLine.set(resident.line, resident);
+    const key = keyOf(resident.user);
+    const others = this.#byUser.get(key);
+    if (others === undefined) this.#byUser.set(key, [resident]);
+    else others.push(resident);
+  }
+
+  /** A user agent has left. */
+  remove(line: string): void {
+    const resident = this.#byLine.get(line);
+    if (resident === undefined) return;
+    this.#byLine.delete(line);
+    const key = keyOf(resident.user);
+    const others = this.#byUser.get(key)!.filter((other) => other.line !== line);
+    if (others.length === 0) this.#byUser.delete(key);
+    else this.#byUser.set(key, others);
+  }
+
+  /** A worker is gone, and all its user agents with it. */
+  removeWorker(worker: number): void {
+    for (const { line, worker: owner } of this.all()) if (owner === worker) this.remove(line);
+  }
+
+  /** Whose a request outside dialogs is; null: nobody's. */
+  find(uri: Pick<SipUri, "user" | "host" | "params">): number | null {
+    const line = uri.params.get("line");
+    const owner = typeof line === "string" ? workerOfLine(line) : null;
+    if (owner !== null) return owner;
+    const residents = this.#byUser.get(keyOf(uri.user)) ?? [];
+    const host = uri.host.toLowerCase();
+    return (residents.findLast((resident) => resident.host.toLowerCase() === host) ?? residents.at(-1))
+      ?.worker ?? null;
+  }
+}
+
+/** Nobody's name begins with a null character. */
+function keyOf(user: string | null): string {
+  return user ?? "\0";
+}
