@@ -1,14 +1,27 @@
 // How many calls the gateway carries and what they cost: `deno task bench:calls`. See docs/performance.md.
 // Role: edge
 
-import { canPin } from "./control/child.ts";
-import { sweepCalls, type SweepRow } from "./control/calls_sweep.ts";
-import { callsTable, healthTable } from "./control/calls_tables.ts";
-import { type BenchOptions, readBenchOptions, usage } from "./control/options.ts";
-import { startLoad } from "./control/load_client.ts";
-import { startGateway, startRelay } from "./control/subjects.ts";
-import { formatMarkdown, formatTable } from "./control/tables.ts";
-import { PAYLOADS } from "./load/stamp.ts";
+import { type BenchOptions, readBenchOptions, type ScenarioName, usage } from "./control/options.ts";
+import { formatReport, placeReport, targetTable } from "./control/report.ts";
+import { formatTable } from "./control/tables.ts";
+import { measureCalls, measureTranscoded, measureVideo } from "./scenarios/calls.ts";
+import { measureFanOut } from "./scenarios/fan_out.ts";
+import { measureIdleUsers } from "./scenarios/idle_users.ts";
+import { type Bench, createBench, type Findings, type Scenario } from "./scenarios/scenario.ts";
+import { measureSetUps } from "./scenarios/set_ups.ts";
+import { measureSoak } from "./scenarios/soak.ts";
+import { measureStartUp } from "./scenarios/start_up.ts";
+
+const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
+  calls: measureCalls,
+  transcoded: measureTranscoded,
+  h264: measureVideo,
+  setup: measureSetUps,
+  idle: measureIdleUsers,
+  fanout: measureFanOut,
+  start: measureStartUp,
+  soak: measureSoak,
+};
 
 const encoder = new TextEncoder();
 
@@ -17,33 +30,58 @@ function print(text: string): void {
   while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
-async function runCalls(options: BenchOptions): Promise<SweepRow[]> {
-  const pin = canPin();
-  print(pin ? "gateway and relay on core 1, load end on core 0" : "no core of its own for anybody (taskset)");
-  await using load = await startLoad(pin ? 0 : null);
-  await using gateway = await startGateway({
-    cpu: pin ? 1 : null,
-    denoFlags: options.denoFlags,
-    v8Flags: options.v8Flags,
-    args: options.gatewayArgs,
-  });
-  await using relay = options.relay ? await startRelay(pin ? 1 : null) : null;
-  const rows: SweepRow[] = [];
-  const { kind, counts, growth, slices, seconds, warmSeconds, perSecond } = options;
-  const sweep = { load, gateway, relay, kind, counts, growth, slices, seconds, warmSeconds, perSecond };
-  for await (const row of sweepCalls({ ...sweep, say: print })) {
-    rows.push(row);
-    const ratio = row.ratio === null ? "" : `, ${row.ratio.toFixed(2)} x the relay`;
-    print(
-      `  ${row.established} calls: ${
-        row.gateway.cpuMsPerCallSecond?.toFixed(3)
-      } ms a call-second${ratio}: ${row.verdict}`,
-    );
-    for (const failure of row.failures) print(`    not established: ${failure}`);
+/** What this run ran on, for those who read its figures later. */
+function machineText(bench: Bench): string {
+  const cpu = /^model name\s*:\s*(.*)$/m.exec(readIfThere("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
+  const where = bench.subjectCpu === null
+    ? "no core of its own for anybody (no taskset, or --no-pin)"
+    : "gateway and relay on one core, load end on another";
+  return `Deno ${Deno.version.deno}, ${navigator.hardwareConcurrency} cores of ${cpu}; ${where}.`;
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
   }
-  for (const line of new Set(gateway.troubles.slice(0, 5))) print(`  the gateway said: ${line}`);
-  await gateway.stop();
-  return rows;
+}
+
+async function writeReport(
+  options: BenchOptions,
+  machine: string,
+  findings: readonly Findings[],
+): Promise<void> {
+  const targets = findings.flatMap((one) => one.targets);
+  const tables = [
+    ...(targets.length === 0 ? [] : [targetTable(targets)]),
+    ...findings.flatMap((one) => one.tables),
+  ];
+  for (const table of tables) print("\n" + formatTable(table));
+  if (options.markdown === null) return;
+  const heading = `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}`;
+  const report = placeReport(readIfThere(options.markdown), formatReport(heading, tables));
+  await Deno.writeTextFile(options.markdown, report);
+}
+
+async function run(options: BenchOptions): Promise<void> {
+  const bench = createBench(options, print);
+  const machine = machineText(bench);
+  print(machine);
+  const findings: Findings[] = [];
+  const data: Record<string, unknown> = { machine, at: new Date().toISOString(), options };
+  for (const name of options.only) {
+    print(`${name}:`);
+    const found = await SCENARIOS[name](bench);
+    findings.push(found);
+    data[name] = { targets: found.targets, ...found.data as object };
+  }
+  await writeReport(options, machine, findings);
+  const folder = /^(.*)\/[^/]*$/.exec(options.json)?.[1];
+  if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(options.json, JSON.stringify(data, null, 1));
+  print(`\nfigures: ${options.json}`);
 }
 
 const options = readBenchOptions(Deno.args);
@@ -51,12 +89,5 @@ if (options === null) {
   print(usage);
   Deno.exit(2);
 }
-const rows = await runCalls(options);
-const payload = options.kind === "transcoded"
-  ? "Speex <-> PCMU"
-  : PAYLOADS[options.kind === "pcmu" ? "pcmu" : "speex"].text;
-const format = options.markdown ? formatMarkdown : formatTable;
-print("\n" + format(callsTable(rows, `Calls: ${payload}, 50 a second each way`)));
-print("\n" + format(healthTable(rows)));
-if (options.json !== null) await Deno.writeTextFile(options.json, JSON.stringify({ calls: rows }, null, 1));
+await run(options);
 Deno.exit(0);

@@ -1,49 +1,59 @@
 // One call as both of its ends see it, because both are ours: the RTMP client that speaks, and the RTP side that
 // sends back what it hears. Payloads are stamped anew at each end, so each direction is measured by itself.
+// Transcoded payloads carry no stamp: there the distance of packets is measured, beyond the 20 ms it should be.
 // Role: edge
 
+import { EchoRing, RTP_HEADER } from "./echo_ring.ts";
 import type { FrameSender } from "./frame_sender.ts";
+import type { Histogram } from "./histogram.ts";
+import type { RtpSink } from "./rtp_echo.ts";
 import { hasStamp, nowUs, stampedCall, stampedUs, writeStamp } from "./stamp.ts";
 import type { Tally } from "./tally.ts";
+import type { VideoLeg } from "./video_leg.ts";
 
-const RTP_HEADER = 12;
-/** Echoes that may be under way; the oldest buffer is used again. */
-const RING = 8;
 /** Beyond this a time is not believed: it is no stamp of this run. */
-const MAX_LATENCY_US = 60_000_000;
+export const MAX_LATENCY_US = 60_000_000;
+const BLOCK_US = 20_000;
+
+/** How a call is measured. */
+export interface LoadCallOptions {
+  readonly tally: Tally;
+  /** False: payloads are transcoded on the way. */
+  readonly stamped: boolean;
+}
 
 /** What a call sends and hears. */
-export class LoadCall {
+export class LoadCall implements RtpSink {
   /** Its number: user part of the SIP address, and part of each stamp. */
   readonly index: number;
-  /** False: payloads are transcoded on the way, so that only their number can be compared. */
-  readonly stamped: boolean;
+  /** Its pictures; null in calls without. */
+  video: VideoLeg | null = null;
   /** Packets that came back to the client in this run. */
   heard = 0;
+  readonly #stamped: boolean;
   readonly #tally: Tally;
   readonly #sender: FrameSender;
-  readonly #ring: Uint8Array[];
-  readonly #onSendError: () => void;
-  #turn = 0;
+  readonly #echoes: EchoRing;
   #sentUp = 0;
   #sentDown = 0;
   #lastDueMs: number | null = null;
+  #lastUpUs = 0;
+  #lastDownUs = 0;
 
   /** Nothing sent yet. */
-  constructor(index: number, sender: FrameSender, options: { tally: Tally; stamped: boolean }) {
+  constructor(index: number, sender: FrameSender, options: LoadCallOptions) {
     this.index = index;
-    this.stamped = options.stamped;
+    this.#stamped = options.stamped;
     this.#sender = sender;
     this.#tally = options.tally;
-    this.#ring = Array.from({ length: RING }, () => new Uint8Array(0));
-    this.#onSendError = () => void this.#tally.blocked++;
+    this.#echoes = new EchoRing(index, () => void this.#tally.blocked++);
   }
 
   /** The client speaks; `dueMs` is when the block was to be sent. */
   speak(dueMs: number): void {
     const buffer = this.#sender.next();
     if (buffer === null) return void this.#tally.blocked++;
-    if (this.stamped) writeStamp(buffer, this.#sender.bodyAt + 1, this.index, this.#sentUp, nowUs());
+    if (this.#stamped) writeStamp(buffer, this.#sender.bodyAt + 1, this.index, this.#sentUp, nowUs());
     this.#sentUp++;
     this.#tally.sentUp++;
     const deltaMs = this.#lastDueMs === null ? 0 : dueMs - this.#lastDueMs;
@@ -56,21 +66,14 @@ export class LoadCall {
     const tally = this.#tally;
     tally.receivedUp++;
     const us = nowUs();
-    if (this.stamped && tally.measuring) {
-      const latencyUs = us - stampedUs(bytes, RTP_HEADER) >>> 0;
-      if (latencyUs < MAX_LATENCY_US) tally.up.record(latencyUs);
-    }
-    let copy = this.#ring[this.#turn]!;
-    if (copy.length !== bytes.length) copy = this.#ring[this.#turn] = new Uint8Array(bytes.length);
-    this.#turn = (this.#turn + 1) % RING;
-    copy.set(bytes);
-    copy[8] = 0x5e;
-    copy[10] = this.index >> 8;
-    copy[11] = this.index;
-    if (this.stamped) writeStamp(copy, RTP_HEADER, this.index, this.#sentDown, us);
+    const sinceUs = this.#stamped ? stampedUs(bytes, RTP_HEADER) : this.#lastUpUs + BLOCK_US;
+    this.#lastUpUs = us;
+    if (tally.measuring) note(tally.up, us, sinceUs, this.#stamped);
+    const copy = this.#echoes.copy(bytes);
+    if (this.#stamped) writeStamp(copy, RTP_HEADER, this.index, this.#sentDown, us);
     this.#sentDown++;
     tally.sentDown++;
-    socket.send(copy, from).catch(this.#onSendError);
+    this.#echoes.send(copy, from, socket);
   }
 
   /** The client heard a tag. */
@@ -78,9 +81,21 @@ export class LoadCall {
     const tally = this.#tally;
     tally.receivedDown++;
     this.heard++;
-    if (!this.stamped || !tally.measuring || !hasStamp(body.length - 1)) return;
-    if (stampedCall(body, 1) !== this.index) return;
-    const latencyUs = nowUs() - stampedUs(body, 1) >>> 0;
-    if (latencyUs < MAX_LATENCY_US) tally.down.record(latencyUs);
+    const us = nowUs();
+    const sinceUs = this.#stamped ? stampOf(body, this.index) : this.#lastDownUs + BLOCK_US;
+    this.#lastDownUs = us;
+    if (tally.measuring && sinceUs !== null) note(tally.down, us, sinceUs, this.#stamped);
   }
+}
+
+/** Null when the tag is of somebody else, or too short. */
+function stampOf(body: Uint8Array, index: number): number | null {
+  return hasStamp(body.length - 1) && stampedCall(body, 1) === index ? stampedUs(body, 1) : null;
+}
+
+/** Packets that come early are not late; stamps cannot be early. */
+function note(histogram: Histogram, us: number, sinceUs: number, stamped: boolean): void {
+  const passedUs = us - sinceUs >>> 0;
+  if (passedUs < MAX_LATENCY_US) histogram.record(passedUs);
+  else if (!stamped) histogram.record(0);
 }

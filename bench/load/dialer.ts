@@ -2,13 +2,14 @@
 // Role: edge
 
 import { LoadCall } from "./call.ts";
+import { type KindOfCall, kindOfCall } from "./call_kinds.ts";
 import { ChunkParser } from "./chunk_parser.ts";
 import { FrameSender } from "./frame_sender.ts";
 import type { CallKind } from "./protocol.ts";
 import type { RtpEcho } from "./rtp_echo.ts";
 import { Refused, RtmpLoadClient } from "./rtmp_client.ts";
-import { createPayload, type Payload, PAYLOADS } from "./stamp.ts";
 import type { Tally } from "./tally.ts";
+import { CONFIGURATION, createPicture, PICTURE_LENGTH, VideoLeg } from "./video_leg.ts";
 
 /** A call that is up, and how to end it. */
 export interface DialledCall {
@@ -26,27 +27,25 @@ export interface Dialing {
   readonly index: number;
   readonly port: number;
   readonly kind: CallKind;
-  readonly tally: Tally;
+  readonly audio: Tally;
+  readonly video: Tally;
 }
 
 const AUDIO = 8;
-const CHUNK_STREAM = 8;
+const VIDEO = 9;
+const AUDIO_CHUNKS = 8;
+const VIDEO_CHUNKS = 9;
 const PATIENCE_MS = 20_000;
-
-/** What the client speaks in this kind of call. */
-function payloadOf(kind: CallKind): Payload {
-  return kind === "pcmu" ? "pcmu" : "speex";
-}
-
-function tagBody(kind: CallKind): Uint8Array {
-  const payload = payloadOf(kind);
-  return Uint8Array.of(PAYLOADS[payload].tag, ...createPayload(payload));
-}
+/** Time for the BYE before the connection goes. */
+const BYE_MS = 200;
 
 /** Through the gateway, to the answerer at `sipPort`. Throws what went wrong. */
-export async function dialGateway(dialing: Dialing & { readonly sipPort: number }): Promise<DialledCall> {
-  const { index, port, kind, tally, sipPort } = dialing;
-  const startUs = performance.now() * 1000;
+export async function dialGateway(
+  dialing: Dialing & { readonly sipPort: number; readonly onCall: (call: LoadCall) => void },
+): Promise<DialledCall> {
+  const { index, port, sipPort } = dialing;
+  const kind = kindOfCall(dialing.kind);
+  const startMs = performance.now();
   const answer = Promise.withResolvers<void>();
   let call: LoadCall | null = null;
   const client = await RtmpLoadClient.open(
@@ -56,53 +55,71 @@ export async function dialGateway(dialing: Dialing & { readonly sipPort: number 
         if (name === "accepted") answer.resolve();
         else if (name === "rejected") answer.reject(new Refused(`rejected: ${args[0]}`));
       },
-      onMedia: (type, body) => type === AUDIO ? call?.hear(body) : undefined,
+      onMedia: (type, body) => type === AUDIO ? call?.hear(body) : call?.video?.see(body),
       onClosed: () => answer.reject(new Refused("the gateway closed the connection")),
     },
   );
   answer.promise.catch(() => {}); // it may fail when nobody waits yet
-  const [speaking, listening] = [await client.createStream(), await client.createStream()];
-  client.send(speaking, "publish", "local", "live");
-  client.send(listening, "play", "remote", -2000);
-  const sender = new FrameSender(client.conn, {
-    chunkStreamId: CHUNK_STREAM,
-    type: AUDIO,
-    streamId: speaking,
-    body: tagBody(kind),
-    announce: true,
+  try {
+    const [speaking, listening] = [await client.createStream(), await client.createStream()];
+    client.send(speaking, "publish", "local", "live");
+    client.send(listening, "play", "remote", -2000);
+    call = createCall(client, speaking, kind, dialing);
+    dialing.onCall(call);
+    const invitedMs = performance.now();
+    client.send(0, "invite", `sip:u${index}@127.0.0.1:${sipPort}`, ...kind.tokens);
+    await withPatience(answer.promise);
+    const setUpUs = (performance.now() - invitedMs) * 1000;
+    const end = (): void => {
+      client.send(0, "bye");
+      setTimeout(() => client.close(), BYE_MS);
+    };
+    return { call, setUpUs, connectUs: (invitedMs - startMs) * 1000, end };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+function createCall(
+  client: RtmpLoadClient,
+  streamId: number,
+  kind: KindOfCall,
+  { index, audio, video }: Dialing,
+): LoadCall {
+  const { bodies, stamped } = kind;
+  const shape = { chunkStreamId: AUDIO_CHUNKS, type: AUDIO, streamId, bodies, announce: true } as const;
+  const call = new LoadCall(index, new FrameSender(client.conn, shape), { tally: audio, stamped });
+  if (!kind.video) return call;
+  client.sendMessage(VIDEO_CHUNKS, VIDEO, streamId, CONFIGURATION);
+  const pictures = new FrameSender(client.conn, {
+    ...{ chunkStreamId: VIDEO_CHUNKS, type: VIDEO, streamId, announce: true },
+    bodies: [createPicture(PICTURE_LENGTH)],
   });
-  call = new LoadCall(index, sender, { tally, stamped: kind !== "transcoded" });
-  const connectUs = performance.now() * 1000 - startUs;
-  const invitedUs = performance.now() * 1000;
-  client.send(0, "invite", `sip:u${index}@127.0.0.1:${sipPort}`, PAYLOADS[payloadOf(kind)].token);
-  await withPatience(answer.promise);
-  const end = (): void => {
-    client.send(0, "bye");
-    setTimeout(() => client.close(), 200);
-  };
-  return { call, setUpUs: performance.now() * 1000 - invitedUs, connectUs, end };
+  call.video = new VideoLeg(index, pictures, video);
+  return call;
 }
 
 /** Through the bare relay, to the echo. */
 export async function dialRelay(dialing: Dialing & { readonly echo: RtpEcho }): Promise<DialledCall> {
-  const { index, port, kind, tally, echo } = dialing;
-  const startUs = performance.now() * 1000;
+  const { index, port, audio, echo } = dialing;
+  const startMs = performance.now();
   const conn = await Deno.connect({ hostname: "127.0.0.1", port });
   conn.setNoDelay(true);
-  const body = tagBody(kind);
-  const shape = { chunkStreamId: CHUNK_STREAM, type: AUDIO, streamId: 1, body, announce: false } as const;
+  const { bodies } = kindOfCall(dialing.kind);
+  const length = bodies[0]!.length;
+  const shape = { chunkStreamId: AUDIO_CHUNKS, type: AUDIO, streamId: 1, bodies, announce: false } as const;
   const sender = new FrameSender(conn, shape);
-  const call = new LoadCall(index, sender, { tally, stamped: true });
+  const call = new LoadCall(index, sender, { tally: audio, stamped: true });
   const parser = new ChunkParser((_type, _stream, heard) => call.hear(heard));
-  parser.prime(CHUNK_STREAM, AUDIO, body.length);
+  parser.prime(AUDIO_CHUNKS, AUDIO, length);
   const hello = new DataView(new ArrayBuffer(6));
   hello.setUint16(0, echo.port);
-  hello.setUint16(2, sender.bodyAt + body.length);
-  hello.setUint16(4, body.length - 1);
+  hello.setUint16(2, sender.bodyAt + length);
+  hello.setUint16(4, length - 1);
   await conn.write(new Uint8Array(hello.buffer));
   void readAll(conn, parser);
-  const connectUs = performance.now() * 1000 - startUs;
-  return { call, setUpUs: null, connectUs, end: () => conn.close() };
+  return { call, setUpUs: null, connectUs: (performance.now() - startMs) * 1000, end: () => conn.close() };
 }
 
 async function readAll(conn: Deno.TcpConn, parser: ChunkParser): Promise<void> {

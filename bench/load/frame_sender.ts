@@ -12,8 +12,8 @@ export interface FrameShape {
   readonly type: 8 | 9;
   /** Message stream. */
   readonly streamId: number;
-  /** Body of every frame, as it is before it is stamped. */
-  readonly body: Uint8Array;
+  /** Bodies of one length, taken in turn, as they are before they are stamped. */
+  readonly bodies: readonly Uint8Array[];
   /** False: the other side needs no header of form 0 (the relay). */
   readonly announce: boolean;
 }
@@ -45,11 +45,11 @@ export class FrameSender {
     this.#conn = conn;
     this.#shape = shape;
     this.#announced = !shape.announce;
-    const length = SHORT_HEADER + shape.body.length;
-    this.#ring = Array.from({ length: RING }, () => {
+    const length = SHORT_HEADER + lengthOf(shape);
+    this.#ring = Array.from({ length: RING }, (_, turn) => {
       const buffer = new Uint8Array(length);
       buffer[0] = 0x80 | shape.chunkStreamId;
-      buffer.set(shape.body, SHORT_HEADER);
+      buffer.set(shape.bodies[turn % shape.bodies.length]!, SHORT_HEADER);
       return buffer;
     });
     this.#settled = (count) => {
@@ -82,11 +82,16 @@ export class FrameSender {
 
   #withFullHeader(buffer: Uint8Array): Uint8Array<ArrayBuffer> {
     this.#announced = true;
-    const { chunkStreamId, body, type, streamId } = this.#shape;
-    const full = new Uint8Array(FULL_HEADER + body.length);
+    const { chunkStreamId, type, streamId } = this.#shape;
+    const length = lengthOf(this.#shape);
+    const full = new Uint8Array(FULL_HEADER + length);
     full[0] = chunkStreamId;
-    full.set([body.length >> 16, body.length >> 8 & 255, body.length & 255, type, streamId], 4);
+    full.set([length >> 16, length >> 8 & 255, length & 255, type, streamId], 4);
     full.set(buffer.subarray(SHORT_HEADER), FULL_HEADER);
     return full;
   }
+}
+
+function lengthOf(shape: FrameShape): number {
+  return shape.bodies[0]!.length;
 }

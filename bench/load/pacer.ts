@@ -34,7 +34,7 @@ export class Pacer {
   constructor(options: PacerOptions) {
     this.#options = options;
     this.#stepMs = options.periodMs / Math.max(1, options.count);
-    this.#arm();
+    if (options.count > 0) this.#arm();
   }
 
   /** Sends nothing more. */
@@ -52,7 +52,6 @@ export class Pacer {
 
   #sendDue(nowMs: number): void {
     const { count, send } = this.#options;
-    if (count === 0) return;
     const lateMs = nowMs - this.#sent * this.#stepMs;
     if (lateMs < 0) return;
     // The sleep itself is no lag.

@@ -2,7 +2,7 @@
 // take as long as the run they ask for.
 // Role: wire
 
-import type { HistogramData, Percentiles } from "./histogram.ts";
+import type { HistogramData } from "./histogram.ts";
 
 /** Who is measured. */
 export type Target = "gateway" | "relay";
@@ -20,6 +20,12 @@ export interface LoadMethods {
   hangUp(request: { readonly target: Target; readonly count: number }): { readonly left: number };
   /** New calls at a rate, each hung up after a while; beside a run. */
   churn(request: ChurnRequest): ChurnResult;
+  /** Clients that register and stay. */
+  register(request: RegisterRequest): RegisterResult;
+  /** Watches a target while nothing is sent. */
+  watch(request: { readonly pid: number; readonly seconds: number }): WindowResult;
+  /** One publisher and many players; all of them leave at the end. */
+  fanOut(request: FanOutRequest): FanOutResult;
 }
 
 /** How to make calls. */
@@ -53,22 +59,24 @@ export interface RunRequest {
   readonly pid: number;
 }
 
-/** What came of it. CPU is of the measured window, packets are of the whole run. */
-export interface RunResult {
-  readonly calls: number;
-  readonly seconds: number;
+/** What came of one kind of media. */
+export interface StreamResult {
   readonly sentUp: number;
   readonly receivedUp: number;
   readonly sentDown: number;
   readonly receivedDown: number;
-  /** Calls that heard nothing. */
-  readonly silent: number;
+  /** What the load end could not send in time. */
   readonly blocked: number;
+  /** RTMP to RTP, in the measured window. */
   readonly up: HistogramData;
+  /** RTP to RTMP. */
   readonly down: HistogramData;
-  /** How late the load end's timer came. */
-  readonly lag: HistogramData;
-  /** The target; null where the system does not tell. */
+}
+
+/** What a measured window says of the processes. Null where the system does not tell. */
+export interface WindowResult {
+  readonly seconds: number;
+  /** The target. */
   readonly cpuMs: number | null;
   /** How long the target waited for its core. */
   readonly waitMs: number | null;
@@ -76,9 +84,21 @@ export interface RunResult {
   /** The load end itself. */
   readonly loadCpuMs: number | null;
   readonly loadWaitMs: number | null;
+  /** How late the load end's timer came. */
+  readonly lag: HistogramData;
+}
+
+/** What came of a run. Times are of the measured window, packets are of the whole run. */
+export interface RunResult extends WindowResult {
+  readonly calls: number;
+  readonly audio: StreamResult;
+  /** Pictures; all 0 in calls without. */
+  readonly video: StreamResult;
+  /** Calls that heard nothing. */
+  readonly silent: number;
   /** Datagrams that the load end's sockets had no room for. */
   readonly loadDrops: number;
-  /** Datagrams that the target's sockets had no room for. */
+  /** Datagrams that other sockets had no room for: the target's, if nothing else runs. */
   readonly targetDrops: number;
 }
 
@@ -99,6 +119,48 @@ export interface ChurnResult {
   readonly setUp: HistogramData;
 }
 
+/** Clients that log in, so that the gateway registers them at the load end's registrar. */
+export interface RegisterRequest {
+  readonly port: number;
+  readonly count: number;
+  /** How many log in at the same time. */
+  readonly together: number;
+}
+
+/** How that went. */
+export interface RegisterResult {
+  readonly registered: number;
+  readonly failures: readonly string[];
+  readonly seconds: number;
+  /** REGISTER requests the registrar has answered. */
+  readonly requests: number;
+}
+
+/** A live stream of pictures, 1 to many. */
+export interface FanOutRequest {
+  readonly port: number;
+  readonly players: number;
+  /** Players that read nothing while it is measured. */
+  readonly slow: number;
+  /** Size of a picture; there are 25 a second. */
+  readonly pictureLength: number;
+  readonly seconds: number;
+  readonly warmSeconds: number;
+  readonly pid: number;
+}
+
+/** What came of it. */
+export interface FanOutResult extends WindowResult {
+  readonly players: number;
+  readonly published: number;
+  /** What each player that reads should have got, and what all of them got. */
+  readonly wanted: number;
+  readonly received: number;
+  readonly latency: HistogramData;
+  /** Slow players that were still connected at the end. */
+  readonly slowLeft: number;
+}
+
 /** Name of a request. */
 export type LoadMethod = keyof LoadMethods;
 
@@ -113,5 +175,3 @@ export interface LoadRequest {
 export type LoadResponse =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string };
-
-export type { Percentiles };

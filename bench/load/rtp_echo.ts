@@ -2,25 +2,30 @@
 // from. Beside each socket stands one for RTCP, which is read and thrown away.
 // Role: edge
 
-import type { LoadCall } from "./call.ts";
+import { RTP_HEADER } from "./echo_ring.ts";
 import { stampedCall } from "./stamp.ts";
 
-const RTP_HEADER = 12;
 const LOOPBACK = "127.0.0.1";
 
-/** Who belongs to a packet. */
-export type CallFinder = (call: number) => LoadCall | undefined;
+/** Takes the packets of one stream. */
+export interface RtpSink {
+  /** A packet, borrowed; it is sent back on the same socket. */
+  echo(bytes: Uint8Array, from: Deno.Addr, socket: Deno.DatagramConn): void;
+}
+
+/** Whose packet it is by its stamp. */
+export type SinkFinder = (call: number) => RtpSink | undefined;
 
 /** A pair of ports for many calls. */
 export class RtpEcho implements Disposable {
   /** The RTP port; RTCP has the next one. */
   readonly port: number;
-  /** The ports of the gateway whose payloads carry no stamp. */
-  readonly byPort: (LoadCall | undefined)[] = [];
+  /** Streams by the port they come from, as far as it is known; the others are known by their stamps. */
+  readonly byPort: (RtpSink | undefined)[] = new Array(65536);
   readonly #rtp: Deno.DatagramConn;
   readonly #rtcp: Deno.DatagramConn;
 
-  private constructor(rtp: Deno.DatagramConn, rtcp: Deno.DatagramConn, find: CallFinder) {
+  private constructor(rtp: Deno.DatagramConn, rtcp: Deno.DatagramConn, find: SinkFinder) {
     this.#rtp = rtp;
     this.#rtcp = rtcp;
     this.port = (rtp.addr as Deno.NetAddr).port;
@@ -29,7 +34,7 @@ export class RtpEcho implements Disposable {
   }
 
   /** Opens a pair: an even port and the next one. */
-  static open(find: CallFinder): RtpEcho {
+  static open(find: SinkFinder): RtpEcho {
     const misfits: Deno.DatagramConn[] = [];
     try {
       for (;;) {
@@ -50,7 +55,7 @@ export class RtpEcho implements Disposable {
     this.#rtcp.close();
   }
 
-  async #run(find: CallFinder): Promise<void> {
+  async #run(find: SinkFinder): Promise<void> {
     const buffer = new Uint8Array(2048);
     const socket = this.#rtp;
     for (;;) {
@@ -58,8 +63,8 @@ export class RtpEcho implements Disposable {
       if (received === null) return;
       const [bytes, from] = received;
       if (bytes.length < RTP_HEADER) continue;
-      const call = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
-      call?.echo(bytes, from, socket);
+      const sink = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
+      sink?.echo(bytes, from, socket);
     }
   }
 

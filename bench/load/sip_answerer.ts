@@ -82,23 +82,3 @@ function registrationHeaders(request: string): string {
   const bare = contact.replace(/;\s*expires=\d+/i, "").replace("\r\n", `;expires=${seconds}\r\n`);
   return `${bare}Expires: ${seconds}\r\n`;
 }
-
-/** The audio part of an answer that takes one codec of an offer; null when it is not there. */
-export function answerAudio(offer: string, encoding: RegExp, port: number): string | null {
-  const mapped = /^a=rtpmap:(\d+) (.*)$/gm;
-  let payloadType: string | null = null;
-  for (const [, type, name] of offer.matchAll(mapped)) {
-    if (payloadType === null && encoding.test(name!)) payloadType = type!;
-  }
-  if (payloadType === null && encoding.test("PCMU/8000") && /^m=audio \d+ \S+.* 0\b/m.test(offer)) {
-    payloadType = "0";
-  }
-  if (payloadType === null) return null;
-  const name = new RegExp(`^a=rtpmap:${payloadType} (.*?)\r?$`, "m").exec(offer)?.[1] ?? "PCMU/8000";
-  return `m=audio ${port} RTP/AVP ${payloadType}\r\na=rtpmap:${payloadType} ${name}\r\n`;
-}
-
-/** The session part of an answer. */
-export function sessionPart(call: number): string {
-  return `v=0\r\no=- ${call + 1} 1 IN IP4 ${LOOPBACK}\r\ns=-\r\nc=IN IP4 ${LOOPBACK}\r\nt=0 0\r\n`;
-}

@@ -1,7 +1,8 @@
-// What the load ends of one run count: packets each way, latencies, and what went wrong.
+// What the load ends of one run count for one kind of media: packets each way, latencies, and what was not sent.
 // Role: machine
 
 import { Histogram } from "./histogram.ts";
+import type { StreamResult } from "./protocol.ts";
 
 /** Counters of one run; latencies are kept while `measuring`. */
 export class Tally {
@@ -29,5 +30,19 @@ export class Tally {
       this.blocked =
         0;
     this.measuring = false;
+  }
+
+  /** As it is told to the bench. */
+  result(): StreamResult {
+    const { sentUp, receivedUp, sentDown, receivedDown, blocked } = this;
+    return {
+      sentUp,
+      receivedUp,
+      sentDown,
+      receivedDown,
+      blocked,
+      up: this.up.toJSON(),
+      down: this.down.toJSON(),
+    };
   }
 }

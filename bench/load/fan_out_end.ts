@@ -1,0 +1,103 @@
+// One publisher of pictures and many players of the same live stream, some of which read nothing.
+// Role: edge
+
+import { FrameSender } from "./frame_sender.ts";
+import { Histogram } from "./histogram.ts";
+import { Pacer } from "./pacer.ts";
+import type { FanOutRequest, FanOutResult } from "./protocol.ts";
+import { RtmpLoadClient } from "./rtmp_client.ts";
+import { Tally } from "./tally.ts";
+import { CONFIGURATION, createPicture, pictureAgeUs, PICTURES_PER_SECOND, VideoLeg } from "./video_leg.ts";
+import { openWindow, pause } from "./window.ts";
+
+const APP = "live/bench";
+const VIDEO = 9;
+const CHUNKS = 9;
+/** Players that connect at the same time. */
+const TOGETHER = 20;
+/** Time for what was written last. */
+const DRAIN_MS = 1000;
+
+/** What all players of a run count. */
+class Audience {
+  readonly latency = new Histogram();
+  received = 0;
+  measuring = false;
+  slowGone = 0;
+
+  see(body: Uint8Array): void {
+    const ageUs = pictureAgeUs(body);
+    if (ageUs === null) return;
+    this.received++;
+    if (this.measuring) this.latency.record(ageUs);
+  }
+}
+
+/** See the protocol. */
+export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
+  const { port, players, slow, pictureLength, pid } = request;
+  const audience = new Audience();
+  using clients = new DisposableStack();
+  const publisher = clients.adopt(await publish(port), (client) => client.close());
+  const tally = new Tally();
+  const streamId = await publisher.createStream();
+  publisher.send(streamId, "publish", "bench", "live");
+  publisher.sendMessage(CHUNKS, VIDEO, streamId, CONFIGURATION);
+  const shape = { chunkStreamId: CHUNKS, type: VIDEO, streamId, announce: true } as const;
+  const sender = new FrameSender(publisher.conn, { ...shape, bodies: [createPicture(pictureLength)] });
+  const leg = new VideoLeg(0, sender, tally);
+  const slowClients: RtmpLoadClient[] = [];
+  let next = 0;
+  const join = async (): Promise<void> => {
+    while (next < players + slow) {
+      const isSlow = next++ >= players;
+      const client = await play(port, audience, isSlow);
+      clients.adopt(client, (one) => one.close());
+      if (isSlow) slowClients.push(client);
+    }
+  };
+  await Promise.all(Array.from({ length: TOGETHER }, join));
+  await pause(DRAIN_MS);
+  const periodMs = 1000 / PICTURES_PER_SECOND;
+  const originMs = Math.round(performance.now());
+  const pacer = new Pacer({
+    periodMs,
+    count: 1,
+    send: (_index, round) => leg.show(originMs + round * periodMs),
+  });
+  await pause(request.warmSeconds * 1000);
+  for (const client of slowClients) client.pause();
+  const close = openWindow(pid, pacer.lag);
+  audience.measuring = true;
+  await pause(request.seconds * 1000);
+  audience.measuring = false;
+  const window = close();
+  pacer.stop();
+  await pause(DRAIN_MS);
+  return {
+    ...window,
+    players,
+    published: tally.sentUp,
+    wanted: tally.sentUp * players,
+    received: audience.received,
+    latency: audience.latency.toJSON(),
+    slowLeft: slow - audience.slowGone,
+  };
+}
+
+function publish(port: number): Promise<RtmpLoadClient> {
+  const outlets = { onCall: () => {}, onMedia: () => {}, onClosed: () => {} };
+  return RtmpLoadClient.open({ port, app: APP, args: [] }, outlets);
+}
+
+/** Slow ones are counted when they are thrown out, and what they got is not. */
+async function play(port: number, audience: Audience, slow: boolean): Promise<RtmpLoadClient> {
+  const client = await RtmpLoadClient.open({ port, app: APP, args: [] }, {
+    onCall: () => {},
+    onMedia: (_type, body) => slow ? undefined : audience.see(body),
+    onClosed: () => void (slow && audience.measuring && audience.slowGone++),
+  });
+  const streamId = await client.createStream();
+  client.send(streamId, "play", "bench", -1000);
+  return client;
+}

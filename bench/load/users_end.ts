@@ -1,0 +1,57 @@
+// Clients that log in and then do nothing: the gateway registers each at the load end's registrar.
+// Role: edge
+
+import type { RegisterRequest, RegisterResult } from "./protocol.ts";
+import { RtmpLoadClient } from "./rtmp_client.ts";
+import type { SipAnswerer } from "./sip_answerer.ts";
+import { Failures } from "./window.ts";
+
+/** Idle users. */
+export class UsersEnd implements Disposable {
+  readonly #registrar: SipAnswerer;
+  readonly #clients: RtmpLoadClient[] = [];
+  #left = 0;
+
+  /** @param registrar where the gateway registers them */
+  constructor(registrar: SipAnswerer) {
+    this.#registrar = registrar;
+  }
+
+  /** Everybody leaves. */
+  [Symbol.dispose](): void {
+    for (const client of this.#clients.splice(0)) client.close();
+  }
+
+  /** See the protocol. */
+  async register({ port, count, together }: RegisterRequest): Promise<RegisterResult> {
+    const startMs = performance.now();
+    const failures = new Failures();
+    let next = 0;
+    const logIn = async (): Promise<void> => {
+      while (next < count) {
+        const name = `user${this.#clients.length + next++}`;
+        try {
+          this.#clients.push(await this.#open(port, name));
+        } catch (error) {
+          failures.note(error);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: together }, logIn));
+    return {
+      registered: this.#clients.length - this.#left,
+      failures: failures.texts,
+      seconds: (performance.now() - startMs) / 1000,
+      requests: this.#registrar.counts.REGISTER ?? 0,
+    };
+  }
+
+  #open(port: number, name: string): Promise<RtmpLoadClient> {
+    const app = `sip/${name}@127.0.0.1:${this.#registrar.port}`;
+    return RtmpLoadClient.open({ port, app, args: [name, "secret", null, "wideband"] }, {
+      onCall: () => {},
+      onMedia: () => {},
+      onClosed: () => void this.#left++,
+    });
+  }
+}

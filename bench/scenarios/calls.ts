@@ -1,0 +1,167 @@
+// Calls: pass-through audio beside the bare relay, transcoded calls, calls with pictures.
+// Role: edge
+
+import { decimal } from "../control/tables.ts";
+import { shrinkTo, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
+import { callsTable, healthTable, memoryPerCall, memoryText, videoTable } from "../control/sweep_tables.ts";
+import { kindOfCall } from "../load/call_kinds.ts";
+import type { CallKind } from "../load/protocol.ts";
+import { type Bench, type Findings, startSubjects, type Target } from "./scenario.ts";
+
+/** CPU of siprtmp per call and second, in ms, at 120 calls on a core. */
+const SIPRTMP_MS = 8;
+
+/** Rows of a sweep, and one more with half of the most calls that were healthy. */
+interface Sweep {
+  readonly rows: readonly SweepRow[];
+  readonly half: SweepRow | null;
+}
+
+/** Pass-through audio. */
+export async function measureCalls(bench: Bench): Promise<Findings> {
+  const { kind } = bench.options;
+  const { rows, half } = await sweep(bench, kind, bench.options.counts, bench.options.relay);
+  return {
+    tables: [
+      callsTable(
+        half === null ? rows : [...rows, half],
+        `Calls: ${kindOfCall(kind).text}, 50 a second each way`,
+      ),
+      healthTable(half === null ? rows : [...rows, half]),
+    ],
+    targets: callTargets(rows, half),
+    data: { kind, rows, half },
+  };
+}
+
+/** Transcoded calls: latency is what packets come late beyond 20 ms behind the one before. */
+export async function measureTranscoded(bench: Bench): Promise<Findings> {
+  const { rows } = await sweep(bench, "transcoded", bench.options.transcodedCounts, false);
+  const most = largestHealthy(rows);
+  const reached = (most?.wanted ?? 0) >= 100;
+  return {
+    tables: [callsTable(rows, `Calls: ${kindOfCall("transcoded").text}; lateness instead of latency`)],
+    targets: [{
+      text: "at least 100 transcoded calls on a core",
+      measured: most === null
+        ? "none healthy"
+        : `${most.wanted}, at ${decimal(most.gateway.cost, 2)} ms a call-second`,
+      reached: reached || judgeable(rows) ? reached : null,
+    }],
+    data: { rows },
+  };
+}
+
+/** Calls with pictures. */
+export async function measureVideo(bench: Bench): Promise<Findings> {
+  const { rows } = await sweep(bench, "h264", bench.options.videoCounts, false);
+  return {
+    tables: [callsTable(rows, `Calls: ${kindOfCall("h264").text}`), videoTable(rows)],
+    targets: [],
+    data: { rows },
+  };
+}
+
+async function sweep(
+  bench: Bench,
+  kind: CallKind,
+  counts: readonly number[],
+  withRelay: boolean,
+): Promise<Sweep> {
+  await using subjects = await startSubjects(bench, { relay: withRelay });
+  const { growth, slices, seconds, warmSeconds, perSecond } = bench.options;
+  const options: SweepOptions = {
+    ...{ load: subjects.load, gateway: subjects.gateway, relay: subjects.relay },
+    ...{ kind, counts, growth, slices, seconds, warmSeconds, perSecond },
+  };
+  const rows: SweepRow[] = [];
+  for await (const row of sweepCalls(options)) {
+    rows.push(row);
+    tell(bench, row);
+  }
+  const most = largestHealthy(rows);
+  if (growth === null || most === null || kind === "transcoded") return { rows, half: null };
+  const half = await shrinkTo(options, Math.round(most.wanted / 2), rows.at(-1)!.established);
+  tell(bench, half);
+  return { rows, half };
+}
+
+function tell(bench: Bench, row: SweepRow): void {
+  const ratio = row.ratio === null ? "" : `, ${row.ratio.toFixed(2)} x the relay`;
+  bench.say(
+    `  ${row.established} calls: ${decimal(row.gateway.cost, 3)} ms a call-second${ratio}: ${row.verdict}`,
+  );
+  for (const failure of row.failures) bench.say(`    not established: ${failure}`);
+}
+
+/** The most calls that were healthy, with all smaller rows healthy or not the gateway's fault. */
+export function largestHealthy(rows: readonly SweepRow[]): SweepRow | null {
+  return rows.filter((row) => row.verdict === "healthy").at(-1) ?? null;
+}
+
+/** Whether the last row stopped by the gateway's own fault: else more may have been possible. */
+function judgeable(rows: readonly SweepRow[]): boolean {
+  return rows.at(-1)?.verdict === "gateway";
+}
+
+function callTargets(rows: readonly SweepRow[], half: SweepRow | null): Target[] {
+  const most = largestHealthy(rows);
+  const at = (wanted: number): SweepRow | undefined => rows.find((row) => row.wanted === wanted);
+  const many = (most?.wanted ?? 0) >= 500;
+  return [
+    within("CPU at most 1.35 x the bare relay at 300 calls", at(300)?.ratio, 1.35, "x"),
+    within(
+      "CPU per call-second at the largest healthy N at most 1.15 x that at 50",
+      flatness(rows),
+      1.15,
+      "x",
+    ),
+    within(
+      `CPU at least 7 times less than siprtmp's ${SIPRTMP_MS} ms a call-second (largest healthy N)`,
+      most?.gateway.cost,
+      SIPRTMP_MS / 7,
+      "ms",
+    ),
+    {
+      text: "at least 500 healthy calls on one core",
+      measured: most === null ? "none healthy" : String(most.wanted),
+      reached: many || judgeable(rows) ? many : null,
+    },
+    within("latency added over the relay, p99, at half load: under 3 ms", added(half), 3, "ms"),
+    within("latency added over the relay, p99, at the largest healthy N: under 20 ms", added(most), 20, "ms"),
+    memoryTarget(rows, most),
+  ];
+}
+
+function memoryTarget(rows: readonly SweepRow[], most: SweepRow | null): Target {
+  const kib = most === null ? null : memoryPerCall(most, rows[0]);
+  return {
+    text: "memory under 60 KiB a call",
+    measured: memoryText(kib),
+    reached: kib === null ? null : kib < 60,
+  };
+}
+
+/** CPU per call-second at the most healthy calls by that at 50 (or the nearest row). */
+export function flatness(rows: readonly SweepRow[]): number | null {
+  const base = rows.find((row) => row.wanted >= 50) ?? rows[0];
+  const most = largestHealthy(rows);
+  if (base?.gateway.cost == null || most?.gateway.cost == null || most === base) return null;
+  return most.gateway.cost / base.gateway.cost;
+}
+
+/** The larger of both directions' p99, less the relay's. */
+function added(row: SweepRow | null): number | null {
+  if (row?.relay == null) return null;
+  const [ours, bare] = [row.gateway.audio, row.relay.audio];
+  return Math.max(0, ours.up.p99Ms - bare.up.p99Ms, ours.down.p99Ms - bare.down.p99Ms);
+}
+
+function within(text: string, value: number | null | undefined, limit: number, unit: string): Target {
+  const known = value !== null && value !== undefined;
+  return {
+    text,
+    measured: known ? `${value.toFixed(2)} ${unit}` : "not measured",
+    reached: known ? value <= limit : null,
+  };
+}
