@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { WireError } from "../../lib/base/errors.ts";
 import { AacDecoder, AacEncoder } from "../../lib/codecs/aac.ts";
 import { parseAacConfig } from "../../lib/codecs/audio_specific_config.ts";
-import { measureTone, SampleCollector, tone } from "../support/codecs_audio.ts";
+import { measureTone, SampleCollector, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { libraries } from "../support/codecs_modules.ts";
 import { mutate } from "../support/mutate.ts";
 
@@ -92,6 +92,27 @@ test("of HE-AAC the core layer is decoded, announced or not", () => {
   const announced = Uint8Array.of(0x2b, 0x09, 0x88, 0x00); // type 5, 24000 Hz, mono, 48000 Hz, type 2
   assert.deepEqual(decodeAll({ config: announced, frames }), plain);
 });
+
+/** Real HE-AAC: with spectral band replication, and with parametric stereo beside it. */
+const HIGH_EFFICIENCY: {
+  readonly streams: readonly { name: string; configs: string[]; frames: string[] }[];
+} = JSON.parse(await Deno.readTextFile(new URL("../golden/he_aac.json", import.meta.url)));
+
+for (const { name, configs, frames } of HIGH_EFFICIENCY.streams) {
+  test(`of real HE-AAC, ${name}, the core layer is decoded at half the rate, however it is announced`, () => {
+    for (const hex of configs) {
+      const config = Uint8Array.fromHex(hex);
+      const { sampleRate, channels } = parseAacConfig(config);
+      assert.equal(sampleRate, name.includes("44.1k") ? 22050 : 24000);
+      assert.equal(channels, name === "v1 stereo 44.1k" ? 2 : 1, "parametric stereo lies on a mono core");
+      const heard = decodeAll({ config, frames: frames.map((frame) => Uint8Array.fromBase64(frame)) });
+      assert.equal(heard.length, (frames.length - 1) * 1024 * channels);
+      const left = heard.filter((_, i) => i % channels === 0).subarray(6000, 6000 + sampleRate * 0.35);
+      const back = toneBackMs(left, 1004, sampleRate);
+      assert.equal(back, 0, `${hex}: ${back}`);
+    }
+  });
+}
 
 test("damaged frames give samples or a WireError, and sound comes back with whole ones", () => {
   const stream = encodeAll(tone(1000, 16000, 3000), 16000);
