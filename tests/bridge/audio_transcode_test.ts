@@ -6,6 +6,7 @@ import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/bridge/client_audio.ts";
 import { speechSamples } from "../../lib/media/sample.ts";
 import { levelDb, measureTone, tone } from "../support/codecs_audio.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { chainOf, CLOCKS, LineBench } from "../support/line_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import {
@@ -15,6 +16,7 @@ import {
   decodePayloads,
   encodeAudio,
   PlayerEar,
+  transcodeServices,
 } from "../support/transcode_bench.ts";
 
 const toneOf = (format: AudioFormat, milliseconds: number): CodedAudio =>
@@ -223,6 +225,67 @@ test("stereo G.711 is mixed down, whatever the peer takes", () => {
     const { sampleRate } = sipFormat(peer, 8000);
     assertTone(bench.heard(peer).subarray(sampleRate * 0.3, sampleRate * 0.9), sampleRate, 25);
   }
+});
+
+// ---- packets of other lengths
+
+test("several Speex frames in one message of the client, and in one packet of the peer, are all heard", () => {
+  for (const packetMs of [40, 60]) {
+    using up = new LineBench(chainOf("speex", "g722"));
+    up.publish("speex", toneOf({ ...clientFormat("speex"), packetMs }, 1500), 0);
+    assertTone(up.heard("g722").subarray(8000, 22000), 16000);
+    using down = new LineBench(chainOf("pcma", "speex"));
+    down.receive("speex", toneOf({ ...sipFormat("speex", 16000), packetMs }, 1500));
+    const { samples, sampleRate } = down.playedSound();
+    assertTone(samples.subarray(sampleRate * 0.5, sampleRate * 1.3), sampleRate);
+    assert.match(down.line.transcodingSummary, /to the player: 0 underruns, 0 ms skipped/);
+  }
+});
+
+test("a peer that asks for packets of 40 or 60 ms gets them, of every codec, its clock counting all of each", () => {
+  const octets: Partial<Record<SipAudio, number>> = { pcmu: 8, pcma: 8, g722: 8 };
+  for (const peer of PEERS) {
+    for (const ptimeMs of [40, 60]) {
+      const client = peer === "speex" ? "pcmu" : "speex";
+      using bench = new LineBench({ ...chainOf(client, peer), ptimeMs });
+      bench.publish(client, toneOf(clientFormat(client), 1500), 0);
+      const steps = bench.sent.slice(1).map((one, i) => one.timestamp - bench.sent[i]!.timestamp);
+      assert.deepEqual([...new Set(steps)], [CLOCKS[peer] * ptimeMs / 1000], `${peer} ${ptimeMs}`);
+      const size = octets[peer];
+      if (size !== undefined) {
+        assert.deepEqual([...new Set(bench.sent.map(({ payload }) => payload.length))], [size * ptimeMs]);
+      }
+      const { sampleRate } = sipFormat(peer, CLOCKS[peer]);
+      assertTone(bench.heard(peer).subarray(sampleRate * 0.5, sampleRate * 1.3), sampleRate);
+    }
+  }
+});
+
+test("Opus passes between Enhanced RTMP and RFC 7587 octet for octet, both ways", () => {
+  using bench = new LineBench(chainOf("opus", "opus", "pcmu"));
+  const audio = toneOf(clientFormat("opus"), 500);
+  bench.publish("opus", audio, 0);
+  assert.deepEqual(bench.sent.map(({ payload }) => payload), audio.packets);
+  bench.receive("opus", audio);
+  const [config, ...frames] = bench.played.map(({ body }) => body);
+  assert.deepEqual([...config!.subarray(0, 5)], [0x90, 0x4f, 0x70, 0x75, 0x73]);
+  assert.deepEqual(frames.map((body) => body.subarray(5)), audio.packets);
+  assert.equal(bench.mostBufferedMs, 0);
+});
+
+test("all transcoded calls live on one tick", () => {
+  const clock = new FakeClock(10_000);
+  using services = transcodeServices(clock);
+  const benches = Array.from(
+    { length: 20 },
+    () => new LineBench(chainOf("speex", "pcmu"), { clock, transcoding: services }),
+  );
+  assert.deepEqual([clock.pending, services.ticker.size], [1, 20]);
+  clock.advance(1000);
+  assert.ok(benches.every(({ sent }) => sent.length >= 49));
+  assert.equal(clock.pending, 1);
+  for (const bench of benches) bench[Symbol.dispose]();
+  assert.equal(clock.pending, 0);
 });
 
 // ---- troublesome encoders
