@@ -7,6 +7,7 @@ import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import { LocalTally, type Tally } from "../base/tally.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
@@ -15,14 +16,18 @@ import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import { SipEndpoint } from "../sip/endpoint.ts";
+import { type MessageTransport, SipEndpoint, type SipEndpointOptions } from "../sip/endpoint.ts";
+import { SipTransport } from "../sip/transport.ts";
+import type { DialogRecord } from "../sip/neighbours.ts";
 import { AccountRegistry } from "./account_registry.ts";
+import { AccountApps } from "./account_apps.ts";
 import { parseAppPath } from "./app_path.ts";
 import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
 import { MediaRoom } from "../bridge/media_room.ts";
 import { SipApp } from "./sip_app.ts";
+import type { Team } from "./team.ts";
 
 /** How often the default route is looked at again. */
 const ROUTES_EVERY_MS = 60_000;
@@ -56,6 +61,7 @@ export class Gateway implements AsyncDisposable {
   readonly #accounts: AccountRegistry;
   readonly #media: MediaRoom;
   readonly #sipApp: SipApp;
+  readonly #accountApps: AccountApps;
   readonly #live: LiveApp;
   readonly #door: FrontDoor;
   readonly #guard: LoadGuard;
@@ -80,6 +86,17 @@ export class Gateway implements AsyncDisposable {
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
     this.#guard = new LoadGuard(config.limit, { calls: () => this.#media.calls, memoryBytes }, environment);
+    this.#accountApps = new AccountApps({
+      ...environment,
+      accounts: this.#accounts,
+      media: (named) => this.#media.factory("wideband", named),
+      access: door.access,
+      room: this.#guard,
+      dialPlan: config.dialPlan,
+      dtmf: config.dtmf,
+      streams: this.#live.streams,
+      latencyMs: LIVE_LATENCY_MS,
+    });
     this.#sipApp = new SipApp({
       clock,
       log,
@@ -210,7 +227,7 @@ export class Gateway implements AsyncDisposable {
     const path = parseAppPath(request.app);
     if (path.type === "rejected") return await client.reject(path.reason);
     if (path.type === "live") return await this.#live.serve(client, request, signal);
-    if (path.type !== "sip") return await client.reject("there is no such account");
+    if (path.type !== "sip") return await this.#accountApps.serve(client, request, path, signal);
     await this.#sipApp.serve(client, request, path, signal);
   }
 
@@ -219,6 +236,7 @@ export class Gateway implements AsyncDisposable {
     this.#guard[Symbol.dispose]();
     await this.#scope.close();
     await this.#accounts[Symbol.asyncDispose]();
+    await this.#accountApps[Symbol.asyncDispose]();
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
   }

@@ -20,6 +20,8 @@ export interface TestGateway extends AsyncDisposable {
 
 export async function startGateway(
   flags: Partial<Record<SettingName, string | boolean>> = {},
+  /** A configuration file, as TOML. */
+  file?: string,
 ): Promise<TestGateway> {
   const written: string[] = [];
   const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
@@ -32,6 +34,7 @@ export async function startGateway(
   };
   const config = buildConfig({
     flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags },
+    ...(file === undefined ? {} : { file: { name: "test.toml", text: file } }),
   });
   const gateway = await Gateway.start(config, environment);
   return {

@@ -1,0 +1,64 @@
+// The applications of the gateway's own SIP users, `call` and `line`: made together, since they share everything, and
+// ended together.
+// Role: edge
+// Answers to: nothing in siprtmp, which was no SIP user itself.
+
+import type { AccessPolicy } from "../access/access_policy.ts";
+import type { ConnectRequest } from "../rtmp/command.ts";
+import type { RtmpConnection } from "../rtmp/connection.ts";
+import { AccountDoor } from "./account_door.ts";
+import type { ServedAccount } from "./account_client.ts";
+import { type AccountAppParts, CallApp } from "./call_app.ts";
+
+/** What both are made of. */
+export interface AccountAppsParts extends AccountAppParts {
+  /** The accounts. */
+  readonly accounts: { get(name: string): ServedAccount | undefined; all(): readonly ServedAccount[] };
+  /** Who may call whom, and who has a key. */
+  readonly access: AccessPolicy;
+  /** Later than this nothing should arrive at a player. */
+  readonly latencyMs: number;
+}
+
+/** What the path of connect asks for. */
+export interface AccountAppPath {
+  /** Which application. */
+  readonly type: "call" | "line";
+  /** What followed its name. */
+  readonly path: string;
+}
+
+/** Both applications. */
+export class AccountApps implements AsyncDisposable {
+  readonly #calls: CallApp;
+  readonly #doors: Readonly<Record<"call", AccountDoor>>;
+
+  /** Nothing runs yet. */
+  constructor(parts: AccountAppsParts) {
+    const { accounts, access, clock, latencyMs, log } = parts;
+    this.#calls = new CallApp(parts);
+    const shared = {
+      accounts,
+      mayUseKey: access.mayUseKey.bind(access),
+      clock,
+      latencyMs,
+    };
+    this.#doors = { call: new AccountDoor("call", { ...shared, application: this.#calls }, log) };
+  }
+
+  /** Serves a client that has said connect, until it leaves. */
+  async serve(
+    client: RtmpConnection,
+    request: Pick<ConnectRequest, "query">,
+    { type, path }: AccountAppPath,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (type === "line") return await client.reject("there are no lines yet");
+    await this.#doors[type].serve(client, request, path, signal);
+  }
+
+  /** Waits until every call is hung up; the clients have left and the accounts have ended by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#calls[Symbol.asyncDispose]();
+  }
+}

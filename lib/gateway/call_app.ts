@@ -1,0 +1,155 @@
+// The call application: rtmp://gateway/call/<account>/<dest>. Publishing there calls <dest> from that account, and
+// ends the call with the stream; playing the same name hears and sees the far end. Each publisher has its own call.
+// Role: edge
+// Answers to: nothing in siprtmp, where dialling took a program written for it.
+
+import type { AccessPolicy } from "../access/access_policy.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import { Scope } from "../base/scope.ts";
+import type { MediaFactory } from "../bridge/call_media.ts";
+import type { CallRoom, ContextServices } from "../call/line.ts";
+import type { DtmfMode } from "../config/config_settings.ts";
+import type { DialPlan } from "../config/dial_plan.ts";
+import type { LiveSink } from "../live/live_sink.ts";
+import type { LiveStreams, PlayOutcome } from "../live/streams.ts";
+import type { AccountApplication, AccountUse, PublisherOutcome, StreamPublisher } from "./account_client.ts";
+import { PublishedCall } from "./published_call.ts";
+import { StreamLine } from "./stream_line.ts";
+
+/** What lines of accounts share; everything belongs to the gateway. */
+export interface AccountAppParts {
+  /** Every timer. */
+  readonly clock: Clock;
+  /** Where lines go. */
+  readonly log: Logger;
+  /** Jitter. */
+  readonly random: Random;
+  /** The media of one call; its RTMP time starts now. */
+  readonly media: (log: Logger) => MediaFactory;
+  /** Who may call whom. */
+  readonly access: Pick<AccessPolicy, "mayCall">;
+  /** Whether there is room for calls. */
+  readonly room: CallRoom;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
+  /** Where far ends are published. */
+  readonly streams: LiveStreams;
+}
+
+/** Calls of publishers, by account and destination. */
+export class CallApp implements AccountApplication, AsyncDisposable {
+  readonly #parts: AccountAppParts;
+  readonly #calls = new Map<string, PublishedCall>();
+  readonly #scope: Scope;
+
+  /** No calls yet. */
+  constructor(parts: AccountAppParts) {
+    this.#parts = parts;
+    this.#scope = new Scope("calls by URL", { log: parts.log });
+  }
+
+  /** Calls of publishers that are there. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** See {@linkcode AccountApplication}: the call is dialled with the first media. */
+  publish(use: AccountUse): PublisherOutcome {
+    const { account, rest } = use;
+    if (rest === "") {
+      return refused("whom to call is missing: publish to rtmp://this-host/call/ACCOUNT/NUMBER");
+    }
+    const name = `${account.config.name}/${rest}`;
+    if (this.#calls.has(name)) return refused(`${rest} is being called by another publisher`);
+    const call = this.#open(use, () => this.#calls.delete(name));
+    this.#calls.set(name, call);
+    return { type: "publishing", publisher: this.#publisherOf(call, () => this.#calls.delete(name)) };
+  }
+
+  /** See {@linkcode AccountApplication}: the far end, when there is one. */
+  play({ account, rest }: AccountUse, sink: LiveSink): PlayOutcome {
+    if (rest === "") return refused("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
+    return this.#parts.streams.play(pathOf(account.config.name), rest, sink);
+  }
+
+  /** Waits until every call is hung up; their publishers have left by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const call of this.#calls.values()) this.#finish(call);
+    this.#calls.clear();
+    await this.#scope.close();
+  }
+
+  #open({ account, rest, stream, connection, end }: AccountUse, forget: () => void): PublishedCall {
+    const { clock, random, streams } = this.#parts;
+    const log = account.log.child(`call to ${rest}`);
+    const services = servicesOf(this.#parts, log, connection.peer.hostname);
+    const call: PublishedCall = new PublishedCall({
+      destination: rest,
+      rules: account.config,
+      openLine: (link) =>
+        new StreamLine({
+          link,
+          agent: account.agent,
+          services,
+          farEnd: { streams, path: pathOf(account.config.name), name: rest },
+        }),
+      clock,
+      random,
+      tell: (level, code, text) => {
+        log.info(`${code.replace("NetStream.", "")}: ${text}`);
+        stream.status(level, code, text);
+      },
+      callClient: (method, ...args) => connection.call(method, ...args),
+      onOver: (reason) => {
+        forget();
+        this.#finish(call);
+        end(reason);
+      },
+    }, stream);
+    log.info(`published by the client at ${connection.peer.hostname}`);
+    return call;
+  }
+
+  #publisherOf(call: PublishedCall, forget: () => void): StreamPublisher {
+    return {
+      media: (message) => call.media(message),
+      bye: () => call.bye(),
+      sendDigits: (digits, durationMs, done) => call.line.sendDigits(digits, durationMs, done),
+      ended: () => {
+        forget();
+        this.#finish(call);
+      },
+    };
+  }
+
+  /** Hangs up at once, and waits for the answer meanwhile. */
+  #finish(call: PublishedCall): void {
+    this.#scope.spawn("hang up", () => call[Symbol.asyncDispose]());
+  }
+}
+
+/** What the lines of an account take from the gateway. @param address of the client that pays for the call */
+export function servicesOf(parts: AccountAppParts, log: Logger, address: string): ContextServices {
+  const { clock, media, access, room, dialPlan, dtmf } = parts;
+  return {
+    clock,
+    log,
+    media: media(log),
+    room,
+    dtmf,
+    dialPlan,
+    mayCall: (target) => access.mayCall(address, target),
+  };
+}
+
+function pathOf(account: string): string {
+  return `call/${account}`;
+}
+
+function refused(reason: string): { readonly type: "refused"; readonly reason: string } {
+  return { type: "refused", reason };
+}
