@@ -29,6 +29,8 @@ export interface Site extends AsyncDisposable {
   /** Starts a gateway that has ended once more, at the same ports; it ends with the site. */
   restart(index: 0 | 1): Promise<RunningProgram>;
   readonly trunk: Trunk;
+  /** Where Kamailio listens. */
+  readonly sip: Deno.NetAddr;
   /** A user comes in by HAProxy; without a password they do not register. */
   connect(user: string, more?: Partial<PhoneOptions>): Promise<RtmpPhone>;
   /** Where `user` comes in. */
@@ -78,6 +80,7 @@ export async function startSite({ users = 3, defines = {} }: SiteOptions = {}): 
     kamailio,
     haproxy,
     trunk,
+    sip: { transport: "udp", hostname: KAMAILIO, port: kamailio.port },
     gateways: [first, second],
     restart: async (index) => owner.use(await start(index)),
     url,

@@ -15,6 +15,8 @@ export interface Trunk extends Disposable {
   readonly calls: readonly TrunkCall[];
   /** RTP packets returned so far. */
   readonly returned: number;
+  /** Calls a number through a proxy and hangs up when it is answered; how it was answered, as in "404 Not Found". */
+  call(number: string, proxy: Deno.NetAddr): Promise<string>;
 }
 
 type Reply = (status: string, more?: string, body?: string) => string;
@@ -31,7 +33,7 @@ export function openTrunk(hostname: string): Trunk {
   const answer = (text: string): string | null => {
     const [, method = "", user = ""] = /^(\w+) sip:([^@; ]*)/.exec(text) ?? [];
     const reply: Reply = (status, more = "", body = "") => responseTo(text, { status, more, body });
-    const callId = /^Call-ID:\s*(\S+)/mi.exec(text)?.[1] ?? "";
+    const callId = callIdOf(text);
     const call = calls.get(callId);
     switch (method) {
       case "INVITE":
@@ -51,10 +53,27 @@ export function openTrunk(hostname: string): Trunk {
     }
   };
   let returned = 0;
+  const asked = new Map<string, (response: string) => void>();
   void receiveAll(sip, (bytes, from) => {
-    const response = answer(new TextDecoder().decode(bytes));
+    const text = new TextDecoder().decode(bytes);
+    if (text.startsWith("SIP/2.0 ")) return asked.get(callIdOf(text))?.(text);
+    const response = answer(text);
     if (response !== null) void sip.send(new TextEncoder().encode(response), from);
   });
+  const call = async (number: string, proxy: Deno.NetAddr): Promise<string> => {
+    const callId = crypto.randomUUID();
+    const { promise: final, resolve } = Promise.withResolvers<string>();
+    asked.set(callId, (response) => {
+      if (/^SIP\/2.0 [2-6]/.test(response)) resolve(response);
+    });
+    const send = (text: string) => sip.send(new TextEncoder().encode(text), proxy);
+    const invite = inviteTo(number, { callId, hostname, sipPort, body: sdp });
+    await send(invite);
+    const response = await final;
+    await send(followUp("ACK", invite, response));
+    if (response.startsWith("SIP/2.0 200")) await send(followUp("BYE", invite, response));
+    return response.slice("SIP/2.0 ".length, response.indexOf("\r\n"));
+  };
   void receiveAll(rtp, (bytes, from) => {
     returned++;
     void rtp.send(bytes, from);
@@ -67,6 +86,7 @@ export function openTrunk(hostname: string): Trunk {
     get returned() {
       return returned;
     },
+    call,
     [Symbol.dispose]() {
       sip.close();
       rtp.close();
@@ -91,4 +111,51 @@ function responseTo(request: string, { status, more, body }: { status: string; m
   return `SIP/2.0 ${status}\r\n${
     copied.join("\r\n")
   }\r\n${more}Content-Length: ${body.length}\r\n\r\n${body}`;
+}
+
+function callIdOf(message: string): string {
+  return headerOf(message, "Call-ID");
+}
+
+function headerOf(message: string, name: string): string {
+  return new RegExp(`^${name}\\s*:\\s*(.*?)\\s*$`, "mi").exec(message)?.[1] ?? "";
+}
+
+function inviteTo(
+  number: string,
+  from: { callId: string; hostname: string; sipPort: number; body: string },
+): string {
+  const { callId, hostname, sipPort, body } = from;
+  const lines = [
+    `INVITE sip:${number}@sip.example.com SIP/2.0`,
+    `Via: SIP/2.0/UDP ${hostname}:${sipPort};branch=z9hG4bK${callId}`,
+    "Max-Forwards: 70",
+    `From: <sip:+15550100@${hostname}>;tag=trunk`,
+    `To: <sip:${number}@sip.example.com>`,
+    `Call-ID: ${callId}`,
+    "CSeq: 1 INVITE",
+    `Contact: <sip:${hostname}:${sipPort}>`,
+    "Content-Type: application/sdp",
+    `Content-Length: ${body.length}`,
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n${body}`;
+}
+
+/** The ACK or BYE after a final response: hop by hop for a refusal, along the route for a call. */
+function followUp(method: "ACK" | "BYE", invite: string, response: string): string {
+  const answered = response.startsWith("SIP/2.0 200");
+  const target = answered ? /<([^>]+)>/.exec(headerOf(response, "Contact"))?.[1] : invite.split(" ")[1];
+  const via = headerOf(invite, "Via");
+  const lines = [
+    `${method} ${target} SIP/2.0`,
+    `Via: ${answered ? `${via}${method}` : via}`,
+    ...(answered ? [`Route: ${headerOf(response, "Record-Route")}`] : []),
+    "Max-Forwards: 70",
+    `From: ${headerOf(invite, "From")}`,
+    `To: ${headerOf(response, "To")}`,
+    `Call-ID: ${callIdOf(invite)}`,
+    `CSeq: ${method === "ACK" ? 1 : 2} ${method}`,
+    "Content-Length: 0",
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -20,6 +20,8 @@ export interface HaproxyServer {
   readonly status: string;
   /** Connections it has now. */
   readonly connections: number;
+  /** How its last health check went: "L7OK" when it has answered as it should. */
+  readonly check: string;
 }
 
 /** The configuration under test. */
@@ -95,7 +97,11 @@ function readServers(table: string): Map<string, HaproxyServer> {
     rows.filter((row) => cell(row, "pxname") === "gateways" && cell(row, "svname") !== "BACKEND")
       .map((row) => [
         cell(row, "svname"),
-        { status: cell(row, "status"), connections: Number(cell(row, "scur")) },
+        {
+          status: cell(row, "status"),
+          connections: Number(cell(row, "scur")),
+          check: cell(row, "check_status"),
+        },
       ]),
   );
 }
