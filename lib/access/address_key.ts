@@ -11,6 +11,12 @@ const NETWORK_BYTES = 8;
 /** The key of an address; null for this machine itself, where proxies such as stunnel stand for anybody. */
 export function addressKey(hostname: string): string | null {
   if (isLoopback(hostname)) return null;
+  return sourceKey(hostname);
+}
+
+/** The key of an address, whoever it is. Costs nothing for IPv4. */
+export function sourceKey(hostname: string): string {
+  if (!hostname.includes(":")) return hostname;
   const plain = unmapAddress(hostname);
   const bytes = decodeIp(plain);
   return bytes === null || bytes.length === 4 ? plain : toHex(bytes.subarray(0, NETWORK_BYTES));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressKey } from "../../lib/access/address_key.ts";
+import { addressKey, sourceKey } from "../../lib/access/address_key.ts";
 
 Deno.test("an IPv4 address is one, an IPv6 network is one, this machine is nobody", () => {
   const same: [string, string][] = [
@@ -15,4 +15,10 @@ Deno.test("an IPv4 address is one, an IPv6 network is one, this machine is nobod
   for (const own of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) {
     assert.equal(addressKey(own), null);
   }
+});
+
+Deno.test("as a source of datagrams this machine is somebody", () => {
+  for (const own of ["127.0.0.1", "127.9.9.9"]) assert.equal(sourceKey(own), own);
+  assert.equal(sourceKey("::ffff:192.0.2.1"), "192.0.2.1");
+  assert.equal(sourceKey("2001:db8:0:1::1"), sourceKey("2001:db8:0:1::2"));
 });
