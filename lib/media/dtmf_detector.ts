@@ -29,6 +29,14 @@ const LEAST_POWER = 150 ** 2;
 const LEAST_SHARE = 0.7;
 /** The same for a key that sounds already: a crackle does not end it. */
 const HELD_SHARE = 0.5;
+/**
+ * Between these lies the slope (tone_filter.ts) of every key that fills its share of the sound, whatever the rest is:
+ * for the lowest frequencies, the lower one stronger, with rumble; for the highest, the higher one stronger, with
+ * hiss. Most of speech lies below.
+ */
+const SLOPES = { least: 0.2, most: 2.4 };
+/** The same for a key that sounds already. */
+const HELD_SLOPES = { least: 0.14, most: 2.9 };
 /** The stronger frequency may exceed the weaker one by so much: 8 dB, as the longest lines make it. */
 const MOST_TWIST = 10 ** 0.8;
 /** The strongest frequency of a group exceeds the others of it by so much: 8 dB. */
@@ -101,7 +109,7 @@ export class DtmfDetector {
   /** The key whose tone fills the window; "" when there is none. */
   #keyInWindow(): string {
     const power = this.#filter.meanSquare;
-    if (power < LEAST_POWER) return "";
+    if (power < LEAST_POWER || !this.#mayBeKey()) return "";
     const powers = this.#filter.measure();
     const row = strongest(powers, 0);
     const column = strongest(powers, 4);
@@ -113,6 +121,12 @@ export class DtmfDetector {
     const key = dtmfKey(row, column - 4);
     const held = this.#hits >= WINDOWS_TO_BEGIN && key === this.#key;
     return this.#tonePower < power * (held ? HELD_SHARE : LEAST_SHARE) ? "" : key;
+  }
+
+  #mayBeKey(): boolean {
+    const { least, most } = this.#hits > 0 ? HELD_SLOPES : SLOPES;
+    const { slope } = this.#filter;
+    return slope > least && slope < most;
   }
 
   /** Power at a frequency, or a little beside it. */

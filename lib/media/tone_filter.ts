@@ -1,6 +1,8 @@
 // How much of each of eight frequencies is in a sliding window of sound: the Goertzel filter, block by block. A window
 // is several blocks; each block is filtered once, and the windows that share it add up its results, each turned by
 // the phase that lies between. That is the same sum as filtering every window whole, at a fraction of the work.
+// Level and slope of the sound come cheaper still, without any filter: who needs no more than those to say no, asks
+// for nothing else, and the blocks are not filtered at all.
 // Role: machine
 // Answers to: nothing; siprtmp ignored incoming touch tones.
 
@@ -29,12 +31,17 @@ export class ToneFilter {
   /** The samples of the window, block by block, the oldest where the next will be written. */
   readonly #samples: Int16Array;
   readonly #energies: Float64Array;
+  /** Energy of the differences between neighbours, per block. */
+  readonly #slopes: Float64Array;
+  /** 1 for blocks that were filtered. */
+  readonly #known: Uint8Array;
   /** Real and imaginary part of each tone in each block. */
   readonly #sums: Float64Array;
   readonly #powers = new Float64Array(TONES);
   #filled = 0;
   #slot = 0;
   #complete = 0;
+  #last = 0;
 
   /**
    * Empty.
@@ -49,6 +56,8 @@ export class ToneFilter {
     this.#blocks = blocks;
     this.#samples = new Int16Array(block * blocks);
     this.#energies = new Float64Array(blocks);
+    this.#slopes = new Float64Array(blocks);
+    this.#known = new Uint8Array(blocks);
     this.#sums = new Float64Array(blocks * 2 * TONES);
   }
 
@@ -59,24 +68,39 @@ export class ToneFilter {
 
   /** Mean square of all the sound in the window. */
   get meanSquare(): number {
-    let sum = 0;
-    for (let i = 0; i < this.#blocks; i++) sum += this.#energies[i]!;
-    return sum / this.#samples.length;
+    return sumOf(this.#energies) / this.#samples.length;
+  }
+
+  /**
+   * Energy of the steps from sample to sample, as a share of the energy of the samples: 2 - 2 cos w for a sine, and
+   * for several sines the mean of theirs, by power.
+   */
+  get slope(): number {
+    return sumOf(this.#slopes) / sumOf(this.#energies);
   }
 
   /** Takes samples from `at` on, at most up to the end of the block; returns how many. */
   fill(samples: Int16Array, at: number): number {
-    const start = this.#slot * this.#block + this.#filled;
+    const window = this.#samples;
+    const slot = this.#slot;
+    const start = slot * this.#block + this.#filled;
     const taken = Math.min(this.#block - this.#filled, samples.length - at);
-    for (let i = 0; i < taken; i++) this.#samples[start + i] = samples[at + i]!;
+    let energy = this.#filled === 0 ? 0 : this.#energies[slot]!;
+    let slope = this.#filled === 0 ? 0 : this.#slopes[slot]!;
+    let last = this.#last;
+    for (let i = 0; i < taken; i++) {
+      const sample = samples[at + i]!;
+      const step = sample - last;
+      energy += sample * sample;
+      slope += step * step;
+      window[start + i] = sample;
+      last = sample;
+    }
+    this.#energies[slot] = energy;
+    this.#slopes[slot] = slope;
+    this.#last = last;
     this.#filled += taken;
-    if (this.#filled < this.#block) return taken;
-    this.#energies[this.#slot] = this.#energyOf(this.#slot);
-    this.#filter(0);
-    this.#filter(TONES / 2);
-    this.#slot = (this.#slot + 1) % this.#blocks;
-    this.#filled = 0;
-    if (this.#complete < this.#blocks) this.#complete++;
+    if (this.#filled === this.#block) this.#completeBlock();
     return taken;
   }
 
@@ -84,10 +108,12 @@ export class ToneFilter {
   reset(): void {
     this.#filled = 0;
     this.#complete = 0;
+    this.#last = 0;
   }
 
   /** Mean square that each frequency has in the window; valid until the next call. */
   measure(): Float64Array {
+    for (let slot = 0; slot < this.#blocks; slot++) if (this.#known[slot] === 0) this.#filterBlock(slot);
     const scale = 2 / this.#samples.length ** 2;
     for (let tone = 0; tone < TONES; tone++) {
       const { turnCos, turnSin } = this.#tones[tone]!;
@@ -121,16 +147,21 @@ export class ToneFilter {
     return 2 * (last * last + before * before - coefficient * last * before) / (length * length);
   }
 
-  #energyOf(slot: number): number {
-    let sum = 0;
-    for (let i = slot * this.#block; i < (slot + 1) * this.#block; i++) {
-      sum += this.#samples[i]! * this.#samples[i]!;
-    }
-    return sum;
+  #completeBlock(): void {
+    this.#known[this.#slot] = 0;
+    this.#slot = (this.#slot + 1) % this.#blocks;
+    this.#filled = 0;
+    if (this.#complete < this.#blocks) this.#complete++;
+  }
+
+  #filterBlock(slot: number): void {
+    this.#known[slot] = 1;
+    this.#filter(slot, 0);
+    this.#filter(slot, TONES / 2);
   }
 
   /** Four filters side by side: none waits for its own last result alone. */
-  #filter(from: number): void {
+  #filter(slot: number, from: number): void {
     const ca = this.#tones[from]!.coefficient;
     const cb = this.#tones[from + 1]!.coefficient;
     const cc = this.#tones[from + 2]!.coefficient;
@@ -144,7 +175,7 @@ export class ToneFilter {
     let d1 = 0;
     let d2 = 0;
     const samples = this.#samples;
-    const end = (this.#slot + 1) * this.#block;
+    const end = (slot + 1) * this.#block;
     for (let i = end - this.#block; i < end; i++) {
       const x = samples[i]!;
       const a0 = x + ca * a1 - a2;
@@ -160,18 +191,24 @@ export class ToneFilter {
       c1 = c0;
       d1 = d0;
     }
-    this.#keep(from, a1, a2);
-    this.#keep(from + 1, b1, b2);
-    this.#keep(from + 2, c1, c2);
-    this.#keep(from + 3, d1, d2);
+    this.#keep(slot, from, a1, a2);
+    this.#keep(slot, from + 1, b1, b2);
+    this.#keep(slot, from + 2, c1, c2);
+    this.#keep(slot, from + 3, d1, d2);
   }
 
-  #keep(tone: number, last: number, before: number): void {
+  #keep(slot: number, tone: number, last: number, before: number): void {
     const { cos, sin } = this.#tones[tone]!;
-    const at = 2 * (this.#slot * TONES + tone);
+    const at = 2 * (slot * TONES + tone);
     this.#sums[at] = last - cos * before;
     this.#sums[at + 1] = sin * before;
   }
+}
+
+function sumOf(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  return sum;
 }
 
 function toneOf(radians: number, block: number): Tone {

@@ -92,6 +92,19 @@ Deno.test("quiet keys, unequal ones, noisy ones, and keys through both laws", ()
   }
 });
 
+Deno.test("every key with hum or hiss beside it that takes a quarter of the sound, at the steepest twist", () => {
+  for (const key of KEYS) {
+    for (const peaks of [[5000, 2200], [2200, 5000]] as const) {
+      const sound = sines(key, 80, { peaks });
+      const beside = Math.sqrt((peaks[0] ** 2 + peaks[1] ** 2) / 3);
+      for (const hz of [60, 3900]) {
+        const mixed = sound.map((x, i) => x + beside * Math.sin(2 * Math.PI * hz * i / 8000));
+        assert.equal(heard(mixed), key, `${key} with ${hz} Hz, ${peaks}`);
+      }
+    }
+  }
+});
+
 const NOTHING: [name: string, sound: Int16Array][] = [
   ["one frequency", sines("5", 200, { peaks: [5000, 0] })],
   ["very unequal ones", sines("5", 200, { peaks: [500, 8000] })],

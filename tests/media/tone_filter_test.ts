@@ -7,6 +7,8 @@ const FREQUENCIES = [697, 770, 852, 941, 1209, 1336, 1477, 1633];
 const BLOCK = 41;
 const BLOCKS = 5;
 
+const square = (samples: Int16Array): number => samples.reduce((sum, x) => sum + x * x, 0);
+
 /** The definition: the sum of the samples turned by the frequency, over the whole window. */
 function powerByDefinition(window: Int16Array, hz: number): number {
   let re = 0;
@@ -24,7 +26,7 @@ function close(actual: number, expected: number): void {
 
 Deno.test("every window measures what the definition says, however the samples come", () => {
   const random = seededRandom(3);
-  const sound = Int16Array.from({ length: 900 }, () => 40_000 * random.float() - 20_000);
+  const sound = Int16Array.from({ length: 900 }, () => 20_000 * random.float() - 10_000);
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 }), (sizes) => {
       const filter = new ToneFilter(FREQUENCIES, 8000, BLOCK, BLOCKS);
@@ -40,7 +42,9 @@ Deno.test("every window measures what the definition says, however the samples c
           const powers = filter.measure();
           FREQUENCIES.forEach((hz, i) => close(powers[i]!, powerByDefinition(window, hz)));
           close(filter.powerAt(goertzelCoefficient(1000, 8000)), powerByDefinition(window, 1000));
-          close(filter.meanSquare, window.reduce((sum, x) => sum + x * x, 0) / window.length);
+          const steps = window.map((x, i) => x - (sound[windows * BLOCK + i - 1] ?? 0));
+          close(filter.slope, square(steps) / square(window));
+          close(filter.meanSquare, square(window) / window.length);
           windows++;
         }
         start += samples.length;
@@ -68,4 +72,14 @@ Deno.test("after a reset a window is complete when all of it is new", () => {
 
 Deno.test("it measures eight frequencies, no more and no fewer", () => {
   assert.throws(() => new ToneFilter([697], 8000, BLOCK, BLOCKS), /8 frequencies/);
+});
+
+Deno.test("the slope of a sine is 2 - 2 cos w", () => {
+  for (const hz of [300, 697, 1633, 3000]) {
+    const filter = new ToneFilter(FREQUENCIES, 8000, BLOCK, BLOCKS);
+    const sine = Int16Array.from({ length: 600 }, (_, i) => 8000 * Math.sin(2 * Math.PI * hz * i / 8000));
+    for (let at = 0; at < sine.length;) at += filter.fill(sine, at);
+    const expected = 2 - 2 * Math.cos(2 * Math.PI * hz / 8000);
+    assert.ok(Math.abs(filter.slope / expected - 1) < 0.03, `${hz} Hz: ${filter.slope}, not ${expected}`);
+  }
 });
