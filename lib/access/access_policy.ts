@@ -4,7 +4,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
+import { type AddressChange, AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
 import { type KeyAttempt, KeyGuard, type KeyOutcome } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
@@ -23,6 +23,16 @@ export interface AccessOptions extends LoginRules {
   readonly callsPerAddress: number;
 }
 
+/** What the policy takes from outside. */
+export interface AccessEnvironment {
+  /** Times. */
+  readonly clock: Clock;
+  /** Where refusals are told. */
+  readonly log: Logger;
+  /** Told what addresses do, should others keep the same limits. */
+  readonly onChange?: (change: AddressChange) => void;
+}
+
 /** Who may connect, log in and call. */
 export class AccessPolicy {
   readonly #limits: AddressLimits;
@@ -32,10 +42,10 @@ export class AccessPolicy {
   readonly #callsPerAddress: number;
 
   /** Remembers addresses from now on. */
-  constructor(options: AccessOptions, environment: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(options: AccessOptions, environment: AccessEnvironment) {
     const { connectionsPerAddress, failedLogins, callsPerAddress } = options;
     const limits = { connections: connectionsPerAddress, failedLogins, calls: callsPerAddress };
-    this.#limits = new AddressLimits(limits, environment.clock);
+    this.#limits = new AddressLimits(limits, environment.clock, environment.onChange);
     this.#logins = new LoginGuard(options, this.#limits, environment);
     this.#keys = new KeyGuard(this.#limits, environment);
     this.#rules = new DialRules(options);
@@ -45,6 +55,11 @@ export class AccessPolicy {
   /** Asks for a place for one connection of this IP address; dispose what was admitted when it ends. */
   admit(address: string): Admitted | TurnedAway {
     return this.#limits.admit(address);
+  }
+
+  /** What an address did elsewhere counts here. */
+  apply(change: AddressChange): void {
+    this.#limits.apply(change);
   }
 
   /** Whether clients have to log in at all. */

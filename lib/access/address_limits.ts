@@ -33,6 +33,14 @@ export interface TurnedAway {
   readonly first: boolean;
 }
 
+/** What happened to an address, for those who keep the same limits. */
+export interface AddressChange {
+  /** A connection came or went, a login failed, a call was begun. */
+  readonly type: "came" | "left" | "login failed" | "called";
+  /** Of the address; "" is this machine itself. */
+  readonly key: string;
+}
+
 const FAILED_LOGIN_WINDOW_MS = 10 * 60_000;
 const CALL_WINDOW_MS = 60_000;
 
@@ -47,10 +55,12 @@ export class AddressLimits {
   readonly #present = new Map<string, Presence>();
   readonly #failedLogins: SlidingWindow;
   readonly #calls: SlidingWindow;
+  readonly #tell: (change: AddressChange) => void;
 
-  /** Nobody is there yet. */
-  constructor(options: AddressLimitOptions, clock: Clock) {
+  /** Nobody is there yet. @param tell told of all that happens here, should others keep the same limits */
+  constructor(options: AddressLimitOptions, clock: Clock, tell: (change: AddressChange) => void = () => {}) {
     this.#options = options;
+    this.#tell = tell;
     this.#failedLogins = new SlidingWindow(FAILED_LOGIN_WINDOW_MS, clock);
     this.#calls = new SlidingWindow(CALL_WINDOW_MS, clock);
   }
@@ -71,17 +81,46 @@ export class AddressLimits {
       presence.refused = true;
       return { type: "refused", reason: `${limit} connections are the limit of one address`, first };
     }
+    this.#happens({ type: "came", key });
+    let left = false;
+    const leave = (): void => {
+      if (!left) this.#happens({ type: "left", key });
+      left = true;
+    };
+    return { type: "admitted", [Symbol.dispose]: leave };
+  }
+
+  /** Takes what happened elsewhere as if it had happened here. */
+  apply({ type, key }: AddressChange): void {
+    switch (type) {
+      case "came":
+        return this.#come(key);
+      case "left":
+        return this.#leave(key);
+      case "login failed":
+        return this.#failedLogins.add(key);
+      case "called":
+        return this.#calls.add(key);
+    }
+  }
+
+  #happens(change: AddressChange): void {
+    this.apply(change);
+    this.#tell(change);
+  }
+
+  #come(key: string): void {
+    const presence = this.#present.get(key) ?? { connections: 0, refused: false };
     presence.connections++;
     presence.refused = false;
     this.#present.set(key, presence);
-    let left = false;
-    const leave = (): void => {
-      if (left) return;
-      left = true;
-      presence.connections--;
-      if (presence.connections === 0) this.#present.delete(key);
-    };
-    return { type: "admitted", [Symbol.dispose]: leave };
+  }
+
+  #leave(key: string): void {
+    const presence = this.#present.get(key);
+    if (presence === undefined) return;
+    presence.connections--;
+    if (presence.connections === 0) this.#present.delete(key);
   }
 
   /** Whether logins are refused because too many have failed. */
@@ -95,7 +134,7 @@ export class AddressLimits {
   loginFailed(address: string): number {
     const key = addressKey(address) ?? "";
     const before = this.#failedLogins.count(key);
-    this.#failedLogins.add(key);
+    this.#happens({ type: "login failed", key });
     return Math.floor(before);
   }
 
@@ -105,7 +144,7 @@ export class AddressLimits {
     const key = addressKey(address);
     if (limit === 0 || key === null) return true;
     if (this.#calls.count(key) >= limit) return false;
-    this.#calls.add(key);
+    this.#happens({ type: "called", key });
     return true;
   }
 }

@@ -7,6 +7,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
@@ -27,14 +28,16 @@ export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
-  #calls = 0;
+  readonly #calls: Tally;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
     config: Config,
     environment: { clock: Clock; random: Random; log: Logger; codecs?: Codecs },
     addresses: Pick<AddressPolicy, "addressFor">,
+    calls: Tally = new LocalTally(),
   ) {
+    this.#calls = calls;
     this.#addresses = addresses;
     const { clock, random, codecs = new Codecs(new Map()) } = environment;
     const log = environment.log.category("media");
@@ -51,7 +54,7 @@ export class MediaRoom implements AsyncDisposable {
 
   /** Calls that have media now. */
   get calls(): number {
-    return this.#calls;
+    return this.#calls.here;
   }
 
   /** RTP port pairs in use now. */
@@ -86,17 +89,18 @@ export class MediaRoom implements AsyncDisposable {
     if (call.plan.formats.length === 0) {
       return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
     }
-    if (this.#calls >= this.#config.limit.calls) {
-      return { type: "failed", reason: `there are ${this.#calls} calls, the most that are allowed` };
+    const { everywhere } = this.#calls;
+    if (everywhere >= this.#config.limit.calls) {
+      return { type: "failed", reason: `there are ${everywhere} calls, the most that are allowed` };
     }
     try {
       const media = new MediaContext({
         ...call,
         services: this.#services,
         bind: this.#config.rtp.bind,
-        onEnd: () => this.#calls--,
+        onEnd: () => this.#calls.add(-1),
       });
-      this.#calls++;
+      this.#calls.add(1);
       return { type: "open", media };
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;

@@ -21,6 +21,7 @@ import { listenRtmpt } from "../rtmpt/listen.ts";
 import type { Config } from "../config/config.ts";
 import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
 import { credentialsOf } from "./rtmp_credentials.ts";
+import type { StreamsHome, Team } from "./team.ts";
 
 /** What the door takes from outside. */
 export interface FrontDoorEnvironment {
@@ -30,6 +31,8 @@ export interface FrontDoorEnvironment {
   readonly log: Logger;
   /** Handshakes and the names of RTMPT sessions. */
   readonly random: Random;
+  /** The other gateways of the process: they listen on the same port. */
+  readonly team?: Pick<Team, "nextConnectionId" | "addresses" | "streams">;
 }
 
 /** The parts of the configuration that matter here. */
@@ -71,8 +74,15 @@ export class FrontDoor {
     this.#environment = environment;
     this.#log = environment.log.category("rtmp");
     this.#identity = files.identity;
-    this.#acceptor = new RtmpAcceptor(config.rtmp.options, environment);
-    this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, environment);
+    const { team, clock, log } = environment;
+    const nextId = team === undefined ? undefined : (): number => team.nextConnectionId();
+    this.#acceptor = new RtmpAcceptor(config.rtmp.options, environment, nextId);
+    this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, {
+      clock,
+      log,
+      ...(team !== undefined && { onChange: (change) => team.addresses.tell(change) }),
+    });
+    if (team !== undefined) team.addresses.onChange = (change) => this.access.apply(change);
     this.#opened.promise.catch(() => {}); // run() throws it as well
   }
 
@@ -113,6 +123,18 @@ export class FrontDoor {
       this.#opened.reject(error);
       await Promise.allSettled(ended);
       throw error;
+    }
+  }
+
+  /** Hands over clients that came to other gateways of the process and want streams; they have their place there. */
+  async takeArrivals(
+    arrivals: StreamsHome & { type: "here" },
+    signal: AbortSignal,
+    onClient: OnClient,
+  ): Promise<void> {
+    const noPlace = { [Symbol.dispose]: () => {} };
+    for await (const stream of arrivals.arrivals(signal)) {
+      onClient(this.#acceptor.accept(stream, "client"), noPlace);
     }
   }
 
@@ -165,7 +187,8 @@ export class FrontDoor {
   }
 
   #plain(at: Endpoint): Way {
-    return (signal, onListening) => listenTcp(at, this.#listenOptions(signal, onListening));
+    const reusePort = this.#environment.team !== undefined;
+    return (signal, onListening) => listenTcp(at, { ...this.#listenOptions(signal, onListening), reusePort });
   }
 
   #tls({ listen }: TlsConfig): Way {
@@ -212,7 +235,9 @@ export class FrontDoor {
   #letIn(name: string, stream: ByteStream, onClient: OnClient): void {
     const { hostname } = stream.peer;
     const place = this.access.admit(hostname);
-    if (place.type === "admitted") return onClient(this.#acceptor.accept(stream, name), place);
+    const streams = this.#environment.team?.streams;
+    const watched = streams?.type === "elsewhere" ? streams.watch(stream) : stream;
+    if (place.type === "admitted") return onClient(this.#acceptor.accept(watched, name), place);
     stream.close();
     if (place.first) this.#log.warn(`clients at ${hostname} are turned away: ${place.reason}`);
   }

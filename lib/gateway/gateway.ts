@@ -16,8 +16,7 @@ import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import { type MessageTransport, SipEndpoint, type SipEndpointOptions } from "../sip/endpoint.ts";
-import { SipTransport } from "../sip/transport.ts";
+import { SipEndpoint, type SipEnvironment } from "../sip/endpoint.ts";
 import type { DialogRecord } from "../sip/neighbours.ts";
 import { AccountRegistry } from "./account_registry.ts";
 import { AccountApps } from "./account_apps.ts";
@@ -49,6 +48,8 @@ export interface GatewayEnvironment {
   readonly memoryBytes?: () => number;
   /** What turns one codec into another; absent: audio only passes through as it is. */
   readonly codecs?: Codecs;
+  /** The other gateways of this process; absent: it is alone. */
+  readonly team?: Team;
 }
 
 /** A running gateway. Disposing it hangs up, unregisters and closes everything, in that order. */
@@ -67,25 +68,27 @@ export class Gateway implements AsyncDisposable {
   readonly #guard: LoadGuard;
   #rtmp: Endpoint;
   #opened = false;
-  #connections = 0;
+  readonly #connections: Tally;
 
   private constructor(config: Config, environment: GatewayEnvironment, door: FrontDoor) {
-    const { clock, log } = environment;
+    const { clock, log, team } = environment;
+    const calls = team?.calls ?? new LocalTally();
+    this.#connections = team?.connections ?? new LocalTally();
     this.#config = config;
     this.#environment = environment;
     this.#door = door;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#media = new MediaRoom(config, environment, this.#addresses);
+    this.#media = new MediaRoom(config, environment, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
       { ...config.sip, addresses: this.#addresses, refuseNew: (method) => this.#guard.refuseSip(method) },
-      environment,
+      sipEnvironment(environment),
     );
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
-    this.#guard = new LoadGuard(config.limit, { calls: () => this.#media.calls, memoryBytes }, environment);
+    this.#guard = new LoadGuard(config.limit, { calls: () => calls.everywhere, memoryBytes }, environment);
     this.#accountApps = new AccountApps({
       ...environment,
       accounts: this.#accounts,
@@ -106,6 +109,7 @@ export class Gateway implements AsyncDisposable {
       access: door.access,
       room: this.#guard,
       sameAddress: config.sameAddress,
+      ...(team !== undefined && { tenancy: team.tenancy }),
       dialPlan: config.dialPlan,
       dtmf: config.dtmf,
       streams: this.#live.streams,
@@ -119,6 +123,18 @@ export class Gateway implements AsyncDisposable {
     const gateway = new Gateway(config, environment, door);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
+    const streams = environment.team?.streams;
+    if (streams?.type === "here") {
+      gateway.#scope.spawn(
+        "arrivals",
+        (signal) =>
+          door.takeArrivals(
+            streams,
+            signal,
+            (connection) => gateway.#spawnServing(connection, new LocalTally()),
+          ),
+      );
+    }
     try {
       await gateway.#learnPublicAddress();
       gateway.#rtmp = (await door.opened).rtmp;
@@ -163,7 +179,12 @@ export class Gateway implements AsyncDisposable {
   /** What is in use now, for tests and the log: all zero when every client has left. */
   get usage(): { connections: number; clients: number; calls: number; rtpPorts: number } {
     const { calls, rtpPorts } = this.#media;
-    return { connections: this.#connections, clients: this.#sipApp.clients, calls, rtpPorts };
+    return { connections: this.#connections.here, clients: this.#sipApp.clients, calls, rtpPorts };
+  }
+
+  /** Ends calls that a gateway in this place had before it broke down; how many far ends agreed. */
+  hangUpOrphans(records: readonly DialogRecord[]): Promise<number> {
+    return this.#sip.hangUpOrphans(records);
   }
 
   /** The default route can change while we run: a laptop moves, an address is renewed. */
@@ -188,32 +209,37 @@ export class Gateway implements AsyncDisposable {
   async #acceptClients(signal: AbortSignal): Promise<void> {
     try {
       await this.#door.run(signal, (connection, place) => {
-        this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, async (stop) => {
-          using _place = place;
-          await this.#serve(connection, stop);
-        });
+        this.#spawnServing(connection, this.#connections, place);
       });
     } catch (error) {
       if (this.#opened) throw error; // a port broke later: this task's failure, said in the log
     } // else start() hears of it by door.opened
   }
 
-  async #serve(connection: RtmpConnection, signal: AbortSignal): Promise<void> {
+  #spawnServing(connection: RtmpConnection, count: Tally, place?: Disposable): void {
+    this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, async (stop) => {
+      using _place = place;
+      await this.#serve(connection, count, stop);
+    });
+  }
+
+  /** @param count of the connections it is one of: those carried here are counted where they came in */
+  async #serve(connection: RtmpConnection, count: Tally, signal: AbortSignal): Promise<void> {
     await using client = connection;
     const onAbort = () => void client.close("NetConnection.Connect.AppShutdown", "the gateway is stopping");
     signal.addEventListener("abort", onAbort, { once: true });
-    this.#connections++;
+    count.add(1);
     try {
       await this.#admit(client, signal);
     } finally {
-      this.#connections--;
+      count.add(-1);
       signal.removeEventListener("abort", onAbort);
     }
   }
 
   /** From connect to disconnect; every early return is one `_error` and the end of the connection. */
   async #admit(client: RtmpConnection, signal: AbortSignal): Promise<void> {
-    if (this.#connections > this.#config.limit.connections) {
+    if (this.#connections.everywhere > this.#config.limit.connections) {
       return await client.reject("too many connections");
     }
     const request = await client.open();
@@ -222,9 +248,13 @@ export class Gateway implements AsyncDisposable {
     if (room.type === "refused") {
       return await client.reject(`overloaded, ${room.reason}: try again in ${room.retryAfterSeconds} s`);
     }
+    const path = parseAppPath(request.app);
+    const streams = this.#environment.team?.streams;
+    if (streams?.type === "elsewhere" && path.type !== "sip" && path.type !== "rejected") {
+      return await streams.carry(client.surrender(), signal); // who it is is asked there
+    }
     const login = await this.#door.login(client, request, signal);
     if (login.type === "refused") return await client.reject(login.reason);
-    const path = parseAppPath(request.app);
     if (path.type === "rejected") return await client.reject(path.reason);
     if (path.type === "live") return await this.#live.serve(client, request, signal);
     if (path.type !== "sip") return await this.#accountApps.serve(client, request, path, signal);
@@ -240,4 +270,15 @@ export class Gateway implements AsyncDisposable {
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
   }
+}
+
+/** The SIP port of a gateway with a team tells the others, and hands them their messages. */
+function sipEnvironment(environment: GatewayEnvironment): SipEnvironment {
+  const { team } = environment;
+  if (team === undefined) return environment;
+  return {
+    ...environment,
+    neighbours: team.sip,
+    joinTransport: (transport) => team.joinTransport(transport),
+  };
 }

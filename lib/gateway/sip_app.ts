@@ -23,7 +23,7 @@ import type { DtmfMode } from "../config/config_settings.ts";
 import { type CallRoom, type ClientLink, type ContextServices, statusText } from "../call/line.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
-import { Tenancy } from "./tenancy.ts";
+import { Tenancy, type TenancyDesk } from "./tenancy.ts";
 import { dialledByUrl } from "./url_dial.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
@@ -46,6 +46,8 @@ export interface SipAppParts {
   readonly room: CallRoom;
   /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
+  /** Who is where, when this gateway is not alone. */
+  readonly tenancy?: TenancyDesk<RtmpConnection>;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
   /** Where the sides of calls are published. */
@@ -65,14 +67,15 @@ export interface SipPath {
 /** Serves the clients of all SIP addresses. */
 export class SipApp {
   readonly #parts: SipAppParts;
-  readonly #tenancy: Tenancy<RtmpConnection>;
+  readonly #tenancy: TenancyDesk<RtmpConnection>;
   readonly #sharedLines: SharedLines;
 
   /** Nobody yet. */
   constructor(parts: SipAppParts) {
     const { sip, log, sameAddress } = parts;
     this.#parts = parts;
-    this.#tenancy = new Tenancy(sameAddress);
+    this.#tenancy = parts.tenancy ?? new Tenancy(sameAddress);
+    this.#tenancy.onReplaced = (client, path) => this.#sayGoodbye(client, path.key);
     this.#sharedLines = new SharedLines({
       createUserAgent: (identity) => sip.createUserAgent(identity),
       log,
@@ -98,7 +101,7 @@ export class SipApp {
     if (identity.type === "rejected") return await client.reject(identity.reason);
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
-    const arrival = this.#tenancy.arrive(path);
+    const arrival = await this.#tenancy.arrive(path);
     if (arrival.type === "rejected") return await client.reject(arrival.reason);
     const agent = arrival.shared
       ? this.#sharedLines.join(identity.identity)
@@ -109,7 +112,7 @@ export class SipApp {
     await using context = new Context(link, agent, services, destination);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
-    const entry = this.#tenancy.enter(path, client);
+    const entry = await this.#tenancy.enter(path, client);
     if (entry.type === "rejected") return await client.reject(entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {

@@ -36,6 +36,20 @@ export type Entry<Client> =
   | { readonly type: "entered"; readonly replaced: Client | null }
   | { readonly type: "rejected"; readonly reason: string };
 
+/** Keeps who is where: for one gateway {@link Tenancy}, for several one of them all, which has to be asked. */
+export interface TenancyDesk<Client extends Tenant> {
+  /** Clients of this gateway that have entered and not left. */
+  readonly size: number;
+  /** See {@link Tenancy.arrive}. */
+  arrive(path: TenantPath): Arrival | Promise<Arrival>;
+  /** See {@link Tenancy.enter}. */
+  enter(path: TenantPath, client: Client): Entry<Client> | Promise<Entry<Client>>;
+  /** See {@link Tenancy.leave}. */
+  leave(path: TenantPath, client: Client): void;
+  /** Told of a client here whose place was taken by one elsewhere; one gateway alone never calls it. */
+  onReplaced?: ((client: Client, path: TenantPath) => void) | null;
+}
+
 /** Clients that share one address at most. */
 export const MAX_SHARING = 32;
 
@@ -44,7 +58,7 @@ const FULL = "too many clients share this address";
 const OVERTAKEN = "a newer client connected to the same address";
 
 /** Who is where. */
-export class Tenancy<Client extends Tenant> {
+export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
   readonly #places = new Map<string, Set<Client>>();
   #size = 0;

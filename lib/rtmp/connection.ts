@@ -153,6 +153,12 @@ export class RtmpConnection implements AsyncDisposable {
     this.#session.admit(properties);
   }
 
+  /** Gives the stream to somebody else, who closes it; nothing is read or written here any more. After open() only. */
+  surrender(): ByteStream {
+    this.#phase = "closed";
+    return this.#stream;
+  }
+
   /** Refuses the client: one `_error` when it has said connect, then the connection ends. */
   async reject(description: string): Promise<void> {
     if (this.#phase === "opening" && this.#session.hasConnect) this.#session.refuse(description);

@@ -19,10 +19,11 @@ export class RtmpAcceptor {
   readonly #environment: RtmpEnvironment;
   readonly #log: Logger;
   readonly #ticker: Ticker;
-  #id = 0;
+  readonly #nextId: () => number;
 
-  /** Nothing runs before the first connection. */
-  constructor(options: RtmpOptions, environment: RtmpEnvironment) {
+  /** Nothing runs before the first connection. @param nextId numbers connections; from 1 when left out */
+  constructor(options: RtmpOptions, environment: RtmpEnvironment, nextId: () => number = countFrom1()) {
+    this.#nextId = nextId;
     const log = environment.log.category("rtmp");
     this.#options = options;
     this.#environment = environment;
@@ -32,10 +33,15 @@ export class RtmpAcceptor {
 
   /** Takes over one stream; the connection belongs to the caller. @param name its transport, for the log */
   accept(stream: ByteStream, name = "client"): RtmpConnection {
-    const id = ++this.#id;
+    const id = this.#nextId();
     const log = this.#log.child(`${name} ${id} ${formatEndpoint(stream.peer)}`);
     return new RtmpConnection(stream, this.#options, { ...this.#environment, ticker: this.#ticker, log }, id);
   }
+}
+
+function countFrom1(): () => number {
+  let count = 0;
+  return () => ++count;
 }
 
 /** Yields a client for each stream, until there are no more. */

@@ -89,7 +89,9 @@ export interface SipEnvironment {
   readonly dns: DnsResolver;
   /** Other SIP ports of the process. */
   readonly neighbours?: SipNeighbours;
-  /** Replaces sockets in tests, or puts something around them. */
+  /** Puts around the sockets what hands messages to other SIP ports of the process. */
+  readonly joinTransport?: (transport: MessageTransport) => MessageTransport;
+  /** Replaces sockets in tests. */
   readonly openTransport?: (options: SipEndpointOptions) => MessageTransport;
 }
 
@@ -114,7 +116,8 @@ export class SipEndpoint implements AsyncDisposable {
         { bind: wanted.bind, port: wanted.port, fallback: wanted.portFallback },
         { log: env.log, clock: env.clock },
       ));
-    return new SipEndpoint(options, env, open(options));
+    const transport = open(options);
+    return new SipEndpoint(options, env, env.joinTransport?.(transport) ?? transport);
   }
 
   private constructor(options: SipEndpointOptions, env: SipEnvironment, transport: MessageTransport) {

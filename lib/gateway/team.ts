@@ -1,0 +1,55 @@
+// What a gateway asks of the others when it is one of several in a process (lib/workers makes them a team). A gateway
+// that is alone has no team and asks nobody. Nothing here is asked per packet.
+// Role: wire
+// Answers to: nothing in siprtmp, which was one thread.
+
+import type { AddressChange } from "../access/address_limits.ts";
+import type { Tally } from "../base/tally.ts";
+import type { ByteStream } from "../net/tcp.ts";
+import type { RtmpConnection } from "../rtmp/connection.ts";
+import type { MessageTransport } from "../sip/endpoint.ts";
+import type { SipNeighbours } from "../sip/neighbours.ts";
+import type { TenancyDesk } from "./tenancy.ts";
+
+/** The other gateways of this process. */
+export interface Team {
+  /** Told of SIP users and calls. */
+  readonly sip: SipNeighbours;
+  /** Puts around the SIP port what hands others their messages. */
+  joinTransport(transport: MessageTransport): MessageTransport;
+  /** A number for an RTMP connection, from 1, that no gateway of the team has given before. */
+  nextConnectionId(): number;
+  /** RTMP connections. */
+  readonly connections: Tally;
+  /** Calls. */
+  readonly calls: Tally;
+  /** Who has which address. */
+  readonly tenancy: TenancyDesk<RtmpConnection>;
+  /** What addresses did, told and heard. */
+  readonly addresses: AddressNews;
+  /** Where streams are: here, or with another gateway. */
+  readonly streams: StreamsHome;
+}
+
+/** Streams and what is like them are in one place, or players would not find publishers. */
+export type StreamsHome =
+  | {
+    readonly type: "here";
+    /** Clients that came to another gateway, from their first byte on; they are counted there. */
+    arrivals(signal: AbortSignal): AsyncIterable<ByteStream>;
+  }
+  | {
+    readonly type: "elsewhere";
+    /** Wraps a client that has just come, so that it can be carried. */
+    watch(stream: ByteStream): ByteStream;
+    /** Carries a client, by its wrapped stream, until it leaves. Throws TransportError when the way is closed. */
+    carry(stream: ByteStream, signal: AbortSignal): Promise<void>;
+  };
+
+/** Keeps the limits of addresses the same everywhere. */
+export interface AddressNews {
+  /** Something happened here. */
+  tell(change: AddressChange): void;
+  /** Told what happened elsewhere. */
+  onChange: ((change: AddressChange) => void) | null;
+}
