@@ -112,7 +112,10 @@ test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the
   const table: [first: number, words: RegExp][] = [
     [0x3e, /linear PCM/],
     [0x0e, /linear PCM/],
+    [0x1e, /ADPCM/],
     [0x2e, /MP3/],
+    [0xe2, /MP3/], // of 8 kHz
+    [0x42, /Nellymoser/],
     [0x62, /Nellymoser/],
     [0x52, /Nellymoser/],
   ];
@@ -224,6 +227,36 @@ test("stereo G.711 is mixed down, whatever the peer takes", () => {
     });
     const { sampleRate } = sipFormat(peer, 8000);
     assertTone(bench.heard(peer).subarray(sampleRate * 0.3, sampleRate * 0.9), sampleRate, 25);
+  }
+});
+
+test("wideband where both ends can: 5 kHz is heard, and does not turn into something else where only one can", () => {
+  /** With a lower tone below, since Speex has no upper band without a lower one. */
+  const high = (format: AudioFormat): CodedAudio => {
+    const upper = tone(5004, format.sampleRate, 1500, 6000);
+    return encodeAudio(
+      format,
+      tone(1004, format.sampleRate, 1500, 6000).map((sample, i) => sample + upper[i]!),
+    );
+  };
+  for (const client of ["speex", "aac", "opus"] as const) {
+    for (const peer of ["g722", "speex", "opus"] as const) {
+      using bench = new LineBench(chainOf(client, peer));
+      bench.publish(client, high(clientFormat(client)), 0);
+      const { sampleRate: there } = sipFormat(peer, CLOCKS[peer]);
+      const up = measureTone(bench.heard(peer).subarray(there * 0.5, there * 1.3), 5004, there).amplitude;
+      bench.receive(peer, high(sipFormat(peer, CLOCKS[peer])));
+      const { samples, sampleRate } = bench.playedSound();
+      const down =
+        measureTone(samples.subarray(-sampleRate * 0.8, -sampleRate * 0.1), 5004, sampleRate).amplitude;
+      assert.ok(Math.min(up, down) > 3000 && Math.max(up, down) < 7500, `${client} ${peer}: ${up} ${down}`);
+    }
+    for (const peer of ["pcmu", "pcma"] as const) {
+      using bench = new LineBench(chainOf(client, peer));
+      bench.publish(client, high(clientFormat(client)), 0);
+      const alias = measureTone(bench.heard(peer).subarray(4000, 10000), 8000 - 5004, 8000).amplitude;
+      assert.ok(alias < 100, `${client} ${peer}: ${alias}`);
+    }
   }
 });
 
