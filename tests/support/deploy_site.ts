@@ -29,6 +29,8 @@ export interface Site extends AsyncDisposable {
   /** Starts a gateway that has ended once more, at the same ports; it ends with the site. */
   restart(index: 0 | 1): Promise<RunningProgram>;
   readonly trunk: Trunk;
+  /** host:port of each gateway's RTMP, without HAProxy. */
+  readonly rtmp: readonly [string, string];
   /** Where Kamailio listens. */
   readonly sip: Deno.NetAddr;
   /** A user comes in by HAProxy; without a password they do not register. */
@@ -72,14 +74,15 @@ export async function startSite({ users = 3, defines = {} }: SiteOptions = {}): 
   const [first, second] = await Promise.all([start(0), start(1)]);
   opened.use(first);
   opened.use(second);
-  const [at1, at2] = ports.map(({ hostname, rtmp }) => `${hostname}:${rtmp}`);
-  const haproxy = opened.use(await startHaproxy([at1!, at2!]));
+  const [at1 = "", at2 = ""] = ports.map(({ hostname, rtmp }) => `${hostname}:${rtmp}`);
+  const haproxy = opened.use(await startHaproxy([at1, at2]));
   const url = (user: string): string => `rtmp://127.0.0.1:${haproxy.rtmpPort}/sip/${user}@${DOMAIN}`;
   const owner = opened.move();
   return {
     kamailio,
     haproxy,
     trunk,
+    rtmp: [at1, at2],
     sip: { transport: "udp", hostname: KAMAILIO, port: kamailio.port },
     gateways: [first, second],
     restart: async (index) => owner.use(await start(index)),
