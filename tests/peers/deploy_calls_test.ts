@@ -2,6 +2,7 @@
 // not register at whichever gateway has them, everything else on the trunk; and who is not let through.
 
 import assert from "node:assert/strict";
+import { TransportError } from "../../lib/base/errors.ts";
 import { type Site, startSite } from "../support/deploy_site.ts";
 import { hasPeer } from "../support/peers.ts";
 import { speak } from "../support/rtmp_phone.ts";
@@ -70,6 +71,28 @@ Deno.test({ name: "without the password nobody registers, calls, or is somebody 
   assert.match(String((await nobody.expect("rejected"))[0]), /^407 /);
   assert.deepEqual(site.trunk.calls, []);
 });
+
+Deno.test(
+  { name: "who comes too often, or when all gateways are full, is turned away", ignore },
+  async () => {
+    const balancer = { CONNECTIONS_PER_ADDRESS: "3", CONNECTIONS_PER_GATEWAY: "1" };
+    await using site = await startSite({ balancer });
+    await using _first = await site.connect("alice1");
+    await using _second = await site.connect("alice2");
+    const turnedAway: string[] = [];
+    const tries = async (who: string): Promise<void> => {
+      await assert.rejects(site.connect("alice3"), TransportError);
+      turnedAway.push(who);
+    };
+    const third = tries("waited for room at a gateway");
+    await pause(200);
+    await tries("was one more than an address may have");
+    await third;
+    assert.deepEqual(turnedAway, ["was one more than an address may have", "waited for room at a gateway"]);
+    await pause(300); // its log is a little behind
+    assert.match(site.haproxy.output(), /rtmp gateways\/<NOSRV> .* sQ /);
+  },
+);
 
 Deno.test({
   name: "the newest client of an address has it, whichever gateway it came to; the one before is told",

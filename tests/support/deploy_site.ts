@@ -44,9 +44,12 @@ export interface SiteOptions {
   readonly users?: number;
   /** More settings of kamailio.cfg. */
   readonly defines?: Readonly<Record<string, string>>;
+  /** More settings of haproxy.cfg. */
+  readonly balancer?: Readonly<Record<string, string>>;
 }
 
-export async function startSite({ users = 3, defines = {} }: SiteOptions = {}): Promise<Site> {
+export async function startSite(options: SiteOptions = {}): Promise<Site> {
+  const { users = 3, defines = {}, balancer = {} } = options;
   await using opened = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-site-" });
   opened.defer(() => Deno.remove(folder, { recursive: true }));
@@ -75,7 +78,7 @@ export async function startSite({ users = 3, defines = {} }: SiteOptions = {}): 
   opened.use(first);
   opened.use(second);
   const [at1 = "", at2 = ""] = ports.map(({ hostname, rtmp }) => `${hostname}:${rtmp}`);
-  const haproxy = opened.use(await startHaproxy([at1, at2]));
+  const haproxy = opened.use(await startHaproxy([at1, at2], balancer));
   const url = (user: string): string => `rtmp://127.0.0.1:${haproxy.rtmpPort}/sip/${user}@${DOMAIN}`;
   const owner = opened.move();
   return {

@@ -27,8 +27,14 @@ export interface HaproxyServer {
 /** The configuration under test. */
 export const HAPROXY_CONFIG = new URL("../../deploy/haproxy.cfg", import.meta.url).pathname;
 
-/** @param gateways host:port of the two gateways */
-export async function startHaproxy(gateways: readonly [string, string]): Promise<RunningHaproxy> {
+/**
+ * @param gateways host:port of the two gateways
+ * @param settings more of haproxy.cfg, in the place of ours
+ */
+export async function startHaproxy(
+  gateways: readonly [string, string],
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RunningHaproxy> {
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-haproxy-" });
   const [rtmpPort, rtmpsPort, socket] = [freePort(), freePort(), `${folder}/admin.sock`];
   const process = new Deno.Command("haproxy", {
@@ -43,6 +49,7 @@ export async function startHaproxy(gateways: readonly [string, string]): Promise
       CONNECTIONS_PER_ADDRESS: "1000",
       NEW_CONNECTIONS_IN_10_S: "1000",
       STATS_SOCKET: socket,
+      ...settings,
     },
     stdin: "null",
     stdout: "piped",
