@@ -14,6 +14,8 @@ export interface KamailioOptions {
   readonly config?: string;
   /** The loopback address it listens at; absent: 127.0.0.1. */
   readonly hostname?: string;
+  /** Its port; absent: a free one. */
+  readonly port?: number;
   /** What the configuration takes from the command line, besides SIP_PORT. */
   readonly defines?: Readonly<Record<string, string>>;
 }
@@ -22,7 +24,7 @@ const CONFIG = new URL("../peers/config/kamailio.cfg", import.meta.url).pathname
 
 export async function startKamailio(options: KamailioOptions = {}): Promise<RunningKamailio> {
   const { config = CONFIG, hostname = "127.0.0.1", defines = {} } = options;
-  const port = freePort(hostname);
+  const port = options.port ?? freePort(hostname);
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-kamailio-" });
   const given = Object.entries({ SIP_PORT: `${port}`, ...defines }).flatMap((pair) => ["-A", pair.join("=")]);
   const args = ["-DD", "-E", "-f", config, ...given, "-Y", folder, "-w", folder];
