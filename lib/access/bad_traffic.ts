@@ -38,15 +38,42 @@ export const DEFAULT_BAD_TRAFFIC: BadTrafficOptions = {
 /** Credit of one source at most: bad messages that are answered after a time of good ones. */
 const MAX_CREDIT = 100;
 
-class Source {
-  tokens: number;
-  atMs: number;
-  credit = 0;
+/** OPTIONS for the port itself, of load balancers and scanners: apart, or a scan through a proxy would silence both. */
+const PING_BUCKET: BucketSize = { perSecond: 2, burst: 10 };
 
-  constructor(tokens: number, nowMs: number) {
-    this.tokens = tokens;
-    this.atMs = nowMs;
+/** A token bucket's rate and depth. */
+interface BucketSize {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+class Bucket {
+  readonly #size: BucketSize;
+  #tokens: number;
+  #atMs: number;
+
+  constructor(size: BucketSize, nowMs: number) {
+    this.#size = size;
+    this.#tokens = size.burst;
+    this.#atMs = nowMs;
   }
+
+  isEmpty(nowMs: number): boolean {
+    const { perSecond, burst } = this.#size;
+    this.#tokens = Math.min(burst, this.#tokens + (nowMs - this.#atMs) * perSecond / 1000);
+    this.#atMs = nowMs;
+    return this.#tokens < 1;
+  }
+
+  take(): void {
+    this.#tokens--;
+  }
+}
+
+interface Source {
+  readonly bad: Bucket;
+  readonly pings: Bucket;
+  credit: number;
 }
 
 /** Counts the bad messages of each source. */
@@ -56,7 +83,7 @@ export class BadTraffic {
   readonly #offenders: Pick<OffenderLog, "note">;
   /** By key, the oldest first. */
   readonly #sources = new Map<string, Source>();
-  readonly #all: Source;
+  readonly #all: Bucket;
 
   /** Nobody has sent anything. */
   constructor(
@@ -65,9 +92,10 @@ export class BadTraffic {
     options: Partial<BadTrafficOptions> = {},
   ) {
     this.#options = { ...DEFAULT_BAD_TRAFFIC, ...options };
+    const { totalPerSecond: perSecond, totalBurst: burst } = this.#options;
     this.#clock = environment.clock;
     this.#offenders = offenders;
-    this.#all = new Source(this.#options.totalBurst, this.#clock.now());
+    this.#all = new Bucket({ perSecond, burst }, this.#clock.now());
   }
 
   /** Sources remembered. */
@@ -80,11 +108,7 @@ export class BadTraffic {
     const source = this.#sources.get(sourceKey(address));
     if (source !== undefined && source.credit >= 1) return false;
     const nowMs = this.#clock.now();
-    this.#refillAll(nowMs);
-    if (this.#all.tokens < 1) return true;
-    if (source === undefined) return false;
-    this.#refill(source, nowMs);
-    return source.tokens < 1;
+    return this.#all.isEmpty(nowMs) || (source?.bad.isEmpty(nowMs) ?? false);
   }
 
   /** A bad message came; true: answer it and tell about it, false: drop it, it is counted. */
@@ -95,15 +119,35 @@ export class BadTraffic {
       source.credit--;
       return true;
     }
-    this.#refill(source, nowMs);
-    this.#refillAll(nowMs);
-    if (source.tokens >= 1 && this.#all.tokens >= 1) {
-      source.tokens--;
-      this.#all.tokens--;
-      return true;
+    if (source.bad.isEmpty(nowMs) || this.#all.isEmpty(nowMs)) {
+      this.dropped(address, offence);
+      return false;
     }
+    source.bad.take();
+    this.#all.take();
+    return true;
+  }
+
+  /** A message of a limited source was dropped unread: it is counted. */
+  dropped(address: string, offence: Offence): void {
     this.#offenders.note(address, offence);
-    return false;
+  }
+
+  /** Whether one more ping of this address would not be answered now. */
+  pingsLimited(address: string): boolean {
+    return this.#sources.get(sourceKey(address))?.pings.isEmpty(this.#clock.now()) ?? false;
+  }
+
+  /** Somebody asked whether we are there; true: answer, false: drop it, it is counted. */
+  ping(address: string): boolean {
+    const nowMs = this.#clock.now();
+    const { pings } = this.#sourceOf(address, nowMs);
+    if (pings.isEmpty(nowMs)) {
+      this.dropped(address, "SIP pings");
+      return false;
+    }
+    pings.take();
+    return true;
   }
 
   /** A good message came. */
@@ -116,24 +160,15 @@ export class BadTraffic {
     const key = sourceKey(address);
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
-    const source = new Source(this.#options.burst, nowMs);
+    const source = {
+      bad: new Bucket(this.#options, nowMs),
+      pings: new Bucket(PING_BUCKET, nowMs),
+      credit: 0,
+    };
     this.#sources.set(key, source);
     if (this.#sources.size > this.#options.maxSources) {
       this.#sources.delete(this.#sources.keys().next().value!);
     }
     return source;
-  }
-
-  #refill(source: Source, nowMs: number): void {
-    const { perSecond, burst } = this.#options;
-    source.tokens = Math.min(burst, source.tokens + (nowMs - source.atMs) * perSecond / 1000);
-    source.atMs = nowMs;
-  }
-
-  #refillAll(nowMs: number): void {
-    const { totalPerSecond, totalBurst } = this.#options;
-    const all = this.#all;
-    all.tokens = Math.min(totalBurst, all.tokens + (nowMs - all.atMs) * totalPerSecond / 1000);
-    all.atMs = nowMs;
   }
 }

@@ -11,6 +11,7 @@ export type Offence =
   | "malformed SIP messages"
   | "SIP requests for nobody here"
   | "SIP messages that belong to nothing"
+  | "SIP pings"
   | "RTMP connections that said nothing usable"
   | "RTMP connections that never said connect"
   | "pauses for sending too much";

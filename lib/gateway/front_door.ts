@@ -5,6 +5,7 @@
 
 import { AccessPolicy } from "../access/access_policy.ts";
 import type { LoginOutcome, LoginRules } from "../access/login_guard.ts";
+import { OffenderLog } from "../access/offender_log.ts";
 import { parseUsers } from "../access/users_file.ts";
 import type { Clock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
@@ -58,6 +59,8 @@ type Way = (signal: AbortSignal, onListening: (local: Endpoint) => void) => Asyn
 export class FrontDoor {
   /** Who may do what. */
   readonly access: AccessPolicy;
+  /** Tells who is limited, of the SIP side too. */
+  readonly offenders: OffenderLog;
   readonly #config: FrontDoorConfig;
   readonly #environment: FrontDoorEnvironment;
   readonly #log: Logger;
@@ -77,6 +80,7 @@ export class FrontDoor {
     const { team, clock, log } = environment;
     const nextId = team === undefined ? undefined : (): number => team.nextConnectionId();
     this.#acceptor = new RtmpAcceptor(config.rtmp.options, environment, nextId);
+    this.offenders = new OffenderLog(environment);
     this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, {
       clock,
       log,

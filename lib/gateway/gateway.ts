@@ -3,6 +3,7 @@
 // Role: edge
 // Answers to: the App and Gateway classes of siprtmp.py and the accept loop of rtmp.py.
 
+import { BadTraffic } from "../access/bad_traffic.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -20,10 +21,12 @@ import { SipEndpoint, type SipEnvironment } from "../sip/endpoint.ts";
 import type { DialogRecord } from "../sip/neighbours.ts";
 import { AccountRegistry } from "./account_registry.ts";
 import { AccountApps } from "./account_apps.ts";
-import { parseAppPath } from "./app_path.ts";
+import { type AppPath, parseAppPath } from "./app_path.ts";
+import { mayPublishCalls } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
+import { lineCodecs } from "./line_app.ts";
 import { MediaRoom } from "../bridge/media_room.ts";
 import { SipApp } from "./sip_app.ts";
 import type { Team } from "./team.ts";
@@ -84,7 +87,7 @@ export class Gateway implements AsyncDisposable {
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
       { ...config.sip, addresses: this.#addresses, refuseNew: (method) => this.#guard.refuseSip(method) },
-      sipEnvironment(environment),
+      { ...sipEnvironment(environment), traffic: new BadTraffic(environment, door.offenders) },
     );
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
@@ -93,6 +96,7 @@ export class Gateway implements AsyncDisposable {
       ...environment,
       accounts: this.#accounts,
       media: (named) => this.#media.factory("wideband", named),
+      codecs: lineCodecs(environment.codecs?.transcodable ?? new Set()),
       access: door.access,
       room: this.#guard,
       dialPlan: config.dialPlan,
@@ -140,6 +144,7 @@ export class Gateway implements AsyncDisposable {
       gateway.#rtmp = (await door.opened).rtmp;
       gateway.#opened = true;
       gateway.#accounts.start();
+      gateway.#accountApps.start();
     } catch (error) {
       await gateway[Symbol.asyncDispose]();
       throw error;
@@ -250,7 +255,7 @@ export class Gateway implements AsyncDisposable {
     }
     const path = parseAppPath(request.app);
     const streams = this.#environment.team?.streams;
-    if (streams?.type === "elsewhere" && path.type !== "sip" && path.type !== "rejected") {
+    if (streams?.type === "elsewhere" && this.#needsStreams(path)) {
       return await streams.carry(client.surrender(), signal); // who it is is asked there
     }
     const login = await this.#door.login(client, request, signal);
@@ -261,6 +266,13 @@ export class Gateway implements AsyncDisposable {
     await this.#sipApp.serve(client, request, path, signal);
   }
 
+  /** Whether a client cannot be served without the streams: it publishes or plays them, or its calls are published. */
+  #needsStreams(path: AppPath): boolean {
+    if (path.type !== "sip") return path.type !== "rejected";
+    const { publishCalls: everywhere, sameAddress: { accounts } } = this.#config;
+    return mayPublishCalls({ everywhere, accounts }, path.address);
+  }
+
   /** Stops accepting, ends every call and registration, closes both sides. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#guard[Symbol.dispose]();
@@ -269,6 +281,7 @@ export class Gateway implements AsyncDisposable {
     await this.#accountApps[Symbol.asyncDispose]();
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
+    this.#door.offenders[Symbol.dispose]();
   }
 }
 

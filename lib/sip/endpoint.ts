@@ -10,7 +10,7 @@ import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { AgentDirectory } from "./agent_directory.ts";
-import { addResponseCapabilities, refusalOf } from "./capabilities.ts";
+import { refusalOf } from "./capabilities.ts";
 import { DialogTable } from "./dialog_table.ts";
 import { FailedTargets } from "./failed_targets.ts";
 import { guardedClock } from "./guarded_clock.ts";
@@ -21,12 +21,13 @@ import { type SipMessage, type SipRequest, tagOf } from "./message.ts";
 import type { DialogRecord, SipNeighbours } from "./neighbours.ts";
 import { hangUpOrphans } from "./orphans.ts";
 import { SipRouter } from "./routing.ts";
+import { Screen, type SipTraffic, UNLIMITED } from "./screen.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import type { SipCore } from "./sip_core.ts";
 import type { Flow, SendOutcome, Target } from "./target.ts";
 import { defaultTimers, type TimerValues } from "./timers.ts";
 import { TransactionLayer } from "./transaction_layer.ts";
-import { type KeepAliveAnswer, SipTransport } from "./transport.ts";
+import { type DatagramScreen, type KeepAliveAnswer, SipTransport } from "./transport.ts";
 import type { SipUri } from "./uri.ts";
 import { UserAgent } from "./user_agent.ts";
 
@@ -67,6 +68,8 @@ export interface MessageTransport extends AsyncDisposable {
   onMessage: ((message: SipMessage, flow: Flow) => void) | null;
   /** A connection ended without our doing; networks without connections never call it. */
   onBroken?: ((flow: Flow, reason: string) => void) | null;
+  /** Judges bad traffic before and after it is parsed; networks without sockets do not ask. */
+  screen?: DatagramScreen | null;
   /** A keep-alive was answered; networks without keep-alives never call it. */
   onKeepAliveAnswer?: ((answer: KeepAliveAnswer, flow: Flow) => void) | null;
   /** As `SipTransport.sendKeepAlive`; networks without keep-alives leave it out. */
@@ -87,6 +90,8 @@ export interface SipEnvironment {
   readonly random: Random;
   /** Name resolution. */
   readonly dns: DnsResolver;
+  /** Counts bad messages of each source; all are answered when left out. */
+  readonly traffic?: SipTraffic;
   /** Other SIP ports of the process. */
   readonly neighbours?: SipNeighbours;
   /** Puts around the sockets what hands messages to other SIP ports of the process. */
@@ -102,6 +107,7 @@ export class SipEndpoint implements AsyncDisposable {
   readonly #core: SipCore;
   readonly #keepAlives: KeepAlives;
   readonly #agents = new AgentDirectory();
+  readonly #screen: Screen;
   readonly #log: Logger;
   readonly #overload: SipEndpointOptions["refuseNew"];
   #closing: Promise<void> | null = null;
@@ -144,6 +150,8 @@ export class SipEndpoint implements AsyncDisposable {
       sentBy: (target) => router.sentBy(target),
       send: (message, target, outcome) => void this.#send(message, target, outcome),
       targetTried: (target, answered) => failed.note(target, answered),
+      screen: (request, flow, cancels) => this.#screen.judge(request, flow.remote.hostname, cancels),
+      onUseless: (flow) => this.#screen.stray(flow.remote.hostname),
     });
     this.#keepAlives = new KeepAlives({
       clock,
@@ -170,12 +178,20 @@ export class SipEndpoint implements AsyncDisposable {
       ...(env.neighbours !== undefined && { neighbours: env.neighbours }),
       rememberInvite: (agent, invite, target) => lateForks.remember(agent, invite, target),
     };
+    this.#screen = new Screen({
+      agents: this.#agents,
+      dialogs: this.#core.dialogs,
+      traffic: env.traffic ?? UNLIMITED,
+      tag: env.random.token(12),
+      pingRefusal: () => this.#overload?.("OPTIONS") ?? null,
+    });
     this.#layer.onRequest = (request, transaction) => this.#receive(request, transaction);
     this.#layer.onStray = (response) => lateForks.decline(response);
     this.#listen(transport);
   }
 
   #listen(transport: MessageTransport): void {
+    transport.screen = this.#screen;
     transport.onMessage = (message, flow) => {
       this.#keepAlives.heard(flow);
       this.#layer.receive(message, flow);
@@ -265,29 +281,16 @@ export class SipEndpoint implements AsyncDisposable {
     return true;
   }
 
+  /** What nobody here is for was answered by the screen, or dropped. */
   #dispatch(request: SipRequest, transaction: ServerTransactionHandle): void {
     const refusal = refusalOf(request);
     if (refusal !== null) return void transaction.respond(refusal);
     if (tagOf(request.headers.get("To")) !== null) {
-      const user = this.#core.dialogs.find(request);
-      return user === null ? void transaction.reply(481) : user.receive(request, transaction);
+      return this.#core.dialogs.find(request)?.receive(request, transaction);
     }
     const found = this.#agents.find(request.uri);
-    const isPing = request.uri.user === null && request.method === "OPTIONS";
-    if ((found.type === "agent" || isPing) && this.#refuseNew(request, transaction)) return;
-    if (found.type === "agent") return found.agent.receive(request, transaction);
-    if (isPing) return this.#describe(transaction);
-    // Not ours, and forwarding is not our trade: 483 says that a proxy in front of us is looping.
-    if (request.headers.get("Max-Forwards")?.trim() === "0") return void transaction.reply(483);
-    // A text for somebody who is not connected now may be tried again (RFC 3428 section 7).
-    const later = found.type === "gone" || request.method === "MESSAGE";
-    transaction.reply(later ? 480 : 404);
-  }
-
-  #describe(transaction: ServerTransactionHandle): void {
-    const response = transaction.createResponse(200);
-    addResponseCapabilities(response.headers);
-    transaction.respond(response);
+    if (found.type !== "agent" || this.#refuseNew(request, transaction)) return;
+    found.agent.receive(request, transaction);
   }
 
   /** Ends every user agent (2 s at most), then the port. */

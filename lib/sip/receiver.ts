@@ -35,8 +35,18 @@ export interface TransportStats {
   sent: number;
 }
 
+/** Judges what comes before it is read, and what could not be read. Addresses are IP addresses. */
+export interface DatagramScreen {
+  /** Whether to drop this datagram before it is parsed. The bytes are borrowed. */
+  dropsUnread(bytes: Uint8Array, address: string): boolean;
+  /** A message could not be parsed; false: it is neither answered nor told. */
+  malformed(address: string): boolean;
+}
+
 /** What a receiver needs. */
 export interface ReceiverEnv {
+  /** Judges bad traffic; all of it is answered and told when left out, or while it gives null. */
+  readonly screen?: () => DatagramScreen | null;
   /** Time for the limit of complaints. */
   readonly clock: Clock;
   /** Where oddities are told. */
@@ -77,6 +87,7 @@ export class Receiver {
   /** One datagram; the bytes are borrowed. */
   datagram(bytes: Uint8Array, flow: Flow): void {
     if (isKeepAlive(bytes)) return isStun(bytes) ? this.#stun(bytes, flow) : this.keepAlive();
+    if (this.#env.screen?.()?.dropsUnread(bytes, flow.remote.hostname)) return void this.stats.dropped++;
     try {
       const { message, warnings } = decodeSipDatagram(bytes);
       this.message(message, warnings, flow);
@@ -127,6 +138,7 @@ export class Receiver {
 
   /** A message came that cannot be processed. */
   malformed(error: SipParseError, flow: Flow): void {
+    if (this.#env.screen?.()?.malformed(flow.remote.hostname) === false) return void this.stats.dropped++;
     this.#complain(`${formatEndpoint(flow.remote)} sent a bad SIP message: ${error.problem}`);
     if (error.partial === null) {
       this.stats.dropped++;

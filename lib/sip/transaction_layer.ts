@@ -70,6 +70,13 @@ export interface TransactionLayerOptions {
   sentBy(target: Target): SentBy;
   /** Hands a message to the transport; `outcome` may be called later, once at most. */
   send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): void;
+  /**
+   * Judges a request before it gets a transaction: "pass" lets it in, a response answers it without one (8.2.7), "drop"
+   * leaves it unanswered. `cancels`: it is a CANCEL, and its INVITE is there. Everything is let in when left out.
+   */
+  screen?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
+  /** A response or an ACK came that belongs to nothing. */
+  onUseless?(flow: Flow): void;
   /** A target of a request has answered, or is given up: it did not, or only with 503. */
   targetTried?(target: Target, answered: boolean): void;
 }
@@ -172,7 +179,7 @@ export class TransactionLayer implements Disposable {
   /** Takes a message from the transport. */
   receive(message: SipMessage, flow: Flow): void {
     const entry = this.#identify(message);
-    if (entry === null) return this.#drop(message, "it cannot be matched to anything");
+    if (entry === null) return this.#drop(message, "it cannot be matched to anything", flow);
     if (message.kind === "response") this.#receiveResponse(message, entry, flow);
     else if (message.method === "ACK") this.#receiveAck(message, entry, flow);
     else this.#receiveRequest(message, entry, flow);
@@ -212,7 +219,9 @@ export class TransactionLayer implements Disposable {
     const transaction = this.#clients.get(key);
     if (transaction?.receive(response)) return;
     const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
-    if (!success || this.onStray === null) return this.#drop(response, "no transaction waits for it");
+    if (!success || this.onStray === null) {
+      return this.#drop(response, "no transaction waits for it", flow);
+    }
     if (!this.#acknowledgeAgain(response)) this.onStray(response, flow);
   }
 
@@ -236,7 +245,7 @@ export class TransactionLayer implements Disposable {
       return handle.transaction.receiveAck();
     }
     const accepted = this.#awaitingAck.get(acknowledgementKey(ack));
-    if (accepted === undefined) return this.#drop(ack, "no response waits for it");
+    if (accepted === undefined) return this.#drop(ack, "no response waits for it", flow);
     if (accepted.acknowledge(ack)) this.onAck?.(ack, flow);
   }
 
@@ -250,12 +259,21 @@ export class TransactionLayer implements Disposable {
   #receiveRequest(request: SipRequest, key: string, flow: Flow): void {
     const known = this.#servers.get(key);
     if (known !== undefined) return known.transaction.receive();
+    if (!this.#letIn(request, flow)) return;
     if (this.#servers.size >= this.#limit || this.onRequest === null) return this.#refuse(request, flow);
     const merged = tagsOf(request).to === "" && this.#merges.has(mergeKey(request));
     const handle = this.#open(request, key, flow);
     if (request.method === "CANCEL") this.#receiveCancel(request, handle);
     else if (merged) handle.reply(482); // 8.2.2.2
     else this.onRequest(request, handle);
+  }
+
+  /** False when the request was answered without a transaction, or dropped. */
+  #letIn(request: SipRequest, flow: Flow): boolean {
+    const cancels = request.method === "CANCEL" && this.#servers.has(serverKey(request, "INVITE"));
+    const verdict = this.#options.screen?.(request, flow, cancels) ?? "pass";
+    if (typeof verdict === "object") this.#options.send(verdict, targetOf(flow), () => {});
+    return verdict === "pass";
   }
 
   /** 9.2: the CANCEL has its own transaction; it means the INVITE with the same branch. */
@@ -302,8 +320,9 @@ export class TransactionLayer implements Disposable {
     return { transport: target.transport.toUpperCase(), host, port, params };
   }
 
-  #drop(message: SipMessage, why: string): void {
+  #drop(message: SipMessage, why: string, flow: Flow): void {
     this.#dropped += 1;
+    this.#options.onUseless?.(flow);
     if (!this.#options.log.enabled("debug")) return;
     const name = message.kind === "request" ? message.method : String(message.status);
     this.#options.log.debug(`Dropped a SIP ${name} because ${why}`);

@@ -11,13 +11,19 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { TcpConnection } from "../net/tcp.ts";
 import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
 import type { SipMessage } from "./message.ts";
-import { type KeepAliveAnswer, messageText, Receiver, type TransportStats } from "./receiver.ts";
+import {
+  type DatagramScreen,
+  type KeepAliveAnswer,
+  messageText,
+  Receiver,
+  type TransportStats,
+} from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from "./target.ts";
 import { openSipSockets, type SipSockets } from "./transport_sockets.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
-export type { KeepAliveAnswer, TransportStats } from "./receiver.ts";
+export type { DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
 
 /** How a transport is opened. */
 export interface SipTransportOptions extends Partial<PoolLimits> {
@@ -54,6 +60,8 @@ const DEFAULTS = {
 export class SipTransport implements AsyncDisposable {
   /** Takes messages; requests have `received` and `rport` filled in. What it throws is logged. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
+  /** Judges bad traffic; while it is null everything is answered. */
+  screen: DatagramScreen | null = null;
   /** A TCP connection ended without our doing. */
   onBroken: ((flow: Flow, reason: string) => void) | null = null;
   /** A keep-alive of ours was answered. */
@@ -82,6 +90,7 @@ export class SipTransport implements AsyncDisposable {
     this.#receiver = new Receiver({
       clock,
       log,
+      screen: () => this.screen,
       onMessage: (message, flow) => this.onMessage?.(message, flow),
       answer: (response, flow) => void this.send(response, targetOf(flow)),
       answerStun: (bytes, flow) => this.#sockets.udp.send(bytes, flow.remote),

@@ -88,3 +88,19 @@ Deno.test("forged sources: all together have a bound, and who has credit is answ
   clock.advance(1_000);
   assert.ok(!traffic.limited("198.51.100.1"));
 });
+
+Deno.test("pings are counted apart: a scan through a load balancer leaves its pings alone, and so the other way", () => {
+  const { clock, noted, traffic, scan } = scene();
+  scan("192.0.2.7", 10_000);
+  assert.ok(traffic.limited("192.0.2.7"));
+  for (let i = 0; i < 100; i++) {
+    assert.ok(!traffic.pingsLimited("192.0.2.7"));
+    assert.ok(traffic.ping("192.0.2.7"));
+    clock.advance(1_000);
+  }
+  noted.clear();
+  let answered = 0;
+  for (let i = 0; i < 1_000; i++) answered += traffic.ping("192.0.2.8") ? 1 : 0;
+  assert.deepEqual([answered, noted.get("192.0.2.8")], [10, 990]);
+  assert.deepEqual([traffic.pingsLimited("192.0.2.8"), traffic.limited("192.0.2.8")], [true, false]);
+});
