@@ -8,10 +8,11 @@ import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { AccountDoor } from "./account_door.ts";
 import type { ServedAccount } from "./account_client.ts";
-import { type AccountAppParts, CallApp } from "./call_app.ts";
+import { CallApp } from "./call_app.ts";
+import { LineApp, type LineAppParts } from "./line_app.ts";
 
 /** What both are made of. */
-export interface AccountAppsParts extends AccountAppParts {
+export interface AccountAppsParts extends LineAppParts {
   /** The accounts. */
   readonly accounts: { get(name: string): ServedAccount | undefined; all(): readonly ServedAccount[] };
   /** Who may call whom, and who has a key. */
@@ -31,19 +32,29 @@ export interface AccountAppPath {
 /** Both applications. */
 export class AccountApps implements AsyncDisposable {
   readonly #calls: CallApp;
-  readonly #doors: Readonly<Record<"call", AccountDoor>>;
+  readonly #lines: LineApp;
+  readonly #doors: Readonly<Record<"call" | "line", AccountDoor>>;
 
   /** Nothing runs yet. */
   constructor(parts: AccountAppsParts) {
     const { accounts, access, clock, latencyMs, log } = parts;
     this.#calls = new CallApp(parts);
+    this.#lines = new LineApp(parts);
     const shared = {
       accounts,
       mayUseKey: access.mayUseKey.bind(access),
       clock,
       latencyMs,
     };
-    this.#doors = { call: new AccountDoor("call", { ...shared, application: this.#calls }, log) };
+    this.#doors = {
+      call: new AccountDoor("call", { ...shared, application: this.#calls }, log),
+      line: new AccountDoor("line", { ...shared, application: this.#lines }, log),
+    };
+  }
+
+  /** Takes calls for the accounts from now on. */
+  start(): void {
+    this.#lines.start();
   }
 
   /** Serves a client that has said connect, until it leaves. */
@@ -53,12 +64,11 @@ export class AccountApps implements AsyncDisposable {
     { type, path }: AccountAppPath,
     signal: AbortSignal,
   ): Promise<void> {
-    if (type === "line") return await client.reject("there are no lines yet");
     await this.#doors[type].serve(client, request, path, signal);
   }
 
   /** Waits until every call is hung up; the clients have left and the accounts have ended by now. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#calls[Symbol.asyncDispose]();
+    await Promise.all([this.#calls[Symbol.asyncDispose](), this.#lines[Symbol.asyncDispose]()]);
   }
 }

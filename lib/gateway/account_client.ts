@@ -12,7 +12,6 @@ import type { Agent } from "../call/line.ts";
 import type { SipAccount } from "../config/sip_account.ts";
 import type { LiveSink } from "../live/live_sink.ts";
 import { PlayerSink } from "../live/player_sink.ts";
-import type { PlayOutcome } from "../live/streams.ts";
 import type { Reply, RtmpEvent } from "../rtmp/event.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
@@ -64,12 +63,17 @@ export type PublisherOutcome =
   | { readonly type: "publishing"; readonly publisher: StreamPublisher }
   | { readonly type: "refused"; readonly reason: string };
 
+/** What became of a play. */
+export type PlayerOutcome =
+  | { readonly type: "playing"; readonly subscription: Disposable }
+  | { readonly type: "refused"; readonly reason: string };
+
 /** What the clients of one application publish and play. */
 export interface AccountApplication {
   /** Takes a publisher. */
   publish(use: AccountUse): PublisherOutcome;
   /** Takes a player, which is told by `sink`. */
-  play(use: AccountUse, sink: LiveSink): PlayOutcome;
+  play(use: AccountUse, sink: LiveSink): PlayerOutcome;
 }
 
 /** What the clients of one application share. */

@@ -13,8 +13,14 @@ import type { CallRoom, ContextServices } from "../call/line.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveSink } from "../live/live_sink.ts";
-import type { LiveStreams, PlayOutcome } from "../live/streams.ts";
-import type { AccountApplication, AccountUse, PublisherOutcome, StreamPublisher } from "./account_client.ts";
+import type { LiveStreams } from "../live/streams.ts";
+import type {
+  AccountApplication,
+  AccountUse,
+  PlayerOutcome,
+  PublisherOutcome,
+  StreamPublisher,
+} from "./account_client.ts";
 import { PublishedCall } from "./published_call.ts";
 import { StreamLine } from "./stream_line.ts";
 
@@ -71,7 +77,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 
   /** See {@linkcode AccountApplication}: the far end, when there is one. */
-  play({ account, rest }: AccountUse, sink: LiveSink): PlayOutcome {
+  play({ account, rest }: AccountUse, sink: LiveSink): PlayerOutcome {
     if (rest === "") return refused("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
     return this.#parts.streams.play(pathOf(account.config.name), rest, sink);
   }

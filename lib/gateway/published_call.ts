@@ -118,9 +118,9 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 
   /** Hangs up and waits for the end. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     this.leave();
-    await this.line[Symbol.asyncDispose]();
+    return this.line[Symbol.asyncDispose]();
   }
 
   #heardSound(message: MediaMessage): void {

@@ -1,0 +1,142 @@
+// Call-in lines over real sockets: a SIP phone calls an account of the gateway, RTMP programs hear it and speak to it.
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/base/clock.ts";
+import type { Call } from "../../lib/sip/call.ts";
+import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
+import { clientFormat } from "../../lib/bridge/client_audio.ts";
+import { encodeG711 } from "../../lib/media/g711.ts";
+import { measureTone } from "../../scripts/quality/measure.ts";
+import { tone } from "../support/codecs_audio.ts";
+import { createPhone, openPhones, PhoneLine, place } from "../support/sipd_phone.ts";
+import { StreamProgram, until } from "../support/stream_program.ts";
+import { startGateway, type TestGateway } from "../support/test_gateway.ts";
+import { audioTag, built, decodePayloads, encodeAudio, PlayerEar } from "../support/transcode_bench.ts";
+
+const KEY = "a-key-of-sixteen-letters";
+
+function account(more: string): string {
+  return `[[account]]\nname = "desk"\naddress = "desk@127.0.0.1"\n${more}\n`;
+}
+
+function urlOf({ gateway }: TestGateway, path: string): string {
+  return `rtmp://127.0.0.1:${gateway.rtmp.port}/${path}`;
+}
+
+/** A caller with G.711 and one line. */
+class Caller implements AsyncDisposable {
+  readonly line = new PhoneLine();
+  readonly #phones: SipEndpoint = openPhones();
+  readonly #gave = new AbortController();
+  call: Call | null = null;
+  status = 0;
+  readonly statuses: number[] = [];
+
+  /** Calls the desk; resolves with the final status. */
+  async dial({ gateway }: TestGateway): Promise<number> {
+    const agent = createPhone(this.#phones, "caller", { hostname: "127.0.0.1", port: gateway.sipPort });
+    const placed = await place(
+      agent,
+      `<sip:desk@127.0.0.1:${gateway.sipPort}>`,
+      this.line.offer(),
+      this.#gave.signal,
+    );
+    this.statuses.push(...placed.statuses);
+    this.call = placed.call;
+    if (placed.call !== null) this.line.take(placed.call.remoteBody);
+    return this.status = placed.status;
+  }
+
+  /** Gives up before the answer. */
+  cancel(): void {
+    this.#gave.abort();
+  }
+
+  /** Says a tone in blocks of 20 ms. */
+  async say(hz: number, milliseconds: number): Promise<void> {
+    const samples = tone(hz, 8000, milliseconds);
+    const octets = new Uint8Array(samples.length);
+    encodeG711("pcmu", samples, octets);
+    const startMs = systemClock.now();
+    for (let at = 0; at < octets.length; at += 160) {
+      const waitMs = startMs + at / 8 - systemClock.now();
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      this.line.send(octets.subarray(at, at + 160), at, at === 0);
+    }
+  }
+
+  /** What came in the last `milliseconds`, up to now. */
+  heard(milliseconds: number): Int16Array {
+    const payloads = this.line.received.slice(-milliseconds / 20).map(({ payload }) => payload);
+    return decodePayloads({ codec: "pcmu", sampleRate: 8000 }, payloads);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.call?.hangUp();
+    await this.line.close();
+    await this.#phones[Symbol.asyncDispose]();
+  }
+}
+
+function isTone(samples: Int16Array, hz: number, sampleRate: number, amplitude = 10000): void {
+  const { levelDb, snrDb } = measureTone(samples, hz, sampleRate, amplitude);
+  assert.ok(Math.abs(levelDb) < 1.5 && snrDb > 12, `${hz} Hz: ${levelDb} dB, SNR ${snrDb} dB`);
+}
+
+async function idle(running: TestGateway): Promise<void> {
+  await until("nothing is left", () => {
+    const { connections, calls, rtpPorts } = running.gateway.usage;
+    return connections + calls + rtpPorts === 0;
+  });
+}
+
+Deno.test({
+  name:
+    "answer auto: a player hears two calls one after the other, the caller hears a tone, then the publisher",
+  ignore: !built,
+}, async () => {
+  await using running = await startGateway({}, account(`answer = "auto"\nwaiting = "tone"\nkey = "${KEY}"`));
+  await using player = await StreamProgram.connect(urlOf(running, `line?key=${KEY}`));
+  await player.play("desk");
+  const heardAt: number[] = [];
+  for (const hz of [1004, 700]) {
+    await using caller = new Caller();
+    assert.equal(await caller.dial(running), 200);
+    heardAt.push(player.heard.length);
+    await caller.say(hz, 1500);
+    using ear = new PlayerEar();
+    for (const { body } of player.audio.slice(heardAt.length === 1 ? 0 : -80)) {
+      if (ear.sampleRate > 0 || body[1] === 0) ear.hear(body);
+    }
+    if (hz === 1004) {
+      assert.deepEqual(
+        [player.audio[0]?.body[0]! >> 4, player.audio[0]?.body[1]],
+        [10, 0],
+        "AAC, header first",
+      );
+      const heard = ear.all();
+      isTone(heard.subarray(-0.9 * ear.sampleRate, -0.3 * ear.sampleRate), hz, ear.sampleRate);
+      const waiting = caller.heard(1400);
+      assert.ok(Math.max(...waiting) > 1500 && Math.max(...waiting) < 4000, "a gentle tone");
+    } else {
+      await using speaker = await StreamProgram.connect(urlOf(running, "line/desk"));
+      await speaker.publish(`say?key=${KEY}`);
+      const format = clientFormat("aac");
+      const said = encodeAudio(format, tone(hz, format.sampleRate, 1500));
+      speaker.send(8, 0, audioTag("aac", said.config!, true));
+      await speaker.speak(said.packets.map((packet) => audioTag("aac", packet)), said.packetMs);
+      isTone(caller.heard(700), hz, 8000);
+    }
+    await caller.call!.hangUp();
+    await until(
+      "the call is over",
+      () => player.codes.filter((code) => code.endsWith("Call.Ended")).length > 0,
+    );
+  }
+  const times = player.audio.map(({ timeMs }) => timeMs);
+  assert.ok(times.every((timeMs, i) => i === 0 || timeMs >= times[i - 1]!), "times go on");
+  assert.ok(!player.codes.includes("NetStream.Play.UnpublishNotify"), "the player stays");
+  assert.equal(player.ended, false);
+  await player.close();
+  await idle(running);
+});
