@@ -47,19 +47,20 @@ function parseToml(file: ConfigFile): Record<string, unknown> {
 }
 
 function formatIssue(file: ConfigFile, issue: SettingIssue): string {
-  const place = findKey(file.text, issue.key);
+  const rule = /^rule (\d+): /.exec(issue.message)?.[1];
+  const place = findKey(file.text, issue.key, Number(rule ?? 1));
   const message = `${issue.key} ${issue.message}`;
   return place === null ? `${file.name}: ${message}` : pointAt(file, place.line, place.column, message);
 }
 
-/** Lines and columns count from 1. Our settings are plain keys at the top, so a line search finds them. */
-function findKey(text: string, key: string): { line: number; column: number } | null {
-  const lines = text.split("\n");
-  for (const [index, line] of lines.entries()) {
+/** Lines and columns count from 1; `count` says which of several tables of one name. Our settings are plain keys at the top, so a line search finds them. */
+function findKey(text: string, key: string, count: number): { line: number; column: number } | null {
+  const found: { line: number; column: number }[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
     const match = /^\s*\[{0,2}\s*(["']?)([^"'=.\]]+?)\1\s*[=.\]]/.exec(line);
-    if (match?.[2] === key) return { line: index + 1, column: line.indexOf(key) + 1 };
+    if (match?.[2] === key) found.push({ line: index + 1, column: line.indexOf(key) + 1 });
   }
-  return null;
+  return found[count - 1] ?? found[0] ?? null;
 }
 
 function pointAt(file: ConfigFile, line: number, column: number, message: string): string {

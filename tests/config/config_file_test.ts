@@ -51,6 +51,11 @@ Deno.test("a fault is shown with its line and a caret", () => {
       "[[acount]]\nuser = 1",
       "gw.toml, line 1, column 3: acount is not a setting; did you mean account?\n  [[acount]]\n    ^",
     ],
+    [
+      '[[account]]\naddress = "a@b"\nsame-address = "share"\n\n[[account]]\naddress = "x"\n',
+      "gw.toml, line 5, column 3: account rule 2: address must be a SIP address like alice@example.com, or *@example.com" +
+      "\n  [[account]]\n    ^",
+    ],
     ['"a b" = 1', 'gw.toml, line 1, column 2: a b is not a setting\n  "a b" = 1\n   ^'],
   ];
   for (const [text, message] of table) assert.equal(complaint(text), message);
