@@ -1,0 +1,79 @@
+// ffmpeg with AAC and H.264 calls by URL, and what it plays of the far end are the pictures the far end sends. The far
+// end is SIPp, which returns what it gets (no SIP phone with H.264 is in Debian's main archive): so both directions
+// carried the pictures, which are compared one by one with those that were published.
+
+import assert from "node:assert/strict";
+import { decodeFlv, flvOf, publishFlv, startProgram } from "../support/ffmpeg.ts";
+import { runProgram } from "../support/media_programs.ts";
+import { hasPeer } from "../support/peers.ts";
+import { type KeptTag, tagsOf } from "../support/rtmp_server.ts";
+import { startSipp } from "../support/sipp.ts";
+import { startGateway } from "../support/test_gateway.ts";
+import { measureTone } from "../support/tone.ts";
+import { built } from "../support/transcode_bench.ts";
+import { isPicture, pictureHashes, videoFlvOf } from "../support/video_files.ts";
+
+const ignore = !hasPeer("ffmpeg", "sipp") || !built;
+const HZ = 733;
+const SECONDS = 6;
+const FPS = 25;
+const LATE_BLOCKS = 20;
+
+/** What a camera or OBS sends: constrained baseline, a key frame each second, AAC beside it. */
+function cameraFlv(): Promise<Uint8Array> {
+  return runProgram("ffmpeg", [
+    ...["-v", "error", "-f", "lavfi", "-i", `testsrc2=size=320x240:rate=${FPS}:duration=${SECONDS}`],
+    ...["-f", "lavfi", "-i", `sine=frequency=${HZ}:sample_rate=44100:duration=${SECONDS}`],
+    ...["-c:v", "libx264", "-preset", "ultrafast", "-profile:v", "baseline", "-bf", "0", "-g", String(FPS)],
+    ...[
+      "-pix_fmt",
+      "yuv420p",
+      "-x264-params",
+      "scenecut=0:threads=1",
+      "-c:a",
+      "aac",
+      "-b:a",
+      "96k",
+      "out.flv",
+    ],
+  ], { input: new Uint8Array(0), inputName: "none", outputName: "out.flv" });
+}
+
+Deno.test({
+  name: "ffmpeg with AAC and H.264 calls by URL, and sees and hears what the far end sends",
+  ignore,
+}, async () => {
+  const file = await cameraFlv();
+  await using sipp = await startSipp({ scenario: "callee_echo_video", args: ["-rtp_echo"] });
+  await using running = await startGateway(
+    {},
+    `[[account]]\nname = "desk"\naddress = "desk@127.0.0.1"\nregister = false\n`,
+  );
+  const url = `rtmp://127.0.0.1:${running.gateway.rtmp.port}/call/desk/echo@127.0.0.1%3A${sipp.port}`;
+  // Its usual 5 s to find out what there is: the first pictures come with the key frame after the answer.
+  await using player = await startProgram("ffmpeg", ["-v", "warning", "-i", url, "-c", "copy", "out.flv"]);
+  await using publisher = await publishFlv(url, file);
+  const { code, said } = await publisher.ended;
+  assert.equal(code, 0, said + running.lines());
+  const { ok, report } = await sipp.finished();
+  assert.ok(ok, report);
+  player.kill("SIGINT");
+  await player.ended;
+  const tags = tagsOf(await player.file("out.flv")) as KeptTag[];
+  // What was published before the answer is lost, with all pictures up to the next key frame; the last may be on its way.
+  const sent = await pictureHashes(file);
+  const arrived = await pictureHashes(videoFlvOf(tags.filter(({ type }) => type === 9)));
+  assert.ok(arrived.length >= sent.length - 2 * FPS, `${arrived.length} of ${sent.length}`);
+  const from = sent.indexOf(arrived[0]!);
+  assert.deepEqual(arrived, sent.slice(from, from + arrived.length));
+  assert.ok(tags.filter(isPicture).length >= arrived.length);
+  const sound = tags.filter(({ type }) => type === 8);
+  assert.ok(sound.every(({ body }) => body[0] === 0xaf), "AAC, as it publishes");
+  const heard = await decodeFlv(flvOf(sound), 48000);
+  const isSound = (sample: number): boolean => Math.abs(sample) > 500;
+  const inner = heard.slice(heard.findIndex(isSound) + 5760, heard.findLastIndex(isSound) - 5760);
+  const tone = measureTone(inner, { sampleRate: 48000, hz: HZ, impurity: 0.1 });
+  const told = JSON.stringify(tone);
+  assert.ok(Math.abs(tone.hz - HZ) < HZ / 100 && tone.durationMs > (SECONDS - 2.5) * 1000, told);
+  assert.ok(tone.broken <= LATE_BLOCKS, told);
+});
