@@ -88,7 +88,7 @@ const MAX_TEXT_LENGTH = 256;
 type Entry = Readonly<Record<string, unknown>>;
 
 /** Reads one table that has a `name`; a text says what is wrong with it. */
-export function readSipAccount(entry: Entry): SipAccount | string {
+export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAccount | string {
   try {
     const name = readName(entry.name);
     const identity = readIdentity(entry);
