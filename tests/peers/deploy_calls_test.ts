@@ -66,6 +66,10 @@ Deno.test({ name: "without the password nobody registers, calls, or is somebody 
     site.connect("alice1", { login: "alice2", password: "alice2-secret" }),
     /403 Register as yourself/,
   );
+  await assert.rejects(site.connect("dora"), /401 Unauthorized/);
+  await pause(1100); // the table's time of change is in seconds
+  await site.addUser("dora");
+  await using _dora = await site.connect("dora");
   await using nobody = await site.connect("alice1", { password: "" });
   nobody.client.send("invite", "7001", "pcmu");
   assert.match(String((await nobody.expect("rejected"))[0]), /^407 /);

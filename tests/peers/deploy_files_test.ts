@@ -109,6 +109,33 @@ Deno.test({
   assert.equal(security.code, 0, security.said.slice(-300));
 });
 
+Deno.test("siprtmp.service runs with the permissions it gives, lives through its reload, and ends well", async () => {
+  const [, command = ""] = /^ExecStart=(.*)$/m.exec(read("siprtmp.service")) ?? [];
+  const root = DEPLOY.replace(/\/deploy\/$/, "");
+  const here = command.replace("/usr/local/bin/deno", Deno.execPath()).replaceAll("/opt/siprtmp", root)
+    .replaceAll("/etc/siprtmp", `${root}/deploy`).split(" ");
+  const loopback = ["-i", "127.0.0.13", "-p", "0", "-l", "127.0.0.13", "--sip-port", "0"];
+  const process = new Deno.Command(here[0]!, {
+    args: [...here.slice(1), ...loopback],
+    cwd: root,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let [said, signalled] = ["", false];
+  for await (const piece of process.stderr.pipeThrough(new TextDecoderStream())) {
+    said += piece;
+    if (signalled || !/SIP uses port/.test(said)) continue;
+    signalled = true;
+    process.kill("SIGHUP");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    process.kill("SIGTERM");
+  }
+  const { code } = await process.status;
+  assert.equal(code, 0, said);
+  assert.match(said, /stopping: ending calls/);
+});
+
 Deno.test("siprtmp.service starts the program as it is, with its settings, and reloads it by SIGHUP", () => {
   const [, command = ""] = /^ExecStart=(.*)$/m.exec(read("siprtmp.service")) ?? [];
   assert.match(command, / main\.ts start --config \/etc\/siprtmp\/gateway\.toml$/);

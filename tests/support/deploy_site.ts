@@ -35,6 +35,8 @@ export interface Site extends AsyncDisposable {
   readonly sip: Deno.NetAddr;
   /** A user comes in by HAProxy; without a password they do not register. */
   connect(user: string, more?: Partial<PhoneOptions>): Promise<RtmpPhone>;
+  /** Adds a user to Kamailio's table while it runs. */
+  addUser(user: string): Promise<void>;
   /** Where `user` comes in. */
   url(user: string): string;
 }
@@ -88,6 +90,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     rtmp: [at1, at2],
     sip: { transport: "udp", hostname: KAMAILIO, port: kamailio.port },
     gateways: [first, second],
+    addUser: (user) => Deno.writeTextFile(`${folder}/users/subscriber`, `${rowOf(user)}\n`, { append: true }),
     restart: async (index) => owner.use(await start(index)),
     url,
     connect: (user, more = {}) =>
@@ -123,10 +126,11 @@ async function writeUsers(folder: string, count: number): Promise<void> {
   await Deno.mkdir(`${folder}/users`);
   await Deno.copyFile(`${DEPLOY}users/version`, `${folder}/users/version`);
   const head = await Deno.readTextFile(`${DEPLOY}users/subscriber`);
-  const rows = Array.from({ length: count }, (_, index) => {
-    const user = `alice${index + 1}`;
-    const secret = digestHash("MD5", encodeUtf8(`${user}:${DOMAIN}:${user}-secret`));
-    return `${user}:${secret}`;
-  });
+  const rows = Array.from({ length: count }, (_, index) => rowOf(`alice${index + 1}`));
   await Deno.writeTextFile(`${folder}/users/subscriber`, `${head.trimEnd()}\n${rows.join("\n")}\n`);
+}
+
+/** User and HA1 (RFC 2617 section 3.2.2.2). */
+function rowOf(user: string): string {
+  return `${user}:${digestHash("MD5", encodeUtf8(`${user}:${DOMAIN}:${user}-secret`))}`;
 }
