@@ -6,8 +6,6 @@
 export interface ProcessSample {
   /** CPU time of all threads since its start, user and system, in ms. */
   readonly cpuMs: number;
-  /** CPU time of its main thread alone, which runs the program. */
-  readonly mainMs: number;
   /** How long its main thread was ready and had no CPU: what other programs on the core cost it. */
   readonly waitMs: number;
   /** Resident memory. */
@@ -19,20 +17,31 @@ export function sampleProcess(pid: number | "self"): ProcessSample | null {
   const status = readOrNull(`/proc/${pid}/status`);
   const stat = readOrNull(`/proc/${pid}/stat`);
   if (status === null || stat === null) return null;
-  // The name in parentheses may hold spaces: fields are counted behind it. utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  const [runNs, waitNs] = (readOrNull(`/proc/${pid}/schedstat`) ?? "0 0").split(" ").map(Number);
   return {
-    cpuMs: ticks * TICK_MS,
-    mainMs: (runNs ?? 0) / 1e6,
-    waitMs: (waitNs ?? 0) / 1e6,
+    cpuMs: threadTimes(pid) ?? processTime(stat),
+    waitMs: Number(readOrNull(`/proc/${pid}/schedstat`)?.split(" ")[1] ?? 0) / 1e6,
     rssKiB: Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0),
   };
 }
 
 /** USER_HZ is 100 on every Linux that Deno runs on. */
 const TICK_MS = 10;
+
+/** Of all threads together, to the nanosecond; null where the kernel does not keep it. */
+function threadTimes(pid: number | "self"): number | null {
+  let ns = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    const text = readOrNull(`/proc/${pid}/task/${name}/schedstat`);
+    if (text !== null) ns += Number(text.split(" ")[0]);
+  }
+  return ns === 0 ? null : ns / 1e6;
+}
+
+/** The name in parentheses may hold spaces: fields are counted behind it. utime and stime are fields 14 and 15. */
+function processTime(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
 
 /** Datagrams that the sockets of these ports had no room for, since they were opened. */
 export function droppedDatagrams(isOurs: (port: number) => boolean): number {

@@ -58,19 +58,18 @@ export interface SweepRow {
   readonly verdict: Verdict;
 }
 
-const WARM_UP_SECONDS = 4;
+/** Before anything is measured the compiler of the runtime has seen the paths of both, with many calls. */
+const WARM_UP = { calls: 100, seconds: 6 } as const;
 
 /** Yields a row per N. */
 export async function* sweepCalls(options: SweepOptions): AsyncGenerator<SweepRow> {
   const counts = [...options.counts];
-  let there = 0;
+  let there = await warmUp(options, counts[0] ?? 0);
   for (;;) {
     const wanted = counts.shift();
     if (wanted === undefined) return;
-    const dialled = await dialMore(options, wanted - there);
-    if (there === 0) await warmUp(options);
-    there += dialled.established;
-    const row = await measureRow(options, wanted, dialled);
+    const row = await measureCount(options, wanted, there);
+    there = row.established;
     yield row;
     if (options.growth === null || counts.length > 0) continue;
     if (row.verdict !== "healthy") return;
@@ -78,24 +77,30 @@ export async function* sweepCalls(options: SweepOptions): AsyncGenerator<SweepRo
   }
 }
 
-/** The compiler of the runtime has seen the media path of both before anything is measured. */
-async function warmUp(options: SweepOptions): Promise<void> {
-  const longer = { ...options, seconds: WARM_UP_SECONDS, warmSeconds: 0.1 };
-  await runSlice(longer, "gateway", options.gateway.pid);
-  if (options.relay !== null) await runSlice(longer, "relay", options.relay.pid);
+/** A row with so many calls; those that are missing are dialled, those too many are hung up. */
+export async function measureCount(options: SweepOptions, wanted: number, there: number): Promise<SweepRow> {
+  const none = { bins: [], maxUs: 0, sumUs: 0 };
+  if (there > wanted) await hangUp(options, there - wanted);
+  const dialled = there < wanted
+    ? await dialMore(options, wanted - there)
+    : { established: 0, failures: [], setUp: none, connect: none };
+  return await measureRow(options, wanted, dialled);
 }
 
-/** A row with fewer calls than are up: the others are hung up. */
-export async function shrinkTo(options: SweepOptions, wanted: number, up: number): Promise<SweepRow> {
-  const targets: readonly Target[] = options.relay === null ? ["gateway"] : ["gateway", "relay"];
-  for (const target of targets) await options.load.ask("hangUp", { target, count: up - wanted });
-  const nobody = { bins: [], maxUs: 0, sumUs: 0 };
-  return await measureRow(options, wanted, {
-    established: wanted,
-    failures: [],
-    setUp: nobody,
-    connect: nobody,
-  });
+/** Says how many calls are still up: none, if the first row has fewer, so that it shows their set-up. */
+async function warmUp(options: SweepOptions, first: number): Promise<number> {
+  const dialled = await dialMore(options, Math.max(WARM_UP.calls, first));
+  const longer = { ...options, seconds: WARM_UP.seconds, warmSeconds: 0.1 };
+  await runSlice(longer, "gateway", options.gateway.pid);
+  if (options.relay !== null) await runSlice(longer, "relay", options.relay.pid);
+  if (first >= dialled.established) return dialled.established;
+  await hangUp(options, dialled.established);
+  return 0;
+}
+
+async function hangUp({ load, relay }: SweepOptions, count: number): Promise<void> {
+  await load.ask("hangUp", { target: "gateway", count });
+  if (relay !== null) await load.ask("hangUp", { target: "relay", count });
 }
 
 async function dialMore({ load, gateway, relay, kind, perSecond }: SweepOptions, count: number) {

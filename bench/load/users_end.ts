@@ -10,6 +10,7 @@ import { Failures } from "./window.ts";
 export class UsersEnd implements Disposable {
   readonly #registrar: SipAnswerer;
   readonly #clients: RtmpLoadClient[] = [];
+  #names = 0;
   #left = 0;
 
   /** @param registrar where the gateway registers them */
@@ -26,10 +27,10 @@ export class UsersEnd implements Disposable {
   async register({ port, count, together }: RegisterRequest): Promise<RegisterResult> {
     const startMs = performance.now();
     const failures = new Failures();
-    let next = 0;
+    const last = this.#names + count;
     const logIn = async (): Promise<void> => {
-      while (next < count) {
-        const name = `user${this.#clients.length + next++}`;
+      while (this.#names < last) {
+        const name = `user${this.#names++}`;
         try {
           this.#clients.push(await this.#open(port, name));
         } catch (error) {

@@ -33,7 +33,7 @@ export async function measureFanOut(bench: Bench): Promise<Findings> {
       ...{ port: gateway.rtmpPort, pid: gateway.pid, pictureLength: PICTURE_LENGTH },
       ...{ players: count, slow, seconds, warmSeconds: Math.max(2, warmSeconds) },
     });
-  for (const count of [1, 50, 100, Math.round(players / 2)].filter((one) => one < players / 1.5)) {
+  for (const count of [1, 50, 100, 250].filter((one) => one < players)) {
     rows.push({ players: count, slow: 0, runs: [await run(count, 0)] });
     bench.say(`  ${count} players: ${rowCost(rows.at(-1)!)} ms a player-second`);
   }

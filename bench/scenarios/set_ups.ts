@@ -83,7 +83,15 @@ function sustained(row: RateRow): boolean {
 function tableOf(rows: readonly RateRow[]): Table {
   return {
     title: `New calls beside ${CALLS_UP} that talk`,
-    heads: ["new a second", "established", "set-up p50/p99/max", "of a core", "p99 of the calls up", "lost"],
+    heads: [
+      "new a second",
+      "established",
+      "set-up p50/p99/max",
+      "of a core",
+      "p99 of the calls up",
+      "lost",
+      "waited",
+    ],
     rows: rows.map((row) => [
       String(row.perSecond),
       `${row.established} of ${row.attempted}`,
@@ -91,6 +99,7 @@ function tableOf(rows: readonly RateRow[]): Table {
       percent(row.cpuOfCore),
       decimal(row.p99Ms),
       percent(row.loss, 3),
+      percent(row.waited, 1),
     ]),
     notes: [
       `each new call connects, dials, is answered at once, is hung up after ${HOLD_MS / 1000} s; times in ms`,
