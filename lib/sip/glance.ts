@@ -4,6 +4,7 @@
 // Role: wire
 // Answers to: nothing in siprtmp.
 
+import { decodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import { findHeadEnd, isFiller } from "./framing.ts";
 import { parseSipUri, type SipUri } from "./uri.ts";
@@ -27,15 +28,13 @@ const WANTED: readonly RegExp[] = [
 ];
 const TO_TAG = /\n(?:to|t)[ \t]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=/i;
 
-const latin1 = new TextDecoder("latin1");
-
 /** Looks at the bytes of a datagram that is no keep-alive. Never throws. */
 export function glance(bytes: Uint8Array): Glance {
   let start = 0;
   while (start < bytes.length && isFiller(bytes[start]!)) start++;
   const end = findHeadEnd(bytes, start);
   if (end === null) return RUBBISH;
-  const head = latin1.decode(bytes.subarray(start, end.head));
+  const head = decodeUtf8(bytes.subarray(start, end.head));
   const line = START_LINE.exec(head);
   if (line === null || !WANTED.every((pattern) => pattern.test(head))) return RUBBISH;
   const [, method, uriText] = line;

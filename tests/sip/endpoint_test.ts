@@ -216,3 +216,18 @@ Deno.test("a network in memory names the port it was opened at", async () => {
   assert.equal(endpoint.port, 5060);
   await network.close(endpoint);
 });
+
+Deno.test("a scan of ten thousand requests makes no transaction, and bob is called through it", async () => {
+  const scene = calleeScene();
+  const { network, endpoint, peer, bob } = scene;
+  for (let i = 0; i < 10_000; i++) {
+    const method = ["REGISTER", "OPTIONS", "INVITE"][i % 3]!;
+    peer.send(peer.build(method, `sip:${1000 + i}@10.0.0.2`, { "Call-ID": `scan${i}` }), "10.0.0.2");
+  }
+  await network.clock.advanceAsync(1_000);
+  assert.equal(endpoint.transactionCount, 0);
+  const invitations = collect(bob.invitations());
+  peer.send(peer.build("INVITE", "sip:bob@10.0.0.2", {}, sdp("o")), "10.0.0.2");
+  await network.until("bob is called", () => invitations.length === 1);
+  await finish(scene);
+});

@@ -307,3 +307,29 @@ Deno.test("layer: any mix of messages leaves nothing behind once the timers have
     assert.deepEqual([bench.clock.pending, bench.layer.serverCount, bench.layer.clientCount], [0, 0, 0]);
   }));
 });
+
+Deno.test("layer: what the screen answers or drops gets no transaction, repetitions of what it let in do not ask", () => {
+  const asked: string[] = [];
+  using bench = new LayerBench({
+    screen: (request, _flow, cancels) => {
+      asked.push(`${request.method}${cancels ? " of an INVITE here" : ""}`);
+      if (request.method === "OPTIONS") return responseTo(request, 404);
+      return request.method === "MESSAGE" ? "drop" : "pass";
+    },
+  });
+  bench.receive(receivedRequest("CANCEL", { Via: "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKother" }));
+  for (const method of ["OPTIONS", "OPTIONS", "MESSAGE", "INVITE", "INVITE", "CANCEL"]) {
+    bench.receive(receivedRequest(method));
+  }
+  assert.deepEqual(asked, ["CANCEL", "OPTIONS", "OPTIONS", "MESSAGE", "INVITE", "CANCEL of an INVITE here"]);
+  assert.deepEqual(bench.takeTold(), ["INVITE"]);
+  assert.deepEqual(bench.takeSent().slice(0, 3), ["481", "404", "404"]);
+});
+
+Deno.test("layer: responses and ACKs that belong to nothing are told to who counts them", () => {
+  let useless = 0;
+  using bench = new LayerBench({ onUseless: () => void useless++ });
+  bench.receive(receivedRequest("ACK"));
+  bench.receive(responseTo(receivedRequest("BYE"), 200));
+  assert.deepEqual([useless, bench.layer.dropped], [2, 2]);
+});

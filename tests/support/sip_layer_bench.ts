@@ -6,8 +6,7 @@ import { seededRandom } from "../../lib/base/random.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import type { ServerTransactionHandle } from "../../lib/sip/server_transaction_handle.ts";
 import type { SendOutcome, Target } from "../../lib/sip/target.ts";
-import type { TimerValues } from "../../lib/sip/timers.ts";
-import { TransactionLayer } from "../../lib/sip/transaction_layer.ts";
+import { TransactionLayer, type TransactionLayerOptions } from "../../lib/sip/transaction_layer.ts";
 import type { ClientHandle, ClientOutlets } from "../../lib/sip/client_handle.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { RecordLog } from "./record_log.ts";
@@ -43,7 +42,7 @@ export class LayerBench implements Disposable {
   readonly layer: TransactionLayer;
 
   /** Starts with the RFC's timers. */
-  constructor(options: { timers?: TimerValues; maxTransactions?: number } = {}) {
+  constructor(options: Partial<TransactionLayerOptions> = {}) {
     this.layer = new TransactionLayer({
       clock: this.clock,
       random: seededRandom(1),
