@@ -194,9 +194,7 @@ function readKey(value: unknown): string | null {
 function text(entry: Entry, key: string): string | null {
   const value = entry[key];
   if (value === undefined) return null;
-  // deno-lint-ignore no-control-regex
-  const good = typeof value === "string" && value.length <= MAX_TEXT_LENGTH &&
-    !/[\u0000-\u001f\u007f]/.test(value);
+  const good = typeof value === "string" && value.length <= MAX_TEXT_LENGTH && !/\p{Cc}/u.test(value);
   if (good && value !== "") return value;
   throw new ConfigError(`${key} must be a text in quotes, of ${MAX_TEXT_LENGTH} characters at most`);
 }
