@@ -17,7 +17,7 @@ export interface Collection {
 }
 
 const LINE =
-  /\]\s+(\d+) ms: (?:(Scavenge|Minor Mark-Sweep)|Mark-Compact)[^>]*-> ([\d.]+) \([\d.]+\) MB.*?, ([\d.]+) \/ [\d.]+ ms/;
+  /\]\s+(\d+) ms: (?:(Scavenge|Minor Mark-Sweep)|(?:Incremental )?Mark-Compact)[^>]*-> ([\d.]+) \([\d.]+\) MB.*?, ([\d.]+) \/ [\d.]+ ms/;
 
 /** Null for a line that says something else. */
 export function parseCollection(line: string): Collection | null {
