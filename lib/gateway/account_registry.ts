@@ -11,7 +11,7 @@ import { Scope } from "../base/scope.ts";
 import type { SipAccount } from "../config/sip_account.ts";
 import type { SipEndpoint } from "../sip/endpoint.ts";
 import { registrarUri } from "../sip/identity.ts";
-import type { RegistrationChange } from "../sip/registration.ts";
+import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import { formatSipUri } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
 import { AccountGate } from "./account_gate.ts";

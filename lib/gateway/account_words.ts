@@ -3,7 +3,7 @@
 // Answers to: nothing in siprtmp, which had no accounts of its own.
 
 import { type Identity, registrarUri } from "../sip/identity.ts";
-import type { RegistrationChange } from "../sip/registration.ts";
+import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import { needsHuman } from "../sip/registration_schedule.ts";
 import { formatSipUri } from "../sip/uri.ts";
 

@@ -8,7 +8,8 @@ import type { SipBody } from "../sip/body.ts";
 import type { Identity } from "../sip/endpoint.ts";
 import type { AcceptOutcome, Invitation } from "../sip/invitation.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
-import type { RegisterOutcome, RegistrationChange } from "../sip/registration.ts";
+import type { RegisterOutcome } from "../sip/registration.ts";
+import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import {
   type IncomingMessage,
   type InviteProgress,

@@ -20,12 +20,8 @@ import { type InviteProgress, inviteProgress } from "./invite_client.ts";
 import type { SipRequest } from "./message.ts";
 import { type NameAddr, parseNameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
-import {
-  type Admission,
-  type RegisterOutcome,
-  Registration,
-  type RegistrationChange,
-} from "./registration.ts";
+import type { RegisterOutcome } from "./registration.ts";
+import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
 import type { Unreachable } from "./routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, type SipCore } from "./sip_core.ts";
@@ -34,7 +30,8 @@ import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
 
 export type { InviteProgress } from "./invite_client.ts";
-export type { Admission, RegisterOutcome, RegistrationChange } from "./registration.ts";
+export type { RegisterOutcome } from "./registration.ts";
+export type { Admission, RegistrationChange } from "./registration_keeper.ts";
 export type { Unreachable } from "./routing.ts";
 export type { Identity } from "./identity.ts";
 
@@ -66,7 +63,7 @@ export class UserAgent implements AsyncDisposable {
   readonly #scope: Scope;
   readonly #invitations = new Mailbox<Invitation>(MAX_INVITATIONS);
   readonly #messages = new Mailbox<IncomingMessage>(MAX_MESSAGES);
-  readonly #registration: Registration;
+  readonly #registration: RegistrationKeeper;
   readonly #forget: () => void;
   #closing: Promise<void> | null = null;
 
@@ -84,7 +81,7 @@ export class UserAgent implements AsyncDisposable {
       : new DigestClient(username, identity.password, core.random);
     const proxy = identity.proxy ?? core.outboundProxy;
     this.#agent = { core, identity, proxy, line, log, credentials, endings: this.#endings };
-    this.#registration = new Registration(this.#agent);
+    this.#registration = new RegistrationKeeper(this.#agent);
   }
 
   /**

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { durationText, registrationText } from "../../lib/gateway/account_words.ts";
 import type { Identity } from "../../lib/sip/identity.ts";
-import type { RegistrationChange } from "../../lib/sip/registration.ts";
+import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
 
 const DESK: Identity = {

@@ -16,7 +16,8 @@ import type { Call, CallEvent, EndedEvent, ReofferOutcome } from "../../lib/sip/
 import type { Identity } from "../../lib/sip/identity.ts";
 import type { AcceptOutcome, Invitation } from "../../lib/sip/invitation.ts";
 import { type NameAddr, parseNameAddr } from "../../lib/sip/name_addr.ts";
-import type { RegisterOutcome, RegistrationChange } from "../../lib/sip/registration.ts";
+import type { RegisterOutcome } from "../../lib/sip/registration.ts";
+import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
 import type { Target } from "../../lib/sip/target.ts";
 import type { IncomingMessage, InviteProgress, Unreachable } from "../../lib/sip/user_agent.ts";
 import { FakeClock } from "./fake_clock.ts";

@@ -1,5 +1,5 @@
 // Users that are to be registered whatever happens: UserAgent.keepRegistered. How often a registrar is asked that is
-// away, refuses, or refuses and hangs up. Answers to: lib/sip/registration.ts, lib/sip/registration_schedule.ts.
+// away, refuses, or refuses and hangs up. Answers to: lib/sip/registration_keeper.ts; more of it in registration_test.ts.
 
 import assert from "node:assert/strict";
 import { DigestVerifier } from "../../lib/sip/digest_verifier.ts";
