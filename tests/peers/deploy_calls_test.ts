@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import { type Site, startSite } from "../support/deploy_site.ts";
+import { Trunk } from "../support/deploy_trunk.ts";
 import { hasPeer } from "../support/peers.ts";
 import { speak } from "../support/rtmp_phone.ts";
 
@@ -35,6 +36,20 @@ Deno.test(
     assert.deepEqual(site.trunk.calls.map(({ number }) => number), ["+15550100"]);
   },
 );
+
+Deno.test({ name: "a trunk that is silent and one that is full are passed over", ignore }, async () => {
+  using silent = new Trunk("127.0.0.21");
+  silent.silent = true;
+  using full = new Trunk("127.0.0.22");
+  full.full = true;
+  await using site = await startSite({ trunksBefore: [silent, full] });
+  await using alice = await site.connect("alice1");
+  alice.client.send("invite", "7001", "pcmu");
+  await alice.expect("accepted");
+  assert.ok(silent.asked > 0);
+  assert.equal(full.asked, 1);
+  assert.deepEqual([silent, full, site.trunk].map(({ calls }) => calls.length), [0, 0, 1]);
+});
 
 Deno.test(
   { name: "a number that is not registered is found at whichever gateway has it", ignore },

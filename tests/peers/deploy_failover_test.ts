@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import { RtmpRefused } from "../../lib/rtmp/client.ts";
-import { type Site, startSite } from "../support/deploy_site.ts";
+import { type Site, startSite, until } from "../support/deploy_site.ts";
 import { hasPeer } from "../support/peers.ts";
 import { type RtmpPhone, speak } from "../support/rtmp_phone.ts";
 
@@ -20,12 +20,6 @@ const BACK_WITHIN_MS = 5000;
 const MAX_MISSING = 5;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
-  for (const endMs = performance.now() + withinMs; !await isSo(); await pause(50)) {
-    assert.ok(performance.now() < endMs, `not within ${withinMs} ms: ${what}`);
-  }
-}
 
 interface Talker {
   readonly user: string;

@@ -2,7 +2,7 @@
 // that accepts connections and does nothing, as a program that hangs does: its port is open, its calls are dead.
 
 import assert from "node:assert/strict";
-import { type Site, startSite } from "../support/deploy_site.ts";
+import { type Site, startSite, until } from "../support/deploy_site.ts";
 import { hasPeer } from "../support/peers.ts";
 import type { RtmpPhone } from "../support/rtmp_phone.ts";
 
@@ -11,12 +11,6 @@ const ignore = !hasPeer("haproxy", "kamailio");
 const BACK_WITHIN_MS = 5000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 15_000): Promise<void> {
-  for (const endMs = performance.now() + withinMs; !await isSo(); await pause(50)) {
-    assert.ok(performance.now() < endMs, `not within ${withinMs} ms: ${what}`);
-  }
-}
 
 const statusOf = async (site: Site, server: string) => (await site.haproxy.servers()).get(server)?.status;
 

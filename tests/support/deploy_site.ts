@@ -3,7 +3,7 @@
 
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { digestHash } from "../../lib/sip/digest.ts";
-import { openTrunk, type Trunk } from "./deploy_trunk.ts";
+import { Trunk } from "./deploy_trunk.ts";
 import { freePort } from "./free_port.ts";
 import { type RunningHaproxy, startHaproxy } from "./haproxy.ts";
 import { type RunningKamailio, startKamailio } from "./kamailio.ts";
@@ -46,16 +46,18 @@ export interface SiteOptions {
   readonly users?: number;
   /** More settings of kamailio.cfg. */
   readonly defines?: Readonly<Record<string, string>>;
+  /** Other trunks that are tried first, in this order. */
+  readonly trunksBefore?: readonly Trunk[];
   /** More settings of haproxy.cfg. */
   readonly balancer?: Readonly<Record<string, string>>;
 }
 
 export async function startSite(options: SiteOptions = {}): Promise<Site> {
-  const { users = 3, defines = {}, balancer = {} } = options;
+  const { users = 3, defines = {}, trunksBefore = [], balancer = {} } = options;
   await using opened = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-site-" });
   opened.defer(() => Deno.remove(folder, { recursive: true }));
-  const trunk = opened.use(openTrunk(TRUNK));
+  const trunk = opened.use(new Trunk(TRUNK));
   const ports = GATEWAYS.map((hostname) => ({
     hostname,
     rtmp: freePort(hostname),
@@ -63,7 +65,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   }));
   const destinations = [
     ...ports.map(({ hostname, sip }) => `1 sip:${hostname}:${sip}`),
-    `2 sip:${TRUNK}:${trunk.sipPort}`,
+    ...[...trunksBefore, trunk].map(({ hostname, sipPort }, index) =>
+      `2 sip:${hostname}:${sipPort} 0 ${10 - index}`
+    ),
   ];
   await Deno.writeTextFile(`${folder}/dispatcher.list`, `${destinations.join("\n")}\n`);
   await writeUsers(folder, users);
@@ -106,6 +110,18 @@ export function kamailioDefines(folder: string): Record<string, string> {
     DISPATCHER_LIST: `"${folder}/dispatcher.list"`,
     USERS: `"text://${folder}/users"`,
   };
+}
+
+/** Waits until something is so; `what` is in the complaint when it does not become so. */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  withinMs = 15_000,
+): Promise<void> {
+  for (const endMs = performance.now() + withinMs; !await isSo();) {
+    if (performance.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** deploy/gateway.toml, with other addresses and ports. */

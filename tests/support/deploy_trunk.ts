@@ -9,89 +9,113 @@ export interface TrunkCall {
   ended: boolean;
 }
 
-export interface Trunk extends Disposable {
+/** A trunk at free ports of one loopback address, until disposed. */
+export class Trunk implements Disposable {
+  readonly hostname: string;
   readonly sipPort: number;
+  /** True: it has no line free and says 503 to every call. */
+  full = false;
+  /** True: it says nothing at all. */
+  silent = false;
+  /** How often it was called. */
+  asked = 0;
+  readonly #sip: Deno.DatagramConn;
+  readonly #calls = new Map<string, TrunkCall>();
+  /** One for each call, so that each has the kernel's buffer for itself when this process is held up. */
+  readonly #sockets = new Map<string, Deno.DatagramConn>();
+  readonly #waiting = new Map<string, (response: string) => void>();
+
+  constructor(hostname: string) {
+    this.hostname = hostname;
+    this.#sip = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+    this.sipPort = (this.#sip.addr as Deno.NetAddr).port;
+    void receiveAll(this.#sip, (bytes, from) => {
+      const text = new TextDecoder().decode(bytes);
+      if (text.startsWith("SIP/2.0 ")) return this.#waiting.get(callIdOf(text))?.(text);
+      const response = this.#answer(text);
+      if (response !== null) void this.#sip.send(new TextEncoder().encode(response), from);
+    });
+  }
+
   /** Calls that were answered, oldest first. */
-  readonly calls: readonly TrunkCall[];
-  /** RTP packets returned so far. */
-  readonly returned: number;
+  get calls(): readonly TrunkCall[] {
+    return [...this.#calls.values()];
+  }
+
   /** Calls a number through a proxy and hangs up when it is answered; how it was answered, as in "404 Not Found". */
-  call(number: string, proxy: Deno.NetAddr): Promise<string>;
-}
-
-type Reply = (status: string, more?: string, body?: string) => string;
-
-/** Opens it on free ports of a loopback address. */
-export function openTrunk(hostname: string): Trunk {
-  const sip = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
-  const rtp = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
-  const calls = new Map<string, TrunkCall>();
-  const { port: sipPort } = sip.addr as Deno.NetAddr;
-  const { port: rtpPort } = rtp.addr as Deno.NetAddr;
-  const sdp =
-    `v=0\r\no=- 1 1 IN IP4 ${hostname}\r\ns=-\r\nc=IN IP4 ${hostname}\r\nt=0 0\r\nm=audio ${rtpPort} RTP/AVP 0\r\n`;
-  const answer = (text: string): string | null => {
-    const [, method = "", user = ""] = /^(\w+) sip:([^@; ]*)/.exec(text) ?? [];
-    const reply: Reply = (status, more = "", body = "") => responseTo(text, { status, more, body });
-    const callId = callIdOf(text);
-    const call = calls.get(callId);
-    switch (method) {
-      case "INVITE":
-        calls.set(callId, call ?? { callId, number: user, ended: false });
-        return reply(
-          "200 OK",
-          `Contact: <sip:${user}@${hostname}:${sipPort}>\r\nContent-Type: application/sdp\r\n`,
-          sdp,
-        );
-      case "BYE":
-        if (call !== undefined) call.ended = true;
-        return reply("200 OK");
-      case "OPTIONS":
-        return reply("200 OK");
-      default: // ACK, and responses to nothing we have asked
-        return null;
-    }
-  };
-  let returned = 0;
-  const asked = new Map<string, (response: string) => void>();
-  void receiveAll(sip, (bytes, from) => {
-    const text = new TextDecoder().decode(bytes);
-    if (text.startsWith("SIP/2.0 ")) return asked.get(callIdOf(text))?.(text);
-    const response = answer(text);
-    if (response !== null) void sip.send(new TextEncoder().encode(response), from);
-  });
-  const call = async (number: string, proxy: Deno.NetAddr): Promise<string> => {
+  async call(number: string, proxy: Deno.NetAddr): Promise<string> {
     const callId = crypto.randomUUID();
     const { promise: final, resolve } = Promise.withResolvers<string>();
-    asked.set(callId, (response) => {
+    this.#waiting.set(callId, (response) => {
       if (/^SIP\/2.0 [2-6]/.test(response)) resolve(response);
     });
-    const send = (text: string) => sip.send(new TextEncoder().encode(text), proxy);
-    const invite = inviteTo(number, { callId, hostname, sipPort, body: sdp });
+    const send = (text: string) => this.#sip.send(new TextEncoder().encode(text), proxy);
+    const invite = this.#inviteTo(number, callId);
     await send(invite);
     const response = await final;
     await send(followUp("ACK", invite, response));
     if (response.startsWith("SIP/2.0 200")) await send(followUp("BYE", invite, response));
     return response.slice("SIP/2.0 ".length, response.indexOf("\r\n"));
-  };
-  void receiveAll(rtp, (bytes, from) => {
-    returned++;
-    void rtp.send(bytes, from);
-  });
-  return {
-    sipPort,
-    get calls() {
-      return [...calls.values()];
-    },
-    get returned() {
-      return returned;
-    },
-    call,
-    [Symbol.dispose]() {
-      sip.close();
-      rtp.close();
-    },
-  };
+  }
+
+  [Symbol.dispose](): void {
+    this.#sip.close();
+    for (const socket of this.#sockets.values()) socket.close();
+  }
+
+  #answer(request: string): string | null {
+    if (request.startsWith("INVITE ")) this.asked++;
+    if (this.silent) return null;
+    const [, method = "", user = ""] = /^(\w+) sip:([^@; ]*)/.exec(request) ?? [];
+    const callId = callIdOf(request);
+    const call = this.#calls.get(callId);
+    switch (method) {
+      case "INVITE": {
+        if (this.full) return responseTo(request, "503 Service Unavailable");
+        this.#calls.set(callId, call ?? { callId, number: user, ended: false });
+        const more =
+          `Contact: <sip:${user}@${this.hostname}:${this.sipPort}>\r\nContent-Type: application/sdp\r\n`;
+        return responseTo(request, "200 OK", more, this.#describe(callId));
+      }
+      case "BYE":
+        if (call !== undefined) call.ended = true;
+        return responseTo(request, "200 OK");
+      case "OPTIONS":
+        return responseTo(request, "200 OK");
+      default: // ACK
+        return null;
+    }
+  }
+
+  /** Opens the call's socket, which returns what comes, and says where it is. */
+  #describe(callId: string): string {
+    let socket = this.#sockets.get(callId);
+    if (socket === undefined) {
+      const echo = Deno.listenDatagram({ transport: "udp", hostname: this.hostname, port: 0 });
+      void receiveAll(echo, (bytes, from) => void echo.send(bytes, from));
+      this.#sockets.set(callId, socket = echo);
+    }
+    const { hostname, port } = socket.addr as Deno.NetAddr;
+    const lines = [`o=- 1 1 IN IP4 ${hostname}`, "s=-", `c=IN IP4 ${hostname}`, "t=0 0"];
+    return ["v=0", ...lines, `m=audio ${port} RTP/AVP 0`, ""].join("\r\n");
+  }
+
+  #inviteTo(number: string, callId: string): string {
+    const body = this.#describe(callId);
+    const lines = [
+      `INVITE sip:${number}@sip.example.com SIP/2.0`,
+      `Via: SIP/2.0/UDP ${this.hostname}:${this.sipPort};branch=z9hG4bK${callId}`,
+      "Max-Forwards: 70",
+      `From: <sip:+15550100@${this.hostname}>;tag=trunk`,
+      `To: <sip:${number}@sip.example.com>`,
+      `Call-ID: ${callId}`,
+      "CSeq: 1 INVITE",
+      `Contact: <sip:${this.hostname}:${this.sipPort}>`,
+      "Content-Type: application/sdp",
+      `Content-Length: ${body.length}`,
+    ];
+    return `${lines.join("\r\n")}\r\n\r\n${body}`;
+  }
 }
 
 async function receiveAll(
@@ -101,12 +125,11 @@ async function receiveAll(
   for await (const [bytes, from] of socket) onDatagram(bytes, from);
 }
 
-/** What a response takes from its request (RFC 3261 section 8.2.6), and the route of the dialog. */
-function responseTo(request: string, { status, more, body }: { status: string; more: string; body: string }) {
+/** What a response takes from its request (RFC 3261 section 8.2.6), and the route of the dialog (12.1.1). */
+function responseTo(request: string, status: string, more = "", body = ""): string {
   const head = request.split("\r\n\r\n")[0] ?? "";
-  const copied = head.split("\r\n").filter((line) =>
-    /^(?:Via|From|To|Call-ID|CSeq|Record-Route)\s*:/i.test(line)
-  )
+  const copied = head.split("\r\n")
+    .filter((line) => /^(?:Via|From|To|Call-ID|CSeq|Record-Route)\s*:/i.test(line))
     .map((line) => /^To\s*:/i.test(line) && !/;tag=/i.test(line) ? `${line};tag=trunk` : line);
   return `SIP/2.0 ${status}\r\n${
     copied.join("\r\n")
@@ -119,26 +142,6 @@ function callIdOf(message: string): string {
 
 function headerOf(message: string, name: string): string {
   return new RegExp(`^${name}\\s*:\\s*(.*?)\\s*$`, "mi").exec(message)?.[1] ?? "";
-}
-
-function inviteTo(
-  number: string,
-  from: { callId: string; hostname: string; sipPort: number; body: string },
-): string {
-  const { callId, hostname, sipPort, body } = from;
-  const lines = [
-    `INVITE sip:${number}@sip.example.com SIP/2.0`,
-    `Via: SIP/2.0/UDP ${hostname}:${sipPort};branch=z9hG4bK${callId}`,
-    "Max-Forwards: 70",
-    `From: <sip:+15550100@${hostname}>;tag=trunk`,
-    `To: <sip:${number}@sip.example.com>`,
-    `Call-ID: ${callId}`,
-    "CSeq: 1 INVITE",
-    `Contact: <sip:${hostname}:${sipPort}>`,
-    "Content-Type: application/sdp",
-    `Content-Length: ${body.length}`,
-  ];
-  return `${lines.join("\r\n")}\r\n\r\n${body}`;
 }
 
 /** The ACK or BYE after a final response: hop by hop for a refusal, along the route for a call. */
