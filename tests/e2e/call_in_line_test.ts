@@ -140,3 +140,63 @@ Deno.test({
   await player.close();
   await idle(running);
 });
+
+const ULAW = new Uint8Array(161).fill(0x82);
+
+Deno.test("answer on-publish: rings until somebody speaks, hung up 2 s after that one has left", async () => {
+  await using running = await startGateway({}, account('answer = "on-publish"\ncodecs = "pcmu"'));
+  await using caller = new Caller();
+  const dialled = caller.dial(running);
+  await until("it rings", () => /desk: Call\.Ringing/.test(running.lines()));
+  await using busy = new Caller();
+  assert.equal(await busy.dial(running), 486);
+  await using program = await StreamProgram.connect(urlOf(running, "line"));
+  await program.play("desk");
+  await program.publish("desk/say");
+  assert.equal(await dialled, 200);
+  assert.ok(caller.statuses.includes(180));
+  program.send(8, 0, ULAW);
+  await until("the caller hears it", () => caller.line.received.some(({ payload }) => payload[0] === 0x82));
+  await caller.say(1004, 200);
+  await until("the program hears the caller", () => program.audio.length >= 10);
+  assert.ok(program.audio.every(({ body }) => body[0] === 0x82 && body.length === 161), "G.711 as it is");
+  program.stop();
+  const leftMs = systemClock.now();
+  await until("the caller is hung up on", () => caller.call?.ending?.by === "remote");
+  assert.ok(systemClock.now() - leftMs > 1500);
+  await program.close();
+  await idle(running);
+});
+
+Deno.test("a caller who gives up before anybody speaks leaves the line free", async () => {
+  await using running = await startGateway({}, account('answer = "on-publish"'));
+  await using first = new Caller();
+  const dialled = first.dial(running);
+  await until("it rings", () => /desk: Call\.Ringing/.test(running.lines()));
+  first.cancel();
+  assert.equal(await dialled, 487);
+  await until("that is told", () => /desk: Call\.Ended: the caller gave up/.test(running.lines()));
+  await using second = new Caller();
+  const again = second.dial(running);
+  await using speaker = await StreamProgram.connect(urlOf(running, "line/desk"));
+  await speaker.publish("say");
+  assert.equal(await again, 200);
+  await second.call!.hangUp();
+  await until("the speaker is told", () => speaker.codes.includes("NetStream.Call.Ended"));
+  assert.equal(speaker.ended, false, "it may wait for the next caller");
+  await speaker.close();
+  await idle(running);
+});
+
+Deno.test("the gateway stops while somebody is on the line: BYE, and players end", async () => {
+  await using running = await startGateway({}, account('answer = "auto"'));
+  await using caller = new Caller();
+  await using player = await StreamProgram.connect(urlOf(running, "line"));
+  await player.play("desk");
+  assert.equal(await caller.dial(running), 200);
+  await until("the caller hears silence", () => caller.line.received.length >= 5);
+  await running.gateway[Symbol.asyncDispose]();
+  await until("the caller is hung up on", () => caller.call?.ending?.by === "remote");
+  await until("the player has ended", () => player.ended);
+  await idle(running);
+});
