@@ -43,25 +43,47 @@ function processTime(stat: string): number {
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
 }
 
-/** Datagrams that the sockets of these ports had no room for, since they were opened. */
-export function droppedDatagrams(isOurs: (port: number) => boolean): number {
+/** Datagrams that the sockets of a process had no room for, since each was opened; 0 where nobody counts them. */
+export function droppedDatagrams(pid: number | "self"): number {
+  const ours = socketInodes(pid);
   let dropped = 0;
   for (const line of (readOrNull("/proc/net/udp") ?? "").split("\n").slice(1)) {
     const fields = line.trim().split(/\s+/);
-    const port = parseInt(fields[1]?.split(":")[1] ?? "", 16);
-    if (isOurs(port)) dropped += Number(fields[fields.length - 1] ?? 0);
+    if (ours.has(fields[9] ?? "")) dropped += Number(fields[12] ?? 0);
   }
   return dropped;
 }
 
-/** Open files and sockets of a process. */
+function socketInodes(pid: number | "self"): ReadonlySet<string> {
+  const inodes = new Set<string>();
+  for (const name of fileNames(pid)) {
+    const inode = /^socket:\[(\d+)\]$/.exec(readLinkOrNull(`/proc/${pid}/fd/${name}`) ?? "")?.[1];
+    if (inode !== undefined) inodes.add(inode);
+  }
+  return inodes;
+}
+
+/** Open files and sockets of a process; 0 where the system does not tell. */
 export function openFiles(pid: number): number {
-  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  return fileNames(pid).length;
+}
+
+function fileNames(pid: number | "self"): string[] {
+  return orNull(() => [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name)) ?? [];
 }
 
 function readOrNull(path: string): string | null {
+  return orNull(() => Deno.readTextFileSync(path));
+}
+
+function readLinkOrNull(path: string): string | null {
+  return orNull(() => Deno.readLinkSync(path));
+}
+
+/** Null for what is not there, or no more. */
+function orNull<T>(look: () => T): T | null {
   try {
-    return Deno.readTextFileSync(path);
+    return look();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return null;
     if (error instanceof Error && /ESRCH|No such process/i.test(error.message)) return null;

@@ -87,7 +87,7 @@ export class CallsEnd implements Disposable {
     const [audio, video] = [this.#audio[request.target], this.#video];
     for (const tally of [audio, video]) tally.clear();
     for (const call of calls) call.heard = 0;
-    const drops = this.#drops();
+    const drops = dropsNow(request.pid);
     const { speaking, stop } = talkAll(calls);
     await pause(request.warmSeconds * 1000);
     const close = openWindow(request.pid, speaking.lag);
@@ -97,7 +97,7 @@ export class CallsEnd implements Disposable {
     const window = close();
     stop();
     await pause(DRAIN_MS);
-    const after = this.#drops();
+    const after = dropsNow(request.pid);
     return {
       ...window,
       calls: calls.length,
@@ -196,13 +196,10 @@ export class CallsEnd implements Disposable {
     while (echoes.length <= wanted) echoes.push(RtpEcho.open((call) => this.#byIndex[call]));
     return echoes[wanted]!;
   }
+}
 
-  #drops(): { load: number; target: number } {
-    const echoes = [...this.#audioEchoes, ...this.#videoEchoes];
-    const ours = new Set([this.answerer.port, ...echoes.flatMap(({ port }) => [port, port + 1])]);
-    const load = droppedDatagrams((port) => ours.has(port));
-    return { load, target: droppedDatagrams((port) => !ours.has(port)) };
-  }
+function dropsNow(pid: number): { load: number; target: number } {
+  return { load: droppedDatagrams("self"), target: droppedDatagrams(pid) };
 }
 
 /** Starts everybody talking, and showing pictures where calls have them. */

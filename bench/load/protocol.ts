@@ -98,7 +98,7 @@ export interface RunResult extends WindowResult {
   readonly silent: number;
   /** Datagrams that the load end's sockets had no room for. */
   readonly loadDrops: number;
-  /** Datagrams that other sockets had no room for: the target's, if nothing else runs. */
+  /** Datagrams that the target's sockets had no room for. */
   readonly targetDrops: number;
 }
 
