@@ -155,5 +155,5 @@ export class RtpPorts {
 }
 
 function bindRtpSocket(at: Endpoint): UdpSocket {
-  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived: USUAL_PACKET });
+  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived: USUAL_PACKET, inTurns: true });
 }

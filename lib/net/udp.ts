@@ -5,10 +5,12 @@
 // Role: edge
 // Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
 
+import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./failure.ts";
 import { SendSlabs } from "./send_slabs.ts";
+import { Turn } from "./turn.ts";
 
 /** One packet with bytes of its own. */
 export interface Datagram {
@@ -28,6 +30,8 @@ export interface UdpOptions {
    * `maxReceived`. Unless given: `maxReceived` at once.
    */
   usualReceived?: number;
+  /** True: a flood of packets here does not delay other sockets, see turn.ts; for sockets anybody may send to. */
+  inTurns?: boolean;
 }
 
 /** A bound UDP socket; the fakes of the tests have the same shape. */
@@ -62,6 +66,11 @@ const MAX_PAYLOAD = 65507;
 /** Shared by every socket of this thread. */
 const slabs = new SendSlabs();
 
+/** A timer, because only a program with nothing to do asks the system about all of its sockets. */
+function afterOthers(): Promise<void> {
+  return new Promise((resolve) => systemClock.after(1, resolve));
+}
+
 /** Receive failures in a row after which the socket counts as broken. */
 const MAX_RECEIVE_FAILURES = 100;
 
@@ -78,11 +87,14 @@ class DenoUdpSocket implements UdpSocket {
   readonly #onSendError = (_error: unknown): void => {
     if (!this.#closed) this.sendErrors++;
   };
+  readonly #turn: Turn | null;
   #lastTo: Deno.NetAddr = { transport: "udp", hostname: "", port: 0 };
   #receiveFailures = 0;
   #closed = false;
 
-  constructor(at: Endpoint, { maxReceived = MAX_PAYLOAD, usualReceived = maxReceived }: UdpOptions) {
+  constructor(at: Endpoint, options: UdpOptions) {
+    const { maxReceived = MAX_PAYLOAD, usualReceived = maxReceived } = options;
+    this.#turn = options.inTurns === true ? new Turn() : null;
     this.#maxReceived = maxReceived;
     this.#usualReceived = Math.min(usualReceived, maxReceived);
     this.#socket = openSocket(at);
@@ -101,6 +113,7 @@ class DenoUdpSocket implements UdpSocket {
         const bytes = received[0];
         if (bytes.length < buffer.length) this.#deliver(onPacket, bytes, received[1] as Deno.NetAddr);
         else buffer = this.#largerThan(buffer);
+        if (this.#turn?.isOver(systemClock.now)) await afterOthers();
       } catch (error) {
         this.#receiveFailed(error);
       }

@@ -51,7 +51,7 @@ export function openSipSockets(options: SipSocketOptions): SipSockets {
 }
 
 function bindBoth(port: number, options: SipSocketOptions): SipSockets {
-  const udp = UdpSocket.bind({ hostname: options.bind, port });
+  const udp = UdpSocket.bind({ hostname: options.bind, port }, { inTurns: true });
   const local = udp.local;
   let listening = false;
   const { signal, onError } = options;
