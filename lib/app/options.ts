@@ -36,6 +36,8 @@ export interface StartCommand {
   readonly type: "start";
   /** How to run it. */
   readonly config: Config;
+  /** What that was read from: workers read it again. */
+  readonly sources: ConfigSources;
 }
 
 /** Make one call as an RTMP client. */
@@ -54,6 +56,8 @@ export interface DemoCommand {
   readonly type: "demo";
   /** How to run the gateway; its `sipd` is never null. */
   readonly config: Config;
+  /** What that was read from: workers read it again. */
+  readonly sources: ConfigSources;
   /** What the sample call sends. */
   readonly codec: CallCodec;
   /** Length of the sample call, in seconds. */
@@ -187,14 +191,16 @@ function addDemo(program: Command, readFile: ReadFile, done: Done): void {
 }
 
 function readStart(values: OptionValues, readFile: ReadFile): StartCommand {
-  return { type: "start", config: buildConfig(sourcesOf(values, readFile)) };
+  const sources = sourcesOf(values, readFile);
+  return { type: "start", config: buildConfig(sources), sources };
 }
 
 function readDemo(values: OptionValues, readFile: ReadFile): DemoCommand {
-  const config = buildConfig({ ...sourcesOf(values, readFile), presets: DEMO_PRESETS });
+  const sources = { ...sourcesOf(values, readFile), presets: DEMO_PRESETS };
+  const config = buildConfig(sources);
   if (config.sipd === null) throw new ConfigError("the demo needs its SIP server: leave out sipd = false");
   const { codec, durationSeconds } = readSample(values);
-  return { type: "demo", config, codec, durationSeconds, stay: values.once !== true };
+  return { type: "demo", config, sources, codec, durationSeconds, stay: values.once !== true };
 }
 
 function sourcesOf(values: OptionValues, readFile: ReadFile): ConfigSources {

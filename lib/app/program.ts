@@ -5,7 +5,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
-import { type Logger, maskSecrets, openLog } from "../base/log.ts";
+import { type Logger, maskSecrets, type OpenLog, openLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Config, Verbosity } from "../config/config.ts";
 import type { Codecs } from "../codecs/codecs.ts";
@@ -13,6 +13,7 @@ import { loadCodecs } from "../codecs/load.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { SipServer } from "../sipd/sip_server.ts";
+import { Supervisor, workersOf } from "../workers/supervisor.ts";
 import { formatTrialReport } from "../trial/report.ts";
 import {
   runTrialCall,
@@ -22,7 +23,7 @@ import {
 } from "../trial/trial_call.ts";
 import { judge } from "../trial/verdict.ts";
 import { demoAddresses } from "./demo_text.ts";
-import { type DemoCommand, parseArguments, type ReadFile } from "./options.ts";
+import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
 
 /** What the program needs of the machine. */
 export interface Host {
@@ -47,9 +48,9 @@ export async function runProgram(args: readonly string[], host: Host): Promise<n
       else host.complain(command.text);
       return command.exitCode;
     case "start":
-      return await withLog(command.config.verbosity, host, (log) => start(command.config, log, host));
+      return await withLog(command.config.verbosity, host, (log) => start(command, log, host));
     case "call":
-      return await withLog(command.verbosity, host, (log) => call(command.call, log, host));
+      return await withLog(command.verbosity, host, ({ log }) => call(command.call, log, host));
     case "demo":
       return await withLog(command.config.verbosity, host, (log) => demo(command, log, host));
   }
@@ -59,9 +60,9 @@ export async function runProgram(args: readonly string[], host: Host): Promise<n
 async function withLog(
   verbosity: Verbosity,
   host: Host,
-  run: (log: Logger) => Promise<number>,
+  run: (log: OpenLog) => Promise<number>,
 ): Promise<number> {
-  const { log, close } = openLog({ verbosity });
+  const log = openLog({ verbosity });
   try {
     return await run(log);
   } catch (error) {
@@ -70,7 +71,7 @@ async function withLog(
     host.complain(`siprtmp: ${messageOf(error)}`);
     return unusable ? 2 : 1;
   } finally {
-    await close();
+    await log.close();
   }
 }
 
@@ -85,13 +86,18 @@ function trialEnvironment(log: Logger, host: Host): TrialEnvironment {
 
 /** The built-in SIP server comes first: it takes its port, and the gateway the next free one. */
 async function openAll(
-  config: Config,
-  log: Logger,
-): Promise<{ sipd: SipServer | null; gateway: Gateway } & AsyncDisposable> {
+  { config, sources }: StartCommand | DemoCommand,
+  { log, put }: OpenLog,
+): Promise<{ sipd: SipServer | null; gateway: Gateway | Supervisor } & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
   const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
   const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
-  const gateway = opened.use(await Gateway.start(besideSipServer(config, sipd?.address.port), environment));
+  const beside = besideSipServer(config, sipd?.address.port);
+  const gateway = opened.use(
+    workersOf(config.workers) === 1
+      ? await Gateway.start(beside, environment)
+      : await Supervisor.start(beside, sources, { ...environmentOf(log), putLine: put }),
+  );
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
 }
@@ -114,11 +120,11 @@ async function openCodecs(log: Logger): Promise<Codecs> {
   return codecs;
 }
 
-async function start(config: Config, log: Logger, host: Host): Promise<number> {
-  await using running = await openAll(config, log);
+async function start(command: StartCommand, log: OpenLog, host: Host): Promise<number> {
+  await using running = await openAll(command, log);
   host.onReload(() => running.gateway.reload());
   await aborted(host.stop);
-  log.info("stopping: ending calls and registrations");
+  log.log.info("stopping: ending calls and registrations");
   return 0;
 }
 
@@ -129,8 +135,8 @@ async function call(options: TrialOptions, log: Logger, host: Host): Promise<num
   return printReport(report, host);
 }
 
-async function demo(command: DemoCommand, log: Logger, host: Host): Promise<number> {
-  await using running = await openAll(command.config, log);
+async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<number> {
+  await using running = await openAll(command, log);
   const { gateway, sipd } = running;
   host.onReload(() => gateway.reload());
   if (sipd === null) throw new Error("the demo was started without its SIP server");
@@ -148,7 +154,7 @@ async function demo(command: DemoCommand, log: Logger, host: Host): Promise<numb
       source: { kind: "sample", codec: command.codec, durationSeconds: command.durationSeconds },
       record: null,
     },
-    environmentOf(log),
+    environmentOf(log.log),
     host.stop,
   );
   const exitCode = printReport(report, host);

@@ -75,6 +75,8 @@ export interface OpenLog {
   readonly log: Logger;
   /** Lines that could not be written so far. */
   readonly lost: number;
+  /** Writes a line that another thread of this program has finished, as it is. */
+  put(line: string): void;
   /** Writes what is queued (waits 1 s at most) and stops; later lines are ignored. */
   close(): Promise<void>;
 }
@@ -109,6 +111,7 @@ export function openLog(options: LogOptions): OpenLog {
     get lost() {
       return writer.lost;
     },
+    put: (line) => writer.put(line),
     async close() {
       removeFromLogTape(root);
       await writer.close();

@@ -149,9 +149,10 @@ export class Gateway implements AsyncDisposable {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
-    environment.log.info(
-      `RTMP clients connect to ${formatEndpoint(gateway.#rtmp)}; SIP uses port ${gateway.sipPort}`,
-    );
+    const where = `RTMP clients connect to ${
+      formatEndpoint(gateway.#rtmp)
+    }; SIP uses port ${gateway.sipPort}`;
+    environment.log[environment.team === undefined ? "info" : "debug"](where); // a team says it once for all
     return gateway;
   }
 

@@ -55,6 +55,20 @@ export interface ListenOptions extends SendLimits {
 /** Pause after a failed accept, so that a full file table is not met in a busy loop. */
 const ACCEPT_RETRY_MS = 100;
 
+/** Whether several listeners can share a port here: only Linux spreads the connections over them. */
+export const canSharePort: boolean = Deno.build.os === "linux";
+
+/**
+ * The port that would be bound, after making sure that it can be: who shares a port with `reusePort` is not told that
+ * another program has it. Throws TransportError.
+ */
+export function probePort(at: Endpoint): number {
+  const listener = openListener(at, false);
+  const { port } = listener.addr;
+  listener.close();
+  return port;
+}
+
 /** One TCP connection. */
 export class TcpConnection implements ByteStream {
   /** The other side. */

@@ -1,0 +1,105 @@
+// What workers and their supervisor post to each other: plain values, one type for each way. Workers know only the
+// supervisor; what one has to say to another goes through it, so that a worker that is replaced misses nothing.
+// Role: wire
+// Answers to: nothing in siprtmp.
+
+import type { AddressChange } from "../access/address_limits.ts";
+import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
+import type { ConfigSources } from "../config/config.ts";
+import type { Arrival, TenantPath } from "../gateway/tenancy.ts";
+import type { Endpoint } from "../net/endpoint.ts";
+import type { AgentNews, DialogRecord } from "../sip/neighbours.ts";
+import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";
+import type { Seat } from "./slice.ts";
+import type { Resident } from "./user_directory.ts";
+
+/** Where a worker that has opened is reached by the others. */
+export interface Place {
+  /** Whose it is. */
+  readonly worker: number;
+  /** Its SIP port. */
+  readonly sipPort: number;
+  /** Its private port for clients that want streams; null: it has no streams. */
+  readonly home: Endpoint | null;
+}
+
+/** Everything a worker needs to begin. */
+export interface Opening {
+  /** Tells it from other messages. */
+  readonly type: "open";
+  /** The configuration as it was written: a checked one holds what cannot be posted. */
+  readonly sources: ConfigSources;
+  /** Which part of it is this worker's. */
+  readonly seat: Seat;
+  /** The shared counts. */
+  readonly memory: SharedArrayBuffer;
+  /** Known to the workers of this run only. */
+  readonly secret: string;
+  /** Workers that are open. */
+  readonly places: readonly Place[];
+  /** Their SIP users. */
+  readonly residents: readonly Resident[];
+  /** What keeps the limits of addresses the same. */
+  readonly addresses: readonly AddressChange[];
+  /** Calls of a worker that was in this place, to be ended. */
+  readonly orphans: readonly DialogRecord[];
+}
+
+/** From the supervisor. */
+export type ToWorker =
+  | Opening
+  | { readonly type: "place"; readonly place: Place }
+  | { readonly type: "gone"; readonly worker: number }
+  | { readonly type: "came"; readonly resident: Resident }
+  | { readonly type: "left"; readonly line: string }
+  | { readonly type: "handed"; readonly from: number; readonly message: HandedMessage }
+  | { readonly type: "relayed"; readonly message: RelayedMessage }
+  | { readonly type: "address"; readonly change: AddressChange }
+  | { readonly type: "arrival"; readonly ask: number; readonly arrival: Arrival }
+  | { readonly type: "entry"; readonly ask: number; readonly rejected: string | null }
+  | { readonly type: "replaced"; readonly id: number }
+  | { readonly type: "reload" }
+  | { readonly type: "stop" };
+
+/** From a worker. */
+export type FromWorker =
+  | { readonly type: "loaded" }
+  | { readonly type: "opened"; readonly place: Place }
+  | { readonly type: "failed"; readonly error: PostedError }
+  | { readonly type: "log"; readonly lines: readonly string[] }
+  | { readonly type: "came"; readonly news: AgentNews }
+  | { readonly type: "left"; readonly line: string }
+  | { readonly type: "hand over"; readonly to: number; readonly message: HandedMessage }
+  | { readonly type: "relay"; readonly to: number; readonly message: RelayedMessage }
+  | { readonly type: "dialog"; readonly record: DialogRecord }
+  | { readonly type: "dialog ended"; readonly id: string }
+  | { readonly type: "address"; readonly change: AddressChange }
+  | { readonly type: "arrive"; readonly ask: number; readonly path: TenantPath }
+  | { readonly type: "enter"; readonly ask: number; readonly path: TenantPath; readonly id: number }
+  | { readonly type: "leave"; readonly path: TenantPath; readonly id: number }
+  | { readonly type: "reloaded" }
+  | { readonly type: "stopped" };
+
+/** An error as it can be posted. */
+export interface PostedError {
+  /** Whose fault it is: a setting's, the machine's, or ours. */
+  readonly kind: "config" | TransportErrorCode | "defect";
+  /** What is wrong; of a defect with its stack. */
+  readonly message: string;
+}
+
+/** Makes an error ready to be posted. */
+export function postedError(error: unknown): PostedError {
+  if (error instanceof ConfigError) return { kind: "config", message: error.message };
+  if (error instanceof TransportError) return { kind: error.code, message: messageOf(error) };
+  return {
+    kind: "defect",
+    message: error instanceof Error ? error.stack ?? messageOf(error) : String(error),
+  };
+}
+
+/** The error as it was. */
+export function errorOf({ kind, message }: PostedError): Error {
+  if (kind === "config") return new ConfigError(message);
+  return kind === "defect" ? new Error(message) : new TransportError(message, kind);
+}

@@ -1,0 +1,89 @@
+// Who has which address, asked of the supervisor, who knows it for all workers: a client is let in, turned away or
+// replaces another one wherever that is connected.
+// Role: machine
+// Answers to: the "kick older connections" loop of siprtmp's Gateway, over several threads.
+
+import type { Tally } from "../base/tally.ts";
+import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/tenancy.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+type Answer = ToWorker & { type: "arrival" | "entry" };
+
+/** The desk of one worker. */
+export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
+  /** Told of a client here whose place was taken. */
+  onReplaced: ((client: Client, path: TenantPath) => void) | null = null;
+  readonly #post: (message: FromWorker) => void;
+  readonly #clients: Tally;
+  readonly #inside = new Map<number, { client: Client; path: TenantPath }>();
+  readonly #asked = new Map<number, (answer: Answer) => void>();
+  #asks = 0;
+
+  /** Nobody yet. @param clients counts those who have entered */
+  constructor(post: (message: FromWorker) => void, clients: Tally) {
+    this.#post = post;
+    this.#clients = clients;
+  }
+
+  /** Clients of this worker that have entered and not left. */
+  get size(): number {
+    return this.#inside.size;
+  }
+
+  /** See {@link TenancyDesk.arrive}. */
+  arrive(path: TenantPath): Promise<Arrival> {
+    return new Promise((resolve) => {
+      const ask = this.#ask((answer) => answer.type === "arrival" && resolve(answer.arrival));
+      this.#post({ type: "arrive", ask, path });
+    });
+  }
+
+  /** See {@link TenancyDesk.enter}; who was replaced hears it by `onReplaced`, so it is never told here. */
+  enter(path: TenantPath, client: Client): Promise<Entry<Client>> {
+    return new Promise((resolve) => {
+      const ask = this.#ask((answer) => {
+        if (answer.type === "entry") resolve(this.#entered(answer.rejected, client));
+      });
+      this.#inside.set(client.id, { client, path }); // at once: it may be replaced before the answer is read
+      this.#clients.add(1);
+      this.#post({ type: "enter", ask, path, id: client.id });
+    });
+  }
+
+  /** See {@link TenancyDesk.leave}. */
+  leave(path: TenantPath, client: Client): void {
+    if (this.#forget(client.id)) this.#post({ type: "leave", path, id: client.id });
+  }
+
+  /** Takes an answer of the supervisor. */
+  answered(answer: Answer): void {
+    const settle = this.#asked.get(answer.ask);
+    this.#asked.delete(answer.ask);
+    settle?.(answer);
+  }
+
+  /** A newer client has the place of one of ours. */
+  replaced(id: number): void {
+    const known = this.#inside.get(id);
+    this.#forget(id);
+    if (known !== undefined) this.onReplaced?.(known.client, known.path);
+  }
+
+  #entered(rejected: string | null, client: Client): Entry<Client> {
+    if (rejected === null) return { type: "entered", replaced: null };
+    this.#forget(client.id);
+    return { type: "rejected", reason: rejected };
+  }
+
+  #forget(id: number): boolean {
+    const known = this.#inside.delete(id);
+    if (known) this.#clients.add(-1);
+    return known;
+  }
+
+  #ask(settle: (answer: Answer) => void): number {
+    const ask = ++this.#asks;
+    this.#asked.set(ask, settle);
+    return ask;
+  }
+}

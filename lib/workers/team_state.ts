@@ -1,0 +1,171 @@
+// What the supervisor knows of all workers, kept from what they post: their users, their calls, who has which address,
+// what addresses do. Passes on to the others what they must know; when a worker is gone, clears up after it and gives
+// its calls back, so that somebody can end them.
+// Role: machine
+// Answers to: nothing in siprtmp.
+
+import type { AddressChange } from "../access/address_limits.ts";
+import type { SameAddressConfig } from "../config/config.ts";
+import { Tenancy, type TenantPath } from "../gateway/tenancy.ts";
+import type { DialogRecord } from "../sip/neighbours.ts";
+import type { FromWorker, Opening, Place, ToWorker } from "./messages.ts";
+import { type Resident, UserDirectory } from "./user_directory.ts";
+
+/** A client of some worker. */
+interface FarTenant {
+  readonly id: number;
+  readonly worker: number;
+  readonly path: TenantPath;
+}
+
+/** What the state is told and tells through. */
+export interface TeamStateOptions {
+  /** Several clients of one address. */
+  readonly sameAddress: SameAddressConfig;
+  /** How many workers there are. */
+  readonly workers: number;
+  /** Posts to a worker, if it is there. */
+  readonly post: (worker: number, message: ToWorker) => void;
+}
+
+/** Messages that change the state or go to other workers; the others are about the worker itself. */
+export type TeamMessage = Exclude<
+  FromWorker,
+  { type: "loaded" | "opened" | "failed" | "log" | "reloaded" | "stopped" }
+>;
+
+/** The state of all workers. */
+export class TeamState {
+  readonly #options: TeamStateOptions;
+  readonly #users = new UserDirectory();
+  readonly #tenancy: Tenancy<FarTenant>;
+  readonly #tenants = new Map<number, FarTenant>();
+  readonly #dialogs: readonly Map<string, DialogRecord>[];
+  readonly #presences: readonly Map<string, number>[];
+  readonly #places: (Place | null)[];
+  /** Workers that are told what happens: from the moment they were told what there is. */
+  readonly #listening = new Set<number>();
+
+  /** Nobody is there yet. */
+  constructor(options: TeamStateOptions) {
+    const each = <T>(create: () => T): T[] => Array.from({ length: options.workers }, create);
+    this.#options = options;
+    this.#tenancy = new Tenancy(options.sameAddress);
+    this.#dialogs = each(() => new Map<string, DialogRecord>());
+    this.#presences = each(() => new Map<string, number>());
+    this.#places = each(() => null);
+  }
+
+  /** What a worker must know that begins now; from now on it is told what changes. */
+  opening(worker: number): Pick<Opening, "places" | "residents" | "addresses"> {
+    this.#listening.add(worker);
+    return {
+      places: this.#places.filter((place) => place !== null),
+      residents: this.#users.all(),
+      addresses: this.#presences.flatMap((presences) => cameFrom(presences, "came")),
+    };
+  }
+
+  /** Calls of a worker. */
+  calls(worker: number): number {
+    return this.#dialogs[worker]!.size;
+  }
+
+  /** A worker is open. */
+  opened(place: Place): void {
+    this.#places[place.worker] = place;
+    this.#postToOthers(place.worker, { type: "place", place });
+  }
+
+  /** A worker is gone; gives its calls. */
+  gone(worker: number): DialogRecord[] {
+    this.#places[worker] = null;
+    this.#listening.delete(worker);
+    this.#users.removeWorker(worker);
+    this.#postToOthers(worker, { type: "gone", worker });
+    for (const change of cameFrom(this.#presences[worker]!, "left")) {
+      this.#postToOthers(worker, { type: "address", change });
+    }
+    this.#presences[worker]!.clear();
+    for (const tenant of [...this.#tenants.values()]) {
+      if (tenant.worker === worker) this.#leave(tenant.id);
+    }
+    const orphans = [...this.#dialogs[worker]!.values()];
+    this.#dialogs[worker]!.clear();
+    return orphans;
+  }
+
+  /** Takes what a worker has posted. */
+  take(from: number, message: TeamMessage): void {
+    switch (message.type) {
+      case "came":
+        return this.#came({ worker: from, ...message.news });
+      case "left":
+        this.#users.remove(message.line);
+        return this.#postToOthers(from, message);
+      case "hand over":
+        return this.#options.post(message.to, { type: "handed", from, message: message.message });
+      case "relay":
+        return this.#options.post(message.to, { type: "relayed", message: message.message });
+      case "dialog":
+        return void this.#dialogs[from]!.set(message.record.id, message.record);
+      case "dialog ended":
+        return void this.#dialogs[from]!.delete(message.id);
+      case "address":
+        return this.#address(from, message.change);
+      case "arrive": {
+        const arrival = this.#tenancy.arrive(message.path);
+        return this.#options.post(from, { type: "arrival", ask: message.ask, arrival });
+      }
+      case "enter":
+        return this.#enter(from, message);
+      case "leave":
+        return this.#leave(message.id);
+    }
+  }
+
+  #came(resident: Resident): void {
+    this.#users.add(resident);
+    this.#postToOthers(resident.worker, { type: "came", resident });
+  }
+
+  #address(from: number, change: AddressChange): void {
+    const presences = this.#presences[from]!;
+    const count = presences.get(change.key) ?? 0;
+    if (change.type === "came") presences.set(change.key, count + 1);
+    else if (change.type === "left" && count > 1) presences.set(change.key, count - 1);
+    else if (change.type === "left") presences.delete(change.key);
+    this.#postToOthers(from, { type: "address", change });
+  }
+
+  #enter(worker: number, { ask, path, id }: FromWorker & { type: "enter" }): void {
+    const tenant: FarTenant = { id, worker, path };
+    const entry = this.#tenancy.enter(path, tenant);
+    if (entry.type === "rejected") {
+      return this.#options.post(worker, { type: "entry", ask, rejected: entry.reason });
+    }
+    this.#tenants.set(id, tenant);
+    const { replaced } = entry;
+    if (replaced !== null) {
+      this.#tenants.delete(replaced.id);
+      this.#options.post(replaced.worker, { type: "replaced", id: replaced.id });
+    }
+    this.#options.post(worker, { type: "entry", ask, rejected: null });
+  }
+
+  #leave(id: number): void {
+    const tenant = this.#tenants.get(id);
+    if (tenant === undefined) return;
+    this.#tenants.delete(id);
+    this.#tenancy.leave(tenant.path, tenant);
+  }
+
+  #postToOthers(worker: number, message: ToWorker): void {
+    for (const other of this.#listening) if (other !== worker) this.#options.post(other, message);
+  }
+}
+
+/** As many changes as there are connections. */
+function cameFrom(presences: ReadonlyMap<string, number>, type: "came" | "left"): AddressChange[] {
+  return [...presences].flatMap(([key, count]) => Array.from({ length: count }, () => ({ type, key })));
+}

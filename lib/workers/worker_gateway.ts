@@ -1,0 +1,165 @@
+// A gateway as a worker: opened, reloaded and stopped by messages, its log lines posted in batches, its pulse in shared
+// memory. What the runtime of this thread is, it is told; so a test can run it in the thread of the test.
+// Role: edge
+// Answers to: nothing in siprtmp.
+
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/clock.ts";
+import { type Logger, type OpenLog, openLog } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import { buildConfig } from "../config/config.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import type { DnsResolver } from "../net/dns.ts";
+import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
+import { SharedCounts } from "./shared_counts.ts";
+import { sliceOf } from "./slice.ts";
+import { TeamMember } from "./team_member.ts";
+
+/** What a worker takes from outside. */
+export interface WorkerEnvironment {
+  /** Every timer. */
+  readonly clock: Clock;
+  /** Tags, ports, SSRCs. */
+  readonly random: Random;
+  /** Names of SIP domains. */
+  readonly dns: DnsResolver;
+  /** Loads what turns one codec into another. */
+  readonly loadCodecs: () => Promise<Codecs>;
+}
+
+/** How often a worker shows that it is alive, in milliseconds. */
+export const BEAT_MS = 500;
+
+/** Runs at most one gateway, as it is told. */
+export class WorkerGateway {
+  readonly #post: (message: FromWorker) => void;
+  readonly #environment: WorkerEnvironment;
+  #opening: Promise<Running | null> | null = null;
+  #member: TeamMember | null = null;
+  #log: Logger | null = null;
+
+  /** Says that it is there. @param post to the supervisor */
+  constructor(environment: WorkerEnvironment, post: (message: FromWorker) => void) {
+    this.#environment = environment;
+    this.#post = post;
+    post({ type: "loaded" });
+  }
+
+  /** Takes a message of the supervisor. */
+  take(message: ToWorker): void {
+    switch (message.type) {
+      case "open":
+        this.#opening ??= this.#open(message);
+        return;
+      case "reload":
+        return void this.#reload();
+      case "stop":
+        return void this.#stop();
+      default:
+        this.#member?.take(message);
+    }
+  }
+
+  /**
+   * An error that nobody caught: it is told, and the calls go on, as in a program without workers. False when nothing
+   * was opened yet: then it ends the worker.
+   */
+  uncaught(error: unknown): boolean {
+    this.#log?.error("this is a defect of ours, please report it", error);
+    return this.#log !== null;
+  }
+
+  async #open(opening: Opening): Promise<Running | null> {
+    const config = buildConfig(opening.sources);
+    const lines = new LineBatch((batch) => this.#post({ type: "log", lines: batch }));
+    const opened = openLog({ verbosity: config.verbosity, write: (line) => lines.put(line) });
+    const log = this.#log = opened.log.child(`worker ${opening.seat.index}`);
+    const counts = new SharedCounts(opening.seat.count, opening.memory);
+    const { clock } = this.#environment;
+    const { softUnsent, hardUnsent } = config.rtmp.options;
+    const limits = { softUnsent, hardUnsent };
+    const post = this.#post;
+    const team = this.#member = new TeamMember({ opening, counts, post, limits, clock, log });
+    const running = new Running(opened, { counts, worker: opening.seat.index, clock });
+    try {
+      const codecs = await this.#environment.loadCodecs();
+      const environment = { ...this.#environment, codecs, log, team };
+      running.gateway = await Gateway.start(sliceOf(config, opening.seat), environment);
+      team.opened();
+      this.#post({ type: "opened", place: await team.place(running.gateway.sipPort) });
+      void this.#endOrphans(opening, running.gateway, log);
+      return running;
+    } catch (error) {
+      await running.end();
+      this.#post({ type: "failed", error: postedError(error) });
+      return null;
+    }
+  }
+
+  async #endOrphans({ orphans }: Opening, gateway: Gateway, log: Logger): Promise<void> {
+    if (orphans.length === 0) return;
+    const agreed = await gateway.hangUpOrphans(orphans);
+    log.info(
+      `${orphans.length} calls were left behind: BYE sent to all, ${agreed} far ends have answered it`,
+    );
+  }
+
+  async #reload(): Promise<void> {
+    const running = await this.#opening;
+    await running?.gateway?.reload();
+    this.#post({ type: "reloaded" });
+  }
+
+  async #stop(): Promise<void> {
+    const running = await this.#opening;
+    await running?.end();
+    this.#post({ type: "stopped" });
+  }
+}
+
+/** What is running: a log, a pulse, and after a while a gateway. */
+class Running {
+  gateway: Gateway | null = null;
+  readonly #log: OpenLog;
+  readonly #beat: Disposable;
+  readonly #ticker: Ticker;
+
+  constructor(log: OpenLog, at: { counts: SharedCounts; worker: number; clock: Clock }) {
+    const { counts, worker, clock } = at;
+    this.#log = log;
+    this.#ticker = new Ticker(clock, BEAT_MS);
+    this.#beat = this.#ticker.add(() => {
+      counts.beat(worker);
+      counts.set(worker, "rtpPorts", this.gateway?.usage.rtpPorts ?? 0);
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.gateway?.[Symbol.asyncDispose]();
+    this.#beat[Symbol.dispose]();
+    this.#ticker[Symbol.dispose]();
+    await this.#log.close();
+  }
+}
+
+/** Lines of one turn of the event loop go in one message. */
+class LineBatch {
+  readonly #post: (lines: readonly string[]) => void;
+  #lines: string[] = [];
+
+  constructor(post: (lines: readonly string[]) => void) {
+    this.#post = post;
+  }
+
+  put(line: string): void {
+    if (this.#lines.length === 0) queueMicrotask(() => this.#flush());
+    this.#lines.push(line);
+  }
+
+  #flush(): void {
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#post(lines);
+  }
+}
