@@ -19,11 +19,20 @@ import type { RtmpOptions } from "./options.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { ServerSession } from "./server_session.ts";
 import { receiveHandshake } from "./shake_hands.ts";
+import { Throttle } from "./throttle.ts";
 
 export { defaultRtmpOptions, type RtmpOptions } from "./options.ts";
 
+/** What a client does that may be too much when many do it, or one often: see {@link RtmpEnvironment.onOffence}. */
+export type RtmpOffence = "silent" | "unusable" | "greedy";
+
 /** What a connection takes from outside. */
 export interface RtmpEnvironment {
+  /**
+   * Told of a client that never said connect (silent), that spoke no RTMP (unusable), or that is made to wait because
+   * it sends too much (greedy). False: the connection keeps quiet about it.
+   */
+  readonly onOffence?: (peer: Endpoint, offence: RtmpOffence) => boolean;
   /** Times and timers. */
   readonly clock: Clock;
   /** Category rtmp is chosen here. */
@@ -67,6 +76,8 @@ export class RtmpConnection implements AsyncDisposable {
   readonly #input: ReadBuffer;
   readonly #session: ServerSession;
   readonly #heartbeat: Heartbeat;
+  readonly #throttle: Throttle;
+  #heardMs = 0;
   readonly #readEnded = Promise.withResolvers<void>();
   #phase: "opening" | "connected" | "closing" | "closed" = "opening";
   #reading = false;
@@ -81,6 +92,7 @@ export class RtmpConnection implements AsyncDisposable {
     this.#environment = environment;
     this.#log = environment.log.category("rtmp");
     this.#input = new ReadBuffer(stream);
+    this.#throttle = new Throttle(options, environment.clock);
     const session = new ServerSession({ stream, clock: environment.clock, log: this.#log, limits: options });
     this.#session = session;
     this.#heartbeat = new Heartbeat(session.link, options, {
@@ -132,7 +144,7 @@ export class RtmpConnection implements AsyncDisposable {
     if (this.#finishing !== null) return null;
     const { openTimeoutMs } = this.#options;
     using _timer = this.#environment.clock.after(openTimeoutMs, () => {
-      this.#log.info(`closed: no connect within ${openTimeoutMs / 1000} s`);
+      if (this.#isTold("silent")) this.#log.info(`closed: no connect within ${openTimeoutMs / 1000} s`);
       this.#end();
     });
     try {
@@ -151,6 +163,11 @@ export class RtmpConnection implements AsyncDisposable {
     this.#phase = "connected";
     this.#heartbeat.start(this.#environment.clock.now());
     this.#session.admit(properties);
+  }
+
+  /** Closes at once, without a word. */
+  drop(): void {
+    this.#end();
   }
 
   /** Gives the stream to somebody else, who closes it; nothing is read or written here any more. After open() only. */
@@ -199,6 +216,9 @@ export class RtmpConnection implements AsyncDisposable {
           for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
             yield event;
           }
+          const { link, commandCount } = this.#session;
+          const waitMs = this.#throttle.waitMs(link.bytesIn, commandCount, this.#heardMs);
+          if (waitMs > 0) await this.#slowDown(waitMs);
         }
       } while (this.#filled(await this.#input.read()));
       this.#end();
@@ -238,8 +258,13 @@ export class RtmpConnection implements AsyncDisposable {
   }
 
   #filled(count: number | null): boolean {
-    this.#heartbeat.heard(this.#environment.clock.now());
+    this.#heard(this.#environment.clock.now());
     return this.#input.filled(count);
+  }
+
+  #heard(nowMs: number): void {
+    this.#heardMs = nowMs;
+    this.#heartbeat.heard(nowMs);
   }
 
   /** Parses what was read, up to all of it or to the first message that matters to somebody. */
@@ -249,12 +274,25 @@ export class RtmpConnection implements AsyncDisposable {
     input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
   }
 
+  async #slowDown(waitMs: number): Promise<void> {
+    this.#isTold("greedy");
+    await this.#throttle.wait(waitMs, (nowMs) => this.#heard(nowMs));
+  }
+
+  #isTold(offence: RtmpOffence): boolean {
+    return this.#environment.onOffence?.(this.peer, offence) ?? true;
+  }
+
   /** A broken peer ends its own connection; our own bugs go on to the task that serves it. */
   #fail(error: unknown): null {
-    if (error instanceof WireError) this.#log.warn(`closed: ${error.message}`);
+    if (error instanceof WireError) this.#broken(error);
     else if (error instanceof TransportError) this.#lost(error);
     else throw error;
     return this.#end();
+  }
+
+  #broken({ message }: WireError): void {
+    if (this.#phase === "connected" || this.#isTold("unusable")) this.#log.warn(`closed: ${message}`);
   }
 
   /** Health checks of balancers hang up by a reset before they have said who they are: no news, every second. */
@@ -272,6 +310,7 @@ export class RtmpConnection implements AsyncDisposable {
       `${bytesIn} bytes in, ${bytesOut} out, ${droppedVideo} video and ${droppedAudio} audio dropped`;
     this.#log.debug(`ended: ${counts}`);
     this.#stream.close();
+    this.#throttle.release();
     return null;
   }
 
@@ -283,6 +322,7 @@ export class RtmpConnection implements AsyncDisposable {
   async #flushAndEnd(): Promise<void> {
     if (this.#phase === "closed") return;
     this.#phase = "closing";
+    this.#throttle.release();
     await this.#stream.flush(FLUSH_MS);
     const timeUp = Promise.withResolvers<void>();
     using _timer = this.#environment.clock.after(LINGER_MS, timeUp.resolve);

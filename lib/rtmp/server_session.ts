@@ -38,6 +38,9 @@ const SERVER_VERSION = "rtmplite/8,2";
 /** Transaction ids of our own calls start here, as they did in siprtmp. */
 const FIRST_CALL_ID = 2;
 
+/** One read can hold thousands of commands; after so many the reader is asked. */
+const COMMANDS_AT_ONCE = 16;
+
 /** What a session needs. */
 export interface ServerSessionOptions {
   /** Where answers go. */
@@ -60,6 +63,8 @@ export class ServerSession {
   readonly link: MessageLink;
   /** The streams. */
   readonly commands: StreamCommands;
+  /** Commands that came behind connect. */
+  commandCount = 0;
   readonly #log: Logger;
   readonly #limits: RtmpOptions;
   readonly #pending: RtmpEvent[] = [];
@@ -195,6 +200,7 @@ export class ServerSession {
       this.#connect = command;
       return this.link.stop();
     }
+    if (++this.commandCount % COMMANDS_AT_ONCE === 0) this.link.stop(); // whoever reads may want to read more slowly
     if (this.#log.enabled("debug")) this.#log.debug(`<- ${describeCommand(command)}`);
     if (name === "_result" || name === "_error" || name === "onStatus") return; // answers to our calls
     if (name === "connect") {

@@ -322,3 +322,84 @@ Deno.test("connection: the k-th read or write fails, for every k, and nothing is
 Deno.test("connection: the defaults are re-exported beside the class", () => {
   assert.equal(defaultRtmpOptions.chunkSize >= 4096, true);
 });
+
+Deno.test("connection: a publisher above its rate waits, its call goes on, and closing does not wait", async () => {
+  const offences: string[] = [];
+  const { server, connect, clock } = rtmpPair({ readBytesPerSecond: 100_000 }, {}, (peer, offence) => {
+    offences.push(`${offence} at ${peer.port}`);
+    return true;
+  });
+  const serving = serveEcho(server);
+  const client = await connect();
+  const [local, remote] = [await client.createStream(), await client.createStream()];
+  await remote.play("remote");
+  await local.publish("local");
+  const heard: number[] = [];
+  remote.onMedia = ({ timeMs }) => void heard.push(timeMs);
+  for (let i = 0; i < 30; i++) local.send(9, i, new Uint8Array(10_000));
+  await settle();
+  const first = heard.length;
+  assert.ok(first > 0 && first < 15, `${first} of 30 at once`);
+  for (let passed = 0; passed < 1_000; passed += 100) await clock.advanceAsync(100);
+  assert.ok(heard.length > first && heard.length < 20, `${heard.length} after a second`);
+  assert.equal(offences[0], "greedy at 40001");
+  assert.equal(clock.pending, 2, "its wait and its heartbeat");
+  await client.close();
+  const closing = server.close();
+  await clock.advanceAsync(2_000);
+  await Promise.all([closing, serving]);
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("connection: commands are paced too, however small they are", async () => {
+  const offences: string[] = [];
+  const { server, connect, clock } = rtmpPair({ commandsPerSecond: 10 }, {}, (_peer, offence) => {
+    offences.push(offence);
+    return true;
+  });
+  const events: string[] = [];
+  const serving = serveEcho(server, events);
+  const client = await connect();
+  for (let i = 0; i < 100; i++) client.send("junk", i);
+  await settle();
+  const first = events.length;
+  assert.ok(first >= 20 && first < 40, `${first} of 100 at once`);
+  for (let passed = 0; passed < 2_000; passed += 100) await clock.advanceAsync(100);
+  assert.ok(events.length > first && events.length < first + 40, `${events.length} two seconds later`);
+  assert.equal(offences[0], "greedy");
+  for (let passed = 0; passed < 10_000; passed += 100) await clock.advanceAsync(100);
+  assert.equal(events.length, 100, "none is lost");
+  await client.close();
+  await clock.advanceAsync(2_000);
+  await serving;
+});
+
+Deno.test("connection: who never says connect or speaks no RTMP is told of, and not logged when that was too often", async () => {
+  for (const tell of [true, false]) {
+    const offences: string[] = [];
+    const onOffence = (_peer: unknown, offence: string) => {
+      offences.push(offence);
+      return tell;
+    };
+    const silent = rtmpPair({ openTimeoutMs: 5_000 }, {}, onOffence);
+    const opening = silent.server.open();
+    await silent.clock.advanceAsync(5_000);
+    assert.equal(await opening, null);
+    const stranger = rtmpPair({}, {}, onOffence);
+    stranger.clientEnd.put(encodeUtf8("GET / HTTP/1.1\r\n\r\n"));
+    assert.equal(await stranger.server.open(), null);
+    assert.deepEqual(offences, ["silent", "unusable"]);
+    const told = [silent.log, stranger.log].map((log) => log.lines.some((line) => line.includes("closed:")));
+    assert.deepEqual(told, [tell, tell]);
+    stranger.clientEnd.close();
+    silent.clientEnd.close();
+  }
+});
+
+Deno.test("connection: one that is dropped is gone at once", async () => {
+  const { server, clock } = rtmpPair();
+  const opening = server.open();
+  server.drop();
+  assert.equal(await opening, null);
+  assert.equal(clock.pending, 0);
+});

@@ -2,7 +2,12 @@
 
 import { seededRandom } from "../../lib/base/random.ts";
 import { RtmpClient, type RtmpClientOptions } from "../../lib/rtmp/client.ts";
-import { defaultRtmpOptions, RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";
+import {
+  defaultRtmpOptions,
+  RtmpConnection,
+  type RtmpEnvironment,
+  type RtmpOptions,
+} from "../../lib/rtmp/connection.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { type PipeEnd, type PipeOptions, pipePair } from "./pipe.ts";
 import { RecordLog } from "./record_log.ts";
@@ -19,7 +24,11 @@ export interface RtmpPair {
 }
 
 /** Both ends, nothing said yet. */
-export function rtmpPair(options: Partial<RtmpOptions> = {}, pipe: PipeOptions = {}): RtmpPair {
+export function rtmpPair(
+  options: Partial<RtmpOptions> = {},
+  pipe: PipeOptions = {},
+  onOffence?: RtmpEnvironment["onOffence"],
+): RtmpPair {
   const clock = new FakeClock(1000);
   const log = new RecordLog("debug");
   const [clientEnd, serverEnd] = pipePair(pipe);
@@ -27,7 +36,7 @@ export function rtmpPair(options: Partial<RtmpOptions> = {}, pipe: PipeOptions =
   const server = new RtmpConnection(
     serverEnd,
     { ...defaultRtmpOptions, ...options },
-    { clock, log, random },
+    { clock, log, random, ...(onOffence && { onOffence }) },
     7,
   );
   return {

@@ -1,0 +1,58 @@
+// Makes one peer wait when it sends too much, and stops waiting when the connection ends. A timer runs only while
+// somebody is waiting.
+// Role: edge
+// Answers to: nothing in siprtmp.
+
+import type { Clock } from "../base/clock.ts";
+import { type PaceLimits, ReadPace } from "./read_pace.ts";
+
+/** A pause is not longer, so that a peer that waits counts as heard. */
+const LONGEST_PAUSE_MS = 1_000;
+
+/** The throttle of one connection. */
+export class Throttle {
+  readonly #pace: ReadPace;
+  readonly #clock: Clock;
+  #bytes = 0;
+  #commands = 0;
+  #wake: (() => void) | null = null;
+  #open = true;
+
+  /** Fully open. */
+  constructor(limits: PaceLimits, clock: Clock) {
+    this.#pace = new ReadPace(limits);
+    this.#clock = clock;
+  }
+
+  /** How long to wait, when so much has come in all until now; 0: not at all. */
+  waitMs(bytesIn: number, commandsIn: number, nowMs: number): number {
+    const waitMs = this.#pace.waitMs(bytesIn - this.#bytes, commandsIn - this.#commands, nowMs);
+    this.#bytes = bytesIn;
+    this.#commands = commandsIn;
+    return this.#open ? waitMs : 0;
+  }
+
+  /** Waits until what came is paid for. @param onPause called after each second at most, with the time */
+  async wait(waitMs: number, onPause: (nowMs: number) => void): Promise<void> {
+    for (let leftMs = waitMs; leftMs > 0 && this.#open;) {
+      await this.#pause(Math.min(leftMs, LONGEST_PAUSE_MS));
+      const nowMs = this.#clock.now();
+      onPause(nowMs);
+      leftMs = this.#pace.waitMs(0, 0, nowMs);
+    }
+  }
+
+  /** Nothing waits any more. */
+  release(): void {
+    this.#open = false;
+    this.#wake?.();
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const pause = Promise.withResolvers<void>();
+    using _timer = this.#clock.after(ms, pause.resolve);
+    this.#wake = pause.resolve;
+    await pause.promise;
+    this.#wake = null;
+  }
+}
