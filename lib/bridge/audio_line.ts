@@ -82,7 +82,7 @@ export class AudioLine implements Disposable {
   readonly #transcode: TranscodeLine | null;
   readonly #frame = createFrame();
   readonly #madeFrame = createFrame();
-  readonly #tag = new ByteWriter(2048);
+  readonly #tag = new ByteWriter(256);
   readonly #tones: TouchTones;
   /** What the last payload of the peer was. */
   #hearing: PeerVoice | null = null;

@@ -10,7 +10,7 @@
 // Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
 
 import { DTMF_COLUMNS, DTMF_ROWS, dtmfKey } from "./dtmf_tones.ts";
-import { goertzelCoefficient, ToneFilter } from "./tone_filter.ts";
+import { createToneBank, goertzelCoefficient, ToneFilter } from "./tone_filter.ts";
 
 const SAMPLE_RATE = 8000;
 /** A window begins every 5.1 ms. */
@@ -48,13 +48,14 @@ const FADED = 0.25;
 const DETUNED = 0.012;
 
 const FREQUENCIES = [...DTMF_ROWS, ...DTMF_COLUMNS];
+const BANK = createToneBank(FREQUENCIES, SAMPLE_RATE, HOP, BLOCKS);
 const LOWER_COEFFICIENTS = FREQUENCIES.map((hz) => goertzelCoefficient(hz * (1 - DETUNED), SAMPLE_RATE));
 const UPPER_COEFFICIENTS = FREQUENCIES.map((hz) => goertzelCoefficient(hz * (1 + DETUNED), SAMPLE_RATE));
 
 /** Hears the keys in one stream of sound. */
 export class DtmfDetector {
   readonly #onDigit: (digit: string, durationMs: number) => void;
-  readonly #filter = new ToneFilter(FREQUENCIES, SAMPLE_RATE, HOP, BLOCKS);
+  readonly #filter = new ToneFilter(BANK);
   /** The key that sounds, or may begin to. */
   #key = "";
   #hits = 0;

@@ -14,18 +14,49 @@ export function goertzelCoefficient(hz: number, sampleRate: number): number {
   return 2 * Math.cos(2 * Math.PI * hz / sampleRate);
 }
 
-interface Tone {
-  readonly coefficient: number;
-  readonly cos: number;
-  readonly sin: number;
-  /** The turn of one block. */
-  readonly turnCos: number;
-  readonly turnSin: number;
+/** Numbers of one frequency, one after the other in a table. */
+const COEFFICIENT = 0;
+const COS = 1;
+const SIN = 2;
+/** The turn of one block. */
+const TURN_COS = 3;
+const TURN_SIN = 4;
+const NUMBERS = 5;
+
+/** What filters of the same frequencies and blocks share. */
+export interface ToneBank {
+  /** Samples from one window to the next. */
+  readonly block: number;
+  /** Blocks of a window. */
+  readonly blocks: number;
+  /** The numbers of each frequency. */
+  readonly table: Float64Array;
+}
+
+/**
+ * Prepares filters.
+ * @param frequencies eight, in Hz
+ * @param block samples from one window to the next
+ * @param blocks blocks of a window
+ */
+export function createToneBank(
+  frequencies: readonly number[],
+  sampleRate: number,
+  block: number,
+  blocks: number,
+): ToneBank {
+  if (frequencies.length !== TONES) throw new Error(`${TONES} frequencies are measured together`);
+  const numbers = frequencies.flatMap((hz) => {
+    const radians = 2 * Math.PI * hz / sampleRate;
+    const turn = radians * block;
+    return [2 * Math.cos(radians), Math.cos(radians), Math.sin(radians), Math.cos(turn), Math.sin(turn)];
+  });
+  return { block, blocks, table: Float64Array.from(numbers) };
 }
 
 /** Measures eight frequencies in windows that overlap. */
 export class ToneFilter {
-  readonly #tones: readonly Tone[];
+  readonly #table: Float64Array;
   readonly #block: number;
   readonly #blocks: number;
   /** The samples of the window, block by block, the oldest where the next will be written. */
@@ -43,15 +74,9 @@ export class ToneFilter {
   #complete = 0;
   #last = 0;
 
-  /**
-   * Empty.
-   * @param frequencies eight, in Hz
-   * @param block samples from one window to the next
-   * @param blocks blocks of a window
-   */
-  constructor(frequencies: readonly number[], sampleRate: number, block: number, blocks: number) {
-    if (frequencies.length !== TONES) throw new Error(`${TONES} frequencies are measured together`);
-    this.#tones = frequencies.map((hz) => toneOf(2 * Math.PI * hz / sampleRate, block));
+  /** Empty. */
+  constructor({ block, blocks, table }: ToneBank) {
+    this.#table = table;
     this.#block = block;
     this.#blocks = blocks;
     this.#samples = new Int16Array(block * blocks);
@@ -116,7 +141,8 @@ export class ToneFilter {
     for (let slot = 0; slot < this.#blocks; slot++) if (this.#known[slot] === 0) this.#filterBlock(slot);
     const scale = 2 / this.#samples.length ** 2;
     for (let tone = 0; tone < TONES; tone++) {
-      const { turnCos, turnSin } = this.#tones[tone]!;
+      const turnCos = this.#table[tone * NUMBERS + TURN_COS]!;
+      const turnSin = this.#table[tone * NUMBERS + TURN_SIN]!;
       let re = 0;
       let im = 0;
       let at = 2 * (this.#slot * TONES + tone);
@@ -162,10 +188,10 @@ export class ToneFilter {
 
   /** Four filters side by side: none waits for its own last result alone. */
   #filter(slot: number, from: number): void {
-    const ca = this.#tones[from]!.coefficient;
-    const cb = this.#tones[from + 1]!.coefficient;
-    const cc = this.#tones[from + 2]!.coefficient;
-    const cd = this.#tones[from + 3]!.coefficient;
+    const ca = this.#table[from * NUMBERS + COEFFICIENT]!;
+    const cb = this.#table[(from + 1) * NUMBERS + COEFFICIENT]!;
+    const cc = this.#table[(from + 2) * NUMBERS + COEFFICIENT]!;
+    const cd = this.#table[(from + 3) * NUMBERS + COEFFICIENT]!;
     let a1 = 0;
     let a2 = 0;
     let b1 = 0;
@@ -198,7 +224,8 @@ export class ToneFilter {
   }
 
   #keep(slot: number, tone: number, last: number, before: number): void {
-    const { cos, sin } = this.#tones[tone]!;
+    const cos = this.#table[tone * NUMBERS + COS]!;
+    const sin = this.#table[tone * NUMBERS + SIN]!;
     const at = 2 * (slot * TONES + tone);
     this.#sums[at] = last - cos * before;
     this.#sums[at + 1] = sin * before;
@@ -209,14 +236,4 @@ function sumOf(values: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i]!;
   return sum;
-}
-
-function toneOf(radians: number, block: number): Tone {
-  return {
-    coefficient: 2 * Math.cos(radians),
-    cos: Math.cos(radians),
-    sin: Math.sin(radians),
-    turnCos: Math.cos(radians * block),
-    turnSin: Math.sin(radians * block),
-  };
 }

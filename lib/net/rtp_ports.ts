@@ -20,7 +20,13 @@ const MAX_PACKET = 9216;
  * What nearly every packet is shorter than: an Ethernet frame carries 1472 bytes, 200 ms of G.711 are 1612. Thousands
  * of sockets hold a buffer of this size; one that meets a longer packet makes room for jumbo frames.
  */
-const USUAL_PACKET = 2047;
+const USUAL_RTP_PACKET = 2047;
+
+/** The same for RTCP: two reports and a description take about 150 bytes. */
+const USUAL_RTCP_PACKET = 511;
+
+/** Opens one socket that will seldom receive a packet longer than that. */
+type BindSocket = (at: Endpoint, usualReceived: number) => UdpSocket;
 
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
@@ -51,14 +57,14 @@ export class RtpPorts {
   readonly #clock: Clock;
   readonly #inUse = new Set<number>();
   readonly #restsUntilMs = new Map<number, number>();
-  readonly #bind: (at: Endpoint) => UdpSocket;
+  readonly #bind: BindSocket;
   #next = 0;
 
   /**
    * Opens nothing yet. Throws {@link ConfigError} when the range holds no pair.
    * @param bind opens one socket; tests replace it
    */
-  constructor(options: RtpPortRange, clock: Clock, bind: (at: Endpoint) => UdpSocket = bindRtpSocket) {
+  constructor(options: RtpPortRange, clock: Clock, bind: BindSocket = bindRtpSocket) {
     this.#first = options.min + options.min % 2;
     this.#pairs = options.max === 0 ? 0 : Math.floor((options.max - this.#first + 1) / 2);
     if (options.max !== 0 && (this.#pairs < 1 || options.min < 1 || options.max > 65535)) {
@@ -102,22 +108,23 @@ export class RtpPorts {
 
   /** Null when another program holds one of the two. */
   #tryPair(hostname: string, port: number): RtpPortPair | null {
-    const rtp = this.#tryBind({ hostname, port });
+    const rtp = this.#tryBind({ hostname, port }, USUAL_RTP_PACKET);
     return rtp === null ? null : this.#completePair(rtp);
   }
 
   #completePair(rtp: UdpSocket): RtpPortPair | null {
     using half = new DisposableStack();
     half.use(rtp);
-    const rtcp = this.#tryBind({ hostname: rtp.local.hostname, port: rtp.local.port + 1 });
+    const above = { hostname: rtp.local.hostname, port: rtp.local.port + 1 };
+    const rtcp = this.#tryBind(above, USUAL_RTCP_PACKET);
     if (rtcp === null) return null;
     half.move();
     return this.#createPair(rtp, rtcp);
   }
 
-  #tryBind(at: Endpoint): UdpSocket | null {
+  #tryBind(at: Endpoint, usualReceived: number): UdpSocket | null {
     try {
-      return this.#bind(at);
+      return this.#bind(at, usualReceived);
     } catch (error) {
       if (error instanceof TransportError && error.code === "addr-in-use") return null;
       throw error;
@@ -143,7 +150,7 @@ export class RtpPorts {
   #bindAnyPair(hostname: string): RtpPortPair {
     using misfits = new DisposableStack();
     for (let tried = 0; tried < ANY_PORT_TRIES; tried++) {
-      const rtp = this.#bind({ hostname, port: 0 });
+      const rtp = this.#bind({ hostname, port: 0 }, USUAL_RTP_PACKET);
       const even = rtp.local.port % 2 === 0 && this.#isFree(rtp.local.port);
       const pair = even ? this.#completePair(rtp) : null;
       if (pair !== null) return pair;
@@ -154,6 +161,6 @@ export class RtpPorts {
   }
 }
 
-function bindRtpSocket(at: Endpoint): UdpSocket {
-  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived: USUAL_PACKET, inTurns: true });
+function bindRtpSocket(at: Endpoint, usualReceived: number): UdpSocket {
+  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived, inTurns: true });
 }

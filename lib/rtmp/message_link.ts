@@ -138,7 +138,7 @@ export class MessageLink {
     if (this.#trace !== null) {
       this.#trace.trace(`-> type ${type} stream ${streamId} time ${timestamp} ${body.length} bytes`);
     }
-    this.#lag.note(this.#bytesOut, this.#options.clock.now());
+    this.#lag.note(this.#bytesOut, this.#stream.unsent, this.#options.clock.now());
     this.#bytesOut += bytes.length;
     this.#stream.put(bytes);
   }

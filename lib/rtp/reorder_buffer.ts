@@ -46,7 +46,6 @@ class Slot implements OrderedPacket {
   payloadType = 0;
   payload = NO_BYTES;
   arrivedMs = 0;
-  held = false;
   #storage = NO_BYTES;
 
   keep(packet: OrderedPacket, nowMs: number): void {
@@ -59,11 +58,13 @@ class Slot implements OrderedPacket {
     this.marker = packet.marker;
     this.payloadType = packet.payloadType;
     this.arrivedMs = nowMs;
-    this.held = true;
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NO_SLOTS: (Slot | null)[] = [];
+/** So many slots are kept for the next loss. */
+const KEPT_SLOTS = 4;
 
 /** Keeps the order of one stream. */
 export class ReorderBuffer {
@@ -75,8 +76,10 @@ export class ReorderBuffer {
   duplicates = 0;
   readonly #deliver: OrderedOutlet;
   readonly #maxWaitMs: number;
-  /** Slot of a sequence number: its value modulo the window. Made when first needed: loss is rare. */
-  readonly #slots: (Slot | undefined)[] = new Array(REORDER_WINDOW);
+  /** Packets that wait, at their sequence number modulo the window. Made when first needed: loss is rare. */
+  #slots: (Slot | null)[] = NO_SLOTS;
+  /** Slots whose packet went on: a call that loses single packets needs a few of them, again and again. */
+  readonly #free: Slot[] = [];
   /** Last number seen in each slot, which tells duplicates from late packets. */
   readonly #seen = new Float64Array(REORDER_WINDOW).fill(NaN);
   #next = NaN;
@@ -92,6 +95,11 @@ export class ReorderBuffer {
   /** Packets waiting. */
   get held(): number {
     return this.#held;
+  }
+
+  /** Places for packets that are in memory: those that wait, and a few for the next ones. */
+  get slots(): number {
+    return this.#held + this.#free.length;
   }
 
   /**
@@ -130,8 +138,10 @@ export class ReorderBuffer {
 
   #keep(packet: OrderedPacket, nowMs: number): void {
     const index = indexOf(packet.sequence);
-    const slot = this.#slots[index] ??= new Slot();
+    const slot = this.#free.pop() ?? new Slot();
     slot.keep(packet, nowMs);
+    if (this.#slots.length === 0) this.#slots = new Array<Slot | null>(REORDER_WINDOW).fill(null);
+    this.#slots[index] = slot;
     this.#seen[index] = packet.sequence;
     if (this.#held === 0 || nowMs < this.#oldestMs) this.#oldestMs = nowMs;
     this.#held++;
@@ -142,7 +152,7 @@ export class ReorderBuffer {
   #skipToHeld(): void {
     for (let sequence = this.#next;; sequence++) {
       const slot = this.#slots[indexOf(sequence)];
-      if (slot === undefined || !slot.held || slot.sequence !== sequence) continue;
+      if (slot?.sequence !== sequence) continue;
       this.#release(slot);
       return this.#deliverRun();
     }
@@ -152,15 +162,16 @@ export class ReorderBuffer {
   #deliverRun(): void {
     while (this.#held > 0) {
       const slot = this.#slots[indexOf(this.#next)];
-      if (slot === undefined || !slot.held || slot.sequence !== this.#next) return;
+      if (slot?.sequence !== this.#next) return;
       this.#release(slot);
     }
   }
 
   #release(slot: Slot): void {
-    slot.held = false;
+    this.#slots[indexOf(slot.sequence)] = null;
     this.#held--;
     this.#deliverAt(slot);
+    if (this.#free.length < KEPT_SLOTS) this.#free.push(slot);
   }
 
   #deliverAt(packet: OrderedPacket): void {
@@ -175,7 +186,7 @@ export class ReorderBuffer {
     this.#oldestMs = Infinity;
     for (let index = 0; index < REORDER_WINDOW && this.#held > 0; index++) {
       const slot = this.#slots[index];
-      if (slot !== undefined && slot.held && slot.arrivedMs < this.#oldestMs) this.#oldestMs = slot.arrivedMs;
+      if (slot && slot.arrivedMs < this.#oldestMs) this.#oldestMs = slot.arrivedMs;
     }
   }
 }

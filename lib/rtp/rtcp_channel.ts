@@ -33,7 +33,7 @@ export type RtcpEvent =
 
 /** What a channel needs. */
 export interface RtcpChannelOptions {
-  /** Time and the report timer. */
+  /** Time. */
   readonly clock: Clock;
   /** Whether to send to where packets come from. */
   readonly latch: boolean;
@@ -60,7 +60,8 @@ export class RtcpChannel implements Disposable {
   readonly #options: RtcpChannelOptions;
   #remote: Endpoint | null = null;
   #heardFrom: Endpoint | null = null;
-  #timer: Disposable | null = null;
+  /** When the next report is due; Infinity before start(). */
+  #reportMs = Infinity;
   #firSequence = 0;
   #lastFir = -1;
   #closed = false;
@@ -92,12 +93,14 @@ export class RtcpChannel implements Disposable {
 
   /** Begins to report. */
   start(): void {
-    if (this.#closed) return;
-    const { clock, reporter } = this.#options;
-    this.#timer = clock.after(reporter.nextIntervalMs(), () => {
-      this.#sendReport();
-      this.start();
-    });
+    if (!this.#closed) this.#schedule();
+  }
+
+  /** To be called on the ticks that all sessions share: a timer each would be too many. */
+  tick(nowMs: number): void {
+    if (nowMs < this.#reportMs || this.#closed) return;
+    this.#sendReport();
+    this.#schedule();
   }
 
   /** Takes a compound packet; what cannot be read is counted. */
@@ -138,7 +141,6 @@ export class RtcpChannel implements Disposable {
     const { reporter, ssrc } = this.#options;
     if (reporter.spoke) this.#sendReport({ type: "bye", ssrcs: [ssrc], reason: null });
     this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
   }
 
   /** From the described address, or from the host RTP comes from. */
@@ -180,6 +182,11 @@ export class RtcpChannel implements Disposable {
 
   #tell(event: RtcpEvent): void {
     if (!this.#closed) this.#options.onEvent(event);
+  }
+
+  #schedule(): void {
+    const { clock, reporter } = this.#options;
+    this.#reportMs = clock.now() + reporter.nextIntervalMs();
   }
 
   #sendReport(extra?: RtcpPacket): void {

@@ -1,5 +1,5 @@
 // One RTP stream both ways over a pair of sockets: packets out of one reused buffer, packets in through source
-// lock, unwrapping and reordering to one outlet, RTCP reports on a timer of their own (RFC 3550, RFC 4961).
+// lock, unwrapping and reordering to one outlet, RTCP reports in between (RFC 3550, RFC 4961).
 // Between socket and outlet nothing waits and nothing is made but the view of the payload.
 //
 //   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> onPacket
@@ -34,7 +34,7 @@ export interface RtpSessionOptions {
   readonly random: Random;
   /** Says where packets come from. */
   readonly log: Logger;
-  /** Shared; lets packets go on that have waited long enough. */
+  /** Shared; lets packets go on that have waited long enough, and sends reports that are due. */
   readonly ticker: Ticker;
   /** Longest wait for a missing packet, 0..200 ms, 60 unless given. */
   readonly reorderMs?: number;
@@ -77,7 +77,8 @@ export interface RtpStats {
   readonly jitterMs: number;
 }
 
-const FIRST_BUFFER_LENGTH = 2048;
+/** Holds a packet of 20 ms. */
+const FIRST_BUFFER_LENGTH = 256;
 /** Time between two ticks that shows that this program was held up. Ticks come every 10 ms. */
 const STALL_MS = 40;
 
@@ -249,6 +250,7 @@ export class RtpSession implements Disposable {
     const stalled = nowMs - this.#tickedMs > STALL_MS;
     this.#tickedMs = nowMs;
     if (!stalled) this.#reorder.flush(nowMs);
+    this.#rtcp.tick(nowMs);
   }
 
   #wireTimestamp(timestamp: number): number {
@@ -256,7 +258,9 @@ export class RtpSession implements Disposable {
   }
 
   #resize(length: number): void {
-    if (length > this.#buffer.length) this.#buffer = new Uint8Array(length);
+    if (length > this.#buffer.length) {
+      this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
+    }
     this.#outgoing = this.#buffer.subarray(0, length);
   }
 

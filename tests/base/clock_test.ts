@@ -114,3 +114,11 @@ Deno.test("the system clock fires, can be disposed, and holds delays longer than
   assert.ok(systemClock.now() >= before);
   assert.ok(systemClock.wallMs() > Date.UTC(2020, 0, 1));
 });
+
+Deno.test("the system clock stands still within one turn and goes on in the next", async () => {
+  const before = systemClock.now();
+  for (const endMs = performance.now() + 3; performance.now() < endMs;);
+  assert.equal(systemClock.now(), before);
+  await Promise.resolve();
+  assert.ok(systemClock.now() >= before + 3);
+});

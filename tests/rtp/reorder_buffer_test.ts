@@ -238,3 +238,17 @@ Deno.test("reorder: swaps shorter than the wait lose nothing", () => {
     assert.deepEqual(bench.counts, [0, 0, 0, 0]);
   }));
 });
+
+Deno.test("reorder: what is kept for packets that wait is as much as waited at once, and soon little", () => {
+  const bench = new Bench(60);
+  for (let sequence = 0; sequence < 1000; sequence++) {
+    if (sequence % 50 !== 7) bench.push(sequence, 20 * sequence);
+    bench.tick(20 * sequence + 10);
+  }
+  assert.equal(bench.buffer.lost, 20);
+  assert.ok(bench.buffer.slots <= 4, `${bench.buffer.slots} slots`);
+  for (let sequence = 1001; sequence < 1040; sequence++) bench.push(sequence, 20_000);
+  assert.equal(bench.buffer.held, 39);
+  bench.tick(20_100);
+  assert.deepEqual([bench.buffer.held, bench.buffer.slots], [0, 4]);
+});

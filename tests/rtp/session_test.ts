@@ -462,3 +462,25 @@ Deno.test("session: real sockets on loopback, and the goodbye gets out before th
   await Promise.all(running);
   assert.equal(ports.inUse, 0);
 });
+
+Deno.test("RTP session: any number of sessions have one timer, and report from it", async () => {
+  const clock = new FakeClock();
+  using ticker = new Ticker(clock, 10);
+  const network = new FakeUdpNetwork({ clock });
+  const bench = { clock, ticker, log: new RecordLog() };
+  const sessions = Array.from({ length: 50 }, () => createSession(bench, network, {}));
+  const running = sessions.map((session) => session.run());
+  for (const session of sessions) session.setRemote(PHONE, PHONE_RTCP);
+  using phone = network.bind(PHONE_RTCP);
+  let reports = 0;
+  const listening = phone.run(() => void reports++);
+  assert.equal(clock.pending, 1);
+  await clock.advanceAsync(8000);
+  assert.equal(clock.pending, 1);
+  assert.ok(reports >= 50, `${reports} reports`);
+  for (const session of sessions) session[Symbol.dispose]();
+  await settle();
+  phone.close();
+  await Promise.all([...running, listening]);
+  assert.equal(clock.pending, 0);
+});
