@@ -5,9 +5,11 @@
 
 import { AccessPolicy } from "../access/access_policy.ts";
 import type { LoginOutcome, LoginRules } from "../access/login_guard.ts";
+import { BadTraffic, type BadTrafficOptions } from "../access/bad_traffic.ts";
+import { HalfOpen, halfOpenLimits } from "../access/half_open.ts";
 import { OffenderLog } from "../access/offender_log.ts";
 import { parseUsers } from "../access/users_file.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, delay } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -15,8 +17,9 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
 import { readTextFile } from "../net/text_file.ts";
 import { listenTls, TlsIdentity, type TlsPem } from "../net/tls.ts";
+import { Turn } from "../net/turn.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
-import type { RtmpConnection } from "../rtmp/connection.ts";
+import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
 import { listenRtmpt } from "../rtmpt/listen.ts";
 import type { Config } from "../config/config.ts";
@@ -49,6 +52,19 @@ export interface DoorAddresses {
   readonly rtmpt: Endpoint | null;
 }
 
+/** Connections that never become clients: so many are told one by one in the log. */
+const STRANGERS: Partial<BadTrafficOptions> = {
+  perSecond: 0.5,
+  burst: 20,
+  totalPerSecond: 5,
+  totalBurst: 100,
+};
+
+/** So many connections in less than this are a flood, and wait: running calls come first. */
+const ACCEPTS = 16;
+const ACCEPTS_MS = 16;
+const ACCEPT_PAUSE_MS = 4;
+
 /** Takes over a client that has come in; `place` is to be disposed when it has left. */
 export type OnClient = (client: RtmpConnection, place: Disposable) => void;
 
@@ -61,6 +77,9 @@ export class FrontDoor {
   readonly access: AccessPolicy;
   /** Tells who is limited, of the SIP side too. */
   readonly offenders: OffenderLog;
+  readonly #halfOpen: HalfOpen;
+  /** Strangers at the door: the first of them are told one by one. */
+  readonly #strangers: BadTraffic;
   readonly #config: FrontDoorConfig;
   readonly #environment: FrontDoorEnvironment;
   readonly #log: Logger;
@@ -79,8 +98,11 @@ export class FrontDoor {
     this.#identity = files.identity;
     const { team, clock, log } = environment;
     const nextId = team === undefined ? undefined : (): number => team.nextConnectionId();
-    this.#acceptor = new RtmpAcceptor(config.rtmp.options, environment, nextId);
     this.offenders = new OffenderLog(environment);
+    this.#halfOpen = new HalfOpen(halfOpenLimits(config.limit.halfOpen), this.offenders);
+    this.#strangers = new BadTraffic(environment, this.offenders, STRANGERS);
+    const onOffence = (peer: Endpoint, offence: RtmpOffence): boolean => this.#offended(peer, offence);
+    this.#acceptor = new RtmpAcceptor(config.rtmp.options, { ...environment, onOffence }, nextId);
     this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, {
       clock,
       log,
@@ -140,6 +162,17 @@ export class FrontDoor {
     for await (const stream of arrivals.arrivals(signal)) {
       onClient(this.#acceptor.accept(stream, "client"), noPlace);
     }
+  }
+
+  /** Handshake and connect: as `RtmpConnection.open`, and not too many at a time. */
+  async greet(client: RtmpConnection): Promise<ConnectRequest | null> {
+    using _place = this.#halfOpen.add(client.peer.hostname, () => client.drop());
+    return await client.open();
+  }
+
+  /** Drops a connection that has not said who it is; false when there is none. */
+  makeRoom(): boolean {
+    return this.#halfOpen.makeRoom();
   }
 
   /** Decides whether this client may use the RTMP side at all; a refusal comes late. */
@@ -230,10 +263,28 @@ export class FrontDoor {
     onClient: OnClient,
   ): { listening: Promise<Endpoint>; ended: Promise<void> } {
     const listening = Promise.withResolvers<Endpoint>();
+    const { clock } = this.#environment;
+    const turn = new Turn(ACCEPTS, ACCEPTS_MS);
     const run = async (): Promise<void> => {
-      for await (const stream of way(signal, listening.resolve)) this.#letIn(name, stream, onClient);
+      for await (const stream of way(signal, listening.resolve)) {
+        this.#letIn(name, stream, onClient);
+        if (turn.isOver(() => clock.now())) await delay(clock, ACCEPT_PAUSE_MS, signal);
+      }
     };
     return { listening: listening.promise, ended: run() };
+  }
+
+  /** False: nothing more is to be said about it. */
+  #offended({ hostname }: Endpoint, offence: RtmpOffence): boolean {
+    if (offence === "greedy") {
+      this.offenders.note(hostname, "pauses for sending too much");
+      return false;
+    }
+    const silent = offence === "silent";
+    const what = silent
+      ? "RTMP connections that never said connect"
+      : "RTMP connections that said nothing usable";
+    return this.#strangers.bad(hostname, what);
   }
 
   #letIn(name: string, stream: ByteStream, onClient: OnClient): void {

@@ -245,10 +245,10 @@ export class Gateway implements AsyncDisposable {
 
   /** From connect to disconnect; every early return is one `_error` and the end of the connection. */
   async #admit(client: RtmpConnection, signal: AbortSignal): Promise<void> {
-    if (this.#connections.everywhere > this.#config.limit.connections) {
+    if (this.#connections.everywhere > this.#config.limit.connections && !this.#door.makeRoom()) {
       return await client.reject("too many connections");
     }
-    const request = await client.open();
+    const request = await this.#door.greet(client);
     if (request === null || signal.aborted) return;
     const room = this.#guard.admit("client");
     if (room.type === "refused") {

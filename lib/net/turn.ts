@@ -10,17 +10,25 @@ export const TURN_PACKETS = 32;
 /** So many packets in less than this are a flood, or as good as one: 8000 a second. */
 export const TURN_MS = 4;
 
-/** Counts the packets of one socket. */
+/** Counts the packets of one socket, or whatever else may come in floods. */
 export class Turn {
+  readonly #turnPackets: number;
+  readonly #turnMs: number;
   #packets = 0;
   #sinceMs = 0;
 
-  /** One more packet was handled; true: let the others go first. @param now asked once in TURN_PACKETS */
+  /** So many in less than so much time are a flood. */
+  constructor(packets: number = TURN_PACKETS, ms: number = TURN_MS) {
+    this.#turnPackets = packets;
+    this.#turnMs = ms;
+  }
+
+  /** One more packet was handled; true: let the others go first. @param now asked once in a turn */
   isOver(now: () => number): boolean {
-    if (++this.#packets < TURN_PACKETS) return false;
+    if (++this.#packets < this.#turnPackets) return false;
     this.#packets = 0;
     const nowMs = now();
-    const wasQuick = nowMs - this.#sinceMs < TURN_MS;
+    const wasQuick = nowMs - this.#sinceMs < this.#turnMs;
     this.#sinceMs = nowMs;
     return wasQuick;
   }
