@@ -51,12 +51,14 @@ export async function startProgram(
   name: string,
   args: readonly string[],
   files: Readonly<Record<string, Uint8Array>> = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<RunningProgram> {
   const folder = await Deno.makeTempDir({ prefix: `siprtmp-${name}-` });
   for (const [file, bytes] of Object.entries(files)) await Deno.writeFile(`${folder}/${file}`, bytes);
   const process = new Deno.Command(name, {
     args: [...args],
     cwd: folder,
+    env,
     stdin: "null",
     stdout: "null",
     stderr: "piped",

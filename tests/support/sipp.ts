@@ -17,6 +17,8 @@ export interface SippOptions {
   readonly service?: string;
   readonly calls?: number;
   readonly args?: readonly string[];
+  /** Files of its own folder, such as a capture that it plays. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
 }
 
 const FOLDER = new URL("../peers/config/sipp/", import.meta.url).pathname;
@@ -24,6 +26,9 @@ const FOLDER = new URL("../peers/config/sipp/", import.meta.url).pathname;
 export async function startSipp(options: SippOptions): Promise<RunningSipp> {
   const port = freePort();
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-sipp-" });
+  for (const [name, bytes] of Object.entries(options.files ?? {})) {
+    await Deno.writeFile(`${folder}/${name}`, bytes);
+  }
   const process = new Deno.Command("sipp", {
     args: [
       ...(options.target === undefined ? [] : [options.target]),
