@@ -70,7 +70,7 @@ class Bench implements AsyncDisposable {
     await using client = connection;
     signal.addEventListener("abort", () => void client.close(), { once: true });
     this.clients.push(client);
-    const request = await client.open();
+    const request = await this.door.greet(client);
     if (request === null) return;
     const outcome = await this.door.login(client, request, signal);
     if (outcome.type === "refused") return await client.reject(outcome.reason);
@@ -206,4 +206,32 @@ Deno.test("a client whose address has too many connections is turned away, and o
   assert.match(bench.log.lines.join("\n"), /warn rtmp.*127\.0\.0\.1 are turned away: 2 connections/);
   Reflect.deleteProperty(access, "admit");
   assert.deepEqual(await ask(await connectTcp(bench.addresses.rtmp)), [42]);
+});
+
+Deno.test("connections that say nothing: the oldest makes room, and a real client comes in through all of them", async () => {
+  await using bench = await Bench.start({ "max-half-open": "4" });
+  const { rtmp } = bench.addresses;
+  const silent: TcpConnection[] = [];
+  for (let i = 0; i < 6; i++) silent.push(await connectTcp(rtmp));
+  for (const stream of silent.slice(0, 2)) assert.equal(await stream.read(new Uint8Array(1)), null);
+  await using _client = await RtmpClient.open(`rtmp://127.0.0.1:${rtmp.port}/any`, CLIENT);
+  assert.equal(await silent[2]!.read(new Uint8Array(1)), null);
+  for (const stream of silent) stream.close();
+  bench.door.offenders[Symbol.dispose]();
+  const named = bench.log.at("warn").filter((line) => line.includes("127.0.0.1 was limited"));
+  assert.match(named.join(), /in the last minute: 3 RTMP connections that never said connect$/);
+});
+
+Deno.test("strangers are told one by one at first, then as a sum", async () => {
+  await using bench = await Bench.start();
+  for (let i = 0; i < 30; i++) {
+    const stream = await connectTcp(bench.addresses.rtmp);
+    stream.put(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    assert.equal(await stream.read(new Uint8Array(1)).catch(() => null), null);
+    stream.close();
+  }
+  const told = bench.log.at("warn").filter((line) => line.includes("which have other ports"));
+  assert.ok(told.length >= 20 && told.length < 30, `${told.length}`);
+  bench.door.offenders[Symbol.dispose]();
+  assert.match(bench.log.at("warn").at(-1) ?? "", /\d RTMP connections that said nothing usable$/);
 });
