@@ -60,8 +60,9 @@ export class RtcpChannel implements Disposable {
   readonly #options: RtcpChannelOptions;
   #remote: Endpoint | null = null;
   #heardFrom: Endpoint | null = null;
-  /** When the next report is due; Infinity before start(). */
-  #reportMs = Infinity;
+  /** When the next report is due, in the time of the ticks; NaN: not yet known. */
+  #reportMs = NaN;
+  #started = false;
   #firSequence = 0;
   #lastFir = -1;
   #closed = false;
@@ -91,16 +92,16 @@ export class RtcpChannel implements Disposable {
     this.#remote = remote;
   }
 
-  /** Begins to report. */
+  /** Begins to report, on the ticks. */
   start(): void {
-    if (!this.#closed) this.#schedule();
+    this.#started = true;
   }
 
   /** To be called on the ticks that all sessions share: a timer each would be too many. */
   tick(nowMs: number): void {
-    if (nowMs < this.#reportMs || this.#closed) return;
-    this.#sendReport();
-    this.#schedule();
+    if (!this.#started || this.#closed || nowMs < this.#reportMs) return;
+    if (!Number.isNaN(this.#reportMs)) this.#sendReport();
+    this.#reportMs = nowMs + this.#options.reporter.nextIntervalMs();
   }
 
   /** Takes a compound packet; what cannot be read is counted. */
@@ -182,11 +183,6 @@ export class RtcpChannel implements Disposable {
 
   #tell(event: RtcpEvent): void {
     if (!this.#closed) this.#options.onEvent(event);
-  }
-
-  #schedule(): void {
-    const { clock, reporter } = this.#options;
-    this.#reportMs = clock.now() + reporter.nextIntervalMs();
   }
 
   #sendReport(extra?: RtcpPacket): void {
