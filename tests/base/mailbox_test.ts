@@ -93,3 +93,22 @@ Deno.test("breaking out of a loop leaves the rest for the next one", async () =>
   mailbox.close();
   assert.deepEqual(await readAll(mailbox), [2, 3]);
 });
+
+Deno.test("two loops one after the other: the second goes on where the first was left", async () => {
+  const mailbox = new Mailbox<number>(5);
+  for (const value of [1, 2, 3]) mailbox.push(value);
+  for await (const value of mailbox) {
+    assert.equal(value, 1);
+    break;
+  }
+  const reader = mailbox[Symbol.asyncIterator]();
+  assert.deepEqual(await reader.next(), { value: 2, done: false });
+  assert.deepEqual(await reader.return(), { value: undefined, done: true });
+  assert.deepEqual(await reader.next(), { value: undefined, done: true });
+  await assert.rejects(reader.throw(new Error("thrown in")), /thrown in/);
+  mailbox.close(new Error("over"));
+  const last = mailbox[Symbol.asyncIterator]();
+  assert.deepEqual(await last.next(), { value: 3, done: false });
+  await assert.rejects(last.next(), /over/);
+  assert.deepEqual(await last.next(), { value: undefined, done: true });
+});

@@ -144,3 +144,14 @@ Deno.test("await using closes the scope at the end of the block", async () => {
   order.push("after");
   assert.deepEqual(order, ["task", "after"]);
 });
+
+Deno.test("a task that throws before it waits is a failed task, not a failed spawn", async () => {
+  const failures: string[] = [];
+  const scope = new Scope("test", { onFailure: (task) => failures.push(task) });
+  scope.spawn("quick", () => {
+    throw new Error("at once");
+  });
+  assert.equal(scope.size, 1);
+  await scope.close();
+  assert.deepEqual([failures, scope.size], [["quick"], 0]);
+});
