@@ -108,6 +108,19 @@ test("the AudioSpecificConfig may come long before the first frame, and again", 
   assertTone(bench.heard("g722", before).subarray(8000, 22000), 16000, 25);
 });
 
+test("AAC in tags of Enhanced RTMP (FourCC mp4a) is heard like AAC in tags of old", () => {
+  using bench = new LineBench(chainOf("aac", "g722"));
+  const audio = toneOf({ codec: "aac", sampleRate: 44100 }, 1500);
+  const tag = (type: number, data: Uint8Array) => Uint8Array.of(0x90 | type, 0x6d, 0x70, 0x34, 0x61, ...data);
+  bench.message(0, tag(0, audio.config!));
+  audio.packets.forEach((packet, i) => {
+    bench.message(Math.round(i * audio.packetMs), tag(1, packet));
+    bench.clock.advance(audio.packetMs);
+  });
+  assertTone(bench.heard("g722").subarray(8000, 22000), 16000, 25);
+  assert.deepEqual([bench.trouble, bench.line.unusable], [[], 0]);
+});
+
 test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the publisher", () => {
   const table: [first: number, words: RegExp][] = [
     [0x3e, /linear PCM/],
