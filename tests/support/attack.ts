@@ -32,12 +32,41 @@ export interface AttackResult {
   readonly answers: number;
 }
 
-/** Attacks as a process of its own, from the moment this is called. */
-export async function attack(what: Attack): Promise<AttackResult> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", "-A", PROGRAM, JSON.stringify(what)],
-    stdin: "null",
-  }).output();
-  if (code !== 0) throw new Error(`the attacker failed: ${new TextDecoder().decode(stderr)}`);
-  return JSON.parse(new TextDecoder().decode(stdout)) as AttackResult;
+/** An attack that has begun. */
+export interface RunningAttack {
+  /** What it did, when it is over. */
+  readonly result: Promise<AttackResult>;
 }
+
+/**
+ * Attacks as a process of its own; resolves when the first packets are on their way.
+ * @param cpu the core it is bound to; null: any
+ */
+export async function startAttack(what: Attack, cpu: number | null = null): Promise<RunningAttack> {
+  const run = [Deno.execPath(), "run", "--quiet", "--no-check", "-A", PROGRAM, JSON.stringify(what)];
+  const [program, ...args] = cpu === null ? run : ["taskset", "-c", String(cpu), ...run];
+  const process = new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const started = Promise.withResolvers<void>();
+  const result = (async () => {
+    const decoder = new TextDecoder();
+    let text = "";
+    for await (const chunk of process.stdout) {
+      text += decoder.decode(chunk);
+      if (text.startsWith(BEGUN)) started.resolve();
+    }
+    const { code } = await process.status;
+    if (code !== 0) throw new Error("the attacker failed");
+    return JSON.parse(text.slice(BEGUN.length)) as AttackResult;
+  })();
+  result.catch(started.reject);
+  await started.promise;
+  return { result };
+}
+
+/** What the attacker prints first. */
+export const BEGUN = "attacking\n";

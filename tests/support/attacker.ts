@@ -10,7 +10,7 @@ import { UdpSocket } from "../../lib/net/udp.ts";
 import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { ReadBuffer } from "../../lib/rtmp/read_buffer.ts";
 import { initiateHandshake } from "../../lib/rtmp/shake_hands.ts";
-import type { Attack, AttackResult } from "./attack.ts";
+import { type Attack, type AttackResult, BEGUN } from "./attack.ts";
 
 const encoder = new TextEncoder();
 
@@ -19,6 +19,7 @@ const BATCH_MS = 5;
 
 /** Calls `act` at a rate until time is up; how often. */
 async function atRate(perSecond: number, seconds: number, act: (n: number) => unknown): Promise<number> {
+  await Deno.stdout.write(encoder.encode(BEGUN));
   const start = performance.now();
   let done = 0;
   for (;;) {
@@ -95,7 +96,7 @@ async function halfOpen({ port, perSecond, seconds }: Attack): Promise<AttackRes
     const stream = await connectTcp({ hostname: "127.0.0.1", port }).catch(() => null);
     if (stream === null) return;
     open.push(stream);
-    if (n % 2 === 0) stream.put(Uint8Array.of(3));
+    stream.put(Uint8Array.of(3));
     readings.push(
       stream.read(new Uint8Array(16)).catch(() => null).then((count) => count === null && closed++),
     );

@@ -1,0 +1,150 @@
+// Calls go on under attack. Gateway, callers and attacker are processes of their own, as they are in life; what is
+// measured is compared with the same calls without the attack, and a round that a busy machine spoilt is run again.
+
+import assert from "node:assert/strict";
+import { percentilesOf } from "../../bench/control/figures.ts";
+import { type LoadProcess, startLoad } from "../../bench/control/load_client.ts";
+import { type GatewayProcess, startGateway } from "../../bench/control/subjects.ts";
+import type { RunResult } from "../../bench/load/protocol.ts";
+import { type Attack, type AttackResult, startAttack } from "../support/attack.ts";
+import { openRawPhone } from "../support/raw_phone.ts";
+import { RtmpPhone } from "../support/rtmp_phone.ts";
+
+const CALLS = 10;
+const RUN_SECONDS = 1;
+const WARM_SECONDS = 0.2;
+const RTP_PORTS = { min: 21_000, max: 21_999 };
+
+interface Stage extends AsyncDisposable {
+  readonly gateway: GatewayProcess;
+  /** The calls talk for a while. */
+  talk(): Promise<RunResult>;
+  /** They talk while somebody attacks; `meanwhile` is what an honest peer does at that time. */
+  underAttack(what: Attack, meanwhile?: () => Promise<void>): Promise<AttackResult>;
+}
+
+async function startStage(args: readonly string[] = []): Promise<Stage> {
+  const stack = new AsyncDisposableStack();
+  const ports = ["--rtp-ports", `${RTP_PORTS.min}-${RTP_PORTS.max}`];
+  const gateway = stack.use(await startGateway({ cpu: null, args: [...ports, ...args] }));
+  const load = stack.use(await startLoad(null));
+  const dialled = await load.ask("dial", {
+    target: "gateway",
+    port: gateway.rtmpPort,
+    kind: "speex",
+    count: CALLS,
+    perSecond: 50,
+  });
+  assert.equal(dialled.established, CALLS, dialled.failures.join("\n"));
+  const talk = () => run(load, gateway.pid);
+  return {
+    gateway,
+    talk,
+    underAttack: (what, meanwhile) => underAttack(talk, what, meanwhile),
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+  };
+}
+
+function run(load: LoadProcess, pid: number): Promise<RunResult> {
+  return load.ask("run", { target: "gateway", seconds: RUN_SECONDS, warmSeconds: WARM_SECONDS, pid });
+}
+
+/** What was lost between the ends, without what the load end's own sockets had no room for. */
+function lostOf({ audio, loadDrops }: RunResult): number {
+  return audio.sentUp - audio.receivedUp + audio.sentDown - audio.receivedDown - loadDrops;
+}
+
+function worstMs({ audio }: RunResult): number {
+  return percentilesOf([audio.up, audio.down]).p99Ms;
+}
+
+/** Three rounds at most: the attack must be seen to do no harm once, which a harmful one never is. */
+async function underAttack(
+  talk: () => Promise<RunResult>,
+  what: Attack,
+  meanwhile?: () => Promise<void>,
+): Promise<AttackResult> {
+  const verdicts: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    const calm = await talk();
+    const { result } = await startAttack(what);
+    const [attacked] = await Promise.all([talk(), meanwhile?.()]);
+    const did = await result;
+    assert.ok(
+      attacked.audio.receivedUp > CALLS * 25 && attacked.audio.receivedDown > CALLS * 25,
+      "they talk",
+    );
+    const verdict = `lost ${lostOf(calm)} -> ${lostOf(attacked)}, p99 ${worstMs(calm)} -> ${
+      worstMs(attacked)
+    } ms`;
+    if (lostOf(attacked) <= Math.max(0, lostOf(calm)) && worstMs(attacked) < 100 + 3 * worstMs(calm)) {
+      return did;
+    }
+    verdicts.push(verdict);
+  }
+  assert.fail(`${what.kind} hurts running calls: ${verdicts.join("; ")}`);
+}
+
+function told({ gateway }: Stage, pattern: RegExp): number {
+  return gateway.troubles.filter((line) => pattern.test(line)).length;
+}
+
+/** A load balancer asks whether we are there, from an address that does not scan. */
+async function pinged(port: number): Promise<void> {
+  using phone = openRawPhone();
+  const ping =
+    `OPTIONS sip:127.0.0.1:${port} SIP/2.0$Via: SIP/2.0/UDP 127.0.0.1:${phone.port};branch=z9hG4bKp;rport$` +
+    `From: <sip:p@127.0.0.1>;tag=1$To: <sip:127.0.0.1>$Call-ID: ping${phone.port}$CSeq: 1 OPTIONS$Content-Length: 0$$`;
+  const repeating = setInterval(() => phone.send(ping, port), 200); // as UDP asks for: the flood fills the socket
+  phone.send(ping, port);
+  try {
+    await phone.receive(/^SIP\/2.0 200/);
+  } finally {
+    clearInterval(repeating);
+  }
+}
+
+Deno.test("a scan of 10,000 SIP messages a second: calls lose nothing, hardly anything is answered, one line", async () => {
+  await using stage = await startStage();
+  const port = stage.gateway.sipPort;
+  const scan: Attack = { kind: "scan", port, perSecond: 10_000, seconds: 1.5 };
+  const { sent, answers } = await stage.underAttack(scan, () => pinged(port));
+  assert.ok(sent > 1_000 && answers < 200, `${answers} of ${sent} were answered`);
+  assert.equal(told(stage, /127\.0\.0\.9 is limited/), 1);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
+
+Deno.test("bad SIP that only the parser can tell, and garbage at the ports of the calls: nothing is lost", async () => {
+  await using stage = await startStage();
+  const nasty: Attack = { kind: "nasty", port: stage.gateway.sipPort, perSecond: 5_000, seconds: 1.5 };
+  assert.ok((await stage.underAttack(nasty)).answers < 200);
+  const ports = Array.from({ length: 2 * CALLS }, (_, i) => RTP_PORTS.min + i);
+  const garbage: Attack = { kind: "rtp", port: 0, ports, perSecond: 10_000, seconds: 1.5 };
+  assert.equal((await stage.underAttack(garbage)).answers, 0);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
+
+Deno.test("connections that say a byte and wait: calls lose nothing, real clients come in, one line", async () => {
+  await using stage = await startStage(["--max-half-open", "32"]);
+  const { rtmpPort } = stage.gateway;
+  const waiting: Attack = { kind: "half-open", port: rtmpPort, perSecond: 300, seconds: 1.5 };
+  const { sent, answers } = await stage.underAttack(waiting, async () => {
+    await using _honest = await RtmpPhone.connect({
+      url: `rtmp://127.0.0.1:${rtmpPort}/sip/honest@127.0.0.1`,
+    });
+  });
+  assert.ok(sent > 64 && answers >= sent - 64, `${answers} of ${sent} were dropped`);
+  assert.equal(told(stage, /127\.0\.0\.1 is limited/), 1);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
+
+Deno.test("50 Mbit/s of junk, and 10,000 commands a second: read more slowly, calls lose nothing, one line", async () => {
+  await using stage = await startStage(["--max-publish-rate", "4000"]);
+  const port = stage.gateway.rtmpPort;
+  const app = "sip/junk@127.0.0.1";
+  const video: Attack = { kind: "video", port, app, perSecond: 50_000, seconds: 1.5 };
+  await stage.underAttack(video);
+  await stage.underAttack({ kind: "commands", port, app, perSecond: 10_000, seconds: 1.5 });
+  assert.equal(told(stage, /127\.0\.0\.1 is limited.*pauses for sending too much/), 1);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
