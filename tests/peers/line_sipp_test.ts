@@ -41,7 +41,7 @@ const PLAYERS: readonly PlayerKind[] = [
   },
   {
     program: "ffplay",
-    args: (url) => ["-v", "warning", "-nodisp", "-autoexit", ...AT_ONCE, url],
+    args: (url) => ["-v", "warning", "-nodisp", "-autoexit", ...AT_ONCE, "-fflags", "nobuffer", url],
     env: { SDL_AUDIODRIVER: "disk", SDL_DISKAUDIOFILE: "out.raw" },
     readAs: ["-f", "s16le", "-ar", "48000", "-ac", "1"],
     leaves: "out.raw",
