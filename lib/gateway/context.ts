@@ -150,7 +150,10 @@ export class Context implements LineOwner, AsyncDisposable {
     const wanted = this.#toDial;
     this.#toDial = null;
     if (wanted === null) return;
-    if (codecs.length > 0) return dial(this, wanted.destination, codecs);
+    if (codecs.length > 0) {
+      this.link.call("dialing", wanted.destination);
+      return dial(this, wanted.destination, codecs);
+    }
     const text = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
     this.log.warn(text);
     this.publisherTrouble("NetStream.Publish.UnsupportedCodec", text);

@@ -4,7 +4,6 @@
 // Answers to: class Gateway of siprtmp.py (behaviour.md 1.3).
 
 import type { AccessPolicy } from "../access/access_policy.ts";
-import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
@@ -20,11 +19,12 @@ import type { SameAddressConfig } from "../config/config.ts";
 import { Context } from "./context.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
-import { type CallRoom, type ClientLink, type ContextServices, statusText } from "../call/line.ts";
+import { type CallRoom, type ContextServices, statusText } from "../call/line.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy, type TenancyDesk } from "./tenancy.ts";
 import { dialledByUrl } from "./url_dial.ts";
+import { UrlDialLink } from "./url_dial_link.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
 export interface SipAppParts {
@@ -106,10 +106,10 @@ export class SipApp {
     const agent = arrival.shared
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
-    const destination = dialledByUrl(request.query);
+    const wanted = dialledByUrl(request.query);
     const services = this.#servicesFor(client, path, identity.rate);
-    const link = destination === null ? client : new UrlDialLink(client, services.log);
-    await using context = new Context(link, agent, services, destination);
+    using dialled = wanted === null ? null : new UrlDialLink({ ...services, client, limits: wanted });
+    await using context = new Context(dialled ?? client, agent, services, wanted);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
     const entry = await this.#tenancy.enter(path, client);
@@ -154,22 +154,4 @@ async function converse(client: RtmpConnection, context: Context): Promise<void>
   context.log.info(`client ${formatEndpoint(client.peer)} is connected`);
   for await (const event of client.events()) context.rtmpEvent(event);
   context.log.info(`client ${formatEndpoint(client.peer)} has left`);
-}
-
-/** A client that dialled by URL understands no callbacks: they are logged, and the end of the call is the end. */
-class UrlDialLink implements ClientLink {
-  readonly #client: RtmpConnection;
-  readonly #log: Logger;
-
-  constructor(client: RtmpConnection, log: Logger) {
-    this.#client = client;
-    this.#log = log;
-  }
-
-  call(method: string, ...args: AmfValue[]): void {
-    const said = [method, args.filter((arg) => arg !== null).join(", ")].join(" ").trimEnd();
-    this.#log.info(`dialled by URL: ${said}`);
-    if (method !== "rejected" && method !== "byed") return;
-    void this.#client.close("NetConnection.Connect.Closed", said);
-  }
 }

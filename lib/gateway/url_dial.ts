@@ -1,7 +1,8 @@
 // Dialling by URL: rtmp://gateway/sip/user@domain?dial=number lets a program that can only publish or play
 // (ffmpeg, ffplay, OBS) make a call. The call starts with its first audio, or with its play; when the call is over
 // the connection ends, which such programs understand. A player may say what it wants to hear, and that it wants
-// to see: &audio=aac&video=h264. A publisher that has sent its video configuration by then calls with video.
+// to see: &audio=aac&video=h264; both, for how long it may ring and last, in seconds: &answer-timeout=30
+// &max-duration=3600. A publisher that has sent its video configuration by then calls with video.
 // Role: wire
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
@@ -16,6 +17,10 @@ export interface UrlDial {
   readonly destination: string;
   /** Codec tokens of a program that plays. */
   readonly playerCodecs: readonly string[];
+  /** How long it may ring; null: as long as the far end lets it. */
+  readonly answerTimeoutSeconds: number | null;
+  /** How long the call may last; null: as long as it likes. */
+  readonly maxDurationSeconds: number | null;
 }
 
 /** What most programs can play, and passes through as it is. */
@@ -39,7 +44,19 @@ export function dialledByUrl(query: string): UrlDial | null {
   const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";
   const audio = Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS;
   const video = parameters.get("video")?.trim().toLowerCase() === "h264" ? ["h264"] : [];
-  return { destination, playerCodecs: [...audio, ...video] };
+  return {
+    destination,
+    playerCodecs: [...audio, ...video],
+    answerTimeoutSeconds: secondsIn(parameters, "answer-timeout", 600),
+    maxDurationSeconds: secondsIn(parameters, "max-duration", 604_800),
+  };
+}
+
+/** Null for what is not there, 0, or makes no sense: a typing error must not cost the call. */
+function secondsIn(parameters: URLSearchParams, name: string, max: number): number | null {
+  const text = parameters.get(name)?.trim() ?? "";
+  const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  return seconds >= 1 && seconds <= max ? seconds : null;
 }
 
 /**

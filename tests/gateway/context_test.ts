@@ -704,13 +704,16 @@ scene("dialled by URL: the first audio starts the call with its codec", async ({
   alice.send(stream, 40, [0x82, 0xff]);
   bob.answer(await bob.request("INVITE"), 200, { body: sdp("bob") });
   await bob.request("ACK");
-  assert.deepEqual([await alice.told(1), alice.factory.asked], [["accepted()"], [`${PHONE_HOST} pcmu`]]);
+  const told = await alice.told(2);
+  assert.deepEqual([told, alice.factory.asked], [[`dialing("${DIAL}")`, "accepted()"], [
+    `${PHONE_HOST} pcmu`,
+  ]]);
 }, byUrl);
 
 scene("dialled by URL: a player starts the call with all it can play", async ({ bob, alice }) => {
   alice.play(new RecordingStream());
   bob.answer(await bob.request("INVITE"), 486);
-  assert.deepEqual(await alice.told(1), ['rejected("486 Busy Here")']);
+  assert.deepEqual(await alice.told(2), [`dialing("${DIAL}")`, 'rejected("486 Busy Here")']);
   assert.deepEqual(alice.factory.asked, [`${PHONE_HOST} pcmu,pcma,wideband`]);
 }, byUrl);
 

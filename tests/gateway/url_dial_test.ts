@@ -71,3 +71,18 @@ for (const [type, body, sound] of SOUNDS) {
     assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound);
   });
 }
+
+const LIMITS: [query: string, answerTimeout: number | null, maxDuration: number | null][] = [
+  ["dial=echo", null, null],
+  ["dial=echo&answer-timeout=30&max-duration=3600", 30, 3600],
+  ["dial=echo&answer-timeout=0&max-duration=-1", null, null],
+  ["dial=echo&answer-timeout=601&max-duration=1e3", null, null],
+  ["dial=echo&answer-timeout= 5 ", 5, null],
+];
+
+for (const [query, answerTimeout, maxDuration] of LIMITS) {
+  Deno.test(`?${query} rings ${answerTimeout} s and lasts ${maxDuration} s at most`, () => {
+    const wanted = dialledByUrl(query)!;
+    assert.deepEqual([wanted.answerTimeoutSeconds, wanted.maxDurationSeconds], [answerTimeout, maxDuration]);
+  });
+}
