@@ -21,6 +21,17 @@ int decode_all(void *codec, unsigned char *in, int packets, int stride, int *oct
       samples += decode(codec, (char *)in + i * stride, octets[i], pcm, 64) * ((Codec *)codec)->frame_size;
    return samples;
 }
+
+/* Like decode_all, but keeps every sample; a packet of no octets was lost, and one frame is concealed. */
+int decode_stream(void *codec, unsigned char *in, int packets, int stride, int *octets, short *pcm)
+{
+   int samples = 0;
+   for (int i = 0; i < packets; i++) {
+      char *packet = octets[i] ? (char *)in + i * stride : 0;
+      samples += decode(codec, packet, octets[i], pcm + samples, 64) * ((Codec *)codec)->frame_size;
+   }
+   return samples;
+}
 #endif
 
 #ifdef OPUS

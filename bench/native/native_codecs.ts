@@ -70,6 +70,7 @@ const SYMBOLS = {
     open_speex_decoder: { parameters: ["i32"], result: "pointer" },
     encode_all: ENCODE_ALL,
     decode_all: DECODE_ALL,
+    decode_stream: DECODE_ALL,
     close_codec: CLOSE,
   },
   resampler: {
