@@ -3,16 +3,11 @@
 // Role: edge
 // Answers to: multitask.Queue of siprtmp, with a bound that the writer learns about.
 
-interface Waiting<T> {
-  resolve(value: T | undefined): void;
-  reject(reason: unknown): void;
-}
-
 /** A bounded queue with many writers and one reader. `undefined` cannot be a value: it means the end. */
 export class Mailbox<T> implements AsyncIterable<T>, Disposable {
   readonly #capacity: number;
   readonly #values: T[] = [];
-  #waiting: Waiting<T> | null = null;
+  #waiting: ((value: T | undefined) => void) | null = null;
   #closed = false;
   #reason: unknown = undefined;
 
@@ -59,16 +54,34 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
     this.close();
   }
 
+  /** Why it was closed; undefined without a reason, and as long as it is open. */
+  get reason(): unknown {
+    return this.#reason;
+  }
+
   /**
    * The next value; undefined when the mailbox has ended or `signal` was aborted. Rejects with the reason of
    * close(). A second call before the first has settled is an error: there is one reader.
    */
   next(signal?: AbortSignal): Promise<T | undefined> {
-    if (this.#values.length > 0) return Promise.resolve(this.#values.shift());
-    if (!this.#closed && signal?.aborted !== true) return this.#wait(signal);
-    return this.#closed && this.#reason !== undefined
-      ? Promise.reject(this.#reason)
-      : Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      const settle = (value: T | undefined): void => {
+        if (value === undefined && this.#reason !== undefined) reject(this.#reason);
+        else resolve(value);
+      };
+      if (signal?.aborted === true) return settle(this.#values.shift());
+      this.await(signal === undefined ? settle : this.#until(signal, settle));
+    });
+  }
+
+  /**
+   * Calls `take` once, at once or later, with the next value, or with undefined when the mailbox has ended. What
+   * next() and a loop are made of. Throws when somebody waits already.
+   */
+  await(take: (value: T | undefined) => void): void {
+    if (this.#waiting !== null) throw new Error("A mailbox has one reader, a second one has come");
+    if (this.#values.length > 0 || this.#closed) return take(this.#values.shift());
+    this.#waiting = take;
   }
 
   /** Yields values until the mailbox ends. Breaking out leaves it open, another loop may go on. */
@@ -76,56 +89,41 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
     return new MailboxReader(this);
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<T | undefined> {
-    if (this.#waiting !== null) {
-      return Promise.reject(new Error("A mailbox has one reader, a second one has come"));
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiting = signal === undefined ? { resolve, reject } : this.#waitWith(signal, resolve, reject);
-    });
-  }
-
-  #waitWith(signal: AbortSignal, resolve: Waiting<T>["resolve"], reject: Waiting<T>["reject"]): Waiting<T> {
+  #until(signal: AbortSignal, take: (value: T | undefined) => void): (value: T | undefined) => void {
     const onAbort = (): void => this.#wake(undefined);
     signal.addEventListener("abort", onAbort, { once: true });
-    return {
-      resolve: (value) => {
-        signal.removeEventListener("abort", onAbort);
-        resolve(value);
-      },
-      reject,
+    return (value) => {
+      signal.removeEventListener("abort", onAbort);
+      take(value);
     };
   }
 
   #wake(value: T | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = null;
-    if (waiting === null) return;
-    if (value === undefined && this.#closed && this.#reason !== undefined) waiting.reject(this.#reason);
-    else waiting.resolve(value);
+    waiting?.(value);
   }
 }
 
 /** One loop over a mailbox. Written out, because thousands of them wait at a time: a generator takes twice as much. */
 class MailboxReader<T> implements AsyncGenerator<T, void, void> {
   #mailbox: Mailbox<T> | null;
-  readonly #give = (value: T | undefined): IteratorResult<T, void> => {
-    if (value !== undefined && this.#mailbox !== null) return { value, done: false };
-    this.#mailbox = null;
-    return { value: undefined, done: true };
-  };
-  readonly #fail = (reason: unknown): never => {
-    this.#mailbox = null;
-    throw reason;
-  };
 
   constructor(mailbox: Mailbox<T>) {
     this.#mailbox = mailbox;
   }
 
   next(): Promise<IteratorResult<T, void>> {
-    if (this.#mailbox === null) return Promise.resolve({ value: undefined, done: true });
-    return this.#mailbox.next().then(this.#give, this.#fail);
+    return new Promise((resolve, reject) => {
+      const mailbox = this.#mailbox;
+      if (mailbox === null) return resolve({ value: undefined, done: true });
+      mailbox.await((value) => {
+        if (value !== undefined && this.#mailbox !== null) return resolve({ value, done: false });
+        this.#mailbox = null;
+        if (value === undefined && mailbox.reason !== undefined) reject(mailbox.reason);
+        else resolve({ value: undefined, done: true });
+      });
+    });
   }
 
   return(): Promise<IteratorResult<T, void>> {

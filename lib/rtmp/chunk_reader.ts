@@ -271,6 +271,7 @@ export class ChunkReader {
     message.timestamp = stream.timestamp;
     message.body = body;
     this.#onMessage(message);
+    message.body = NO_BYTES; // a view would keep the whole receive buffer it lies in
   }
 }
 

@@ -41,6 +41,8 @@ const FIRST_CALL_ID = 2;
 /** One read can hold thousands of commands; after so many the reader is asked. */
 const COMMANDS_AT_ONCE = 16;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** What a session needs. */
 export interface ServerSessionOptions {
   /** Where answers go. */
@@ -87,7 +89,7 @@ export class ServerSession {
       emit: (event) => this.#emit(event),
       streamLength: (name) => this.streamLength?.(name) ?? 0,
     });
-    this.#media = { type: 8, timeMs: 0, body: new Uint8Array(0) };
+    this.#media = { type: 8, timeMs: 0, body: NO_BYTES };
   }
 
   /** True when the connect command has come. */
@@ -191,6 +193,7 @@ export class ServerSession {
     media.timeMs = stream.unwrapTime(message.timestamp);
     media.body = type === 18 ? withoutSetDataFrame(message.body) : message.body;
     this.onMedia?.(stream, media);
+    media.body = NO_BYTES;
   }
 
   #receiveCommand(command: Command, streamId: number): void {

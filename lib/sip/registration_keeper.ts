@@ -48,7 +48,9 @@ export class RegistrationKeeper {
   readonly #agent: AgentContext;
   readonly #registration: Registration;
   #flow: { readonly target: Target; readonly hold: Disposable } | null = null;
-  #hurry = new AbortController();
+  /** Somebody wants the next attempt now; the wait under way, if any, is ended by that. */
+  #hurried = false;
+  #endWait: (() => void) | null = null;
   #kept = false;
   #stands = false;
   #asking = false;
@@ -143,9 +145,31 @@ export class RegistrationKeeper {
   async #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
     const { clock, random } = this.#agent.core;
     if (waitMs === 0) return !signal.aborted;
-    if (await delay(clock, waitMs, AbortSignal.any([signal, this.#hurry.signal]))) return true;
-    this.#hurry = new AbortController();
+    await this.#rest(waitMs, signal);
+    if (!this.#hurried) return !signal.aborted;
+    this.#hurried = false;
     return await delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
+  }
+
+  /** Until the time is up, somebody hurries or the signal aborts. Thousands of users wait here at a time. */
+  #rest(waitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#hurried || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer[Symbol.dispose]();
+        signal.removeEventListener("abort", end);
+        this.#endWait = null;
+        resolve();
+      };
+      const timer = this.#agent.core.clock.after(waitMs, end);
+      signal.addEventListener("abort", end, { once: true });
+      this.#endWait = end;
+    });
+  }
+
+  #hurry(): void {
+    this.#hurried = true;
+    this.#endWait?.();
   }
 
   /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */
@@ -159,17 +183,17 @@ export class RegistrationKeeper {
    * After a failure there is a wait already, and a registrar that refuses and hangs up is not to be hurried.
    */
   refreshSoon(): void {
-    if (this.#stands) this.#hurry.abort();
+    if (this.#stands) this.#hurry();
   }
 
   /** As `refreshSoon`, and also what is on its way now is followed by another: our address is another one. */
   addressChanged(): void {
-    if (this.#stands || this.#asking) this.#hurry.abort();
+    if (this.#stands || this.#asking) this.#hurry();
   }
 
   /** Registers in a moment, if none stands. */
   retrySoon(): void {
-    if (!this.#stands) this.#hurry.abort();
+    if (!this.#stands) this.#hurry();
   }
 
   /** Takes the binding back; the caller bounds the wait. */
