@@ -41,7 +41,7 @@ export interface RunningProgram extends AsyncDisposable {
   readonly ended: Promise<{ code: number; said: string }>;
   /** A file of its own folder, once it has ended. */
   file(name: string): Promise<Uint8Array>;
-  kill(signal: "SIGINT" | "SIGKILL"): void;
+  kill(signal: "SIGINT" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
 }
 
 const LONGEST_MS = 30_000;
@@ -63,7 +63,7 @@ export async function startProgram(
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  const kill = (signal: "SIGINT" | "SIGKILL"): void => {
+  const kill = (signal: Deno.Signal): void => {
     try {
       process.kill(signal);
     } catch (error) {
