@@ -13,7 +13,7 @@ export class AccountDoor {
   readonly #services: AccountServices;
   readonly #log: Logger;
 
-  /** @param name first element of the paths it is for */
+  /** Nobody yet. @param name first element of the paths it is for */
   constructor(name: "call" | "line", services: AccountServices, log: Logger) {
     this.#name = name;
     this.#services = services;

@@ -51,14 +51,15 @@ const NO_MEDIA_MS = 30_000;
 /** Touch tones beside whatever sounds. */
 const TONES: readonly string[] = ["dtmf"];
 
-type State = "waiting" | "dialing" | "talking" | "pausing" | "over";
+/** What it is doing. */
+export type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
 
 /** One call of one publisher. */
 export class PublishedCall implements ClientLink, AsyncDisposable {
   /** What it speaks on. */
   readonly line: StreamLine;
   readonly #parts: PublishedCallParts;
-  #state: State = "waiting";
+  #state: PublishedCallState = "waiting";
   #codecs: readonly string[] = [];
   #redials = 0;
   #timer: Disposable | null = null;
@@ -75,7 +76,7 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 
   /** What it is doing, for tests. */
-  get state(): State {
+  get state(): PublishedCallState {
     return this.#state;
   }
 
