@@ -5,7 +5,7 @@ import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/bridge/client_audio.ts";
 import { speechSamples } from "../../lib/media/sample.ts";
-import { levelDb, measureTone, tone } from "../support/codecs_audio.ts";
+import { levelDb, measureTone, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { chainOf, CLOCKS, LineBench } from "../support/line_bench.ts";
 import { mutate } from "../support/mutate.ts";
@@ -119,6 +119,24 @@ test("AAC in tags of Enhanced RTMP (FourCC mp4a) is heard like AAC in tags of ol
   });
   assertTone(bench.heard("g722").subarray(8000, 22000), 16000, 25);
   assert.deepEqual([bench.trouble, bench.line.unusable], [[], 0]);
+});
+
+/** Real HE-AAC, as an encoder of others made it. */
+const HE_AAC: { streams: { name: string; configs: string[]; frames: string[] }[] } = JSON.parse(
+  await Deno.readTextFile(new URL("../golden/he_aac.json", import.meta.url)),
+);
+
+test("HE-AAC of a client, with and without parametric stereo: the far end hears the tone", () => {
+  for (const { name, configs, frames } of HE_AAC.streams) {
+    using bench = new LineBench(chainOf("aac", "g722"));
+    bench.publish("aac", {
+      config: Uint8Array.fromHex(configs[0]!),
+      packets: frames.map((frame) => Uint8Array.fromBase64(frame)),
+      packetMs: 1024_000 / (name.includes("48k") ? 24000 : 22050),
+    }, 0);
+    assert.ok(toneBackMs(bench.heard("g722"), 1004, 16000) < 300, name);
+    assert.deepEqual([bench.trouble, bench.line.broken.fromRtmp], [[], 0]);
+  }
 });
 
 test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the publisher", () => {
