@@ -20,6 +20,7 @@ import { SipParseError } from "./parse_error.ts";
 import { decodeSipDatagram, isKeepAlive } from "./parser.ts";
 import { recordSource } from "./response_route.ts";
 import { type Flow, formatTarget, targetOf } from "./target.ts";
+import type { SipUri } from "./uri.ts";
 
 /** Counters of a transport. */
 export interface TransportStats {
@@ -37,8 +38,11 @@ export interface TransportStats {
 
 /** Judges what comes before it is read, and what could not be read. Addresses are IP addresses. */
 export interface DatagramScreen {
-  /** Whether to drop this datagram before it is parsed. The bytes are borrowed. */
-  dropsUnread(bytes: Uint8Array, address: string): boolean;
+  /**
+   * Whether to drop this datagram before it is parsed. The bytes are borrowed.
+   * @param isElsewhere whose users are not here but can be reached through here
+   */
+  dropsUnread(bytes: Uint8Array, address: string, isElsewhere?: (uri: SipUri) => boolean): boolean;
   /** A message could not be parsed; false: it is neither answered nor told. */
   malformed(address: string): boolean;
 }

@@ -77,12 +77,16 @@ export class Screen {
     this.#options = options;
   }
 
-  /** Whether to drop this datagram before it is parsed; it is counted then. */
-  dropsUnread(bytes: Uint8Array, address: string): boolean {
+  /** Whether to drop this datagram before it is parsed; it is counted then. See `DatagramScreen`. */
+  dropsUnread(
+    bytes: Uint8Array,
+    address: string,
+    isElsewhere: (uri: SipUri) => boolean = () => false,
+  ): boolean {
     const { traffic } = this.#options;
     const [limited, pingsLimited] = [traffic.limited(address), traffic.pingsLimited(address)];
     if (!limited && !pingsLimited) return false;
-    const what = this.#plainlyBad(glance(bytes));
+    const what = this.#plainlyBad(glance(bytes), isElsewhere);
     if (what === null || !(what === "SIP pings" ? pingsLimited : limited)) return false;
     traffic.dropped(address, what);
     return true;
@@ -143,13 +147,14 @@ export class Screen {
     return response;
   }
 
-  #plainlyBad(seen: Glance): BadSip | null {
+  #plainlyBad(seen: Glance, isElsewhere: (uri: SipUri) => boolean): BadSip | null {
     if (seen.type === "rubbish") return "malformed SIP messages";
     if (seen.type === "response" || seen.inDialog) return null;
     if (isPing(seen.method, seen.uri)) return "SIP pings";
-    const isOurs = ALLOWED_METHODS.includes(seen.method) &&
-      this.#options.agents.find(seen.uri).type === "agent";
-    return isOurs ? null : "SIP requests for nobody here";
+    const { method, uri } = seen;
+    const isHere = this.#options.agents.find(uri).type === "agent";
+    const isForSomebody = ALLOWED_METHODS.includes(method) && (isHere || isElsewhere(uri));
+    return isForSomebody ? null : "SIP requests for nobody here";
   }
 
   #tagged(response: SipResponse): SipResponse {

@@ -17,7 +17,8 @@ import type { SipHeaders } from "../sip/header.ts";
 import { parseVia } from "../sip/header_via.ts";
 import { encodeSipMessage, type SipMessage, type SipRequest, tagOf } from "../sip/message.ts";
 import { decodeSipDatagram } from "../sip/parser.ts";
-import type { KeepAliveAnswer } from "../sip/transport.ts";
+import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport.ts";
+import type { SipUri } from "../sip/uri.ts";
 import type { Flow, SendOutcome, Target } from "../sip/target.ts";
 import { type UserDirectory, workerOfLine } from "./user_directory.ts";
 
@@ -81,6 +82,16 @@ export class SharedTransport implements MessageTransport {
     inner.onMessage = (message, flow) => this.#receive(message, flow);
     inner.onBroken = (flow, reason) => this.onBroken?.(flow, reason);
     inner.onKeepAliveAnswer = (answer, flow) => this.onKeepAliveAnswer?.(answer, flow);
+  }
+
+  /** See {@link MessageTransport.screen}: what floods may be for a user of another worker all the same. */
+  set screen(screen: DatagramScreen | null) {
+    const { directory } = this.#options;
+    const isElsewhere = (uri: SipUri): boolean => directory.find(uri) !== null;
+    this.#inner.screen = screen === null ? null : {
+      malformed: (address) => screen.malformed(address),
+      dropsUnread: (bytes, address) => screen.dropsUnread(bytes, address, isElsewhere),
+    };
   }
 
   /** The port that was bound. */

@@ -99,7 +99,7 @@ Deno.test("screen: our users and calls pass and are good, everybody else is refu
 });
 
 Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost", () => {
-  const { traffic, judge, drops } = scene();
+  const { traffic, screen, judge, drops } = scene();
   const nobody = "sip:nobody@example.net";
   traffic.flooding = true;
   const table: [verdict: string, unread: boolean, method: string, changes: HeaderChanges, uri?: string][] = [
@@ -115,6 +115,8 @@ Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost"
     assert.equal(drops(receivedRequest(method, changes, uri)), unread, `${method} ${uri}`);
     assert.equal(judge(method, changes, uri), verdict, `${method} ${uri}`);
   }
+  const elsewhere = encodeSipMessage(receivedRequest("INVITE", {}, nobody));
+  assert.ok(!screen.dropsUnread(elsewhere, SOURCE, (uri) => uri.user === "nobody"), "another worker's user");
   traffic.take();
   traffic.pinging = true;
   assert.ok(drops(receivedRequest("OPTIONS", {}, "sip:example.net")));

@@ -1,8 +1,12 @@
 // What reaches the wrong worker's port finds its user, and the answers leave by the port they were asked at.
 
 import assert from "node:assert/strict";
+import { silentLog } from "../../lib/base/log.ts";
+import type { MessageTransport } from "../../lib/sip/endpoint.ts";
 import type { Flow } from "../../lib/sip/target.ts";
-import { handedFlow, originOf } from "../../lib/workers/shared_transport.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
+import { handedFlow, originOf, SharedTransport } from "../../lib/workers/shared_transport.ts";
+import { UserDirectory } from "../../lib/workers/user_directory.ts";
 import { collect, sdp } from "../support/sip_network.ts";
 import { HOST, workerScene } from "../support/workers_sip.ts";
 
@@ -132,4 +136,42 @@ Deno.test("hand-over: the flow of another worker is told apart from ours, and gi
       worker,
     );
   }
+});
+
+Deno.test("a flood at this port: what is for a user of another worker is read all the same", () => {
+  const directory = new UserDirectory();
+  directory.add({ worker: 1, line: "1.b", user: "bob", host: "example.com" });
+  const inner: MessageTransport = {
+    port: 5060,
+    onMessage: null,
+    send: () => Promise.resolve({ type: "failed", reason: "not today" }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const nothing = () => {};
+  const shared = new SharedTransport(inner, {
+    worker: 0,
+    directory,
+    workerAtPort: () => null,
+    handOver: nothing,
+    relay: nothing,
+    log: silentLog,
+  });
+  const asked: string[] = [];
+  shared.screen = {
+    malformed: (address) => address === "192.0.2.1",
+    dropsUnread: (_bytes, address, isElsewhere = () => false) => {
+      for (const user of ["bob", "nobody"]) {
+        asked.push(`${address} ${user} ${isElsewhere(parseSipUri(`sip:${user}@example.com`))}`);
+      }
+      return true;
+    },
+  };
+  assert.deepEqual(["192.0.2.1", "192.0.2.2"].map((address) => inner.screen?.malformed(address)), [
+    true,
+    false,
+  ]);
+  assert.ok(inner.screen?.dropsUnread(new Uint8Array(9), "192.0.2.1"));
+  assert.deepEqual(asked, ["192.0.2.1 bob true", "192.0.2.1 nobody false"]);
+  shared.screen = null;
+  assert.equal(inner.screen, null);
 });
