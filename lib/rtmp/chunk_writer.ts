@@ -8,8 +8,11 @@ import { ByteWriter } from "../base/bytes.ts";
 import { DEFAULT_CHUNK_SIZE } from "./chunk_reader.ts";
 
 const EXTENDED = 0xffffff;
-const FIRST_CAPACITY = 512;
+const FIRST_CAPACITY = 4096;
 const KEPT_CAPACITY = 64 * 1024;
+
+/** Where messages are put together, for all connections of this thread: what is made is taken before the next one. */
+const workbench = { writer: new ByteWriter(FIRST_CAPACITY) };
 
 class SentHeader {
   timestamp = 0;
@@ -23,11 +26,10 @@ export class ChunkWriter {
   /** Size of the chunks sent; the peer must have been told (Set Chunk Size) when it is changed. */
   chunkSize: number = DEFAULT_CHUNK_SIZE;
   readonly #sent = new Map<number, SentHeader>();
-  #writer = new ByteWriter(FIRST_CAPACITY);
 
   /**
    * Chunks of one message. `chunkStreamId` is 2 to 65599; `timestamp` in milliseconds is cut to 32 bits;
-   * `body` has at most 0xffffff bytes. The result is borrowed: valid until the next call.
+   * `body` has at most 0xffffff bytes. The result is borrowed: valid until the next call on any writer.
    */
   encode(
     chunkStreamId: number,
@@ -37,8 +39,8 @@ export class ChunkWriter {
     body: Uint8Array,
   ): Uint8Array {
     if (body.length > 0xffffff) throw new RangeError(`a message of ${body.length} bytes cannot be sent`);
-    if (this.#writer.length > KEPT_CAPACITY) this.#writer = new ByteWriter(FIRST_CAPACITY);
-    const writer = this.#writer;
+    if (workbench.writer.length > KEPT_CAPACITY) workbench.writer = new ByteWriter(FIRST_CAPACITY);
+    const { writer } = workbench;
     writer.reset();
     const time = timestamp >>> 0;
     const extended = this.#writeHeader(chunkStreamId, type, streamId, time, body.length);
@@ -61,7 +63,7 @@ export class ChunkWriter {
     // A delta that would need extending is ambiguous to some readers: the absolute time is not.
     const absolute = last.streamId !== streamId || delta < 0 || delta >= EXTENDED;
     const sameShape = last.length === length && last.type === type;
-    const writer = this.#writer;
+    const { writer } = workbench;
     const extended = absolute && time >= EXTENDED;
     writeBasicHeader(writer, absolute ? 0 : sameShape ? 2 : 1, id);
     writer.u24(extended ? EXTENDED : absolute ? time : delta);

@@ -47,7 +47,7 @@ export interface ClientSurroundings {
   /** Lets responses with this key find the transaction. */
   register(key: string, transaction: ClientTransaction): void;
   /** The transaction with this key has ended. */
-  forget(key: string): void;
+  forget: (key: string) => void;
   /** True when this 2xx was a repetition and has been answered with the ACK that is known for it. */
   acknowledgedAgain(response: SipResponse): boolean;
   /** Nothing but repetitions is to be expected any more. */
@@ -193,13 +193,13 @@ export class ClientHandle implements Disposable {
   ): ClientTransaction {
     const branch = parseVia(request.headers.get("Via") ?? "").params.get("branch") ?? "";
     const key = clientKey(branch, request.method);
-    const { clock, timers } = this.#layer;
+    const { clock, timers, forget } = this.#layer;
     const transaction = new ClientTransaction({
       request,
       reliable: target.transport !== "udp",
       timers,
       clock,
-      outlets: { ...outlets, ended: () => this.#layer.forget(key) },
+      outlets: { ...outlets, ended: () => forget(key) },
     });
     this.#layer.register(key, transaction);
     return transaction;

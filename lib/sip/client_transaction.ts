@@ -97,6 +97,13 @@ export interface ClientTransactionOutlets {
   ended(): void;
 }
 
+const DEAF: Omit<ClientTransactionOutlets, "ended"> = {
+  send: () => {},
+  response: () => {},
+  timeout: () => {},
+  transportError: () => {},
+};
+
 /** What a client transaction is made of. */
 export interface ClientTransactionOptions {
   /** The request as it goes out, with its Via on top. */
@@ -113,13 +120,12 @@ export interface ClientTransactionOptions {
 
 /** The INVITE (17.1.1) or non-INVITE (17.1.2) client transaction, by the method of its request. */
 export class ClientTransaction implements Disposable {
-  /** The request as it was sent. */
-  readonly request: SipRequest;
+  #request: SipRequest | null;
   readonly #invite: boolean;
   readonly #table: Table;
   #times: TimerTable;
   readonly #values: TimerValues;
-  readonly #outlets: ClientTransactionOutlets;
+  #outlets: ClientTransactionOutlets;
   readonly #timers: TimerSet<ClientTimer>;
   #state: ClientTransactionState;
   #resendMs: number;
@@ -127,7 +133,7 @@ export class ClientTransaction implements Disposable {
 
   /** Prepares the transaction; nothing is sent before `start()`. */
   constructor(options: ClientTransactionOptions) {
-    this.request = options.request;
+    this.#request = options.request;
     this.#invite = options.request.method === "INVITE";
     this.#table = this.#invite ? inviteTable : otherTable;
     this.#state = this.#invite ? "calling" : "trying";
@@ -147,7 +153,7 @@ export class ClientTransaction implements Disposable {
   start(): void {
     this.#timers.start(this.#invite ? "B" : "F", this.#times[this.#invite ? "B" : "F"]);
     this.#timers.start(this.#invite ? "A" : "E", this.#times[this.#invite ? "A" : "E"]);
-    this.#outlets.send(this.request);
+    this.#sendRequest();
   }
 
   /** Takes a response that matches this transaction (17.1.3); false when the state has no use for it. */
@@ -179,7 +185,19 @@ export class ClientTransaction implements Disposable {
     const [next, ...actions] = rule;
     if (next !== this.#state) this.#enter(next);
     for (const action of actions) this.#perform(action, response);
+    if (next === "completed" && !this.#invite) this.#forgetRequest();
     return true;
+  }
+
+  /** From here on all is absorbed (17.1.2.2): request and owner need not be held for that. */
+  #forgetRequest(): void {
+    const { ended } = this.#outlets;
+    this.#request = null;
+    this.#outlets = { ...DEAF, ended };
+  }
+
+  #sendRequest(): void {
+    if (this.#request !== null) this.#outlets.send(this.#request);
   }
 
   #enter(next: ClientTransactionState): void {
@@ -192,7 +210,7 @@ export class ClientTransaction implements Disposable {
   #perform(action: Action, response: SipResponse | null): void {
     switch (action) {
       case "send request":
-        return this.#outlets.send(this.request);
+        return this.#sendRequest();
       case "send ACK":
         return this.#sendAck(response);
       case "pass response":
@@ -225,7 +243,9 @@ export class ClientTransaction implements Disposable {
 
   /** The same ACK answers every retransmission of the final response. */
   #sendAck(response: SipResponse | null): void {
-    if (this.#ack === null && response !== null) this.#ack = createFailureAck(this.request, response);
+    if (this.#ack === null && response !== null && this.#request !== null) {
+      this.#ack = createFailureAck(this.#request, response);
+    }
     if (this.#ack !== null) this.#outlets.send(this.#ack);
   }
 }

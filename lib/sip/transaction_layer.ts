@@ -39,6 +39,12 @@ export { ServerTransactionHandle } from "./server_transaction_handle.ts";
 /** Transactions on each side when the options do not say. */
 const DEFAULT_MAX_TRANSACTIONS = 4096;
 
+/**
+ * So many of our own that have their answer and only absorb its repetitions, for each that has not: they are small, and
+ * thousands of users who log in within seconds make many.
+ */
+const ANSWERED_PER_UNANSWERED = 16;
+
 /** What a peer that got a 503 is asked to wait, in seconds (20.33). */
 const RETRY_AFTER_SECONDS = 5;
 
@@ -64,7 +70,7 @@ export interface TransactionLayerOptions {
   readonly log: Logger;
   /** T1, T2, T4; the RFC's when left out. */
   readonly timers?: TimerValues;
-  /** Most client and most server transactions at a time; 4096 each when left out. */
+  /** Most requests of ours without an answer and most server transactions at a time; 4096 each when left out. */
   readonly maxTransactions?: number;
   /** What our Via says towards a target. */
   sentBy(target: Target): SentBy;
@@ -156,9 +162,11 @@ export class TransactionLayer implements Disposable {
     const copy = cloneMessage(request);
     if (!copy.headers.has("Max-Forwards")) copy.headers.add("Max-Forwards", MAX_FORWARDS);
     const handle = new ClientHandle(copy, targets, outlets, this.#surroundings);
+    const full = this.#handles.size >= this.#limit ||
+      this.#clients.size >= this.#limit * ANSWERED_PER_UNANSWERED;
     this.#handles.add(handle);
-    if (this.#clients.size < this.#limit) handle.start();
-    else handle.failSoon("too many SIP transactions");
+    if (full) handle.failSoon("too many SIP transactions");
+    else handle.start();
     return handle;
   }
 

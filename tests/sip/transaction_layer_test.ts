@@ -190,6 +190,21 @@ Deno.test("layer: above the limit a request of ours fails, later and not from in
   assert.deepEqual(bench.takeTold(), ["transport error: too many SIP transactions"]);
 });
 
+Deno.test("layer: requests of ours that have their answer leave room for others", () => {
+  using bench = new LayerBench({ maxTransactions: 1 });
+  for (let i = 0; i < 16; i++) {
+    bench.request(sipRequest("OPTIONS"), [targetAt()]);
+    bench.answer(200);
+  }
+  assert.deepEqual(bench.takeTold(), new Array(16).fill("200"));
+  assert.equal(bench.layer.clientCount, 16, "each absorbs repetitions for timer K");
+  bench.request(sipRequest("OPTIONS"), [targetAt()]);
+  bench.clock.advance(0);
+  assert.deepEqual(bench.takeTold(), ["transport error: too many SIP transactions"]);
+  bench.clock.advance(5000);
+  assert.equal(bench.layer.clientCount, 0);
+});
+
 Deno.test("layer: without a user agent everything is refused with 503", () => {
   using bench = new LayerBench();
   bench.layer.onRequest = null;
