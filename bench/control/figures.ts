@@ -38,7 +38,10 @@ export interface TargetFigures extends ProcessFigures {
 
 /** The load end over some slices. */
 export interface LoadFigures {
+  /** How late its timer came. */
   readonly lag: Percentiles;
+  /** How long what had arrived waited until it was read. */
+  readonly ioLag: Percentiles;
   readonly cpuOfCore: number | null;
   readonly waited: number;
   /** Datagrams that found its sockets full. */
@@ -88,6 +91,7 @@ export function loadFigures(runs: readonly RunResult[]): LoadFigures {
   const total = (pick: (run: RunResult) => number): number => runs.reduce((sum, run) => sum + pick(run), 0);
   return {
     lag: percentilesOf(runs.map(({ lag }) => lag)),
+    ioLag: percentilesOf(runs.map(({ ioLag }) => ioLag)),
     cpuOfCore: shareOf(runs, (run) => run.loadCpuMs),
     waited: shareOf(runs, (run) => run.loadWaitMs) ?? 0,
     drops: total((run) => run.loadDrops),
@@ -116,7 +120,9 @@ export function verdictOf(
   const lossy = streams.some(({ lossUp, lossDown }) => Math.max(lossUp, lossDown) > LIMITS.loss);
   if (!late && !lossy) return "healthy";
   if (Math.max(gateway.waited, load.waited) > LIMITS.waited) return "machine";
-  return load.lag.p99Ms > LIMITS.loadLagMs || load.drops > 0 ? "load end" : "gateway";
+  return Math.max(load.lag.p99Ms, load.ioLag.p99Ms) > LIMITS.loadLagMs || load.drops > 0
+    ? "load end"
+    : "gateway";
 }
 
 function streamFigures(results: readonly StreamResult[]): StreamFigures {

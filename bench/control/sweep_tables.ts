@@ -66,7 +66,14 @@ export function healthTable(rows: readonly SweepRow[]): Table {
   return {
     title: "Load end, relay and machine in the same rows",
     heads: [
-      ["calls", "timer lag p50/p99/max", "load end's CPU", "not sent", "its/gateway's sockets full"],
+      [
+        "calls",
+        "timer lag p50/p99/max",
+        "I/O lag p50/p99/max",
+        "load end's CPU",
+        "not sent",
+        "its/gateway's sockets full",
+      ],
       [
         "gateway/load end waited",
         "relay up p50/p99",
@@ -78,6 +85,7 @@ export function healthTable(rows: readonly SweepRow[]): Table {
     rows: rows.map((row) => [
       String(row.wanted),
       latencyText(row.load.lag),
+      latencyText(row.load.ioLag),
       percent(row.load.cpuOfCore),
       String(row.load.blocked),
       `${row.load.drops}/${row.gatewayDrops}`,

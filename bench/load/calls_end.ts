@@ -6,6 +6,7 @@ import type { LoadCall } from "./call.ts";
 import { kindOfCall } from "./call_kinds.ts";
 import { dialGateway, type DialledCall, dialRelay } from "./dialer.ts";
 import { Histogram } from "./histogram.ts";
+import { IoProbe } from "./io_probe.ts";
 import { Pacer } from "./pacer.ts";
 import type {
   CallKind,
@@ -26,7 +27,7 @@ import { Failures, openWindow, paced, pause } from "./window.ts";
 
 const BLOCK_MS = 20;
 /** Calls that share a pair of ports: their bursts must fit the socket's buffer. */
-const CALLS_PER_ECHO = 25;
+const CALLS_PER_ECHO = 10;
 /** After the last packet: longer than the gateway waits for missing ones. */
 const DRAIN_MS = 400;
 /** Call numbers fit a stamp. */
@@ -88,6 +89,7 @@ export class CallsEnd implements Disposable {
     for (const tally of [audio, video]) tally.clear();
     for (const call of calls) call.heard = 0;
     const drops = dropsNow(request.pid);
+    using probe = new IoProbe();
     const { speaking, stop } = talkAll(calls);
     await pause(request.warmSeconds * 1000);
     const close = openWindow(request.pid, speaking.lag);
@@ -100,6 +102,7 @@ export class CallsEnd implements Disposable {
     const after = dropsNow(request.pid);
     return {
       ...window,
+      ioLag: probe.lag.toJSON(),
       calls: calls.length,
       audio: audio.result(),
       video: video.result(),
@@ -192,7 +195,7 @@ export class CallsEnd implements Disposable {
   }
 
   #echoFor(echoes: RtpEcho[], index: number): RtpEcho {
-    const wanted = Math.floor(index / CALLS_PER_ECHO) % 100;
+    const wanted = Math.floor(index / CALLS_PER_ECHO) % 200;
     while (echoes.length <= wanted) echoes.push(RtpEcho.open((call) => this.#byIndex[call]));
     return echoes[wanted]!;
   }

@@ -91,6 +91,8 @@ export interface WindowResult {
 /** What came of a run. Times are of the measured window, packets are of the whole run. */
 export interface RunResult extends WindowResult {
   readonly calls: number;
+  /** How long what had arrived waited until the load end read it. */
+  readonly ioLag: HistogramData;
   readonly audio: StreamResult;
   /** Pictures; all 0 in calls without. */
   readonly video: StreamResult;

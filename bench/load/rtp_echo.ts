@@ -59,18 +59,28 @@ export class RtpEcho implements Disposable {
     const buffer = new Uint8Array(2048);
     const socket = this.#rtp;
     for (;;) {
-      const received = await receive(socket, buffer);
-      if (received === null) return;
-      const [bytes, from] = received;
-      if (bytes.length < RTP_HEADER) continue;
-      const sink = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
-      sink?.echo(bytes, from, socket);
+      try {
+        for (;;) {
+          const [bytes, from] = await socket.receive(buffer);
+          if (bytes.length < RTP_HEADER) continue;
+          const sink = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
+          sink?.echo(bytes, from, socket);
+        }
+      } catch (error) {
+        if (isClosed(error)) return;
+      }
     }
   }
 
   async #drain(): Promise<void> {
     const buffer = new Uint8Array(2048);
-    while (await receive(this.#rtcp, buffer) !== null);
+    for (;;) {
+      try {
+        for (;;) await this.#rtcp.receive(buffer);
+      } catch (error) {
+        if (isClosed(error)) return;
+      }
+    }
   }
 }
 
@@ -83,17 +93,9 @@ function bind(port: number): Deno.DatagramConn | null {
   }
 }
 
-/** Null when the socket is closed. */
-async function receive(
-  socket: Deno.DatagramConn,
-  buffer: Uint8Array,
-): Promise<[Uint8Array, Deno.Addr] | null> {
-  for (;;) {
-    try {
-      return await socket.receive(buffer);
-    } catch (error) {
-      if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return null;
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error; // the gateway has closed a port
-    }
-  }
+/** False when the gateway has closed a port that we have sent to; throws what was not to be expected. */
+function isClosed(error: unknown): boolean {
+  if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return true;
+  if (error instanceof Deno.errors.ConnectionRefused) return false;
+  throw error;
 }

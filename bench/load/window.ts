@@ -5,11 +5,10 @@ import { type ProcessSample, sampleProcess } from "../process.ts";
 import type { Histogram } from "./histogram.ts";
 import type { WindowResult } from "./protocol.ts";
 
-/** Begins now; what it returns ends it and says what was. `lag` is cleared at the begin. */
+/** Begins now; what it returns ends it and says what was. `lag` counts from before, because packets do, too. */
 export function openWindow(pid: number, lag: Histogram): () => WindowResult {
   const before = { target: sampleProcess(pid), load: sampleProcess("self") };
   const startMs = performance.now();
-  lag.clear();
   return () => {
     const seconds = (performance.now() - startMs) / 1000;
     const after = { target: sampleProcess(pid), load: sampleProcess("self") };

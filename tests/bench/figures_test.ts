@@ -23,7 +23,14 @@ function stream(changes: Partial<StreamResult> = {}): StreamResult {
 function run(changes: Partial<RunResult> = {}): RunResult {
   return {
     ...{ calls: 100, seconds: 5, cpuMs: 500, waitMs: 0, rssKiB: 100_000, loadCpuMs: 300, loadWaitMs: 0 },
-    ...{ silent: 0, loadDrops: 0, targetDrops: 0, lag: histogram(100), audio: stream() },
+    ...{
+      silent: 0,
+      loadDrops: 0,
+      targetDrops: 0,
+      lag: histogram(100),
+      ioLag: histogram(100),
+      audio: stream(),
+    },
     video: stream({ sentUp: 0, receivedUp: 0, sentDown: 0, receivedDown: 0 }),
     ...changes,
   };
@@ -31,6 +38,7 @@ function run(changes: Partial<RunResult> = {}): RunResult {
 
 const LOAD = {
   lag: { count: 1, p50Ms: 0, p99Ms: 1, maxMs: 1 },
+  ioLag: { count: 1, p50Ms: 0, p99Ms: 1, maxMs: 1 },
   cpuOfCore: 0.3,
   waited: 0,
   drops: 0,
@@ -93,6 +101,7 @@ Deno.test("whose fault a row is", () => {
   assert.equal(judge(lossy, { waited: 0.5 }), "machine");
   assert.equal(judge(lossy, { drops: 2 }), "load end");
   assert.equal(judge(late, { lag: { ...LOAD.lag, p99Ms: 50 } }), "load end");
+  assert.equal(judge(late, { ioLag: { ...LOAD.lag, p99Ms: 50 } }), "load end");
 });
 
 Deno.test("the most healthy calls, and how the cost of one grew until there", () => {
