@@ -93,6 +93,17 @@ Deno.test("unpublishing hangs up and leaves the connection to its client", async
   assert.deepEqual(await house.close(), []);
 });
 
+Deno.test("what may not be dialled is refused before anything is sent, and not tried again", async () => {
+  const redial = { attempts: 3, firstDelaySeconds: 1 };
+  const [house, publisher, second] = await open({ onlyNumber: "100", accounts: [{ redial }] });
+  (await publisher.publish("200")).send(8, 0, SOUND);
+  await house.until("the connection ends", () => publisher.ended, 100);
+  assert.deepEqual(publisher.told, ["NetConnection.Connect.Closed: 403 Forbidden"]);
+  assert.equal(house.agent.invites.length, 0);
+  await talking(house, second, "desk/100");
+  assert.deepEqual(await house.close(), []);
+});
+
 Deno.test("no room for calls is a refusal that may pass; without redial it is the end", async () => {
   const [house, publisher] = await open();
   house.full = "too busy";

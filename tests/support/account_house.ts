@@ -82,6 +82,8 @@ function words(info: Parameters<typeof propertiesOf>[0]): string {
 export interface AccountHouseOptions {
   readonly accounts?: readonly Partial<SipAccount>[];
   readonly failedLogins?: number;
+  /** The only number that may be called; absent: any. */
+  readonly onlyNumber?: string;
 }
 
 /** The applications without a network. */
@@ -98,12 +100,14 @@ export class AccountHouse {
   readonly #scope = new Scope("house", { log: this.log });
   readonly #guests: AccountGuest[] = [];
 
-  constructor({ accounts = [{}], failedLogins = 10 }: AccountHouseOptions = {}) {
+  constructor({ accounts = [{}], failedLogins = 10, onlyNumber }: AccountHouseOptions = {}) {
     this.access = new AccessPolicy({
       users: null,
       token: null,
       domains: null,
-      dials: null,
+      dials: onlyNumber === undefined
+        ? null
+        : [{ wantsHost: false, match: (text) => text === onlyNumber ? text : null }],
       connectionsPerAddress: 0,
       failedLogins,
       callsPerAddress: 0,
