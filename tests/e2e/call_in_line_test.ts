@@ -8,6 +8,8 @@ import { clientFormat } from "../../lib/bridge/client_audio.ts";
 import { encodeG711 } from "../../lib/media/g711.ts";
 import { measureTone } from "../../scripts/quality/measure.ts";
 import { tone } from "../support/codecs_audio.ts";
+import { mediaFormat } from "../../lib/sdp/media_format.ts";
+import { avc, CONFIG, PPS, slice, SPS } from "../support/media_h264.ts";
 import { createPhone, openPhones, PhoneLine, place } from "../support/sipd_phone.ts";
 import { StreamProgram, until } from "../support/stream_program.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
@@ -25,12 +27,16 @@ function urlOf({ gateway }: TestGateway, path: string): string {
 
 /** A caller with G.711 and one line. */
 class Caller implements AsyncDisposable {
-  readonly line = new PhoneLine();
+  readonly line: PhoneLine;
   readonly #phones: SipEndpoint = openPhones();
   readonly #gave = new AbortController();
   call: Call | null = null;
   status = 0;
   readonly statuses: number[] = [];
+
+  constructor(line = new PhoneLine()) {
+    this.line = line;
+  }
 
   /** Calls the desk; resolves with the final status. */
   async dial({ gateway }: TestGateway): Promise<number> {
@@ -198,5 +204,38 @@ Deno.test("the gateway stops while somebody is on the line: BYE, and players end
   await running.gateway[Symbol.asyncDispose]();
   await until("the caller is hung up on", () => caller.call?.ending?.by === "remote");
   await until("the player has ended", () => player.ended);
+  await idle(running);
+});
+
+const H264 = mediaFormat(99, "H264", 90000, { fmtp: "profile-level-id=42c01e;packetization-mode=1" });
+
+Deno.test("pictures pass both ways; who plays late begins with the configuration and a key frame", async () => {
+  await using running = await startGateway({}, account('answer = "auto"'));
+  await using caller = new Caller(new PhoneLine([H264], "video"));
+  await using early = await StreamProgram.connect(urlOf(running, "line"));
+  await early.play("desk");
+  assert.equal(await caller.dial(running), 200);
+  const key = slice("I", 100);
+  for (const [i, nal] of [SPS, PPS, key].entries()) caller.line.send(nal, 3000, i === 2);
+  caller.line.send(slice("P", 60), 6000, true);
+  const pictures = (program: StreamProgram) => program.heard.filter(({ type }) => type === 9);
+  await until("the early player sees two pictures", () => pictures(early).length === 3);
+  await using late = await StreamProgram.connect(urlOf(running, "line"));
+  await late.play("desk");
+  await until("the late one sees them too", () => pictures(late).length === 3);
+  for (const program of [early, late]) {
+    const kinds = pictures(program).map(({ body }) => body.subarray(0, 2).toHex());
+    assert.deepEqual(kinds, ["1700", "1701", "2701"]);
+  }
+  await using speaker = await StreamProgram.connect(urlOf(running, "line/desk"));
+  await speaker.publish("say");
+  speaker.send(9, 0, Uint8Array.of(0x17, 0, 0, 0, 0, ...CONFIG));
+  speaker.send(9, 40, Uint8Array.of(0x17, 1, 0, 0, 0, ...avc([key])));
+  await until(
+    "the caller sees the key frame",
+    () => caller.line.received.some(({ payload }) => payload.toHex().endsWith(key.toHex())),
+  );
+  await Promise.all([early.close(), late.close(), speaker.close()]);
+  await caller.call!.hangUp();
   await idle(running);
 });
