@@ -252,9 +252,8 @@ export class Supervisor implements AsyncDisposable {
   }
 
   #description(): string {
-    const ports = this.sipPorts.join(", ");
-    return `RTMP clients connect to ${
-      formatEndpoint(this.#rtmp)
-    }; SIP uses ports ${ports} of ${this.#desks.length} workers`;
+    const ports = this.sipPorts;
+    return `RTMP clients connect to ${formatEndpoint(this.#rtmp)}; SIP uses port ${ports[HOME]}; ` +
+      `${ports.length} workers have the SIP ports ${ports.join(", ")}`;
   }
 }

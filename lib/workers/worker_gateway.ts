@@ -71,30 +71,41 @@ export class WorkerGateway {
   }
 
   async #open(opening: Opening): Promise<Running | null> {
-    const config = buildConfig(opening.sources);
-    const lines = new LineBatch((batch) => this.#post({ type: "log", lines: batch }));
-    const opened = openLog({ verbosity: config.verbosity, write: (line) => lines.put(line) });
-    const log = this.#log = opened.log.child(`worker ${opening.seat.index}`);
-    const counts = new SharedCounts(opening.seat.count, opening.memory);
-    const { clock } = this.#environment;
-    const { softUnsent, hardUnsent } = config.rtmp.options;
-    const limits = { softUnsent, hardUnsent };
-    const post = this.#post;
-    const team = this.#member = new TeamMember({ opening, counts, post, limits, clock, log });
-    const running = new Running(opened, { counts, worker: opening.seat.index, clock });
+    const running = new Running();
     try {
-      const codecs = await this.#environment.loadCodecs();
-      const environment = { ...this.#environment, codecs, log, team };
-      running.gateway = await Gateway.start(sliceOf(config, opening.seat), environment);
-      team.opened();
-      this.#post({ type: "opened", place: await team.place(running.gateway.sipPort) });
-      void this.#endOrphans(opening, running.gateway, log);
+      await this.#start(opening, running);
       return running;
     } catch (error) {
       await running.end();
       this.#post({ type: "failed", error: postedError(error) });
       return null;
     }
+  }
+
+  async #start(opening: Opening, running: Running): Promise<void> {
+    const post = this.#post;
+    const { clock } = this.#environment;
+    const { index, count } = opening.seat;
+    const config = buildConfig(opening.sources);
+    const lines = new LineBatch((batch) => post({ type: "log", lines: batch }));
+    running.log = openLog({ verbosity: config.verbosity, write: (line) => lines.put(line) });
+    const log = this.#log = running.log.log.child(`worker ${index}`);
+    const counts = new SharedCounts(count, opening.memory);
+    const { softUnsent, hardUnsent } = config.rtmp.options;
+    const limits = { softUnsent, hardUnsent };
+    const team = this.#member = new TeamMember({ opening, counts, post, limits, clock, log });
+    running.beat(clock, counts, index);
+    const codecs = await this.#environment.loadCodecs();
+    const gateway = await Gateway.start(sliceOf(config, opening.seat), {
+      ...this.#environment,
+      codecs,
+      log,
+      team,
+    });
+    running.gateway = gateway;
+    team.opened();
+    post({ type: "opened", place: await team.place(gateway.sipPort) });
+    void this.#endOrphans(opening, gateway, log);
   }
 
   async #endOrphans({ orphans }: Opening, gateway: Gateway, log: Logger): Promise<void> {
@@ -121,15 +132,12 @@ export class WorkerGateway {
 /** What is running: a log, a pulse, and after a while a gateway. */
 class Running {
   gateway: Gateway | null = null;
-  readonly #log: OpenLog;
-  readonly #beat: Disposable;
-  readonly #ticker: Ticker;
+  log: OpenLog | null = null;
+  #ticker: Ticker | null = null;
 
-  constructor(log: OpenLog, at: { counts: SharedCounts; worker: number; clock: Clock }) {
-    const { counts, worker, clock } = at;
-    this.#log = log;
+  beat(clock: Clock, counts: SharedCounts, worker: number): void {
     this.#ticker = new Ticker(clock, BEAT_MS);
-    this.#beat = this.#ticker.add(() => {
+    this.#ticker.add(() => {
       counts.beat(worker);
       counts.set(worker, "rtpPorts", this.gateway?.usage.rtpPorts ?? 0);
     });
@@ -137,9 +145,8 @@ class Running {
 
   async end(): Promise<void> {
     await this.gateway?.[Symbol.asyncDispose]();
-    this.#beat[Symbol.dispose]();
-    this.#ticker[Symbol.dispose]();
-    await this.#log.close();
+    this.#ticker?.[Symbol.dispose]();
+    await this.log?.close();
   }
 }
 

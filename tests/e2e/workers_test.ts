@@ -8,6 +8,7 @@ import { systemDns } from "../../lib/net/dns.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { SipServer } from "../../lib/sipd/sip_server.ts";
 import { header, openRawPhone, rawAnswer, rawInDialog, rawInvite } from "../support/raw_phone.ts";
+import { startProgram } from "../support/program.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";
 import { connectAt, startWorkers, until, type WorkersHouse } from "../support/workers_house.ts";
 
@@ -240,4 +241,26 @@ Deno.test("stopping two workers hangs up and unregisters as one gateway does", a
   for (const callee of callees) await callee.expect("byed");
   assert.equal(sipd.usage.users, 2);
   assert.doesNotMatch(near.lines(), /did not end in time/);
+});
+
+Deno.test("the program with --workers 2: SIGTERM hangs up and unregisters everywhere, exit code 0", async () => {
+  await using sipd = await startServer();
+  await using program = await startProgram({ args: ["--workers", "2", "-d"] });
+  const url = (user: string) =>
+    `rtmp://127.0.0.1:${program.rtmpPort}/sip/${user}@127.0.0.1:${sipd.address.port}`;
+  await using clients = new AsyncDisposableStack();
+  const phones = await Promise.all(
+    Array.from(
+      { length: 6 },
+      async (_, index) => clients.use(await RtmpPhone.connect({ url: url(`user${index}`), password: "any" })),
+    ),
+  );
+  for (const phone of phones) phone.client.send("invite", "echo", "pcmu");
+  await Promise.all(phones.map((phone) => phone.expect("accepted")));
+  assert.deepEqual(sipd.usage, { users: 6, calls: 6 });
+  assert.equal(await program.stop("SIGTERM"), 0);
+  assert.deepEqual(sipd.usage, { users: 0, calls: 0 });
+  const lines = program.output().trimEnd().split("\n");
+  const torn = lines.filter((line) => !/^\d{4}-\d\d-\d\dT[\d:.]+Z (info|debug|warn|error) | {4}/.test(line));
+  assert.deepEqual(torn, []);
 });

@@ -6,6 +6,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
 import { Supervisor } from "../../lib/workers/supervisor.ts";
+import { unchecked } from "./workers_script.ts";
 
 export interface WorkersHouse extends AsyncDisposable {
   readonly supervisor: Supervisor;
@@ -39,7 +40,7 @@ export async function startWorkers(
     log: opened.log,
     random: systemRandom,
     putLine: opened.put,
-    entry: new URL("./workers_crashing.ts", import.meta.url), // one URL: each is type-checked anew
+    entry: unchecked("tests/support/workers_crashing.ts"),
   });
   return {
     supervisor,

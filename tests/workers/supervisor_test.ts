@@ -1,0 +1,104 @@
+// What the supervisor does that tests/e2e/workers_test.ts does not show: what is in the way of a start, and of a
+// replacement.
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/base/clock.ts";
+import { ConfigError, TransportError } from "../../lib/base/errors.ts";
+import { systemRandom } from "../../lib/base/random.ts";
+import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
+import type { SettingName } from "../../lib/config/config_settings.ts";
+import { Supervisor, workersOf } from "../../lib/workers/supervisor.ts";
+import { RecordLog } from "../support/record_log.ts";
+import { script, unchecked } from "../support/workers_script.ts";
+import { until } from "../support/workers_house.ts";
+
+const LOCAL = { host: "127.0.0.1", "int-ip": "127.0.0.1", port: "0", "sip-port": "0", workers: "2" } as const;
+
+const ENTRY = unchecked("lib/workers/worker_main.ts");
+
+interface Started {
+  readonly log: RecordLog;
+  readonly lines: string[];
+  readonly starting: Promise<Supervisor>;
+}
+
+function start(flags: Partial<Record<SettingName, string>> = {}, entry = ENTRY): Started {
+  const [log, lines]: [RecordLog, string[]] = [new RecordLog("debug"), []];
+  const sources: ConfigSources = { flags: { ...LOCAL, ...flags } };
+  const starting = Supervisor.start(buildConfig(sources), sources, {
+    clock: systemClock,
+    log,
+    random: systemRandom,
+    putLine: (line) => void lines.push(line),
+    entry,
+  });
+  return { log, lines, starting };
+}
+
+function portOf(listener: Deno.Listener): string {
+  return String((listener.addr as Deno.NetAddr).port);
+}
+
+Deno.test("supervisor: auto is a worker for each core", () => {
+  assert.equal(workersOf(3), 3);
+  assert.equal(workersOf("auto"), navigator.hardwareConcurrency);
+});
+
+Deno.test("supervisor: a busy RTMP port is told before any worker is started", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await assert.rejects(start({ port: portOf(taken) }).starting, (error) => {
+    assert.ok(error instanceof TransportError);
+    assert.match(error.message, /in use/);
+    return true;
+  });
+});
+
+Deno.test("supervisor: an RTP range that is too small is a wrong setting", async () => {
+  await assert.rejects(start({ "rtp-ports": "20000-20002" }).starting, ConfigError);
+});
+
+Deno.test("supervisor: a SIP port that only the second worker cannot have ends the start, and all workers", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const base = String(Number(portOf(taken)) - 1);
+  await assert.rejects(start({ "sip-port": base }).starting, (error) => {
+    assert.ok(error instanceof TransportError);
+    assert.match(error.message, new RegExp(`${portOf(taken)}.* is taken`));
+    return true;
+  });
+});
+
+Deno.test("supervisor: what kills a worker while it starts is told", async () => {
+  await assert.rejects(start({}, script(`throw new Error("not today");`)).starting, /not today/);
+});
+
+/** Opens the first time, and dies of every later attempt; the pulse of worker 1 never comes. */
+const DIES = `
+onmessage = ({ data }) => {
+  if (data.type === "open" && data.orphans.length > 0) throw new Error("again");
+  if (data.type === "open") {
+    const { index } = data.seat;
+    postMessage({ type: "dialog", record: { id: "d" + index } });
+    postMessage({ type: "log", lines: ["line of " + index] });
+    postMessage({ type: "opened", place: { worker: index, sipPort: 7000 + index, home: null } });
+    if (index === 1) setTimeout(() => { throw new Error("first"); }, 0);
+  }
+  if (data.type === "reload") postMessage({ type: "reloaded" });
+  if (data.type === "stop") postMessage({ type: "stopped" });
+};
+postMessage({ type: "loaded" });`;
+
+Deno.test("supervisor: a worker that cannot be replaced is tried again; the others serve, reload and stop", async () => {
+  const { log, lines, starting } = start({}, script(DIES));
+  const supervisor = await starting;
+  await until("a second try", () => log.at("warn").length > 0);
+  assert.match(
+    log.at("error").join("\n"),
+    /worker 1 broke down, 1 calls and 0 connections are lost: .*first/,
+  );
+  assert.match(log.at("warn").join("\n"), /worker 1 could not be replaced yet: .*again/);
+  assert.deepEqual(supervisor.sipPorts, [7000, 7001]);
+  assert.deepEqual(lines.sort(), ["line of 0", "line of 1"]);
+  await supervisor.reload();
+  await supervisor[Symbol.asyncDispose]();
+  assert.doesNotMatch(log.at("warn").join("\n"), /did not end in time/);
+});

@@ -1,0 +1,30 @@
+// The first file of a worker, in a thread.
+
+import assert from "node:assert/strict";
+import type { FromWorker } from "../../lib/workers/messages.ts";
+import { unchecked } from "../support/workers_script.ts";
+import { until } from "../support/workers_house.ts";
+
+Deno.test("worker main: says that it is there, takes messages, and tells what is wrong with them", async () => {
+  const worker = new Worker(unchecked("lib/workers/worker_main.ts"), { type: "module" });
+  const posted: FromWorker[] = [];
+  worker.onmessage = ({ data }: MessageEvent<FromWorker>) => void posted.push(data);
+  await until("loaded", () => posted.length === 1);
+  worker.postMessage({
+    type: "open",
+    sources: { flags: { port: "wrong" } },
+    seat: { index: 0, count: 1, rtmpPort: 0, sipPort: 0, sipFallback: false },
+  });
+  await until("failed", () => posted.length === 2);
+  worker.postMessage({ type: "stop" });
+  await until("stopped", () => posted.length === 3);
+  worker.terminate();
+  assert.deepEqual(posted, [
+    { type: "loaded" },
+    {
+      type: "failed",
+      error: { kind: "config", message: '--port must be a whole number from 0 to 65535, not "wrong"' },
+    },
+    { type: "stopped" },
+  ]);
+});

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/base/clock.ts";
+import type { FromWorker } from "../../lib/workers/messages.ts";
+import { DEAD_AFTER_LOOKS, WorkerThread } from "../../lib/workers/worker_thread.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { script } from "../support/workers_script.ts";
+import { until } from "../support/workers_house.ts";
+
+interface Watched {
+  readonly thread: WorkerThread;
+  readonly messages: FromWorker[];
+  readonly deaths: string[];
+  pulse: number;
+}
+
+function start(text: string, clock = new FakeClock()): Watched {
+  const [messages, deaths]: [FromWorker[], string[]] = [[], []];
+  const watched = { messages, deaths, pulse: 0 };
+  const thread = new WorkerThread({
+    entry: script(text),
+    name: "worker 7",
+    pulse: () => watched.pulse,
+    clock,
+    onMessage: (message) => messages.push(message),
+    onDeath: (reason) => deaths.push(reason),
+  });
+  return Object.assign(watched, { thread });
+}
+
+Deno.test("worker thread: messages go both ways, none after its end", async () => {
+  const watched = start(
+    `onmessage = () => postMessage({ type: "stopped" }); postMessage({ type: "loaded" });`,
+  );
+  await until("loaded", () => watched.messages.length === 1);
+  watched.thread.post({ type: "stop" });
+  await until("stopped", () => watched.messages.length === 2);
+  assert.deepEqual(watched.messages.map(({ type }) => type), ["loaded", "stopped"]);
+  watched.thread.terminate();
+  watched.thread.post({ type: "stop" });
+  watched.thread.terminate();
+  assert.deepEqual(watched.deaths, []);
+});
+
+Deno.test("worker thread: an error ends it, and is told once", async () => {
+  const watched = start(`postMessage({ type: "loaded" }); reportError(new Error("lost my mind"));`);
+  await until("its death", () => watched.deaths.length > 0);
+  assert.equal(watched.deaths.length, 1);
+  assert.match(watched.deaths[0]!, /lost my mind/);
+  watched.thread.terminate();
+});
+
+Deno.test("worker thread: one that shows no pulse while it is watched is dead", () => {
+  const clock = new FakeClock();
+  const watched = start("", clock);
+  clock.advance(60_000);
+  assert.deepEqual(watched.deaths, [], "nobody watches yet");
+  watched.thread.watch();
+  for (let second = 0; second < 40; second++) {
+    watched.pulse++;
+    clock.advance(1000);
+  }
+  clock.advance((DEAD_AFTER_LOOKS - 1) * 1000);
+  assert.deepEqual(watched.deaths, []);
+  clock.advance(1000);
+  assert.deepEqual(watched.deaths, ["no sign of life for 15 s"]);
+  clock.advance(60_000);
+  assert.equal(watched.deaths.length, 1);
+  assert.equal(clock.pending, 0);
+});
+
+Deno.test("worker thread: one that cannot be loaded is dead at once", async () => {
+  const deaths: string[] = [];
+  const thread = new WorkerThread({
+    entry: script("what is this?"),
+    name: "worker 7",
+    pulse: () => 0,
+    clock: systemClock,
+    onMessage: () => assert.fail(),
+    onDeath: (reason) => deaths.push(reason),
+  });
+  await until("its death", () => deaths.length > 0);
+  assert.match(deaths[0]!, /SyntaxError|Unexpected|Expected/);
+  assert.equal(deaths.length, 1);
+  thread.terminate();
+});
