@@ -36,7 +36,7 @@ export const DEFAULT_BAD_TRAFFIC: BadTrafficOptions = {
 };
 
 /** Credit of one source at most: bad messages that are answered after a time of good ones. */
-const MAX_CREDIT = 100;
+const MAX_CREDIT = 1_000;
 
 /** OPTIONS for the port itself, of load balancers and scanners: apart, or a scan through a proxy would silence both. */
 const PING_BUCKET: BucketSize = { perSecond: 2, burst: 10 };

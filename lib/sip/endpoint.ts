@@ -151,6 +151,7 @@ export class SipEndpoint implements AsyncDisposable {
       send: (message, target, outcome) => void this.#send(message, target, outcome),
       targetTried: (target, answered) => failed.note(target, answered),
       screen: (request, flow, cancels) => this.#screen.judge(request, flow.remote.hostname, cancels),
+      onUseful: (flow) => this.#screen.useful(flow.remote.hostname),
       onUseless: (flow) => this.#screen.stray(flow.remote.hostname),
     });
     this.#keepAlives = new KeepAlives({

@@ -97,6 +97,11 @@ export class Screen {
     return this.#options.traffic.bad(address, "malformed SIP messages");
   }
 
+  /** A response was waited for. */
+  useful(address: string): void {
+    this.#options.traffic.good(address);
+  }
+
   /** A response or an ACK belonged to nothing. */
   stray(address: string): void {
     this.#options.traffic.bad(address, "SIP messages that belong to nothing");

@@ -81,6 +81,8 @@ export interface TransactionLayerOptions {
    * leaves it unanswered. `cancels`: it is a CANCEL, and its INVITE is there. Everything is let in when left out.
    */
   screen?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
+  /** A response came that was waited for. */
+  onUseful?(flow: Flow): void;
   /** A response or an ACK came that belongs to nothing. */
   onUseless?(flow: Flow): void;
   /** A target of a request has answered, or is given up: it did not, or only with 503. */
@@ -225,7 +227,7 @@ export class TransactionLayer implements Disposable {
 
   #receiveResponse(response: SipResponse, key: string, flow: Flow): void {
     const transaction = this.#clients.get(key);
-    if (transaction?.receive(response)) return;
+    if (transaction?.receive(response)) return this.#options.onUseful?.(flow);
     const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
     if (!success || this.onStray === null) {
       return this.#drop(response, "no transaction waits for it", flow);

@@ -263,7 +263,7 @@ Deno.test("more calls than allowed are rejected before anybody is alerted, and c
   await until(() => running.gateway.usage.calls === 0, "alice's half is over");
   assert.equal(bob.callbacks.size, 0, "bob was not alerted");
   await using other = await startGateway();
-  await using carol = await RtmpPhone.connect({ url: direct(other, "carol"), answers: ["pcmu"] });
+  await using _carol = await RtmpPhone.connect({ url: direct(other, "carol"), answers: ["pcmu"] });
   const call = () => alice.client.send("invite", `carol@127.0.0.1:${other.gateway.sipPort}`, "pcmu");
   call();
   await alice.expect("accepted");

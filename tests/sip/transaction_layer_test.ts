@@ -341,9 +341,12 @@ Deno.test("layer: what the screen answers or drops gets no transaction, repetiti
   assert.deepEqual(bench.takeSent().slice(0, 3), ["481", "404", "404"]);
 });
 
-Deno.test("layer: responses and ACKs that belong to nothing are told to who counts them", () => {
-  let useless = 0;
-  using bench = new LayerBench({ onUseless: () => void useless++ });
+Deno.test("layer: responses that were waited for, and messages that belong to nothing, are told to who counts them", () => {
+  let [useless, useful] = [0, 0];
+  using bench = new LayerBench({ onUseless: () => void useless++, onUseful: () => void useful++ });
+  bench.request(sipRequest("OPTIONS"), [targetAt()]);
+  bench.answer(200);
+  assert.deepEqual([useless, useful], [0, 1]);
   bench.receive(receivedRequest("ACK"));
   bench.receive(responseTo(receivedRequest("BYE"), 200));
   assert.deepEqual([useless, bench.layer.dropped], [2, 2]);

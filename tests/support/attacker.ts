@@ -92,7 +92,7 @@ async function halfOpen({ port, perSecond, seconds }: Attack): Promise<AttackRes
   const open: TcpConnection[] = [];
   let closed = 0;
   const readings: Promise<unknown>[] = [];
-  const sent = await atRate(perSecond, seconds, async (n) => {
+  const sent = await atRate(perSecond, seconds, async () => {
     const stream = await connectTcp({ hostname: "127.0.0.1", port }).catch(() => null);
     if (stream === null) return;
     open.push(stream);
