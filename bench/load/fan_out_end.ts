@@ -7,7 +7,14 @@ import { Pacer } from "./pacer.ts";
 import type { FanOutRequest, FanOutResult } from "./protocol.ts";
 import { RtmpLoadClient } from "./rtmp_client.ts";
 import { Tally } from "./tally.ts";
-import { CONFIGURATION, createPicture, pictureAgeUs, PICTURES_PER_SECOND, VideoLeg } from "./video_leg.ts";
+import {
+  CONFIGURATION,
+  createKeyPicture,
+  createPicture,
+  pictureAgeUs,
+  PICTURES_PER_SECOND,
+  VideoLeg,
+} from "./video_leg.ts";
 import { openWindow, pause } from "./window.ts";
 
 const APP = "live/bench";
@@ -33,45 +40,37 @@ class Audience {
   }
 }
 
+/** Key frames that fill what the systems on the way hold for a reader that reads nothing, 4 MB on Linux. */
+const FLOOD = { pictures: 100, length: 60_000, everyMs: 50 } as const;
+
 /** See the protocol. */
 export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
   const { port, players, slow, pictureLength, pid } = request;
   const audience = new Audience();
   using clients = new DisposableStack();
+  const join = async (count: number, isSlow: boolean): Promise<RtmpLoadClient[]> => {
+    const joined: RtmpLoadClient[] = [];
+    let next = 0;
+    const one = async (): Promise<void> => {
+      while (next++ < count) {
+        joined.push(clients.adopt(await play(port, audience, isSlow), (who) => who.close()));
+      }
+    };
+    await Promise.all(Array.from({ length: TOGETHER }, one));
+    return joined;
+  };
   const publisher = clients.adopt(await publish(port), (client) => client.close());
-  const tally = new Tally();
   const streamId = await publisher.createStream();
   publisher.send(streamId, "publish", "bench", "live");
   publisher.sendMessage(CHUNKS, VIDEO, streamId, CONFIGURATION);
+  for (const client of await join(slow, true)) client.pause();
+  if (slow > 0) await flood(publisher, streamId);
+  await join(players, false);
+  await pause(DRAIN_MS);
+  const tally = new Tally();
   const shape = { chunkStreamId: CHUNKS, type: VIDEO, streamId, announce: true } as const;
   const sender = new FrameSender(publisher.conn, { ...shape, bodies: [createPicture(pictureLength)] });
-  const leg = new VideoLeg(0, sender, tally);
-  const slowClients: RtmpLoadClient[] = [];
-  let next = 0;
-  const join = async (): Promise<void> => {
-    while (next < players + slow) {
-      const isSlow = next++ >= players;
-      const client = await play(port, audience, isSlow);
-      clients.adopt(client, (one) => one.close());
-      if (isSlow) slowClients.push(client);
-    }
-  };
-  await Promise.all(Array.from({ length: TOGETHER }, join));
-  await pause(DRAIN_MS);
-  const periodMs = 1000 / PICTURES_PER_SECOND;
-  const originMs = Math.round(performance.now());
-  const pacer = new Pacer({
-    periodMs,
-    count: 1,
-    send: (_index, round) => leg.show(originMs + round * periodMs),
-  });
-  await pause(request.warmSeconds * 1000);
-  for (const client of slowClients) client.pause();
-  const close = openWindow(pid, pacer.lag);
-  audience.measuring = true;
-  await pause(request.seconds * 1000);
-  audience.measuring = false;
-  const window = close();
+  const { pacer, window } = await showTo(audience, new VideoLeg(0, sender, tally), request, pid);
   pacer.stop();
   await pause(DRAIN_MS);
   return {
@@ -85,6 +84,32 @@ export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
   };
 }
 
+/** Sends pictures; measures behind the warm-up. The pacer goes on. */
+async function showTo(audience: Audience, leg: VideoLeg, request: FanOutRequest, pid: number) {
+  const periodMs = 1000 / PICTURES_PER_SECOND;
+  const originMs = Math.round(performance.now());
+  audience.received = 0;
+  const pacer = new Pacer({
+    periodMs,
+    count: 1,
+    send: (_index, round) => leg.show(originMs + round * periodMs),
+  });
+  await pause(request.warmSeconds * 1000);
+  const close = openWindow(pid, pacer.lag);
+  audience.measuring = true;
+  await pause(request.seconds * 1000);
+  audience.measuring = false;
+  return { pacer, window: close() };
+}
+
+async function flood(publisher: RtmpLoadClient, streamId: number): Promise<void> {
+  const picture = createKeyPicture(FLOOD.length);
+  for (let i = 0; i < FLOOD.pictures; i++) {
+    publisher.sendMessage(CHUNKS, VIDEO, streamId, picture);
+    await pause(FLOOD.everyMs);
+  }
+}
+
 function publish(port: number): Promise<RtmpLoadClient> {
   const outlets = { onCall: () => {}, onMedia: () => {}, onClosed: () => {} };
   return RtmpLoadClient.open({ port, app: APP, args: [] }, outlets);
@@ -95,7 +120,7 @@ async function play(port: number, audience: Audience, slow: boolean): Promise<Rt
   const client = await RtmpLoadClient.open({ port, app: APP, args: [] }, {
     onCall: () => {},
     onMedia: (_type, body) => slow ? undefined : audience.see(body),
-    onClosed: () => void (slow && audience.measuring && audience.slowGone++),
+    onClosed: () => void (slow && audience.slowGone++),
   });
   const streamId = await client.createStream();
   client.send(streamId, "play", "bench", -1000);

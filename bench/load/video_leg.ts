@@ -46,6 +46,15 @@ export function createPicture(length: number): Uint8Array {
   return body;
 }
 
+/** A key frame without a stamp. */
+export function createKeyPicture(length: number): Uint8Array {
+  const body = createPicture(length);
+  body[0] = 0x17;
+  body[NAL_AT] = 0x65;
+  body[STAMP_IN_TAG] = SLICE_HEAD.key;
+  return body;
+}
+
 /** What the pictures of a call send and receive. */
 export class VideoLeg implements RtpSink {
   readonly #index: number;
