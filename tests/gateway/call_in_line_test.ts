@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { settle } from "../support/fake_clock.ts";
 import { Ticker } from "../../lib/base/clock.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
@@ -299,5 +300,72 @@ for (const state of ["alerting", "answering", "talking"] as const) {
     if (state !== "alerting") assert.equal(call.hangUps, 1);
     player.leave();
     assert.equal(scene.streams.usage.streams, 0);
+  });
+}
+
+/** Callers and programs that come and go as they like. */
+class Traffic extends Scene {
+  readonly invitations: ScriptedInvitation[] = [];
+  readonly calls: ScriptedCall[] = [];
+  readonly speakers: ReturnType<Scene["speak"]>[] = [];
+  readonly players: ReturnType<Scene["listen"]>[] = [];
+
+  /** Speaks, unless somebody else does. */
+  trySpeak(): void {
+    const { use, events } = this.use("publisher");
+    const outcome = this.line.publish(use);
+    if (outcome.type === "publishing") this.speakers.push({ ...outcome.publisher, events });
+  }
+}
+
+const EVENTS: Readonly<Record<string, (traffic: Traffic) => unknown>> = {
+  "a call": (traffic) => traffic.invitations.push(traffic.ringUp()),
+  "the ACK": (traffic) => {
+    const call = new ScriptedCall();
+    traffic.calls.push(call);
+    traffic.invitations.at(-1)?.confirm(call);
+  },
+  "no ACK": (traffic) => traffic.invitations.at(-1)?.fail("no ACK"),
+  CANCEL: (traffic) => traffic.invitations.at(-1)?.cancel(),
+  BYE: (traffic) => traffic.calls.at(-1)?.end("remote"),
+  "a speaker comes": (traffic) => traffic.trySpeak(),
+  "the speaker leaves": (traffic) => traffic.speakers.pop()?.ended(),
+  "the speaker speaks": (traffic) => traffic.speakers.at(-1)?.media(message(8, 0, "82ff")),
+  "the speaker says bye": (traffic) => traffic.speakers.at(-1)?.bye(),
+  "a player comes": (traffic) => traffic.players.push(traffic.listen()),
+  "a player leaves": (traffic) => traffic.players.pop()?.leave(),
+  "the caller is heard": (traffic) => traffic.factory.opened.at(-1)?.hear(20),
+  "a moment": (traffic) => traffic.clock.advance(700),
+  "a while": (traffic) => traffic.clock.advance(11_000),
+};
+
+for (const answer of ["auto", "on-publish"] as const) {
+  Deno.test(`answer ${answer}: whatever happens in whatever order, callers hear something, and nothing is left`, async () => {
+    const names = Object.keys(EVENTS);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...names), { maxLength: 30 }), async (happening) => {
+        const traffic = new Traffic({ answer, maxDurationSeconds: 20 });
+        for (const name of happening) {
+          EVENTS[name]!(traffic);
+          await settle();
+          assert.ok(traffic.factory.openCount <= 1, "one call at a time");
+          const talking = traffic.line.line.line.state === "talking";
+          assert.equal(
+            traffic.ticker.size,
+            Number(talking && traffic.speakers.length === 0),
+            "waiting sound",
+          );
+        }
+        const accepted = traffic.invitations.filter(({ said }) =>
+          said.some((each) => each.startsWith("200"))
+        );
+        const closing = traffic.leave();
+        for (const invitation of accepted) invitation.fail("the end"); // those that still wait for their ACK
+        await closing;
+        for (const { leave } of traffic.players) leave();
+        assert.equal(traffic.streams.usage.streams, 0);
+      }),
+      { numRuns: 150 },
+    );
   });
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { type CallRules, PublishedCall } from "../../lib/gateway/published_call.ts";
 import { settle } from "../support/fake_clock.ts";
+import type { ScriptedCall } from "../support/gateway_fakes.ts";
 import { LineBench, message, sipAccount, text } from "../support/stream_line_bench.ts";
 
 const SOUND = "af0121";
@@ -12,6 +14,8 @@ const AVC = "170000000001420020";
 class Scene extends LineBench {
   /** "status Call.Ringing: 180 Ringing", "receivedDTMF "5", 160", "over: reason". */
   readonly told: string[] = [];
+  /** Calls that the far end accepted. */
+  readonly calls: ScriptedCall[] = [];
   readonly call: PublishedCall;
 
   constructor(rules: Partial<CallRules> = {}) {
@@ -288,3 +292,45 @@ for (const [name, get] of STATES) {
     assert.equal(scene.call.state, "over");
   });
 }
+
+/** Things that may happen, in any order. */
+const EVENTS: Readonly<Record<string, (scene: Scene) => unknown>> = {
+  sound: (scene) => scene.send(8, "82ff"),
+  "configuration of sound": (scene) => scene.send(8, AAC),
+  "configuration of pictures": (scene) => scene.send(9, AVC),
+  data: (scene) => scene.send(18, "020003666f6f"),
+  ringing: (scene) => scene.agent.invites.length > 0 ? scene.ring() : null,
+  busy: (scene) => scene.agent.invites.length > 0 ? scene.refuse(486, "Busy Here") : null,
+  declined: (scene) => scene.agent.invites.length > 0 ? scene.refuse(603, "Decline") : null,
+  accepted: (scene) =>
+    scene.agent.invites.length > 0 ? scene.accept().then((call) => scene.calls.push(call)) : null,
+  "the far end hangs up": (scene) => scene.calls.at(-1)?.end("remote"),
+  "a moment": (scene) => scene.clock.advanceAsync(700),
+  "a while": (scene) => scene.clock.advanceAsync(11_000),
+  bye: (scene) => scene.call.bye(),
+};
+
+Deno.test("whatever happens in whatever order: told of its end once, redialled no more than allowed, nothing left", async () => {
+  const names = Object.keys(EVENTS);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.constantFrom(...names), { maxLength: 25 }), async (happening) => {
+      const scene = new Scene({
+        answerTimeoutSeconds: 10,
+        redial: { attempts: 2, firstDelaySeconds: 1 },
+        maxDurationSeconds: 20,
+      });
+      for (const name of happening) {
+        await EVENTS[name]!(scene);
+        await settle();
+        assert.equal(scene.factory.openCount <= 1, true, "one call at a time");
+      }
+      const told = scene.take();
+      const ends = told.filter((line) => line.startsWith("over:"));
+      assert.equal(ends.length, scene.call.state === "over" ? 1 : 0);
+      if (ends.length > 0) assert.equal(told.at(-1), ends[0]);
+      assert.ok(scene.agent.invites.length <= 3);
+      await scene.leave();
+    }),
+    { numRuns: 150 },
+  );
+});
