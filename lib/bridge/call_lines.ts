@@ -14,6 +14,7 @@ import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
 import type { LineTrouble } from "./line_trouble.ts";
+import { AnnouncedOutlet } from "./player_metadata.ts";
 import type { TranscodeServices } from "./transcode_line.ts";
 import { type DigitWay, TouchTones } from "./touch_tones.ts";
 import { XflvLine } from "./xflv_line.ts";
@@ -56,6 +57,8 @@ export interface CallLinesOptions {
   readonly session: (kind: "audio" | "video", clockRate: number) => LineSession;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
+  /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
+  readonly announces?: (() => boolean) | null;
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** The publisher must send a key frame. */
@@ -72,6 +75,7 @@ const VIDEO_CLOCK_RATE = 90_000;
 export class CallLines implements Disposable {
   readonly #options: CallLinesOptions;
   readonly #publisher: PublisherClock;
+  readonly #announced: AnnouncedOutlet | null;
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioLine | null;
@@ -84,9 +88,11 @@ export class CallLines implements Disposable {
 
   /** Connects the lines to their sessions. */
   constructor(options: CallLinesOptions) {
-    const { audio, video } = options.choice;
-    this.#options = options;
+    const { choice, toRtmp, announces = null } = options;
+    this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
+    this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced.put };
     this.#publisher = new PublisherClock(options.clock);
+    const { audio, video } = choice;
     this.audio = this.#createAudio(audio);
     this.video = video.kind === "h264" ? this.#createVideo(video) : null;
     this.xflv = video.kind === "x-flv" ? this.#createXflv(video) : null;
@@ -122,6 +128,7 @@ export class CallLines implements Disposable {
 
   /** Somebody starts to watch. */
   playerChanged(): void {
+    this.#announced?.playerChanged();
     this.audio?.playerChanged();
     this.video?.playerChanged();
     this.xflv?.playerChanged();

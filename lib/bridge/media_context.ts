@@ -68,6 +68,8 @@ export interface MediaContextOptions {
   readonly bind: string;
   /** What clock.now() was at RTMP time 0 of the client. */
   readonly originMs: number;
+  /** Whether players are told first which streams there will be. */
+  readonly announced?: boolean;
   /** Called once when the media is disposed. */
   readonly onEnd: () => void;
 }
@@ -320,6 +322,7 @@ export class MediaContext implements CallMedia {
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
       originMs: this.#options.originMs,
+      announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#hold : null,
       session: (kind, clockRate) => this.#session(kind, clockRate),
       toRtmp: (type, timeMs, body) => {
         if (!this.#hold) this.toRtmp?.(type, timeMs, body);

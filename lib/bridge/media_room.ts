@@ -15,9 +15,9 @@ import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { MediaFactory, MediaOpening } from "./call_media.ts";
-import { type CodecPlan, flashCapability, planCodecs } from "./codec_tokens.ts";
+import { flashCapability, planCodecs } from "./codec_tokens.ts";
 import type { Config } from "../config/config.ts";
-import { MediaContext, type MediaServices } from "./media_context.ts";
+import { MediaContext, type MediaContextOptions, type MediaServices } from "./media_context.ts";
 import { objectionTo } from "./negotiation.ts";
 
 /** Period of the tick that drives reordering and RTCP. */
@@ -62,13 +62,16 @@ export class MediaRoom implements AsyncDisposable {
     return this.#services.ports.inUse;
   }
 
-  /** The factory of one client. Its RTMP time starts now. */
-  factory(rate: "wideband" | "narrowband", log: Logger): MediaFactory {
+  /**
+   * The factory of one client. Its RTMP time starts now.
+   * @param announced whether players are told first which streams there will be
+   */
+  factory(rate: "wideband" | "narrowband", log: Logger, announced = false): MediaFactory {
     const capability = flashCapability(rate, this.#services.codecs.transcodable);
     const originMs = this.#services.clock.now();
     return {
       open: (localAddress, codecs) =>
-        this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log }),
+        this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log, announced }),
       addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
       objection: (offer) => objection(offer, (description) => objectionTo(description, capability)),
     };
@@ -85,7 +88,7 @@ export class MediaRoom implements AsyncDisposable {
     return remote === null ? hop : this.#addresses.addressFor({ hostname: remote, port: 9 });
   }
 
-  #open(call: { localAddress: string; plan: CodecPlan; originMs: number; log: Logger }): MediaOpening {
+  #open(call: Omit<MediaContextOptions, "services" | "bind" | "onEnd">): MediaOpening {
     if (call.plan.formats.length === 0) {
       return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
     }

@@ -95,7 +95,7 @@ export class Gateway implements AsyncDisposable {
     this.#accountApps = new AccountApps({
       ...environment,
       accounts: this.#accounts,
-      media: (named) => this.#media.factory("wideband", named),
+      media: (named) => this.#media.factory("wideband", named, true),
       codecs: lineCodecs(environment.codecs?.transcodable ?? new Set()),
       access: door.access,
       room: this.#guard,

@@ -20,6 +20,7 @@ import { Context } from "./context.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import { type CallRoom, type ContextServices, statusText } from "../call/line.ts";
+import type { MediaFactory } from "../bridge/call_media.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy, type TenancyDesk } from "./tenancy.ts";
@@ -107,7 +108,8 @@ export class SipApp {
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
     const wanted = dialledByUrl(request.query);
-    const services = this.#servicesFor(client, path, identity.rate);
+    const media = this.#mediaFor(path, identity.rate, wanted !== null);
+    const services = this.#servicesFor(client, path, media);
     using dialled = wanted === null ? null : new UrlDialLink({ ...services, client, limits: wanted });
     await using context = new Context(dialled ?? client, agent, services, wanted);
     const outcome = await context.register(signal);
@@ -122,13 +124,18 @@ export class SipApp {
     }
   }
 
-  #servicesFor(client: RtmpConnection, { address, key }: SipPath, rate: SpeexRate): ContextServices {
-    const { clock, media, access, dialPlan, dtmf, streams, publishCalls, sameAddress } = this.#parts;
-    const log = this.#parts.log.child(key.replace(/^sip\//, "")); // two clients of one address are told apart
+  /** Programs written for siprtmp get no metadata: many have nothing that takes it. */
+  #mediaFor({ key }: SipPath, rate: SpeexRate, dialsByUrl: boolean): MediaFactory {
+    return this.#parts.media.factory(rate, this.#logOf(key), dialsByUrl);
+  }
+
+  #servicesFor(client: RtmpConnection, { address, key }: SipPath, media: MediaFactory): ContextServices {
+    const { clock, access, dialPlan, dtmf, streams, publishCalls, sameAddress } = this.#parts;
+    const log = this.#logOf(key);
     const shared: ContextServices = {
       clock,
       log,
-      media: media.factory(rate, log),
+      media,
       dtmf,
       dialPlan,
       mayCall: (target) => access.mayCall(client.peer.hostname, target),
@@ -137,6 +144,11 @@ export class SipApp {
     };
     const published = mayPublishCalls({ everywhere: publishCalls, accounts: sameAddress.accounts }, address);
     return published ? { ...shared, openBroadcast: () => new CallBroadcast(streams, address) } : shared;
+  }
+
+  /** Two clients of one address are told apart. */
+  #logOf(key: string): Logger {
+    return this.#parts.log.child(key.replace(/^sip\//, ""));
   }
 
   /** The client whose place a newer one took is told and closed. */
