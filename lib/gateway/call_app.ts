@@ -34,6 +34,8 @@ export interface AccountAppParts {
   readonly random: Random;
   /** The media of one call; its RTMP time starts now. */
   readonly media: (log: Logger) => MediaFactory;
+  /** Codecs that can be turned into one another here. */
+  readonly transcodable: ReadonlySet<string>;
   /** Who may call whom. */
   readonly access: Pick<AccessPolicy, "mayCall">;
   /** Whether there is room for calls. */
@@ -96,6 +98,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const call: PublishedCall = new PublishedCall({
       destination: rest,
       rules: account.config,
+      takesAac: this.#parts.transcodable.has("aac"),
       openLine: (link) =>
         new StreamLine({
           link,

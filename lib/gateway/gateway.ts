@@ -26,7 +26,6 @@ import { mayPublishCalls } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
-import { lineCodecs } from "./line_app.ts";
 import { MediaRoom } from "../bridge/media_room.ts";
 import { SipApp } from "./sip_app.ts";
 import type { Team } from "./team.ts";
@@ -96,7 +95,7 @@ export class Gateway implements AsyncDisposable {
       ...environment,
       accounts: this.#accounts,
       media: (named) => this.#media.factory("wideband", named, true),
-      codecs: lineCodecs(environment.codecs?.transcodable ?? new Set()),
+      transcodable: environment.codecs?.transcodable ?? new Set(),
       access: door.access,
       room: this.#guard,
       dialPlan: config.dialPlan,

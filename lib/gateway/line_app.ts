@@ -24,8 +24,6 @@ import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./wa
 export interface LineAppParts extends AccountAppParts {
   /** The accounts. */
   readonly accounts: { all(): readonly ServedAccount[] };
-  /** Codecs of the RTMP side, for accounts that name none. */
-  readonly codecs: readonly string[];
 }
 
 /** What every player plays. */
@@ -98,13 +96,13 @@ export class LineApp implements AccountApplication, AsyncDisposable {
   }
 
   #open(account: ServedAccount): CallInLine {
-    const { streams, clock, codecs } = this.#parts;
+    const { streams, clock, transcodable } = this.#parts;
     const { config, agent, log } = account;
     const media = freshForEachCall(() => this.#parts.media(log));
     const services = { ...servicesOf(this.#parts, log, ""), media };
     return new CallInLine({
       account,
-      codecs: config.codecs.length > 0 ? config.codecs : codecs,
+      codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
       openLine: (link) =>
         new StreamLine({ link, agent, services, farEnd: { streams, path: LINE_PATH, name: config.name } }),
       createWaiting: (line) =>

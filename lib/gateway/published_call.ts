@@ -30,6 +30,8 @@ export interface PublishedCallParts {
   readonly destination: string;
   /** How. */
   readonly rules: CallRules;
+  /** Whether AAC can be converted here; no phone takes it as it is. */
+  readonly takesAac: boolean;
   /** Makes its line. */
   readonly openLine: (link: ClientLink) => StreamLine;
   /** Every timer. */
@@ -50,6 +52,11 @@ const NO_SOUND_MS = 3_000;
 const NO_MEDIA_MS = 30_000;
 /** Touch tones beside whatever sounds. */
 const TONES: readonly string[] = ["dtmf"];
+
+/** Why nothing is dialled, and what to do. */
+const NO_CODEC = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
+const NO_AAC = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
+const NO_PICTURES = "there is no audio, and only H.264 pictures can be carried in a call";
 
 /** What it is doing. */
 export type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
@@ -125,25 +132,24 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 
   #heardSound(message: MediaMessage): void {
-    const { rules: { codecs } } = this.#parts;
+    const { rules: { codecs }, takesAac } = this.#parts;
     const sound = publisherCodecs(message.body);
-    if (sound.length === 0) {
-      const text = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
-      return this.#over("error", "NetStream.Publish.UnsupportedCodec", text);
-    }
+    if (sound.length === 0) return this.#unsupported(NO_CODEC);
+    if (sound.includes("aac") && !takesAac) return this.#unsupported(NO_AAC);
     const own = [...sound, ...TONES, ...(this.line.hasVideo ? ["h264"] : [])];
     this.#codecs = codecs.length > 0 ? codecs : own;
     this.#dial();
   }
 
   #noSound(): void {
-    if (!this.line.hasVideo) {
-      const text = "there is no audio, and only H.264 pictures can be carried in a call";
-      return this.#over("error", "NetStream.Publish.UnsupportedCodec", text);
-    }
+    if (!this.line.hasVideo) return this.#unsupported(NO_PICTURES);
     const { rules: { codecs } } = this.#parts;
     this.#codecs = codecs.length > 0 ? codecs : ["h264"];
     this.#dial();
+  }
+
+  #unsupported(text: string): void {
+    this.#over("error", "NetStream.Publish.UnsupportedCodec", text);
   }
 
   #dial(): void {

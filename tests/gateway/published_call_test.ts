@@ -18,11 +18,12 @@ class Scene extends LineBench {
   readonly calls: ScriptedCall[] = [];
   readonly call: PublishedCall;
 
-  constructor(rules: Partial<CallRules> = {}) {
+  constructor(rules: Partial<CallRules> = {}, takesAac = true) {
     super();
     this.call = new PublishedCall({
       destination: "100",
       rules: sipAccount(rules),
+      takesAac,
       openLine: (link) => this.openLine(link),
       clock: this.clock,
       random: { ...this.random, float: () => 0.5 },
@@ -98,6 +99,19 @@ Deno.test("audio that no call can carry is refused in words", async () => {
   assert.deepEqual(scene.take(), [`error Publish.UnsupportedCodec: ${words}`, `over: ${words}`]);
   assert.equal(scene.agent.invites.length, 0);
   await scene.leave();
+});
+
+Deno.test("AAC without the module that converts it is refused in words; what needs none is dialled", async () => {
+  const scene = new Scene({}, false);
+  scene.send(8, AAC);
+  scene.send(8, SOUND);
+  const words = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
+  assert.deepEqual(scene.take(), [`error Publish.UnsupportedCodec: ${words}`, `over: ${words}`]);
+  await scene.leave();
+  const other = new Scene({}, false);
+  other.send(8, "82ff");
+  assert.equal(other.call.state, "dialing");
+  await other.leave();
 });
 
 Deno.test("pictures alone dial after 3 s, when they are H.264", async () => {
@@ -221,6 +235,7 @@ Deno.test("a destination that is none, is told at once", async () => {
   const other = new PublishedCall({
     destination: "sip:",
     rules: sipAccount(),
+    takesAac: true,
     openLine: (link) => scene.openLine(link),
     clock: scene.clock,
     random: scene.random,

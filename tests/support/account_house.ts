@@ -128,7 +128,7 @@ export class AccountHouse {
       log: this.log,
       random: { ...seededRandom(1), float: () => 0.5 },
       media: () => this.factory,
-      codecs: ["aac", "h264", "dtmf"],
+      transcodable: new Set(["aac"]),
       room: { refusal: () => this.full, retryAfterSeconds: () => 1 },
       dialPlan: [],
       dtmf: "auto",
