@@ -403,3 +403,20 @@ Deno.test("connection: one that is dropped is gone at once", async () => {
   assert.equal(await opening, null);
   assert.equal(clock.pending, 0);
 });
+
+Deno.test("connection: a byte a second does not keep it open: the time for handshake and connect is one", async () => {
+  const { server, clientEnd, clock } = rtmpPair({ openTimeoutMs: 15_000 });
+  const opening = server.open();
+  let ended = false;
+  void opening.then(() => ended = true);
+  clientEnd.put(Uint8Array.of(3));
+  let seconds = 0;
+  for (; !ended && seconds < 60; seconds++) {
+    clientEnd.put(Uint8Array.of(0));
+    await clock.advanceAsync(1_000);
+  }
+  assert.equal(seconds, 15);
+  assert.equal(await opening, null);
+  assert.equal(clock.pending, 0);
+  clientEnd.close();
+});
