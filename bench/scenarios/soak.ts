@@ -84,7 +84,7 @@ export async function measureSoak(bench: Bench): Promise<Findings> {
     }],
     targets: [
       {
-        text: "soak at half load: memory flat, no socket, timer or port left",
+        text: "soak: memory flat, no socket or file left",
         measured: `memory x ${growth.toFixed(3)}, ${left} files left, at most ${percent(lost, 3)} lost, ` +
           `worst p99 ${decimal(worst.p99Ms, 1)} ms`,
         reached: growth < FLAT && left <= 0,
