@@ -23,6 +23,12 @@ import { HOME, type Seat, sipPortOf, sliceOf } from "./slice.ts";
 import { TeamState } from "./team_state.ts";
 import { type TeamOrLog, WorkerDesk } from "./worker_desk.ts";
 
+/**
+ * After so many attempts a replacement takes another SIP port: the runtime cannot end a thread that hangs in a loop, and
+ * its sockets stay bound.
+ */
+const ATTEMPTS_AT_PORT = 3;
+
 /** How long workers may take to hang up and unregister before they are ended. */
 const STOP_WITHIN_MS = 10_000;
 
@@ -164,13 +170,13 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** A worker that opened before opens at the port it had. */
-  #seatOf({ index, place: had }: WorkerDesk, base: number): Seat {
+  #seatOf({ index, place: had }: WorkerDesk, base: number, attempts = 0): Seat {
     return {
       index,
       count: this.#desks.length,
       rtmpPort: this.#rtmp.port,
       sipPort: had?.sipPort ?? (index === HOME ? base : sipPortOf(this.#config, base, index)),
-      sipFallback: had === null && this.#config.sip.portFallback,
+      sipFallback: had === null ? this.#config.sip.portFallback : attempts >= ATTEMPTS_AT_PORT,
     };
   }
 
@@ -182,11 +188,11 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** Lets a worker open; its SIP port. */
-  async #open(desk: WorkerDesk, base: number): Promise<number> {
+  async #open(desk: WorkerDesk, base: number, attempts = 0): Promise<number> {
     const place = await desk.open({
       type: "open",
       sources: this.#sources,
-      seat: this.#seatOf(desk, base),
+      seat: this.#seatOf(desk, base, attempts),
       memory: this.#counts.memory,
       secret: this.#secret,
       ...this.#state.opening(desk.index),
@@ -219,10 +225,10 @@ export class Supervisor implements AsyncDisposable {
   async #replace(desk: WorkerDesk, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#environment;
     const schedule = this.#schedules[desk.index]!;
-    while (!desk.occupied && await delay(clock, schedule.brokeDown(), signal)) {
+    for (let attempts = 0; !desk.occupied && await delay(clock, schedule.brokeDown(), signal); attempts++) {
       try {
         await desk.load();
-        await this.#open(desk, desk.place!.sipPort);
+        await this.#open(desk, desk.place!.sipPort, attempts);
         log.info(`worker ${desk.index} was replaced and takes clients again`);
       } catch (error) {
         desk.terminate("it did not start");

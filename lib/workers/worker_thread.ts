@@ -69,7 +69,7 @@ export class WorkerThread {
     this.#ticker.add(() => this.#look());
   }
 
-  /** Ends it at once, whatever it does; the runtime gives one that hangs 2 s. */
+  /** Ends it at once; one that hangs in a loop of ours goes on in vain, because the runtime cannot end it. */
   terminate(): void {
     if (this.#over) return;
     this.#over = true;

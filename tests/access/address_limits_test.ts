@@ -59,3 +59,28 @@ Deno.test("no limits, and none for this machine itself", () => {
     assert.equal(limits.loginFailed(address), 10, "counted all the same: refusals get slower");
   }
 });
+
+Deno.test("what is told elsewhere counts there as if it had happened there", () => {
+  const clock = new FakeClock();
+  const there = new AddressLimits(ALL, clock);
+  const told: string[] = [];
+  const here = new AddressLimits(ALL, clock, (change) => {
+    told.push(change.type);
+    there.apply(change);
+  });
+  const places = [admitted(here, "192.0.2.1"), admitted(here, "192.0.2.1")];
+  assert.equal(there.admit("192.0.2.1").type, "refused");
+  places[0]![Symbol.dispose]();
+  places[0]![Symbol.dispose]();
+  admitted(there, "192.0.2.1")[Symbol.dispose]();
+  for (let i = 0; i < 3; i++) here.loginFailed("192.0.2.1");
+  assert.equal(there.mayLogIn("192.0.2.1"), false);
+  assert.ok(here.beginCall("192.0.2.1"));
+  assert.ok(there.beginCall("192.0.2.1"));
+  assert.equal(there.beginCall("192.0.2.1"), false);
+  here.admit("127.0.0.1");
+  assert.deepEqual(told, ["came", "came", "left", "login failed", "login failed", "login failed", "called"]);
+  places[1]![Symbol.dispose]();
+  there.apply({ type: "left", key: "192.0.2.77" }); // nobody we know
+  assert.equal(there.addresses, 0);
+});

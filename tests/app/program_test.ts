@@ -65,6 +65,20 @@ Deno.test("a busy SIP port that was asked for is one clear line and exit code 1"
   assert.match(complained[0]!, /siprtmp: .*port.* is taken/);
 });
 
+Deno.test("with workers: a busy RTMP port ends with 1, too few RTP ports with 2, one clear line each", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const busy = recordingHost();
+  const port = String((taken.addr as Deno.NetAddr).port);
+  assert.equal(await runProgram([...LOCAL, "--workers", "2", "-p", port], busy.host), 1);
+  assert.match(busy.complained.join("\n"), /^siprtmp: Cannot listen on TCP 127\.0\.0\.1:\d+: .*in use.*$/);
+  const few = recordingHost();
+  assert.equal(await runProgram([...LOCAL, "--workers", "3", "--rtp-ports", "20000-20003"], few.host), 2);
+  assert.equal(
+    few.complained.join("\n"),
+    "siprtmp: rtp-ports 20000-20003 hold 2 pairs, too few for 3 workers",
+  );
+});
+
 Deno.test("call prints no password, wherever it was written", async () => {
   const { host, printed, complained } = recordingHost();
   const args = ["call", "rtmp://127.0.0.1:1/sip/me:hunter2@h", "sip:you:hunter2@h", "--password", "hunter2"];
