@@ -106,14 +106,27 @@ export class ByteReader {
   }
 }
 
+/**
+ * The bytes from `start` to `end`, as subarray() gives them; `last` itself when it is that view already. The packets
+ * of one stream lie in the same place again and again, and a view costs a hundred bytes of garbage each time.
+ */
+export function viewOf(bytes: Uint8Array, start: number, end: number, last: Uint8Array): Uint8Array {
+  const same = last.length === end - start && last.byteOffset === bytes.byteOffset + start &&
+    last.buffer === bytes.buffer;
+  return same ? last : bytes.subarray(start, end);
+}
+
 /** Appends values to one growing buffer; values wider than their field are cut to it. */
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+  /** What view() gave last. */
+  #view: Uint8Array<ArrayBuffer>;
 
   /** Starts empty. @param capacity expected size in bytes; the buffer grows when it is exceeded */
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
+    this.#view = this.#bytes;
   }
 
   /** Bytes written so far. */
@@ -199,7 +212,9 @@ export class ByteWriter {
 
   /** What was written, borrowed: valid until the next write or reset. */
   view(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#length);
+    const view = this.#view;
+    if (view.length === this.#length && view.buffer === this.#bytes.buffer) return view;
+    return this.#view = this.#bytes.subarray(0, this.#length);
   }
 
   /** What was written as an own copy; the writer is empty afterwards. */

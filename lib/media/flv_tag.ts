@@ -8,7 +8,7 @@
 // Role: wire
 // Answers to: the tag bytes B2, 82, 72, 17, 27 in siprtmp's MediaContext.
 
-import type { ByteWriter } from "../base/bytes.ts";
+import { type ByteWriter, viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import { type CodecName, type Frame, type TagType } from "./frame.ts";
 
@@ -48,6 +48,7 @@ const AAC_TAG = 0xaf;
  * @throws WireError when a tag is cut off before its data
  */
 export function decodeTag(type: TagType, timeMs: number, body: Uint8Array, into: Frame): void {
+  const last = into.data;
   into.timeMs = timeMs;
   into.key = false;
   into.config = false;
@@ -58,7 +59,7 @@ export function decodeTag(type: TagType, timeMs: number, body: Uint8Array, into:
   into.kind = type === 8 ? "audio" : type === 9 ? "video" : "data";
   if (type === 18 || body.length === 0) return;
   into.tag = body[0]!;
-  if (type === 8) decodeAudio(body, into);
+  if (type === 8) decodeAudio(body, into, last);
   else decodeVideo(body, into);
 }
 
@@ -74,7 +75,8 @@ export function channelsOf(frame: Frame): 1 | 2 {
   return (frame.tag & 1) === 1 ? 2 : 1;
 }
 
-function decodeAudio(body: Uint8Array, into: Frame): void {
+/** @param last what the frame before had for data: often the same view */
+function decodeAudio(body: Uint8Array, into: Frame, last: Uint8Array): void {
   const format = into.tag >> 4;
   if (format === 9) {
     decodeFourCcAudio(body, into);
@@ -84,7 +86,7 @@ function decodeAudio(body: Uint8Array, into: Frame): void {
   if (codec === "unknown") return;
   into.codec = codec;
   if (codec !== "aac") {
-    into.data = body.subarray(1);
+    into.data = viewOf(body, 1, body.length, last);
     return;
   }
   if (body.length < 2) throw new WireError(PROTOCOL, "AAC tag without a packet type", 1);

@@ -4,6 +4,8 @@
 // Role: machine
 // Answers to: nothing in siprtmp, where every message was a new string.
 
+import { viewOf } from "../base/bytes.ts";
+
 /** Sizes are powers of two from here... */
 const SMALLEST = 512;
 /** ...to here; longer buffers are left to the collector. */
@@ -12,9 +14,27 @@ const LARGEST = 64 * 1024;
 /** Bytes kept of each size. */
 const KEPT_BYTES = 512 * 1024;
 
+/** A buffer on loan. */
+export class PooledBuffer {
+  /** All of it; what is in it is not cleared. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  #view: Uint8Array;
+
+  /** A new one. */
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+    this.#view = this.bytes;
+  }
+
+  /** The bytes from `start` to `end`; the view is kept, because messages of one length follow each other. */
+  view(start: number, end: number): Uint8Array {
+    return this.#view = viewOf(this.bytes, start, end, this.#view);
+  }
+}
+
 /** Lends buffers. */
 export class BufferPool {
-  readonly #free: Uint8Array<ArrayBuffer>[][] = [];
+  readonly #free: PooledBuffer[][] = [];
   #lent = 0;
 
   /** Empty. */
@@ -32,20 +52,21 @@ export class BufferPool {
     return this.#free.reduce((sum, buffers, index) => sum + buffers.length * (SMALLEST << index), 0);
   }
 
-  /** A buffer of at least so many bytes; what is in it is not cleared. */
-  take(atLeast: number): Uint8Array<ArrayBuffer> {
+  /** A buffer of at least so many bytes. */
+  take(atLeast: number): PooledBuffer {
     this.#lent++;
-    if (atLeast > LARGEST) return new Uint8Array(atLeast);
+    if (atLeast > LARGEST) return new PooledBuffer(atLeast);
     const index = indexOf(atLeast);
-    return this.#free[index]!.pop() ?? new Uint8Array(SMALLEST << index);
+    return this.#free[index]!.pop() ?? new PooledBuffer(SMALLEST << index);
   }
 
   /** Takes a buffer of {@link BufferPool.take} back; it may be somebody else's from now on. */
-  give(buffer: Uint8Array<ArrayBuffer>): void {
+  give(buffer: PooledBuffer): void {
     this.#lent--;
-    if (buffer.length > LARGEST) return;
-    const buffers = this.#free[indexOf(buffer.length)]!;
-    if ((buffers.length + 1) * buffer.length <= KEPT_BYTES) buffers.push(buffer);
+    const { length } = buffer.bytes;
+    if (length > LARGEST) return;
+    const buffers = this.#free[indexOf(length)]!;
+    if ((buffers.length + 1) * length <= KEPT_BYTES) buffers.push(buffer);
   }
 }
 

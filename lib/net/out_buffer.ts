@@ -7,7 +7,7 @@
 // Answers to: the write task and its queue in siprtmp's rtmp.Protocol.
 
 import { systemClock } from "../base/clock.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { BufferPool, type PooledBuffer } from "./buffer_pool.ts";
 
 /** Above this put() returns false, unless told otherwise. */
 const DEFAULT_SOFT_UNSENT = 256 * 1024;
@@ -18,7 +18,6 @@ const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 /** Shared by every stream of this thread. */
 const pool = new BufferPool();
 
-const NO_BYTES = new Uint8Array(0);
 const NEXT_TURN: Promise<void> = Promise.resolve();
 
 /** Where the bytes go. */
@@ -41,10 +40,10 @@ export class OutBuffer {
   readonly #hardUnsent: number;
   readonly #outlets: OutBufferOutlets;
   /** What the next write takes, and how much of it is filled. */
-  #filling: Uint8Array<ArrayBuffer> = NO_BYTES;
+  #filling: PooledBuffer | null = null;
   #filled = 0;
   /** What is being written: from where to where. */
-  #writing: Uint8Array<ArrayBuffer> = NO_BYTES;
+  #writing: PooledBuffer | null = null;
   #at = 0;
   #end = 0;
   #running = false;
@@ -68,7 +67,7 @@ export class OutBuffer {
 
   /** Bytes of memory held for what is unsent; 0 when nothing is. */
   get heldBytes(): number {
-    return this.#filling.length + this.#writing.length;
+    return (this.#filling?.bytes.length ?? 0) + (this.#writing?.bytes.length ?? 0);
   }
 
   /** Copies `bytes`; false when more than the soft mark is unsent now, or when closed. */
@@ -111,8 +110,9 @@ export class OutBuffer {
 
   #append(bytes: Uint8Array): void {
     const needed = this.#filled + bytes.length;
-    if (needed > this.#filling.length) this.#grow(needed);
-    this.#filling.set(bytes, this.#filled);
+    const filling = this.#filling;
+    const roomy = filling !== null && needed <= filling.bytes.length ? filling : this.#grow(needed);
+    roomy.bytes.set(bytes, this.#filled);
     this.#filled = needed;
     if (this.#running) return;
     this.#running = true;
@@ -120,11 +120,14 @@ export class OutBuffer {
     void NEXT_TURN.then(this.#next);
   }
 
-  #grow(needed: number): void {
+  #grow(needed: number): PooledBuffer {
     const larger = pool.take(needed);
-    if (this.#filled > 0) larger.set(this.#filling.subarray(0, this.#filled));
-    if (this.#filling.length > 0) pool.give(this.#filling);
-    this.#filling = larger;
+    const old = this.#filling;
+    if (old !== null) {
+      larger.bytes.set(old.view(0, this.#filled));
+      pool.give(old);
+    }
+    return this.#filling = larger;
   }
 
   #writeFilled(): void {
@@ -132,14 +135,14 @@ export class OutBuffer {
     this.#writing = this.#filling;
     this.#at = 0;
     this.#end = this.#filled;
-    this.#filling = NO_BYTES;
+    this.#filling = null;
     this.#filled = 0;
-    this.#write();
+    this.#write(this.#writing!);
   }
 
-  #write(): void {
+  #write(buffer: PooledBuffer): void {
     try {
-      this.#outlets.write(this.#writing.subarray(this.#at, this.#end)).then(this.#written, this.#failed);
+      this.#outlets.write(buffer.view(this.#at, this.#end)).then(this.#written, this.#failed);
     } catch (error) {
       this.#fail(error);
     }
@@ -147,7 +150,7 @@ export class OutBuffer {
 
   #advance(count: number): void {
     this.#at += count;
-    if (this.#at < this.#end && !this.#closed) return this.#write();
+    if (this.#at < this.#end && !this.#closed) return this.#write(this.#writing!);
     if (this.#at < this.#end) return this.#rest();
     this.#giveWritten();
     this.#writeFilled();
@@ -162,8 +165,8 @@ export class OutBuffer {
   }
 
   #giveWritten(): void {
-    if (this.#writing.length > 0) pool.give(this.#writing);
-    this.#writing = NO_BYTES;
+    if (this.#writing !== null) pool.give(this.#writing);
+    this.#writing = null;
     this.#at = 0;
     this.#end = 0;
   }
@@ -172,10 +175,9 @@ export class OutBuffer {
   #rest(): void {
     this.#running = false;
     const { unsent } = this;
-    if (this.#writing.length > 0) pool.give(this.#writing);
-    if (this.#filling.length > 0) pool.give(this.#filling);
-    this.#writing = this.#filling = NO_BYTES;
-    this.#at = this.#end = 0;
+    this.#giveWritten();
+    if (this.#filling !== null) pool.give(this.#filling);
+    this.#filling = null;
     this.#filled = unsent;
     if (unsent === 0) this.#endWaits(true);
   }

@@ -8,6 +8,7 @@
 //   header   0: time:u24 length:u24 type:u8 stream:u32le   1: delta length type   2: delta   3: none
 //   extended time:u32 when the time or delta is ffffff, repeated on the type 3 chunks that follow
 
+import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { RtmpMessage } from "./message.ts";
 
@@ -37,7 +38,8 @@ const EXTENDED = 0xffffff;
 const KEPT_BUFFER_BYTES = 64 * 1024;
 const KEPT_TOTAL_BYTES = 256 * 1024;
 const FIRST_BUFFER_BYTES = 512;
-const NO_BYTES = new Uint8Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+const AUDIO = 8;
 
 class ChunkStream {
   timestamp = 0;
@@ -62,6 +64,7 @@ export class ChunkReader {
   readonly #streams = new Map<number, ChunkStream>();
   readonly #carry = new Uint8Array(LONGEST_HEADER);
   #carried = 0;
+  #audio = NO_BYTES;
   #chunkSize = DEFAULT_CHUNK_SIZE;
   #buffered = 0;
   #stopped = false;
@@ -130,7 +133,7 @@ export class ChunkReader {
     if (!whole || payload + length > end) return payload;
     stream.missing = 0;
     this.#chunkMissing = 0;
-    this.#emit(stream, bytes.subarray(payload, payload + length));
+    this.#emit(stream, this.#bodyOf(stream, bytes, payload));
     return payload + length;
   }
 
@@ -253,6 +256,12 @@ export class ChunkReader {
     larger.set(stream.buffer.subarray(0, filled));
     stream.buffer = larger;
     this.#buffered = total;
+  }
+
+  /** Audio messages come one per read, to the same place: their view is used again. Others must not hold the buffer. */
+  #bodyOf({ type, length }: ChunkStream, bytes: Uint8Array, at: number): Uint8Array {
+    if (type !== AUDIO) return bytes.subarray(at, at + length);
+    return this.#audio = viewOf(bytes, at, at + length, this.#audio);
   }
 
   #emitGathered(stream: ChunkStream): void {

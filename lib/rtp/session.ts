@@ -8,6 +8,7 @@
 // Role: edge
 // Answers to: RTPSession and RTPNetwork of p2p-sip as siprtmp used them.
 
+import { viewOf } from "../base/bytes.ts";
 import type { Clock, Ticker } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -283,7 +284,7 @@ export class RtpSession implements Disposable {
     packet.timestamp = this.#source.timestamp;
     packet.marker = view.marker;
     packet.payloadType = view.payloadType;
-    packet.payload = bytes.subarray(view.payloadStart, view.payloadEnd);
+    packet.payload = viewOf(bytes, view.payloadStart, view.payloadEnd, packet.payload);
     this.#reorder.push(packet, nowMs);
   }
 

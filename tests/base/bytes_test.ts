@@ -11,6 +11,7 @@ import {
   equalBytes,
   fromHex,
   toHex,
+  viewOf,
 } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
 import { hex } from "../support/hex.ts";
@@ -143,4 +144,37 @@ Deno.test("UTF-8 decoding never throws and keeps a byte order mark", () => {
     const clean = text.toWellFormed();
     assert.equal(decodeUtf8(encodeUtf8(clean)), clean);
   }));
+});
+
+Deno.test("viewOf gives what subarray gives, and the last view when it is the same", () => {
+  const bytes = new Uint8Array(20).map((_, i) => i);
+  const inner = bytes.subarray(5);
+  let last = new Uint8Array(0) as Uint8Array;
+  for (
+    const [of, start, end] of [[bytes, 0, 8], [bytes, 0, 8], [inner, 0, 8], [bytes, 5, 13], [
+      bytes,
+      5,
+      5,
+    ]] as const
+  ) {
+    const view = viewOf(of, start, end, last);
+    assert.deepEqual(view, of.subarray(start, end));
+    assert.equal(view.buffer, bytes.buffer);
+    last = view;
+  }
+  const again = viewOf(bytes, 2, 6, last);
+  assert.equal(viewOf(bytes, 2, 6, again), again);
+  assert.notEqual(viewOf(bytes.slice(), 2, 6, again), again);
+});
+
+Deno.test("a writer's view is right after growth, reset and other lengths", () => {
+  const writer = new ByteWriter(4);
+  const seen: number[][] = [];
+  for (const text of ["ab", "cd", "efghij", "kl", "mn"]) {
+    writer.reset();
+    writer.utf8(text);
+    seen.push([...writer.view()]);
+  }
+  const expected = ["ab", "cd", "efghij", "kl", "mn"].map((text) => [...encodeUtf8(text)]);
+  assert.deepEqual(seen, expected);
 });
