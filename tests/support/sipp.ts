@@ -33,7 +33,7 @@ export async function startSipp(options: SippOptions): Promise<RunningSipp> {
     args: [
       ...(options.target === undefined ? [] : [options.target]),
       ...["-sf", `${FOLDER}${options.scenario}.xml`, "-i", "127.0.0.1", "-p", String(port)],
-      ...["-mi", "127.0.0.1", "-mp", String(40000 + port % 10000 * 2)],
+      ...["-mi", "127.0.0.1", "-mp", String(freeMediaPort(port))],
       ...["-m", String(options.calls ?? 1), "-nostdin", "-timeout", "60s", "-timeout_error"],
       ...[
         "-trace_err",
@@ -51,8 +51,21 @@ export async function startSipp(options: SippOptions): Promise<RunningSipp> {
     stdout: "null",
     stderr: "null",
   }).spawn();
-  if (options.target === undefined) await waitForSocket(port);
   const ended = process.status;
+  const kill = (): void => {
+    try {
+      process.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself
+    }
+  };
+  if (options.target === undefined && !await isListening(port)) {
+    kill();
+    await ended;
+    const errors = await readIfThere(`${folder}/errors`);
+    await Deno.remove(folder, { recursive: true });
+    throw new Error(`SIPp did not start\n${errors}`);
+  }
   return {
     port,
     async finished() {
@@ -62,11 +75,7 @@ export async function startSipp(options: SippOptions): Promise<RunningSipp> {
       return { ok: code === 0, report: `exit ${code}\n${errors}\n${messages.slice(-6000)}` };
     },
     async [Symbol.asyncDispose]() {
-      try {
-        process.kill("SIGKILL");
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error; // it has ended by itself
-      }
+      kill();
       await ended;
       await Deno.remove(folder, { recursive: true });
     },
@@ -83,11 +92,30 @@ async function readIfThere(path: string): Promise<string> {
 }
 
 /** SIPp says nothing when it is ready: its UDP port in the system's table does. */
-async function waitForSocket(port: number): Promise<void> {
+async function isListening(port: number): Promise<boolean> {
   const wanted = `:${port.toString(16).toUpperCase().padStart(4, "0")} `;
-  for (let tries = 0; tries < 100; tries++) {
-    if ((await Deno.readTextFile("/proc/net/udp")).includes(wanted)) return;
+  for (let tries = 0; tries < 200; tries++) {
+    if ((await Deno.readTextFile("/proc/net/udp")).includes(wanted)) return true;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error("SIPp did not start");
+  return false;
+}
+
+/** Four ports in a row, the first of them even: RTP and RTCP of audio and video. */
+function freeMediaPort(seed: number): number {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 40000 + (seed + 7 * tries) % 5000 * 4;
+    if ([0, 1, 2, 3].every((offset) => isFree(port + offset))) return port;
+  }
+  throw new Error("no four neighbouring UDP ports are free");
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    return false;
+  }
 }
