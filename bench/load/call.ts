@@ -3,7 +3,7 @@
 // Transcoded payloads carry no stamp: there the distance of packets is measured, beyond the 20 ms it should be.
 // Role: edge
 
-import { EchoRing, RTP_HEADER } from "./echo_ring.ts";
+import { type EchoSocket, RTP_HEADER } from "./echo_socket.ts";
 import type { FrameSender } from "./frame_sender.ts";
 import type { Histogram } from "./histogram.ts";
 import type { RtpSink } from "./rtp_echo.ts";
@@ -33,7 +33,6 @@ export class LoadCall implements RtpSink {
   readonly #stamped: boolean;
   readonly #tally: Tally;
   readonly #sender: FrameSender;
-  readonly #echoes: EchoRing;
   #sentUp = 0;
   #sentDown = 0;
   #lastDueMs: number | null = null;
@@ -46,7 +45,6 @@ export class LoadCall implements RtpSink {
     this.#stamped = options.stamped;
     this.#sender = sender;
     this.#tally = options.tally;
-    this.#echoes = new EchoRing(index, () => void this.#tally.blocked++);
   }
 
   /** The client speaks; `dueMs` is when the block was to be sent. */
@@ -62,18 +60,18 @@ export class LoadCall implements RtpSink {
   }
 
   /** The RTP side heard a packet and sends it back. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: Deno.DatagramConn): void {
+  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void {
     const tally = this.#tally;
     tally.receivedUp++;
     const us = nowUs();
     const sinceUs = this.#stamped ? stampedUs(bytes, RTP_HEADER) : this.#lastUpUs + BLOCK_US;
     this.#lastUpUs = us;
     if (tally.measuring) note(tally.up, us, sinceUs, this.#stamped);
-    const copy = this.#echoes.copy(bytes);
+    const copy = socket.copy(bytes, this.index);
     if (this.#stamped) writeStamp(copy, RTP_HEADER, this.index, this.#sentDown, us);
     this.#sentDown++;
     tally.sentDown++;
-    this.#echoes.send(copy, from, socket);
+    socket.send(copy, from);
   }
 
   /** The client heard a tag. */

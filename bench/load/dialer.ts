@@ -47,6 +47,7 @@ export async function dialGateway(
   const kind = kindOfCall(dialing.kind);
   const startMs = performance.now();
   const answer = Promise.withResolvers<void>();
+  answer.promise.catch(() => {}); // it may fail when nobody waits yet
   let call: LoadCall | null = null;
   const client = await RtmpLoadClient.open(
     { port, app: `sip/u${index}@127.0.0.1`, args: [`u${index}`, "", null, "wideband"] },
@@ -59,7 +60,6 @@ export async function dialGateway(
       onClosed: () => answer.reject(new Refused("the gateway closed the connection")),
     },
   );
-  answer.promise.catch(() => {}); // it may fail when nobody waits yet
   try {
     const [speaking, listening] = [await client.createStream(), await client.createStream()];
     client.send(speaking, "publish", "local", "live");

@@ -2,7 +2,7 @@
 // from. Beside each socket stands one for RTCP, which is read and thrown away.
 // Role: edge
 
-import { RTP_HEADER } from "./echo_ring.ts";
+import { EchoSocket, RTP_HEADER } from "./echo_socket.ts";
 import { stampedCall } from "./stamp.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -10,7 +10,7 @@ const LOOPBACK = "127.0.0.1";
 /** Takes the packets of one stream. */
 export interface RtpSink {
   /** A packet, borrowed; it is sent back on the same socket. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: Deno.DatagramConn): void;
+  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void;
 }
 
 /** Whose packet it is by its stamp. */
@@ -22,11 +22,11 @@ export class RtpEcho implements Disposable {
   readonly port: number;
   /** Streams by the port they come from, as far as it is known; the others are known by their stamps. */
   readonly byPort: (RtpSink | undefined)[] = new Array(65536);
-  readonly #rtp: Deno.DatagramConn;
+  readonly #rtp: EchoSocket;
   readonly #rtcp: Deno.DatagramConn;
 
   private constructor(rtp: Deno.DatagramConn, rtcp: Deno.DatagramConn, find: SinkFinder) {
-    this.#rtp = rtp;
+    this.#rtp = new EchoSocket(rtp);
     this.#rtcp = rtcp;
     this.port = (rtp.addr as Deno.NetAddr).port;
     void this.#run(find);
@@ -51,20 +51,20 @@ export class RtpEcho implements Disposable {
 
   /** Closes both. */
   [Symbol.dispose](): void {
-    this.#rtp.close();
+    this.#rtp.socket.close();
     this.#rtcp.close();
   }
 
   async #run(find: SinkFinder): Promise<void> {
     const buffer = new Uint8Array(2048);
-    const socket = this.#rtp;
+    const echo = this.#rtp;
     for (;;) {
       try {
         for (;;) {
-          const [bytes, from] = await socket.receive(buffer);
+          const [bytes, from] = await echo.socket.receive(buffer);
           if (bytes.length < RTP_HEADER) continue;
           const sink = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
-          sink?.echo(bytes, from, socket);
+          sink?.echo(bytes, from, echo);
         }
       } catch (error) {
         if (isClosed(error)) return;

@@ -7,7 +7,7 @@
 //   FU-A  indicator:u8 header:u8 (start 0x80) slice head:u8 stamp...
 
 import { MAX_LATENCY_US } from "./call.ts";
-import { EchoRing, RTP_HEADER } from "./echo_ring.ts";
+import { type EchoSocket, RTP_HEADER } from "./echo_socket.ts";
 import type { FrameSender } from "./frame_sender.ts";
 import type { RtpSink } from "./rtp_echo.ts";
 import { nowUs, stampedCall, stampedUs, writeStamp } from "./stamp.ts";
@@ -60,7 +60,6 @@ export class VideoLeg implements RtpSink {
   readonly #index: number;
   readonly #sender: FrameSender;
   readonly #tally: Tally;
-  readonly #echoes: EchoRing;
   #sentUp = 0;
   #sentDown = 0;
   #lastDueMs: number | null = null;
@@ -71,7 +70,6 @@ export class VideoLeg implements RtpSink {
     this.#index = index;
     this.#sender = sender;
     this.#tally = tally;
-    this.#echoes = new EchoRing(index, () => void tally.blocked++);
   }
 
   /** Sends a picture; every fiftieth is a key frame. */
@@ -91,8 +89,8 @@ export class VideoLeg implements RtpSink {
   }
 
   /** A packet of a picture: parameter sets alone, or a fragment. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: Deno.DatagramConn): void {
-    const copy = this.#echoes.copy(bytes);
+  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void {
+    const copy = socket.copy(bytes, this.#index);
     const first = (bytes[RTP_HEADER]! & 31) === FU_A && (bytes[RTP_HEADER + 1]! & FU_START) !== 0;
     if (first) {
       this.#arrivingUs = stampedUs(bytes, STAMP_IN_FRAGMENT);
@@ -100,7 +98,7 @@ export class VideoLeg implements RtpSink {
       this.#tally.sentDown++;
     }
     if ((bytes[1]! & MARKER) !== 0 && this.#arrivingUs !== null) this.#arrived(this.#arrivingUs);
-    this.#echoes.send(copy, from, socket);
+    socket.send(copy, from);
   }
 
   /** The client got a tag. */
