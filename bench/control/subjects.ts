@@ -36,7 +36,7 @@ export interface GatewayOptions {
 const ROOMY = [
   ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"],
   ["--max-connections", "30000", "--max-calls", "20000", "--rtp-ports", "10000-32767"],
-  ["--max-lag", "0", "--max-memory", "0", "--max-half-open", "30000"],
+  ["--max-lag", "0", "--max-memory", "0", "--max-half-open", "10000"],
 ].flat();
 const START_WITHIN_MS = 20_000;
 const LISTENS = /RTMP clients connect to 127\.0\.0\.1:(\d+); SIP uses port (\d+)/;
