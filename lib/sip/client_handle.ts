@@ -48,6 +48,8 @@ export interface ClientSurroundings {
   register(key: string, transaction: ClientTransaction): void;
   /** The transaction with this key has ended. */
   forget: (key: string) => void;
+  /** What belongs to this key from now on is a repetition of an answer: to be dropped for so long. */
+  absorb: (key: string, keptMs: number) => void;
   /** True when this 2xx was a repetition and has been answered with the ACK that is known for it. */
   acknowledgedAgain(response: SipResponse): boolean;
   /** Nothing but repetitions is to be expected any more. */
@@ -235,7 +237,15 @@ export class ClientHandle implements Disposable {
       if (this.#failOver("it answered 503")) return;
     }
     this.#finish();
+    if (this.#bare.method !== "INVITE") this.#absorb(attempt);
     this.#outlets.response(response);
+  }
+
+  /** 17.1.2.2, timer K: the transaction would only wait for repetitions, and hold all of this meanwhile. */
+  #absorb({ branch, target, transaction }: Attempt): void {
+    const { absorb, timers } = this.#layer;
+    absorb(clientKey(branch, this.#bare.method), target.transport === "udp" ? timers.t4 : 0);
+    transaction[Symbol.dispose]();
   }
 
   #receiveProvisional(attempt: Attempt, response: SipResponse): void {

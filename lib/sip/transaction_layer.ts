@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import { AnsweredKeys } from "./answered_keys.ts";
 import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
 import type { ClientTransaction } from "./client_transaction.ts";
 import { formatVia, type Via } from "./header.ts";
@@ -40,8 +41,8 @@ export { ServerTransactionHandle } from "./server_transaction_handle.ts";
 const DEFAULT_MAX_TRANSACTIONS = 4096;
 
 /**
- * So many of our own that have their answer and only absorb its repetitions, for each that has not: they are small, and
- * thousands of users who log in within seconds make many.
+ * So many of our own that have their answer and only absorb its repetitions, for each that has not: thousands of users
+ * who log in within seconds make many.
  */
 const ANSWERED_PER_UNANSWERED = 16;
 
@@ -112,6 +113,7 @@ export class TransactionLayer implements Disposable {
   readonly #surroundings: ClientSurroundings;
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #handles = new Set<ClientHandle>();
+  readonly #answered: AnsweredKeys;
   readonly #servers = new Map<string, ServerTransactionHandle>();
   readonly #merges = new Map<string, string>();
   readonly #awaitingAck = new Map<string, ServerTransactionHandle>();
@@ -124,6 +126,7 @@ export class TransactionLayer implements Disposable {
     this.#options = options;
     this.#timers = options.timers ?? defaultTimers;
     this.#limit = options.maxTransactions ?? DEFAULT_MAX_TRANSACTIONS;
+    this.#answered = new AnsweredKeys(options.clock, this.#limit * ANSWERED_PER_UNANSWERED);
     this.#ackTimers = new TimerSet(options.clock, (key) => void this.#acks.delete(key));
     this.#surroundings = {
       clock: options.clock,
@@ -133,15 +136,16 @@ export class TransactionLayer implements Disposable {
       send: (request, target, outcome) => options.send(request, target, outcome),
       register: (key, transaction) => void this.#clients.set(key, transaction),
       forget: (key) => void this.#clients.delete(key),
+      absorb: (key, keptMs) => this.#answered.add(key, keptMs),
       acknowledgedAgain: (response) => this.#acknowledgeAgain(response),
       finished: (handle) => void this.#handles.delete(handle),
       targetTried: (target, answered) => options.targetTried?.(target, answered),
     };
   }
 
-  /** Client transactions that have not ended. */
+  /** Client transactions that have not ended, those that only absorb repetitions included. */
   get clientCount(): number {
-    return this.#clients.size;
+    return this.#clients.size + this.#answered.size;
   }
 
   /** Server transactions that have not ended. */
@@ -164,8 +168,7 @@ export class TransactionLayer implements Disposable {
     const copy = cloneMessage(request);
     if (!copy.headers.has("Max-Forwards")) copy.headers.add("Max-Forwards", MAX_FORWARDS);
     const handle = new ClientHandle(copy, targets, outlets, this.#surroundings);
-    const full = this.#handles.size >= this.#limit ||
-      this.#clients.size >= this.#limit * ANSWERED_PER_UNANSWERED;
+    const full = this.#handles.size >= this.#limit;
     this.#handles.add(handle);
     if (full) handle.failSoon("too many SIP transactions");
     else handle.start();
@@ -209,6 +212,7 @@ export class TransactionLayer implements Disposable {
     for (const transaction of [...this.#clients.values()]) transaction[Symbol.dispose]();
     for (const handle of [...this.#awaitingAck.values(), ...this.#servers.values()]) handle[Symbol.dispose]();
     this.#handles.clear();
+    this.#answered[Symbol.dispose]();
     this.#ackTimers[Symbol.dispose]();
     this.#acks.clear();
   }
@@ -228,6 +232,7 @@ export class TransactionLayer implements Disposable {
   #receiveResponse(response: SipResponse, key: string, flow: Flow): void {
     const transaction = this.#clients.get(key);
     if (transaction?.receive(response)) return this.#options.onUseful?.(flow);
+    if (this.#answered.has(key)) return;
     const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
     if (!success || this.onStray === null) {
       return this.#drop(response, "no transaction waits for it", flow);
