@@ -31,8 +31,11 @@ export function invited(owner: LineOwner, invitation: Invitation): void {
   const line: Line = { state: "alerting", invitation };
   if (!owner.advance(IDLE, line)) return invitation.refuse(486, "Busy Here");
   invitation.cancelled.addEventListener("abort", () => {
-    if (owner.advance(line, IDLE)) owner.link.call("cancelled", from, to);
+    if (!owner.advance(line, IDLE)) return;
+    owner.log.info(`${from} gave up`);
+    owner.link.call("cancelled", from, to);
   }, { once: true });
+  owner.log.info(`${from} calls`);
   invitation.ring();
   owner.link.call("invited", from, to);
 }

@@ -6,6 +6,7 @@ import { ALLOWED } from "../access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { Call } from "../sip/call.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
+import { formatTarget } from "../sip/target.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
 import { IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
@@ -65,20 +66,22 @@ async function attemptCall(
 ): Promise<void> {
   const route = await owner.agent.route(to.uri);
   if (line.attempt.signal.aborted) return;
-  if ("type" in route) return rejected(owner, line, `503 ${route.reason}`);
+  const name = `${to.uri.user ?? ""}@${to.uri.host}`;
+  if ("type" in route) return failed(owner, line, `503 ${route.reason}`, name);
   const opening = owner.services.media.open(route.localAddress, codecs);
   if (opening.type !== "open") {
-    owner.log.warn(`cannot call ${to.uri.user ?? ""}@${to.uri.host}: ${opening.reason}`);
+    owner.log.warn(`cannot call ${name}: ${opening.reason}`);
     return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
   }
   using media = opening.media;
   owner.primeMedia(media); // the offer can name the parameter sets of the picture
+  owner.log.info(`calling ${name} by way of ${formatTarget(route.target)}`);
   const attempt = await invite(owner, line, to, media);
   switch (attempt.type) {
     case "given up":
       return;
     case "rejected":
-      return rejected(owner, line, attempt.reason);
+      return failed(owner, line, attempt.reason, name);
     case "established":
       return await talk(owner, line, { call: attempt.call, media, report: attempt.report });
   }
@@ -127,6 +130,20 @@ function progress(owner: LineOwner, media: CallMedia, step: Extract<InviteProgre
   }
 }
 
+/** Ends the attempt, and says so in the log unless the client has ended it before. */
+function failed(owner: LineOwner, line: Line, reason: string, name: string): void {
+  if (owner.line === line) owner.log.info(`the call to ${name} failed: ${reason}${hintFor(reason, owner)}`);
+  rejected(owner, line, reason);
+}
+
 function rejected(owner: LineOwner, line: Line, reason: string): void {
   if (owner.advance(line, IDLE)) owner.link.call("rejected", reason);
+}
+
+/** What those who configure can do about it. */
+function hintFor(reason: string, { agent }: LineOwner): string {
+  if (!/^40[17]\b/.test(reason)) return "";
+  return agent.identity.password === null
+    ? ": a password is asked for, and there is none"
+    : ": user name or password are refused";
 }

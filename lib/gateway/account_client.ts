@@ -252,7 +252,7 @@ export class AccountClient implements AsyncDisposable {
     this.#activities.delete(stream);
     if (stream.state === "publishing") stream.stop(undefined, reason);
     for (const { type } of this.#activities.values()) if (type === "publishing") return;
-    this.#log.info(`the connection ends: ${reason}`);
+    this.#log.debug(`the connection ends: ${reason}`); // whose stream it was has said why
     void this.#connection.close(CLOSED, reason);
   }
 

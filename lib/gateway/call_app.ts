@@ -48,6 +48,9 @@ export interface AccountAppParts {
   readonly streams: LiveStreams;
 }
 
+/** What the call itself has said in the log, in its own words. */
+const LOGGED_BY_THE_CALL = ["NetStream.Call.Ringing", "NetStream.Call.Accepted", "NetStream.Call.Rejected"];
+
 /** Calls of publishers, by account and destination. */
 export class CallApp implements AccountApplication, AsyncDisposable {
   readonly #parts: AccountAppParts;
@@ -109,7 +112,9 @@ export class CallApp implements AccountApplication, AsyncDisposable {
       clock,
       random,
       tell: (level, code, text) => {
-        log.info(`${code.replace("NetStream.", "")}: ${text}`);
+        const said = `${code.replace("NetStream.", "")}: ${text}`;
+        if (LOGGED_BY_THE_CALL.includes(code)) log.debug(said);
+        else log.info(said);
         stream.status(level, code, text);
       },
       callClient: (method, ...args) => connection.call(method, ...args),

@@ -192,6 +192,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
 
   #hangUp(reason: string): void {
     if (this.#line.line.state === "idle") return;
+    this.#parts.account.log.info(`hanging up: ${reason}`);
     this.#line.hangUp();
     this.#ended(reason);
   }
@@ -209,9 +210,9 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#hangingUp = null;
   }
 
-  /** Never as an error, at which ffmpeg ends: there will be other calls. */
+  /** Never as an error, at which ffmpeg ends: there will be other calls. The call itself has told the log. */
   #tell(code: string, text: string): void {
-    this.#parts.account.log.info(`${code.replace("NetStream.", "")}: ${text}`);
+    this.#parts.account.log.debug(`${code.replace("NetStream.", "")}: ${text}`);
     for (const { stream } of this.#present) stream.status("status", code, text);
   }
 

@@ -1,5 +1,5 @@
 // What a client that dialled by URL without an account is told: nothing it would not understand. Its callbacks are
-// logged, the end of the call is the end of its connection, and so is ringing or talking for longer than its URL says.
+// in the trace, the end of the call is the end of its connection, and so is ringing or talking for longer than its URL says.
 // Role: machine
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
@@ -37,7 +37,7 @@ export class UrlDialLink implements ClientLink, Disposable {
   call(method: string, ...args: AmfValue[]): void {
     const { limits, log } = this.#parts;
     const said = [method, args.filter((arg) => arg !== null).join(", ")].join(" ").trimEnd();
-    log.info(`dialled by URL: ${said}`);
+    log.debug(`dialled by URL: ${said}`); // the call itself has told the log
     if (method === "dialing") this.#endIn(limits.answerTimeoutSeconds, NO_ANSWER);
     if (method === "accepted") {
       this.#endIn(
@@ -57,12 +57,16 @@ export class UrlDialLink implements ClientLink, Disposable {
   /** The end of the connection cancels or hangs up. */
   #endIn(seconds: number | null, why: string): void {
     this[Symbol.dispose]();
-    if (seconds !== null) this.#timer = this.#parts.clock.after(seconds * 1000, () => this.#end(why));
+    if (seconds !== null) this.#timer = this.#parts.clock.after(seconds * 1000, () => this.#tooLong(why));
+  }
+
+  #tooLong(why: string): void {
+    this.#parts.log.info(`hanging up: ${why}`);
+    this.#end(why);
   }
 
   #end(why: string): void {
     this[Symbol.dispose]();
-    this.#parts.log.info(`the connection ends: ${why}`);
     void this.#parts.client.close("NetConnection.Connect.Closed", why);
   }
 }

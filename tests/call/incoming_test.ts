@@ -66,6 +66,7 @@ Deno.test("the caller's CANCEL is told once and frees the line", async () => {
   invitation.cancel();
   invitation.cancel();
   assert.deepEqual([owner.link.take(), owner.line], [[CANCELLED], IDLE]);
+  assert.match(owner.log.at("info").join("; "), /calls; .* gave up$/);
 });
 
 Deno.test("a CANCEL that overtakes the client's notice leaves no trace", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
+import { hangUp } from "../../lib/call/hang_up.ts";
 import { IDLE, type Line } from "../../lib/call/line.ts";
 import type { InviteProgress } from "../../lib/sip/user_agent.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -61,6 +62,36 @@ for (const [outcome, told] of REASONS) {
     assert.equal(owner.scope.size, 0);
   });
 }
+
+const TOLD: [outcome: Refused, password: string | null, words: string][] = [
+  [refused(404, "Not Found"), null, "404 Not Found"],
+  [refused(407, "Proxy Authentication Required"), null, "a password is asked for, and there is none"],
+  [refused(401, "Unauthorized"), "secret", "user name or password are refused"],
+];
+
+for (const [outcome, password, words] of TOLD) {
+  Deno.test(`the log says who is called, where, and once why that failed: ${words}`, async () => {
+    await using owner = new ScriptedOwner(new ScriptedAgent("sip:alice@example.com", password));
+    const invite = await dialled(owner);
+    invite.steps.push(outcome);
+    await settle();
+    const [calling, failed, ...more] = owner.log.at("info");
+    assert.match(calling ?? "", /calling bob@10\.0\.0\.2 by way of udp \S+:\d+$/);
+    assert.match(failed ?? "", /the call to bob@10\.0\.0\.2 failed: 40\d/);
+    assert.ok(failed?.endsWith(words), failed);
+    assert.deepEqual(more, []);
+    assert.doesNotMatch(owner.log.lines.join(), /secret/);
+  });
+}
+
+Deno.test("an attempt that the client has given up did not fail", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  hangUp(owner);
+  invite.steps.push(refused(487, "Request Terminated"));
+  await settle();
+  assert.equal(owner.log.at("info").length, 1, owner.log.lines.join());
+});
 
 Deno.test("the Warning of a refusal is in the log", async () => {
   await using owner = new ScriptedOwner();

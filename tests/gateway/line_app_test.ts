@@ -86,7 +86,10 @@ Deno.test("the waiting sound runs on one timer, however many lines wait", async 
   house.agents.get("other")!.incoming.push(invitation);
   await house.until("it is answered", () => invitation.said.length > 1);
   invitation.confirm(call);
-  await house.until("it is up", () => house.log.lines.some((line) => line.includes("other: Call.Accepted")));
+  await house.until(
+    "it is up",
+    () => house.log.lines.some((line) => line.includes("account other: call with ")),
+  );
   assert.equal(house.clock.pending, idleTimers);
   house.clock.advance(100);
   for (const media of house.factory.opened) {

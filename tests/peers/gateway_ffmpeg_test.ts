@@ -189,7 +189,7 @@ Deno.test({
   await using ffmpeg = await publishLong(dialUrl(running, "mouth", "busy", sipp.port, "local"));
   await ffmpeg.ended;
   assert.ok((await sipp.finished()).ok);
-  assert.match(running.lines(), /mouth@127\.0\.0\.1: dialled by URL: rejected 486 Busy Here/);
+  assert.match(running.lines(), /mouth@127\.0\.0\.1: the call to \S+ failed: 486 Busy Here/);
   await assertNothingLeft(running);
 });
 

@@ -80,14 +80,14 @@ for (const [answer, codec, sampleRate] of [["auto", "pcmu", 8000], ["on-publish"
         codec,
         commands: [`/dial ${target}`],
       });
-      await until(running, /Call\.Ringing/);
+      await until(running, /account .*: .* calls$/m);
       await using speaker = await publishFlv(`${url}/say`, file);
-      await until(running, /Call\.Accepted/);
+      await until(running, /account .*: call with .* is up/);
       const { code, said } = await speaker.ended;
       assert.equal(code, 0, said + running.lines());
-      if (answer === "on-publish") await until(running, /Call\.Ended: the publisher has left/);
+      if (answer === "on-publish") await until(running, /hanging up: the publisher has left/);
       const heard = await phone.heard();
-      await until(running, /Call\.Ended/);
+      await until(running, /account .*: call ended/);
       assertTone(heard.samples, heard.sampleRate, SPEAKER_HZ, "the phone");
       player.kill("SIGINT");
       await player.ended;
