@@ -261,9 +261,10 @@ export class Gateway implements AsyncDisposable {
     const login = await this.#door.login(client, request, signal);
     if (login.type === "refused") return await client.reject(login.reason);
     if (path.type === "rejected") return await client.reject(path.reason);
-    if (path.type === "live") return await this.#live.serve(client, request, signal);
-    if (path.type !== "sip") return await this.#accountApps.serve(client, request, path, signal);
-    await this.#sipApp.serve(client, request, path, signal);
+    // From here on it is theirs, for hours: handed over, not waited for.
+    if (path.type === "live") return this.#live.serve(client, request, signal);
+    if (path.type !== "sip") return this.#accountApps.serve(client, request, path, signal);
+    return this.#sipApp.serve(client, request, path, signal);
   }
 
   /** Whether a client cannot be served without the streams: it publishes or plays them, or its calls are published. */

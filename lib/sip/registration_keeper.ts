@@ -142,13 +142,15 @@ export class RegistrationKeeper {
   }
 
   /** Waits for the next attempt, or a short while when there is a hurry; false: the user agent ends. */
-  async #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
+  #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
+    if (waitMs === 0) return Promise.resolve(!signal.aborted);
+    return this.#rest(waitMs, signal).then(() => this.#hurried ? this.#waitShortly(signal) : !signal.aborted);
+  }
+
+  #waitShortly(signal: AbortSignal): Promise<boolean> {
     const { clock, random } = this.#agent.core;
-    if (waitMs === 0) return !signal.aborted;
-    await this.#rest(waitMs, signal);
-    if (!this.#hurried) return !signal.aborted;
     this.#hurried = false;
-    return await delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
+    return delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
   }
 
   /** Until the time is up, somebody hurries or the signal aborts. Thousands of users wait here at a time. */
