@@ -28,6 +28,12 @@ export interface Child extends AsyncDisposable {
 /** Time to end after a signal. */
 const END_WITHIN_MS = 8000;
 
+/** What ends the bench from outside, and the time for all children's listeners. */
+const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
+const EXIT_MS = 100;
+
 /** Whether processes can be bound to cores here. */
 export function canPin(): boolean {
   if (Deno.build.os !== "linux" || navigator.hardwareConcurrency < 2) return false;
@@ -68,6 +74,15 @@ export function startChild(options: ChildOptions): Child {
       if (!(error instanceof TypeError)) throw error; // it has ended by itself
     }
   };
+  // Whoever stops the bench stops everything: a gateway left behind would disturb the next run.
+  const onSignal = (): void => {
+    kill("SIGKILL");
+    setTimeout(() => Deno.exit(130), EXIT_MS);
+  };
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, onSignal);
+  void ended.then(() => {
+    for (const signal of STOP_SIGNALS) Deno.removeSignalListener(signal, onSignal);
+  });
   let ending: Promise<void> | null = null;
   const end = async (signal: Deno.Signal): Promise<void> => {
     kill(signal);
