@@ -10,6 +10,7 @@ import { SipServer } from "../../lib/sipd/sip_server.ts";
 import { header, openRawPhone, rawAnswer, rawInDialog, rawInvite } from "../support/raw_phone.ts";
 import { startProgram } from "../support/program.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";
+import { TextConnection } from "../support/workers_text.ts";
 import { connectAt, startWorkers, until, type WorkersHouse } from "../support/workers_house.ts";
 
 const ENVIRONMENT = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
@@ -108,6 +109,53 @@ Deno.test("a call to the base port reaches a client of worker 1, and goes on at 
   );
   await desk.receive(/^SIP\/2\.0 487/);
   await carol.expect("cancelled");
+});
+
+Deno.test("over TCP too: the answers, and the BYE of worker 1, leave by the connection that came to worker 0", async () => {
+  await using house = await startWorkers();
+  await using bob = await connectAt(
+    house,
+    1,
+    () => RtmpPhone.connect({ url: house.url("sip/bob@127.0.0.1"), answers: ["pcmu"] }),
+  );
+  using desk = openRawPhone();
+  await using line = await TextConnection.open(house.supervisor.sipPorts[0]!);
+  // A phone behind a NAT: nobody can connect to the port it names.
+  const contact = "<sip:desk@127.0.0.1:9;transport=tcp>";
+  const via = `SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKnat;rport`;
+  line.send(
+    rawInvite(desk, { user: "bob", port: house.supervisor.sipPorts[0]! }, { callId: "nat", contact, via }),
+  );
+  const ok = await line.receive(/^SIP\/2\.0 200/);
+  line.send(rawInDialog(desk, "ACK", 1, ok, "z9hG4bKack").replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+  await bob.expect("accepted");
+  bob.client.send("bye");
+  const bye = await line.receive(/^BYE/);
+  assert.match(header(bye, "Via"), new RegExp(`127\\.0\\.0\\.1:${house.supervisor.sipPorts[1]};`));
+  line.send(
+    `SIP/2.0 200 OK$Via: ${header(bye, "Via")}$From: ${header(bye, "From")}$To: ${header(bye, "To")}$` +
+      `Call-ID: ${header(bye, "Call-ID")}$CSeq: ${header(bye, "CSeq")}$Content-Length: 0$$`,
+  );
+  await until(
+    "the BYE was answered",
+    () => /BYE of call nat answered with 200/.test(house.lines()),
+    house.lines,
+  );
+});
+
+Deno.test("all workers read their files again when told", async () => {
+  const file = await Deno.makeTempFile();
+  await using _file = { [Symbol.asyncDispose]: () => Deno.remove(file) };
+  await Deno.writeTextFile(file, "# nobody yet\n");
+  await using house = await startWorkers({ "rtmp-users": file });
+  await house.supervisor.reload();
+  for (const worker of [0, 1]) {
+    await until(
+      "read again",
+      () => house.lines().includes(`worker ${worker}: the users were read again`),
+      house.lines,
+    );
+  }
 });
 
 Deno.test("replace, reject and share count over workers", async () => {
