@@ -295,9 +295,13 @@ export class RtmpConnection implements AsyncDisposable {
     if (this.#phase === "connected" || this.#isTold("unusable")) this.#log.warn(`closed: ${message}`);
   }
 
-  /** Health checks of balancers hang up by a reset before they have said who they are: no news, every second. */
+  /**
+   * Health checks of balancers hang up by a reset before they have said who they are: no news, every second. Nor is
+   * it one when we are about to close: why was said.
+   */
   #lost({ message }: TransportError): void {
-    if (this.#session.hasConnect) this.#log.info(`lost: ${message}`);
+    if (this.#phase === "closing" || this.#phase === "closed") this.#log.debug(`gone: ${message}`);
+    else if (this.#session.hasConnect) this.#log.info(`lost: ${message}`);
     else this.#log.debug(`left early: ${message}`);
   }
 

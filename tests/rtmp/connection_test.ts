@@ -199,6 +199,22 @@ Deno.test("connection: who is reset before connect, as health checks are, is no 
   }
 });
 
+Deno.test("connection: who resets a connection is lost, unless we are closing it and have said why", async () => {
+  for (const closing of [false, true]) {
+    const { server, serverEnd, connect, log, clock } = rtmpPair();
+    const serving = serveEcho(server);
+    const client = await connect();
+    const closed = closing ? server.close("NetConnection.Connect.Closed", "486 Busy Here") : null;
+    await settle();
+    serverEnd.fail(new TransportError("reset by peer", "closed"));
+    await clock.advanceAsync(600);
+    await Promise.all([serving, closed, client.close()]);
+    const said = log.lines.join("\n");
+    assert.match(said, closing ? /debug rtmp gone: reset by peer/ : /info rtmp lost: reset by peer/);
+    if (closing) assert.doesNotMatch(said, /info rtmp/);
+  }
+});
+
 Deno.test("connection: the policy file is no error", async () => {
   const { server, clientEnd, log } = rtmpPair();
   clientEnd.put(encodeUtf8("<policy-file-request/>\0"));
