@@ -7,7 +7,8 @@ import type { Tally } from "../base/tally.ts";
 import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/tenancy.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-type Answer = ToWorker & { type: "arrival" | "entry" };
+/** What the supervisor answers. */
+export type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 
 /** The desk of one worker. */
 export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
@@ -16,7 +17,7 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
   readonly #post: (message: FromWorker) => void;
   readonly #clients: Tally;
   readonly #inside = new Map<number, { client: Client; path: TenantPath }>();
-  readonly #asked = new Map<number, (answer: Answer) => void>();
+  readonly #asked = new Map<number, (answer: DeskAnswer) => void>();
   #asks = 0;
 
   /** Nobody yet. @param clients counts those who have entered */
@@ -56,7 +57,7 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
   }
 
   /** Takes an answer of the supervisor. */
-  answered(answer: Answer): void {
+  answered(answer: DeskAnswer): void {
     const settle = this.#asked.get(answer.ask);
     this.#asked.delete(answer.ask);
     settle?.(answer);
@@ -81,7 +82,7 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     return known;
   }
 
-  #ask(settle: (answer: Answer) => void): number {
+  #ask(settle: (answer: DeskAnswer) => void): number {
     const ask = ++this.#asks;
     this.#asked.set(ask, settle);
     return ask;
