@@ -40,8 +40,8 @@ class Audience {
   }
 }
 
-/** Key frames that fill what the systems on the way hold for a reader that reads nothing, 4 MB on Linux. */
-const FLOOD = { pictures: 100, length: 60_000, everyMs: 50 } as const;
+/** Key frames that fill the way to a slow reader: slowly enough that the gateway does not slow the publisher down. */
+const FILLING = { length: 60_000, everyMs: 50 } as const;
 
 /** See the protocol. */
 export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
@@ -64,7 +64,7 @@ export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
   publisher.send(streamId, "publish", "bench", "live");
   publisher.sendMessage(CHUNKS, VIDEO, streamId, CONFIGURATION);
   for (const client of await join(slow, true)) client.pause();
-  if (slow > 0) await flood(publisher, streamId);
+  if (slow > 0) await fill(publisher, streamId, request.filling);
   await join(players, false);
   await pause(DRAIN_MS);
   const tally = new Tally();
@@ -102,11 +102,11 @@ async function showTo(audience: Audience, leg: VideoLeg, request: FanOutRequest,
   return { pacer, window: close() };
 }
 
-async function flood(publisher: RtmpLoadClient, streamId: number): Promise<void> {
-  const picture = createKeyPicture(FLOOD.length);
-  for (let i = 0; i < FLOOD.pictures; i++) {
+async function fill(publisher: RtmpLoadClient, streamId: number, pictures: number): Promise<void> {
+  const picture = createKeyPicture(FILLING.length);
+  for (let i = 0; i < pictures; i++) {
     publisher.sendMessage(CHUNKS, VIDEO, streamId, picture);
-    await pause(FLOOD.everyMs);
+    await pause(FILLING.everyMs);
   }
 }
 

@@ -144,6 +144,8 @@ export interface FanOutRequest {
   readonly players: number;
   /** Players that read nothing while it is measured. */
   readonly slow: number;
+  /** Large pictures that are sent to the slow ones before, so that nothing more fits on the way to them. */
+  readonly filling: number;
   /** Size of a picture; there are 25 a second. */
   readonly pictureLength: number;
   readonly seconds: number;
