@@ -171,7 +171,7 @@ function firstVoice(formats: readonly PlannedFormat[]): ClientAudio | null {
 }
 
 const [OPUS, G722, SPEEX_16, SPEEX_8, PCMU, PCMA] = [
-  mediaFormat(107, "opus", 48000, { channels: 2 }),
+  mediaFormat(107, "opus", 48000, { channels: 2, fmtp: "useinbandfec=1" }), // RFC 7587 6.1: what is lost is rebuilt
   mediaFormat(9, "G722", 8000),
   mediaFormat(96, "speex", 16000),
   mediaFormat(98, "speex", 8000),

@@ -66,6 +66,8 @@ export class AudioPath implements Disposable {
   #resampler: Resampler | null = null;
   #noisy = false;
   #packetSamples = 0;
+  /** Lost samples that the next packet may tell of. */
+  #owedSamples = 0;
 
   /** Opens the codecs. @throws Error when a module is missing: ask Codecs.canTranscode first */
   constructor(options: AudioPathOptions) {
@@ -127,6 +129,7 @@ export class AudioPath implements Disposable {
       this.unconfigured++;
       return;
     }
+    if (this.#owedSamples > 0) this.#recover(decoder, packet);
     let samples: Int16Array;
     try {
       samples = decoder.decode(packet);
@@ -141,9 +144,12 @@ export class AudioPath implements Disposable {
     this.#take(samples, decoder.channels);
   }
 
-  /** So many packets, each as long as the last one, did not come. */
+  /** So many packets, each as long as the last one, did not come before the one that is pushed next. */
   lost(packets: number): void {
-    if (!this.#noisy) this.#conceal(packets * this.#packetSamples);
+    if (this.#noisy) return;
+    const recoverable = packets > 0 && this.#decoder?.recover !== undefined ? 1 : 0;
+    this.#conceal((packets - recoverable) * this.#packetSamples);
+    this.#owedSamples = recoverable * this.#packetSamples;
   }
 
   /** A comfort noise payload (RFC 3389): until audio comes again, `fill` makes noise like this. @throws WireError */
@@ -187,7 +193,20 @@ export class AudioPath implements Disposable {
     this.#encoder[Symbol.dispose]();
   }
 
+  /** What `packet` tells of the lost one before it. */
+  #recover(decoder: AudioDecoder, packet: Uint8Array): void {
+    const samples = this.#owedSamples;
+    this.#owedSamples = 0;
+    try {
+      this.#take(decoder.recover!(packet, samples), decoder.channels);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#conceal(samples);
+    }
+  }
+
   #useDecoder(decoder: AudioDecoder): void {
+    this.#owedSamples = 0;
     this.#decoder?.[Symbol.dispose]();
     this.#resampler?.[Symbol.dispose]();
     this.#decoder = decoder;

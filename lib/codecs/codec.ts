@@ -41,6 +41,12 @@ export interface AudioDecoder extends Disposable {
    * Borrowed like those of decode.
    */
   conceal(samples: number): Int16Array;
+  /**
+   * The last `samples` before `packet`, as far as `packet` tells of them (Opus, in-band FEC), else concealed. Absent:
+   * packets of this codec tell nothing of each other. Borrowed like those of decode.
+   * @throws WireError when the packet is damaged
+   */
+  recover?(packet: Uint8Array, samples: number): Int16Array;
 }
 
 /** Turns mono samples into packets of one codec. */

@@ -72,7 +72,7 @@ export const CODEC_ENTRIES: readonly CodecEntry[] = [
   entry("ulaw", "audio", ["speex", "pcmu"], ["pcmu", 8000, 0], "speex"),
   entry("alaw", "audio", ["speex", "pcma"], ["pcma", 8000, 8], "speex"),
   entry("opus", "audio", ["opus", "opus"], ["opus", 48000, 107], "opus"),
-  entry("aac", "audio", ["aac", "opus"], ["opus", 48000, 107], "aac"),
+  entry("aac", "audio", ["aac", "opus"], ["opus", 48000, 107, "useinbandfec=1"], "aac"),
   entry("dtmf", "audio", [null, null], ["telephone-event", 8000, 101], null),
   entry(
     "h264",

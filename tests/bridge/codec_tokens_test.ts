@@ -173,6 +173,13 @@ Deno.test("the H.264 of an offer carries siprtmp's parameters", () => {
   assert.deepEqual(h264?.rtcpFb, ["nack pli", "ccm fir"]);
 });
 
+Deno.test("Opus that is decoded here is asked for with in-band FEC; a player could not use it", () => {
+  const fmtpOf = (token: string): string | null | undefined =>
+    plannedFormats(planCodecs([token], transcoding), "audio").find(({ name }) => name === "opus")?.fmtp;
+  for (const token of ["aac", "wideband", "pcmu"]) assert.equal(fmtpOf(token), "useinbandfec=1", token);
+  assert.equal(fmtpOf("opus"), null);
+});
+
 Deno.test("touch tones come with their redundancy, which names them and the two keys before", () => {
   const audio = plannedFormats(planCodecs(["wideband", "dtmf"], plain), "audio");
   const red = audio.find((format) => format.name === "red");
