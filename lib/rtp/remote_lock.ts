@@ -1,8 +1,10 @@
 // Symmetric RTP with a lock: packets go to the address of the session description until one arrives, then to
 // where it came from, which is what gets through address translators. Once locked, another sender is believed
-// only when it is the described address itself, or when the locked one has been silent for a while.
+// only when it is the described address itself, or when the locked one has been silent for a while. A peer that sends
+// from the described address has no address translator and is never left for a stranger: silence (hold, voice
+// detection) would let anybody who sprays packets over our ports take its sound.
 //
-//   unlocked -> (packet) -> locked -> (described address speaks | silence and a new sender) -> locked there
+//   unlocked -> (packet) -> locked -> (described address speaks | silence of another and a new sender) -> locked there
 //   locked -> (the description names another address) -> unlocked, the old sender heard but not locked for a while
 //
 // Role: machine
@@ -82,7 +84,9 @@ export class RemoteLock {
   }
 
   #mayTakeOver(from: Endpoint, nowMs: number): boolean {
-    if (nowMs - this.#lastHeardMs >= RELOCK_AFTER_MS) return true;
-    return this.#lastRemote !== null && sameEndpoint(from, this.#lastRemote);
+    const described = this.#lastRemote;
+    if (described !== null && sameEndpoint(from, described)) return true;
+    if (described !== null && this.#locked !== null && sameEndpoint(this.#locked, described)) return false;
+    return nowMs - this.#lastHeardMs >= RELOCK_AFTER_MS;
   }
 }

@@ -56,6 +56,20 @@ Deno.test("lock: the described address takes over at once and for good", () => {
   play(true, [[0, `=${PHONE}`], [0, `+${THIEF}`], [5, `+${PHONE}`], [5, `>${PHONE}`], [10, `-${THIEF}`]]);
 });
 
+Deno.test("lock: who sends from the described address is not left for a stranger, however long it is silent", () => {
+  play(true, [
+    [0, `=${PHONE}`],
+    [0, `+${PHONE}`],
+    [RELOCK_AFTER_MS, `-${THIEF}`],
+    [100 * RELOCK_AFTER_MS, `-${THIEF}`],
+    [100 * RELOCK_AFTER_MS, `>${PHONE}`],
+    [100 * RELOCK_AFTER_MS, `+${PHONE}`],
+    [100 * RELOCK_AFTER_MS, `=${NAT}`], // unless a new description says so
+    [100 * RELOCK_AFTER_MS, `+${NAT}`],
+    [100 * RELOCK_AFTER_MS, `>${NAT}`],
+  ]);
+});
+
 Deno.test("lock: media before the answer is heard, nothing is sent before it", () => {
   play(true, [[0, `+${PHONE}`], [0, ">"], [20, `=${PHONE}`], [20, `>${PHONE}`], [40, `-${THIEF}`]]);
   play(true, [[0, `+${NAT}`], [20, `=${PHONE}`], [20, `>${NAT}`], [40, `+${NAT}`]]);
