@@ -109,6 +109,11 @@ export function percentilesOf(parts: readonly HistogramData[]): Percentiles {
   return Histogram.sum(parts).percentiles();
 }
 
+/** What was missed while other programs had the core cannot be told. */
+export function judged(reached: boolean, waited: number): boolean | null {
+  return reached || waited <= LIMITS.waited ? reached : null;
+}
+
 /** Judges a row. */
 export function verdictOf(
   row: { wanted: number; established: number; gateway: TargetFigures; load: LoadFigures },

@@ -1,7 +1,7 @@
 // What slices come to, whose fault a bad row is, and what the short form makes of it.
 
 import assert from "node:assert/strict";
-import { LIMITS, targetFigures, verdictOf } from "../../bench/control/figures.ts";
+import { judged, LIMITS, targetFigures, verdictOf } from "../../bench/control/figures.ts";
 import type { SweepRow } from "../../bench/control/sweep.ts";
 import { memoryPerCall } from "../../bench/control/sweep_tables.ts";
 import { Histogram } from "../../bench/load/histogram.ts";
@@ -102,6 +102,15 @@ Deno.test("whose fault a row is", () => {
   assert.equal(judge(lossy, { drops: 2 }), "load end");
   assert.equal(judge(late, { lag: { ...LOAD.lag, p99Ms: 50 } }), "load end");
   assert.equal(judge(late, { ioLag: { ...LOAD.lag, p99Ms: 50 } }), "load end");
+});
+
+Deno.test("a target missed on a disturbed machine is not judged, one reached is reached", () => {
+  assert.deepEqual([judged(true, 0.5), judged(false, 0.5), judged(false, 0), judged(true, 0)], [
+    true,
+    null,
+    false,
+    true,
+  ]);
 });
 
 Deno.test("the most healthy calls, and how the cost of one grew until there", () => {
