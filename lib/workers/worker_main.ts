@@ -4,29 +4,24 @@
 // Role: edge
 // Answers to: nothing in siprtmp.
 
+import { parentPort } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import { loadCodecs } from "../codecs/load.ts";
 import { systemDns } from "../net/dns.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
+import type { ToWorker } from "./messages.ts";
 import { WorkerGateway } from "./worker_gateway.ts";
 
-/** What a worker's global scope has besides what every thread has. */
-interface WorkerScope {
-  postMessage(message: FromWorker): void;
-  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker>) => void): void;
-  addEventListener(type: "error", listener: (event: ErrorEvent) => void): void;
-  addEventListener(type: "unhandledrejection", listener: (event: PromiseRejectionEvent) => void): void;
-}
+const supervisor = parentPort;
+if (supervisor === null) throw new Error("this is the first file of a worker, not of a program");
 
-const scope = globalThis as unknown as WorkerScope;
 const environment = { clock: systemClock, random: systemRandom, dns: systemDns, loadCodecs };
-const worker = new WorkerGateway(environment, (message) => scope.postMessage(message));
+const worker = new WorkerGateway(environment, (message) => supervisor.postMessage(message));
 
-scope.addEventListener("message", (event) => worker.take(event.data));
-scope.addEventListener("error", (event) => {
+supervisor.on("message", (message: ToWorker) => worker.take(message));
+globalThis.addEventListener("error", (event) => {
   if (worker.uncaught(event.error)) event.preventDefault();
 });
-scope.addEventListener("unhandledrejection", (event) => {
+globalThis.addEventListener("unhandledrejection", (event) => {
   if (worker.uncaught(event.reason)) event.preventDefault();
 });

@@ -1,11 +1,12 @@
 // One worker as its supervisor sees it: a thread that takes messages and posts some, and that may die at any time. It
-// is dead when an error ends it, or when it has not shown a pulse for a while: then it hangs in a loop, or has ended
-// without a word.
+// is dead when an error ends it, its memory is used up, or it has not shown a pulse for a while: then it hangs in a loop.
+// Threads of node:worker_threads: one of the web's whose memory is used up takes the whole process along.
 // Role: edge
 // Answers to: nothing in siprtmp.
 
-import type { Clock } from "../base/clock.ts";
-import { Ticker } from "../base/clock.ts";
+import { Worker } from "node:worker_threads";
+import { type Clock, Ticker } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 /** How often the pulse is looked at. */
@@ -13,6 +14,8 @@ const LOOK_MS = 1_000;
 
 /** Looks without a pulse after which a worker is dead; looks and not times, so that a suspended machine kills nobody. */
 export const DEAD_AFTER_LOOKS = 15;
+
+const MAX_HEAP_MIB = 2048;
 
 /** What a thread is made of. */
 export interface WorkerThreadOptions {
@@ -26,6 +29,8 @@ export interface WorkerThreadOptions {
   readonly clock: Clock;
   /** Takes its messages. */
   readonly onMessage: (message: FromWorker) => void;
+  /** JavaScript memory it may have at most, in MiB; 2048 when left out, far above what thousands of calls take. */
+  readonly maxHeapMib?: number;
   /** Told once when it has died by itself, in words. */
   readonly onDeath: (reason: string) => void;
 }
@@ -42,19 +47,17 @@ export class WorkerThread {
 
   /** Starts it; it says "loaded" when it is there. */
   constructor(options: WorkerThreadOptions) {
-    const { entry, name, pulse, clock, onMessage } = options;
+    const { entry, name, pulse, clock, onMessage, maxHeapMib = MAX_HEAP_MIB } = options;
     this.#options = options;
     this.#pulse = pulse();
     this.#ticker = new Ticker(clock, LOOK_MS);
-    this.#worker = new Worker(entry, { type: "module", name });
-    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if (!this.#over) onMessage(data);
-    };
-    this.#worker.onerror = (event) => {
-      event.preventDefault();
-      this.#die(event.message);
-    };
-    this.#worker.onmessageerror = () => this.#die("it posted what cannot be read");
+    this.#worker = new Worker(entry, { name, resourceLimits: { maxOldGenerationSizeMb: maxHeapMib } });
+    this.#worker.on("message", (message: FromWorker) => {
+      if (!this.#over) onMessage(message);
+    });
+    this.#worker.on("error", (error: unknown) => this.#die(messageOf(error)));
+    this.#worker.on("messageerror", () => this.#die("it posted what cannot be read"));
+    this.#worker.on("exit", (code: number) => this.#die(`it ended by itself with code ${code}`));
   }
 
   /** Posts a message; nothing happens when it is over. */
@@ -74,7 +77,7 @@ export class WorkerThread {
     if (this.#over) return;
     this.#over = true;
     this.#ticker[Symbol.dispose]();
-    this.#worker.terminate();
+    void this.#worker.terminate();
   }
 
   #look(): void {

@@ -83,3 +83,27 @@ Deno.test("worker thread: one that cannot be loaded is dead at once", async () =
   assert.equal(deaths.length, 1);
   thread.terminate();
 });
+
+Deno.test("worker thread: one whose memory is used up dies alone", async () => {
+  const deaths: string[] = [];
+  const thread = new WorkerThread({
+    entry: script(
+      `const kept = []; setInterval(() => kept.push(...Array.from({ length: 1e5 }, () => ({}))), 1);`,
+    ),
+    name: "worker 7",
+    pulse: () => 0,
+    clock: systemClock,
+    onMessage: () => assert.fail(),
+    maxHeapMib: 48,
+    onDeath: (reason) => deaths.push(reason),
+  });
+  await until("its death", () => deaths.length > 0);
+  assert.match(deaths[0]!, /memory/);
+  thread.terminate();
+});
+
+Deno.test("worker thread: one that ends without a word is noticed at once", async () => {
+  const watched = start(`setTimeout(() => close(), 10);`);
+  await until("its end", () => watched.deaths.length > 0);
+  assert.deepEqual(watched.deaths, ["it ended by itself with code 0"]);
+});
