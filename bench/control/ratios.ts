@@ -19,8 +19,14 @@ export function lossOf(sent: number, received: number): number {
   return sent === 0 ? 0 : Math.max(0, sent - received) / sent;
 }
 
-/** How far the ratios of a series lie apart, as a share of their median: (largest - smallest) / median. */
-export function spread(values: readonly number[]): number {
-  if (values.length === 0) return 0;
-  return (Math.max(...values) - Math.min(...values)) / median(values);
+/** The slope of the straight line nearest to the points (least squares); null unless two of them differ in x. */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number | null {
+  const mean = (pick: 0 | 1): number => points.reduce((sum, point) => sum + point[pick], 0) / points.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  let [both, square] = [0, 0];
+  for (const [x, y] of points) {
+    both += (x - meanX) * (y - meanY);
+    square += (x - meanX) ** 2;
+  }
+  return square > 0 ? both / square : null;
 }

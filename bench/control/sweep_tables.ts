@@ -4,7 +4,10 @@
 import type { Percentiles } from "../load/histogram.ts";
 import type { StreamFigures } from "./figures.ts";
 import type { SweepRow } from "./sweep.ts";
+import { slopeOf } from "./ratios.ts";
 import { decimal, percent, type Table } from "./tables.ts";
+
+const FEW_CALLS = 50;
 
 /** What each row says of the gateway. */
 export function callsTable(rows: readonly SweepRow[], title: string): Table {
@@ -12,10 +15,10 @@ export function callsTable(rows: readonly SweepRow[], title: string): Table {
     title,
     heads: [
       ["calls", "set-up p50/p99", "lost up/down", "up p50/p99/max", "down p50/p99/max"],
-      ["CPU ms/call-s", "relay", "ratio", "of a core", "memory a call", "GC max/total", "verdict"],
+      ["CPU ms/call-s", "relay", "ratio", "of a core", "resident MiB", "GC max/total", "verdict"],
     ].flat(),
-    rows: rows.map((row) => cellsOf(row, row.gateway.audio, rows)),
-    notes: ["times in ms; memory: resident, per call more than in the first row; GC: during all slices"],
+    rows: rows.map((row) => cellsOf(row, row.gateway.audio)),
+    notes: [`times in ms; GC during all slices; each further call takes ${memoryText(memoryPerCall(rows))}`],
   };
 }
 
@@ -36,7 +39,7 @@ export function videoTable(rows: readonly SweepRow[]): Table {
   };
 }
 
-function cellsOf(row: SweepRow, audio: StreamFigures, rows: readonly SweepRow[]): string[] {
+function cellsOf(row: SweepRow, audio: StreamFigures): string[] {
   const { gateway, relay, setUp } = row;
   return [
     row.established === row.wanted ? String(row.wanted) : `${row.established} of ${row.wanted}`,
@@ -48,17 +51,21 @@ function cellsOf(row: SweepRow, audio: StreamFigures, rows: readonly SweepRow[])
     decimal(relay?.cost ?? null, 3),
     decimal(row.ratio, 2),
     percent(gateway.cpuOfCore),
-    memoryText(memoryPerCall(row, rows[0])),
+    decimal(gateway.rssKiB === null ? null : gateway.rssKiB / 1024, 0),
     `${decimal(row.gc.maxMs)}/${decimal(row.gc.totalMs, 0)}`,
     row.verdict,
   ];
 }
 
-/** Resident KiB per call beyond the first row; null where that cannot be told. */
-export function memoryPerCall(row: SweepRow, first: SweepRow | undefined): number | null {
-  const [here, there] = [row.gateway.rssKiB, first?.gateway.rssKiB ?? null];
-  const more = row.gateway.calls - (first?.gateway.calls ?? 0);
-  return here === null || there === null || more <= 0 ? null : (here - there) / more;
+/**
+ * Resident KiB that each further call takes: the slope through the rows. Few calls are left out, because there the
+ * collector's own space still grows. Null with fewer than two rows.
+ */
+export function memoryPerCall(rows: readonly SweepRow[]): number | null {
+  const points = rows.flatMap(({ gateway: { calls, rssKiB } }) =>
+    rssKiB === null || calls < FEW_CALLS ? [] : [[calls, rssKiB] as const]
+  );
+  return slopeOf(points);
 }
 
 /** What the load end did beside it, and what the machine did to both. */

@@ -131,7 +131,7 @@ function callTargets(rows: readonly SweepRow[], half: SweepRow | null): Target[]
     manyCalls("at least 500 healthy calls on one core", 500, rows),
     within("latency added over the relay, p99, at half load: under 3 ms", added(half), 3, "ms"),
     within("latency added over the relay, p99, at the largest healthy N: under 20 ms", added(most), 20, "ms"),
-    within("memory under 60 KiB a call", most === null ? null : memoryPerCall(most, rows[0]), 60, "KiB"),
+    within("memory under 60 KiB a call", memoryPerCall(rows), 60, "KiB"),
   ];
 }
 
@@ -142,7 +142,7 @@ function manyCalls(text: string, wanted: number, rows: readonly SweepRow[]): Tar
     measured: most === null
       ? "none healthy"
       : `${most.wanted}, at ${decimal(most.gateway.cost, 2)} ms a call-second`,
-    reached: honestly((most?.wanted ?? 0) >= wanted, rows),
+    reached: (most?.wanted ?? 0) >= wanted ? true : rows.at(-1)?.verdict === "gateway" ? false : null,
   };
 }
 
