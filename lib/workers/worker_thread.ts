@@ -84,7 +84,10 @@ export class WorkerThread {
     const pulse = this.#options.pulse();
     this.#looks = pulse === this.#pulse ? this.#looks + 1 : 0;
     this.#pulse = pulse;
-    if (this.#looks >= DEAD_AFTER_LOOKS) this.#die(`no sign of life for ${DEAD_AFTER_LOOKS} s`);
+    if (this.#looks < DEAD_AFTER_LOOKS) return;
+    this.#die(
+      `no sign of life for ${DEAD_AFTER_LOOKS} s; if it hangs, its ports are free after a restart only`,
+    );
   }
 
   #die(reason: string): void {
