@@ -68,7 +68,8 @@ export class OffenderLog implements Disposable {
   #tellFirst(address: string, offence: Offence): void {
     if (this.#known.has(address) || this.#told >= NAMED) return;
     this.#told++;
-    this.#log.warn(`${address} is limited, as long as it goes on: too many ${offence}`);
+    const why = offence === "pauses for sending too much" ? "it sends too much" : `too many ${offence}`;
+    this.#log.warn(`${address} is limited, as long as it goes on: ${why}`);
   }
 
   #report(): void {
