@@ -20,7 +20,7 @@ import { decodeSipDatagram } from "../sip/parser.ts";
 import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { Flow, SendOutcome, Target } from "../sip/target.ts";
-import { type UserDirectory, workerOfLine } from "./user_directory.ts";
+import type { UserDirectory } from "./user_directory.ts";
 
 /** Calls whose requests were handed over that are remembered; the oldest goes. */
 const MAX_REMEMBERED = 4096;
@@ -149,7 +149,7 @@ export class SharedTransport implements MessageTransport {
   /** Null: ours, or nobody's and ours to refuse. */
   #ownerOf({ uri, headers }: SipRequest): number | null {
     const line = uri.params.get("line");
-    const named = typeof line === "string" ? workerOfLine(line) : null;
+    const named = typeof line === "string" ? this.#options.directory.ownerOf(line) : null;
     const known = named ?? this.#handed.get(sequenceKey(headers)) ?? null;
     if (known !== null) return known;
     if (tagOf(headers.get("To")) !== null) return null; // in a dialog, and not one we handed over

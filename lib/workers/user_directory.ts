@@ -1,6 +1,6 @@
 // Which worker has which SIP user, replicated in every worker and the supervisor: a request that reaches the port of
-// one is found to be another's. By line first, whose prefix says it all; else as in each worker's own directory: the
-// newest with user and domain, else the newest with the user (lib/sip/agent_directory.ts).
+// one is found to be another's. As in each worker's own directory (lib/sip/agent_directory.ts): by line, else the newest
+// with user and domain, else the newest with the user.
 // RFC 3261 section 8.2.2.1.
 // Role: machine
 // Answers to: nothing in siprtmp, where every user had a port.
@@ -14,15 +14,9 @@ export interface Resident extends AgentNews {
   readonly worker: number;
 }
 
-/** The prefix of the lines of a worker. */
+/** The prefix of the lines of a worker: whoever reads a Contact sees whose it is, and lines of two never meet. */
 export function linePrefixOf(worker: number): string {
   return `${worker}.`;
-}
-
-/** The worker a line belongs to; null when it was not made by workers. */
-export function workerOfLine(line: string): number | null {
-  const match = /^(\d{1,3})\./.exec(line);
-  return match === null ? null : Number(match[1]);
 }
 
 /** All user agents of a process. */
@@ -66,11 +60,15 @@ export class UserDirectory {
     for (const { line, worker: owner } of this.all()) if (owner === worker) this.remove(line);
   }
 
+  /** Whose line this is; null: nobody's, or no longer anybody's. */
+  ownerOf(line: string): number | null {
+    return this.#byLine.get(line)?.worker ?? null;
+  }
+
   /** Whose a request outside dialogs is; null: nobody's. */
   find(uri: Pick<SipUri, "user" | "host" | "params">): number | null {
     const line = uri.params.get("line");
-    const owner = typeof line === "string" ? workerOfLine(line) : null;
-    if (owner !== null) return owner;
+    if (typeof line === "string") return this.ownerOf(line);
     const residents = this.#byUser.get(keyOf(uri.user)) ?? [];
     const host = uri.host.toLowerCase();
     return (residents.findLast((resident) => resident.host.toLowerCase() === host) ?? residents.at(-1))

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseSipUri } from "../../lib/sip/uri.ts";
-import { linePrefixOf, UserDirectory, workerOfLine } from "../../lib/workers/user_directory.ts";
+import { linePrefixOf, UserDirectory } from "../../lib/workers/user_directory.ts";
 
 function directory(...rows: [worker: number, line: string, address: string][]): UserDirectory {
   const users = new UserDirectory();
@@ -10,11 +10,6 @@ function directory(...rows: [worker: number, line: string, address: string][]): 
   }
   return users;
 }
-
-Deno.test("a line says whose it is", () => {
-  assert.equal(workerOfLine(`${linePrefixOf(12)}abc`), 12);
-  for (const line of ["abc", "abc.1", ".1", "", "1abc"]) assert.equal(workerOfLine(line), null, line);
-});
 
 const users = directory(
   [0, "0.a", "alice@one.example"],
@@ -30,8 +25,9 @@ const FOUND: [uri: string, worker: number | null][] = [
   ["sip:Bob@one.example", null], // user parts are compared with their case
   ["sip:one.example", null],
   ["sip:carol@one.example", null],
-  ["sip:bob@one.example;line=1.gone", 1], // its worker says that it has gone
-  ["sip:bob@one.example;line=old", 2], // not a line of ours
+  ["sip:nobody@nowhere;line=1.a", 1],
+  ["sip:bob@one.example;line=1.gone", null], // whoever has the port says that it has gone
+  ["sip:bob@one.example;line=old", null],
 ];
 
 for (const [uri, worker] of FOUND) {
@@ -39,6 +35,11 @@ for (const [uri, worker] of FOUND) {
     assert.equal(users.find(parseSipUri(uri)), worker);
   });
 }
+
+Deno.test("directory: lines tell whose they are", () => {
+  assert.deepEqual([linePrefixOf(0), linePrefixOf(12)], ["0.", "12."]);
+  assert.deepEqual([users.ownerOf("2.b"), users.ownerOf("2.c"), users.ownerOf("")], [2, null, null]);
+});
 
 Deno.test("directory: users leave one by one, or all of a worker", () => {
   const rows = directory([0, "0.a", "a@x"], [1, "1.a", "a@x"], [1, "1.b", "b@x"], [0, "0.a", "a@y"]);
