@@ -35,6 +35,8 @@ export function sliceOf(config: Config, seat: Seat): Config {
     entrance: home ? config.entrance : { ...config.entrance, tls: null, tunnel: null },
     sip: { ...config.sip, port: seat.sipPort, portFallback: seat.sipFallback },
     rtp: sliceOfPorts(config.rtp, seat),
+    // Those that say nothing are not counted for all: the kernel spreads them evenly.
+    limit: { ...config.limit, halfOpen: Math.ceil(config.limit.halfOpen / seat.count) },
     accounts: home ? config.accounts : [],
     sipd: null,
     workers: 1,
