@@ -204,7 +204,9 @@ Deno.test("maskSecrets takes time in proportion to hostile text, not to its squa
       return performance.now() - started;
     };
     timeMs(8192);
-    const [short, long] = [timeMs(16384), timeMs(16 * 16384)];
+    // The best of three: whatever else the machine does only adds.
+    const bestMs = (length: number): number => Math.min(timeMs(length), timeMs(length), timeMs(length));
+    const [short, long] = [bestMs(16384), bestMs(16 * 16384)];
     // 16 times the text: 16 times the time when linear, 256 times when quadratic.
     assert.ok(long < 100 * Math.max(short, 1), `${piece}: ${short} ms, then ${long} ms`);
   }
