@@ -201,6 +201,38 @@ Deno.test("streams have one home: published at one worker, played at the other",
   assert.doesNotMatch(house.lines(), /private port/);
 });
 
+Deno.test("a phone whose calls are published is served where the streams are", async () => {
+  await using house = await startWorkers({ "publish-calls": true });
+  await using bob = await connectAt(
+    house,
+    1,
+    () => RtmpPhone.connect({ url: house.url("sip/bob@127.0.0.1"), answers: ["pcmu"] }),
+  );
+  assert.deepEqual([house.supervisor.usageOf(0).clients, house.supervisor.usageOf(1).clients], [1, 0]);
+  const [base] = house.supervisor.sipPorts;
+  using desk = openRawPhone();
+  desk.send(rawInvite(desk, { user: "bob", port: base! }, { callId: "published" }), base!);
+  const ok = await desk.receive(/^SIP\/2\.0 200/);
+  desk.send(rawInDialog(desk, "ACK", 1, ok, "z9hG4bKack"), base!);
+  await bob.expect("accepted");
+  await using listener = await RtmpClient.open(house.url("calls/bob@127.0.0.1"), ENVIRONMENT);
+  const far = await listener.createStream();
+  const heard: Uint8Array[] = [];
+  far.onMedia = ({ type, body }) => void (type === 8 && heard.push(body.slice()));
+  await far.play("far");
+  const packet = new Uint8Array(172).fill(0x55);
+  packet.set([0x80, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4]);
+  const rtpPort = Number(/m=audio (\d+)/.exec(ok)?.[1]);
+  for (let i = 0; i < 50 && heard.length === 0; i++) {
+    packet[3] = i + 1;
+    desk.sendRtp(packet, rtpPort);
+    await new Promise((go) => setTimeout(go, 20));
+  }
+  assert.ok(heard.length > 0, "the far side of the call is a stream");
+  desk.send(rawInDialog(desk, "BYE", 2, ok, "z9hG4bKbye"), base!);
+  await bob.expect("byed");
+});
+
 Deno.test("one worker breaks down: its calls end with BYE, the other's go on, it is replaced", async () => {
   await using sipd = await startServer();
   await using house = await startWorkers();
