@@ -50,6 +50,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:dns": /^lib\/net\/dns\.ts$/,
   "node:tls": /^lib\/net\/tls\w*\.ts$/,
   "node:net": /^lib\/net\/tls\w*\.ts$/,
+  "node:v8": /^main\.ts$/,
   "node:worker_threads": /^lib\/workers\/worker_(?:thread|main)\.ts$/,
   "@logtape/logtape": /^lib\/base\/log\.ts$/,
   "zod": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
