@@ -33,7 +33,13 @@ export type LoginOutcome =
   | { readonly type: "accepted"; readonly user: string | null }
   | { readonly type: "refused"; readonly reason: string };
 
-/** Told to the client: nothing it could learn from. */
+/** Told to who has shown nothing, and may not know that it must, or where: in a stream's name nobody looks for it. */
+const NOTHING: LoginOutcome = {
+  type: "refused",
+  reason:
+    "a login is needed, in the path before the stream's name: ?token=TOKEN or ?user=NAME&password=PASSWORD",
+};
+/** Told to all others: nothing they could learn from. */
 const WRONG: LoginOutcome = { type: "refused", reason: "wrong user name, password or token" };
 const TOO_OFTEN: LoginOutcome = { type: "refused", reason: "too many failed logins, try again later" };
 const BUSY: LoginOutcome = { type: "refused", reason: "too many logins at a time, try again" };
@@ -93,6 +99,7 @@ export class LoginGuard {
 
   async #check({ user, password, token }: Credentials): Promise<LoginOutcome> {
     const rules = this.#rules;
+    if (password === null && token === null) return NOTHING;
     if (rules.token !== null && token !== null) {
       return equalSecrets(encodeUtf8(token), encodeUtf8(rules.token)) ? { type: "accepted", user } : WRONG;
     }
@@ -117,15 +124,14 @@ export class LoginGuard {
 
   async #refuse(
     address: string,
-    { user, password, token }: Credentials,
+    { user }: Credentials,
     outcome: LoginOutcome & { type: "refused" },
     signal: AbortSignal,
   ): Promise<void> {
     const unchecked = outcome === TOO_OFTEN; // not counted, or a program that tries on and on never comes in again
     const waitMs = unchecked ? LONGEST_DELAY_MS : FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
-    const tried = password === null && token === null ? "without a password" : "with a password or token";
     const who = user === null ? "A client" : `"${printable(user)}"`;
-    this.#log.warn(`${who} at ${address} was refused: ${outcome.reason} (it came ${tried})`);
+    this.#log.warn(`${who} at ${address} was refused: ${outcome.reason}`);
     await delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal);
   }
 }

@@ -142,7 +142,7 @@ function readAddress(address: unknown): SipUri {
   if (uri === null || uri.user === null || uri.user === "*") throw new ConfigError(problem);
   if (uri.scheme === "sips") throw new ConfigError("address must begin with sip: TLS is not spoken here");
   if (uri.password !== null) {
-    throw new ConfigError('address must not hold the password: that is password = "..."');
+    throw new ConfigError("address must be without a password, which has a line of its own");
   }
   if (uri.params.size > 0 || uri.headers !== null) {
     throw new ConfigError("address must be user@host and no more");

@@ -15,7 +15,7 @@ import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import { formatSipUri } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
 import { AccountGate } from "./account_gate.ts";
-import { registrationText } from "./account_words.ts";
+import { registrationText, unregisteredText } from "./account_words.ts";
 
 /** Goodbyes that may wait for their answer at a time. */
 const GOODBYES_AT_ONCE = 100;
@@ -63,8 +63,8 @@ export class Account {
 
   /** Registers from now on, unless it is not to be registered; ends with the user agent. */
   async run(gate: AccountGate): Promise<void> {
-    if (!this.config.register) return;
-    const { identity } = this.config;
+    const { identity, register } = this.config;
+    if (!register) return this.log.info(unregisteredText(identity));
     const registrar = formatSipUri(identity.proxy ?? registrarUri(identity));
     this.#state = "registering";
     this.agent.keepRegistered((signal) => gate.pass(registrar, signal));

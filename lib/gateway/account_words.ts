@@ -20,6 +20,14 @@ export function registrationText(identity: Identity, change: RegistrationChange,
   return `${before ? "no longer" : "not"} registered: ${why}${again}${hint}`;
 }
 
+/** A line about an account that is not to be registered. */
+export function unregisteredText({ password, registrar }: Identity): string {
+  const why = password === null && registrar === undefined
+    ? "it has no password and no registrar"
+    : "it has register = false";
+  return `not registered: ${why}`;
+}
+
 function failure(identity: Identity, status: number): string {
   switch (status) {
     case 401:

@@ -15,6 +15,9 @@ export type AppPath =
 /** Longest path accepted; a SIP address is far shorter. */
 const MAX_PATH_LENGTH = 512;
 
+/** ffmpeg's path of connect ends before the first element with a colon. */
+const HINT_OF_COLONS = " (with ffmpeg, a colon in the URL is written %3A)";
+
 /** Parses the `app` of a connect command; never throws, a refusal is a value. */
 export function parseAppPath(app: string): AppPath {
   const path = app.replace(/^\/+|\/+$/g, "");
@@ -23,7 +26,7 @@ export function parseAppPath(app: string): AppPath {
   const [name = "", address = "", ...suffix] = path.split("/");
   if (name === "call" || name === "line") return { type: name, path: path.slice(name.length + 1) };
   if (name !== "sip") return { type: "live" };
-  if (address === "") return rejected("the SIP address is missing");
+  if (address === "") return rejected(`the SIP address is missing${HINT_OF_COLONS}`);
   const decoded = decodePercent(address);
   if (decoded === null || !/^[^@\s<>"]+@[^@\s<>"]+$/.test(decoded)) {
     return rejected(`"${address.slice(0, 80)}" is not a SIP address like alice@example.com`);

@@ -259,7 +259,7 @@ export class Gateway implements AsyncDisposable {
       return await streams.carry(client.surrender(), signal); // who it is is asked there
     }
     const login = await this.#door.login(client, request, signal);
-    if (login.type === "refused") return await client.reject(login.reason);
+    if (login.type === "refused") return await client.close("NetConnection.Connect.Rejected", login.reason);
     if (path.type === "rejected") return await client.reject(path.reason);
     // From here on it is theirs, for hours: handed over, not waited for.
     if (path.type === "live") return this.#live.serve(client, request, signal);

@@ -65,9 +65,7 @@ Deno.test("everything else is refused alike, slowly, and logged without what was
   const table: [LoginRules, Partial<Credentials>][] = [
     [{ users, token: null }, { user: "alice", password: "wrongsecret" }],
     [{ users, token: null }, { user: "nobody", password: "secret" }],
-    [{ users, token: null }, { user: "alice" }],
     [{ users, token: null }, { user: "alice", password: "" }],
-    [{ users, token: null }, {}],
     [{ users, token: null }, { token: TOKEN }],
     [{ users: null, token: TOKEN }, { token: `${TOKEN}x` }],
     [{ users: null, token: TOKEN }, { user: "alice", password: "secret" }],
@@ -82,6 +80,19 @@ Deno.test("everything else is refused alike, slowly, and logged without what was
     assert.match(said, /^warn rtmp.* at 192\.0\.2\.1 was refused: /);
     assert.doesNotMatch(said, /secret|0123456789abcdef/);
     assert.equal(bench.clock.pending, 0);
+  }
+});
+
+Deno.test("who shows nothing is told what is needed, as slowly, and it counts", async () => {
+  for (const credentials of [{}, { user: "alice" }]) {
+    const bench = new Bench({ users, token: TOKEN });
+    for (const waitMs of [1000, 2000]) {
+      const { outcome, afterMs } = await bench.refused(bench.login(credentials));
+      assert.ok(outcome.type === "refused");
+      assert.match(outcome.reason, /^a login is needed.*\?token=TOKEN or \?user=NAME&password=PASSWORD$/);
+      assert.equal(afterMs, waitMs);
+    }
+    assert.match(bench.log.lines.join(), / at 192\.0\.2\.1 was refused: a login is needed/);
   }
 });
 

@@ -106,7 +106,7 @@ const WRONG: [entry: Record<string, unknown>, problem: RegExp][] = [
   [{ address: "*@example.com" }, /^address must be one/],
   [{ address: "a b@example.com" }, /^address must be one/],
   [{ address: "sips:a@example.com" }, /^address must begin with sip: TLS/],
-  [{ address: `a:${SECRET}@example.com` }, /^address must not hold the password/],
+  [{ address: `a:${SECRET}@example.com` }, /^address must be without a password/],
   [{ address: "a@example.com;transport=tcp" }, /^address must be user@host and no more/],
   [{ "display-name": "a\nb" }, /^display-name must be a text in quotes/],
   [{ username: 7140 }, /^username must be a text in quotes/],

@@ -185,6 +185,9 @@ Deno.test("accounts: one that is not to be registered calls and is called all th
   const trunk = set.registry.get("trunk");
   await set.network.clock.advanceAsync(HOUR_MS);
   assert.deepEqual([trunk?.state, set.network.wire], ["unregistered", []]);
+  assert.deepEqual(set.log.lines, [
+    "info main account trunk: not registered: it has no password and no registrar",
+  ]);
   const peer = set.network.peer("10.0.0.9");
   const next = trunk?.agent.invitations().next();
   peer.send(peer.build("INVITE", "sip:7140@10.0.0.1", {}, sdp("o")), "10.0.0.1");

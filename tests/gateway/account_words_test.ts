@@ -1,7 +1,7 @@
 // Answers to: lib/gateway/account_words.ts.
 
 import assert from "node:assert/strict";
-import { durationText, registrationText } from "../../lib/gateway/account_words.ts";
+import { durationText, registrationText, unregisteredText } from "../../lib/gateway/account_words.ts";
 import type { Identity } from "../../lib/sip/identity.ts";
 import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
@@ -90,4 +90,13 @@ Deno.test("account words: times", () => {
     "2 min",
     "59 min",
   ]);
+});
+
+Deno.test("an account that is not to be registered says why", () => {
+  assert.equal(unregisteredText(NO_PASSWORD), "not registered: it has no password and no registrar");
+  assert.equal(unregisteredText(DESK), "not registered: it has register = false");
+  assert.equal(
+    unregisteredText({ ...ELSEWHERE, password: null }),
+    "not registered: it has register = false",
+  );
 });
