@@ -7,6 +7,7 @@ import { formatTable } from "./control/tables.ts";
 import { measureCalls, measureTranscoded, measureVideo } from "./scenarios/calls.ts";
 import { measureFanOut } from "./scenarios/fan_out.ts";
 import { measureIdleUsers } from "./scenarios/idle_users.ts";
+import { measureMemory } from "./scenarios/memory.ts";
 import { type Bench, createBench, type Findings, type Scenario } from "./scenarios/scenario.ts";
 import { measureSetUps } from "./scenarios/set_ups.ts";
 import { measureSoak } from "./scenarios/soak.ts";
@@ -18,6 +19,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   h264: measureVideo,
   setup: measureSetUps,
   idle: measureIdleUsers,
+  memory: measureMemory,
   fanout: measureFanOut,
   start: measureStartUp,
   soak: measureSoak,

@@ -39,6 +39,7 @@ export const scenarioNames = [
   "h264",
   "setup",
   "idle",
+  "memory",
   "fanout",
   "start",
   "soak",
@@ -58,7 +59,7 @@ export const usage: string = `deno task bench:calls [options]
   --warm=1               unmeasured start of a slice
   --rate=50              new calls per second while dialling
   --no-relay             no comparison
-  --users=10000          of idle
+  --users=10000          of idle and memory
   --players=500          of fanout
   --minutes=60           of soak
   --soak-calls=250       of soak

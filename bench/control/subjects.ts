@@ -11,6 +11,8 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly pid: number;
   readonly rtmpPort: number;
   readonly sipPort: number;
+  /** Where its inspector listens; null unless it was asked for. */
+  readonly inspectorUrl: string | null;
   /** From the start of the process to its line that it listens. */
   readonly startMs: number;
   /** Collections since the last call of this. */
@@ -28,6 +30,8 @@ export interface GatewayOptions {
   readonly denoFlags?: readonly string[];
   /** Options of V8 beside --trace-gc. */
   readonly v8Flags?: readonly string[];
+  /** True: V8's inspector listens, too. */
+  readonly inspect?: boolean;
   /** Options of the gateway. */
   readonly args?: readonly string[];
 }
@@ -46,12 +50,14 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   const startedMs = performance.now();
   const listening = Promise.withResolvers<{ rtmpPort: number; sipPort: number; startMs: number }>();
   const troubles: string[] = [];
+  let inspectorUrl: string | null = null;
   const last: string[] = [];
   let collections: Collection[] = [];
   const child = startChild({
     cpu: options.cpu,
     args: [
-      ["run", "--quiet", `--v8-flags=${["--trace-gc", ...options.v8Flags ?? []].join(",")}`],
+      ["run", `--v8-flags=${["--trace-gc", ...options.v8Flags ?? []].join(",")}`],
+      options.inspect === true ? ["--inspect=127.0.0.1:0"] : ["--quiet"], // quiet does not say where the inspector is
       [...options.denoFlags ?? [], "--allow-net", "--allow-read", "--allow-sys=networkInterfaces"],
       [`${ROOT}main.ts`, ...ROOMY, ...options.args ?? []],
     ].flat(),
@@ -61,6 +67,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
       last.push(line);
       if (last.length > 20) last.shift();
       if (/\b(?:WRN|ERR|warning|error|warn)\b|defect of ours/i.test(line)) troubles.push(line);
+      inspectorUrl ??= /Debugger listening on (ws:\S+)/.exec(line)?.[1] ?? null;
       const match = LISTENS.exec(line);
       if (match === null) return;
       const startMs = performance.now() - startedMs;
@@ -71,6 +78,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   const where = await listening.promise;
   return {
     ...where,
+    inspectorUrl,
     pid: child.pid,
     troubles,
     takeCollections: () => {

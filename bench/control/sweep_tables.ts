@@ -18,7 +18,11 @@ export function callsTable(rows: readonly SweepRow[], title: string): Table {
       ["CPU ms/call-s", "relay", "ratio", "of a core", "resident MiB", "GC max/total", "verdict"],
     ].flat(),
     rows: rows.map((row) => cellsOf(row, row.gateway.audio)),
-    notes: [`times in ms; GC during all slices; each further call takes ${memoryText(memoryPerCall(rows))}`],
+    notes: [
+      `times in ms; GC during all slices; each further call takes ${
+        memoryText(memoryPerCall(rows))
+      }, garbage included`,
+    ],
   };
 }
 

@@ -3,7 +3,7 @@
 
 import { decimal } from "../control/tables.ts";
 import { measureCount, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
-import { callsTable, healthTable, memoryPerCall, videoTable } from "../control/sweep_tables.ts";
+import { callsTable, healthTable, videoTable } from "../control/sweep_tables.ts";
 import { kindOfCall } from "../load/call_kinds.ts";
 import type { CallKind } from "../load/protocol.ts";
 import { type Bench, type Findings, startSubjects, type Target } from "./scenario.ts";
@@ -131,7 +131,6 @@ function callTargets(rows: readonly SweepRow[], half: SweepRow | null): Target[]
     manyCalls("at least 500 healthy calls on one core", 500, rows),
     within("latency added over the relay, p99, at half load: under 3 ms", added(half), 3, "ms"),
     within("latency added over the relay, p99, at the largest healthy N: under 20 ms", added(most), 20, "ms"),
-    within("memory under 60 KiB a call", memoryPerCall(rows), 60, "KiB"),
   ];
 }
 

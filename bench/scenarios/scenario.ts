@@ -54,14 +54,20 @@ export interface Subjects extends AsyncDisposable {
 /** Starts them. */
 export async function startSubjects(
   bench: Bench,
-  { relay, args = [] }: { relay: boolean; args?: readonly string[] },
+  { relay, inspect = false, args = [] }: { relay: boolean; inspect?: boolean; args?: readonly string[] },
 ): Promise<Subjects> {
   const { denoFlags, v8Flags, gatewayArgs } = bench.options;
   await using stack = new AsyncDisposableStack();
   const load = stack.use(await startLoad(bench.loadCpu));
   const bare = relay ? stack.use(await startRelay(bench.subjectCpu)) : null;
   const gateway = stack.use(
-    await startGateway({ cpu: bench.subjectCpu, denoFlags, v8Flags, args: [...args, ...gatewayArgs] }),
+    await startGateway({
+      cpu: bench.subjectCpu,
+      denoFlags,
+      v8Flags,
+      inspect,
+      args: [...args, ...gatewayArgs],
+    }),
   );
   stack.defer(() => {
     for (const line of new Set(gateway.troubles.slice(0, 5))) bench.say(`  the gateway said: ${line}`);
