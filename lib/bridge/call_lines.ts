@@ -153,7 +153,11 @@ export class CallLines implements Disposable {
       found.push(`${audio.unusable} messages of the client unusable (${audio.firstUnusable})`);
     }
     if (audio !== null) found.push(...transcodingOf(audio));
-    if (video !== null && video.unusable > 0) found.push(`${video.unusable} pictures of the client unusable`);
+    if (video !== null && video.unusable > 0) {
+      found.push(
+        `${video.unusable} pictures of the client not sent: before its first key frame in the call, or broken`,
+      );
+    }
     if (video !== null && video.brokenPictures > 0) {
       found.push(`${video.brokenPictures} pictures of the peer broken`);
     }

@@ -210,7 +210,10 @@ export class AccountClient implements AsyncDisposable {
       onFinished: () => this.#end(stream),
     });
     const outcome = application.play(use, sink);
-    if (outcome.type === "refused") return stream.failed("NetStream.Play.Failed", outcome.reason);
+    if (outcome.type === "refused") {
+      this.#log.info(`play refused: ${outcome.reason}`);
+      return stream.failed("NetStream.Play.Failed", outcome.reason);
+    }
     const { subscription } = outcome;
     if (stream.state !== "playing") return subscription[Symbol.dispose](); // its duration was over at once
     this.#activities.set(stream, { type: "playing", subscription });

@@ -104,10 +104,12 @@ export class LiveClient implements AsyncDisposable {
   #publish({ stream, name, mode }: PublishEvent): void {
     this.#end(stream);
     if (!isStreamName(name)) {
-      return stream.failed("NetStream.Publish.BadName", "This is no name for a stream");
+      return this.#refuse(stream, "NetStream.Publish.BadName", "This is no name for a stream");
     }
     const outcome = this.#services.streams.publish(this.#path, name);
-    if (outcome.type === "refused") return stream.failed("NetStream.Publish.BadName", outcome.reason);
+    if (outcome.type === "refused") {
+      return this.#refuse(stream, "NetStream.Publish.BadName", outcome.reason, name);
+    }
     const { publication } = outcome;
     const ended = Promise.withResolvers<void>();
     this.#activities.set(stream, { type: "publishing", publication, ended });
@@ -148,11 +150,18 @@ export class LiveClient implements AsyncDisposable {
     stream.status("status", "NetStream.Record.Stop", `${name} was recorded.`, { details: name });
   }
 
+  /** @param name of the stream, where the reason does not say it; checked before, so that it may be logged */
+  #refuse(stream: NetStream, code: string, reason: string, name = ""): void {
+    const what = code.startsWith("NetStream.Play") ? "play" : "publish";
+    this.#log.info(`${what}${name === "" ? "" : ` of ${name}`} refused: ${reason}`);
+    stream.failed(code, reason);
+  }
+
   #play(event: PlayEvent): void {
     const { stream, name, start } = event;
     this.#end(stream);
     if (!isStreamName(name)) {
-      return stream.failed("NetStream.Play.StreamNotFound", "This is no name for a stream");
+      return this.#refuse(stream, "NetStream.Play.StreamNotFound", "This is no name for a stream");
     }
     const live = this.#services.streams.find(this.#path, name)?.publishing === true;
     if (start === -1 || start === -2 && live) return this.#playLive(event);
@@ -171,7 +180,9 @@ export class LiveClient implements AsyncDisposable {
       onFinished: () => this.#end(stream),
     });
     const outcome = streams.play(this.#path, name, sink);
-    if (outcome.type === "refused") return stream.failed("NetStream.Play.Failed", outcome.reason);
+    if (outcome.type === "refused") {
+      return this.#refuse(stream, "NetStream.Play.Failed", outcome.reason, name);
+    }
     const { subscription } = outcome;
     if (stream.state !== "playing") return subscription[Symbol.dispose](); // its duration was over at once
     this.#activities.set(stream, { type: "playing live", subscription });
@@ -185,7 +196,7 @@ export class LiveClient implements AsyncDisposable {
     if (reader === null) {
       this.#activities.delete(stream);
       if (start < 0) return this.#playLive(event);
-      return stream.failed("NetStream.Play.StreamNotFound", `There is no recording ${name}.`);
+      return this.#refuse(stream, "NetStream.Play.StreamNotFound", `There is no recording ${name}.`);
     }
     const { readAheadMs, clock } = this.#services;
     const options = { startMs: Math.max(0, start), durationMs: duration, readAheadMs };

@@ -40,6 +40,8 @@ Deno.test("what is neither the line nor its speaker is refused with a hint", asy
   await assert.rejects(guest.play("desk/say"), /play line\/desk/);
   await assert.rejects(guest.play("shy"), /shy takes no calls/);
   await assert.rejects(guest.play("nobody"), /no account nobody/);
+  const refusals = house.log.lines.filter((line) => / (?:publish|play) refused: /.test(line));
+  assert.equal(refusals.length, 5, "each in one line");
   assert.deepEqual(await house.close(), []);
 });
 

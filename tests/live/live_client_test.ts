@@ -118,6 +118,14 @@ Deno.test("a name that is taken is refused, and free when its publisher closes i
   await first.stream.publish("other"); // the same stream, another name
   await assert.rejects(first.stream.publish("a\nb"), refused("NetStream.Publish.BadName", /no name/));
   await assert.rejects(first.stream.play("a\nb"), refused("NetStream.Play.StreamNotFound", /no name/));
+  const said = house.log.lines.filter((line) => line.includes("refused")).map((line) =>
+    line.replace(/^.*?live: /, "")
+  );
+  assert.deepEqual(said, [
+    "publish of cam refused: Stream name already in use",
+    "publish refused: This is no name for a stream",
+    "play refused: This is no name for a stream",
+  ]);
   assert.deepEqual({ ...house.app.usage }, {
     streams: 1,
     publishers: 1,
