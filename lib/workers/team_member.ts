@@ -99,7 +99,7 @@ export class TeamMember implements Team {
     return this.#transport;
   }
 
-  /** Where the others reach this worker; waits for its private port, if it has one. */
+  /** Where the others reach this worker; waits for its private port, if it has one. Throws TransportError. */
   async place(sipPort: number): Promise<Place> {
     const home = this.#worker === HOME ? await this.#homePort.promise : null;
     return { worker: this.#worker, sipPort, home };
@@ -165,12 +165,20 @@ export class TeamMember implements Team {
   }
 
   #streamsHere(): StreamsHome {
+    this.#homePort.promise.catch(() => {}); // place() throws it
+    return { type: "here", arrivals: (signal) => this.#arrivals(signal) };
+  }
+
+  async *#arrivals(signal: AbortSignal): AsyncGenerator<ByteStream> {
     const { opening: { secret }, limits, clock, log } = this.#options;
     const onListening = this.#homePort.resolve;
-    return {
-      type: "here",
-      arrivals: (signal) => homeDoor({ secret, limits, clock, log, onListening }, signal),
-    };
+    try {
+      yield* homeDoor({ secret, limits, clock, log, onListening }, signal);
+    } finally {
+      this.#homePort.reject(
+        new TransportError("the private port for clients of streams cannot be had", "failed"),
+      );
+    }
   }
 
   #streamsElsewhere(): StreamsHome {

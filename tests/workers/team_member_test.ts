@@ -145,3 +145,10 @@ Deno.test("member: worker 0 is the home, and says its private port when it liste
   assert.equal((await first).done, true);
   assert.equal((await member(1).team.place(5061)).home, null);
 });
+
+Deno.test("member: a private port that was never opened is an error, not a wait without end", async () => {
+  const { team } = member(0);
+  assert.ok(team.streams.type === "here");
+  for await (const _ of team.streams.arrivals(AbortSignal.abort())) assert.fail();
+  await assert.rejects(team.place(5060), /the private port for clients of streams cannot be had/);
+});
