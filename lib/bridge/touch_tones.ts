@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { DtmfDetector } from "../media/dtmf_detector.ts";
 import { DtmfSender } from "../media/dtmf_sender.ts";
-import { decodeG711, type G711Law } from "../media/g711.ts";
+import type { G711Law } from "../media/g711.ts";
 import { DigitReceiver } from "../rtp/digit_receiver.ts";
 import { DigitSender } from "../rtp/digit_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
@@ -45,8 +45,6 @@ export interface TouchTonesOptions {
 
 /** A longer payload (250 ms) is no live audio: it is not listened to. */
 const MAX_HEARD_OCTETS = 2000;
-/** Decoded at a time: what a packet usually has. */
-const HEARD_SAMPLES = 160;
 
 /** Sends and receives touch tones in one audio stream. */
 export class TouchTones implements Disposable {
@@ -59,7 +57,6 @@ export class TouchTones implements Disposable {
   readonly #redundancyType: number;
   readonly #soundSender: DtmfSender | null;
   readonly #detector: DtmfDetector | null;
-  readonly #samples: Int16Array;
   #lastTimestamp = 0;
   #lastSentMs: number;
 
@@ -75,7 +72,6 @@ export class TouchTones implements Disposable {
     this.#soundSender = this.#createSoundSender();
     const listens = telephoneEvent === null && options.heardSound.length > 0;
     this.#detector = listens ? new DtmfDetector(options.onDigit) : null;
-    this.#samples = new Int16Array(listens ? HEARD_SAMPLES : 0);
   }
 
   /** True while a key of ours sounds: audio and events share the stream (RFC 4733 section 2.5.1.1). */
@@ -112,12 +108,7 @@ export class TouchTones implements Disposable {
     const law = this.#lawOf(payloadType);
     if (lost > 0 || law === null || payload.length > MAX_HEARD_OCTETS) detector.interrupt();
     if (law === null || payload.length > MAX_HEARD_OCTETS) return;
-    const samples = this.#samples;
-    for (let at = 0; at < payload.length; at += HEARD_SAMPLES) {
-      const whole = at === 0 && payload.length <= HEARD_SAMPLES;
-      const count = decodeG711(law, whole ? payload : payload.subarray(at, at + HEARD_SAMPLES), samples);
-      detector.push(count === HEARD_SAMPLES ? samples : samples.subarray(0, count));
-    }
+    detector.pushG711(law, payload);
   }
 
   #lawOf(payloadType: number): G711Law | null {

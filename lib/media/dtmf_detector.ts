@@ -10,6 +10,7 @@
 // Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
 
 import { DTMF_COLUMNS, DTMF_ROWS, dtmfKey } from "./dtmf_tones.ts";
+import { type G711Law, g711Samples } from "./g711.ts";
 import { createToneBank, goertzelCoefficient, ToneFilter } from "./tone_filter.ts";
 
 const SAMPLE_RATE = 8000;
@@ -37,6 +38,11 @@ const HELD_SHARE = 0.5;
 const SLOPES = { least: 0.2, most: 2.4 };
 /** The same for a key that sounds already. */
 const HELD_SLOPES = { least: 0.14, most: 2.9 };
+/**
+ * So much of the sound the row must have at least before the columns are looked at: a seventh of the share of a key
+ * that is held (8 dB of twist), halved, because an off frequency is measured beside its place.
+ */
+const LEAST_ROW_SHARE = 0.03;
 /** The stronger frequency may exceed the weaker one by so much: 8 dB, as the longest lines make it. */
 const MOST_TWIST = 10 ** 0.8;
 /** The strongest frequency of a group exceeds the others of it by so much: 8 dB. */
@@ -77,6 +83,15 @@ export class DtmfDetector {
     }
   }
 
+  /** Takes octets of G.711 of 8 kHz, any number of them. */
+  pushG711(law: G711Law, octets: Uint8Array): void {
+    const samples = g711Samples(law);
+    for (let at = 0; at < octets.length;) {
+      at += this.#filter.fillCoded(octets, at, samples);
+      if (this.#filter.ready) this.#judge(this.#keyInWindow());
+    }
+  }
+
   /** The sound has a gap: a key that still sounds is told. */
   interrupt(): void {
     this.#filter.reset();
@@ -111,10 +126,12 @@ export class DtmfDetector {
   #keyInWindow(): string {
     const power = this.#filter.meanSquare;
     if (power < LEAST_POWER || !this.#mayBeKey()) return "";
-    const powers = this.#filter.measure();
+    const powers = this.#filter.measure("lower");
     const row = strongest(powers, 0);
+    if (powers[row]! < power * LEAST_ROW_SHARE || !standsOut(powers, 0, row)) return "";
+    this.#filter.measure("upper");
     const column = strongest(powers, 4);
-    if (!standsOut(powers, 0, row) || !standsOut(powers, 4, column)) return "";
+    if (!standsOut(powers, 4, column)) return "";
     const low = this.#powerNear(powers, row);
     const high = this.#powerNear(powers, column);
     this.#tonePower = low + high;

@@ -22,6 +22,11 @@ const ALAW_TO_ULAW = new Uint8Array(256);
 
 fillTables();
 
+/** The 16-bit samples of a law by octet; not to be changed. */
+export function g711Samples(law: G711Law): Int16Array {
+  return law === "pcmu" ? ULAW_TO_LINEAR : ALAW_TO_LINEAR;
+}
+
 /** Decodes one u-law octet to a 16-bit sample. */
 export function ulawToLinear(octet: number): number {
   return ULAW_TO_LINEAR[octet & 255]!;
@@ -44,7 +49,7 @@ export function linearToAlaw(sample: number): number {
 
 /** Decodes octets into `samples`, which holds at least as many; returns how many. */
 export function decodeG711(law: G711Law, octets: Uint8Array, samples: Int16Array): number {
-  const table = law === "pcmu" ? ULAW_TO_LINEAR : ALAW_TO_LINEAR;
+  const table = g711Samples(law);
   for (let i = 0; i < octets.length; i++) samples[i] = table[octets[i]!]!;
   return octets.length;
 }

@@ -64,7 +64,7 @@ export class ToneFilter {
   readonly #energies: Float64Array;
   /** Energy of the differences between neighbours, per block. */
   readonly #slopes: Float64Array;
-  /** 1 for blocks that were filtered. */
+  /** 1 for blocks whose lower (and, behind those, upper) four tones were filtered. */
   readonly #known: Uint8Array;
   /** Real and imaginary part of each tone in each block. */
   readonly #sums: Float64Array;
@@ -82,7 +82,7 @@ export class ToneFilter {
     this.#samples = new Int16Array(block * blocks);
     this.#energies = new Float64Array(blocks);
     this.#slopes = new Float64Array(blocks);
-    this.#known = new Uint8Array(blocks);
+    this.#known = new Uint8Array(2 * blocks);
     this.#sums = new Float64Array(blocks * 2 * TONES);
   }
 
@@ -107,26 +107,19 @@ export class ToneFilter {
   /** Takes samples from `at` on, at most up to the end of the block; returns how many. */
   fill(samples: Int16Array, at: number): number {
     const window = this.#samples;
-    const slot = this.#slot;
-    const start = slot * this.#block + this.#filled;
+    const start = this.#slot * this.#block + this.#filled;
     const taken = Math.min(this.#block - this.#filled, samples.length - at);
-    let energy = this.#filled === 0 ? 0 : this.#energies[slot]!;
-    let slope = this.#filled === 0 ? 0 : this.#slopes[slot]!;
-    let last = this.#last;
-    for (let i = 0; i < taken; i++) {
-      const sample = samples[at + i]!;
-      const step = sample - last;
-      energy += sample * sample;
-      slope += step * step;
-      window[start + i] = sample;
-      last = sample;
-    }
-    this.#energies[slot] = energy;
-    this.#slopes[slot] = slope;
-    this.#last = last;
-    this.#filled += taken;
-    if (this.#filled === this.#block) this.#completeBlock();
-    return taken;
+    for (let i = 0; i < taken; i++) window[start + i] = samples[at + i]!;
+    return this.#add(start, taken);
+  }
+
+  /** The same for octets that stand for a sample each, as in G.711. @param samples by octet */
+  fillCoded(octets: Uint8Array, at: number, samples: Int16Array): number {
+    const window = this.#samples;
+    const start = this.#slot * this.#block + this.#filled;
+    const taken = Math.min(this.#block - this.#filled, octets.length - at);
+    for (let i = 0; i < taken; i++) window[start + i] = samples[octets[at + i]!]!;
+    return this.#add(start, taken);
   }
 
   /** Forgets everything. */
@@ -136,11 +129,20 @@ export class ToneFilter {
     this.#last = 0;
   }
 
-  /** Mean square that each frequency has in the window; valid until the next call. */
-  measure(): Float64Array {
-    for (let slot = 0; slot < this.#blocks; slot++) if (this.#known[slot] === 0) this.#filterBlock(slot);
+  /**
+   * Mean square that four of the frequencies have in the window, at their places among all eight; the other places keep
+   * what they had. Valid until the next call.
+   */
+  measure(half: "lower" | "upper"): Float64Array {
+    const from = half === "lower" ? 0 : TONES / 2;
+    const known = half === "lower" ? 0 : this.#blocks;
+    for (let slot = 0; slot < this.#blocks; slot++) {
+      if (this.#known[known + slot] === 1) continue;
+      this.#known[known + slot] = 1;
+      this.#filter(slot, from);
+    }
     const scale = 2 / this.#samples.length ** 2;
-    for (let tone = 0; tone < TONES; tone++) {
+    for (let tone = from; tone < from + TONES / 2; tone++) {
       const turnCos = this.#table[tone * NUMBERS + TURN_COS]!;
       const turnSin = this.#table[tone * NUMBERS + TURN_SIN]!;
       let re = 0;
@@ -173,17 +175,34 @@ export class ToneFilter {
     return 2 * (last * last + before * before - coefficient * last * before) / (length * length);
   }
 
+  /** Level and slope of what was written to the window. */
+  #add(start: number, count: number): number {
+    const window = this.#samples;
+    const slot = this.#slot;
+    let energy = this.#filled === 0 ? 0 : this.#energies[slot]!;
+    let slope = this.#filled === 0 ? 0 : this.#slopes[slot]!;
+    let last = this.#last;
+    for (let i = start; i < start + count; i++) {
+      const sample = window[i]!;
+      const step = sample - last;
+      energy += sample * sample;
+      slope += step * step;
+      last = sample;
+    }
+    this.#energies[slot] = energy;
+    this.#slopes[slot] = slope;
+    this.#last = last;
+    this.#filled += count;
+    if (this.#filled === this.#block) this.#completeBlock();
+    return count;
+  }
+
   #completeBlock(): void {
     this.#known[this.#slot] = 0;
+    this.#known[this.#blocks + this.#slot] = 0;
     this.#slot = (this.#slot + 1) % this.#blocks;
     this.#filled = 0;
     if (this.#complete < this.#blocks) this.#complete++;
-  }
-
-  #filterBlock(slot: number): void {
-    this.#known[slot] = 1;
-    this.#filter(slot, 0);
-    this.#filter(slot, TONES / 2);
   }
 
   /** Four filters side by side: none waits for its own last result alone. */

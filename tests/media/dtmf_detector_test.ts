@@ -88,6 +88,11 @@ Deno.test("quiet keys, unequal ones, noisy ones, and keys through both laws", ()
       encodeG711(law, samples, octets);
       decodeG711(law, octets, samples);
       assert.equal(heard(samples), key);
+      let keys = "";
+      const detector = new DtmfDetector((one) => keys += one);
+      detector.pushG711(law, octets);
+      detector.interrupt();
+      assert.equal(keys, key);
     }
   }
 });

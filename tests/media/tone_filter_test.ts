@@ -40,7 +40,8 @@ Deno.test("every window measures what the definition says, however the samples c
           if (!filter.ready) continue;
           const window = sound.subarray(windows * BLOCK, windows * BLOCK + BLOCK * BLOCKS);
           assert.equal(start + at, (windows + BLOCKS) * BLOCK, "a window ends with its last block");
-          const powers = filter.measure();
+          filter.measure("upper");
+          const powers = filter.measure("lower");
           FREQUENCIES.forEach((hz, i) => close(powers[i]!, powerByDefinition(window, hz)));
           close(filter.powerAt(goertzelCoefficient(1000, 8000)), powerByDefinition(window, 1000));
           const steps = window.map((x, i) => x - (sound[windows * BLOCK + i - 1] ?? 0));
@@ -83,4 +84,20 @@ Deno.test("the slope of a sine is 2 - 2 cos w", () => {
     const expected = 2 - 2 * Math.cos(2 * Math.PI * hz / 8000);
     assert.ok(Math.abs(filter.slope / expected - 1) < 0.03, `${hz} Hz: ${filter.slope}, not ${expected}`);
   }
+});
+
+Deno.test("coded samples are the same as samples", () => {
+  const table = Int16Array.from({ length: 256 }, (_, i) => 200 * (i - 128));
+  const octets = Uint8Array.from({ length: 500 }, (_, i) => 7 * i * i);
+  const [plain, coded] = [new ToneFilter(BANK), new ToneFilter(BANK)];
+  const samples = Int16Array.from(octets, (octet) => table[octet]!);
+  for (let at = 0; at < octets.length;) {
+    const taken = plain.fill(samples, at);
+    assert.equal(coded.fillCoded(octets, at, table), taken);
+    at += taken;
+    assert.equal(coded.ready, plain.ready);
+    assert.deepEqual([coded.meanSquare, coded.slope], [plain.meanSquare, plain.slope]);
+  }
+  assert.deepEqual(coded.measure("lower"), plain.measure("lower"));
+  assert.deepEqual(coded.measure("upper"), plain.measure("upper"));
 });
