@@ -18,7 +18,7 @@ import {
   type AmfValue,
   AmfVector,
   AmfXml,
-  MAX_AMF_BYTES,
+  assertEncodable,
   MAX_AMF_DEPTH,
   MAX_AMF_VALUES,
   setProperty,
@@ -201,8 +201,7 @@ class Amf0Encoder {
 
   value(value: AmfValue, depth: number): void {
     const writer = this.#writer;
-    if (depth > MAX_AMF_DEPTH) throw new WireError("AMF0", `nesting deeper than ${MAX_AMF_DEPTH}`);
-    if (writer.length > MAX_AMF_BYTES) throw new WireError("AMF0", `body longer than ${MAX_AMF_BYTES} bytes`);
+    assertEncodable("AMF0", depth, writer.length);
     switch (typeof value) {
       case "undefined":
         return writer.u8(UNDEFINED);

@@ -14,9 +14,8 @@ import {
   type AmfValue,
   AmfVector,
   AmfXml,
+  assertEncodable,
   getProperty,
-  MAX_AMF_BYTES,
-  MAX_AMF_DEPTH,
 } from "./value.ts";
 
 type Complex = Exclude<AmfValue, null | undefined | boolean | number | string>;
@@ -36,8 +35,7 @@ export class Amf3Encoder {
   /** Appends one value. Throws WireError for what AMF3 cannot express. */
   value(value: AmfValue, depth: number): void {
     const writer = this.#writer;
-    if (depth > MAX_AMF_DEPTH) throw new WireError("AMF3", `nesting deeper than ${MAX_AMF_DEPTH}`);
-    if (writer.length > MAX_AMF_BYTES) throw new WireError("AMF3", `body longer than ${MAX_AMF_BYTES} bytes`);
+    assertEncodable("AMF3", depth, writer.length);
     switch (typeof value) {
       case "undefined":
         return writer.u8(AMF3.UNDEFINED);

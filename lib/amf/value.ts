@@ -4,6 +4,8 @@
 // Role: wire
 // Answers to: the data types of amf.py in the original, without its name reflection.
 
+import { WireError } from "../base/errors.ts";
+
 /** An anonymous object: own string keys only. Read it with {@linkcode isAmfObject} and the `...Of` helpers. */
 export interface AmfObject {
   /** A property of the object. */
@@ -114,6 +116,12 @@ export const MAX_AMF_VALUES = 262_144;
 
 /** An encoded body longer than this is refused: RTMP message lengths have 24 bits. */
 export const MAX_AMF_BYTES = 0xffffff;
+
+/** What both encoders look at before each value. Throws WireError when it is nested too deep, or the body too long. */
+export function assertEncodable(protocol: "AMF0" | "AMF3", depth: number, bytes: number): void {
+  if (depth > MAX_AMF_DEPTH) throw new WireError(protocol, `nesting deeper than ${MAX_AMF_DEPTH}`);
+  if (bytes > MAX_AMF_BYTES) throw new WireError(protocol, `body longer than ${MAX_AMF_BYTES} bytes`);
+}
 
 /** True for anonymous objects, false for null, arrays, dates, byte arrays and the classes above. */
 export function isAmfObject(value: AmfValue): value is AmfObject {

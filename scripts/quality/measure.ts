@@ -142,15 +142,18 @@ function meanPhase(blocks: readonly Block[]): number {
   return Math.atan2(sine, blocks.reduce((sum, { phase }) => sum + Math.cos(phase), 0));
 }
 
-/** One block against the tone: its power, the part of that which is no tone, and the tone's phase. */
-interface Block {
+/** One block against the tone. */
+export interface Block {
+  /** Mean square. */
   readonly power: number;
+  /** The part of that which is no tone. */
   readonly noise: number;
+  /** The tone's phase. */
   readonly phase: number;
 }
 
 /** Least-squares fit of a sine of this angle per sample. @param from its angle where the samples begin */
-function fitTone(samples: Int16Array, turn: number, from: number): Block {
+export function fitTone(samples: Int16Array, turn: number, from: number): Block {
   let [cc, ss, cs, xc, xs] = [0, 0, 0, 0, 0];
   samples.forEach((x, i) => {
     const [c, s] = [Math.cos(from + turn * i), Math.sin(from + turn * i)];

@@ -7,10 +7,13 @@ import {
   type AmfValue,
   AmfVector,
   AmfXml,
+  assertEncodable,
   booleanOf,
   formatAmf,
   getProperty,
   isAmfObject,
+  MAX_AMF_BYTES,
+  MAX_AMF_DEPTH,
   numberOf,
   propertiesOf,
   setProperty,
@@ -81,4 +84,10 @@ Deno.test("formatAmf prints one short line for anything", () => {
   assert.match(formatAmf(cyclicValue()), /\.\.\./);
   assert.equal(formatAmf("x".repeat(10_000), 50).length, 50);
   assert.equal(formatAmf(Array(100_000).fill({ name: "value" }), 50).length, 50);
+});
+
+Deno.test("what is nested too deep or too long for a message is refused, with the name of the format", () => {
+  assertEncodable("AMF0", MAX_AMF_DEPTH, MAX_AMF_BYTES);
+  assert.throws(() => assertEncodable("AMF0", MAX_AMF_DEPTH + 1, 0), /AMF0.*nesting deeper than 64/);
+  assert.throws(() => assertEncodable("AMF3", 0, MAX_AMF_BYTES + 1), /AMF3.*body longer than 16777215 bytes/);
 });

@@ -3,6 +3,7 @@
 
 import { encodeG711, type G711Law } from "../../lib/media/g711.ts";
 import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import { type Block, fitTone } from "../../scripts/quality/measure.ts";
 
 export interface ToneReport {
   /** From the first to the last block with sound in it. */
@@ -58,9 +59,10 @@ export function measureTone(
 ): ToneReport {
   const perBlock = options.sampleRate * BLOCK_MS / 1000;
   const perStep = options.sampleRate * STEP_MS / 1000;
-  const blocks: { power: number; residue: number }[] = [];
+  const blocks: Block[] = [];
   for (let at = 0; at + perBlock <= samples.length; at += perStep) {
-    blocks.push(fit(samples.subarray(at, at + perBlock), 2 * Math.PI * options.hz / options.sampleRate));
+    const turn = 2 * Math.PI * options.hz / options.sampleRate;
+    blocks.push(fitTone(samples.subarray(at, at + perBlock), turn, 0));
   }
   const first = blocks.findIndex(isSound);
   const last = blocks.findLastIndex(isSound);
@@ -72,18 +74,12 @@ export function measureTone(
     durationMs: sound.length * 1000 / options.sampleRate,
     level: Math.sqrt(inner.reduce((sum, block) => sum + block.power, 0) / Math.max(1, inner.length)),
     hz: waveRate(sound) * options.sampleRate,
-    broken: inner.filter((block) => !isSound(block) || block.residue > options.impurity).length,
+    broken: inner.filter((block) => !isSound(block) || block.noise > options.impurity * block.power).length,
   };
 }
 
 function isSound(block: { power: number }): boolean {
   return block.power > SILENCE ** 2;
-}
-
-function powerOf(samples: Int16Array): number {
-  let sum = 0;
-  for (const sample of samples) sum += sample * sample;
-  return sum / samples.length;
 }
 
 /** Waves per sample, from the first to the last upward crossing of zero. */
@@ -97,24 +93,6 @@ function waveRate(samples: Int16Array): number {
     if (++waves === 0) first = i;
   }
   return waves < 1 ? 0 : waves / (last - first);
-}
-
-/** Least-squares fit of a sine of this angle per sample; `residue` is the share of the power that is left. */
-function fit(samples: Int16Array, turn: number): { power: number; residue: number } {
-  let [cc, ss, cs, xc, xs] = [0, 0, 0, 0, 0];
-  samples.forEach((x, i) => {
-    const [c, s] = [Math.cos(turn * i), Math.sin(turn * i)];
-    cc += c * c;
-    ss += s * s;
-    cs += c * s;
-    xc += x * c;
-    xs += x * s;
-  });
-  const det = cc * ss - cs * cs;
-  const a = (xc * ss - xs * cs) / det;
-  const b = (xs * cc - xc * cs) / det;
-  const power = powerOf(samples);
-  return { power, residue: power === 0 ? 0 : Math.max(0, 1 - (a * xc + b * xs) / samples.length / power) };
 }
 
 /** A WAV file of 16-bit mono samples. */
