@@ -118,7 +118,7 @@ function absent(error: unknown): null {
 
 if (import.meta.main) {
   const stale = await findStale();
-  if (stale.length > 0) await say(`Building ${stale.length} codec modules, once: under a minute`);
+  if (stale.length > 0) await say(`Building ${stale.length} codec modules, once: about a minute`);
   const problems = stale.length === 0 ? [] : await buildAll(stale, !Deno.args.includes("--hashes"));
   for (const problem of problems) await say(problem);
   if (problems.length > 0 && Deno.args.includes("--strict")) Deno.exit(1);
