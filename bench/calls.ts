@@ -50,40 +50,48 @@ function readIfThere(path: string): string {
   }
 }
 
-async function writeReport(
-  options: BenchOptions,
+/** Each scenario has its part of the document, so that it can be measured again alone. */
+async function writeMarkdown(
+  path: string,
   machine: string,
-  findings: readonly Findings[],
+  found: ReadonlyMap<ScenarioName, Findings>,
 ): Promise<void> {
-  const targets = findings.flatMap((one) => one.targets);
-  const tables = [
-    ...(targets.length === 0 ? [] : [targetTable(targets)]),
-    ...findings.flatMap((one) => one.tables),
-  ];
-  for (const table of tables) print("\n" + formatTable(table));
-  if (options.markdown === null) return;
-  const heading = `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}`;
-  const report = placeReport(readIfThere(options.markdown), formatReport(heading, tables));
-  await Deno.writeTextFile(options.markdown, report);
+  let document = readIfThere(path);
+  for (const [name, { targets, tables }] of found) {
+    const all = targets.length === 0 ? tables : [targetTable(targets), ...tables];
+    const heading = `Measured on ${new Date().toISOString().slice(0, 10)}: ${machine}`;
+    document = placeReport(document, name, formatReport(heading, all));
+  }
+  await Deno.writeTextFile(path, document);
+}
+
+async function writeFigures(path: string, data: unknown): Promise<void> {
+  const folder = /^(.*)\/[^/]*$/.exec(path)?.[1];
+  if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
+  await Deno.writeTextFile(path, JSON.stringify(data, null, 1));
+  print(`\nfigures: ${path}`);
 }
 
 async function run(options: BenchOptions): Promise<void> {
   const bench = createBench(options, print);
   const machine = machineText(bench);
   print(machine);
-  const findings: Findings[] = [];
+  const found = new Map<ScenarioName, Findings>();
   const data: Record<string, unknown> = { machine, at: new Date().toISOString(), options };
   for (const name of options.only) {
     print(`${name}:`);
-    const found = await SCENARIOS[name](bench);
-    findings.push(found);
-    data[name] = { targets: found.targets, ...found.data as object };
+    const findings = await SCENARIOS[name](bench);
+    found.set(name, findings);
+    data[name] = { targets: findings.targets, ...findings.data as object };
+    if (options.markdown !== null) await writeMarkdown(options.markdown, machine, found);
   }
-  await writeReport(options, machine, findings);
-  const folder = /^(.*)\/[^/]*$/.exec(options.json)?.[1];
-  if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
-  await Deno.writeTextFile(options.json, JSON.stringify(data, null, 1));
-  print(`\nfigures: ${options.json}`);
+  const all = [...found.values()];
+  const targets = all.flatMap((findings) => findings.targets);
+  const tables = all.flatMap((findings) => findings.tables);
+  for (const table of targets.length === 0 ? tables : [targetTable(targets), ...tables]) {
+    print("\n" + formatTable(table));
+  }
+  await writeFigures(options.json, data);
 }
 
 const options = readBenchOptions(Deno.args);

@@ -68,7 +68,7 @@ export const usage: string = `deno task bench:calls [options]
   --v8-flag=--max-lazy   option of V8 for the gateway; again for more
   --gateway-arg=-d       option of the gateway; again for more
   --json=FILE            figures as JSON (default: bench-results/calls.json)
-  --markdown=FILE        tables as Markdown; in a file that has the marks of a bench, between them`;
+  --markdown=FILE        tables as Markdown: each scenario has its part of the file`;
 
 const FLAGS = ["no-relay", "no-pin"];
 const NUMBERS = ["slices", "seconds", "warm", "rate", "users", "players", "minutes", "soak-calls"];

@@ -4,11 +4,10 @@
 import type { Target } from "../scenarios/scenario.ts";
 import { formatMarkdown, type Table } from "./tables.ts";
 
-/** Between these marks of a document stands what the bench has written. */
-export const MARKS = {
-  begin: "<!-- written by deno task bench:calls --markdown: begin -->",
-  end: "<!-- written by deno task bench:calls --markdown: end -->",
-} as const;
+/** What the bench writes into a document stands between two such marks, one part per scenario. */
+export function marksOf(part: string): { readonly begin: string; readonly end: string } {
+  return { begin: `<!-- bench:calls ${part}: begin -->`, end: `<!-- bench:calls ${part}: end -->` };
+}
 
 /** What is demanded, beside what was measured. */
 export function targetTable(targets: readonly Target[]): Table {
@@ -28,9 +27,13 @@ export function formatReport(heading: string, tables: readonly Table[]): string 
   return [heading, ...tables.map(formatMarkdown)].join("\n\n");
 }
 
-/** The document with the report between its marks; a document without marks is replaced by the report. */
-export function placeReport(document: string, report: string): string {
-  const [begin, end] = [document.indexOf(MARKS.begin), document.indexOf(MARKS.end)];
-  if (begin < 0 || end < begin) return report + "\n";
-  return `${document.slice(0, begin + MARKS.begin.length)}\n\n${report}\n\n${document.slice(end)}`;
+/** The document with the report in the place of what stood in its part; a document without that part gets it at its end. */
+export function placeReport(document: string, part: string, report: string): string {
+  const marks = marksOf(part);
+  const [begin, end] = [document.indexOf(marks.begin), document.indexOf(marks.end)];
+  if (begin >= 0 && end > begin) {
+    return `${document.slice(0, begin + marks.begin.length)}\n\n${report}\n\n${document.slice(end)}`;
+  }
+  const before = document.trimEnd();
+  return `${before}${before === "" ? "" : "\n\n"}${marks.begin}\n\n${report}\n\n${marks.end}\n`;
 }

@@ -37,6 +37,8 @@ export interface SweepOptions {
   readonly warmSeconds: number;
   /** New calls per second while dialling. */
   readonly perSecond: number;
+  /** How often a row is measured, at most, when other programs disturb it. */
+  readonly tries: number;
 }
 
 /** One N. */
@@ -110,7 +112,17 @@ async function dialMore({ load, gateway, relay, kind, perSecond }: SweepOptions,
   return dialled;
 }
 
+/** A row that other programs have disturbed is measured again; of all tries the one that waited least counts. */
 async function measureRow(options: SweepOptions, wanted: number, dialled: DialResult): Promise<SweepRow> {
+  let best = await tryRow(options, wanted, dialled);
+  for (let tries = 1; tries < options.tries && best.verdict === "machine"; tries++) {
+    const row = await tryRow(options, wanted, dialled);
+    if (row.gateway.waited + row.load.waited < best.gateway.waited + best.load.waited) best = row;
+  }
+  return best;
+}
+
+async function tryRow(options: SweepOptions, wanted: number, dialled: DialResult): Promise<SweepRow> {
   const runs: Record<Target, RunResult[]> = { gateway: [], relay: [] };
   const collections: Collection[] = [];
   for (let slice = 0; slice < options.slices; slice++) {

@@ -11,6 +11,8 @@ import { type Bench, type Findings, startSubjects, type Target } from "./scenari
 /** CPU of siprtmp per call and second, in ms, at 120 calls on a core. */
 const SIPRTMP_MS = 8;
 
+const TRIES = 3;
+
 /** Rows of a sweep, and one more with half of the most calls that were healthy. */
 interface Sweep {
   readonly rows: readonly SweepRow[];
@@ -64,7 +66,7 @@ async function sweep(
   const { growth, slices, seconds, warmSeconds, perSecond } = bench.options;
   const options: SweepOptions = {
     ...{ load: subjects.load, gateway: subjects.gateway, relay: subjects.relay },
-    ...{ kind, counts, growth, slices, seconds, warmSeconds, perSecond },
+    ...{ kind, counts, growth, slices, seconds, warmSeconds, perSecond, tries: TRIES },
   };
   const rows: SweepRow[] = [];
   for await (const row of sweepCalls(options)) {

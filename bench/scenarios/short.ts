@@ -27,7 +27,15 @@ export async function runShort(options: BenchOptions, say: (text: string) => voi
   await using subjects = await startSubjects(bench, { relay: true });
   const rows: SweepRow[] = [];
   const { load, gateway, relay } = subjects;
-  const shape = { counts: COUNTS, growth: null, slices: 4, seconds: 1, warmSeconds: 0.2, perSecond: 50 };
+  const shape = {
+    counts: COUNTS,
+    growth: null,
+    slices: 4,
+    seconds: 1,
+    warmSeconds: 0.2,
+    perSecond: 50,
+    tries: 1,
+  };
   for await (const row of sweepCalls({ load, gateway, relay, kind: "speex", ...shape })) rows.push(row);
   for (const row of rows) {
     const { wanted, ratio, gateway: { cost, waited } } = row;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatReport, MARKS, placeReport, targetTable } from "../../bench/control/report.ts";
+import { formatReport, marksOf, placeReport, targetTable } from "../../bench/control/report.ts";
 import { decimal, formatMarkdown, formatTable, percent } from "../../bench/control/tables.ts";
 
 const TABLE = {
@@ -37,10 +37,17 @@ Deno.test("a target says what was demanded, measured, and whether it was reached
   assert.deepEqual(rows.map((row) => row[2]), ["yes", "no", "cannot be told"]);
 });
 
-Deno.test("a report takes the place between its marks, and the rest of the document stays", () => {
-  const document = `# Title\n\n${MARKS.begin}\n\nold\n\n${MARKS.end}\n\nafter\n`;
-  const once = placeReport(document, "new");
-  assert.equal(once, `# Title\n\n${MARKS.begin}\n\nnew\n\n${MARKS.end}\n\nafter\n`);
-  assert.equal(placeReport(once, "new"), once);
-  assert.equal(placeReport("", formatReport("Today", [])), "Today\n");
+Deno.test("a report takes the place of its part, and the rest of the document stays", () => {
+  const [calls, idle] = [marksOf("calls"), marksOf("idle")];
+  const rest = `${idle.begin}\n\nother\n\n${idle.end}\n\nafter\n`;
+  const document = `# Title\n\n${calls.begin}\n\nold\n\n${calls.end}\n\n${rest}`;
+  const once = placeReport(document, "calls", "new");
+  assert.equal(once, `# Title\n\n${calls.begin}\n\nnew\n\n${calls.end}\n\n${rest}`);
+  assert.equal(placeReport(once, "calls", "new"), once);
+});
+
+Deno.test("a part that is not there comes at the end", () => {
+  const { begin, end } = marksOf("soak");
+  assert.equal(placeReport("# Title\n", "soak", "flat"), `# Title\n\n${begin}\n\nflat\n\n${end}\n`);
+  assert.equal(placeReport("", "soak", formatReport("Today", [])), `${begin}\n\nToday\n\n${end}\n`);
 });
