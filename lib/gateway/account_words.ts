@@ -1,4 +1,4 @@
-// What the log says about the registration of an account, in words for the person who configured it.
+// What the log says about the registration of an account, or of a client, in words for people who run the gateway.
 // Role: wire
 // Answers to: nothing in siprtmp, which had no accounts of its own.
 
@@ -9,15 +9,23 @@ import { formatSipUri } from "../sip/uri.ts";
 
 /** A line about a change. @param before whether the account was registered until now */
 export function registrationText(identity: Identity, change: RegistrationChange, before: boolean): string {
-  const registrar = formatSipUri(registrarUri(identity));
-  if (change.type === "registered") return `registered at ${registrar} for ${change.expiresSeconds} s`;
+  if (change.type === "registered") {
+    return `registered at ${formatSipUri(registrarUri(identity))} for ${change.expiresSeconds} s`;
+  }
   const { status, reason, retryMs } = change;
   const again = retryMs === undefined
     ? ""
     : `; trying again in ${durationText(retryMs)}, then ever more seldom`;
-  const why = `${registrar} ${failure(identity, status)} (${status} ${reason})`;
   const hint = needsHuman(status) ? "; SIGHUP tries at once" : "";
-  return `${before ? "no longer" : "not"} registered: ${why}${again}${hint}`;
+  return `${before ? "no longer" : "not"} registered: ${
+    refusalText(identity, status, reason)
+  }${again}${hint}`;
+}
+
+/** What a registrar has against a user: "sip:example.com does not know the user (404 Not Found)". */
+export function refusalText(identity: Identity, status: number, reason: string): string {
+  const registrar = formatSipUri(registrarUri(identity));
+  return `${registrar} ${failure(identity, status)} (${status} ${reason})`;
 }
 
 /** A line about an account that is not to be registered. */

@@ -16,6 +16,7 @@ import { mayPublishCalls } from "../config/accounts.ts";
 import { CallBroadcast } from "../call/call_broadcast.ts";
 import { identityOf, type SpeexRate } from "./client_identity.ts";
 import type { SameAddressConfig } from "../config/config.ts";
+import { refusalText } from "./account_words.ts";
 import { Context } from "./context.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
@@ -113,7 +114,11 @@ export class SipApp {
     using dialled = wanted === null ? null : new UrlDialLink({ ...services, client, limits: wanted });
     await using context = new Context(dialled ?? client, agent, services, wanted);
     const outcome = await context.register(signal);
-    if (outcome.type === "refused") return await client.reject(statusText(outcome.status, outcome.reason));
+    if (outcome.type === "refused") {
+      const { status, reason } = outcome;
+      services.log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
+      return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
+    }
     const entry = await this.#tenancy.enter(path, client);
     if (entry.type === "rejected") return await client.reject(entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
@@ -153,7 +158,7 @@ export class SipApp {
 
   /** The client whose place a newer one took is told and closed. */
   #sayGoodbye(replaced: RtmpConnection, key: string): void {
-    this.#parts.log.info(`${key}: a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
+    this.#logOf(key).info(`a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
     const why = "a newer client connected to the same address";
     this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
   }

@@ -75,9 +75,10 @@ function hintFor(reason: string): string {
   if (isLocal503(reason)) return " Nothing was sent: check the SIP address.";
   switch (/^\d{3}/.exec(reason)?.[0]) {
     case "401":
-    case "403":
     case "407":
       return " Check login and password.";
+    case "403":
+      return " It is not allowed, by the gateway (its log says so, then) or by the SIP server: check number, login and password.";
     case "404":
       return " The SIP server knows nobody of that name: is the far end registered there?";
     case "408":

@@ -1,7 +1,12 @@
 // Answers to: lib/gateway/account_words.ts.
 
 import assert from "node:assert/strict";
-import { durationText, registrationText, unregisteredText } from "../../lib/gateway/account_words.ts";
+import {
+  durationText,
+  refusalText,
+  registrationText,
+  unregisteredText,
+} from "../../lib/gateway/account_words.ts";
 import type { Identity } from "../../lib/sip/identity.ts";
 import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
@@ -98,5 +103,12 @@ Deno.test("an account that is not to be registered says why", () => {
   assert.equal(
     unregisteredText({ ...ELSEWHERE, password: null }),
     "not registered: it has register = false",
+  );
+});
+
+Deno.test("what a registrar has against a user is said with its name and answer", () => {
+  assert.equal(
+    refusalText(ELSEWHERE, 404, "Not Found"),
+    "sip:pbx.example:5080 does not know the user (404 Not Found)",
   );
 });

@@ -162,6 +162,10 @@ Deno.test("a wrong password: one _error in the registrar's words, closed, and no
   assert.deepEqual(registrar.log, ["?", "?"]);
   assert.equal(running.lines().match(/-> _error/g)?.length ?? 0, 1, running.lines());
   assert.ok(!running.lines().includes("wrong"), "the password is in the log");
+  assert.match(
+    running.lines(),
+    /alice@\S+: client turned away: sip:\S+ refuses the user name or password \(401 Unauthorized\)/,
+  );
   await emptied(running);
 });
 

@@ -40,6 +40,12 @@ const TABLE: { name: string; outcome: TrialOutcome; good: boolean; says: RegExp 
     says: /nothing to send/,
   },
   {
+    name: "a number that may not be dialled",
+    outcome: { type: "rejected", reason: "403 Forbidden" },
+    good: false,
+    says: /not allowed.*check number, login and password/,
+  },
+  {
     name: "wrong password",
     outcome: { type: "refused by gateway", reason: "401 Unauthorized" },
     good: false,
