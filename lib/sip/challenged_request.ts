@@ -85,7 +85,10 @@ export class ChallengedRequest {
 
   #receive(response: SipResponse, request: SipRequest): void {
     if (response.status < 200) return this.#outlets.provisional(response, request);
-    if (response.status < 300) return this.#outlets.success(response, request);
+    if (response.status < 300) {
+      this.#options.credentials?.accepted(request.method, request.headers.get("Call-ID"));
+      return this.#outlets.success(response, request);
+    }
     const next = this.#cancelled || this.#retries >= MAX_RETRIES ? null : this.#next(response, request);
     if (next === null) return this.#outlets.refused(response, request);
     this.#retries += 1;

@@ -165,6 +165,16 @@ export class DigestClient {
     return this.#credentials(keys, method, uri, body);
   }
 
+  /** Repetitions that are remembered because of a challenge. */
+  get attempts(): number {
+    return this.#attempts.size;
+  }
+
+  /** A request of this method and Call-ID was accepted: no repetition of it will follow. */
+  accepted(method: string, callId: string | null): void {
+    if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(method, callId));
+  }
+
   /** Forgets all challenges: the next request starts without credentials, and every answer may be tried again. */
   forget(): void {
     this.#sessions.clear();
@@ -173,7 +183,7 @@ export class DigestClient {
 
   #attemptOf(response: SipResponse, method: string): Attempt {
     const cseq = parseCSeq(response.headers.get("CSeq") ?? "").sequence;
-    const key = `${method} ${response.headers.get("Call-ID")}`;
+    const key = attemptKey(method, response.headers.get("Call-ID"));
     const known = this.#attempts.get(key);
     const attempt = known?.cseq === cseq - 1 ? known : { cseq, answered: new Map<string, number>() };
     attempt.cseq = cseq;
@@ -234,6 +244,10 @@ const QUOTED: ReadonlySet<string> = new Set([
   "cnonce",
   "opaque",
 ]);
+
+function attemptKey(method: string, callId: string | null): string {
+  return `${method} ${callId}`;
+}
 
 /** The strongest challenge of each challenger and realm in a response. */
 function challengesIn(response: SipResponse): [key: string, header: Session["header"], DigestChallenge][] {

@@ -65,6 +65,30 @@ Deno.test("a challenge is answered with the next CSeq and the credentials", () =
   assert.deepEqual(happened, ["provisional 180", "success 200 2 INVITE"]);
 });
 
+Deno.test("once it was accepted nothing is remembered of a request but the realm", () => {
+  const layer = new RecordingLayer();
+  const credentials = new DigestClient("alice", "secret", seededRandom(1));
+  const told: string[] = [];
+  new ChallengedRequest({
+    layer,
+    request: sipRequest("REGISTER"),
+    targets: [targetAt()],
+    credentials,
+    renumber: withNextSequence,
+  }, {
+    provisional: () => {},
+    success: (response) => told.push(String(response.status)),
+    refused: (response) => told.push(String(response.status)),
+    failed: (status) => told.push(String(status)),
+  });
+  layer.answer(401, CHALLENGE);
+  assert.equal(credentials.attempts, 1);
+  layer.answer(200);
+  assert.deepEqual([told, credentials.attempts], [["200"], 0]);
+  const { uri } = layer.sent[0]!.request;
+  assert.equal(credentials.reuse("REGISTER", uri, new Uint8Array(0)).length, 1);
+});
+
 Deno.test("the repetition goes first to the server that challenged", () => {
   const { layer } = start();
   layer.answer(401, CHALLENGE);
