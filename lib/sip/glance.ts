@@ -20,13 +20,15 @@ const RESPONSE: Glance = { type: "response" };
 
 const START_LINE = /^(?:SIP\/2\.0 [0-9]{3}|([^ \r\n]+) ([^ \r\n]+) SIP\/2\.0\r?\n)/i;
 const WANTED: readonly RegExp[] = [
-  /\n(?:via|v)[ \t]*:/i,
-  /\n(?:from|f)[ \t]*:/i,
-  /\n(?:to|t)[ \t]*:/i,
-  /\n(?:call-id|i)[ \t]*:/i,
-  /\ncseq[ \t]*:/i,
+  /\n(?:via|v)[^\S\n]*:/i,
+  /\n(?:from|f)[^\S\n]*:/i,
+  /\n(?:to|t)[^\S\n]*:/i,
+  /\n(?:call-id|i)[^\S\n]*:/i,
+  /\ncseq[^\S\n]*:/i,
 ];
-const TO_TAG = /\n(?:to|t)[ \t]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=/i;
+/** A line that goes on in the next one (7.3.1); the parser bears it in the first line, too. */
+const FOLD = /\r?\n[ \t]+/g;
+const TO_TAG = /\n(?:to|t)[^\S\n]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=/i;
 
 /** Looks at the bytes of a datagram that is no keep-alive. Never throws. */
 export function glance(bytes: Uint8Array): Glance {
@@ -34,7 +36,7 @@ export function glance(bytes: Uint8Array): Glance {
   while (start < bytes.length && isFiller(bytes[start]!)) start++;
   const end = findHeadEnd(bytes, start);
   if (end === null) return RUBBISH;
-  const head = decodeUtf8(bytes.subarray(start, end.head));
+  const head = decodeUtf8(bytes.subarray(start, end.head)).replace(FOLD, " ");
   const line = START_LINE.exec(head);
   if (line === null || !WANTED.every((pattern) => pattern.test(head))) return RUBBISH;
   const [, method, uriText] = line;
