@@ -46,8 +46,8 @@ export class SipAnswerer implements Disposable {
   }
 
   #receive(request: string, from: Deno.Addr): void {
-    const method = request.slice(0, request.indexOf(" "));
-    if (method === "SIP/2.0" || method === "") return;
+    const method = /^([A-Z]+) \S+ SIP\/2\.0\r\n/.exec(request)?.[1];
+    if (method === undefined) return; // a response, or line ends that keep a NAT open
     this.counts[method] = (this.counts[method] ?? 0) + 1;
     if (method === "ACK") return;
     if (method === "REGISTER") return this.#reply(request, from, "200 OK", registrationHeaders(request), "");
