@@ -88,8 +88,11 @@ function trialEnvironment(log: Logger, host: Host): TrialEnvironment {
 async function openAll(
   { config, sources }: StartCommand | DemoCommand,
   { log, put }: OpenLog,
+  host: Host,
 ): Promise<{ sipd: SipServer | null; gateway: Gateway | Supervisor } & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
+  let started: Gateway | Supervisor | null = null;
+  host.onReload(async () => await started?.reload()); // first: a SIGHUP ends programs that do not expect it
   const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
   const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
   const beside = besideSipServer(config, sipd?.address.port);
@@ -98,6 +101,7 @@ async function openAll(
       ? await Gateway.start(beside, environment)
       : await Supervisor.start(beside, sources, { ...environmentOf(log), putLine: put }),
   );
+  started = gateway;
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
 }
@@ -121,8 +125,7 @@ async function openCodecs(log: Logger): Promise<Codecs> {
 }
 
 async function start(command: StartCommand, log: OpenLog, host: Host): Promise<number> {
-  await using running = await openAll(command, log);
-  host.onReload(() => running.gateway.reload());
+  await using _running = await openAll(command, log, host);
   await aborted(host.stop);
   log.log.info("stopping: ending calls and registrations");
   return 0;
@@ -136,9 +139,8 @@ async function call(options: TrialOptions, log: Logger, host: Host): Promise<num
 }
 
 async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<number> {
-  await using running = await openAll(command, log);
+  await using running = await openAll(command, log, host);
   const { gateway, sipd } = running;
-  host.onReload(() => gateway.reload());
   if (sipd === null) throw new Error("the demo was started without its SIP server");
   const addresses = demoAddresses(gateway.rtmp, sipd.address);
   host.print(

@@ -57,6 +57,17 @@ Deno.test("a busy RTMP port is one clear line and exit code 1", async () => {
   assert.match(complained[0]!, /siprtmp: .*in use/);
 });
 
+Deno.test("a reload that comes before everything is open is harmless", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { host } = recordingHost();
+  const reloads: Promise<void>[] = [];
+  const eager: Host = { ...host, onReload: (reload) => void reloads.push(reload()) };
+  const args = [...LOCAL, "-p", String((taken.addr as Deno.NetAddr).port)];
+  assert.equal(await runProgram(args, eager), 1);
+  assert.equal(reloads.length, 1);
+  await reloads[0];
+});
+
 Deno.test("a busy SIP port that was asked for is one clear line and exit code 1", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { host, complained } = recordingHost();
