@@ -119,12 +119,13 @@ export function verdictOf(
   row: { wanted: number; established: number; gateway: TargetFigures; load: LoadFigures },
 ): Verdict {
   const { gateway, load } = row;
-  if (row.established < row.wanted || gateway.silent > 0) return "calls";
+  const missing = row.established < row.wanted || gateway.silent > 0;
   const streams = [gateway.audio, ...(gateway.video === null ? [] : [gateway.video])];
   const late = streams.some(({ up, down }) => Math.max(up.p99Ms, down.p99Ms) > LIMITS.p99Ms);
   const lossy = streams.some(({ lossUp, lossDown }) => Math.max(lossUp, lossDown) > LIMITS.loss);
-  if (!late && !lossy) return "healthy";
+  if (!missing && !late && !lossy) return "healthy";
   if (Math.max(gateway.waited, load.waited) > LIMITS.waited) return "machine";
+  if (missing) return "calls";
   return Math.max(load.lag.p99Ms, load.ioLag.p99Ms) > LIMITS.loadLagMs || load.drops > 0
     ? "load end"
     : "gateway";

@@ -63,6 +63,8 @@ export interface SweepRow {
 /** Before anything is measured the compiler of the runtime has seen the paths of both, with many calls. */
 const WARM_UP = { calls: 100, seconds: 6 } as const;
 
+const SETTLE_MS = 1500;
+
 /** Yields a row per N. */
 export async function* sweepCalls(options: SweepOptions): AsyncGenerator<SweepRow> {
   const counts = [...options.counts];
@@ -100,9 +102,11 @@ async function warmUp(options: SweepOptions, first: number): Promise<number> {
   return 0;
 }
 
-async function hangUp({ load, relay }: SweepOptions, count: number): Promise<void> {
+/** Ends calls; what had piled up for them in an overload is gone a little later. */
+export async function hangUp({ load, relay }: SweepOptions, count: number): Promise<void> {
   await load.ask("hangUp", { target: "gateway", count });
   if (relay !== null) await load.ask("hangUp", { target: "relay", count });
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 }
 
 async function dialMore({ load, gateway, relay, kind, perSecond }: SweepOptions, count: number) {

@@ -2,7 +2,7 @@
 // Role: edge
 
 import { decimal } from "../control/tables.ts";
-import { measureCount, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
+import { hangUp, measureCount, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
 import { callsTable, healthTable, videoTable } from "../control/sweep_tables.ts";
 import { kindOfCall } from "../load/call_kinds.ts";
 import type { CallKind } from "../load/protocol.ts";
@@ -75,7 +75,8 @@ async function sweep(
   }
   const most = largestHealthy(rows);
   if (growth === null || most === null || kind === "transcoded") return { rows, half: null };
-  const half = await measureCount(options, Math.round(most.wanted / 2), rows.at(-1)!.established);
+  await hangUp(options, rows.at(-1)!.established);
+  const half = await measureCount(options, Math.round(most.wanted / 2), 0);
   tell(bench, half);
   return { rows, half };
 }
