@@ -223,7 +223,7 @@ export class MediaContext implements CallMedia {
   #open(kind: Kind): RtpPortPair {
     const { services, bind, localAddress } = this.#options;
     const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
-    const pair = services.ports.bindPair(hostname);
+    const pair = services.ports.bindPair(hostname, kind);
     this.#streams.set(kind, { pair, session: null });
     return pair;
   }

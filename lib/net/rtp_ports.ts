@@ -22,6 +22,9 @@ const MAX_PACKET = 9216;
  */
 const USUAL_RTP_PACKET = 2047;
 
+/** Pictures in single NAL units may be longer from the first on, and that one would be part of a key frame. */
+const USUAL_VIDEO_PACKET = MAX_PACKET;
+
 /** The same for RTCP: two reports and a description take about 150 bytes. */
 const USUAL_RTCP_PACKET = 511;
 
@@ -86,12 +89,13 @@ export class RtpPorts {
    * Binds the next free pair on `hostname`. Throws {@link TransportError}: "addr-in-use" when every pair is
    * taken or resting, other codes when the address itself cannot be bound.
    */
-  bindPair(hostname: string): RtpPortPair {
-    if (this.#pairs === 0) return this.#bindAnyPair(hostname);
+  bindPair(hostname: string, kind: "audio" | "video" = "audio"): RtpPortPair {
+    const usual = kind === "video" ? USUAL_VIDEO_PACKET : USUAL_RTP_PACKET;
+    if (this.#pairs === 0) return this.#bindAnyPair(hostname, usual);
     for (let tried = 0; tried < this.#pairs; tried++) {
       const port = this.#first + 2 * this.#next;
       this.#next = (this.#next + 1) % this.#pairs;
-      const pair = this.#isFree(port) ? this.#tryPair(hostname, port) : null;
+      const pair = this.#isFree(port) ? this.#tryPair(hostname, port, usual) : null;
       if (pair !== null) return pair;
     }
     const range = `${this.#first}-${this.#first + 2 * this.#pairs - 1}`;
@@ -107,8 +111,8 @@ export class RtpPorts {
   }
 
   /** Null when another program holds one of the two. */
-  #tryPair(hostname: string, port: number): RtpPortPair | null {
-    const rtp = this.#tryBind({ hostname, port }, USUAL_RTP_PACKET);
+  #tryPair(hostname: string, port: number, usual: number): RtpPortPair | null {
+    const rtp = this.#tryBind({ hostname, port }, usual);
     return rtp === null ? null : this.#completePair(rtp);
   }
 
@@ -147,10 +151,10 @@ export class RtpPorts {
   }
 
   /** Keeps the sockets that do not fit until the end, or the system would offer the same port again. */
-  #bindAnyPair(hostname: string): RtpPortPair {
+  #bindAnyPair(hostname: string, usual: number): RtpPortPair {
     using misfits = new DisposableStack();
     for (let tried = 0; tried < ANY_PORT_TRIES; tried++) {
-      const rtp = this.#bind({ hostname, port: 0 }, USUAL_RTP_PACKET);
+      const rtp = this.#bind({ hostname, port: 0 }, usual);
       const even = rtp.local.port % 2 === 0 && this.#isFree(rtp.local.port);
       const pair = even ? this.#completePair(rtp) : null;
       if (pair !== null) return pair;

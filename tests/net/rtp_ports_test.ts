@@ -112,3 +112,16 @@ Deno.test("a real port that is taken is passed over", () => {
   const ports = new RtpPorts({ min, max: min + 1 }, systemClock);
   assert.throws(() => ports.bindPair(HOST), inUse);
 });
+
+Deno.test("a video socket takes a long picture from its first packet on", async () => {
+  const ports = new RtpPorts({ min: 0, max: 0 }, systemClock);
+  using sender = ports.bindPair(HOST);
+  using video = ports.bindPair(HOST, "video");
+  sender.rtp.send(new Uint8Array(4037), video.rtp.local);
+  const lengths: number[] = [];
+  await video.rtp.run((bytes) => {
+    lengths.push(bytes.length);
+    video.rtp.close();
+  });
+  assert.deepEqual([lengths, video.rtp.receiveErrors], [[4037], 0]);
+});

@@ -53,7 +53,7 @@ export class PhoneLine implements Disposable {
   readonly kind: "audio" | "video";
   readonly formats: readonly MediaFormat[];
   readonly received: RtpPacket[] = [];
-  readonly #pair = new RtpPorts({ min: 0, max: 0 }, systemClock).bindPair("127.0.0.1");
+  readonly #pair = new RtpPorts({ min: 0, max: 0 }, systemClock).bindPair("127.0.0.1", "video");
   readonly #running: Promise<void>;
   #waiting: (() => void) | null = null;
   #sequence = systemRandom.u16();
