@@ -81,7 +81,7 @@ export function targetFigures(runs: readonly RunResult[]): TargetFigures {
 export function processFigures(windows: readonly WindowResult[]): ProcessFigures {
   return {
     cpuOfCore: shareOf(windows, (window) => window.cpuMs),
-    waited: shareOf(windows, (window) => window.waitMs) ?? 0,
+    waited: worstWait(windows.map(({ waitMs, seconds }) => (waitMs ?? 0) / 1000 / seconds)),
     rssKiB: windows.at(-1)?.rssKiB ?? null,
   };
 }
@@ -93,7 +93,7 @@ export function loadFigures(runs: readonly RunResult[]): LoadFigures {
     lag: percentilesOf(runs.map(({ lag }) => lag)),
     ioLag: percentilesOf(runs.map(({ ioLag }) => ioLag)),
     cpuOfCore: shareOf(runs, (run) => run.loadCpuMs),
-    waited: shareOf(runs, (run) => run.loadWaitMs) ?? 0,
+    waited: worstWait(runs.map(({ loadWaitMs, seconds }) => (loadWaitMs ?? 0) / 1000 / seconds)),
     drops: total((run) => run.loadDrops),
     blocked: total((run) => run.audio.blocked + run.video.blocked),
   };
@@ -156,4 +156,9 @@ function shareOf(
     return ms === null ? [] : [ms / 1000 / window.seconds];
   });
   return shares.length === 0 ? null : median(shares);
+}
+
+/** Of the slices the one that waited most: its packets are among those that were late. */
+function worstWait(shares: readonly number[]): number {
+  return Math.max(0, ...shares);
 }
