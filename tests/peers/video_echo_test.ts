@@ -73,10 +73,11 @@ async function assertSameAudio(phone: RtmpPhone, tags: readonly KeptTag[]): Prom
   assert.equal(arrived.findIndex((body, i) => body !== sent[i]), -1, "first that differs");
 }
 
-function assertEvenTimes(heard: readonly Heard[]): void {
+function assertEvenTimes(heard: readonly Heard[], repeated = 0): void {
   const times = heard.filter((tag) => isPicture(tag as KeptTag)).map((tag) => tag.timeMs);
   const steps = times.slice(1).map((timeMs, i) => timeMs - times[i]!);
-  assert.ok(steps.every((step) => step >= 34 && step <= 46), steps.join());
+  const odd = steps.filter((step) => step < 34 || step > 46);
+  assert.ok(odd.length <= repeated && odd.every((step) => step < 34), steps.join());
 }
 
 /** With what the publisher is told about its encoder. */
@@ -159,8 +160,11 @@ Deno.test({ name: "ffmpeg dials by URL with its video: the callee sees every pic
     const sent = await pictureHashes(file);
     const arrived = await pictureHashes(videoFlvOf(pictures(eye.heard)));
     assert.ok(arrived.length >= sent.length - 26, `${arrived.length} of ${sent.length}`);
-    assert.deepEqual(arrived, sent.slice(-arrived.length));
-    assertEvenTimes(eye.heard);
+    // The callee asks for a key frame when it begins to watch; that may cross the next one, which then comes twice.
+    const once = arrived.filter((hash, i) => i === 0 || hash !== arrived[i - 1]);
+    assert.ok(arrived.length - once.length <= 1, `${arrived.length - once.length} pictures came again`);
+    assert.deepEqual(once, sent.slice(-once.length));
+    assertEvenTimes(eye.heard, arrived.length - once.length);
   }
   await assertNothingLeft(running);
 });
