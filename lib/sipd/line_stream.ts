@@ -65,7 +65,8 @@ export class LineStream implements Disposable {
   /** Binds the ports. Throws TransportError when there are none. */
   constructor(options: LineStreamOptions) {
     this.#options = options;
-    this.#pair = options.services.ports.bindPair(options.services.bind);
+    // Any stream may be one of pictures, and the calls here are few: room for the longest packet from the first on.
+    this.#pair = options.services.ports.bindPair(options.services.bind, "video");
   }
 
   /** The RTP port. */
