@@ -187,17 +187,14 @@ export class CallLines implements Disposable {
       redundancy: choice.redundancy,
       clock,
       originMs,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        session.send(payload, timestamp, marker, payloadType),
+      toSip: sendTo(session),
       toRtmp,
       onDigit,
       onPlaced: this.#anchored(session, chain.clockRate),
       onTrouble,
       ...(transcoding === undefined ? {} : { transcoding }),
     });
-    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
-      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
-    };
+    hearFrom(session, line);
     session.onSourceChange = () => {
       line.sourceChanged();
       this.#lipSync?.audioChanged();
@@ -215,17 +212,14 @@ export class CallLines implements Disposable {
       chain,
       clock,
       originMs,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        session.send(payload, timestamp, marker, payloadType),
+      toSip: sendTo(session),
       toRtmp,
       askPeer: () => this.#askPeer(chain, session),
       askPublisher,
       onTrouble,
       onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
-    session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
-      line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
-    };
+    hearFrom(session, line);
     session.onSourceChange = () => {
       line.sourceChanged();
       this.#lipSync?.videoChanged();
@@ -244,16 +238,13 @@ export class CallLines implements Disposable {
       chain,
       clock,
       originMs,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        session.send(payload, timestamp, marker, payloadType),
+      toSip: sendTo(session),
       toRtmp,
       askPeer: askPeerByInfo,
       askPublisher,
       onTrouble,
     });
-    session.onPacket = (payload, timestamp, marker, payloadType) => {
-      line.fromRtp(payload, timestamp, marker, payloadType);
-    };
+    hearFrom(session, line);
     session.onSourceChange = () => line.sourceChanged();
     return line;
   }
@@ -271,13 +262,10 @@ export class CallLines implements Disposable {
       sentSound: null,
       heardSound: [],
       clock,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        session.send(payload, timestamp, marker, payloadType),
+      toSip: sendTo(session),
       onDigit,
     });
-    session.onPacket = (payload, timestamp, marker, payloadType) => {
-      tones.fromRtp(payload, timestamp, marker, payloadType);
-    };
+    hearFrom(session, tones);
     return tones;
   }
 
@@ -298,6 +286,18 @@ export class CallLines implements Disposable {
       : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
     if (!asked) this.#options.askPeerByInfo();
   }
+}
+
+/** A line sends to its session. */
+function sendTo(session: LineSession): RtpOutlet {
+  return (payload, timestamp, marker, payloadType) => session.send(payload, timestamp, marker, payloadType);
+}
+
+/** A line takes what its session receives, in order. */
+function hearFrom(session: LineSession, line: { fromRtp: NonNullable<LineSession["onPacket"]> }): void {
+  session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
+    line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
+  };
 }
 
 /** How the transcoding went: broken audio, concealment, delays. */

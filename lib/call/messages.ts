@@ -6,7 +6,7 @@
 import { ALLOWED } from "../access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
-import { bodyText, mediaType, type SipBody, textBody } from "../sip/body.ts";
+import { bodyText, isText, type SipBody, textBody } from "../sip/body.ts";
 import type { Call } from "../sip/call.ts";
 import { formatNameAddr, type NameAddr } from "../sip/name_addr.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
@@ -66,9 +66,8 @@ export function receivedPagingMessage(owner: LineOwner, message: { from: NameAdd
   }
 }
 
-/** "Is typing" notices and the like are messages, too. */
 function isForPeople(owner: LineOwner, body: SipBody): boolean {
-  if (mediaType(body.type).startsWith("text/")) return true;
+  if (isText(body)) return true;
   owner.log.debug(`a message of type ${body.type} was left out`);
   return false;
 }

@@ -24,6 +24,11 @@ export function mediaType(contentType: string): string {
   return (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
 }
 
+/** True for text that people read: not for "is typing" notices and files, which are sent by MESSAGE as well. */
+export function isText(body: SipBody): boolean {
+  return mediaType(body.type).startsWith("text/");
+}
+
 /** The body of a message as it is, or null when it has none; a body without Content-Type counts as bytes. */
 export function bodyOf(message: SipMessage): SipBody | null {
   if (message.body.length === 0) return null;

@@ -3,7 +3,7 @@
 // Role: wire
 // siprtmp sent none of these headers and answered 420 to every Require.
 
-import { bodyOf, mediaType } from "./body.ts";
+import { bodyOf, isText } from "./body.ts";
 import type { SipHeaders } from "./header.ts";
 import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
 
@@ -89,7 +89,7 @@ function methodRefusal(request: SipRequest): SipResponse {
  */
 export function messageRefusal(request: SipRequest): SipResponse | null {
   const body = bodyOf(request);
-  if (body === null || mediaType(body.type).startsWith("text/")) return null;
+  if (body === null || isText(body)) return null;
   return unacceptableBody(request, ["text/plain"]);
 }
 
