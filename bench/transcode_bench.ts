@@ -2,7 +2,8 @@
 // fast as it can be computed. A thousandth of a second is 0.1 % of a core.
 
 import { seededRandom } from "../lib/base/random.ts";
-import { type Clock, Ticker } from "../lib/base/clock.ts";
+import type { Clock } from "../lib/base/clock.ts";
+import { Ticker } from "../lib/base/ticker.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
 import { AudioLine } from "../lib/bridge/audio_line.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/bridge/client_audio.ts";

@@ -110,7 +110,12 @@ export class ByteReader {
  * The bytes from `start` to `end`, as subarray() gives them; `last` itself when it is that view already. The packets
  * of one stream lie in the same place again and again, and a view costs a hundred bytes of garbage each time.
  */
-export function viewOf(bytes: Uint8Array, start: number, end: number, last: Uint8Array): Uint8Array {
+export function viewOf<T extends ArrayBufferLike>(
+  bytes: Uint8Array<T>,
+  start: number,
+  end: number,
+  last: Uint8Array<T>,
+): Uint8Array<T> {
   const same = last.length === end - start && last.byteOffset === bytes.byteOffset + start &&
     last.buffer === bytes.buffer;
   return same ? last : bytes.subarray(start, end);

@@ -5,7 +5,8 @@
 // Answers to: class MediaContext of siprtmp.py.
 
 import { encodeUtf8 } from "../base/bytes.ts";
-import type { Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";

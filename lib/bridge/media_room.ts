@@ -2,7 +2,8 @@
 // Role: edge
 // Answers to: the module-level state of siprtmp.py's media.
 
-import { type Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";

@@ -4,7 +4,8 @@
 // Role: machine
 // Answers to: the transcoding halves of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
 
-import type { Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import type { Random } from "../base/random.ts";
 import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";

@@ -3,7 +3,7 @@
 // Role: edge
 // Answers to: nothing in siprtmp, where only a program written for it could be called.
 
-import { Ticker } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { Scope } from "../base/scope.ts";
 import type { MediaFactory } from "../bridge/call_media.ts";
 import { receivedPagingMessage } from "../call/messages.ts";

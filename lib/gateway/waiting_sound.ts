@@ -3,7 +3,8 @@
 // Role: machine
 // Answers to: nothing in siprtmp.
 
-import type { Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import { G711_SILENCE, linearToUlaw } from "../media/g711.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 

@@ -41,7 +41,8 @@ export class StreamAnchor {
   readonly #publisher: PublisherClock;
   readonly #msPerTick: number;
   readonly #anchor: (timestamp: number, atMs: number) => void;
-  #originMs: number | null = null;
+  /** NaN before the first frame. */
+  #originMs = NaN;
 
   /** Idle until its first use. @param anchor RtpSession.anchor, told with every frame */
   constructor(
@@ -57,9 +58,8 @@ export class StreamAnchor {
   /** A frame of this RTMP time was given this timestamp, unwrapped. */
   placed(timestamp: number, timeMs: number): void {
     const originMs = this.#publisher.momentOf(timeMs) - timestamp * this.#msPerTick;
-    const known = this.#originMs;
-    const off = known === null ? STEP_MS : originMs - known;
-    this.#originMs = known === null || Math.abs(off) >= STEP_MS ? originMs : known + off * SMOOTHING;
+    const off = originMs - this.#originMs;
+    this.#originMs = Math.abs(off) < STEP_MS ? this.#originMs + off * SMOOTHING : originMs;
     this.#anchor(timestamp, this.#originMs + timestamp * this.#msPerTick);
   }
 }

@@ -1,5 +1,5 @@
-// Byte buffers that are needed for a moment: while a message waits for its socket. Thousands of idle connections
-// then share the few that are in use. Who takes a buffer owns it until it gives it back, and gives it back once,
+// Byte buffers that are needed for a moment: while a message or a packet waits for its socket. Thousands of idle
+// connections then share the few that are in use, and what was used last, and is still near the processor, is used next. Who takes a buffer owns it until it gives it back, and gives it back once,
 // when nobody else can touch it any more (a write has settled).
 // Role: machine
 // Answers to: nothing in siprtmp, where every message was a new string.
@@ -18,16 +18,19 @@ const KEPT_BYTES = 512 * 1024;
 export class PooledBuffer {
   /** All of it; what is in it is not cleared. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  #view: Uint8Array;
+  /** Gives it back to its pool, as {@link BufferPool.give} does; made once, for the end of a promise. */
+  readonly release: () => void;
+  #view: Uint8Array<ArrayBuffer>;
 
   /** A new one. */
-  constructor(size: number) {
+  constructor(size: number, pool: BufferPool) {
     this.bytes = new Uint8Array(size);
     this.#view = this.bytes;
+    this.release = () => pool.give(this);
   }
 
   /** The bytes from `start` to `end`; the view is kept, because messages of one length follow each other. */
-  view(start: number, end: number): Uint8Array {
+  view(start: number, end: number): Uint8Array<ArrayBuffer> {
     return this.#view = viewOf(this.bytes, start, end, this.#view);
   }
 }
@@ -55,9 +58,9 @@ export class BufferPool {
   /** A buffer of at least so many bytes. */
   take(atLeast: number): PooledBuffer {
     this.#lent++;
-    if (atLeast > LARGEST) return new PooledBuffer(atLeast);
+    if (atLeast > LARGEST) return new PooledBuffer(atLeast, this);
     const index = indexOf(atLeast);
-    return this.#free[index]!.pop() ?? new PooledBuffer(SMALLEST << index);
+    return this.#free[index]!.pop() ?? new PooledBuffer(SMALLEST << index, this);
   }
 
   /** Takes a buffer of {@link BufferPool.take} back; it may be somebody else's from now on. */

@@ -1,15 +1,15 @@
-// UDP sockets: one reused receive buffer, sends that copy into a slab and never wait.
-// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): packets of all sockets
-// are carved off slabs (send_slabs.ts).
+// UDP sockets: one reused receive buffer, sends that copy and never wait.
+// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): each packet has one of a
+// pool until it has left.
 // Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
 // Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
+import { BufferPool } from "./buffer_pool.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./failure.ts";
-import { SendSlabs } from "./send_slabs.ts";
 import { Turn } from "./turn.ts";
 
 /** One packet with bytes of its own. */
@@ -64,7 +64,9 @@ export interface UdpSocket extends Disposable {
 const MAX_PAYLOAD = 65507;
 
 /** Shared by every socket of this thread. */
-const slabs = new SendSlabs();
+const pool = new BufferPool();
+
+const NOBODY: Endpoint = { hostname: "", port: 0 };
 
 /** A timer, because only a program with nothing to do asks the system about all of its sockets. */
 function afterOthers(): Promise<void> {
@@ -88,7 +90,12 @@ class DenoUdpSocket implements UdpSocket {
     if (!this.#closed) this.sendErrors++;
   };
   readonly #turn: Turn | null;
-  #lastTo: Deno.NetAddr = { transport: "udp", hostname: "", port: 0 };
+  /** Where the last packet went, and the same for the runtime. */
+  #lastTo = NOBODY;
+  #lastAddress: Deno.NetAddr = { transport: "udp", ...NOBODY };
+  /** Who sent the last packet, and the name the runtime has for it. */
+  #lastFrom = NOBODY;
+  #lastName = "";
   #receiveFailures = 0;
   #closed = false;
 
@@ -126,23 +133,18 @@ class DenoUdpSocket implements UdpSocket {
       const received = await this.#receive(buffer);
       if (received === null) continue;
       if (received[0].length === buffer.length) buffer = this.#largerThan(buffer);
-      else yield { bytes: received[0].slice(), from: this.#unmapped(received[1] as Deno.NetAddr) };
+      else yield { bytes: received[0].slice(), from: this.#senderOf(received[1] as Deno.NetAddr) };
     }
   }
 
   send(bytes: Uint8Array, to: Endpoint): void {
     if (this.#closed) return;
-    const last = this.#lastTo;
-    if (last.port !== to.port || last.hostname !== to.hostname) {
-      // A name would be looked up by the runtime, for each packet: refuse it.
-      if (!isIpAddress(to.hostname)) return void this.sendErrors++;
-      this.#lastTo = { transport: "udp", hostname: to.hostname, port: to.port };
-    }
+    if (to !== this.#lastTo && !this.#isReachable(to)) return void this.sendErrors++;
     if (bytes.length > MAX_PAYLOAD) return void this.sendErrors++;
-    const slab = slabs.withRoom(bytes.length);
-    const copy = slab.carve(bytes.length);
-    copy.set(bytes);
-    this.#socket.send(copy, this.#lastTo).then(slab.left, this.#onSendError);
+    const copy = pool.take(bytes.length);
+    copy.bytes.set(bytes);
+    // The buffer of a packet that fails is left to the collector: the runtime may still hold it.
+    this.#socket.send(copy.view(0, bytes.length), this.#lastAddress).then(copy.release, this.#onSendError);
   }
 
   close(): void {
@@ -193,18 +195,34 @@ class DenoUdpSocket implements UdpSocket {
     from: Deno.NetAddr,
   ): void {
     try {
-      onPacket(bytes, this.#unmapped(from));
+      onPacket(bytes, this.#senderOf(from));
     } catch (error) {
       this.handlerErrors++;
       this.onError?.(error);
     }
   }
 
-  /** A socket bound to :: meets IPv4 senders as ::ffff:192.0.2.1. */
-  #unmapped(from: Deno.NetAddr): Endpoint {
-    if (!this.#ipv6) return from;
-    const hostname = unmapAddress(from.hostname);
-    return hostname === from.hostname ? from : { hostname, port: from.port };
+  /** Remembers whom the next packets go to. A name would be looked up by the runtime, for each packet: refused. */
+  #isReachable(to: Endpoint): boolean {
+    const { hostname, port } = to;
+    const last = this.#lastTo;
+    if (last.port !== port || last.hostname !== hostname) {
+      if (!isIpAddress(hostname)) return false;
+      this.#lastAddress = { transport: "udp", hostname, port };
+    }
+    this.#lastTo = to;
+    return true;
+  }
+
+  /**
+   * The same object for packets of the same sender: what the runtime hands out is slow to look into. A socket bound
+   * to :: meets IPv4 senders as ::ffff:192.0.2.1.
+   */
+  #senderOf(from: Deno.NetAddr): Endpoint {
+    const { hostname: name, port } = from;
+    if (this.#lastFrom.port === port && this.#lastName === name) return this.#lastFrom;
+    this.#lastName = name;
+    return this.#lastFrom = { hostname: this.#ipv6 ? unmapAddress(name) : name, port };
   }
 }
 

@@ -42,6 +42,7 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 const AUDIO = 8;
 
 class ChunkStream {
+  readonly id: number;
   timestamp = 0;
   delta = 0;
   length = 0;
@@ -53,6 +54,10 @@ class ChunkStream {
   /** Bytes of the current message still to come; 0 between messages. */
   missing = 0;
   buffer: Uint8Array = NO_BYTES;
+
+  constructor(id: number) {
+    this.id = id;
+  }
 }
 
 /** Turns pushed bytes into messages. */
@@ -166,7 +171,8 @@ export class ChunkReader {
     const fields = at;
     at += MESSAGE_HEADER_SIZE[format as 0 | 1 | 2 | 3];
     if (at > end) return -1;
-    const known = this.#streams.get(id);
+    const last = this.#current;
+    const known = last !== null && last.id === id ? last : this.#streams.get(id);
     let time = format < 3 ? u24(bytes, fields) : known !== undefined && known.extended ? EXTENDED : 0;
     const extended = time === EXTENDED;
     if (extended) {
@@ -203,7 +209,7 @@ export class ChunkReader {
     if (this.#streams.size >= this.limits.maxChunkStreams) {
       throw new WireError("RTMP chunk", `more than ${this.limits.maxChunkStreams} chunk streams`);
     }
-    const stream = new ChunkStream();
+    const stream = new ChunkStream(id);
     this.#streams.set(id, stream);
     return stream;
   }

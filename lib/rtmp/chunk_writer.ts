@@ -15,10 +15,15 @@ const KEPT_CAPACITY = 64 * 1024;
 const workbench = { writer: new ByteWriter(FIRST_CAPACITY) };
 
 class SentHeader {
+  readonly id: number;
   timestamp = 0;
   length = -1;
   type = -1;
   streamId = -1;
+
+  constructor(id: number) {
+    this.id = id;
+  }
 }
 
 /** Turns messages into chunks. Whole messages only: chunks of different messages are never mixed. */
@@ -26,6 +31,7 @@ export class ChunkWriter {
   /** Size of the chunks sent; the peer must have been told (Set Chunk Size) when it is changed. */
   chunkSize: number = DEFAULT_CHUNK_SIZE;
   readonly #sent = new Map<number, SentHeader>();
+  #last: SentHeader | null = null;
 
   /**
    * Chunks of one message. `chunkStreamId` is 2 to 65599; `timestamp` in milliseconds is cut to 32 bits;
@@ -57,8 +63,7 @@ export class ChunkWriter {
 
   /** Writes the first header of a message; true when its time is extended. */
   #writeHeader(id: number, type: number, streamId: number, time: number, length: number): boolean {
-    let last = this.#sent.get(id);
-    if (last === undefined) this.#sent.set(id, last = new SentHeader());
+    const last = this.#last !== null && this.#last.id === id ? this.#last : this.#headerOf(id);
     const delta = time - last.timestamp;
     // A delta that would need extending is ambiguous to some readers: the absolute time is not.
     const absolute = last.streamId !== streamId || delta < 0 || delta >= EXTENDED;
@@ -78,6 +83,12 @@ export class ChunkWriter {
     last.type = type;
     last.streamId = streamId;
     return extended;
+  }
+
+  #headerOf(id: number): SentHeader {
+    let header = this.#sent.get(id);
+    if (header === undefined) this.#sent.set(id, header = new SentHeader(id));
+    return this.#last = header;
   }
 }
 

@@ -4,7 +4,8 @@
 // Answers to: class Client of rtmp.py.
 
 import type { AmfObject, AmfValue } from "../amf/value.ts";
-import { type Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -12,7 +13,7 @@ import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import type { ConnectRequest } from "./command.ts";
 import type { RtmpEvent } from "./event.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { HEARTBEAT, Heartbeat } from "./heartbeat.ts";
 import type { MediaMessage } from "./message.ts";
 import type { NetStream } from "./net_stream.ts";
 import type { RtmpOptions } from "./options.ts";
@@ -39,7 +40,7 @@ export interface RtmpEnvironment {
   readonly log: Logger;
   /** Fills the handshake. */
   readonly random: Random;
-  /** One second beat shared by many connections; each has its own when missing. */
+  /** Ticks for the beat ({@link HEARTBEAT}), shared by many connections; each has its own when missing. */
   readonly ticker?: Ticker;
 }
 
@@ -57,7 +58,6 @@ export interface RtmpStats {
   roundTripMs: number | null;
 }
 
-const BEAT_MS = 1_000;
 const FLUSH_MS = 1_000;
 
 /** After the last words we read on for so long: closing with unread bytes would cut them off (TCP reset). */
@@ -237,8 +237,9 @@ export class RtmpConnection implements AsyncDisposable {
 
   #beat(): Disposable {
     const { clock, ticker } = this.#environment;
-    const used = ticker ?? new Ticker(clock, BEAT_MS, (error) => this.#log.error("heartbeat failed", error));
-    return used.add((nowMs) => this.#heartbeat.beat(nowMs));
+    const onError = (error: unknown): void => this.#log.error("heartbeat failed", error);
+    const used = ticker ?? new Ticker(clock, HEARTBEAT.tickMs, onError);
+    return used.add((nowMs) => this.#heartbeat.beat(nowMs), HEARTBEAT.every);
   }
 
   /** False when there is nobody to serve. */

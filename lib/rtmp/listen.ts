@@ -4,14 +4,13 @@
 // Role: edge
 // Answers to: FlashServer.serverlistener of rtmp.py (deviation: defect 20, an empty app ended it).
 
-import { Ticker } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { type ByteStream, listenTcp } from "../net/tcp.ts";
+import { HEARTBEAT } from "./heartbeat.ts";
 import { RtmpConnection, type RtmpEnvironment, type RtmpOptions } from "./connection.ts";
-
-const BEAT_MS = 1_000;
 
 /** Makes connections of streams, numbered in the order of their arrival whatever listener they came from. */
 export class RtmpAcceptor {
@@ -28,7 +27,11 @@ export class RtmpAcceptor {
     this.#options = options;
     this.#environment = environment;
     this.#log = log;
-    this.#ticker = new Ticker(environment.clock, BEAT_MS, (error) => log.error("heartbeat failed", error));
+    this.#ticker = new Ticker(
+      environment.clock,
+      HEARTBEAT.tickMs,
+      (error) => log.error("heartbeat failed", error),
+    );
   }
 
   /** Takes over one stream; the connection belongs to the caller. @param name its transport, for the log */

@@ -29,6 +29,8 @@ export class StreamCommands {
   readonly #options: StreamCommandsOptions;
   readonly #link: MessageLink;
   readonly #streams = new Map<number, NetStream>();
+  /** The one that was asked for last: media comes on one. */
+  #last: NetStream | undefined;
   #lastId = 0;
   /** Drops of streams that are gone. */
   #droppedVideo = 0;
@@ -42,7 +44,7 @@ export class StreamCommands {
 
   /** The stream with this message stream id. */
   stream(id: number): NetStream | undefined {
-    return this.#streams.get(id);
+    return this.#last?.id === id ? this.#last : this.#last = this.#streams.get(id);
   }
 
   /** Video messages dropped on all streams so far. */
@@ -154,6 +156,7 @@ export class StreamCommands {
     if (stream !== undefined) {
       this.#end(stream);
       this.#streams.delete(id);
+      this.#last = undefined;
       this.#droppedVideo += stream.droppedVideo;
       this.#droppedAudio += stream.droppedAudio;
     }

@@ -4,7 +4,8 @@
 // Role: edge
 // Answers to: rtmpt.py, which was a process of its own in front of the server.
 
-import { type Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Mailbox } from "../base/mailbox.ts";

@@ -9,7 +9,8 @@
 // Answers to: RTPSession and RTPNetwork of p2p-sip as siprtmp used them.
 
 import { viewOf } from "../base/bytes.ts";
-import type { Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
@@ -78,10 +79,28 @@ export interface RtpStats {
   readonly jitterMs: number;
 }
 
-/** Holds a packet of 20 ms. */
-const FIRST_BUFFER_LENGTH = 256;
+const NO_BYTES = new Uint8Array(0);
 /** Time between two ticks that shows that this program was held up. Ticks come every 10 ms. */
 const STALL_MS = 40;
+/** RTCP, which has seconds, looks at the time on each of so many ticks. */
+const TICKS_PER_REPORT_CHECK = 25;
+
+/** Where packets are put together, for all sessions of this thread: what is made is sent before the next one. */
+class Workbench {
+  #bytes = new Uint8Array(2048);
+  #view = this.#bytes;
+
+  /** So many bytes; packets of one length share their view. */
+  place(length: number): Uint8Array {
+    if (length > this.#bytes.length) this.#bytes = new Uint8Array(length);
+    return this.#view = viewOf(this.#bytes, 0, length, this.#view);
+  }
+}
+
+const workbench = new Workbench();
+
+/** The header of the packet that is being received, for all sessions of this thread. */
+const incoming = new RtpView();
 
 /** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
 export class RtpSession implements Disposable {
@@ -100,21 +119,19 @@ export class RtpSession implements Disposable {
   readonly #reorder: ReorderBuffer;
   readonly #reporter: Reporter;
   readonly #rtcp: RtcpChannel;
-  readonly #view = new RtpView();
   readonly #packet: OrderedPacket;
   readonly #header: RtpHeader;
   readonly #timestampBase: number;
-  readonly #ticking: Disposable;
-  #buffer = new Uint8Array(FIRST_BUFFER_LENGTH);
-  /** The part of the buffer last sent; packets of one length share it. */
-  #outgoing = this.#buffer.subarray(0, RTP_HEADER_LENGTH);
+  readonly #reporting: Disposable;
+  /** While packets wait for a missing one. */
+  #waiting: Disposable | null = null;
   #received = 0;
   #invalid = 0;
   #wrongSource = 0;
   #suppressed = 0;
   #failed = false;
   #closed = false;
-  #tickedMs: number;
+  #tickedMs = 0;
 
   /** Takes over the sockets; nothing is received before run(). */
   constructor(options: RtpSessionOptions) {
@@ -140,9 +157,8 @@ export class RtpSession implements Disposable {
       send: (bytes, to) => pair.rtcp.send(bytes, to),
       onEvent: (event) => this.onRtcp?.(event),
     });
-    this.#packet = { sequence: 0, timestamp: 0, marker: false, payloadType: 0, payload: this.#buffer };
-    this.#ticking = options.ticker.add((nowMs) => this.#tick(nowMs));
-    this.#tickedMs = clock.now();
+    this.#packet = { sequence: 0, timestamp: 0, marker: false, payloadType: 0, payload: NO_BYTES };
+    this.#reporting = options.ticker.add((nowMs) => this.#rtcp.tick(nowMs), TICKS_PER_REPORT_CHECK);
   }
 
   /** The RTP port; RTCP has the next one. */
@@ -214,15 +230,14 @@ export class RtpSession implements Disposable {
   send(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
     const target = this.#lock.target;
     if (target === null || this.#closed || payload.length > MAX_RTP_PAYLOAD) return void this.#suppressed++;
-    const length = RTP_HEADER_LENGTH + payload.length;
-    if (this.#outgoing.length !== length) this.#resize(length);
+    const packet = workbench.place(RTP_HEADER_LENGTH + payload.length);
     const header = this.#header;
     header.marker = marker;
     header.payloadType = payloadType;
     header.timestamp = this.#wireTimestamp(timestamp);
-    encodeRtpHeader(this.#outgoing, header);
-    this.#outgoing.set(payload, RTP_HEADER_LENGTH);
-    this.#options.pair.rtp.send(this.#outgoing, target);
+    encodeRtpHeader(packet, header);
+    packet.set(payload, RTP_HEADER_LENGTH);
+    this.#options.pair.rtp.send(packet, target);
     header.sequenceNumber = header.sequenceNumber + 1 & 0xffff;
     this.#reporter.packetSent(payload.length, header.timestamp, this.#options.clock.now());
   }
@@ -241,35 +256,38 @@ export class RtpSession implements Disposable {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#ticking[Symbol.dispose]();
+    this.#reporting[Symbol.dispose]();
+    this.#waiting?.[Symbol.dispose]();
     this.#rtcp[Symbol.dispose]();
     this.#options.pair[Symbol.dispose]();
   }
 
+  /** Ticks are for those whose packets wait: to look at every call every 10 ms would cost more than it finds. */
+  #startWaiting(nowMs: number): void {
+    if (this.#closed) return; // by an outlet
+    this.#tickedMs = nowMs;
+    this.#waiting = this.#options.ticker.add((tickMs) => this.#flushLate(tickMs));
+  }
+
   /** A tick that comes late says that we were, not the packets: what waits in the socket is read first. */
-  #tick(nowMs: number): void {
+  #flushLate(nowMs: number): void {
     const stalled = nowMs - this.#tickedMs > STALL_MS;
     this.#tickedMs = nowMs;
     if (!stalled) this.#reorder.flush(nowMs);
-    this.#rtcp.tick(nowMs);
+    if (this.#reorder.held > 0) return;
+    this.#waiting?.[Symbol.dispose]();
+    this.#waiting = null;
   }
 
   #wireTimestamp(timestamp: number): number {
     return this.#timestampBase + Math.round(timestamp) >>> 0;
   }
 
-  #resize(length: number): void {
-    if (length > this.#buffer.length) {
-      this.#buffer = new Uint8Array(Math.max(length, 2 * this.#buffer.length));
-    }
-    this.#outgoing = this.#buffer.subarray(0, length);
-  }
-
   #receiveRtp(bytes: Uint8Array, from: Endpoint): void {
     if (this.#closed) return;
     // A peer may put RTCP on the RTP port although nobody agreed to (RFC 5761 4 tells them apart).
     if (bytes.length >= 8 && bytes[1]! >= 192 && bytes[1]! <= 223) return this.#rtcp.receive(bytes, from);
-    const view = this.#view;
+    const view = incoming;
     if (!view.decode(bytes)) return void this.#invalid++;
     const nowMs = this.#options.clock.now();
     const lockedBefore = this.#lock.locked;
@@ -278,14 +296,15 @@ export class RtpSession implements Disposable {
     const verdict = this.#source.receive(view, nowMs);
     if (verdict === "suspended") return void this.#invalid++;
     this.#received++;
-    if (verdict === "restarted") this.#changeSource(view.ssrc);
     const packet = this.#packet;
     packet.sequence = this.#source.sequence;
     packet.timestamp = this.#source.timestamp;
     packet.marker = view.marker;
     packet.payloadType = view.payloadType;
     packet.payload = viewOf(bytes, view.payloadStart, view.payloadEnd, packet.payload);
+    if (verdict === "restarted") this.#changeSource(view.ssrc);
     this.#reorder.push(packet, nowMs);
+    if (this.#reorder.held > 0 && this.#waiting === null) this.#startWaiting(nowMs);
   }
 
   #changeSource(ssrc: number): void {

@@ -3,7 +3,8 @@
 // Role: edge
 // Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
 
-import type { Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";

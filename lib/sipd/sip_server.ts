@@ -4,7 +4,8 @@
 // Role: edge
 // Answers to: nothing in siprtmp, whose users had to install a SIP server first (behaviour.md 1.12 #4).
 
-import { type Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";

@@ -4,7 +4,7 @@
 // Role: edge
 // Answers to: nothing in siprtmp; see docs/decisions/built-in-sip-server.md.
 
-import type { Ticker } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
 import type { G711Law } from "../media/g711.ts";
 import type { RtpSession } from "../rtp/session.ts";

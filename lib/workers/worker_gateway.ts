@@ -4,7 +4,7 @@
 // Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
-import { Ticker } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";

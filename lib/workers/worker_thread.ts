@@ -5,7 +5,8 @@
 // Answers to: nothing in siprtmp.
 
 import { Worker } from "node:worker_threads";
-import { type Clock, Ticker } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
+import { Ticker } from "../base/ticker.ts";
 import { messageOf } from "../base/errors.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 

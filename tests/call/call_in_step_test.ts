@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { Clock } from "../../lib/base/clock.ts";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import { Codecs } from "../../lib/codecs/codecs.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { settle } from "../support/fake_clock.ts";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import type { AccountUse } from "../../lib/gateway/account_client.ts";
 import { CallInLine } from "../../lib/gateway/call_in_line.ts";

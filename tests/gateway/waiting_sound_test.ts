@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import { decodeG711 } from "../../lib/media/g711.ts";
 import {
   silentFrames,

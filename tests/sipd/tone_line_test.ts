@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import type { RtpSession } from "../../lib/rtp/session.ts";
 import { type MediaFormat, mediaFormat } from "../../lib/sdp/media_format.ts";
 import { TonePlayer, ToneTreatment } from "../../lib/sipd/tone_line.ts";

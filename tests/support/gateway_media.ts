@@ -2,7 +2,8 @@
 // Role: edge
 
 import assert from "node:assert/strict";
-import { type Clock, systemClock, Ticker } from "../../lib/base/clock.ts";
+import { type Clock, systemClock } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import { Codecs } from "../../lib/codecs/codecs.ts";

@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { type Clock, Ticker } from "../../lib/base/clock.ts";
+import type { Clock } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { encodeRtp } from "../../lib/rtp/packet.ts";
 import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";

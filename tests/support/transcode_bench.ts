@@ -2,7 +2,7 @@
 // Role: machine
 
 import { seededRandom } from "../../lib/base/random.ts";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import type { AacEncoder } from "../../lib/codecs/aac.ts";
 import type { AudioDecoder, AudioFormat } from "../../lib/codecs/codec.ts";
 import { type ClientAudio, clientFormat } from "../../lib/bridge/client_audio.ts";
