@@ -13,7 +13,7 @@ import { AgentDirectory } from "./agent_directory.ts";
 import { refusalOf } from "./capabilities.ts";
 import { DialogTable } from "./dialog_table.ts";
 import { FailedTargets } from "./failed_targets.ts";
-import { guardedClock } from "./guarded_clock.ts";
+import { SharedTimers } from "../base/shared_timers.ts";
 import type { Identity } from "./identity.ts";
 import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "./keep_alive.ts";
 import { LateForks } from "./late_forks.ts";
@@ -129,7 +129,7 @@ export class SipEndpoint implements AsyncDisposable {
   private constructor(options: SipEndpointOptions, env: SipEnvironment, transport: MessageTransport) {
     const log = env.log.category("sip");
     const timers = options.timers ?? defaultTimers;
-    const clock = guardedClock(env.clock, log);
+    const clock = new SharedTimers(env.clock, (error) => log.error("A SIP timer failed", error));
     const failed = new FailedTargets(clock);
     const router = new SipRouter({
       failed,
