@@ -6,7 +6,7 @@ import { AudioPath } from "../../lib/codecs/audio_path.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
 import type { Clock } from "../../lib/base/clock.ts";
-import { Ticker } from "../../lib/base/clock.ts";
+import { Ticker } from "../../lib/base/ticker.ts";
 import type { Logger } from "../../lib/base/log.ts";
 import type { Random } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
