@@ -38,6 +38,14 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
     return true;
   }
 
+  /** Takes one last value, whether there is room or not, and no more after it; nothing when closed already. */
+  end(last: T): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#waiting === null) this.#values.push(last);
+    else this.#wake(last);
+  }
+
   /**
    * Takes no more values. Queued ones are still delivered; then the reader ends, or throws `reason`
    * when one was given. Only the first call counts.

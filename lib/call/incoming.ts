@@ -64,7 +64,8 @@ async function acceptCall(
   invitation: Invitation,
   codecs: readonly string[],
 ): Promise<void> {
-  using media = openMedia(owner, invitation, codecs);
+  using opened = new DisposableStack();
+  const media = opened.use(openMedia(owner, invitation, codecs));
   const answered = media === null ? null : answerOffer(owner, media, invitation);
   if (media === null || answered === null) return failed(owner, line);
   const outcome = await invitation.accept(answered.body);
@@ -78,7 +79,9 @@ async function acceptCall(
     return await outcome.call.hangUp();
   }
   media.playerChanged(); // what it made between our answer and the ACK went nowhere: configurations, a key frame
-  await talk(owner, line, { call: outcome.call, media, report });
+  const { call } = outcome;
+  opened.move(); // talk() ends it; this coroutine is not to wait for that, for hours
+  owner.scope.spawn(`call ${call.id}`, () => talk(owner, line, { call, media, report }));
 }
 
 function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {

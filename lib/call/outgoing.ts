@@ -73,7 +73,8 @@ async function attemptCall(
     owner.log.warn(`cannot call ${name}: ${opening.reason}`);
     return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
   }
-  using media = opening.media;
+  using opened = new DisposableStack();
+  const media = opened.use(opening.media);
   owner.primeMedia(media); // the offer can name the parameter sets of the picture
   owner.log.info(`calling ${name} by way of ${formatTarget(route.target)}`);
   const attempt = await invite(owner, line, to, media);
@@ -82,8 +83,11 @@ async function attemptCall(
       return;
     case "rejected":
       return failed(owner, line, attempt.reason, name);
-    case "established":
-      return await talk(owner, line, { call: attempt.call, media, report: attempt.report });
+    case "established": {
+      const { call, report } = attempt;
+      opened.move(); // talk() ends it; this coroutine is not to wait for that, for hours
+      return owner.scope.spawn(`call ${name}`, () => talk(owner, line, { call, media, report }));
+    }
   }
 }
 

@@ -59,7 +59,10 @@ export async function talk(
   owner.link.call("accepted", ...established.report);
   let ending: EndedEvent | null = null;
   try {
-    ending = await converse(conversation, call);
+    for await (const event of call.events()) {
+      if (event.type === "ended") ending = event;
+      else handle(conversation, event);
+    }
   } finally {
     if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
     const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
@@ -69,14 +72,6 @@ export async function talk(
       : "";
     owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}${infos}`);
   }
-}
-
-async function converse(conversation: Conversation, call: Call): Promise<EndedEvent | null> {
-  for await (const event of call.events()) {
-    if (event.type === "ended") return event;
-    handle(conversation, event);
-  }
-  return null;
 }
 
 function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): void {

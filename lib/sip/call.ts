@@ -128,9 +128,8 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   }
 
   /** What happens, in order; "ended" is the last one. One reader. */
-  async *events(): AsyncGenerator<CallEvent, void, void> {
-    yield* this.#events;
-    if (this.#ending !== null) yield this.#ending;
+  events(): AsyncGenerator<CallEvent, void, void> {
+    return this.#events[Symbol.asyncIterator]();
   }
 
   /** Notes what a message of the far end says about it (Allow). */
@@ -284,7 +283,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     this.#link.agent.core.neighbours?.dialogEnded(this.#link.dialog.id);
     this.#link.agent.endings.delete(this);
     this.#over.abort();
-    this.#events.close();
+    this.#events.end(ending);
   }
 
   #refreshSoon(): void {

@@ -112,3 +112,17 @@ Deno.test("two loops one after the other: the second goes on where the first was
   await assert.rejects(last.next(), /over/);
   assert.deepEqual(await last.next(), { value: undefined, done: true });
 });
+
+Deno.test("a last value is taken though there is no room, and nothing after it", async () => {
+  const mailbox = new Mailbox<number>(1);
+  mailbox.push(1);
+  mailbox.end(2);
+  mailbox.end(3);
+  assert.equal(mailbox.push(4), false);
+  assert.deepEqual([mailbox.closed, await readAll(mailbox)], [true, [1, 2]]);
+
+  const waited = new Mailbox<number>(1);
+  const all = readAll(waited);
+  waited.end(5);
+  assert.deepEqual(await all, [5]);
+});
