@@ -35,7 +35,7 @@ export interface ChallengedOptions {
 export interface ChallengedOutlets {
   /** A 1xx. */
   provisional(response: SipResponse, request: SipRequest): void;
-  /** A 2xx; for INVITE once per fork. */
+  /** A 2xx; for INVITE that of the first fork. */
   success(response: SipResponse, request: SipRequest): void;
   /** A 3xx to 6xx that stands. */
   refused(response: SipResponse, request: SipRequest): void;

@@ -1,6 +1,6 @@
 // One request on its way to one of several targets: each try is a client transaction of its own.
-// Failover as in RFC 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1, and each
-// forked 2xx told once (13.2.2.4, RFC 6026 7.2).
+// Failover as in RFC 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1. With the first
+// 2xx of an INVITE it is over: what RFC 6026 7.2 waits for afterwards, the layer knows by the ACKs it has sent.
 // Role: machine
 // Answers to: the single try of siprtmp's UserAgent, which knew one address and no second chance.
 
@@ -9,7 +9,7 @@ import type { Logger } from "../base/log.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
 import { ClientTransaction, type ClientTransactionOutlets } from "./client_transaction.ts";
 import { formatVia, parseVia, type Via } from "./header.ts";
-import { clientKey, tagsOf } from "./matching.ts";
+import { clientKey } from "./matching.ts";
 import { cloneMessage, type SipRequest, type SipResponse } from "./message.ts";
 import type { Flow, SendOutcome, Target } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
@@ -22,8 +22,8 @@ const MAX_TRIES = 8;
 /** What the sender of a request hears. Exactly one end: a final response, `timeout` or `transportError`. */
 export interface ClientOutlets {
   /**
-   * A response. Every 1xx; the final one; of an INVITE also the 2xx of further forks, each once. The 503 of a
-   * target that has a successor is not told.
+   * A response. Every 1xx and the final one; the 2xx of further forks of an INVITE are strays for the layer. The 503
+   * of a target that has a successor is not told.
    */
   response(response: SipResponse): void;
   /** No target answered in time, or a cancelled INVITE got no final response within 64*T1. */
@@ -50,8 +50,8 @@ export interface ClientSurroundings {
   forget: (key: string) => void;
   /** What belongs to this key from now on is a repetition of an answer: to be dropped for so long. */
   absorb: (key: string, keptMs: number) => void;
-  /** True when this 2xx was a repetition and has been answered with the ACK that is known for it. */
-  acknowledgedAgain(response: SipResponse): boolean;
+  /** True when this 2xx is a repetition; it is answered with the ACK that is known for it. */
+  isRepeated(response: SipResponse): boolean;
   /** Nothing but repetitions is to be expected any more. */
   finished(handle: ClientHandle): void;
   /** A target has answered, or is given up. */
@@ -78,7 +78,6 @@ export class ClientHandle implements Disposable {
   readonly #outlets: ClientOutlets;
   readonly #layer: ClientSurroundings;
   readonly #timers: TimerSet<"fail" | "give up">;
-  readonly #forks = new Set<string>();
   #attempt: Attempt | null = null;
   #cancel: CancelState = "no";
   #cancelReason: string | null = null;
@@ -231,17 +230,18 @@ export class ClientHandle implements Disposable {
     if (!attempt.answered) this.#layer.targetTried(attempt.target, true);
     attempt.answered = true;
     if (response.status < 200) return this.#receiveProvisional(attempt, response);
-    if (response.status < 300 && this.#bare.method === "INVITE") return this.#receiveSuccess(response);
+    const invited = this.#bare.method === "INVITE";
+    if (invited && response.status < 300 && this.#layer.isRepeated(response)) return;
     if (response.status === 503 && !attempt.alerted) {
       this.#layer.targetTried(attempt.target, false);
       if (this.#failOver("it answered 503")) return;
     }
     this.#finish();
-    if (this.#bare.method !== "INVITE") this.#absorb(attempt);
+    if (!invited || response.status < 300) this.#absorb(attempt);
     this.#outlets.response(response);
   }
 
-  /** 17.1.2.2, timer K: the transaction would only wait for repetitions, and hold all of this meanwhile. */
+  /** 17.1.2.2 timer K, RFC 6026 7.2: the transaction would only wait for repetitions, and hold all of this meanwhile. */
   #absorb({ branch, target, transaction }: Attempt): void {
     const { absorb, timers } = this.#layer;
     absorb(clientKey(branch, this.#bare.method), target.transport === "udp" ? timers.t4 : 0);
@@ -251,15 +251,6 @@ export class ClientHandle implements Disposable {
   #receiveProvisional(attempt: Attempt, response: SipResponse): void {
     if (response.status > 100) attempt.alerted = true;
     if (this.#cancel === "wanted") this.#sendCancel(attempt);
-    this.#outlets.response(response);
-  }
-
-  #receiveSuccess(response: SipResponse): void {
-    if (this.#layer.acknowledgedAgain(response)) return;
-    const fork = tagsOf(response).to;
-    if (this.#forks.has(fork)) return; // the ACK is still being made
-    this.#forks.add(fork);
-    this.#finish();
     this.#outlets.response(response);
   }
 

@@ -168,12 +168,15 @@ class InviteAttempt implements Ending {
     if (!this.steps.closed) this.#tell(outcome);
     this.#silence?.[Symbol.dispose]();
     this.#early?.abandon();
-    const target = this.#invite?.target ?? null;
-    if (this.#lastRequest !== null && target !== null) {
-      this.#agent.core.rememberInvite(this.#agent, this.#lastRequest, target);
-    }
+    if (this.#lastRequest !== null) this.#rememberFor(this.#lastRequest);
     this.#agent.endings.delete(this);
     this.#finished.resolve();
+  }
+
+  /** For the 2xx of other forks: they find no transaction any more. */
+  #rememberFor(request: SipRequest): void {
+    const target = this.#invite?.target ?? null;
+    if (target !== null) this.#agent.core.rememberInvite(this.#agent, request, target);
   }
 
   #watchSilence(): void {
@@ -203,11 +206,14 @@ class InviteAttempt implements Ending {
   #success(response: SipResponse, request: SipRequest): void {
     this.#lastRequest = request;
     const call = this.#early?.confirm(response, request) ?? null;
-    const wanted = call !== null && this.#call === null && !this.#gaveUp && !this.steps.closed;
+    const wanted = call !== null && !this.#gaveUp && !this.steps.closed;
     if (call === null) {
       return this.#close({ type: "refused", status: 502, reason: "Bad Gateway", warning: "unusable 200" });
     }
-    if (!wanted) return this.#decline(call, request);
+    if (!wanted) {
+      this.#rememberFor(request);
+      return this.#decline(call, request);
+    }
     const session = sessionBodyOf(response);
     if (this.#offer === null && session.type !== "session") {
       this.#decline(call, request);
@@ -228,7 +234,7 @@ class InviteAttempt implements Ending {
     this.#close({ type: "accepted", call });
   }
 
-  /** A fork too many, or a 2xx that crossed our CANCEL: ACK, then BYE (RFC 3261 sections 13.2.2.4, 9.1). */
+  /** A 2xx that crossed our CANCEL, or without an offer: ACK, then BYE (RFC 3261 sections 13.2.2.4, 9.1). */
   #decline(call: Call, request: SipRequest): void {
     void inBackground(this.#agent, "Declining a fork", async () => {
       await call.link.sendAck(request);

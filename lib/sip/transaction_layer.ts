@@ -8,11 +8,11 @@ import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import { AnsweredKeys } from "./answered_keys.ts";
 import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
 import type { ClientTransaction } from "./client_transaction.ts";
 import { formatVia, type Via } from "./header.ts";
 import { MAGIC_COOKIE } from "./header_via.ts";
+import { KeptRequest } from "./kept_request.ts";
 import {
   acknowledgementKey,
   cseqOf,
@@ -29,9 +29,9 @@ import {
   type SipRequest,
   type SipResponse,
 } from "./message.ts";
+import { RecentMap } from "./recent_map.ts";
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { type Flow, type SendOutcome, type Target, targetOf } from "./target.ts";
-import { TimerSet } from "./timer_set.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 
 export { ClientHandle, type ClientOutlets } from "./client_handle.ts";
@@ -92,7 +92,7 @@ export interface TransactionLayerOptions {
 
 /** An ACK of a 2xx that goes out again for each repetition of the 2xx. */
 interface SentAck {
-  readonly ack: SipRequest;
+  readonly ack: KeptRequest;
   readonly target: Target;
 }
 
@@ -113,12 +113,12 @@ export class TransactionLayer implements Disposable {
   readonly #surroundings: ClientSurroundings;
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #handles = new Set<ClientHandle>();
-  readonly #answered: AnsweredKeys;
+  readonly #answered: RecentMap<true>;
   readonly #servers = new Map<string, ServerTransactionHandle>();
   readonly #merges = new Map<string, string>();
   readonly #awaitingAck = new Map<string, ServerTransactionHandle>();
-  readonly #acks = new Map<string, SentAck>();
-  readonly #ackTimers: TimerSet<string>;
+  /** By `acknowledgementKey` of each 2xx that was told; null: its ACK is still being made. */
+  readonly #acks: RecentMap<SentAck | null>;
   #dropped = 0;
 
   /** Nothing runs before the first message. */
@@ -126,8 +126,8 @@ export class TransactionLayer implements Disposable {
     this.#options = options;
     this.#timers = options.timers ?? defaultTimers;
     this.#limit = options.maxTransactions ?? DEFAULT_MAX_TRANSACTIONS;
-    this.#answered = new AnsweredKeys(options.clock, this.#limit * ANSWERED_PER_UNANSWERED);
-    this.#ackTimers = new TimerSet(options.clock, (key) => void this.#acks.delete(key));
+    this.#answered = new RecentMap(options.clock, this.#limit * ANSWERED_PER_UNANSWERED);
+    this.#acks = new RecentMap(options.clock, this.#limit);
     this.#surroundings = {
       clock: options.clock,
       timers: this.#timers,
@@ -136,8 +136,8 @@ export class TransactionLayer implements Disposable {
       send: (request, target, outcome) => options.send(request, target, outcome),
       register: (key, transaction) => void this.#clients.set(key, transaction),
       forget: (key) => void this.#clients.delete(key),
-      absorb: (key, keptMs) => this.#answered.add(key, keptMs),
-      acknowledgedAgain: (response) => this.#acknowledgeAgain(response),
+      absorb: (key, keptMs) => this.#answered.set(key, true, keptMs),
+      isRepeated: (response) => this.#isRepeated(response),
       finished: (handle) => void this.#handles.delete(handle),
       targetTried: (target, answered) => options.targetTried?.(target, answered),
     };
@@ -183,10 +183,9 @@ export class TransactionLayer implements Disposable {
   sendAck(ack: SipRequest, target: Target): void {
     const copy = cloneMessage(ack);
     copy.headers.prepend("Via", formatVia(this.#createVia(target)));
-    const key = acknowledgementKey(copy);
-    this.#acks.set(key, { ack: copy, target });
-    this.#ackTimers.start(key, giveUpMs(this.#timers));
-    this.#sendAck({ ack: copy, target });
+    const sent = { ack: new KeptRequest(copy), target };
+    this.#acks.set(acknowledgementKey(copy), sent, giveUpMs(this.#timers));
+    this.#sendAck(copy, target);
   }
 
   /** Takes a message from the transport. */
@@ -213,8 +212,7 @@ export class TransactionLayer implements Disposable {
     for (const handle of [...this.#awaitingAck.values(), ...this.#servers.values()]) handle[Symbol.dispose]();
     this.#handles.clear();
     this.#answered[Symbol.dispose]();
-    this.#ackTimers[Symbol.dispose]();
-    this.#acks.clear();
+    this.#acks[Symbol.dispose]();
   }
 
   /** The key of the transaction, null when a header that is needed for it cannot be read. */
@@ -232,22 +230,27 @@ export class TransactionLayer implements Disposable {
   #receiveResponse(response: SipResponse, key: string, flow: Flow): void {
     const transaction = this.#clients.get(key);
     if (transaction?.receive(response)) return this.#options.onUseful?.(flow);
-    if (this.#answered.has(key)) return;
     const success = response.status >= 200 && response.status < 300 && cseqOf(response).method === "INVITE";
-    if (!success || this.onStray === null) {
-      return this.#drop(response, "no transaction waits for it", flow);
-    }
-    if (!this.#acknowledgeAgain(response)) this.onStray(response, flow);
+    if (success && this.onStray !== null) {
+      if (!this.#acknowledgeAgain(response)) this.onStray(response, flow);
+    } else if (!this.#answered.has(key)) this.#drop(response, "no transaction waits for it", flow);
+  }
+
+  /** Whether a 2xx was told before; if not, it will be now. */
+  #isRepeated(response: SipResponse): boolean {
+    if (this.#acknowledgeAgain(response)) return true;
+    this.#acks.set(acknowledgementKey(response), null, giveUpMs(this.#timers));
+    return false;
   }
 
   #acknowledgeAgain(response: SipResponse): boolean {
     const sent = this.#acks.get(acknowledgementKey(response));
     if (sent === undefined) return false;
-    this.#sendAck(sent);
+    if (sent !== null) this.#sendAck(sent.ack.restore(), sent.target);
     return true;
   }
 
-  #sendAck({ ack, target }: SentAck): void {
+  #sendAck(ack: SipRequest, target: Target): void {
     this.#options.send(ack, target, (outcome) => {
       if (outcome.type === "failed") this.#options.log.debug("An ACK could not be sent", outcome.reason);
     });

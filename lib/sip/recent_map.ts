@@ -1,17 +1,17 @@
-// Transactions of ours that have their final answer and only absorb its repetitions (RFC 3261 17.1.2.2, timer K): of
-// each nothing is kept but its key, and all of them share one timer. Keys are forgotten in two generations, so each
-// is known for at least the time of timer K and at most twice as long.
+// What is needed for a while after the last word of a transaction (RFC 3261 17.1.2.2 timer K, 13.2.2.4): its key, or
+// the ACK that repetitions get again. Nothing else of the transaction is kept, and all of them share one timer.
+// Entries are forgotten in two generations, so each is known for at least its time and at most twice as long.
 // Role: machine
 // Answers to: the completed state of siprtmp's transactions, each with a timer of its own.
 
 import type { Clock } from "../base/clock.ts";
 
-/** The keys of one transaction layer. */
-export class AnsweredKeys implements Disposable {
+/** Values by key that are forgotten after a time, the same for all. */
+export class RecentMap<V> implements Disposable {
   readonly #clock: Clock;
   readonly #limit: number;
-  #recent = new Set<string>();
-  #older = new Set<string>();
+  #recent = new Map<string, V>();
+  #older = new Map<string, V>();
   #timer: Disposable | null = null;
 
   /** Empty. @param limit above so many keys the older ones are forgotten early */
@@ -25,17 +25,23 @@ export class AnsweredKeys implements Disposable {
     return this.#recent.size + this.#older.size;
   }
 
-  /** Knows `key` for `keptMs` at least; 0: not at all. */
-  add(key: string, keptMs: number): void {
+  /** Knows `key` for `keptMs` at least, with this value from now on; 0: not at all. */
+  set(key: string, value: V, keptMs: number): void {
     if (keptMs === 0) return;
     if (this.#recent.size >= this.#limit) this.#turn();
-    this.#recent.add(key);
+    this.#older.delete(key);
+    this.#recent.set(key, value);
     this.#timer ??= this.#clock.after(keptMs, () => this.#elapsed(keptMs));
   }
 
-  /** Whether a response belongs to one of them. */
+  /** Whether it is known. */
   has(key: string): boolean {
     return this.#recent.has(key) || this.#older.has(key);
+  }
+
+  /** Its value; undefined when it is not known. */
+  get(key: string): V | undefined {
+    return this.#recent.has(key) ? this.#recent.get(key) : this.#older.get(key);
   }
 
   /** Forgets all; nothing stays on the clock. */
@@ -53,6 +59,6 @@ export class AnsweredKeys implements Disposable {
 
   #turn(): void {
     this.#older = this.#recent;
-    this.#recent = new Set();
+    this.#recent = new Map();
   }
 }
