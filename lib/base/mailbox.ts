@@ -8,6 +8,7 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
   readonly #capacity: number;
   readonly #values: T[] = [];
   #waiting: ((value: T | undefined) => void) | null = null;
+  #taker: ((value: T) => void) | null = null;
   #closed = false;
   #reason: unknown = undefined;
 
@@ -29,6 +30,10 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
   /** Hands `value` to the reader; false, and the value is not taken, when full or closed. */
   push(value: T): boolean {
     if (this.#closed) return false;
+    if (this.#taker !== null) {
+      this.#taker(value);
+      return true;
+    }
     if (this.#waiting !== null) {
       this.#wake(value);
       return true;
@@ -41,9 +46,9 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
   /** Takes one last value, whether there is room or not, and no more after it; nothing when closed already. */
   end(last: T): void {
     if (this.#closed) return;
+    if (this.#taker === null && this.#waiting === null) this.#values.push(last);
+    else this.push(last);
     this.#closed = true;
-    if (this.#waiting === null) this.#values.push(last);
-    else this.#wake(last);
   }
 
   /**
@@ -87,14 +92,29 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
    * next() and a loop are made of. Throws when somebody waits already.
    */
   await(take: (value: T | undefined) => void): void {
-    if (this.#waiting !== null) throw new Error("A mailbox has one reader, a second one has come");
+    this.#refuseSecond();
     if (this.#values.length > 0 || this.#closed) return take(this.#values.shift());
     this.#waiting = take;
   }
 
+  /**
+   * Calls `take` with each value, those that wait now and those to come, from inside push(): a reader for good, which
+   * costs nothing while it waits. It is not told of the end, and what it throws is the writer's.
+   */
+  handTo(take: (value: T) => void): void {
+    this.#refuseSecond();
+    this.#taker = take;
+    for (const value of this.#values.splice(0)) take(value);
+  }
+
   /** Yields values until the mailbox ends. Breaking out leaves it open, another loop may go on. */
-  [Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+  [Symbol.asyncIterator](): MailboxReader<T> {
     return new MailboxReader(this);
+  }
+
+  #refuseSecond(): void {
+    if (this.#waiting === null && this.#taker === null) return;
+    throw new Error("A mailbox has one reader, a second one has come");
   }
 
   #until(signal: AbortSignal, take: (value: T | undefined) => void): (value: T | undefined) => void {
@@ -113,14 +133,21 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
   }
 }
 
-/** One loop over a mailbox. Written out, because thousands of them wait at a time: a generator takes twice as much. */
-class MailboxReader<T> implements AsyncGenerator<T, void, void> {
+/** One reader of a mailbox. Written out, because thousands of them wait at a time: a generator takes twice as much. */
+export class MailboxReader<T> implements AsyncGenerator<T, void, void> {
   #mailbox: Mailbox<T> | null;
 
+  /** Made by the mailbox. */
   constructor(mailbox: Mailbox<T>) {
     this.#mailbox = mailbox;
   }
 
+  /** As {@link Mailbox.handTo}, instead of a loop. */
+  handTo(take: (value: T) => void): void {
+    this.#mailbox?.handTo(take);
+  }
+
+  /** For loops. */
   next(): Promise<IteratorResult<T, void>> {
     return new Promise((resolve, reject) => {
       const mailbox = this.#mailbox;
@@ -134,20 +161,24 @@ class MailboxReader<T> implements AsyncGenerator<T, void, void> {
     });
   }
 
+  /** For loops. */
   return(): Promise<IteratorResult<T, void>> {
     this.#mailbox = null;
     return Promise.resolve({ value: undefined, done: true });
   }
 
+  /** For loops. */
   throw(reason: unknown): Promise<IteratorResult<T, void>> {
     this.#mailbox = null;
     return Promise.reject(reason);
   }
 
+  /** For loops. */
   [Symbol.asyncIterator](): this {
     return this;
   }
 
+  /** For loops. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#mailbox = null;
     return Promise.resolve();

@@ -12,6 +12,7 @@ import type { NetStream } from "../rtmp/net_stream.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
+import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import type { CallMedia, TagOutlet } from "../bridge/call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited } from "../call/incoming.ts";
@@ -35,7 +36,7 @@ import { DECLINE, hangUp, UNAVAILABLE } from "../call/hang_up.ts";
 import { PublisherConfigs } from "../bridge/publisher_configs.ts";
 import { isSound, publisherCodecs, type UrlDial } from "./url_dial.ts";
 
-/** Most tasks of one client, each a command that waits for the far end; three listen all the time. */
+/** Most tasks of one client, each a command that waits for the far end; a call is one. */
 const MAX_WAITING = 64;
 
 /** What a client may always do. */
@@ -82,22 +83,23 @@ export class Context implements LineOwner, AsyncDisposable {
     return await this.agent.register(signal);
   }
 
-  /** Starts to listen for calls, messages and changes of the registration; each ends with the user agent. */
+  /** Takes calls, messages and changes of the registration from now on; nothing waits for them meanwhile. */
   start(): void {
-    this.scope.spawn("invitations", async () => {
-      for await (const invitation of this.agent.invitations()) {
-        this.scope.spawn("invitation", () => Promise.resolve(this.#invited(invitation)));
-      }
-    });
-    this.scope.spawn("registrations", async () => {
-      for await (const change of this.agent.registrations()) {
-        if (change.type === "registered") this.link.call("registered", change.expiresSeconds);
-        else this.link.call("unregistered", statusText(change.status, change.reason));
-      }
-    });
-    this.scope.spawn("messages", async () => {
-      for await (const message of this.agent.messages()) receivedPagingMessage(this, message);
-    });
+    this.agent.invitations().handTo((invitation) => this.#run("invitation", () => this.#invited(invitation)));
+    this.agent.registrations().handTo((change) => this.#run("registration", () => this.#registered(change)));
+    this.agent.messages().handTo((message) =>
+      this.#run("message", () => receivedPagingMessage(this, message))
+    );
+  }
+
+  /** What it throws is our bug, and no business of whoever brought the news. */
+  #run(task: string, run: () => void): void {
+    this.scope.spawn(task, () => Promise.resolve(run()));
+  }
+
+  #registered(change: RegistrationChange): void {
+    if (change.type === "registered") this.link.call("registered", change.expiresSeconds);
+    else this.link.call("unregistered", statusText(change.status, change.reason));
   }
 
   /** A program that dialled by URL cannot answer. */

@@ -3,7 +3,7 @@
 // Role: edge
 // Answers to: FAQ question 18 of siprtmp.
 
-import { Mailbox } from "../base/mailbox.ts";
+import { Mailbox, type MailboxReader } from "../base/mailbox.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { Identity } from "../sip/endpoint.ts";
 import type { AcceptOutcome, Invitation } from "../sip/invitation.ts";
@@ -67,7 +67,7 @@ export class LineMember implements Agent {
   }
 
   /** Losses and recoveries of the registration. */
-  registrations(): AsyncGenerator<RegistrationChange, void, void> {
+  registrations(): MailboxReader<RegistrationChange> {
     return this.changes[Symbol.asyncIterator]();
   }
 
@@ -87,7 +87,7 @@ export class LineMember implements Agent {
   }
 
   /** Every call for the address, as long as no other client has it. */
-  invitations(): AsyncGenerator<Invitation, void, void> {
+  invitations(): MailboxReader<Invitation> {
     return this.#invitations[Symbol.asyncIterator]();
   }
 
@@ -103,7 +103,7 @@ export class LineMember implements Agent {
   }
 
   /** Every message for the address. */
-  messages(): AsyncGenerator<IncomingMessage, void, void> {
+  messages(): MailboxReader<IncomingMessage> {
     return this.incomingMessages[Symbol.asyncIterator]();
   }
 

@@ -5,7 +5,7 @@
 
 import { delay } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
-import { Mailbox } from "../base/mailbox.ts";
+import { Mailbox, type MailboxReader } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
@@ -125,7 +125,7 @@ export class UserAgent implements AsyncDisposable {
    * Losses and recoveries of the registration: after its first success, or all of it with `keepRegistered`.
    * One reader; ends with the user agent.
    */
-  registrations(): AsyncGenerator<RegistrationChange, void, void> {
+  registrations(): MailboxReader<RegistrationChange> {
     return this.#registration.changes[Symbol.asyncIterator]();
   }
 
@@ -151,12 +151,12 @@ export class UserAgent implements AsyncDisposable {
   }
 
   /** Incoming calls. One reader; ends with the user agent. */
-  invitations(): AsyncGenerator<Invitation, void, void> {
+  invitations(): MailboxReader<Invitation> {
     return this.#invitations[Symbol.asyncIterator]();
   }
 
   /** Incoming messages outside calls. One reader; ends with the user agent. */
-  messages(): AsyncGenerator<IncomingMessage, void, void> {
+  messages(): MailboxReader<IncomingMessage> {
     return this.#messages[Symbol.asyncIterator]();
   }
 

@@ -126,3 +126,21 @@ Deno.test("a last value is taken though there is no room, and nothing after it",
   waited.end(5);
   assert.deepEqual(await all, [5]);
 });
+
+Deno.test("handed over: what waits and what comes, from inside push, until it is closed; no other reader", async () => {
+  const mailbox = new Mailbox<number>(2);
+  mailbox.push(1);
+  mailbox.push(2);
+  const taken: number[] = [];
+  mailbox[Symbol.asyncIterator]().handTo((value) => taken.push(value));
+  assert.deepEqual([mailbox.push(3), taken, mailbox.size], [true, [1, 2, 3], 0]);
+  await assert.rejects(mailbox.next(), /one reader/);
+  mailbox.end(4);
+  assert.deepEqual([mailbox.push(5), taken], [false, [1, 2, 3, 4]]);
+
+  const broken = new Mailbox<number>(2);
+  broken.handTo(() => {
+    throw new Error("our bug");
+  });
+  assert.throws(() => broken.push(1), /our bug/);
+});

@@ -3,7 +3,7 @@
 // Role: edge
 
 import type { AmfValue } from "../../lib/amf/value.ts";
-import { Mailbox } from "../../lib/base/mailbox.ts";
+import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { AnswerOutcome, CallMedia, MediaFactory, TagOutlet } from "../../lib/bridge/call_media.ts";
 import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/bridge/call_media.ts";
@@ -392,7 +392,7 @@ export class ScriptedAgent implements Agent {
     return Promise.resolve(this.registerOutcome);
   }
 
-  registrations(): AsyncGenerator<RegistrationChange, void, void> {
+  registrations(): MailboxReader<RegistrationChange> {
     return this.registrationChanges[Symbol.asyncIterator]();
   }
 
@@ -417,7 +417,7 @@ export class ScriptedAgent implements Agent {
     }
   }
 
-  invitations(): AsyncGenerator<Invitation, void, void> {
+  invitations(): MailboxReader<Invitation> {
     return this.incoming[Symbol.asyncIterator]();
   }
 
@@ -427,7 +427,7 @@ export class ScriptedAgent implements Agent {
     return Promise.resolve(this.requestOutcome);
   }
 
-  messages(): AsyncGenerator<IncomingMessage, void, void> {
+  messages(): MailboxReader<IncomingMessage> {
     return this.incomingMessages[Symbol.asyncIterator]();
   }
 
