@@ -25,32 +25,31 @@ export interface ScopeOptions {
 
 /** A named set of running tasks with one signal and one end. */
 export class Scope implements AsyncDisposable {
-  /** Aborted when the scope closes or its parent aborts. */
-  readonly signal: AbortSignal;
   readonly #name: string;
-  readonly #log: Logger;
-  readonly #onFailure: ((task: string, error: unknown) => void) | undefined;
-  readonly #controller = new AbortController();
-  readonly #tasks = new Map<Promise<void>, string>();
-  readonly #leaveParent: () => void;
+  readonly #options: ScopeOptions;
+  /** Made when somebody asks: of thousands of scopes most only wait for their end. */
+  #controller: AbortController | null = null;
+  #tasks: Map<Promise<void>, string> | null = null;
+  #joined: Set<JoinedSignal> | null = null;
+  #leaveParent: (() => void) | null = null;
+  #closed = false;
+  #reason: unknown = undefined;
   #closing: Promise<void> | null = null;
 
   /** Starts without tasks. @param name first part of the task path in logs */
   constructor(name: string, options: ScopeOptions = {}) {
     this.#name = name;
-    this.#log = options.log ?? silentLog;
-    this.#onFailure = options.onFailure;
-    this.signal = this.#controller.signal;
-    const parent = options.parent;
-    const onAbort = (): void => this.#controller.abort(parent?.reason);
-    this.#leaveParent = () => parent?.removeEventListener("abort", onAbort);
-    if (parent?.aborted === true) onAbort();
-    else parent?.addEventListener("abort", onAbort, { once: true });
+    this.#options = options;
+  }
+
+  /** Aborted when the scope closes or its parent aborts. */
+  get signal(): AbortSignal {
+    return (this.#controller ??= this.#createController()).signal;
   }
 
   /** How many tasks are running. */
   get size(): number {
-    return this.#tasks.size;
+    return this.#tasks?.size ?? 0;
   }
 
   /**
@@ -60,13 +59,27 @@ export class Scope implements AsyncDisposable {
   spawn(task: string, run: (signal: AbortSignal) => Promise<void>): void {
     // Two handlers and no coroutine around the task: thousands of tasks wait at a time.
     const ended: Promise<void> = startTask(run, this.signal).then(
-      () => void this.#tasks.delete(ended),
+      () => this.#forget(ended),
       (error) => {
-        this.#tasks.delete(ended);
+        this.#forget(ended);
         if (!this.#isOurAbort(error)) this.#report(task, error);
       },
     );
-    this.#tasks.set(ended, task);
+    (this.#tasks ??= new Map()).set(ended, task);
+  }
+
+  /**
+   * A signal that aborts with `signal` or with this scope, for one piece of work: dispose it when that is done. Unlike
+   * AbortSignal.any() it leaves nothing behind.
+   */
+  join(signal: AbortSignal): JoinedSignal {
+    const joined: JoinedSignal = new JoinedSignal(signal, () => this.#joined?.delete(joined));
+    if (this.#closed || this.#options.parent?.aborted === true) joined.abort(this.signal.reason);
+    else {
+      (this.#joined ??= new Set()).add(joined);
+      if (this.#options.parent !== undefined) void this.signal; // follows its parent from now on
+    }
+    return joined;
   }
 
   /**
@@ -90,40 +103,101 @@ export class Scope implements AsyncDisposable {
   }
 
   #report(task: string, error: unknown): void {
-    this.#log.error(`Task "${this.#name} > ${task}" failed`, error);
+    const { log = silentLog, onFailure } = this.#options;
+    log.error(`Task "${this.#name} > ${task}" failed`, error);
     try {
-      this.#onFailure?.(task, error);
+      onFailure?.(task, error);
     } catch (second) {
-      this.#log.error(`The failure handler of "${this.#name} > ${task}" failed`, second);
+      log.error(`The failure handler of "${this.#name} > ${task}" failed`, second);
     }
   }
 
   async #end(reason: unknown): Promise<void> {
-    this.#leaveParent();
-    this.#controller.abort(reason);
-    if (this.#tasks.size === 0) return;
+    this.#leaveParent?.();
+    this.#closed = true;
+    this.#reason = reason;
+    this.#abort(reason);
+    if (this.size === 0) return;
     const gaveUp = Promise.withResolvers<void>();
     using _slow = systemClock.after(SLOW_CLOSE_MS, () => this.#tellSlow());
     using _limit = systemClock.after(GIVE_UP_MS, () => gaveUp.resolve());
     await Promise.race([this.#allEnded(), gaveUp.promise]);
-    if (this.#tasks.size > 0) {
-      this.#log.error(`Scope "${this.#name}" gave up waiting for: ${this.#taskNames()}`);
+    if (this.size > 0) {
+      this.#options.log?.error(`Scope "${this.#name}" gave up waiting for: ${this.#taskNames()}`);
     }
   }
 
   /** Tasks may spawn tasks while they end, so look again until none is left. */
   async #allEnded(): Promise<void> {
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks.keys());
+    while (this.size > 0) await Promise.all(this.#tasks?.keys() ?? []);
   }
 
   #tellSlow(): void {
-    this.#log.warn(
+    this.#options.log?.warn(
       `Scope "${this.#name}" still waits after ${SLOW_CLOSE_MS / 1000} s for: ${this.#taskNames()}`,
     );
   }
 
   #taskNames(): string {
-    return [...this.#tasks.values()].join(", ");
+    return [...this.#tasks?.values() ?? []].join(", ");
+  }
+
+  #createController(): AbortController {
+    const controller = new AbortController();
+    const { parent } = this.#options;
+    if (this.#closed) controller.abort(this.#reason);
+    else if (parent?.aborted === true) controller.abort(parent.reason);
+    else if (parent !== undefined) this.#follow(parent);
+    return controller;
+  }
+
+  #follow(parent: AbortSignal): void {
+    const onAbort = (): void => this.#abort(parent.reason);
+    parent.addEventListener("abort", onAbort, { once: true });
+    this.#leaveParent = () => parent.removeEventListener("abort", onAbort);
+  }
+
+  #abort(reason: unknown): void {
+    this.#controller?.abort(reason);
+    for (const joined of this.#joined ?? []) joined.abort(reason);
+  }
+
+  #forget(ended: Promise<void>): void {
+    this.#tasks?.delete(ended);
+    if (this.size === 0) this.#tasks = null;
+  }
+}
+
+/** A signal that aborts with another signal or with a scope; see {@link Scope.join}. */
+export class JoinedSignal implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #source: AbortSignal;
+  readonly #leaveScope: () => void;
+  readonly #onAbort = (): void => this.abort(this.#source.reason);
+
+  /** Follows `source` until it is disposed. @param leaveScope called when it is disposed or has aborted */
+  constructor(source: AbortSignal, leaveScope: () => void) {
+    this.#source = source;
+    this.#leaveScope = leaveScope;
+    if (source.aborted) this.#controller.abort(source.reason);
+    else source.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** The signal. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Aborts it; for the scope. */
+  abort(reason: unknown): void {
+    this[Symbol.dispose]();
+    this.#controller.abort(reason);
+  }
+
+  /** Follows no more. */
+  [Symbol.dispose](): void {
+    this.#source.removeEventListener("abort", this.#onAbort);
+    this.#leaveScope();
   }
 }
 

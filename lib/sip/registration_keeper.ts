@@ -3,8 +3,8 @@
 // Role: edge
 // Answers to: User.register of siprtmp, which ended silently after one failed refresh (defect 14).
 
-import { delay } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
+import type { Scope } from "../base/scope.ts";
 import { type Endpoint, sameEndpoint } from "../net/endpoint.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest } from "./message.ts";
@@ -47,22 +47,30 @@ export class RegistrationKeeper {
   readonly changes = new Mailbox<RegistrationChange>(MAX_CHANGES);
   readonly #agent: AgentContext;
   readonly #registration: Registration;
+  readonly #scope: Scope;
+  #admit: Admission = ADMIT_ALL;
   #flow: { readonly target: Target; readonly hold: Disposable } | null = null;
-  /** Somebody wants the next attempt now; the wait under way, if any, is ended by that. */
+  /** Somebody wants another attempt soon after the one under way. */
   #hurried = false;
-  #endWait: (() => void) | null = null;
+  /** Until the next attempt. Thousands of users wait here at a time: they take a timer and no coroutine. */
+  #timer: Disposable | null = null;
+  /** The timer may be cut short. */
+  #resting = false;
+  #attempt: AbortController | null = null;
+  #stopped = false;
+  #asking = false;
   #kept = false;
   #stands = false;
-  #asking = false;
   /** Attempts that failed in a row. */
   #failures = 0;
   /** What the reader of `changes` knows: that it holds, or the status of the last failure. */
   #told: "nothing" | "registered" | number = "nothing";
   #level: "info" | "debug" = "info";
 
-  /** Nothing is sent yet. */
-  constructor(agent: AgentContext) {
+  /** Nothing is sent yet. @param scope runs its attempts */
+  constructor(agent: AgentContext, scope: Scope) {
     this.#agent = agent;
+    this.#scope = scope;
     this.#registration = new Registration(agent);
   }
 
@@ -77,36 +85,49 @@ export class RegistrationKeeper {
   }
 
   /**
-   * Refreshes and repairs until `signal` aborts.
+   * Refreshes and repairs until stop().
    * @param grantedSeconds of a first success; null: there was no attempt yet, and its outcome is a change too
    * @param admit asked before each attempt; with it nothing is logged above debug, whoever reads `changes` does
    */
-  async keep(grantedSeconds: number | null, signal: AbortSignal, admit?: Admission): Promise<void> {
+  keep(grantedSeconds: number | null, admit?: Admission): void {
     this.#kept = true;
     this.#level = admit === undefined ? "info" : "debug";
-    let waitMs = 0;
-    if (grantedSeconds !== null) {
-      this.#told = "registered";
-      waitMs = this.#standFor(grantedSeconds);
-    }
-    try {
-      while (await this.#wait(waitMs, signal)) {
-        const outcome = await this.#ask(signal, admit ?? ADMIT_ALL);
-        if (outcome === null) return;
-        waitMs = outcome.type === "registered" ? this.#holds(outcome.expiresSeconds) : this.#failed(outcome);
-      }
-    } finally {
-      this.#flow?.hold[Symbol.dispose]();
-    }
+    this.#admit = admit ?? ADMIT_ALL;
+    if (grantedSeconds === null) return this.#start();
+    this.#told = "registered";
+    this.#wait(this.#standFor(grantedSeconds));
   }
 
-  /** Null: `signal` has aborted. */
-  async #ask(signal: AbortSignal, admit: Admission): Promise<RegisterOutcome | null> {
-    using pass = await admit(signal);
+  /** Ends the wait or the attempt under way; the binding is unregister()'s. */
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+    this.#attempt?.abort();
+    this.#flow?.hold[Symbol.dispose]();
+  }
+
+  #start(): void {
+    this.#scope.spawn("registration", () => this.#tryOnce());
+  }
+
+  async #tryOnce(): Promise<void> {
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    if (this.#stopped) attempt.abort();
+    const outcome = await this.#ask(attempt.signal);
+    if (outcome === null) return;
+    this.#wait(outcome.type === "registered" ? this.#holds(outcome.expiresSeconds) : this.#failed(outcome));
+  }
+
+  /** Null: it is to stop. */
+  async #ask(signal: AbortSignal): Promise<RegisterOutcome | null> {
+    using pass = await this.#admit(signal);
     if (pass === null) return null;
     this.#asking = true;
     const outcome = await this.#registration.attempt(signal);
     this.#asking = false;
+    this.#attempt = null;
     return signal.aborted ? null : outcome;
   }
 
@@ -141,37 +162,25 @@ export class RegistrationKeeper {
     return refreshDelayMs(grantedSeconds) * (1 - this.#agent.core.random.float() * REFRESH_SPREAD);
   }
 
-  /** Waits for the next attempt, or a short while when there is a hurry; false: the user agent ends. */
-  #wait(waitMs: number, signal: AbortSignal): Promise<boolean> {
-    if (waitMs === 0) return Promise.resolve(!signal.aborted);
-    return this.#rest(waitMs, signal).then(() => this.#hurried ? this.#waitShortly(signal) : !signal.aborted);
-  }
-
-  #waitShortly(signal: AbortSignal): Promise<boolean> {
+  /** Waits for the next attempt, or a short while when there is a hurry. */
+  #wait(ms: number): void {
     const { clock, random } = this.#agent.core;
+    this.#resting = !this.#hurried;
     this.#hurried = false;
-    return delay(clock, FIRST_RETRY_MS * (0.5 + random.float() / 2), signal);
-  }
-
-  /** Until the time is up, somebody hurries or the signal aborts. Thousands of users wait here at a time. */
-  #rest(waitMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#hurried || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer[Symbol.dispose]();
-        signal.removeEventListener("abort", end);
-        this.#endWait = null;
-        resolve();
-      };
-      const timer = this.#agent.core.clock.after(waitMs, end);
-      signal.addEventListener("abort", end, { once: true });
-      this.#endWait = end;
+    const waitMs = this.#resting ? ms : FIRST_RETRY_MS * (0.5 + random.float() / 2);
+    this.#timer = clock.after(waitMs, () => {
+      this.#timer = null;
+      this.#start();
     });
   }
 
+  /** What is on its way is followed by another attempt; a short wait is as short as it gets. */
   #hurry(): void {
+    if (this.#timer !== null && !this.#resting) return;
     this.#hurried = true;
-    this.#endWait?.();
+    if (this.#timer === null) return;
+    this.#timer[Symbol.dispose]();
+    this.#wait(0);
   }
 
   /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */

@@ -81,7 +81,7 @@ export class UserAgent implements AsyncDisposable {
       : new DigestClient(username, identity.password, core.random);
     const proxy = identity.proxy ?? core.outboundProxy;
     this.#agent = { core, identity, proxy, line, log, credentials, endings: this.#endings };
-    this.#registration = new RegistrationKeeper(this.#agent);
+    this.#registration = new RegistrationKeeper(this.#agent, this.#scope);
   }
 
   /**
@@ -89,10 +89,11 @@ export class UserAgent implements AsyncDisposable {
    * Call it once; after a refusal it may be called again.
    */
   async register(signal: AbortSignal): Promise<RegisterOutcome> {
-    const outcome = await this.#registration.attempt(AbortSignal.any([signal, this.#scope.signal]));
-    if (outcome.type === "registered" && !this.#scope.signal.aborted && !this.#registration.kept) {
+    using both = this.#scope.join(signal);
+    const outcome = await this.#registration.attempt(both.signal);
+    if (outcome.type === "registered" && this.#closing === null && !this.#registration.kept) {
       this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
-      this.#scope.spawn("registration", (ending) => this.#registration.keep(outcome.expiresSeconds, ending));
+      this.#registration.keep(outcome.expiresSeconds);
     }
     return outcome;
   }
@@ -103,7 +104,7 @@ export class UserAgent implements AsyncDisposable {
    * @param admit asked before each REGISTER but the goodbye
    */
   keepRegistered(admit: Admission): void {
-    this.#scope.spawn("registration", (ending) => this.#registration.keep(null, ending, admit));
+    this.#registration.keep(null, admit);
   }
 
   /** A connection to this peer has broken; called by the endpoint. */
@@ -140,14 +141,16 @@ export class UserAgent implements AsyncDisposable {
    * @param offer our session description; null: the far end makes the offer, see `Call.events`
    * @param displayName the name shown to them; that of the identity when left out
    */
-  invite(
+  async *invite(
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
     displayName: string | null = this.identity.displayName,
   ): AsyncGenerator<InviteProgress, void, void> {
-    const agent = { ...this.#agent, identity: { ...this.identity, displayName } };
-    return inviteProgress(agent, to, offer, AbortSignal.any([signal, this.#scope.signal]));
+    using both = this.#scope.join(signal);
+    const same = displayName === this.identity.displayName;
+    const agent = same ? this.#agent : { ...this.#agent, identity: { ...this.identity, displayName } };
+    yield* inviteProgress(agent, to, offer, both.signal);
   }
 
   /** Incoming calls. One reader; ends with the user agent. */
@@ -187,13 +190,14 @@ export class UserAgent implements AsyncDisposable {
       userAgent: core.userAgent,
       body,
     });
+    using both = this.#scope.join(signal);
     const reply = await exchange({
       layer: core.layer,
       request,
       targets: hop.targets,
       credentials: this.#agent.credentials,
       renumber: withNextSequence,
-    }, AbortSignal.any([signal, this.#scope.signal]));
+    }, both.signal);
     return { status: statusOf(reply), reason: reasonOf(reply) };
   }
 
@@ -270,6 +274,7 @@ export class UserAgent implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const limit = new AbortController();
+    this.#registration.stop();
     const scopeClosed = this.#scope.close();
     const goodbyes = [...this.#endings].map((ending) => ending.end());
     const unregistered = this.#registration.unregister(limit.signal);

@@ -155,3 +155,44 @@ Deno.test("a task that throws before it waits is a failed task, not a failed spa
   await scope.close();
   assert.deepEqual([failures, scope.size], [["quick"], 0]);
 });
+
+Deno.test("a joined signal aborts with its source or with the scope, and leaves neither behind", async () => {
+  const scope = new Scope("test");
+  const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+  const bySource = scope.join(first.signal);
+  const byScope = scope.join(second.signal);
+  const left = scope.join(third.signal);
+  left[Symbol.dispose]();
+  first.abort("source");
+  assert.deepEqual([bySource.signal.reason, byScope.signal.aborted], ["source", false]);
+  await scope.close("over");
+  assert.deepEqual([byScope.signal.reason, left.signal.aborted, second.signal.aborted], [
+    "over",
+    false,
+    false,
+  ]);
+  third.abort();
+  assert.equal(left.signal.aborted, false);
+  assert.equal(scope.join(second.signal).signal.reason, "over", "of a scope that has ended");
+  assert.equal(new Scope("other").join(first.signal).signal.reason, "source", "of a source that has aborted");
+});
+
+Deno.test("a scope follows its parent, whoever asks first for its signal", async () => {
+  const parent = new AbortController();
+  const [asked, joined, late] = [1, 2, 3].map((n) => new Scope(`s${n}`, { parent: parent.signal })) as [
+    Scope,
+    Scope,
+    Scope,
+  ];
+  const { signal } = asked;
+  const both = joined.join(new AbortController().signal);
+  parent.abort("parent");
+  assert.deepEqual([signal.reason, both.signal.reason, late.signal.reason], ["parent", "parent", "parent"]);
+  assert.equal(late.join(new AbortController().signal).signal.reason, "parent");
+  for (const scope of [asked, joined, late]) await scope.close("closed");
+  assert.equal(signal.reason, "parent");
+
+  const closed = new Scope("closed");
+  await closed.close("why");
+  assert.deepEqual([closed.signal.aborted, closed.signal.reason], [true, "why"]);
+});
