@@ -16,7 +16,7 @@ import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { MediaFactory, MediaOpening } from "./call_media.ts";
-import { flashCapability, planCodecs } from "./codec_tokens.ts";
+import { flashCapability, planCodecs, type RtmpCapability } from "./codec_tokens.ts";
 import type { Config } from "../config/config.ts";
 import { MediaContext, type MediaContextOptions, type MediaServices } from "./media_context.ts";
 import { objectionTo } from "./negotiation.ts";
@@ -24,12 +24,48 @@ import { objectionTo } from "./negotiation.ts";
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
+type SpeexRate = "wideband" | "narrowband";
+
+type CallOptions = Omit<MediaContextOptions, "services" | "bind" | "onEnd">;
+
+/** What all clients of one rate share. */
+interface MediaDoor {
+  readonly capability: RtmpCapability;
+  open(call: CallOptions): MediaOpening;
+  addressFacing(offer: SipBody | null, hop: string): string;
+}
+
+/** The factory of one client: there are thousands that never call. */
+class ClientMedia implements MediaFactory {
+  readonly #door: MediaDoor;
+  readonly #client: Pick<MediaContextOptions, "originMs" | "log" | "announced">;
+
+  constructor(door: MediaDoor, client: Pick<MediaContextOptions, "originMs" | "log" | "announced">) {
+    this.#door = door;
+    this.#client = client;
+  }
+
+  open(localAddress: string, codecs: readonly string[]): MediaOpening {
+    const plan = planCodecs(codecs, this.#door.capability);
+    return this.#door.open({ ...this.#client, localAddress, plan });
+  }
+
+  addressFacing(offer: SipBody | null, hop: string): string {
+    return this.#door.addressFacing(offer, hop);
+  }
+
+  objection(offer: SipBody): string | null {
+    return objection(offer, (description) => objectionTo(description, this.#door.capability));
+  }
+}
+
 /** Opens the media of calls within the gateway's limits. */
 export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
+  readonly #doors: Readonly<Record<SpeexRate, MediaDoor>>;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
@@ -51,6 +87,7 @@ export class MediaRoom implements AsyncDisposable {
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),
     };
+    this.#doors = { wideband: this.#doorFor("wideband"), narrowband: this.#doorFor("narrowband") };
   }
 
   /** Calls that have media now. */
@@ -67,15 +104,9 @@ export class MediaRoom implements AsyncDisposable {
    * The factory of one client. Its RTMP time starts now.
    * @param announced whether players are told first which streams there will be
    */
-  factory(rate: "wideband" | "narrowband", log: Logger, announced = false): MediaFactory {
-    const capability = flashCapability(rate, this.#services.codecs.transcodable);
+  factory(rate: SpeexRate, log: Logger, announced = false): MediaFactory {
     const originMs = this.#services.clock.now();
-    return {
-      open: (localAddress, codecs) =>
-        this.#open({ localAddress, plan: planCodecs(codecs, capability), originMs, log, announced }),
-      addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
-      objection: (offer) => objection(offer, (description) => objectionTo(description, capability)),
-    };
+    return new ClientMedia(this.#doors[rate], { originMs, log, announced });
   }
 
   /** Stops the tick and waits for the sockets to be silent; every call is over by now. */
@@ -84,12 +115,20 @@ export class MediaRoom implements AsyncDisposable {
     await this.#services.scope.close();
   }
 
+  #doorFor(rate: SpeexRate): MediaDoor {
+    return {
+      capability: flashCapability(rate, this.#services.codecs.transcodable),
+      open: (call) => this.#open(call),
+      addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
+    };
+  }
+
   #addressFacing(offer: SipBody | null, hop: string): string {
     const remote = offer === null ? null : mediaAddressOf(offer);
     return remote === null ? hop : this.#addresses.addressFor({ hostname: remote, port: 9 });
   }
 
-  #open(call: Omit<MediaContextOptions, "services" | "bind" | "onEnd">): MediaOpening {
+  #open(call: CallOptions): MediaOpening {
     if (call.plan.formats.length === 0) {
       return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
     }

@@ -74,13 +74,13 @@ export interface ContextServices {
   /** Where dialled numbers go; absent: as they are dialled. */
   readonly dialPlan?: DialPlan;
   /** Whether the client may call this target, and counts the call; absent: it may. */
-  readonly mayCall?: (target: DialTarget) => Decision;
+  mayCall?(target: DialTarget): Decision;
   /** Whether there is room for a call; absent: as long as there are ports. */
   readonly room?: CallRoom;
   /** Whether the client may send a message to this target; absent: it may. */
-  readonly mayMessage?: (target: DialTarget) => Decision;
-  /** Publishes the sides of a call for other players; absent: they are nobody else's business. */
-  readonly openBroadcast?: () => CallBroadcast;
+  mayMessage?(target: DialTarget): Decision;
+  /** Publishes the sides of a call for other players; absent or null: they are nobody else's business. */
+  openBroadcast?(): CallBroadcast | null;
 }
 
 /** A client as its call coroutines see it. */

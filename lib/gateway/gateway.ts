@@ -128,15 +128,8 @@ export class Gateway implements AsyncDisposable {
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
     if (streams?.type === "here") {
-      gateway.#scope.spawn(
-        "arrivals",
-        (signal) =>
-          door.takeArrivals(
-            streams,
-            signal,
-            (connection) => gateway.#spawnServing(connection, new LocalTally()),
-          ),
-      );
+      const serve = (connection: RtmpConnection): void => gateway.#spawnServing(connection, new LocalTally());
+      gateway.#scope.spawn("arrivals", (signal) => door.takeArrivals(streams, signal, serve));
     }
     try {
       await gateway.#learnPublicAddress();
@@ -221,15 +214,18 @@ export class Gateway implements AsyncDisposable {
     } // else start() hears of it by door.opened
   }
 
+  /** @param count of the connections it is one of: those carried here are counted where they came in */
   #spawnServing(connection: RtmpConnection, count: Tally, place?: Disposable): void {
-    this.#scope.spawn(`rtmp ${formatEndpoint(connection.peer)}`, async (stop) => {
-      using _place = place;
-      await this.#serve(connection, count, stop);
-    });
+    const task = `rtmp ${formatEndpoint(connection.peer)}`;
+    this.#scope.spawn(task, (stop) => this.#serve(connection, { count, place }, stop));
   }
 
-  /** @param count of the connections it is one of: those carried here are counted where they came in */
-  async #serve(connection: RtmpConnection, count: Tally, signal: AbortSignal): Promise<void> {
+  async #serve(
+    connection: RtmpConnection,
+    { count, place }: { count: Tally; place: Disposable | undefined },
+    signal: AbortSignal,
+  ): Promise<void> {
+    using _place = place;
     await using client = connection;
     const onAbort = () => void client.close("NetConnection.Connect.AppShutdown", "the gateway is stopping");
     signal.addEventListener("abort", onAbort, { once: true });

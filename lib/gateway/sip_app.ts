@@ -4,24 +4,19 @@
 // Answers to: class Gateway of siprtmp.py (behaviour.md 1.3).
 
 import type { AccessPolicy } from "../access/access_policy.ts";
-import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
-import type { LiveStreams } from "../live/streams.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { SipEndpoint } from "../sip/endpoint.ts";
 import { mayPublishCalls } from "../config/accounts.ts";
-import { CallBroadcast } from "../call/call_broadcast.ts";
 import { identityOf, type SpeexRate } from "./client_identity.ts";
 import type { SameAddressConfig } from "../config/config.ts";
 import { refusalText } from "./account_words.ts";
+import { ClientServices, type SharedServices } from "./client_services.ts";
 import { Context } from "./context.ts";
-import type { DialPlan } from "../config/dial_plan.ts";
-import type { DtmfMode } from "../config/config_settings.ts";
-import { type CallRoom, type ContextServices, statusText } from "../call/line.ts";
-import type { MediaFactory } from "../bridge/call_media.ts";
+import { statusText } from "../call/line.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy, type TenancyDesk } from "./tenancy.ts";
@@ -29,32 +24,22 @@ import { dialledByUrl } from "./url_dial.ts";
 import { UrlDialLink } from "./url_dial_link.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
-export interface SipAppParts {
-  /** Call times. */
-  readonly clock: Clock;
+export interface SipAppParts extends SharedServices {
   /** Where lines go. */
   readonly log: Logger;
   /** Makes user agents. */
   readonly sip: SipEndpoint;
   /** Makes the media of calls. */
   readonly media: MediaRoom;
-  /** How touch tones are sent. */
-  readonly dtmf: DtmfMode;
   /** Runs the good-byes to replaced clients. */
   readonly scope: Scope;
   /** Who may do what. */
   readonly access: AccessPolicy;
-  /** Whether there is room for a call. */
-  readonly room: CallRoom;
   /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
   /** Who is where, when this gateway is not alone. */
   readonly tenancy?: TenancyDesk<RtmpConnection>;
-  /** Where dialled numbers go. */
-  readonly dialPlan: DialPlan;
-  /** Where the sides of calls are published. */
-  readonly streams: LiveStreams;
-  /** Whether they are, unless an account's rule says otherwise. */
+  /** Whether calls are published, unless an account's rule says otherwise. */
   readonly publishCalls: boolean;
 }
 
@@ -109,46 +94,47 @@ export class SipApp {
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
     const wanted = dialledByUrl(request.query);
-    const media = this.#mediaFor(path, identity.rate, wanted !== null);
-    const services = this.#servicesFor(client, path, media);
-    using dialled = wanted === null ? null : new UrlDialLink({ ...services, client, limits: wanted });
+    const services = this.#servicesFor(client, path, identity.rate, wanted !== null);
+    const { clock, log } = services;
+    using dialled = wanted === null ? null : new UrlDialLink({ clock, log, client, limits: wanted });
     await using context = new Context(dialled ?? client, agent, services, wanted);
     const outcome = await context.register(signal);
     if (outcome.type === "refused") {
       const { status, reason } = outcome;
-      services.log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
+      log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
     const entry = await this.#tenancy.enter(path, client);
     if (entry.type === "rejected") return await client.reject(entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
-      await converse(client, context);
+      client.onMedia = (stream, message) => context.rtmpMedia(stream, message);
+      client.accept();
+      context.start();
+      log.info(`client ${formatEndpoint(client.peer)} is connected`);
+      for await (const event of client.events()) context.rtmpEvent(event);
+      log.info(`client ${formatEndpoint(client.peer)} has left`);
     } finally {
       this.#tenancy.leave(path, client);
     }
   }
 
   /** Programs written for siprtmp get no metadata: many have nothing that takes it. */
-  #mediaFor({ key }: SipPath, rate: SpeexRate, dialsByUrl: boolean): MediaFactory {
-    return this.#parts.media.factory(rate, this.#logOf(key), dialsByUrl);
-  }
-
-  #servicesFor(client: RtmpConnection, { address, key }: SipPath, media: MediaFactory): ContextServices {
-    const { clock, access, dialPlan, dtmf, streams, publishCalls, sameAddress } = this.#parts;
+  #servicesFor(
+    client: RtmpConnection,
+    { address, key }: SipPath,
+    rate: SpeexRate,
+    dialsByUrl: boolean,
+  ): ClientServices {
+    const { media, publishCalls: everywhere, sameAddress: { accounts } } = this.#parts;
     const log = this.#logOf(key);
-    const shared: ContextServices = {
-      clock,
+    return new ClientServices({
+      shared: this.#parts,
       log,
-      media,
-      dtmf,
-      dialPlan,
-      mayCall: (target) => access.mayCall(client.peer.hostname, target),
-      room: this.#parts.room,
-      mayMessage: (target) => access.mayDial(target),
-    };
-    const published = mayPublishCalls({ everywhere: publishCalls, accounts: sameAddress.accounts }, address);
-    return published ? { ...shared, openBroadcast: () => new CallBroadcast(streams, address) } : shared;
+      media: media.factory(rate, log, dialsByUrl),
+      hostname: client.peer.hostname,
+      published: mayPublishCalls({ everywhere, accounts }, address) ? address : null,
+    });
   }
 
   /** Two clients of one address are told apart. */
@@ -162,13 +148,4 @@ export class SipApp {
     const why = "a newer client connected to the same address";
     this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
   }
-}
-
-async function converse(client: RtmpConnection, context: Context): Promise<void> {
-  client.onMedia = (stream, message) => context.rtmpMedia(stream, message);
-  client.accept();
-  context.start();
-  context.log.info(`client ${formatEndpoint(client.peer)} is connected`);
-  for await (const event of client.events()) context.rtmpEvent(event);
-  context.log.info(`client ${formatEndpoint(client.peer)} has left`);
 }

@@ -122,8 +122,9 @@ export class DigestClient {
   readonly #username: string;
   readonly #password: string;
   readonly #random: Random;
-  readonly #sessions = new Map<string, Session>();
-  readonly #attempts = new Map<string, Attempt>();
+  /** Made by the first challenge: most registrars of thousands of users know them without. */
+  #sessions: Map<string, Session> | null = null;
+  #attempts: Map<string, Attempt> | null = null;
 
   /** Knows nothing of any realm yet. @param username may hold any characters, sent as UTF-8 */
   constructor(username: string, password: string, random: Random) {
@@ -152,7 +153,7 @@ export class DigestClient {
       fresh = true;
       attempt.answered.set(key, answers + 1);
       const session = { header, challenge, cnonce: this.#random.token(16), host: hostOf(uri), nonceCount: 0 };
-      remember(this.#sessions, key, session);
+      remember(this.#sessions ??= new Map(), key, session);
     }
     if (!fresh) return null;
     return this.#credentials([...attempt.answered.keys()], method, uri, body);
@@ -160,6 +161,7 @@ export class DigestClient {
 
   /** Credentials to send unasked with a new request to a host that has challenged before; often empty. */
   reuse(method: string, uri: SipUri | string, body: Uint8Array): AuthorizationHeader[] {
+    if (this.#sessions === null) return [];
     const host = hostOf(uri);
     const keys = [...this.#sessions].filter(([, session]) => session.host === host).map(([key]) => key);
     return this.#credentials(keys, method, uri, body);
@@ -167,27 +169,27 @@ export class DigestClient {
 
   /** Repetitions that are remembered because of a challenge. */
   get attempts(): number {
-    return this.#attempts.size;
+    return this.#attempts?.size ?? 0;
   }
 
   /** A request of this method and Call-ID was accepted: no repetition of it will follow. */
   accepted(method: string, callId: string | null): void {
-    if (this.#attempts.size > 0) this.#attempts.delete(attemptKey(method, callId));
+    if (this.attempts > 0) this.#attempts?.delete(attemptKey(method, callId));
   }
 
   /** Forgets all challenges: the next request starts without credentials, and every answer may be tried again. */
   forget(): void {
-    this.#sessions.clear();
-    this.#attempts.clear();
+    this.#sessions = null;
+    this.#attempts = null;
   }
 
   #attemptOf(response: SipResponse, method: string): Attempt {
     const cseq = parseCSeq(response.headers.get("CSeq") ?? "").sequence;
     const key = attemptKey(method, response.headers.get("Call-ID"));
-    const known = this.#attempts.get(key);
+    const known = this.#attempts?.get(key);
     const attempt = known?.cseq === cseq - 1 ? known : { cseq, answered: new Map<string, number>() };
     attempt.cseq = cseq;
-    remember(this.#attempts, key, attempt);
+    remember(this.#attempts ??= new Map(), key, attempt);
     return attempt;
   }
 
@@ -199,7 +201,7 @@ export class DigestClient {
   ): AuthorizationHeader[] {
     const headers: AuthorizationHeader[] = [];
     for (const key of keys) {
-      const session = this.#sessions.get(key);
+      const session = this.#sessions?.get(key);
       if (session) {
         headers.push({ header: session.header, value: this.#value(session, method, textOf(uri), body) });
       }

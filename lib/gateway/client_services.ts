@@ -1,0 +1,100 @@
+// What a client's Context is given of the gateway: mostly what all clients share, and a few things of its own. One
+// object without closures, because there are thousands of clients that only wait.
+// Role: edge
+// Answers to: the attributes of siprtmp's Context that pointed at its application.
+
+import type { AccessPolicy } from "../access/access_policy.ts";
+import type { Decision, DialTarget } from "../access/dial_rules.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { MediaFactory } from "../bridge/call_media.ts";
+import { CallBroadcast } from "../call/call_broadcast.ts";
+import type { CallRoom, ContextServices } from "../call/line.ts";
+import type { DtmfMode } from "../config/config_settings.ts";
+import type { DialPlan } from "../config/dial_plan.ts";
+import type { LiveStreams } from "../live/streams.ts";
+
+/** What all clients share. */
+export interface SharedServices {
+  /** Call times. */
+  readonly clock: Clock;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  /** Whether there is room for a call. */
+  readonly room: CallRoom;
+  /** Whom clients may call. */
+  readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
+  /** Where the sides of calls are published. */
+  readonly streams: LiveStreams;
+}
+
+/** What one client's services are made of. */
+export interface ClientServicesParts {
+  /** Of the application. */
+  readonly shared: SharedServices;
+  /** The client's log. */
+  readonly log: Logger;
+  /** Opens the media of its calls. */
+  readonly media: MediaFactory;
+  /** Where it is: calls are counted by it. */
+  readonly hostname: string;
+  /** Its SIP address, under which its calls are published; null: they are not. */
+  readonly published: string | null;
+}
+
+/** The services of one client. */
+export class ClientServices implements ContextServices {
+  /** See {@linkcode ContextServices}. */
+  readonly log: Logger;
+  /** See {@linkcode ContextServices}. */
+  readonly media: MediaFactory;
+  readonly #shared: SharedServices;
+  readonly #hostname: string;
+  readonly #published: string | null;
+
+  /** Only keeps them. */
+  constructor({ shared, log, media, hostname, published }: ClientServicesParts) {
+    this.log = log;
+    this.media = media;
+    this.#shared = shared;
+    this.#hostname = hostname;
+    this.#published = published;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  get clock(): Clock {
+    return this.#shared.clock;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  get dtmf(): DtmfMode {
+    return this.#shared.dtmf;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  get dialPlan(): DialPlan {
+    return this.#shared.dialPlan;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  get room(): CallRoom {
+    return this.#shared.room;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  mayCall(target: DialTarget): Decision {
+    return this.#shared.access.mayCall(this.#hostname, target);
+  }
+
+  /** See {@linkcode ContextServices}. */
+  mayMessage(target: DialTarget): Decision {
+    return this.#shared.access.mayDial(target);
+  }
+
+  /** See {@linkcode ContextServices}. */
+  openBroadcast(): CallBroadcast | null {
+    return this.#published === null ? null : new CallBroadcast(this.#shared.streams, this.#published);
+  }
+}
