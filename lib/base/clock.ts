@@ -38,30 +38,43 @@ class SystemTimer implements Disposable {
   }
 }
 
-const NEXT_TURN: Promise<void> = Promise.resolve();
-
 /**
- * The time, asked for once per turn: a packet on its way through the gateway needs it nine times, and asking is a
- * call into the runtime. A microtask forgets it, so it is never older than what was ready to run beside it.
+ * The time, asked for once per packet: on its way through the gateway it is needed nine times, and asking is a call
+ * into the runtime. Who reads a packet from a socket says when its way begins and when it has ended.
  */
-class TurnTime {
+class Instant {
   #nowMs = 0;
-  #known = false;
-  readonly #forget = (): void => void (this.#known = false);
+  #held = false;
 
   now(): number {
-    if (this.#known) return this.#nowMs;
-    this.#known = true;
-    void NEXT_TURN.then(this.#forget);
-    return this.#nowMs = performance.now();
+    return this.#held ? this.#nowMs : performance.now();
+  }
+
+  hold(): void {
+    this.#nowMs = performance.now();
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
   }
 }
 
-const turnTime = new TurnTime();
+const instant = new Instant();
 
-/** The clock of this machine. Within one turn (what runs without an await) now() stands still. */
+/** From here until {@link releaseTime} the system clock stands still. Nothing may wait in between. */
+export function holdTime(): void {
+  instant.hold();
+}
+
+/** The end of {@link holdTime}; belongs into a `finally`. */
+export function releaseTime(): void {
+  instant.release();
+}
+
+/** The clock of this machine. */
 export const systemClock: Clock = {
-  now: () => turnTime.now(),
+  now: () => instant.now(),
   wallMs: () => Date.now(),
   after: (ms, run) => new SystemTimer(ms, run),
 };

@@ -58,7 +58,7 @@ export interface AudioLineOptions {
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
-  readonly onPlaced: (timestamp: number, timeMs: number) => void;
+  readonly onPlaced: ((timestamp: number, timeMs: number) => void) | null;
   /** What turns one codec into another; absent: everything passes through or is dropped. */
   readonly transcoding?: TranscodeServices;
   /** Told what is wrong with the audio of either side. */
@@ -67,6 +67,9 @@ export interface AudioLineOptions {
 
 /** Comfort noise beside codecs of 8 kHz has a payload type that needs no agreement (RFC 3551 table 4). */
 const COMFORT_NOISE = 13;
+
+/** Where tags are put together, for all calls of this thread: an outlet has consumed one when it returns. */
+const workbench = new ByteWriter(4096);
 
 /** One call's audio, both directions. */
 export class AudioLine implements Disposable {
@@ -82,7 +85,6 @@ export class AudioLine implements Disposable {
   readonly #transcode: TranscodeLine | null;
   readonly #frame = createFrame();
   readonly #madeFrame = createFrame();
-  readonly #tag = new ByteWriter(256);
   readonly #tones: TouchTones;
   /** What the last payload of the peer was. */
   #hearing: PeerVoice | null = null;
@@ -207,7 +209,7 @@ export class AudioLine implements Disposable {
       toRtmp: clientFormat(this.#played),
       emitPayload: (payload, timestamp, marker, mediaMs) => {
         this.#send("made", payload, timestamp, marker);
-        if (!Number.isNaN(mediaMs)) onPlaced(timestamp + this.#shift, mediaMs);
+        if (!Number.isNaN(mediaMs)) onPlaced?.(timestamp + this.#shift, mediaMs);
       },
       emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
       onTrouble: (text, refused) => {
@@ -237,7 +239,7 @@ export class AudioLine implements Disposable {
     const dropped = packetizer.dropped;
     packetizer.push(frame, this.#emitPayload);
     if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
-    this.#options.onPlaced(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
+    this.#options.onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
   #send(origin: "passed" | "made", payload: Uint8Array, timestamp: number, marker: boolean): void {
@@ -266,9 +268,9 @@ export class AudioLine implements Disposable {
     if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over
     this.#lastTimeMs = frame.timeMs;
     if (!this.#announced) this.#announce(frame);
-    this.#tag.reset();
-    encodeTag(frame, this.#tag);
-    this.#options.toRtmp(8, frame.timeMs, this.#tag.view());
+    workbench.reset();
+    encodeTag(frame, workbench);
+    this.#options.toRtmp(8, frame.timeMs, workbench.view());
   }
 
   /** AAC and Opus begin with their configuration; the others have none. */
@@ -276,9 +278,9 @@ export class AudioLine implements Disposable {
     this.#announced = true;
     const data = codec === "aac" ? this.#transcode?.playerConfig : codec === "opus" ? opusHead() : null;
     if (!data) return;
-    this.#tag.reset();
-    encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, this.#tag);
-    this.#options.toRtmp(8, timeMs, this.#tag.view());
+    workbench.reset();
+    encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, workbench);
+    this.#options.toRtmp(8, timeMs, workbench.view());
   }
 
   #fromRtpBeside(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {

@@ -190,7 +190,7 @@ export class CallLines implements Disposable {
       toSip: sendTo(session),
       toRtmp,
       onDigit,
-      onPlaced: this.#anchored(session, chain.clockRate),
+      onPlaced: choice.video.kind === "h264" ? this.#anchored(session, chain.clockRate) : null,
       onTrouble,
       ...(transcoding === undefined ? {} : { transcoding }),
     });
@@ -269,7 +269,7 @@ export class CallLines implements Disposable {
     return tones;
   }
 
-  /** Sender reports of audio and video are made from one clock: the publisher's. */
+  /** Sender reports of audio and video are made from one clock, the publisher's; one stream alone needs none. */
   #anchored(session: LineSession, clockRate: number): (timestamp: number, timeMs: number) => void {
     const anchor = new StreamAnchor(
       this.#publisher,

@@ -5,7 +5,7 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 
-/** FourCC tag "mp4a" of a sequence start (Enhanced RTMP). */
+/** First octet and FourCC "mp4a" of a sequence start (Enhanced RTMP). */
 const SEQUENCE_START = [0x90, 0x6d, 0x70, 0x34, 0x61] as const;
 /** A larger configuration is not kept. */
 const MAX_CONFIG_OCTETS = 64;
@@ -13,6 +13,7 @@ const MAX_CONFIG_OCTETS = 64;
 /** True for an audio tag with an AudioSpecificConfig. */
 export function isAudioConfig(body: Uint8Array): boolean {
   if (body.length > 2 && body[0]! >> 4 === 10) return body[1] === 0;
+  if (body[0] !== SEQUENCE_START[0]) return false; // nearly all messages
   return body.length > SEQUENCE_START.length && SEQUENCE_START.every((octet, i) => body[i] === octet);
 }
 

@@ -51,14 +51,16 @@ export class TouchTones implements Disposable {
   /** Packets of the peer that were no touch tones although their payload type says so. */
   unreadable = 0;
   readonly #options: TouchTonesOptions;
-  readonly #sender: DigitSender | null;
-  readonly #receiver: DigitReceiver | null;
+  /** What sends and hears keys is made with the first one: most calls have none. */
+  #sender: DigitSender | null = null;
+  #receiver: DigitReceiver | null = null;
   readonly #eventTypes: readonly number[];
   readonly #redundancyType: number;
-  readonly #soundSender: DtmfSender | null;
+  #soundSender: DtmfSender | null = null;
   readonly #detector: DtmfDetector | null;
   #lastTimestamp = 0;
   #lastSentMs: number;
+  #closed = false;
 
   /** Silent at first. */
   constructor(options: TouchTonesOptions) {
@@ -67,9 +69,6 @@ export class TouchTones implements Disposable {
     this.#lastSentMs = clock.now();
     this.#eventTypes = telephoneEvent === null ? [] : [telephoneEvent.receivePayloadType];
     this.#redundancyType = redundancy?.receivePayloadType ?? -1;
-    this.#sender = this.#createSender();
-    this.#receiver = this.#createReceiver();
-    this.#soundSender = this.#createSoundSender();
     const listens = telephoneEvent === null && options.heardSound.length > 0;
     this.#detector = listens ? new DtmfDetector(options.onDigit) : null;
   }
@@ -97,7 +96,10 @@ export class TouchTones implements Disposable {
 
   /** Queues touch tones; false when they cannot go this way, one is unknown, or the queue is full. */
   send(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
-    const sender = way === "rtp" ? this.#sender : this.#soundSender;
+    if (this.#closed) return false;
+    const sender = way === "rtp"
+      ? this.#sender ??= this.#createSender()
+      : this.#soundSender ??= this.#createSoundSender();
     return sender?.enqueue(digits, durationMs) ?? false;
   }
 
@@ -121,13 +123,13 @@ export class TouchTones implements Disposable {
 
   /** Takes one RTP payload of the peer; false when it is no touch tone. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
-    const receiver = this.#receiver;
+    const redundant = payloadType === this.#redundancyType;
+    if (this.#closed || !redundant && !this.#eventTypes.includes(payloadType)) return false;
+    const receiver = this.#receiver ??= this.#createReceiver();
     if (receiver === null) return false;
     try {
-      if (payloadType === this.#redundancyType) {
-        receiver.pushRedundant(payload, timestamp, marker, this.#eventTypes);
-      } else if (this.#eventTypes.includes(payloadType)) receiver.push(payload, timestamp, marker);
-      else return false;
+      if (redundant) receiver.pushRedundant(payload, timestamp, marker, this.#eventTypes);
+      else receiver.push(payload, timestamp, marker);
       return true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
@@ -138,6 +140,7 @@ export class TouchTones implements Disposable {
 
   /** Stops at once; a key of the peer that still sounds is told. */
   [Symbol.dispose](): void {
+    this.#closed = true;
     this.#sender?.[Symbol.dispose]();
     this.#soundSender?.[Symbol.dispose]();
     this.#detector?.interrupt();

@@ -78,9 +78,11 @@ export function createAudioDepacketizer(options: AudioPacketOptions): AudioDepac
     : new G711Depacketizer(options, options.codec);
 }
 
+/** Walks through one packet at a time, for all calls of this thread. */
+const walker = new SpeexWalker();
+
 class SpeexPacketizer implements AudioPacketizer {
   dropped = 0;
-  readonly #walker = new SpeexWalker();
   readonly #writer = new SpeexBitWriter();
   readonly timeline: RtmpToRtpTimeline;
   readonly #strip: boolean;
@@ -108,30 +110,30 @@ class SpeexPacketizer implements AudioPacketizer {
       return;
     }
     const timestamp = this.timeline.placeBlock(frame.timeMs, frames * this.#frameTicks);
-    const asItIs = frames <= this.#framesPerPacket && !this.#walker.broken && !(this.#strip && this.#layered);
+    const asItIs = frames <= this.#framesPerPacket && !walker.broken && !(this.#strip && this.#layered);
     if (asItIs) emit(frame.data, timestamp >>> 0, this.timeline.afterGap);
     else this.#rewrite(frame.data, timestamp, emit);
   }
 
   #count(packet: Uint8Array): number {
-    this.#walker.start(packet);
+    walker.start(packet);
     this.#layered = false;
     let frames = 0;
-    while (this.#walker.next()) {
+    while (walker.next()) {
       frames++;
-      if (this.#walker.layers > 0) this.#layered = true;
+      if (walker.layers > 0) this.#layered = true;
     }
     return frames;
   }
 
   #rewrite(packet: Uint8Array, timestamp: number, emit: PayloadSink): void {
-    this.#walker.start(packet);
+    walker.start(packet);
     let marker = this.timeline.afterGap;
     let frames = 0;
     let at = timestamp;
     this.#writer.reset();
     for (;;) {
-      const more = this.#walker.next();
+      const more = walker.next();
       if (frames === this.#framesPerPacket || !more && frames > 0) {
         emit(this.#writer.finish(), at >>> 0, marker);
         this.#writer.reset();
@@ -140,7 +142,7 @@ class SpeexPacketizer implements AudioPacketizer {
         frames = 0;
       }
       if (!more) return;
-      this.#walker.copyTo(this.#writer, !this.#strip);
+      walker.copyTo(this.#writer, !this.#strip);
       frames++;
     }
   }
@@ -148,7 +150,6 @@ class SpeexPacketizer implements AudioPacketizer {
 
 class SpeexDepacketizer implements AudioDepacketizer {
   dropped = 0;
-  readonly #walker = new SpeexWalker();
   readonly timeline: RtpToRtmpTimeline;
   readonly #frame = createFrame();
 
@@ -162,7 +163,7 @@ class SpeexDepacketizer implements AudioDepacketizer {
   }
 
   push(payload: Uint8Array, timestamp: number, _marker: boolean, emit: FrameSink): void {
-    if (this.#walker.count(payload) === 0) {
+    if (walker.count(payload) === 0) {
       this.dropped++;
       return;
     }

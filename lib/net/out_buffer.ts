@@ -18,8 +18,6 @@ const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 /** Shared by every stream of this thread. */
 const pool = new BufferPool();
 
-const NEXT_TURN: Promise<void> = Promise.resolve();
-
 /** Where the bytes go. */
 export interface OutBufferOutlets {
   /** Writes some of the bytes and says how many; they stay untouched until it settles. */
@@ -49,7 +47,6 @@ export class OutBuffer {
   #running = false;
   #closed = false;
   #waits: Set<FlushWait> | null = null;
-  readonly #next = (): void => this.#writeFilled();
   readonly #written = (count: number): void => this.#advance(count);
   readonly #failed = (error: unknown): void => this.#fail(error);
 
@@ -116,8 +113,7 @@ export class OutBuffer {
     this.#filled = needed;
     if (this.#running) return;
     this.#running = true;
-    // What is put in the same turn of the event loop leaves in one write.
-    void NEXT_TURN.then(this.#next);
+    this.#writeFilled();
   }
 
   #grow(needed: number): PooledBuffer {

@@ -5,7 +5,7 @@
 // Role: edge
 // Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
 
-import { systemClock } from "../base/clock.ts";
+import { holdTime, releaseTime, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
@@ -194,11 +194,14 @@ class DenoUdpSocket implements UdpSocket {
     bytes: Uint8Array,
     from: Deno.NetAddr,
   ): void {
+    holdTime();
     try {
       onPacket(bytes, this.#senderOf(from));
     } catch (error) {
       this.handlerErrors++;
       this.onError?.(error);
+    } finally {
+      releaseTime();
     }
   }
 

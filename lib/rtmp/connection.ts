@@ -4,7 +4,7 @@
 // Answers to: class Client of rtmp.py.
 
 import type { AmfObject, AmfValue } from "../amf/value.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, holdTime, releaseTime } from "../base/clock.ts";
 import { Ticker } from "../base/ticker.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -220,7 +220,7 @@ export class RtmpConnection implements AsyncDisposable {
           const waitMs = this.#throttle.waitMs(link.bytesIn, commandCount, this.#heardMs);
           if (waitMs > 0) await this.#slowDown(waitMs);
         }
-      } while (this.#filled(await this.#input.read()));
+      } while (this.#input.filled(await this.#input.read()));
       this.#end();
     } catch (error) {
       this.#fail(error);
@@ -251,16 +251,11 @@ export class RtmpConnection implements AsyncDisposable {
       if (outcome === "policy") this.#log.debug("asked for the policy file");
       else if (outcome === "left" && this.#phase !== "closed") this.#log.debug("left early"); // not by our doing
       if (outcome !== "ready") return false;
-      do this.#consume(); while (!this.#session.hasConnect && this.#filled(await this.#input.read()));
+      do this.#consume(); while (!this.#session.hasConnect && this.#input.filled(await this.#input.read()));
       return this.#session.hasConnect;
     } finally {
       this.#reading = false;
     }
-  }
-
-  #filled(count: number | null): boolean {
-    this.#heard(this.#environment.clock.now());
-    return this.#input.filled(count);
   }
 
   #heard(nowMs: number): void {
@@ -272,7 +267,13 @@ export class RtmpConnection implements AsyncDisposable {
   #consume(): void {
     const ignored = this.#phase === "closing" || this.#phase === "closed";
     const input = this.#input;
-    input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
+    holdTime();
+    try {
+      this.#heard(this.#environment.clock.now());
+      input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
+    } finally {
+      releaseTime();
+    }
   }
 
   async #slowDown(waitMs: number): Promise<void> {

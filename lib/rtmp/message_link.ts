@@ -102,6 +102,11 @@ export class MessageLink {
     return this.#stream.unsent;
   }
 
+  /** True while a ping has no answer. */
+  get awaitsPong(): boolean {
+    return this.#pingSentMs !== null;
+  }
+
   /** How late what is sent now would arrive, as far as can be known: by the queue, or by a ping not answered. */
   get lagMs(): number {
     const nowMs = this.#options.clock.now();

@@ -69,7 +69,8 @@ export class NetStream {
 
   /** How full the way to the client is: from 1 on send() drops. */
   get congestion(): Congestion {
-    return congestionOf(this.#limits, this.#link.unsent, this.#link.lagMs);
+    const { unsent, awaitsPong } = this.#link;
+    return unsent === 0 && !awaitsPong ? 0 : congestionOf(this.#limits, unsent, this.#link.lagMs);
   }
 
   /** The connection's: the client has said `publish`. */

@@ -104,7 +104,7 @@ export class ServerSession {
 
   /** Takes the oldest event that is waiting. */
   next(): RtmpEvent | undefined {
-    return this.#pending.shift();
+    return this.#pending.length === 0 ? undefined : this.#pending.shift();
   }
 
   /** Reads the connect command; null when it asks for an encoding other than AMF0 and AMF3. Throws WireError. */

@@ -13,8 +13,11 @@ const LONGEST_PAUSE_MS = 1_000;
 export class Throttle {
   readonly #pace: ReadPace;
   readonly #clock: Clock;
+  /** Fewer bytes since it was last looked at are not worth a look: 8 ms of what may come. */
+  readonly #unpaced: number;
   #bytes = 0;
   #commands = 0;
+  #owing = false;
   #wake: (() => void) | null = null;
   #open = true;
 
@@ -22,13 +25,17 @@ export class Throttle {
   constructor(limits: PaceLimits, clock: Clock) {
     this.#pace = new ReadPace(limits);
     this.#clock = clock;
+    this.#unpaced = limits.readBytesPerSecond / 128;
   }
 
   /** How long to wait, when so much has come in all until now; 0: not at all. */
   waitMs(bytesIn: number, commandsIn: number, nowMs: number): number {
+    const few = bytesIn - this.#bytes < this.#unpaced && commandsIn === this.#commands;
+    if (few && !this.#owing) return 0;
     const waitMs = this.#pace.waitMs(bytesIn - this.#bytes, commandsIn - this.#commands, nowMs);
     this.#bytes = bytesIn;
     this.#commands = commandsIn;
+    this.#owing = waitMs > 0;
     return this.#open ? waitMs : 0;
   }
 

@@ -191,7 +191,7 @@ export class ReorderBuffer {
   }
 }
 
-/** Also right for numbers below zero, which reordering before the first packet gives. */
+/** The window is a power of two: also right for numbers below zero, which reordering before the first packet gives. */
 function indexOf(sequence: number): number {
-  return (sequence % REORDER_WINDOW + REORDER_WINDOW) % REORDER_WINDOW;
+  return sequence & REORDER_WINDOW - 1;
 }

@@ -42,3 +42,11 @@ Deno.test("the end of the connection ends the wait, and there is no other", asyn
   assert.deepEqual([state.ended, clock.pending], [true, 0]);
   assert.equal(throttle.waitMs(200_000, 0, clock.now()), 0);
 });
+
+Deno.test("a few bytes are looked at together with the next ones, but not while earlier ones are to be paid for", () => {
+  const { clock, throttle } = scene();
+  assert.equal(throttle.waitMs(249, 0, clock.now()), 0);
+  for (let bytes = 250; bytes < 257; bytes++) assert.equal(throttle.waitMs(bytes, 0, clock.now()), 0);
+  assert.equal(throttle.waitMs(257, 0, clock.now()), 7, "8 bytes are 8 ms here");
+  assert.equal(throttle.waitMs(258, 0, clock.now()), 8);
+});
