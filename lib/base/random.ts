@@ -25,12 +25,12 @@ const TOKEN_BYTE_LIMIT = 252;
 
 function randomFrom(u32: () => number): Random {
   const token = (length: number): string => {
-    let text = "";
-    while (text.length < length) {
+    const codes: number[] = [];
+    while (codes.length < length) {
       const byte = u32() >>> 24;
-      if (byte < TOKEN_BYTE_LIMIT) text += TOKEN_CHARACTERS[byte % 36];
+      if (byte < TOKEN_BYTE_LIMIT) codes.push(TOKEN_CHARACTERS.charCodeAt(byte % 36));
     }
-    return text;
+    return String.fromCharCode(...codes); // made at once: a text grown by letters is a list of its parts in memory
   };
   const bytes = (count: number): Uint8Array => {
     const result = new Uint8Array(count);

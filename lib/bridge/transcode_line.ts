@@ -63,8 +63,9 @@ export interface PeerAudio {
 /** Both directions of a transcoded call. */
 export class TranscodeLine implements Disposable {
   readonly #options: TranscodeLineOptions;
-  readonly #up: Transcoder;
-  readonly #down: Transcoder;
+  /** Made when something is to be transcoded: in most calls everything passes. */
+  #up: Transcoder | null = null;
+  #down: Transcoder | null = null;
   #ticking: Disposable | null = null;
   #expected = NaN;
   /** RTMP time of what the player gets, minus its time on the peer's scale. */
@@ -72,87 +73,97 @@ export class TranscodeLine implements Disposable {
 
   /** Both directions rest. */
   constructor(options: TranscodeLineOptions) {
-    const { services, clock, originMs, toSip, toRtmp, emitPayload, emitPacket } = options;
     this.#options = options;
+  }
+
+  #upwards(): Transcoder {
+    const { services, clock, toSip, emitPayload, onTrouble } = this.#options;
     const ticksPerMs = rtpClockRate(toSip) / 1000;
-    const shared = { ...services, clock };
-    this.#up = new Transcoder({
-      ...shared,
+    return this.#up ??= new Transcoder({
+      ...services,
+      clock,
       to: toSip,
       sink: (packet, elapsedMs, resumed, mediaMs) =>
         emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
-      onTrouble: (text, refused) => options.onTrouble(`the client: ${text}`, refused),
+      onTrouble: (text, refused) => onTrouble(`the client: ${text}`, refused),
     });
-    this.#down = new Transcoder({
-      ...shared,
+  }
+
+  #downwards(): Transcoder {
+    const { services, clock, originMs, toRtmp, emitPacket, onTrouble } = this.#options;
+    return this.#down ??= new Transcoder({
+      ...services,
+      clock,
       to: toRtmp,
       sink: (packet, elapsedMs, _resumed, mediaMs) => {
-        const timeMs = Math.max(0, Math.round(this.#down.playout!.startMs + elapsedMs - originMs));
+        const timeMs = Math.max(0, Math.round(this.#downwards().playout!.startMs + elapsedMs - originMs));
         if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
         emitPacket(packet, timeMs);
       },
-      onTrouble: (text) => options.onTrouble(`the far end: ${text}`, false),
+      onTrouble: (text) => onTrouble(`the far end: ${text}`, false),
     });
   }
 
   /** Broken audio of the client, in messages. */
   get brokenFromRtmp(): number {
-    return this.#up.broken;
+    return this.#up?.broken ?? 0;
   }
 
   /** Broken audio of the peer, in packets. */
   get brokenFromRtp(): number {
-    return this.#down.broken;
+    return this.#down?.broken ?? 0;
   }
 
   /** Decoded audio that waits, in milliseconds: the client's and the peer's. */
   get bufferedMs(): { readonly fromRtmp: number; readonly fromRtp: number } {
-    return { fromRtmp: this.#up.bufferedMs, fromRtp: this.#down.bufferedMs };
+    return { fromRtmp: this.#up?.bufferedMs ?? 0, fromRtp: this.#down?.bufferedMs ?? 0 };
   }
 
   /** The configuration the player must have before the next packet; null: none. */
   get playerConfig(): Uint8Array | null {
-    return this.#down.outputConfig;
+    return this.#downwards().outputConfig;
   }
 
   /** Sends silence to the peer until the client is heard. @param format what the client will send */
   startUp(format: AudioFormat): void {
-    if (!this.#up.takes(format)) return;
-    this.#up.start(format);
+    const up = this.#upwards();
+    if (!up.takes(format)) return;
+    up.start(format);
     this.#run();
   }
 
   /** Sends silence to the player until the peer is heard. */
   startDown(format: AudioFormat): void {
-    if (!this.#down.takes(format)) return;
-    this.#down.start(format);
+    const down = this.#downwards();
+    if (!down.takes(format)) return;
+    down.start(format);
     this.#run();
   }
 
   /** The client's audio passes through from now on. */
   stopUp(): void {
-    if (!this.#up.active) return;
+    if (this.#up?.active !== true) return;
     this.#up.stop();
     this.#rest();
   }
 
   /** The peer's audio passes through from now on. */
   stopDown(): void {
-    if (!this.#down.active) return;
+    if (this.#down?.active !== true) return;
     this.#down.stop();
     this.#rest();
   }
 
   /** The configuration of the client's AAC. */
   configure(config: Uint8Array): void {
-    this.#up.configure(config);
+    this.#upwards().configure(config);
   }
 
   /** One frame of the client; false when it cannot be transcoded. */
   fromRtmp(frame: Frame): boolean {
     const format = formatOfFrame(frame);
-    if (format === null || !this.#up.takes(format)) return false;
-    this.#up.push(format, frame.data, frame.timeMs);
+    if (format === null || !this.#upwards().takes(format)) return false;
+    this.#upwards().push(format, frame.data, frame.timeMs);
     this.#run();
     return true;
   }
@@ -160,7 +171,7 @@ export class TranscodeLine implements Disposable {
   /** One payload of the peer, in order; false when it cannot be transcoded. */
   fromRtp(audio: PeerAudio, payload: Uint8Array, timestamp: number, lost: number): boolean {
     const { format, clockRate } = audio;
-    const down = this.#down;
+    const down = this.#downwards();
     if (!down.takes(format)) return false;
     const ticksPerMs = clockRate / 1000;
     if (lost > 0) down.lost(format, (timestamp - this.#expected) / ticksPerMs);
@@ -177,26 +188,27 @@ export class TranscodeLine implements Disposable {
 
   /** A comfort noise payload of the peer. */
   comfortNoise(payload: Uint8Array): void {
-    this.#down.comfortNoise(payload);
+    this.#downwards().comfortNoise(payload);
   }
 
   /** Another stream publishes. */
   publisherChanged(): void {
-    this.#up.sourceChanged();
+    this.#up?.sourceChanged();
   }
 
   /** The peer's RTP source changed. */
   sourceChanged(): void {
     this.#expected = NaN;
-    this.#down.sourceChanged();
+    this.#down?.sourceChanged();
   }
 
   /** What was concealed and skipped, for the log; "" when nothing was sent. */
   summary(): string {
     const parts: string[] = [];
     for (
-      const [name, { playout }] of [["to the far end", this.#up], ["to the player", this.#down]] as const
+      const [name, transcoder] of [["to the far end", this.#up], ["to the player", this.#down]] as const
     ) {
+      const playout = transcoder?.playout ?? null;
       if (playout === null) continue;
       const { underruns, skippedMs, jitter } = playout;
       parts.push(
@@ -212,19 +224,19 @@ export class TranscodeLine implements Disposable {
   [Symbol.dispose](): void {
     this.#ticking?.[Symbol.dispose]();
     this.#ticking = null;
-    this.#up[Symbol.dispose]();
-    this.#down[Symbol.dispose]();
+    this.#up?.[Symbol.dispose]();
+    this.#down?.[Symbol.dispose]();
   }
 
   #run(): void {
     this.#ticking ??= this.#options.services.ticker.add((nowMs) => {
-      this.#up.tick(nowMs);
-      this.#down.tick(nowMs);
+      this.#up?.tick(nowMs);
+      this.#down?.tick(nowMs);
     });
   }
 
   #rest(): void {
-    if (this.#up.active || this.#down.active) return;
+    if (this.#up?.active === true || this.#down?.active === true) return;
     this.#ticking?.[Symbol.dispose]();
     this.#ticking = null;
   }

@@ -80,8 +80,9 @@ export class ReorderBuffer {
   #slots: (Slot | null)[] = NO_SLOTS;
   /** Slots whose packet went on: a call that loses single packets needs a few of them, again and again. */
   readonly #free: Slot[] = [];
-  /** Last number seen in each slot, which tells duplicates from late packets. */
-  readonly #seen = new Float64Array(REORDER_WINDOW).fill(NaN);
+  /** Which of the last 64 numbers were delivered, which tells duplicates from late packets: bit 0 is `#next - 1`. */
+  #delivered = 0;
+  #deliveredBefore = 0;
   #next = NaN;
   #held = 0;
   #oldestMs = Infinity;
@@ -109,10 +110,13 @@ export class ReorderBuffer {
   push(packet: OrderedPacket, nowMs: number): void {
     const { sequence } = packet;
     if (Number.isNaN(this.#next)) this.#next = sequence;
-    if (sequence < this.#next || this.#seen[indexOf(sequence)] === sequence) {
-      if (this.#seen[indexOf(sequence)] === sequence) this.duplicates++;
+    if (sequence < this.#next) {
+      if (this.#wasDelivered(sequence)) this.duplicates++;
       else this.late++;
       return;
+    }
+    if (this.#held > 0 && this.#slots[indexOf(sequence)]?.sequence === sequence) {
+      return void this.duplicates++;
     }
     while (sequence >= this.#next + REORDER_WINDOW && this.#held > 0) this.#skipToHeld();
     if (sequence === this.#next || sequence >= this.#next + REORDER_WINDOW) {
@@ -142,7 +146,6 @@ export class ReorderBuffer {
     slot.keep(packet, nowMs);
     if (this.#slots.length === 0) this.#slots = new Array<Slot | null>(REORDER_WINDOW).fill(null);
     this.#slots[index] = slot;
-    this.#seen[index] = packet.sequence;
     if (this.#held === 0 || nowMs < this.#oldestMs) this.#oldestMs = nowMs;
     this.#held++;
     if (this.#maxWaitMs === 0) this.flush(nowMs);
@@ -177,9 +180,26 @@ export class ReorderBuffer {
   #deliverAt(packet: OrderedPacket): void {
     const lostBefore = packet.sequence - this.#next;
     this.lost += lostBefore;
-    this.#seen[indexOf(packet.sequence)] = packet.sequence;
+    this.#note(lostBefore + 1);
     this.#next = packet.sequence + 1;
     this.#deliver(packet, lostBefore);
+  }
+
+  /** Numbers go by, the last of them delivered. */
+  #note(count: number): void {
+    if (count >= 32) {
+      this.#deliveredBefore = count < 64 ? this.#delivered << count - 32 : 0;
+      this.#delivered = 1;
+    } else {
+      this.#deliveredBefore = this.#deliveredBefore << count | this.#delivered >>> 32 - count;
+      this.#delivered = this.#delivered << count | 1;
+    }
+  }
+
+  #wasDelivered(sequence: number): boolean {
+    const age = this.#next - 1 - sequence;
+    if (age >= 64) return false;
+    return (age < 32 ? this.#delivered >>> age : this.#deliveredBefore >>> age - 32) % 2 === 1;
   }
 
   #findOldest(): void {

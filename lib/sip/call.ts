@@ -49,8 +49,6 @@ export interface CallOptions {
 export class Call implements AsyncDisposable, DialogUser, Ending {
   /** The Call-ID. */
   readonly id: string;
-  /** The far end. */
-  readonly remote: NameAddr;
   readonly #link: CallDialog;
   readonly #weAreCaller: boolean;
   readonly #onPrack: DialogUser["receive"] | null;
@@ -69,7 +67,6 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     const { link } = options;
     this.#link = link;
     this.id = link.dialog.callId;
-    this.remote = link.dialog.remote;
     this.#weAreCaller = options.weAreCaller;
     this.#onPrack = options.onPrack ?? null;
     this.#timer = new SessionTimer(link.agent.core.clock, {
@@ -120,6 +117,11 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   /** Aborted when the call is over, for the parts that set the call up. */
   get over(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** The far end. */
+  get remote(): NameAddr {
+    return this.#link.dialog.remote;
   }
 
   /** How the call ended; null while it lasts. */

@@ -5,6 +5,7 @@
 // Answers to: Dialog of siprtmp's rfc3261.py (createServer, createClient, createRequest).
 
 import { WireError } from "../base/errors.ts";
+import { ownText } from "./grammar.ts";
 import { formatCSeq, SipHeaders } from "./header.ts";
 import { callIdOf, cseqOf, dialogId } from "./matching.ts";
 import { NO_BODY, type SipMessage, type SipRequest, type SipResponse, tagOf, withTag } from "./message.ts";
@@ -92,18 +93,14 @@ export class Dialog {
   readonly localTag: string;
   /** The peer's tag; "" for an RFC 2543 peer without one. */
   readonly remoteTag: string;
-  /** Our address with our tag. */
-  readonly local: NameAddr;
-  /** The peer's address with its tag. */
-  readonly remote: NameAddr;
   /** True when the dialog was set up with a sips URI (12.1). */
   readonly secure: boolean;
-  /** Our Contact, sent in target refresh requests. */
-  readonly localContact: NameAddr | null;
   /** Told when the peer's target has changed. */
   onTarget: (() => void) | null = null;
+  // Addresses are text: they are seldom looked at, and taken apart each is half a KiB for as long as the call lasts.
   readonly #localText: string;
   readonly #remoteText: string;
+  readonly #contactText: string | null;
   #state: DialogState;
   #routes: readonly Route[];
   #remoteTarget: SipUri;
@@ -115,12 +112,12 @@ export class Dialog {
     this.localTag = tagOf(parts.localText) ?? "";
     this.remoteTag = tagOf(parts.remoteText) ?? "";
     this.id = dialogId(this.callId, this.localTag, this.remoteTag);
-    this.local = parseNameAddr(parts.localText);
-    this.remote = parseNameAddr(parts.remoteText);
     this.secure = parts.secure;
-    this.localContact = parts.localContact;
-    this.#localText = parts.localText;
-    this.#remoteText = parts.remoteText;
+    this.#localText = ownText(parts.localText);
+    this.#remoteText = ownText(parts.remoteText);
+    this.#contactText = parts.localContact === null ? null : formatNameAddr(parts.localContact);
+    parseNameAddr(this.#localText); // what cannot be read throws here and nowhere else
+    parseNameAddr(this.#remoteText);
     this.#state = parts.state;
     this.#routes = parts.routes;
     this.#remoteTarget = parts.remoteTarget;
@@ -198,12 +195,27 @@ export class Dialog {
       callId: this.callId,
       localText: this.#localText,
       remoteText: this.#remoteText,
-      localContact: this.localContact === null ? null : formatNameAddr(this.localContact),
+      localContact: this.#contactText,
       routes: this.#routes.map(({ text }) => text),
       remoteTarget: formatSipUri(this.#remoteTarget),
       localCSeq: this.#localCSeq,
       fallback,
     };
+  }
+
+  /** Our address with our tag. */
+  get local(): NameAddr {
+    return parseNameAddr(this.#localText);
+  }
+
+  /** The peer's address with its tag. */
+  get remote(): NameAddr {
+    return parseNameAddr(this.#remoteText);
+  }
+
+  /** Our Contact, sent in target refresh requests. */
+  get localContact(): NameAddr | null {
+    return this.#contactText === null ? null : parseNameAddr(this.#contactText);
   }
 
   /** Where the dialog stands. */
@@ -271,8 +283,8 @@ export class Dialog {
   createRequest(method: string): SipRequest {
     this.#localCSeq += 1;
     const request = this.#createRequest(method, this.#localCSeq);
-    if (this.localContact !== null && TARGET_REFRESH_METHODS.has(method)) {
-      request.headers.set("Contact", formatNameAddr(this.localContact));
+    if (this.#contactText !== null && TARGET_REFRESH_METHODS.has(method)) {
+      request.headers.set("Contact", this.#contactText);
     }
     return request;
   }

@@ -3,6 +3,7 @@
 // Role: wire
 // Answers to: the split(',') and split(';') calls of siprtmp's rfc3261 code, which broke on quoted commas.
 
+import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 
 /** The protocol name that SIP errors carry. */
@@ -16,6 +17,9 @@ const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f]+/g;
 
 /** Parameters of a header value or URI: lower-case name -> value, null when there is no `=value`. */
 export type Params = ReadonlyMap<string, string | null>;
+
+/** Of what has no parameters, which is most: one for all. */
+export const NO_PARAMS: Params = new Map();
 
 /** Whether `text` is a token (RFC 3261 25.1), as methods, header and parameter names must be. */
 export function isToken(text: string): boolean {
@@ -116,4 +120,9 @@ export function parseDecimal(text: string, max: number): number | null {
 export function clip(text: string): string {
   const line = text.replace(CONTROL_CHARACTERS, " ");
   return line.length > 60 ? `${line.slice(0, 60)}...` : line;
+}
+
+/** The same text as a copy of its own: a piece of a message keeps the whole message in memory. */
+export function ownText(text: string): string {
+  return decodeUtf8(encodeUtf8(text));
 }

@@ -3,6 +3,7 @@
 // Role: wire
 // Answers to: the User class of siprtmp's sipapi; the `line` parameter replaces its one UDP socket per user.
 
+import { NO_PARAMS } from "./grammar.ts";
 import type { NameAddr } from "./name_addr.ts";
 import type { TransportName } from "./target.ts";
 import { type SipUri, sipUri } from "./uri.ts";
@@ -27,12 +28,12 @@ export interface Identity {
 
 /** The address of record without what does not belong into From and To: password, parameters, headers. */
 export function publicUri(uri: SipUri): SipUri {
-  return { ...uri, password: null, params: new Map(), headers: null };
+  return { ...uri, password: null, params: NO_PARAMS, headers: null };
 }
 
 /** The From (and, for REGISTER, To) address of a user agent, without a tag. */
 export function identityAddress(identity: Identity): NameAddr {
-  return { displayName: identity.displayName, uri: publicUri(identity.aor), params: new Map() };
+  return { displayName: identity.displayName, uri: publicUri(identity.aor), params: NO_PARAMS };
 }
 
 /**
@@ -45,7 +46,7 @@ export function registrarUri(identity: Identity): SipUri {
   return sipUri(host, {
     scheme,
     port,
-    params: typeof transport === "string" ? new Map([["transport", transport]]) : new Map(),
+    params: typeof transport === "string" ? new Map([["transport", transport]]) : NO_PARAMS,
   });
 }
 
@@ -65,5 +66,5 @@ export function contactAddress(
   if (at.transport !== "udp") params.set("transport", at.transport);
   params.set("line", at.line);
   const uri = sipUri(at.host, { user: identity.aor.user, port: at.port, params });
-  return { displayName: null, uri, params: new Map() };
+  return { displayName: null, uri, params: NO_PARAMS };
 }

@@ -11,6 +11,7 @@ import {
   endOfQuoted,
   formatParams,
   isToken,
+  NO_PARAMS,
   type Params,
   parseParams,
   quote,
@@ -39,7 +40,7 @@ export function parseNameAddr(text: string): NameAddr {
   if (close < 0) throw new WireError(SIP, `an address has < without >: ${clip(trimmed)}`);
   const displayName = parseDisplayName(trimmed.slice(0, open).trim());
   const uri = parseSipUri(trimmed.slice(open + 1, close));
-  return { displayName, uri, params: parseParams(trimmed.slice(close + 1)) };
+  return { displayName, uri, params: paramsOf(trimmed.slice(close + 1)) };
 }
 
 function openBracket(text: string): number {
@@ -50,7 +51,7 @@ function parseBareAddress(text: string): NameAddr {
   const semicolon = text.indexOf(";");
   const uri = parseSipUri((semicolon < 0 ? text : text.slice(0, semicolon)).trim());
   if (uri.headers !== null) throw new WireError(SIP, "an address with ? needs angle brackets");
-  return { displayName: null, uri, params: parseParams(semicolon < 0 ? "" : text.slice(semicolon)) };
+  return { displayName: null, uri, params: paramsOf(semicolon < 0 ? "" : text.slice(semicolon)) };
 }
 
 function parseDisplayName(text: string): string | null {
@@ -86,7 +87,7 @@ export function formatNameAddr(address: NameAddr): string {
 
 /** An address without display name and header parameters. */
 export function nameAddrOf(uri: SipUri): NameAddr {
-  return { displayName: null, uri, params: new Map() };
+  return { displayName: null, uri, params: NO_PARAMS };
 }
 
 /** The address with one header parameter set. */
@@ -110,7 +111,7 @@ export function parseDestination(text: string, domain: string): NameAddr {
   }
   if (trimmed.includes("@") || isAddress(trimmed)) return nameAddrOf(parseSipUri(`sip:${trimmed}`));
   if (trimmed === "") throw new WireError(SIP, "the address is empty");
-  return nameAddrOf(atDomain(trimmed, domain, new Map()));
+  return nameAddrOf(atDomain(trimmed, domain, NO_PARAMS));
 }
 
 /** IPv4 or bracketed IPv6, with or without port: meant as a host, never as a number. */
@@ -135,4 +136,8 @@ function atDomain(user: string, domain: string, params: Params): SipUri {
 
 function bracketed(domain: string): string {
   return /^[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*$/.test(domain) ? `[${domain}]` : domain;
+}
+
+function paramsOf(text: string): Params {
+  return text === "" ? NO_PARAMS : parseParams(text);
 }

@@ -8,7 +8,7 @@
 // Answers to: siprtmp's URI class, which could not tell "+1-201" from "+1201" nor parse [::1].
 
 import { WireError } from "../base/errors.ts";
-import { clip, type Params, parseDecimal, SIP } from "./grammar.ts";
+import { clip, NO_PARAMS, type Params, parseDecimal, SIP } from "./grammar.ts";
 import { escapeUri, PARAM_SAFE, PASSWORD_SAFE, unescapeUri, USER_SAFE } from "./uri_escape.ts";
 
 /** Longest URI accepted, in characters. */
@@ -32,7 +32,6 @@ export interface SipUri {
   readonly headers: string | null;
 }
 
-const NO_PARAMS: Params = new Map();
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?$/;
 const IPV6 = /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
 const TELEPHONE_NUMBER = /^\+?[0-9A-Fa-f*#().-]*[0-9*#][0-9A-Fa-f*#().-]*$/;

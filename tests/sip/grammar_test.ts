@@ -8,6 +8,7 @@ import {
   endOfQuoted,
   formatParams,
   isToken,
+  ownText,
   parseDecimal,
   parseParams,
   quote,
@@ -81,4 +82,10 @@ Deno.test("grammar: decimal numbers are bounded", () => {
 Deno.test("grammar: clipped texts fit on a line", () => {
   assert.equal(clip("a\r\nb"), "a b");
   assert.equal(clip("x".repeat(1000)).length, 63);
+});
+
+Deno.test("ownText: the same text", () => {
+  for (const text of ["", "<sip:bob@example.net>;tag=1", "J\u00fcrgen \u{1f600}"]) {
+    assert.equal(ownText(text), text);
+  }
 });
