@@ -252,3 +252,25 @@ Deno.test("reorder: what is kept for packets that wait is as much as waited at o
   bench.tick(20_100);
   assert.deepEqual([bench.buffer.held, bench.buffer.slots], [0, 4]);
 });
+
+Deno.test("reorder: of the last 64 numbers it is known which were delivered, of older ones that they are late", () => {
+  fc.assert(fc.property(
+    fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 60 }),
+    fc.nat(200),
+    (steps, back) => {
+      const bench = new Bench(0); // gaps are given up at once: what was skipped is late
+      const sent = new Set<number>();
+      let sequence = 1000;
+      for (const step of steps) {
+        bench.push(sequence += step);
+        sent.add(sequence);
+      }
+      const asked = sequence - back;
+      const { duplicates, late } = bench.buffer;
+      bench.push(asked);
+      const known = back < 64 && sent.has(asked);
+      const now = [bench.buffer.duplicates - duplicates, bench.buffer.late - late];
+      assert.deepEqual(now, known ? [1, 0] : [0, 1]);
+    },
+  ));
+});
