@@ -1,6 +1,6 @@
 // What one more client and one more call hold, measured in a gateway of its own process after its garbage is gone, by
-// the difference between some and many. Bounds stand a third above what was measured when they were written (25 and
-// 49 KiB); they are there to tell when something holds a buffer, a timer or a message that it should not.
+// the difference between some and many. Bounds stand a third above what was measured when they were written (18 and
+// 31 KiB); they are there to tell when something holds a buffer, a timer or a message that it should not.
 
 import assert from "node:assert/strict";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
@@ -8,8 +8,8 @@ import { SipAnswerer } from "../support/sip_answerer.ts";
 
 const FEW = 20;
 const MANY = 120;
-const CLIENT_KIB = 33;
-const CALL_KIB = 65;
+const CLIENT_KIB = 25;
+const CALL_KIB = 42;
 
 class HeapGateway implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
