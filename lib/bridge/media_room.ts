@@ -24,8 +24,6 @@ import { objectionTo } from "./negotiation.ts";
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
-type SpeexRate = "wideband" | "narrowband";
-
 type CallOptions = Omit<MediaContextOptions, "services" | "bind" | "onEnd">;
 
 /** What all clients of one rate share. */
@@ -65,7 +63,7 @@ export class MediaRoom implements AsyncDisposable {
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
-  readonly #doors: Readonly<Record<SpeexRate, MediaDoor>>;
+  readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
@@ -104,7 +102,7 @@ export class MediaRoom implements AsyncDisposable {
    * The factory of one client. Its RTMP time starts now.
    * @param announced whether players are told first which streams there will be
    */
-  factory(rate: SpeexRate, log: Logger, announced = false): MediaFactory {
+  factory(rate: RtmpCapability["rate"], log: Logger, announced = false): MediaFactory {
     const originMs = this.#services.clock.now();
     return new ClientMedia(this.#doors[rate], { originMs, log, announced });
   }
@@ -115,7 +113,7 @@ export class MediaRoom implements AsyncDisposable {
     await this.#services.scope.close();
   }
 
-  #doorFor(rate: SpeexRate): MediaDoor {
+  #doorFor(rate: RtmpCapability["rate"]): MediaDoor {
     return {
       capability: flashCapability(rate, this.#services.codecs.transcodable),
       open: (call) => this.#open(call),
