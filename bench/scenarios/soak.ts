@@ -34,11 +34,21 @@ export async function measureSoak(bench: Bench): Promise<Findings> {
   const idleFiles = openFiles(pid);
   await load.ask("dial", { target: "gateway", port, kind: "speex", count: soakCalls, perSecond });
   const samples: Sample[] = [];
+  let [came, failed] = [0, 0];
   const stretches = Math.max(4, Math.round(minutes * 60 / STRETCH_SECONDS));
   const seconds = Math.max(5, minutes * 60 / stretches);
   for (let i = 0; i < stretches; i++) {
     const running = load.ask("run", { target: "gateway", seconds, warmSeconds: 1, pid });
-    await load.ask("churn", { port, kind: "speex", perSecond: CHURN_PER_SECOND, seconds, holdMs: 1000 });
+    const churn = await load.ask("churn", {
+      port,
+      kind: "speex",
+      perSecond: CHURN_PER_SECOND,
+      seconds,
+      holdMs: 1000,
+    });
+    came += churn.attempted;
+    failed += churn.attempted - churn.established;
+    for (const failure of churn.failures) bench.say(`  not established: ${failure}`);
     const run = await running;
     const { audio, cost, rssKiB } = targetFigures([run]);
     const p99Ms = percentilesOf([run.audio.up, run.audio.down]).p99Ms;
@@ -77,6 +87,7 @@ export async function measureSoak(bench: Bench): Promise<Findings> {
         String(sample.files),
       ]),
       notes: [
+        `${came} calls came and went, ${failed} of them were not established`,
         `afterwards: ${left} files and sockets more than before, ${
           decimal((after?.rssKiB ?? 0) / 1024)
         } MiB resident`,
@@ -90,7 +101,7 @@ export async function measureSoak(bench: Bench): Promise<Findings> {
         reached: growth < FLAT && left <= 0,
       },
     ],
-    data: { minutes, calls: soakCalls, samples, filesLeft: left, growth },
+    data: { minutes, calls: soakCalls, came, failed, samples, filesLeft: left, growth },
   };
 }
 
