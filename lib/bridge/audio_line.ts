@@ -78,6 +78,11 @@ export class AudioLine implements Disposable {
   /** Codec of the first unusable message, for the log; null while all is well. */
   firstUnusable: string | null = null;
   readonly #options: AudioLineOptions;
+  /** Of the options, what each packet needs: it is not to be looked for. */
+  readonly #toSip: RtpOutlet;
+  readonly #toRtmp: TagOutlet;
+  readonly #onPlaced: AudioLineOptions["onPlaced"];
+  readonly #payloadType: number;
   readonly #taken: SipAudio;
   readonly #played: ClientAudio;
   readonly #packetizer: AudioPacketizer | null;
@@ -101,6 +106,10 @@ export class AudioLine implements Disposable {
   constructor(options: AudioLineOptions) {
     const { chain, clock } = options;
     this.#options = options;
+    this.#toSip = options.toSip;
+    this.#toRtmp = options.toRtmp;
+    this.#onPlaced = options.onPlaced;
+    this.#payloadType = chain.sendPayloadType;
     this.#taken = codecForPeer(chain);
     this.#played = codecForPlayer(chain);
     this.#packetizer = createPacketizer(chain, clock);
@@ -239,7 +248,7 @@ export class AudioLine implements Disposable {
     const dropped = packetizer.dropped;
     packetizer.push(frame, this.#emitPayload);
     if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
-    this.#options.onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
+    this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
   #send(origin: "passed" | "made", payload: Uint8Array, timestamp: number, marker: boolean): void {
@@ -252,7 +261,7 @@ export class AudioLine implements Disposable {
     const placed = timestamp + this.#shift;
     if (placed < this.#tones.freeTimestamp) return;
     this.#tones.audioSent(placed);
-    this.#options.toSip(payload, placed, marker || changed, this.#options.chain.sendPayloadType);
+    this.#toSip(payload, placed, marker || changed, this.#payloadType);
   }
 
   #playMade(packet: Uint8Array, timeMs: number): void {
@@ -270,7 +279,7 @@ export class AudioLine implements Disposable {
     if (!this.#announced) this.#announce(frame);
     workbench.reset();
     encodeTag(frame, workbench);
-    this.#options.toRtmp(8, frame.timeMs, workbench.view());
+    this.#toRtmp(8, frame.timeMs, workbench.view());
   }
 
   /** AAC and Opus begin with their configuration; the others have none. */

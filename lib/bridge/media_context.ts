@@ -36,6 +36,7 @@ import {
 } from "./negotiation.ts";
 import type { LineTrouble } from "./line_trouble.ts";
 import { PublishedAudio } from "./published_audio.ts";
+import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
 import type { DigitWay } from "./touch_tones.ts";
 
@@ -166,8 +167,7 @@ export class MediaContext implements CallMedia {
 
   /** One message of the RTMP publisher. */
   fromRtmp(message: MediaMessage): void {
-    this.#published.note(message);
-    this.#publishedAudio.note(message);
+    if (isConfig(message)) { for (const kept of [this.#published, this.#publishedAudio]) kept.note(message); }
     this.#lines?.fromRtmp(message);
   }
 

@@ -5,8 +5,13 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { CallMedia } from "./call_media.ts";
-import { PublishedAudio } from "./published_audio.ts";
+import { isAudioConfig, PublishedAudio } from "./published_audio.ts";
 import { isVideoConfig } from "./published_video.ts";
+
+/** True for a message that says how to decode the ones behind it. */
+export function isConfig({ type, body }: MediaMessage): boolean {
+  return type === 8 ? isAudioConfig(body) : type === 9 && isVideoConfig(body);
+}
 
 /** What is kept of one publisher. */
 export class PublisherConfigs {
@@ -20,10 +25,9 @@ export class PublisherConfigs {
 
   /** Looks at a message, and keeps a copy when it is a configuration. */
   note(message: MediaMessage): void {
-    this.#audio.note(message);
-    if (message.type === 9 && isVideoConfig(message.body)) {
-      this.#video = { ...message, body: message.body.slice() };
-    }
+    if (!isConfig(message)) return;
+    if (message.type === 8) this.#audio.note(message);
+    else this.#video = { ...message, body: message.body.slice() };
   }
 
   /** Another publisher: what is kept is not its. */

@@ -51,6 +51,7 @@ export class TouchTones implements Disposable {
   /** Packets of the peer that were no touch tones although their payload type says so. */
   unreadable = 0;
   readonly #options: TouchTonesOptions;
+  readonly #clock: Clock;
   /** What sends and hears keys is made with the first one: most calls have none. */
   #sender: DigitSender | null = null;
   #receiver: DigitReceiver | null = null;
@@ -66,6 +67,7 @@ export class TouchTones implements Disposable {
   constructor(options: TouchTonesOptions) {
     const { telephoneEvent, redundancy, clock } = options;
     this.#options = options;
+    this.#clock = clock;
     this.#lastSentMs = clock.now();
     this.#eventTypes = telephoneEvent === null ? [] : [telephoneEvent.receivePayloadType];
     this.#redundancyType = redundancy?.receivePayloadType ?? -1;
@@ -86,12 +88,12 @@ export class TouchTones implements Disposable {
   /** Audio was sent with this timestamp; tones go on from it. */
   audioSent(timestamp: number): void {
     this.#lastTimestamp = timestamp;
-    this.#lastSentMs = this.#options.clock.now();
+    this.#lastSentMs = this.#clock.now();
   }
 
   /** The timestamp that audio would have if it were sent now. */
   get timestampNow(): number {
-    return this.#timestampAt(this.#options.clock.now());
+    return this.#timestampAt(this.#clock.now());
   }
 
   /** Queues touch tones; false when they cannot go this way, one is unknown, or the queue is full. */

@@ -239,7 +239,7 @@ export class RtmpConnection implements AsyncDisposable {
     const { clock, ticker } = this.#environment;
     const onError = (error: unknown): void => this.#log.error("heartbeat failed", error);
     const used = ticker ?? new Ticker(clock, HEARTBEAT.tickMs, onError);
-    return used.add((nowMs) => this.#heartbeat.beat(nowMs), HEARTBEAT.every);
+    return used.add((nowMs) => this.#heartbeat.beat(nowMs, this.#heardMs), HEARTBEAT.every);
   }
 
   /** False when there is nobody to serve. */
@@ -260,7 +260,6 @@ export class RtmpConnection implements AsyncDisposable {
 
   #heard(nowMs: number): void {
     this.#heardMs = nowMs;
-    this.#heartbeat.heard(nowMs);
   }
 
   /** Parses what was read, up to all of it or to the first message that matters to somebody. */

@@ -31,7 +31,7 @@ export class Heartbeat {
   readonly #options: RtmpOptions;
   readonly #outlets: HeartbeatOutlets;
   #running = false;
-  #heardMs = 0;
+  #startMs = 0;
   #pingMs = 0;
   #bytesAtPing = 0;
   #video = 0;
@@ -47,19 +47,14 @@ export class Heartbeat {
   /** The connection is up: from now on silence counts. */
   start(nowMs: number): void {
     this.#running = true;
-    this.#heardMs = nowMs;
+    this.#startMs = nowMs;
     this.#pingMs = nowMs;
   }
 
-  /** Something has arrived. */
-  heard(nowMs: number): void {
-    this.#heardMs = nowMs;
-  }
-
-  /** To be called about once a second. */
-  beat(nowMs: number): void {
+  /** To be called about once a second. @param heardMs when something has arrived last */
+  beat(nowMs: number, heardMs: number): void {
     if (!this.#running) return;
-    const silentMs = nowMs - this.#heardMs;
+    const silentMs = nowMs - Math.max(heardMs, this.#startMs);
     if (silentMs >= this.#options.idleMs) {
       this.#running = false;
       return this.#outlets.dead(`no sign of life for ${Math.round(silentMs / 1000)} s`);

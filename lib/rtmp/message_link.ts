@@ -65,6 +65,8 @@ export class MessageLink {
   /** Round-trip time of the last answered ping. */
   roundTripMs: number | null = null;
   readonly #options: MessageLinkOptions;
+  readonly #onMessage: (message: RtmpMessage) => void;
+  readonly #clock: Clock;
   readonly #stream: ByteStream;
   readonly #trace: Logger | null;
   readonly #reader: ChunkReader;
@@ -81,6 +83,8 @@ export class MessageLink {
   /** Starts right behind the handshake, with strict limits on what comes in. */
   constructor(options: MessageLinkOptions) {
     this.#options = options;
+    this.#onMessage = options.onMessage;
+    this.#clock = options.clock;
     this.#stream = options.stream;
     const wire = options.log.category("rtmp.wire");
     this.#trace = wire.enabled("trace") ? wire : null;
@@ -109,7 +113,7 @@ export class MessageLink {
 
   /** How late what is sent now would arrive, as far as can be known: by the queue, or by a ping not answered. */
   get lagMs(): number {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#clock.now();
     const queueMs = this.#lag.lagMs(this.#bytesOut, this.#stream.unsent, nowMs);
     // A peer that has never answered a ping is not lagging, it just does not answer pings.
     const pingMs = this.#pingSentMs === null || this.roundTripMs === null ? 0 : nowMs - this.#pingSentMs;
@@ -143,7 +147,7 @@ export class MessageLink {
     if (this.#trace !== null) {
       this.#trace.trace(`-> type ${type} stream ${streamId} time ${timestamp} ${body.length} bytes`);
     }
-    this.#lag.note(this.#bytesOut, this.#stream.unsent, this.#options.clock.now());
+    this.#lag.note(this.#bytesOut, this.#stream.unsent, this.#clock.now());
     this.#bytesOut += bytes.length;
     this.#stream.put(bytes);
   }
@@ -189,7 +193,7 @@ export class MessageLink {
 
   /** Sends a ping that carries our time. */
   ping(): void {
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#clock.now();
     this.#pingSentMs ??= nowMs;
     this.sendUserControl(USER_CONTROL.PING_REQUEST, Math.floor(nowMs) >>> 0);
   }
@@ -207,13 +211,13 @@ export class MessageLink {
     }
     switch (type) {
       case MESSAGE_TYPE.AGGREGATE:
-        return splitAggregate(message, this.#options.onMessage);
+        return splitAggregate(message, this.#onMessage);
       case MESSAGE_TYPE.DATA_AMF3:
         message.body = withoutFormatByte(type, body);
         message.type = MESSAGE_TYPE.DATA;
-        return this.#options.onMessage(message);
+        return this.#onMessage(message);
       default:
-        if (type > MESSAGE_TYPE.SET_PEER_BANDWIDTH || type === 0) return this.#options.onMessage(message);
+        if (type > MESSAGE_TYPE.SET_PEER_BANDWIDTH || type === 0) return this.#onMessage(message);
         return this.#receiveControl(type, body);
     }
   }
@@ -252,7 +256,7 @@ export class MessageLink {
 
   #receivePong(value: number): void {
     if (this.#pingSentMs === null) return;
-    const elapsedMs = (Math.floor(this.#options.clock.now()) - value) | 0;
+    const elapsedMs = (Math.floor(this.#clock.now()) - value) | 0;
     // A peer that does not echo our time has still answered.
     this.roundTripMs = elapsedMs >= 0 ? elapsedMs : this.roundTripMs ?? 0;
     this.#pingSentMs = null;

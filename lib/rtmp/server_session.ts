@@ -69,7 +69,8 @@ export class ServerSession {
   commandCount = 0;
   readonly #log: Logger;
   readonly #limits: RtmpOptions;
-  readonly #pending: RtmpEvent[] = [];
+  /** Null while nothing waits, as between two packets. */
+  #pending: RtmpEvent[] | null = null;
   readonly #media: { type: 8 | 9 | 18; timeMs: number; body: Uint8Array };
   #connect: Command | null = null;
   #callId = FIRST_CALL_ID;
@@ -104,7 +105,10 @@ export class ServerSession {
 
   /** Takes the oldest event that is waiting. */
   next(): RtmpEvent | undefined {
-    return this.#pending.length === 0 ? undefined : this.#pending.shift();
+    const pending = this.#pending;
+    if (pending === null) return undefined;
+    if (pending.length === 1) this.#pending = null;
+    return pending.shift();
   }
 
   /** Reads the connect command; null when it asks for an encoding other than AMF0 and AMF3. Throws WireError. */
@@ -169,7 +173,7 @@ export class ServerSession {
   }
 
   #emit(event: RtmpEvent): void {
-    this.#pending.push(event);
+    (this.#pending ??= []).push(event);
     this.link.stop();
   }
 

@@ -15,6 +15,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { RtpPortPair } from "../net/rtp_ports.ts";
+import type { UdpSocket } from "../net/udp.ts";
 import { encodeRtpHeader, MAX_RTP_PAYLOAD, RTP_HEADER_LENGTH, type RtpHeader, RtpView } from "./packet.ts";
 import { RemoteLock } from "./remote_lock.ts";
 import { type OrderedPacket, ReorderBuffer } from "./reorder_buffer.ts";
@@ -114,6 +115,9 @@ export class RtpSession implements Disposable {
   /** Told what the peer says over RTCP. */
   onRtcp: ((event: RtcpEvent) => void) | null = null;
   readonly #options: RtpSessionOptions;
+  /** Of the options, what each packet needs: it is not to be looked for. */
+  readonly #socket: UdpSocket;
+  readonly #clock: Clock;
   readonly #lock: RemoteLock;
   readonly #source: RtpSource;
   readonly #reorder: ReorderBuffer;
@@ -137,6 +141,8 @@ export class RtpSession implements Disposable {
   constructor(options: RtpSessionOptions) {
     const { clockRate, random, latch, reorderMs, clock, cname, pair } = options;
     this.#options = options;
+    this.#socket = pair.rtp;
+    this.#clock = clock;
     this.#lock = new RemoteLock({ latch });
     this.#source = new RtpSource(clockRate);
     this.#reorder = new ReorderBuffer({
@@ -237,9 +243,9 @@ export class RtpSession implements Disposable {
     header.timestamp = this.#wireTimestamp(timestamp);
     encodeRtpHeader(packet, header);
     packet.set(payload, RTP_HEADER_LENGTH);
-    this.#options.pair.rtp.send(packet, target);
+    this.#socket.send(packet, target);
     header.sequenceNumber = header.sequenceNumber + 1 & 0xffff;
-    this.#reporter.packetSent(payload.length, header.timestamp, this.#options.clock.now());
+    this.#reporter.packetSent(payload.length, header.timestamp, this.#clock.now());
   }
 
   /** Says which moment of the clock a timestamp of send() stands for; reports tell the peer. */
@@ -289,7 +295,7 @@ export class RtpSession implements Disposable {
     if (bytes.length >= 8 && bytes[1]! >= 192 && bytes[1]! <= 223) return this.#rtcp.receive(bytes, from);
     const view = incoming;
     if (!view.decode(bytes)) return void this.#invalid++;
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#clock.now();
     const lockedBefore = this.#lock.locked;
     if (!this.#lock.accept(from, nowMs)) return void this.#wrongSource++;
     if (this.#lock.locked !== lockedBefore) this.#logLock(from);

@@ -15,13 +15,14 @@ function setUp() {
     slow: (text) => said.push(text),
     dead: (text) => said.push(`dead: ${text}`),
   });
+  const peer = { heardMs: 0 };
   const beat = (seconds: number): void => {
     for (let second = 0; second < seconds; second++) {
       clock.advance(1000);
-      heartbeat.beat(clock.now());
+      heartbeat.beat(clock.now(), peer.heardMs);
     }
   };
-  return { clock, sink, link, heartbeat, said, dropped, beat };
+  return { clock, sink, link, heartbeat, said, dropped, beat, peer };
 }
 
 Deno.test("heartbeat: rests until it is started", () => {
@@ -44,11 +45,11 @@ Deno.test("heartbeat: pings at the interval, and gives up after the silence allo
 });
 
 Deno.test("heartbeat: any sign of life will do", () => {
-  const { beat, said, heartbeat, clock } = setUp();
+  const { beat, said, heartbeat, clock, peer } = setUp();
   heartbeat.start(0);
   for (let round = 0; round < 10; round++) {
     beat(20);
-    heartbeat.heard(clock.now());
+    peer.heardMs = clock.now();
   }
   assert.deepEqual(said, []);
 });
