@@ -125,6 +125,17 @@ export class ReorderBuffer {
     } else this.#keep(packet, nowMs);
   }
 
+  /**
+   * The usual case: true when this number is the next one and nobody waits. Its packet is then delivered, by the caller
+   * and not through the outlet. False: push() it.
+   */
+  passes(sequence: number): boolean {
+    if (sequence !== this.#next || this.#held > 0) return false;
+    this.#note(1);
+    this.#next = sequence + 1;
+    return true;
+  }
+
   /** Gives up the gaps for which somebody has waited long enough. Called by a shared ticker. */
   flush(nowMs: number): void {
     while (this.#held > 0 && nowMs - this.#oldestMs >= this.#maxWaitMs) {

@@ -123,7 +123,8 @@ export class RtpSession implements Disposable {
   readonly #reorder: ReorderBuffer;
   readonly #reporter: Reporter;
   readonly #rtcp: RtcpChannel;
-  readonly #packet: OrderedPacket;
+  /** The payload received last: packets of one length share their view. */
+  #payload: Uint8Array = NO_BYTES;
   readonly #header: RtpHeader;
   readonly #timestampBase: number;
   readonly #reporting: Disposable;
@@ -163,7 +164,6 @@ export class RtpSession implements Disposable {
       send: (bytes, to) => pair.rtcp.send(bytes, to),
       onEvent: (event) => this.onRtcp?.(event),
     });
-    this.#packet = { sequence: 0, timestamp: 0, marker: false, payloadType: 0, payload: NO_BYTES };
     this.#reporting = options.ticker.add((nowMs) => this.#rtcp.tick(nowMs), TICKS_PER_REPORT_CHECK);
   }
 
@@ -302,14 +302,13 @@ export class RtpSession implements Disposable {
     const verdict = this.#source.receive(view, nowMs);
     if (verdict === "suspended") return void this.#invalid++;
     this.#received++;
-    const packet = this.#packet;
-    packet.sequence = this.#source.sequence;
-    packet.timestamp = this.#source.timestamp;
-    packet.marker = view.marker;
-    packet.payloadType = view.payloadType;
-    packet.payload = viewOf(bytes, view.payloadStart, view.payloadEnd, packet.payload);
+    const { sequence, timestamp } = this.#source;
+    const { marker, payloadType } = view;
+    const payload = this.#payload = viewOf(bytes, view.payloadStart, view.payloadEnd, this.#payload);
     if (verdict === "restarted") this.#changeSource(view.ssrc);
-    this.#reorder.push(packet, nowMs);
+    if (this.#closed) return; // by an outlet
+    if (this.#reorder.passes(sequence)) return this.onPacket?.(payload, timestamp, marker, payloadType, 0);
+    this.#reorder.push({ sequence, timestamp, marker, payloadType, payload }, nowMs);
     if (this.#reorder.held > 0 && this.#waiting === null) this.#startWaiting(nowMs);
   }
 
