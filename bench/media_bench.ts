@@ -16,7 +16,7 @@ function line(kind: "pcmu" | "speex", clockRate: number): AudioLine {
     redundancy: null,
     clock: systemClock,
     originMs: systemClock.now(),
-    toSip: () => {},
+    toSip: { send: () => {} },
     toRtmp: () => {},
     onDigit: () => {},
     onPlaced: () => {},

@@ -79,7 +79,7 @@ function callSecond(client: ClientAudio, peer: SipAudio): () => void {
     redundancy: null,
     clock,
     originMs: 0,
-    toSip: () => {},
+    toSip: { send: () => {} },
     toRtmp: () => {},
     onDigit: () => {},
     onPlaced: () => {},

@@ -13,6 +13,7 @@ import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { type CodecName, createFrame, type Frame } from "../media/frame.ts";
 import { opusHead } from "../media/opus_packets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtpSink } from "../rtp/session.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import {
   codecForPeer,
@@ -31,14 +32,6 @@ import type { VoiceChain } from "./negotiation.ts";
 import { type DigitWay, TouchTones } from "./touch_tones.ts";
 import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
 
-/** Sends one RTP payload; borrowed. */
-export type RtpOutlet = (
-  payload: Uint8Array,
-  timestamp: number,
-  marker: boolean,
-  payloadType: number,
-) => void;
-
 /** What an audio line is made of. */
 export interface AudioLineOptions {
   /** What was agreed. */
@@ -52,7 +45,7 @@ export interface AudioLineOptions {
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   /** Sends to the peer. */
-  readonly toSip: RtpOutlet;
+  readonly toSip: RtpSink;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
   /** Told each touch tone of the peer once. */
@@ -79,7 +72,7 @@ export class AudioLine implements Disposable {
   firstUnusable: string | null = null;
   readonly #options: AudioLineOptions;
   /** Of the options, what each packet needs: it is not to be looked for. */
-  readonly #toSip: RtpOutlet;
+  readonly #toSip: RtpSink;
   readonly #toRtmp: TagOutlet;
   readonly #onPlaced: AudioLineOptions["onPlaced"];
   readonly #payloadType: number;
@@ -261,7 +254,7 @@ export class AudioLine implements Disposable {
     const placed = timestamp + this.#shift;
     if (placed < this.#tones.freeTimestamp) return;
     this.#tones.audioSent(placed);
-    this.#toSip(payload, placed, marker || changed, this.#payloadType);
+    this.#toSip.send(payload, placed, marker || changed, this.#payloadType);
   }
 
   #playMade(packet: Uint8Array, timeMs: number): void {

@@ -6,7 +6,8 @@
 import type { Clock } from "../base/clock.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
-import { AudioLine, type RtpOutlet } from "./audio_line.ts";
+import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
+import { AudioLine } from "./audio_line.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
 import { LipSync } from "../media/lip_sync.ts";
@@ -20,19 +21,9 @@ import { type DigitWay, TouchTones } from "./touch_tones.ts";
 import { XflvLine } from "./xflv_line.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
-export interface LineSession {
-  /** Sends one payload. */
-  send: RtpOutlet;
-  /** Told each payload in order. */
-  onPacket:
-    | ((
-      payload: Uint8Array,
-      timestamp: number,
-      marker: boolean,
-      payloadType: number,
-      lostBefore: number,
-    ) => void)
-    | null;
+export interface LineSession extends RtpSink {
+  /** Takes each payload in order. */
+  receiver: RtpReceiver | null;
   /** Told when another source takes over. */
   onSourceChange: ((ssrc: number) => void) | null;
   /** Told what the peer says over RTCP. */
@@ -187,14 +178,14 @@ export class CallLines implements Disposable {
       redundancy: choice.redundancy,
       clock,
       originMs,
-      toSip: sendTo(session),
+      toSip: session,
       toRtmp,
       onDigit,
       onPlaced: choice.video.kind === "h264" ? this.#anchored(session, chain.clockRate) : null,
       onTrouble,
       ...(transcoding === undefined ? {} : { transcoding }),
     });
-    hearFrom(session, line);
+    session.receiver = line;
     session.onSourceChange = () => {
       line.sourceChanged();
       this.#lipSync?.audioChanged();
@@ -212,14 +203,14 @@ export class CallLines implements Disposable {
       chain,
       clock,
       originMs,
-      toSip: sendTo(session),
+      toSip: session,
       toRtmp,
       askPeer: () => this.#askPeer(chain, session),
       askPublisher,
       onTrouble,
       onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
-    hearFrom(session, line);
+    session.receiver = line;
     session.onSourceChange = () => {
       line.sourceChanged();
       this.#lipSync?.videoChanged();
@@ -238,13 +229,13 @@ export class CallLines implements Disposable {
       chain,
       clock,
       originMs,
-      toSip: sendTo(session),
+      toSip: session,
       toRtmp,
       askPeer: askPeerByInfo,
       askPublisher,
       onTrouble,
     });
-    hearFrom(session, line);
+    session.receiver = line;
     session.onSourceChange = () => line.sourceChanged();
     return line;
   }
@@ -262,10 +253,10 @@ export class CallLines implements Disposable {
       sentSound: null,
       heardSound: [],
       clock,
-      toSip: sendTo(session),
+      toSip: session,
       onDigit,
     });
-    hearFrom(session, tones);
+    session.receiver = tones;
     return tones;
   }
 
@@ -286,18 +277,6 @@ export class CallLines implements Disposable {
       : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
     if (!asked) this.#options.askPeerByInfo();
   }
-}
-
-/** A line sends to its session. */
-function sendTo(session: LineSession): RtpOutlet {
-  return (payload, timestamp, marker, payloadType) => session.send(payload, timestamp, marker, payloadType);
-}
-
-/** A line takes what its session receives, in order. */
-function hearFrom(session: LineSession, line: { fromRtp: NonNullable<LineSession["onPacket"]> }): void {
-  session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) => {
-    line.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
-  };
 }
 
 /** How the transcoding went: broken audio, concealment, delays. */

@@ -13,7 +13,7 @@ import { H264Depacketizer } from "../media/h264_depacketizer.ts";
 import { H264Packetizer } from "../media/h264_packetizer.ts";
 import { parseSprop } from "../media/parameter_sets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import type { RtpOutlet } from "./audio_line.ts";
+import type { RtpSink } from "../rtp/session.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
 import {
@@ -39,7 +39,7 @@ export interface H264LineOptions {
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   /** Sends to the peer. */
-  readonly toSip: RtpOutlet;
+  readonly toSip: RtpSink;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
   /** The peer must send a key frame; rate-limited. */
@@ -86,7 +86,7 @@ export class H264Line {
       this.#askPeer();
     };
     this.#emitPayload = (payload, timestamp, marker) =>
-      toSip(payload, timestamp, marker, chain.sendPayloadType);
+      toSip.send(payload, timestamp, marker, chain.sendPayloadType);
     this.#emitFrame = (frame) => {
       if (frame.config) this.#checkHeard();
       else if (frame.key) this.#wantsKey = false;

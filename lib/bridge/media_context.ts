@@ -316,7 +316,7 @@ export class MediaContext implements CallMedia {
   #build(choice: MediaChoice): void {
     this.#lines?.[Symbol.dispose]();
     for (const { session } of this.#streams.values()) {
-      if (session !== null) session.onPacket = session.onSourceChange = session.onRtcp = null;
+      if (session !== null) session.receiver = session.onSourceChange = session.onRtcp = null;
     }
     this.#lines = new CallLines({
       choice,

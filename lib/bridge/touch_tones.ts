@@ -11,6 +11,7 @@ import type { G711Law } from "../media/g711.ts";
 import { DigitReceiver } from "../rtp/digit_receiver.ts";
 import { DigitSender } from "../rtp/digit_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
+import type { RtpSink } from "../rtp/session.ts";
 
 /** How touch tones leave: as events, or as sound in G.711. */
 export type DigitWay = "rtp" | "sound";
@@ -38,7 +39,7 @@ export interface TouchTonesOptions {
   /** Times of tones. */
   readonly clock: Clock;
   /** Sends to the peer. */
-  readonly toSip: (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number) => void;
+  readonly toSip: RtpSink;
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
 }
@@ -159,7 +160,7 @@ export class TouchTones implements Disposable {
       payloadType: telephoneEvent.sendPayloadType,
       redundancyPayloadType: redundancy?.sendPayloadType ?? null,
       timestampAt: (nowMs) => this.#timestampAt(nowMs),
-      send: toSip,
+      send: (payload, timestamp, marker, payloadType) => toSip.send(payload, timestamp, marker, payloadType),
     });
   }
 
@@ -179,7 +180,7 @@ export class TouchTones implements Disposable {
       timestampAt: (nowMs) => this.#timestampAt(nowMs),
       send: (payload, timestamp, marker) => {
         this.audioSent(timestamp);
-        toSip(payload, timestamp, marker, sentSound.payloadType);
+        toSip.send(payload, timestamp, marker, sentSound.payloadType);
       },
     });
   }

@@ -11,7 +11,7 @@ import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.ts";
 import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import type { RtpOutlet } from "./audio_line.ts";
+import type { RtpSink } from "../rtp/session.ts";
 import type { TagOutlet } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
 import { type LineTrouble, TroubleBook } from "./line_trouble.ts";
@@ -26,7 +26,7 @@ export interface XflvLineOptions {
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   /** Sends to the peer. */
-  readonly toSip: RtpOutlet;
+  readonly toSip: RtpSink;
   /** Sends to the player. */
   readonly toRtmp: TagOutlet;
   /** The peer must send a key frame; rate-limited. */
@@ -83,7 +83,7 @@ export class XflvLine {
     this.#toPeer = new KeyFrameGate(clock);
     this.#toPublisher = new KeyFrameGate(clock);
     this.#emitPayload = (payload, timestamp, marker) =>
-      toSip(payload, timestamp, marker, chain.sendPayloadType);
+      toSip.send(payload, timestamp, marker, chain.sendPayloadType);
     this.#emitFrame = (frame) => this.#hear(frame);
   }
 

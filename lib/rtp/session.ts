@@ -2,7 +2,7 @@
 // lock, unwrapping and reordering to one outlet, RTCP reports in between (RFC 3550, RFC 4961).
 // Between socket and outlet nothing waits and nothing is made but the view of the payload.
 //
-//   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> onPacket
+//   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> receiver
 //   out: send -> encodeRtpHeader -> UdpSocket.send
 //
 // Role: edge
@@ -45,14 +45,26 @@ export interface RtpSessionOptions {
   readonly latch: boolean;
 }
 
-/** One received payload; see {@link RtpSession.onPacket}. */
-export type RtpPayloadOutlet = (
-  payload: Uint8Array,
-  timestamp: number,
-  marker: boolean,
-  payloadType: number,
-  lostBefore: number,
-) => void;
+/** Where payloads for the peer go, as into its session. */
+export interface RtpSink {
+  /** Sends one payload, consumed when this returns. */
+  send(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void;
+}
+
+/** What takes the payloads of a session. */
+export interface RtpReceiver {
+  /**
+   * One payload, in order and borrowed; `timestamp` starts at 0, has no wrap and continues across changes of the
+   * source; `lostBefore` packets are missing right before.
+   */
+  fromRtp(
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+    payloadType: number,
+    lostBefore: number,
+  ): void;
+}
 
 /** Counters of a session. */
 export interface RtpStats {
@@ -105,11 +117,8 @@ const incoming = new RtpView();
 
 /** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
 export class RtpSession implements Disposable {
-  /**
-   * Told each payload in order. The payload is borrowed; `timestamp` starts at 0, has no wrap and continues
-   * across changes of the source; `lostBefore` packets are missing right before.
-   */
-  onPacket: RtpPayloadOutlet | null = null;
+  /** Takes each payload; null: nobody listens. */
+  receiver: RtpReceiver | null = null;
   /** Told when another source takes over or the source restarts, before its first packet. */
   onSourceChange: ((ssrc: number) => void) | null = null;
   /** Told what the peer says over RTCP. */
@@ -307,7 +316,9 @@ export class RtpSession implements Disposable {
     const payload = this.#payload = viewOf(bytes, view.payloadStart, view.payloadEnd, this.#payload);
     if (verdict === "restarted") this.#changeSource(view.ssrc);
     if (this.#closed) return; // by an outlet
-    if (this.#reorder.passes(sequence)) return this.onPacket?.(payload, timestamp, marker, payloadType, 0);
+    if (this.#reorder.passes(sequence)) {
+      return this.receiver?.fromRtp(payload, timestamp, marker, payloadType, 0);
+    }
     this.#reorder.push({ sequence, timestamp, marker, payloadType, payload }, nowMs);
     if (this.#reorder.held > 0 && this.#waiting === null) this.#startWaiting(nowMs);
   }
@@ -320,7 +331,7 @@ export class RtpSession implements Disposable {
   #deliver(packet: OrderedPacket, lostBefore: number): void {
     if (this.#closed) return;
     const { payload, timestamp, marker, payloadType } = packet;
-    this.onPacket?.(payload, timestamp, marker, payloadType, lostBefore);
+    this.receiver?.fromRtp(payload, timestamp, marker, payloadType, lostBefore);
   }
 
   /** Our own bug in an outlet: said once with its stack, not fifty times a second; the sockets count the rest. */

@@ -58,9 +58,11 @@ export const echoTreatment: MediaTreatment = {
 
 function connectEcho(agreed: AgreedMedia, session: RtpSession): Disposable {
   const sendAs = payloadTypeMap(agreed);
-  session.onPacket = (payload, timestamp, marker, payloadType) => {
-    const returned = sendAs[payloadType]!;
-    if (returned >= 0) session.send(payload, timestamp, marker, returned);
+  session.receiver = {
+    fromRtp: (payload, timestamp, marker, payloadType) => {
+      const returned = sendAs[payloadType]!;
+      if (returned >= 0) session.send(payload, timestamp, marker, returned);
+    },
   };
   // Whoever cannot decode the picture has it from the caller's own encoder.
   const forwards = agreed.formats.some((format) => format.rtcpFb.length > 0);
@@ -69,7 +71,7 @@ function connectEcho(agreed: AgreedMedia, session: RtpSession): Disposable {
   };
   return {
     [Symbol.dispose]: () => {
-      session.onPacket = null;
+      session.receiver = null;
       session.onRtcp = null;
     },
   };

@@ -153,14 +153,16 @@ function connect(
   const sendAs = agreed.formats[0]!.sendPayloadType;
   const perPacket = peer.format.clockRate / 50;
   let timestamp = 0;
-  session.onPacket = (payload, _timestamp, marker, _type, lost) => {
-    if (lost > 0) path.lost(lost);
-    path.push(payload);
-    while (path.encode((packet) => session.send(packet, timestamp += perPacket, marker, sendAs)));
+  session.receiver = {
+    fromRtp: (payload, _timestamp, marker, _type, lost) => {
+      if (lost > 0) path.lost(lost);
+      path.push(payload);
+      while (path.encode((packet) => session.send(packet, timestamp += perPacket, marker, sendAs)));
+    },
   };
   return {
     [Symbol.dispose]: () => {
-      session.onPacket = null;
+      session.receiver = null;
       path[Symbol.dispose]();
     },
   };

@@ -66,8 +66,10 @@ class Bench implements Disposable {
       redundancy: null,
       clock: this.clock,
       originMs: 9_000,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        this.sent.push({ hex: payload.toHex(), timestamp, marker, payloadType }),
+      toSip: {
+        send: (payload, timestamp, marker, payloadType) =>
+          this.sent.push({ hex: payload.toHex(), timestamp, marker, payloadType }),
+      },
       toRtmp: (type, timeMs, body) => {
         assert.equal(type, 8);
         this.played.push({ timeMs, hex: body.toHex() });

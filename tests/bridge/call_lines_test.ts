@@ -13,7 +13,7 @@ class FakeSession implements LineSession {
   feedback: string[] = [];
   canAsk = true;
   anchors: { timestamp: number; atMs: number }[] = [];
-  onPacket: LineSession["onPacket"] = null;
+  receiver: LineSession["receiver"] = null;
   onSourceChange: LineSession["onSourceChange"] = null;
   onRtcp: LineSession["onRtcp"] = null;
   send = (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void => {
@@ -92,7 +92,9 @@ Deno.test("without agreed video, video of the client goes nowhere; with x-flv ev
   const session = flv.sessions.get("video")!;
   assert.equal(session.sent.length, 2);
   assert.equal(flv.sessions.has("audio"), false);
-  for (const packet of session.sent) session.onPacket?.(packet.payload, packet.timestamp, false, 97, 0);
+  for (const packet of session.sent) {
+    session.receiver?.fromRtp(packet.payload, packet.timestamp, false, 97, 0);
+  }
   assert.deepEqual(flv.tags, [8, 9]);
 });
 

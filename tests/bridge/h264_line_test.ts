@@ -37,7 +37,10 @@ function line(clock: FakeClock, chain: H264Chain = PLAIN) {
     chain,
     clock,
     originMs: clock.now(),
-    toSip: (payload, timestamp, marker) => void packets.push({ payload: payload.slice(), timestamp, marker }),
+    toSip: {
+      send: (payload, timestamp, marker) =>
+        void packets.push({ payload: payload.slice(), timestamp, marker }),
+    },
     toRtmp: (_type, _timeMs, body) => void tags.push(toHex(body)),
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),

@@ -35,8 +35,10 @@ class Bench implements Disposable {
       sentSound: null,
       heardSound: [],
       clock: this.clock,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        void this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType }),
+      toSip: {
+        send: (payload, timestamp, marker, payloadType) =>
+          void this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType }),
+      },
       onDigit: (digit, durationMs) => void this.digits.push(`${digit}/${durationMs}`),
       ...options,
     });

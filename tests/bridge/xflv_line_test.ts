@@ -24,8 +24,10 @@ function line(clock: FakeClock) {
     chain: { kind: "x-flv", sendPayloadType: 97, receivePayloadType: 98 },
     clock,
     originMs: clock.now(),
-    toSip: (payload, timestamp, _marker, payloadType) => {
-      packets.push({ payload: toHex(payload), timestamp, payloadType });
+    toSip: {
+      send: (payload, timestamp, _marker, payloadType) => {
+        packets.push({ payload: toHex(payload), timestamp, payloadType });
+      },
     },
     toRtmp: (type, timeMs, body) => void tags.push({ type, timeMs, body: toHex(body) }),
     askPeer: () => void asked.push("peer"),

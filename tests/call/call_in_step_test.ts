@@ -196,10 +196,12 @@ for (const ppm of [100, -100, 0]) {
     const { clock, peerClock, media, audio, video, end } = await call(ppm);
     /** Timestamp of each block and picture, unwrapped as the peer's session gives them. */
     const [heard, seen] = [new Map<number, number>(), new Map<number, number>()];
-    audio.onPacket = (payload, timestamp) => void heard.set(numberIn(payload), timestamp);
-    video.onPacket = (payload, timestamp) => {
-      const nal = (payload[0]! & 31) === 24 ? payload.subarray(payload.length - 60) : payload; // behind its sets
-      if (nal.length === 60) seen.set(numberIn(nal.subarray(20)), timestamp);
+    audio.receiver = { fromRtp: (payload, timestamp) => void heard.set(numberIn(payload), timestamp) };
+    video.receiver = {
+      fromRtp: (payload, timestamp) => {
+        const nal = (payload[0]! & 31) === 24 ? payload.subarray(payload.length - 60) : payload; // behind its sets
+        if (nal.length === 60) seen.set(numberIn(nal.subarray(20)), timestamp);
+      },
     };
     media.fromRtmp({ type: 9, timeMs: 0, body: concatBytes([fromHex("1700000000"), CONFIG]) });
     const startMs = peerClock.now(); // the publisher's clock is as far off as the peer's

@@ -48,8 +48,10 @@ class Bench implements AsyncDisposable {
     this.phone = this.network.bind(PHONE);
     this.phoneRtcp = this.network.bind(PHONE_RTCP);
     this.session = createSession(this, this.network, options);
-    this.session.onPacket = (payload, timestamp, marker, payloadType, lostBefore) =>
-      this.heard.push({ payload: text(payload), timestamp, marker, payloadType, lostBefore });
+    this.session.receiver = {
+      fromRtp: (payload, timestamp, marker, payloadType, lostBefore) =>
+        this.heard.push({ payload: text(payload), timestamp, marker, payloadType, lostBefore }),
+    };
     this.session.onRtcp = (event) => this.events.push(event);
     this.session.onSourceChange = (ssrc) => this.sources.push(ssrc);
     this.running = [
@@ -321,19 +323,21 @@ Deno.test("session: the peer's clock and another clock rate", async () => {
 });
 
 Deno.test("session: disposed within its own outlets", async () => {
-  for (const outlet of ["onPacket", "onSourceChange", "onRtcp"] as const) {
+  for (const outlet of ["receiver", "onSourceChange", "onRtcp"] as const) {
     await using bench = new Bench();
     const { session } = bench;
     session.setRemote(PHONE, PHONE_RTCP);
     let calls = 0;
     await bench.say(0);
-    session[outlet] = () => {
+    const end = (): void => {
       calls++;
       session[Symbol.dispose]();
     };
+    if (outlet === "receiver") session.receiver = { fromRtp: end };
+    else session[outlet] = end;
     await bench.say(2);
     await bench.say(3);
-    if (outlet === "onPacket") await bench.say(1);
+    if (outlet === "receiver") await bench.say(1);
     if (outlet === "onSourceChange") await bench.say(9, bench.phone, 8);
     const bye: RtcpPacket = { type: "bye", ssrcs: [7], reason: null };
     bench.phoneRtcp.send(encodeRtcp([bye, bye]), { ...bench.at, port: bench.at.port + 1 });
@@ -345,15 +349,17 @@ Deno.test("session: disposed within its own outlets", async () => {
 Deno.test("session: an outlet that throws is reported once and the stream goes on", async () => {
   await using bench = new Bench();
   const { session } = bench;
-  session.onPacket = () => {
-    throw new Error("our own bug");
+  session.receiver = {
+    fromRtp: () => {
+      throw new Error("our own bug");
+    },
   };
   await bench.say(1);
   await bench.say(2);
   assert.deepEqual(bench.log.at("error"), [
     "error main RTP port 20000 failed on a received packet: our own bug",
   ]);
-  session.onPacket = (payload) => bench.heard.push({ payload: text(payload) } as Heard);
+  session.receiver = { fromRtp: (payload) => bench.heard.push({ payload: text(payload) } as Heard) };
   await bench.say(3);
   assert.deepEqual(bench.heard.map(({ payload }) => payload), ["3"]);
 });
@@ -382,14 +388,16 @@ Deno.test("session: two sessions over a lossy, doubling, reordering network", as
       let first = -1;
       let next = 0;
       let delivered = 0;
-      b.onPacket = (payload, timestamp, _marker, _payloadType, lostBefore) => {
-        const index = Number(text(payload));
-        if (delivered++ === 0) first = next = index;
-        assert.equal(index, next + lostBefore);
-        assert.equal(timestamp, 160 * (index - first));
-        next = index + 1;
-        const delayMs = clock.now() - sentAtMs[index]!;
-        assert.ok(delayMs <= 20 + shape.jitterMs + reorderMs + 10, `${delayMs} ms`);
+      b.receiver = {
+        fromRtp: (payload, timestamp, _marker, _payloadType, lostBefore) => {
+          const index = Number(text(payload));
+          if (delivered++ === 0) first = next = index;
+          assert.equal(index, next + lostBefore);
+          assert.equal(timestamp, 160 * (index - first));
+          next = index + 1;
+          const delayMs = clock.now() - sentAtMs[index]!;
+          assert.ok(delayMs <= 20 + shape.jitterMs + reorderMs + 10, `${delayMs} ms`);
+        },
       };
       for (let index = 0; index < 200; index++) {
         sentAtMs.push(clock.now());
@@ -449,11 +457,13 @@ Deno.test("session: real sockets on loopback, and the goodbye gets out before th
   a.setRemote(at(b), at(b, 1));
   b.setRemote(at(a), at(a, 1));
   const goodbye = Promise.withResolvers<RtcpEvent>();
-  b.onPacket = (payload, timestamp, marker, payloadType) => b.send(payload, timestamp, marker, payloadType);
+  b.receiver = {
+    fromRtp: (payload, timestamp, marker, payloadType) => b.send(payload, timestamp, marker, payloadType),
+  };
   b.onRtcp = (event) => event.type === "bye" && goodbye.resolve(event);
   for (let index = 0; index < 50; index++) {
     const echo = Promise.withResolvers<string>();
-    a.onPacket = (payload) => echo.resolve(text(payload));
+    a.receiver = { fromRtp: (payload) => echo.resolve(text(payload)) };
     a.send(bytesOf(`payload ${index}`), 160 * index, false, 0);
     assert.equal(await echo.promise, `payload ${index}`);
   }

@@ -38,17 +38,17 @@ Deno.test("packets keep payload, timestamp and marker; what was not agreed is dr
   const session = new RecordingSession();
   const agreed = agreedOn({ formats: [SPEEX, mediaFormat(101, "telephone-event", 8000), PCMU] });
   const connection = echoTreatment.connect(agreed, session as unknown as RtpSession);
-  session.onPacket?.(Uint8Array.of(1, 2), 320, true, 96, 0);
-  session.onPacket?.(Uint8Array.of(3), 640, false, 101, 0);
-  session.onPacket?.(Uint8Array.of(4), 640, false, 8, 0);
-  session.onPacket?.(Uint8Array.of(5), 4_294_967_296 + 7, false, 0, 3);
+  session.receiver?.fromRtp(Uint8Array.of(1, 2), 320, true, 96, 0);
+  session.receiver?.fromRtp(Uint8Array.of(3), 640, false, 101, 0);
+  session.receiver?.fromRtp(Uint8Array.of(4), 640, false, 8, 0);
+  session.receiver?.fromRtp(Uint8Array.of(5), 4_294_967_296 + 7, false, 0, 3);
   assert.deepEqual(session.sent, [
     { payload: [1, 2], timestamp: 320, marker: true, payloadType: 96 },
     { payload: [3], timestamp: 640, marker: false, payloadType: 101 },
     { payload: [5], timestamp: 4_294_967_303, marker: false, payloadType: 0 },
   ]);
   connection[Symbol.dispose]();
-  assert.equal(session.onPacket, null);
+  assert.equal(session.receiver, null);
 });
 
 Deno.test("each direction has its payload types when the caller renumbers our offer", () => {
@@ -65,8 +65,8 @@ Deno.test("each direction has its payload types when the caller renumbers our of
   assert.ok(outcome.type === "answer");
   const session = new RecordingSession();
   using _connection = echoTreatment.connect(outcome.agreed[0]!, session as unknown as RtpSession);
-  session.onPacket?.(Uint8Array.of(1), 0, false, 96, 0);
-  session.onPacket?.(Uint8Array.of(1), 0, false, 119, 0);
+  session.receiver?.fromRtp(Uint8Array.of(1), 0, false, 96, 0);
+  session.receiver?.fromRtp(Uint8Array.of(1), 0, false, 119, 0);
   assert.deepEqual(session.sent.map(({ payloadType }) => payloadType), [119]);
 });
 

@@ -16,8 +16,9 @@ class Returning implements MediaTreatment {
   connect(agreed: AgreedMedia, session: Parameters<MediaTreatment["connect"]>[1]): Disposable {
     const { name, sendPayloadType } = agreed.formats[0]!;
     this.told.push(`+${name}`);
-    session.onPacket = (payload, timestamp, marker) =>
-      session.send(payload, timestamp, marker, sendPayloadType);
+    session.receiver = {
+      fromRtp: (payload, timestamp, marker) => session.send(payload, timestamp, marker, sendPayloadType),
+    };
     return { [Symbol.dispose]: () => void this.told.push(`-${name}`) };
   }
 }

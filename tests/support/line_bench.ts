@@ -70,8 +70,16 @@ export class LineBench implements Disposable {
       redundancy: null,
       clock: this.clock,
       originMs: 9_000,
-      toSip: (payload, timestamp, marker, payloadType) =>
-        this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType, atMs: this.clock.now() }),
+      toSip: {
+        send: (payload, timestamp, marker, payloadType) =>
+          this.sent.push({
+            payload: payload.slice(),
+            timestamp,
+            marker,
+            payloadType,
+            atMs: this.clock.now(),
+          }),
+      },
       toRtmp: (_type, timeMs, body) => this.played.push({ timeMs, body: body.slice() }),
       onDigit: () => {},
       onPlaced: () => {},

@@ -1,6 +1,7 @@
 // Parts of the built-in SIP server without sockets: SIP and RTP in memory under one fake clock.
 // Role: edge
 
+import type { RtpReceiver } from "../../lib/rtp/session.ts";
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import type { Clock } from "../../lib/base/clock.ts";
@@ -96,9 +97,7 @@ export class RecordingSession {
   readonly sent: { payload: number[]; timestamp: number; marker: boolean; payloadType: number }[] = [];
   readonly anchors: [timestamp: number, atMs: number][] = [];
   readonly feedback: string[] = [];
-  onPacket:
-    | ((payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number) => void)
-    | null = null;
+  receiver: RtpReceiver | null = null;
   onRtcp: ((event: { type: string }) => void) | null = null;
 
   send(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
