@@ -10,7 +10,7 @@
 
 import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
-import type { RtmpMessage } from "./message.ts";
+import type { MessageSink, RtmpMessage } from "./message.ts";
 
 /** Chunk size of both sides until they say otherwise (5.4.1). */
 export const DEFAULT_CHUNK_SIZE = 128;
@@ -64,7 +64,7 @@ class ChunkStream {
 export class ChunkReader {
   /** What the peer may make us hold; may be raised later. */
   limits: ChunkLimits;
-  readonly #onMessage: (message: RtmpMessage) => void;
+  readonly #sink: MessageSink;
   readonly #message: RtmpMessage = { type: 0, streamId: 0, timestamp: 0, body: NO_BYTES };
   readonly #streams = new Map<number, ChunkStream>();
   readonly #carry = new Uint8Array(LONGEST_HEADER);
@@ -77,10 +77,10 @@ export class ChunkReader {
   /** Bytes of the current chunk still to come. */
   #chunkMissing = 0;
 
-  /** Starts between two chunks. `onMessage` borrows the message and its body. */
-  constructor(limits: ChunkLimits, onMessage: (message: RtmpMessage) => void) {
+  /** Starts between two chunks. */
+  constructor(limits: ChunkLimits, sink: MessageSink) {
     this.limits = limits;
-    this.#onMessage = onMessage;
+    this.#sink = sink;
   }
 
   /** Bytes held in the buffers of chunk streams. */
@@ -285,7 +285,7 @@ export class ChunkReader {
     message.streamId = stream.streamId;
     message.timestamp = stream.timestamp;
     message.body = body;
-    this.#onMessage(message);
+    this.#sink.receive(message);
     message.body = NO_BYTES; // a view would keep the whole receive buffer it lies in
   }
 }

@@ -84,7 +84,7 @@ export class RtmpClient implements AsyncDisposable {
       stream,
       clock: options.clock,
       log: this.#log,
-      onMessage: (message) => this.#receive(message),
+      sink: { receive: (message) => this.#receive(message) },
       onUserControl: () => {},
     });
     this.closed = this.#ended.promise;

@@ -73,6 +73,12 @@ export interface RtmpMessage {
   body: Uint8Array;
 }
 
+/** What takes whole messages. */
+export interface MessageSink {
+  /** One message, borrowed. */
+  receive(message: RtmpMessage): void;
+}
+
 /**
  * What the outlet `onMedia` is given; the object is reused, so it and its body are valid until the outlet
  * returns. Data messages come without a leading "@setDataFrame", and in AMF0.

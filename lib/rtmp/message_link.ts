@@ -20,6 +20,7 @@ import {
   encodePeerBandwidth,
   encodeUserControl,
   MESSAGE_TYPE,
+  type MessageSink,
   type RtmpMessage,
   splitAggregate,
   USER_CONTROL,
@@ -53,19 +54,19 @@ export interface MessageLinkOptions {
   /** Lines per message at level trace, category rtmp.wire. */
   log: Logger;
   /** Everything but protocol control; AMF3 data comes as AMF0 data, aggregates in parts. Borrowed. */
-  onMessage: (message: RtmpMessage) => void;
+  sink: MessageSink;
   /** User control other than pings. */
   onUserControl: (control: UserControl) => void;
 }
 
 /** Chunks and protocol control of one connection. */
-export class MessageLink {
+export class MessageLink implements MessageSink {
   /** Commands are sent as type 17 when true. */
   amf3 = false;
   /** Round-trip time of the last answered ping. */
   roundTripMs: number | null = null;
   readonly #options: MessageLinkOptions;
-  readonly #onMessage: (message: RtmpMessage) => void;
+  readonly #sink: MessageSink;
   readonly #clock: Clock;
   readonly #stream: ByteStream;
   readonly #trace: Logger | null;
@@ -83,12 +84,12 @@ export class MessageLink {
   /** Starts right behind the handshake, with strict limits on what comes in. */
   constructor(options: MessageLinkOptions) {
     this.#options = options;
-    this.#onMessage = options.onMessage;
+    this.#sink = options.sink;
     this.#clock = options.clock;
     this.#stream = options.stream;
     const wire = options.log.category("rtmp.wire");
     this.#trace = wire.enabled("trace") ? wire : null;
-    this.#reader = new ChunkReader(OPENING_LIMITS, (message) => this.#receive(message));
+    this.#reader = new ChunkReader(OPENING_LIMITS, this);
   }
 
   /** Bytes read, behind the handshake. */
@@ -198,11 +199,8 @@ export class MessageLink {
     this.sendUserControl(USER_CONTROL.PING_REQUEST, Math.floor(nowMs) >>> 0);
   }
 
-  #sendControl(type: number, body: Uint8Array): void {
-    this.send(CONTROL_CHUNK_STREAM, type, 0, 0, body);
-  }
-
-  #receive(message: RtmpMessage): void {
+  /** For the chunk reader: one whole message. */
+  receive(message: RtmpMessage): void {
     const { type, body } = message;
     if (this.#trace !== null) {
       this.#trace.trace(
@@ -211,15 +209,19 @@ export class MessageLink {
     }
     switch (type) {
       case MESSAGE_TYPE.AGGREGATE:
-        return splitAggregate(message, this.#onMessage);
+        return splitAggregate(message, (part) => this.#sink.receive(part));
       case MESSAGE_TYPE.DATA_AMF3:
         message.body = withoutFormatByte(type, body);
         message.type = MESSAGE_TYPE.DATA;
-        return this.#onMessage(message);
+        return this.#sink.receive(message);
       default:
-        if (type > MESSAGE_TYPE.SET_PEER_BANDWIDTH || type === 0) return this.#onMessage(message);
+        if (type > MESSAGE_TYPE.SET_PEER_BANDWIDTH || type === 0) return this.#sink.receive(message);
         return this.#receiveControl(type, body);
     }
+  }
+
+  #sendControl(type: number, body: Uint8Array): void {
+    this.send(CONTROL_CHUNK_STREAM, type, 0, 0, body);
   }
 
   #receiveControl(type: number, body: Uint8Array): void {

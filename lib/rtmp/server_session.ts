@@ -23,6 +23,7 @@ import { CommandReply, type RtmpEvent } from "./event.ts";
 import {
   type MediaMessage,
   MESSAGE_TYPE,
+  type MessageSink,
   type RtmpMessage,
   USER_CONTROL,
   type UserControl,
@@ -56,7 +57,7 @@ export interface ServerSessionOptions {
 }
 
 /** The conversation of one connection. */
-export class ServerSession {
+export class ServerSession implements MessageSink {
   /** Takes media of publishing streams while it is read; message and body are borrowed. */
   onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
   /** Answers getStreamLength in seconds; a promise must not reject. */
@@ -81,7 +82,7 @@ export class ServerSession {
     this.#limits = options.limits;
     this.link = new MessageLink({
       ...options,
-      onMessage: (message) => this.#receive(message),
+      sink: this,
       onUserControl: (control) => this.#receiveUserControl(control),
     });
     this.commands = new StreamCommands({
@@ -157,6 +158,19 @@ export class ServerSession {
     this.#send(method, this.#callId++, args);
   }
 
+  /** For the link: everything but protocol control. */
+  receive(message: RtmpMessage): void {
+    switch (message.type) {
+      case MESSAGE_TYPE.AUDIO:
+      case MESSAGE_TYPE.VIDEO:
+      case MESSAGE_TYPE.DATA:
+        return this.#receiveMedia(message.type, message);
+      case MESSAGE_TYPE.COMMAND:
+      case MESSAGE_TYPE.COMMAND_AMF3:
+        return this.#receiveCommand(decodeCommand(message.type, message.body), message.streamId);
+    }
+  }
+
   #greet(): void {
     this.link.setWindowAckSize(this.#limits.windowAckSize);
     this.link.setPeerBandwidth(this.#limits.windowAckSize);
@@ -175,18 +189,6 @@ export class ServerSession {
   #emit(event: RtmpEvent): void {
     (this.#pending ??= []).push(event);
     this.link.stop();
-  }
-
-  #receive(message: RtmpMessage): void {
-    switch (message.type) {
-      case MESSAGE_TYPE.AUDIO:
-      case MESSAGE_TYPE.VIDEO:
-      case MESSAGE_TYPE.DATA:
-        return this.#receiveMedia(message.type, message);
-      case MESSAGE_TYPE.COMMAND:
-      case MESSAGE_TYPE.COMMAND_AMF3:
-        return this.#receiveCommand(decodeCommand(message.type, message.body), message.streamId);
-    }
   }
 
   #receiveMedia(type: 8 | 9 | 18, message: RtmpMessage): void {

@@ -143,16 +143,18 @@ for (const [name, bytes] of Object.entries(REFUSED)) {
 }
 
 Deno.test("chunks: chunk sizes 1 to 31 bits, from the next chunk on", () => {
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, () => {});
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, { receive: () => {} });
   for (const size of [0, 0x80000000]) assert.throws(() => reader.setChunkSize(size), WireError);
   reader.setChunkSize(0x7fffffff);
 });
 
 Deno.test("chunks: a size set by the outlet holds for the chunks behind it", () => {
   const bodies: string[] = [];
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => {
-    if (message.type === 1) reader.setChunkSize(4096);
-    else bodies.push(toHex(message.body));
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+    receive: (message) => {
+      if (message.type === 1) reader.setChunkSize(4096);
+      else bodies.push(toHex(message.body));
+    },
   });
   reader.push(fromHex(`02 000000 000004 01 00000000 00001000 04 000000 00008a 09 01000000 ${LONG}${REST}`));
   assert.deepEqual(bodies, [LONG + REST]);
@@ -160,7 +162,7 @@ Deno.test("chunks: a size set by the outlet holds for the chunks behind it", () 
 
 Deno.test("chunks: abort gives up the unfinished message only", () => {
   const kept: KeptMessage[] = [];
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => kept.push(keep(message)));
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, { receive: (message) => kept.push(keep(message)) });
   reader.push(fromHex(`04 000000 00008a 09 01000000 ${LONG}`));
   reader.abort(9);
   reader.abort(4);
@@ -178,9 +180,11 @@ Deno.test("chunks: stop() leaves the rest to the next push", () => {
   })));
   for (let chunk = 1; chunk <= input.length; chunk++) {
     const times: number[] = [];
-    const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => {
-      times.push(message.timestamp);
-      reader.stop();
+    const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+      receive: (message) => {
+        times.push(message.timestamp);
+        reader.stop();
+      },
     });
     let calls = 0;
     for (let at = 0; at < input.length;) {
@@ -194,21 +198,23 @@ Deno.test("chunks: stop() leaves the rest to the next push", () => {
 Deno.test("chunks: a whole message is handed out as a view, without a copy", () => {
   const input = writeChunks([{ id: 4, type: 8, streamId: 1, timestamp: 0, body: fromHex("0102") }]);
   let buffer: ArrayBufferLike | null = null;
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => buffer = message.body.buffer);
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+    receive: (message) => buffer = message.body.buffer,
+  });
   reader.push(input);
   assert.equal(buffer, input.buffer);
   assert.equal(reader.bufferedBytes, 0);
 });
 
 Deno.test("chunks: memory follows the bytes received, not the length announced", () => {
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, () => {});
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, { receive: () => {} });
   reader.push(fromHex(`04 000000 3fffff 09 01000000 ${LONG}`));
   assert.ok(reader.bufferedBytes < 2000);
 });
 
 Deno.test("chunks: unfinished messages together are limited", () => {
   const limits = { maxMessageBytes: 100_000, maxBufferedBytes: 150_000, maxChunkStreams: 10 };
-  const reader = new ChunkReader(limits, () => {});
+  const reader = new ChunkReader(limits, { receive: () => {} });
   const begin = (id: number): void => {
     reader.push(fromHex(`0${id} 000000 0186a0 09 01000000`));
     for (let sent = 0; sent < 99_968; sent += 128) {
@@ -223,7 +229,7 @@ Deno.test("chunks: unfinished messages together are limited", () => {
 
 Deno.test("chunks: the number of chunk streams is limited", () => {
   const limits = { ...DEFAULT_CHUNK_LIMITS, maxChunkStreams: 3 };
-  const reader = new ChunkReader(limits, () => {});
+  const reader = new ChunkReader(limits, { receive: () => {} });
   for (const id of ["04", "05", "06"]) reader.push(fromHex(`${id} 000000 000000 08 01000000`));
   assert.throws(() => reader.push(fromHex("07 000000 000000 08 01000000")), WireError);
 });
@@ -232,7 +238,9 @@ Deno.test("chunks: large buffers are given back", () => {
   const body = new Uint8Array(100_000);
   const input = writeChunks([{ id: 4, type: 9, streamId: 1, timestamp: 0, body }]);
   let length = 0;
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => length = message.body.length);
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+    receive: (message) => length = message.body.length,
+  });
   reader.push(input);
   assert.equal(length, 100_000);
   assert.equal(reader.bufferedBytes, 0);
@@ -267,7 +275,9 @@ Deno.test("chunks: any bytes give messages or a WireError, in bounded memory", (
   const limits = { maxMessageBytes: 5000, maxBufferedBytes: 8000, maxChunkStreams: 8 };
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 20 }), (pieces) => {
-      const reader = new ChunkReader(limits, (message) => assert.ok(message.body.length <= 5000));
+      const reader = new ChunkReader(limits, {
+        receive: (message) => assert.ok(message.body.length <= 5000),
+      });
       const started = writeChunks([{
         id: 4,
         type: 9,
@@ -312,7 +322,9 @@ Deno.test("a part of a buffer is read, and nothing beside it", () => {
     const wire = fromHex(bytes);
     for (let split = 0; split <= wire.length; split++) {
       const kept: KeptMessage[] = [];
-      const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => kept.push(keep(message)));
+      const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+        receive: (message) => kept.push(keep(message)),
+      });
       if (chunkSize !== undefined) reader.setChunkSize(chunkSize);
       for (const part of [wire.subarray(0, split), wire.subarray(split)]) {
         const buffer = concatBytes([fromHex("ffffff"), part, fromHex("c4c4c4c4")]);

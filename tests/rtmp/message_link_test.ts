@@ -19,7 +19,7 @@ function setUp(log: Logger = new RecordLog("info")) {
     stream: sink,
     clock,
     log,
-    onMessage: (message) => received.push(keep(message)),
+    sink: { receive: (message) => void received.push(keep(message)) },
     onUserControl: ({ event, value, second }) => controls.push(`${event} ${value} ${second}`),
   });
   const push = (type: number, body: Uint8Array, timestamp = 0): void => {

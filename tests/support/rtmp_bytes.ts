@@ -22,7 +22,7 @@ export function keep(message: RtmpMessage): KeptMessage {
 /** All messages in `pieces`, fed one after the other. */
 export function readChunks(pieces: Iterable<Uint8Array>, chunkSize = 128): KeptMessage[] {
   const kept: KeptMessage[] = [];
-  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => kept.push(keep(message)));
+  const reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, { receive: (message) => kept.push(keep(message)) });
   reader.setChunkSize(chunkSize);
   for (const piece of pieces) {
     // A copy that is spoilt afterwards shows views that were kept too long.

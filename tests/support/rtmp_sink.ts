@@ -24,9 +24,11 @@ export class Sink implements ByteStream {
   #parts: Uint8Array[] = [];
 
   constructor() {
-    this.#reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, (message) => {
-      if (message.type === 1) this.#reader.setChunkSize(decodeControlValue(message.body));
-      this.#messages.push(keep(message));
+    this.#reader = new ChunkReader(DEFAULT_CHUNK_LIMITS, {
+      receive: (message) => {
+        if (message.type === 1) this.#reader.setChunkSize(decodeControlValue(message.body));
+        this.#messages.push(keep(message));
+      },
     });
   }
 
@@ -102,6 +104,12 @@ function plain(value: AmfValue): string {
 /** A link into a sink, without anybody listening. */
 export function sinkLink(clock: FakeClock): { sink: Sink; link: MessageLink } {
   const sink = new Sink();
-  const options = { stream: sink, clock, log: silentLog, onMessage: () => {}, onUserControl: () => {} };
+  const options = {
+    stream: sink,
+    clock,
+    log: silentLog,
+    sink: { receive: () => {} },
+    onUserControl: () => {},
+  };
   return { sink, link: new MessageLink(options) };
 }
