@@ -63,8 +63,9 @@ class Slot implements OrderedPacket {
 
 const NO_BYTES = new Uint8Array(0);
 const NO_SLOTS: (Slot | null)[] = [];
-/** So many slots are kept for the next loss. */
-const KEPT_SLOTS = 4;
+/** Slots whose packet went on, for the next loss in any call of this thread: single packets are lost again and again. */
+const spareSlots: Slot[] = [];
+const MAX_SPARE_SLOTS = 64;
 
 /** Keeps the order of one stream. */
 export class ReorderBuffer {
@@ -78,8 +79,6 @@ export class ReorderBuffer {
   readonly #maxWaitMs: number;
   /** Packets that wait, at their sequence number modulo the window. Made when first needed: loss is rare. */
   #slots: (Slot | null)[] = NO_SLOTS;
-  /** Slots whose packet went on: a call that loses single packets needs a few of them, again and again. */
-  readonly #free: Slot[] = [];
   /** Which of the last 64 numbers were delivered, which tells duplicates from late packets: bit 0 is `#next - 1`. */
   #delivered = 0;
   #deliveredBefore = 0;
@@ -98,9 +97,9 @@ export class ReorderBuffer {
     return this.#held;
   }
 
-  /** Places for packets that are in memory: those that wait, and a few for the next ones. */
+  /** Places for packets that are in memory; none while nothing waits. */
   get slots(): number {
-    return this.#held + this.#free.length;
+    return this.#slots.length;
   }
 
   /**
@@ -153,7 +152,7 @@ export class ReorderBuffer {
 
   #keep(packet: OrderedPacket, nowMs: number): void {
     const index = indexOf(packet.sequence);
-    const slot = this.#free.pop() ?? new Slot();
+    const slot = spareSlots.pop() ?? new Slot();
     slot.keep(packet, nowMs);
     if (this.#slots.length === 0) this.#slots = new Array<Slot | null>(REORDER_WINDOW).fill(null);
     this.#slots[index] = slot;
@@ -183,9 +182,9 @@ export class ReorderBuffer {
 
   #release(slot: Slot): void {
     this.#slots[indexOf(slot.sequence)] = null;
-    this.#held--;
+    if (--this.#held === 0) this.#slots = NO_SLOTS;
     this.#deliverAt(slot);
-    if (this.#free.length < KEPT_SLOTS) this.#free.push(slot);
+    if (spareSlots.length < MAX_SPARE_SLOTS) spareSlots.push(slot);
   }
 
   #deliverAt(packet: OrderedPacket): void {
