@@ -17,7 +17,7 @@ function line(kind: "pcmu" | "speex", clockRate: number): AudioLine {
     clock: systemClock,
     originMs: systemClock.now(),
     toSip: { send: () => {} },
-    toRtmp: () => {},
+    toRtmp: { play: () => {} },
     onDigit: () => {},
     onPlaced: () => {},
   });

@@ -80,7 +80,7 @@ function callSecond(client: ClientAudio, peer: SipAudio): () => void {
     clock,
     originMs: 0,
     toSip: { send: () => {} },
-    toRtmp: () => {},
+    toRtmp: { play: () => {} },
     onDigit: () => {},
     onPlaced: () => {},
     transcoding: { codecs, random: seededRandom(1), ticker: new Ticker(clock, 10) },

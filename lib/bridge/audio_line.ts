@@ -25,7 +25,7 @@ import {
   type PeerVoice,
   soundOf,
 } from "./audio_pass.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { TagSink } from "./call_media.ts";
 import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
 import type { LineTrouble } from "./line_trouble.ts";
 import type { VoiceChain } from "./negotiation.ts";
@@ -47,7 +47,7 @@ export interface AudioLineOptions {
   /** Sends to the peer. */
   readonly toSip: RtpSink;
   /** Sends to the player. */
-  readonly toRtmp: TagOutlet;
+  readonly toRtmp: TagSink;
   /** Told each touch tone of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
@@ -73,7 +73,7 @@ export class AudioLine implements Disposable {
   readonly #options: AudioLineOptions;
   /** Of the options, what each packet needs: it is not to be looked for. */
   readonly #toSip: RtpSink;
-  readonly #toRtmp: TagOutlet;
+  readonly #toRtmp: TagSink;
   readonly #onPlaced: AudioLineOptions["onPlaced"];
   readonly #payloadType: number;
   readonly #taken: SipAudio;
@@ -272,7 +272,7 @@ export class AudioLine implements Disposable {
     if (!this.#announced) this.#announce(frame);
     workbench.reset();
     encodeTag(frame, workbench);
-    this.#toRtmp(8, frame.timeMs, workbench.view());
+    this.#toRtmp.play(8, frame.timeMs, workbench.view());
   }
 
   /** AAC and Opus begin with their configuration; the others have none. */
@@ -282,7 +282,7 @@ export class AudioLine implements Disposable {
     if (!data) return;
     workbench.reset();
     encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, workbench);
-    this.#options.toRtmp(8, timeMs, workbench.view());
+    this.#toRtmp.play(8, timeMs, workbench.view());
   }
 
   #fromRtpBeside(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {

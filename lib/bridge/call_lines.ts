@@ -8,7 +8,7 @@ import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
 import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
 import { AudioLine } from "./audio_line.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { TagSink } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
@@ -47,7 +47,7 @@ export interface CallLinesOptions {
   /** The session of a stream, at this clock rate. */
   readonly session: (kind: "audio" | "video", clockRate: number) => LineSession;
   /** Sends to the player. */
-  readonly toRtmp: TagOutlet;
+  readonly toRtmp: TagSink;
   /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
   readonly announces?: (() => boolean) | null;
   /** Told each touch tone of the peer once. */
@@ -81,7 +81,7 @@ export class CallLines implements Disposable {
   constructor(options: CallLinesOptions) {
     const { choice, toRtmp, announces = null } = options;
     this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
-    this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced.put };
+    this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced };
     this.#publisher = new PublisherClock(options.clock);
     const { audio, video } = choice;
     this.audio = this.#createAudio(audio);

@@ -20,13 +20,16 @@ export type AnswerOutcome =
   | { type: "agreed"; report: AcceptedReport; answer: SipBody }
   | { type: "none"; reason: string };
 
-/** Sends one tag to the RTMP player: 8 audio, 9 video, 18 data. The body is borrowed. */
-export type TagOutlet = (type: 8 | 9 | 18, timeMs: number, body: Uint8Array) => void;
+/** Where tags for the RTMP player go. */
+export interface TagSink {
+  /** One tag: 8 audio, 9 video, 18 data. The body is borrowed. */
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void;
+}
 
 /** The media of one call. Owned by the call's task; disposing it, once or again, frees its sockets and ports. */
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
-  toRtmp: TagOutlet | null;
+  toRtmp: TagSink | null;
   /** Told each touch tone of the peer once. */
   onDigit: ((digit: string, durationMs: number) => void) | null;
   /** The peer lost its picture: the publisher should send a key frame; rate-limited. */

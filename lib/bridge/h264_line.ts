@@ -14,7 +14,7 @@ import { H264Packetizer } from "../media/h264_packetizer.ts";
 import { parseSprop } from "../media/parameter_sets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { TagSink } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
 import {
   answerTrouble,
@@ -41,7 +41,7 @@ export interface H264LineOptions {
   /** Sends to the peer. */
   readonly toSip: RtpSink;
   /** Sends to the player. */
-  readonly toRtmp: TagOutlet;
+  readonly toRtmp: TagSink;
   /** The peer must send a key frame; rate-limited. */
   readonly askPeer: () => void;
   /** The publisher must send a key frame; rate-limited. */
@@ -92,7 +92,7 @@ export class H264Line {
       else if (frame.key) this.#wantsKey = false;
       this.#tag.reset();
       encodeTag(frame, this.#tag);
-      toRtmp(9, frame.timeMs, this.#tag.view());
+      toRtmp.play(9, frame.timeMs, this.#tag.view());
     };
     this.#troubles.note(answerTrouble(chain));
     this.takeSprop(chain.sprop);

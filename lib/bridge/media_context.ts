@@ -4,10 +4,8 @@
 // Role: edge
 // Answers to: class MediaContext of siprtmp.py.
 
-import { encodeUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ticker } from "../base/ticker.ts";
-import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
@@ -17,11 +15,11 @@ import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import { RtpSession } from "../rtp/session.ts";
 import type { AgreedMedia } from "../sdp/agreed_media.ts";
-import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
+import type { SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
-import { SDP_TYPE, type SipBody } from "../sip/body.ts";
+import type { SipBody } from "../sip/body.ts";
 import { CallLines } from "./call_lines.ts";
-import type { AnswerOutcome, CallMedia, MediaOutcome, TagOutlet } from "./call_media.ts";
+import type { AnswerOutcome, CallMedia, MediaOutcome, TagSink } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
 import {
   acceptedReport,
@@ -38,6 +36,7 @@ import type { LineTrouble } from "./line_trouble.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
+import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DigitWay } from "./touch_tones.ts";
 
 /** What the media of every call share. */
@@ -84,9 +83,9 @@ interface Stream {
 }
 
 /** The media of one call. */
-export class MediaContext implements CallMedia {
+export class MediaContext implements CallMedia, TagSink {
   /** Where tags for the player go. */
-  toRtmp: TagOutlet | null = null;
+  toRtmp: TagSink | null = null;
   /** Told each touch tone of the peer. */
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   /** Told when the publisher should send a key frame. */
@@ -139,12 +138,12 @@ export class MediaContext implements CallMedia {
     this.#local = this.#local === null
       ? createOffer({ ...fields, media: this.#localMedia() })
       : createReoffer(this.#published.describedIn(this.#local), fields);
-    return bodyOf(this.#local);
+    return sdpBody(this.#local);
   }
 
   /** Reads the answer to our last offer. */
   takeAnswer(answer: SipBody): MediaOutcome {
-    const description = this.#read(answer);
+    const description = readSdpBody(answer);
     if (typeof description === "string") return { type: "none", reason: description };
     if (this.#local === null) return { type: "none", reason: "there was no offer to answer" };
     const outcome = readAnswer(this.#local, description);
@@ -154,7 +153,7 @@ export class MediaContext implements CallMedia {
 
   /** Reads the peer's offer and answers it. */
   takeOffer(offer: SipBody): AnswerOutcome {
-    const description = this.#read(offer);
+    const description = readSdpBody(offer);
     if (typeof description === "string") return { type: "none", reason: description };
     const plan = planForAnswer(description, this.#options.plan, this.#choice);
     const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia(plan) });
@@ -162,7 +161,7 @@ export class MediaContext implements CallMedia {
     const applied = this.#apply(outcome.agreed, "remote");
     if (applied.type === "none") return applied;
     this.#local = outcome.answer;
-    return { ...applied, answer: bodyOf(outcome.answer) };
+    return { ...applied, answer: sdpBody(outcome.answer) };
   }
 
   /** One message of the RTMP publisher. */
@@ -209,6 +208,11 @@ export class MediaContext implements CallMedia {
       return [`${kind} packets: ${counts}`];
     });
     return [...parts, ...(this.#lines?.complaints() ?? [])].join("; ") || "no media";
+  }
+
+  /** For its lines: one tag, unless we hold. */
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    if (!this.#hold) this.toRtmp?.play(type, timeMs, body);
   }
 
   /** Ends RTCP politely and frees the ports. */
@@ -269,16 +273,6 @@ export class MediaContext implements CallMedia {
     return this.#wasHeld ? { ...fields, hold: this.#hold } : fields;
   }
 
-  /** The description, or why it cannot be used. */
-  #read(body: SipBody): SessionDescription | string {
-    try {
-      return parseSdp(body.bytes);
-    } catch (error) {
-      if (error instanceof WireError) return error.message;
-      throw error;
-    }
-  }
-
   #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide): MediaOutcome {
     if (this.#ended) return { type: "none", reason: "the call is over" };
     const choice = this.#choose(agreed, offeredBy);
@@ -325,9 +319,7 @@ export class MediaContext implements CallMedia {
       originMs: this.#options.originMs,
       announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#hold : null,
       session: (kind, clockRate) => this.#session(kind, clockRate),
-      toRtmp: (type, timeMs, body) => {
-        if (!this.#hold) this.toRtmp?.(type, timeMs, body);
-      },
+      toRtmp: this,
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
       askPublisher: () => this.onKeyFrameWanted?.(),
       askPeerByInfo: () => this.onPictureWanted?.(),
@@ -343,8 +335,4 @@ export class MediaContext implements CallMedia {
     this.#log.warn(text);
     if (status !== null) this.onPublisherTrouble?.(status, text);
   }
-}
-
-function bodyOf(description: SessionDescription): SipBody {
-  return { type: SDP_TYPE, bytes: encodeUtf8(formatSdp(description)) };
 }

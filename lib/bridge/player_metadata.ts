@@ -6,7 +6,7 @@
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 import { AmfEcmaArray } from "../amf/value.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { TagSink } from "./call_media.ts";
 import type { ClientAudio } from "./client_audio.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 
@@ -40,16 +40,16 @@ function soundOf(audio: AudioChain): ClientAudio | null {
 }
 
 /** Puts the metadata in front of what each player gets. */
-export class AnnouncedOutlet {
+export class AnnouncedOutlet implements TagSink {
   readonly #metadata: Uint8Array | null;
-  readonly #outlet: TagOutlet;
+  readonly #sink: TagSink;
   readonly #heard: () => boolean;
   #due = true;
 
   /** Nothing is said before the first tag. @param heard whether what is put now reaches anybody */
-  constructor(choice: MediaChoice, outlet: TagOutlet, heard: () => boolean) {
+  constructor(choice: MediaChoice, sink: TagSink, heard: () => boolean) {
     this.#metadata = metadataOf(choice);
-    this.#outlet = outlet;
+    this.#sink = sink;
     this.#heard = heard;
   }
 
@@ -59,13 +59,13 @@ export class AnnouncedOutlet {
   }
 
   /** One tag; borrowed. */
-  readonly put: TagOutlet = (type, timeMs, body) => {
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     if (this.#due && this.#heard()) this.#announce(timeMs);
-    this.#outlet(type, timeMs, body);
-  };
+    this.#sink.play(type, timeMs, body);
+  }
 
   #announce(timeMs: number): void {
     this.#due = false;
-    if (this.#metadata !== null) this.#outlet(18, timeMs, this.#metadata);
+    if (this.#metadata !== null) this.#sink.play(18, timeMs, this.#metadata);
   }
 }

@@ -12,7 +12,7 @@ import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.t
 import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
-import type { TagOutlet } from "./call_media.ts";
+import type { TagSink } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
 import { type LineTrouble, TroubleBook } from "./line_trouble.ts";
 import type { XflvChain } from "./video_choice.ts";
@@ -28,7 +28,7 @@ export interface XflvLineOptions {
   /** Sends to the peer. */
   readonly toSip: RtpSink;
   /** Sends to the player. */
-  readonly toRtmp: TagOutlet;
+  readonly toRtmp: TagSink;
   /** The peer must send a key frame; rate-limited. */
   readonly askPeer: () => void;
   /** The publisher must send a key frame; rate-limited. */
@@ -184,7 +184,7 @@ export class XflvLine {
   #play(frame: Frame): void {
     this.#tag.reset();
     encodeTag(frame, this.#tag);
-    this.#options.toRtmp(tagTypeOf(frame), frame.timeMs, this.#tag.view());
+    this.#options.toRtmp.play(tagTypeOf(frame), frame.timeMs, this.#tag.view());
   }
 
   #askPeer(): void {

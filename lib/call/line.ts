@@ -15,7 +15,7 @@ import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
 import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
-import type { CallMedia, MediaFactory, TagOutlet } from "../bridge/call_media.ts";
+import type { CallMedia, MediaFactory, TagSink } from "../bridge/call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DigitRoute } from "./digit_route.ts";
 
@@ -84,7 +84,8 @@ export interface ContextServices {
 }
 
 /** A client as its call coroutines see it. */
-export interface LineOwner {
+/** Its tags go to whichever stream the client plays now. */
+export interface LineOwner extends TagSink {
   /** The client's callbacks. */
   readonly link: ClientLink;
   /** The client's SIP side. */
@@ -97,8 +98,6 @@ export interface LineOwner {
   readonly log: Logger;
   /** The line's present state. */
   readonly line: Line;
-  /** Tags for whichever stream the client plays now. */
-  readonly toPlayer: TagOutlet;
   /** Gives a call's media what was published before it: the decoder configuration of the video. */
   primeMedia(media: CallMedia): void;
   /** Tells the publisher to send a key frame. */

@@ -126,7 +126,7 @@ async function settle(
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
 function progress(owner: LineOwner, media: CallMedia, step: Extract<InviteProgress, { type: "progress" }>) {
   if (step.body !== null) {
-    media.toRtmp = owner.toPlayer;
+    media.toRtmp = owner;
     media.takeAnswer(step.body);
   }
   if (step.status === 180 || step.status === 183) {

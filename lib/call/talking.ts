@@ -41,9 +41,11 @@ export async function talk(
   const line: Line = { state: "talking", call, media, digits, broadcast };
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
-  media.toRtmp = broadcast === null ? owner.toPlayer : (type, timeMs, body) => {
-    owner.toPlayer(type, timeMs, body);
-    broadcast.far(type, timeMs, body);
+  media.toRtmp = broadcast === null ? owner : {
+    play: (type, timeMs, body) => {
+      owner.play(type, timeMs, body);
+      broadcast.far(type, timeMs, body);
+    },
   };
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
   media.onPublisherTrouble = (code, text) => owner.publisherTrouble(code, text);

@@ -13,7 +13,7 @@ import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
 import type { RegistrationChange } from "../sip/registration_keeper.ts";
-import type { CallMedia, TagOutlet } from "../bridge/call_media.ts";
+import type { CallMedia } from "../bridge/call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited } from "../call/incoming.ts";
 import {
@@ -163,9 +163,9 @@ export class Context implements LineOwner, AsyncDisposable {
   }
 
   /** Tags for whichever stream the client plays now: the outlet of every call's media. */
-  readonly toPlayer: TagOutlet = (type, timeMs, body) => {
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#playing?.send(type, timeMs, body);
-  };
+  }
 
   /** Decoder configurations are sent once, often before the call: they are kept for calls to come. */
   primeMedia(media: CallMedia): void {

@@ -6,7 +6,7 @@
 
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import type { CallMedia, TagOutlet } from "../bridge/call_media.ts";
+import type { CallMedia } from "../bridge/call_media.ts";
 import { PublisherConfigs } from "../bridge/publisher_configs.ts";
 import { hangUp, type RefusalStatus, UNAVAILABLE } from "../call/hang_up.ts";
 import { answer, invited } from "../call/incoming.ts";
@@ -123,10 +123,10 @@ export class StreamLine implements LineOwner, AsyncDisposable {
   }
 
   /** Tags of the far end, to all who play: the outlet of every call's media. */
-  readonly toPlayer: TagOutlet = (type, timeMs, body) => {
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     if (this.#publication === null) this.#publish();
     this.#publication?.put(type, timeMs, body);
-  };
+  }
 
   /** Gives a call what was published before it. */
   primeMedia(media: CallMedia): void {

@@ -21,7 +21,7 @@ const pool = new BufferPool();
 /** Where the bytes go. */
 export interface OutBufferOutlets {
   /** Writes some of the bytes and says how many; they stay untouched until it settles. */
-  write(bytes: Uint8Array): Promise<number>;
+  readonly to: { write(bytes: Uint8Array): Promise<number> };
   /** More than the hard mark is unsent; the buffer takes no more. */
   overflow(unsent: number): void;
   /** A write failed; the buffer takes no more. */
@@ -37,6 +37,7 @@ export class OutBuffer {
   readonly #softUnsent: number;
   readonly #hardUnsent: number;
   readonly #outlets: OutBufferOutlets;
+  readonly #to: OutBufferOutlets["to"];
   /** What the next write takes, and how much of it is filled. */
   #filling: PooledBuffer | null = null;
   #filled = 0;
@@ -55,6 +56,7 @@ export class OutBuffer {
     this.#softUnsent = limits.softUnsent ?? DEFAULT_SOFT_UNSENT;
     this.#hardUnsent = limits.hardUnsent ?? DEFAULT_HARD_UNSENT;
     this.#outlets = outlets;
+    this.#to = outlets.to;
   }
 
   /** Bytes taken by put() and not yet by the outlet. */
@@ -138,7 +140,7 @@ export class OutBuffer {
 
   #write(buffer: PooledBuffer): void {
     try {
-      this.#outlets.write(buffer.view(this.#at, this.#end)).then(this.#written, this.#failed);
+      this.#to.write(buffer.view(this.#at, this.#end)).then(this.#written, this.#failed);
     } catch (error) {
       this.#fail(error);
     }

@@ -91,7 +91,7 @@ export class TcpConnection implements ByteStream {
     this.peer = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
     this.#out = new OutBuffer(limits, {
-      write: (bytes) => conn.write(bytes),
+      to: conn,
       overflow: (unsent) =>
         this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
       failed: (error) => this.#fail(transportError(`Cannot write to ${this.#name()}`, error)),

@@ -33,7 +33,7 @@ export class TlsConnection implements ByteStream {
     this.peer = endpointOf(socket.remoteAddress, socket.remotePort);
     this.local = endpointOf(socket.localAddress, socket.localPort);
     this.#out = new OutBuffer(limits, {
-      write: (bytes) => this.#write(bytes),
+      to: { write: (bytes) => this.#write(bytes) },
       overflow: (unsent) =>
         this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
       failed: (error) => this.#fail(transportError(`Cannot write to ${this.#name()}`, error)),

@@ -70,9 +70,11 @@ class Bench implements Disposable {
         send: (payload, timestamp, marker, payloadType) =>
           this.sent.push({ hex: payload.toHex(), timestamp, marker, payloadType }),
       },
-      toRtmp: (type, timeMs, body) => {
-        assert.equal(type, 8);
-        this.played.push({ timeMs, hex: body.toHex() });
+      toRtmp: {
+        play: (type, timeMs, body) => {
+          assert.equal(type, 8);
+          this.played.push({ timeMs, hex: body.toHex() });
+        },
       },
       onDigit: (digit, durationMs) => this.digits.push(`${digit}/${durationMs}`),
       onPlaced: (timestamp, timeMs) => this.placed.push({ timestamp, timeMs }),

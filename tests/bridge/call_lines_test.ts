@@ -58,7 +58,7 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
     clock,
     originMs: clock.now(),
     session: (kind) => sessions.get(kind) ?? (sessions.set(kind, new FakeSession()), sessions.get(kind)!),
-    toRtmp: (type) => void tags.push(type),
+    toRtmp: { play: (type) => void tags.push(type) },
     onDigit: () => {},
     askPublisher: () => void asked.push("publisher"),
     askPeerByInfo: () => void asked.push("peer by INFO"),

@@ -38,8 +38,10 @@ function open(
     originMs: bench.clock.now(),
     onEnd: () => {},
   });
-  media.toRtmp = (type, _timeMs, body) => {
-    if (type === 9) seen.push(body.toHex());
+  media.toRtmp = {
+    play: (type, _timeMs, body) => {
+      if (type === 9) seen.push(body.toHex());
+    },
   };
   media.onDigit = (digit) => void digits.push(digit);
   media.onKeyFrameWanted = () => void told.push("key frame");

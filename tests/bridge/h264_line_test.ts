@@ -41,7 +41,7 @@ function line(clock: FakeClock, chain: H264Chain = PLAIN) {
       send: (payload, timestamp, marker) =>
         void packets.push({ payload: payload.slice(), timestamp, marker }),
     },
-    toRtmp: (_type, _timeMs, body) => void tags.push(toHex(body)),
+    toRtmp: { play: (_type, _timeMs, body) => void tags.push(toHex(body)) },
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
     onTrouble: (trouble) => void troubles.push(trouble),

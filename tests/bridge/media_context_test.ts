@@ -399,7 +399,7 @@ Deno.test("disposing inside the player's or the digit's outlet", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu", "dtmf"]), bench.open(B, ["pcmu", "dtmf"])];
   negotiate(a, b);
-  b.media.toRtmp = () => b.media[Symbol.dispose]();
+  b.media.toRtmp = { play: () => b.media[Symbol.dispose]() };
   a.media.onDigit = () => a.media[Symbol.dispose]();
   b.media.sendDigits("1", 40);
   await bench.clock.advanceAsync(300);
@@ -473,9 +473,11 @@ Deno.test("over loopback sockets: audio both ways byte for byte, ports free afte
 async function heard(side: MediaSide, send: () => void): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { toRtmp } = side.media;
-  side.media.toRtmp = (type, timeMs, body) => {
-    toRtmp?.(type, timeMs, body);
-    resolve();
+  side.media.toRtmp = {
+    play: (type, timeMs, body) => {
+      toRtmp?.play(type, timeMs, body);
+      resolve();
+    },
   };
   send();
   await promise;

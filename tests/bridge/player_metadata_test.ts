@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeAmf0 } from "../../lib/amf/amf0.ts";
 import { AmfEcmaArray } from "../../lib/amf/value.ts";
-import type { TagOutlet } from "../../lib/bridge/call_media.ts";
+import type { TagSink } from "../../lib/bridge/call_media.ts";
 import type { ClientAudio } from "../../lib/bridge/client_audio.ts";
 import type { MediaChoice } from "../../lib/bridge/negotiation.ts";
 import { AnnouncedOutlet, metadataOf } from "../../lib/bridge/player_metadata.ts";
@@ -61,7 +61,7 @@ Deno.test("nothing is announced in x-flv, where the far end's own metadata comes
   const choice: MediaChoice = { ...choiceOf(null, XFLV), audio: { kind: "x-flv" } };
   assert.equal(metadataOf(choice), null);
   const told: number[] = [];
-  new AnnouncedOutlet(choice, (type) => void told.push(type), () => true).put(
+  new AnnouncedOutlet(choice, { play: (type) => void told.push(type) }, () => true).play(
     9,
     5,
     new Uint8Array([0x17, 1]),
@@ -71,18 +71,18 @@ Deno.test("nothing is announced in x-flv, where the far end's own metadata comes
 
 Deno.test("each player hears it once, before its first tag and with its time", () => {
   const told: [type: number, timeMs: number, bytes: number][] = [];
-  const outlet: TagOutlet = (type, timeMs, body) => void told.push([type, timeMs, body.length]);
+  const outlet: TagSink = { play: (type, timeMs, body) => void told.push([type, timeMs, body.length]) };
   let heard = false;
   const announced = new AnnouncedOutlet(choiceOf("pcmu", NO_VIDEO), outlet, () => heard);
   const tag = new Uint8Array([0x82, 1, 2]);
-  announced.put(8, 80, tag); // goes nowhere: the call is not up yet
+  announced.play(8, 80, tag); // goes nowhere: the call is not up yet
   heard = true;
-  announced.put(8, 100, tag);
-  announced.put(8, 120, tag);
+  announced.play(8, 100, tag);
+  announced.play(8, 120, tag);
   announced.playerChanged();
   announced.playerChanged();
-  announced.put(8, 140, tag);
-  announced.put(8, 160, tag);
+  announced.play(8, 140, tag);
+  announced.play(8, 160, tag);
   const length = metadataOf(choiceOf("pcmu", NO_VIDEO))!.length;
   assert.deepEqual(told, [[8, 80, 3], [18, 100, length], [8, 100, 3], [8, 120, 3], [18, 140, length], [
     8,

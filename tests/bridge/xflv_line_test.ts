@@ -29,7 +29,7 @@ function line(clock: FakeClock) {
         packets.push({ payload: toHex(payload), timestamp, payloadType });
       },
     },
-    toRtmp: (type, timeMs, body) => void tags.push({ type, timeMs, body: toHex(body) }),
+    toRtmp: { play: (type, timeMs, body) => void tags.push({ type, timeMs, body: toHex(body) }) },
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
     onTrouble: ({ text }) => void troubles.push(text),

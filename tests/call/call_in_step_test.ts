@@ -160,12 +160,14 @@ for (const [ppm, soundPpm] of FROM_PEER) {
     const seen = new Map<number, number>();
     const steps: number[] = [];
     let lastMs = 0;
-    media.toRtmp = (type, timeMs, body) => {
-      if (type === 8) heard.set(numberIn(body.subarray(1)), timeMs);
-      if (type !== 9 || body[1] !== 1) return;
-      seen.set(numberIn(body.subarray(5 + 4 + 20)), timeMs);
-      steps.push(timeMs - lastMs);
-      lastMs = timeMs;
+    media.toRtmp = {
+      play: (type, timeMs, body) => {
+        if (type === 8) heard.set(numberIn(body.subarray(1)), timeMs);
+        if (type !== 9 || body[1] !== 1) return;
+        seen.set(numberIn(body.subarray(5 + 4 + 20)), timeMs);
+        steps.push(timeMs - lastMs);
+        lastMs = timeMs;
+      },
     };
     const startMs = peerClock.now();
     const blockMs = AUDIO_STEP_MS * (1 + soundPpm / 1e6);

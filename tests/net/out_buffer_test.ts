@@ -19,6 +19,10 @@ class HeldOutput {
     return this.#held?.bytes.length ?? 0;
   }
 
+  get to(): this {
+    return this;
+  }
+
   write(bytes: Uint8Array): Promise<number> {
     assert.equal(this.#held, null, "a second write is in flight");
     this.writes++;

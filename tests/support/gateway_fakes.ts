@@ -5,7 +5,7 @@
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import type { AnswerOutcome, CallMedia, MediaFactory, TagOutlet } from "../../lib/bridge/call_media.ts";
+import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/bridge/call_media.ts";
 import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/bridge/call_media.ts";
 import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
@@ -89,7 +89,7 @@ export class RecordingStream {
  * one with "bad" cannot be used, one with "hold" puts us on hold.
  */
 export class RecordingMedia implements CallMedia {
-  toRtmp: TagOutlet | null = null;
+  toRtmp: TagSink | null = null;
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   onKeyFrameWanted: (() => void) | null = null;
   onPictureWanted: (() => void) | null = null;
@@ -149,7 +149,7 @@ export class RecordingMedia implements CallMedia {
 
   /** Audio of the far end arrives. */
   hear(timeMs: number): void {
-    this.toRtmp?.(8, timeMs, new Uint8Array(1));
+    this.toRtmp?.play(8, timeMs, new Uint8Array(1));
   }
 
   summary(): string {
@@ -451,7 +451,6 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
   readonly scope = new Scope("client", { log: this.log });
   /** What reached the player: "8@20". */
   readonly played: string[] = [];
-  readonly toPlayer: TagOutlet = (type, timeMs) => void this.played.push(`${type}@${timeMs}`);
   line: Line = IDLE;
   /** How often the publisher was to send a key frame. */
   keyFramesWanted = 0;
@@ -474,6 +473,10 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
 
   publisherTrouble(code: string): void {
     this.troubles.push(code);
+  }
+
+  play(type: 8 | 9 | 18, timeMs: number): void {
+    this.played.push(`${type}@${timeMs}`);
   }
 
   advance(from: Line, to: Line): boolean {

@@ -75,10 +75,12 @@ function bench(clock: Clock, ports: RtpPorts, check: () => void): MediaBench {
 
 function watched(media: MediaContext): MediaSide {
   const side: MediaSide = { media, played: [], timesMs: [], digits: [] };
-  media.toRtmp = (type, timeMs, body) => {
-    assert.equal(type, 8);
-    side.played.push(body.slice());
-    side.timesMs.push(timeMs);
+  media.toRtmp = {
+    play: (type, timeMs, body) => {
+      assert.equal(type, 8);
+      side.played.push(body.slice());
+      side.timesMs.push(timeMs);
+    },
   };
   media.onDigit = (digit, durationMs) => side.digits.push(`${digit}/${durationMs}`);
   return side;

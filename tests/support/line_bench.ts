@@ -80,7 +80,7 @@ export class LineBench implements Disposable {
             atMs: this.clock.now(),
           }),
       },
-      toRtmp: (_type, timeMs, body) => this.played.push({ timeMs, body: body.slice() }),
+      toRtmp: { play: (_type, timeMs, body) => this.played.push({ timeMs, body: body.slice() }) },
       onDigit: () => {},
       onPlaced: () => {},
       transcoding: this.#services,

@@ -50,7 +50,7 @@ export class PipeEnd implements ByteStream {
     this.#window = options.window ?? 64 * 1024;
     this.#maxRead = options.maxRead ?? Infinity;
     this.#out = new OutBuffer(options, {
-      write: (bytes) => this.#write(bytes),
+      to: { write: (bytes) => this.#write(bytes) },
       overflow: (unsent) => this.fail(new TransportError(`too slow: ${unsent} bytes unsent`, "timeout")),
       failed: (error) =>
         this.fail(error instanceof TransportError ? error : new TransportError("write failed", "closed")),
