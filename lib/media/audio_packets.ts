@@ -80,10 +80,11 @@ export function createAudioDepacketizer(options: AudioPacketOptions): AudioDepac
 
 /** Walks through one packet at a time, for all calls of this thread. */
 const walker = new SpeexWalker();
+/** Puts packets together anew, one at a time. */
+const writer = new SpeexBitWriter();
 
 class SpeexPacketizer implements AudioPacketizer {
   dropped = 0;
-  readonly #writer = new SpeexBitWriter();
   readonly timeline: RtmpToRtpTimeline;
   readonly #strip: boolean;
   readonly #frameTicks: number;
@@ -131,18 +132,18 @@ class SpeexPacketizer implements AudioPacketizer {
     let marker = this.timeline.afterGap;
     let frames = 0;
     let at = timestamp;
-    this.#writer.reset();
+    writer.reset();
     for (;;) {
       const more = walker.next();
       if (frames === this.#framesPerPacket || !more && frames > 0) {
-        emit(this.#writer.finish(), at >>> 0, marker);
-        this.#writer.reset();
+        emit(writer.finish(), at >>> 0, marker);
+        writer.reset();
         marker = false;
         at += frames * this.#frameTicks;
         frames = 0;
       }
       if (!more) return;
-      walker.copyTo(this.#writer, !this.#strip);
+      walker.copyTo(writer, !this.#strip);
       frames++;
     }
   }

@@ -76,6 +76,13 @@ function afterOthers(): Promise<void> {
 /** Receive failures in a row after which the socket counts as broken. */
 const MAX_RECEIVE_FAILURES = 100;
 
+/** What run() goes on with, packet by packet: a coroutine that waits for hours would cost more memory. */
+interface Running {
+  readonly onPacket: (bytes: Uint8Array, from: Endpoint) => void;
+  readonly ended: PromiseWithResolvers<void>;
+  buffer: Uint8Array;
+}
+
 class DenoUdpSocket implements UdpSocket {
   readonly local: Endpoint;
   sendErrors = 0;
@@ -90,6 +97,7 @@ class DenoUdpSocket implements UdpSocket {
     if (!this.#closed) this.sendErrors++;
   };
   readonly #turn: Turn | null;
+  #running: Running | null = null;
   /** Where the last packet went, and the same for the runtime. */
   #lastTo = NOBODY;
   #lastAddress: Deno.NetAddr = { transport: "udp", ...NOBODY };
@@ -98,6 +106,11 @@ class DenoUdpSocket implements UdpSocket {
   #lastName = "";
   #receiveFailures = 0;
   #closed = false;
+  readonly #receiveNext = (): void => {
+    void this.#socket.receive(this.#running!.buffer).then(this.#onReceived, this.#onReceiveError);
+  };
+  readonly #onReceived = (received: [Uint8Array, Deno.Addr]): void => this.#take(received);
+  readonly #onReceiveError = (error: unknown): void => this.#goOnAfter(error);
 
   constructor(at: Endpoint, options: UdpOptions) {
     const { maxReceived = MAX_PAYLOAD, usualReceived = maxReceived } = options;
@@ -110,21 +123,11 @@ class DenoUdpSocket implements UdpSocket {
     this.#ipv6 = hostname.includes(":");
   }
 
-  async run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void> {
-    let buffer = this.#createBuffer();
-    while (!this.#closed) {
-      try {
-        const received = await this.#socket.receive(buffer);
-        if (this.#closed) return;
-        this.#receiveFailures = 0;
-        const bytes = received[0];
-        if (bytes.length < buffer.length) this.#deliver(onPacket, bytes, received[1] as Deno.NetAddr);
-        else buffer = this.#largerThan(buffer);
-        if (this.#turn?.isOver(systemClock.now)) await afterOthers();
-      } catch (error) {
-        this.#receiveFailed(error);
-      }
-    }
+  run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void> {
+    const ended = Promise.withResolvers<void>();
+    this.#running = { onPacket, ended, buffer: this.#createBuffer() };
+    this.#receiveNext();
+    return ended.promise;
   }
 
   async *packets(): AsyncGenerator<Datagram, void, void> {
@@ -155,6 +158,29 @@ class DenoUdpSocket implements UdpSocket {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #take(received: [Uint8Array, Deno.Addr]): void {
+    const running = this.#running!;
+    if (this.#closed) return running.ended.resolve();
+    this.#receiveFailures = 0;
+    const bytes = received[0];
+    if (bytes.length < running.buffer.length) {
+      this.#deliver(running.onPacket, bytes, received[1] as Deno.NetAddr);
+    } else running.buffer = this.#largerThan(running.buffer);
+    if (this.#turn !== null && this.#turn.isOver(systemClock.now)) void afterOthers().then(this.#receiveNext);
+    else this.#receiveNext();
+  }
+
+  #goOnAfter(error: unknown): void {
+    const { ended } = this.#running!;
+    try {
+      this.#receiveFailed(error);
+    } catch (failure) {
+      return ended.reject(failure);
+    }
+    if (this.#closed) ended.resolve();
+    else this.#receiveNext();
   }
 
   /** One byte to spare: a packet that fills it was longer than that and has lost its end. */

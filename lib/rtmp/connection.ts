@@ -78,7 +78,8 @@ export class RtmpConnection implements AsyncDisposable {
   readonly #heartbeat: Heartbeat;
   readonly #throttle: Throttle;
   #heardMs = 0;
-  readonly #readEnded = Promise.withResolvers<void>();
+  /** Made by who waits for the end of reading. */
+  #readEnded: PromiseWithResolvers<void> | null = null;
   #phase: "opening" | "connected" | "closing" | "closed" = "opening";
   #reading = false;
   #finishing: Promise<void> | null = null;
@@ -226,7 +227,7 @@ export class RtmpConnection implements AsyncDisposable {
       this.#fail(error);
     } finally {
       this.#reading = false;
-      this.#readEnded.resolve();
+      this.#readEnded?.resolve();
     }
   }
 
@@ -331,7 +332,8 @@ export class RtmpConnection implements AsyncDisposable {
     await this.#stream.flush(FLUSH_MS);
     const timeUp = Promise.withResolvers<void>();
     using _timer = this.#environment.clock.after(LINGER_MS, timeUp.resolve);
-    await Promise.race([this.#reading ? this.#readEnded.promise : this.#drain(), timeUp.promise]);
+    const ended = this.#reading ? (this.#readEnded ??= Promise.withResolvers()).promise : this.#drain();
+    await Promise.race([ended, timeUp.promise]);
     this.#end();
   }
 

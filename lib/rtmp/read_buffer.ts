@@ -12,7 +12,7 @@ const LARGEST_BYTES = 64 * 1024;
 /** Holds two messages of 20 ms. */
 const SMALLEST_BYTES = 512;
 /** So many reads in a row that left three quarters unused shrink it. */
-const READS_TO_SHRINK = 100;
+const READS_TO_SHRINK = 25;
 
 /** Bytes that were read and not yet consumed. */
 export class ReadBuffer {

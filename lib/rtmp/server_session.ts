@@ -73,7 +73,9 @@ export class ServerSession implements MessageSink {
   /** Null while nothing waits, as between two packets. */
   #pending: RtmpEvent[] | null = null;
   readonly #media: { type: 8 | 9 | 18; timeMs: number; body: Uint8Array };
+  /** Kept until it is answered. */
   #connect: Command | null = null;
+  #hasConnect = false;
   #callId = FIRST_CALL_ID;
 
   /** Starts right behind the handshake. */
@@ -96,7 +98,7 @@ export class ServerSession implements MessageSink {
 
   /** True when the connect command has come. */
   get hasConnect(): boolean {
-    return this.#connect !== null;
+    return this.#hasConnect;
   }
 
   /** Consumes bytes up to all, or up to the message that became connect or an event. Throws WireError. */
@@ -179,6 +181,7 @@ export class ServerSession implements MessageSink {
 
   #answerConnect(name: "_result" | "_error", status: AmfObject): void {
     this.#send(name, this.#connect?.transactionId ?? 1, [status]);
+    this.#connect = null;
   }
 
   #send(name: string, transactionId: number, args: AmfValue[]): void {
@@ -204,9 +207,10 @@ export class ServerSession implements MessageSink {
 
   #receiveCommand(command: Command, streamId: number): void {
     const { name } = command;
-    if (this.#connect === null) {
+    if (!this.#hasConnect) {
       if (name !== "connect") throw new WireError("RTMP connect", `"${name.slice(0, 40)}" came first`);
       this.#connect = command;
+      this.#hasConnect = true;
       return this.link.stop();
     }
     if (++this.commandCount % COMMANDS_AT_ONCE === 0) this.link.stop(); // whoever reads may want to read more slowly
