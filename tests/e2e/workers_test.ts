@@ -304,11 +304,10 @@ Deno.test("stopping two workers hangs up and unregisters as one gateway does", a
   await using near = await startWorkers();
   const address = (user: string) => `${user}@127.0.0.1:${sipd.address.port}`;
   await using clients = new AsyncDisposableStack();
-  const callees = await Promise.all(
-    [0, 1].map(async (worker) =>
-      clients.use(await connectAt(far, worker, () => phoneOf(far, address(`callee${worker}`), ["pcmu"])))
-    ),
-  );
+  const callees = [
+    clients.use(await connectAt(far, 0, () => phoneOf(far, address("callee0"), ["pcmu"]))),
+    clients.use(await connectAt(far, 1, () => phoneOf(far, address("callee1"), ["pcmu"]))),
+  ];
   for (const worker of [0, 1]) {
     const caller = clients.use(
       await connectAt(near, worker, () => phoneOf(near, address(`caller${worker}`))),

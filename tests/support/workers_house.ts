@@ -68,7 +68,7 @@ export async function until(
   throw new Error(`never came about: ${what}\n${lines()}`);
 }
 
-/** Connects again and again until the kernel has put the client where the test wants it. */
+/** Connects again and again until the kernel has put the client where the test wants it; one caller at a time. */
 export async function connectAt<Client extends AsyncDisposable>(
   house: WorkersHouse,
   worker: number,
