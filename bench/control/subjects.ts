@@ -56,7 +56,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   const child = startChild({
     cpu: options.cpu,
     args: [
-      ["run", `--v8-flags=${["--trace-gc", ...options.v8Flags ?? []].join(",")}`],
+      ["run", `--v8-flags=${["--trace-gc", ...v8FlagsOfStart(), ...options.v8Flags ?? []].join(",")}`],
       options.inspect === true ? ["--inspect=127.0.0.1:0"] : ["--quiet"], // quiet does not say where the inspector is
       [...options.denoFlags ?? [], "--allow-net", "--allow-read", "--allow-sys=networkInterfaces"],
       [`${ROOT}main.ts`, ...ROOMY, ...options.args ?? []],
@@ -89,6 +89,13 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
     stop: () => child.end("SIGTERM"),
     [Symbol.asyncDispose]: () => child.end("SIGTERM"),
   };
+}
+
+/** The gateway under test has what `deno task start` asks of V8. */
+export function v8FlagsOfStart(): string[] {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  const [, flags = ""] = /--v8-flags=(\S+)/.exec(tasks.start.command) ?? [];
+  return flags === "" ? [] : flags.split(",");
 }
 
 /** A running relay. */
