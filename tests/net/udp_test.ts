@@ -203,3 +203,28 @@ Deno.test("UdpSocket: a socket that takes turns delivers every packet of a burst
   a.close();
   await running;
 });
+
+Deno.test("many senders and many receivers in turn: each packet has its own address", async () => {
+  using gateway = UdpSocket.bind(LOOPBACK);
+  using one = UdpSocket.bind(LOOPBACK);
+  using two = UdpSocket.bind(LOOPBACK);
+  const [atOne, atTwo] = [collect(one, 20), collect(two, 20)];
+  // Each packet goes back to whom it names; the sender of a packet is one object as long as nobody else sends.
+  const senders = new Set<Endpoint>();
+  const running = gateway.run((bytes, from) => {
+    senders.add(from);
+    gateway.send(bytes, { ...from });
+  });
+  for (let i = 0; i < 20; i++) {
+    one.send(Uint8Array.of(1, i), gateway.local);
+    if (i >= 10) two.send(Uint8Array.of(2, i - 10), gateway.local);
+  }
+  for (let i = 10; i < 20; i++) two.send(Uint8Array.of(2, i), { ...gateway.local });
+  for (const [number, packets] of [await atOne, await atTwo].entries()) {
+    assert.ok(packets.every(({ bytes }) => bytes[0] === number + 1), "a packet went to somebody else");
+    assert.equal(new Set(packets.map(({ bytes }) => bytes[1])).size, 20);
+  }
+  assert.ok(senders.size < 40, `${senders.size} objects for the senders of 40 packets`);
+  gateway.close();
+  await running;
+});
