@@ -25,7 +25,7 @@ export class Throttle {
   constructor(limits: PaceLimits, clock: Clock) {
     this.#pace = new ReadPace(limits);
     this.#clock = clock;
-    this.#unpaced = limits.readBytesPerSecond / 128;
+    this.#unpaced = Math.floor(limits.readBytesPerSecond / 128);
   }
 
   /** How long to wait, when so much has come in all until now; 0: not at all. */
