@@ -39,45 +39,42 @@ class SystemTimer implements Disposable {
 }
 
 /**
- * The time, asked for once per packet: on its way through the gateway it is needed nine times, and asking is a call
- * into the runtime. Who reads a packet from a socket says when its way begins and when it has ended.
+ * The clock of this machine. A packet on its way through the gateway needs the time nine times, and asking is a call
+ * into the runtime: who reads a packet from a socket holds the clock while it is on its way.
  */
-class Instant {
+export class SystemClock implements Clock {
   #nowMs = 0;
   #held = false;
 
+  /** See {@link Clock}. */
   now(): number {
     return this.#held ? this.#nowMs : performance.now();
   }
 
+  /** See {@link Clock}. */
+  wallMs(): number {
+    return Date.now();
+  }
+
+  /** See {@link Clock}. */
+  after(ms: number, run: () => void): Disposable {
+    return new SystemTimer(ms, run);
+  }
+
+  /** From here until release() now() stands still. Nothing may wait in between. */
   hold(): void {
     this.#nowMs = performance.now();
     this.#held = true;
   }
 
+  /** The end of hold(); belongs into a `finally`. */
   release(): void {
     this.#held = false;
   }
 }
 
-const instant = new Instant();
-
-/** From here until {@link releaseTime} the system clock stands still. Nothing may wait in between. */
-export function holdTime(): void {
-  instant.hold();
-}
-
-/** The end of {@link holdTime}; belongs into a `finally`. */
-export function releaseTime(): void {
-  instant.release();
-}
-
-/** The clock of this machine. */
-export const systemClock: Clock = {
-  now: () => instant.now(),
-  wallMs: () => Date.now(),
-  after: (ms, run) => new SystemTimer(ms, run),
-};
+/** The clock of this machine, the only one. */
+export const systemClock: SystemClock = new SystemClock();
 
 /** Waits `ms` milliseconds; false when `signal` ended the wait. Never rejects. */
 export function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {

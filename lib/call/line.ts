@@ -83,8 +83,7 @@ export interface ContextServices {
   openBroadcast?(): CallBroadcast | null;
 }
 
-/** A client as its call coroutines see it. */
-/** Its tags go to whichever stream the client plays now. */
+/** A client as its call coroutines see it; the tags it is given go to whichever stream the client plays now. */
 export interface LineOwner extends TagSink {
   /** The client's callbacks. */
   readonly link: ClientLink;

@@ -1,6 +1,7 @@
 // Byte buffers that are needed for a moment: while a message or a packet waits for its socket. Thousands of idle
-// connections then share the few that are in use, and what was used last, and is still near the processor, is used next. Who takes a buffer owns it until it gives it back, and gives it back once,
-// when nobody else can touch it any more (a write has settled).
+// connections then share the few that are in use, and what was used last, and is still near the processor, is used
+// next. Who takes a buffer owns it until it gives it back, and gives it back once, when nobody else can touch it any
+// more (a write has settled).
 // Role: machine
 // Answers to: nothing in siprtmp, where every message was a new string.
 

@@ -5,7 +5,7 @@
 // Role: edge
 // Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
 
-import { holdTime, releaseTime, systemClock } from "../base/clock.ts";
+import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
@@ -68,6 +68,8 @@ const pool = new BufferPool();
 
 const NOBODY: Endpoint = { hostname: "", port: 0 };
 
+const now = (): number => systemClock.now();
+
 /** A timer, because only a program with nothing to do asks the system about all of its sockets. */
 function afterOthers(): Promise<void> {
   return new Promise((resolve) => systemClock.after(1, resolve));
@@ -109,7 +111,13 @@ class DenoUdpSocket implements UdpSocket {
   readonly #receiveNext = (): void => {
     void this.#socket.receive(this.#running!.buffer).then(this.#onReceived, this.#onReceiveError);
   };
-  readonly #onReceived = (received: [Uint8Array, Deno.Addr]): void => this.#take(received);
+  readonly #onReceived = (received: [Uint8Array, Deno.Addr]): void => {
+    try {
+      this.#take(received);
+    } catch (error) {
+      this.#goOnAfter(error); // who was told of a failure failed as well: the socket lives
+    }
+  };
   readonly #onReceiveError = (error: unknown): void => this.#goOnAfter(error);
 
   constructor(at: Endpoint, options: UdpOptions) {
@@ -168,7 +176,7 @@ class DenoUdpSocket implements UdpSocket {
     if (bytes.length < running.buffer.length) {
       this.#deliver(running.onPacket, bytes, received[1] as Deno.NetAddr);
     } else running.buffer = this.#largerThan(running.buffer);
-    if (this.#turn !== null && this.#turn.isOver(systemClock.now)) void afterOthers().then(this.#receiveNext);
+    if (this.#turn !== null && this.#turn.isOver(now)) void afterOthers().then(this.#receiveNext);
     else this.#receiveNext();
   }
 
@@ -220,14 +228,14 @@ class DenoUdpSocket implements UdpSocket {
     bytes: Uint8Array,
     from: Deno.NetAddr,
   ): void {
-    holdTime();
+    systemClock.hold();
     try {
       onPacket(bytes, this.#senderOf(from));
     } catch (error) {
       this.handlerErrors++;
       this.onError?.(error);
     } finally {
-      releaseTime();
+      systemClock.release();
     }
   }
 

@@ -4,7 +4,7 @@
 // Answers to: class Client of rtmp.py.
 
 import type { AmfObject, AmfValue } from "../amf/value.ts";
-import { type Clock, holdTime, releaseTime } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { Ticker } from "../base/ticker.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -267,12 +267,12 @@ export class RtmpConnection implements AsyncDisposable {
   #consume(): void {
     const ignored = this.#phase === "closing" || this.#phase === "closed";
     const input = this.#input;
-    holdTime();
+    systemClock.hold();
     try {
       this.#heard(this.#environment.clock.now());
       input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
     } finally {
-      releaseTime();
+      systemClock.release();
     }
   }
 

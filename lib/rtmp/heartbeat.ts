@@ -12,7 +12,7 @@ const LAG_PROBE_MS = 2_000;
 /** Bytes beyond which media counts as being sent; pings and their like stay below. */
 const SENDING_BYTES = 1_000;
 
-/** The shared ticker that beats are given on, and on each of how many ticks: thousands of clients beat one after the other. */
+/** Period of the shared ticker, and how many ticks a beat is: thousands of clients beat one after the other. */
 export const HEARTBEAT = { tickMs: 100, every: 10 } as const;
 
 /** What the watch says. */

@@ -150,9 +150,7 @@ export class NetStream {
     if (this.#paused || (type === 8 && !this.#receivesAudio) || (type === 9 && !this.#receivesVideo)) {
       return true;
     }
-    const { congestion } = this;
-    const admitted = congestion === 0 && type !== 9 || this.#drops.admit(type, body, congestion);
-    if (!admitted) return false;
+    if (!this.#drops.admit(type, body, this.congestion)) return false;
     this.#link.sendMedia(type, this.id, timeMs, body);
     return true;
   }

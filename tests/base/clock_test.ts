@@ -1,7 +1,7 @@
 // delay() under a fake clock; the system clock only for what a fake cannot show.
 
 import assert from "node:assert/strict";
-import { delay, holdTime, releaseTime, systemClock } from "../../lib/base/clock.ts";
+import { delay, systemClock } from "../../lib/base/clock.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 Deno.test("delay ends true with time and false with the signal, and leaves no timer", async () => {
@@ -40,11 +40,11 @@ Deno.test("the system clock stands still while it is held, and goes on when it i
   const spin = (): void => {
     for (const endMs = performance.now() + 3; performance.now() < endMs;);
   };
-  holdTime();
+  systemClock.hold();
   const held = systemClock.now();
   spin();
   const later = systemClock.now();
-  releaseTime();
+  systemClock.release();
   assert.equal(later, held);
   assert.ok(held >= before);
   assert.ok(systemClock.now() >= held + 3);

@@ -228,3 +228,21 @@ Deno.test("many senders and many receivers in turn: each packet has its own addr
   gateway.close();
   await running;
 });
+
+Deno.test("a handler that throws, and who is told of it throws as well: the next packet is delivered", async () => {
+  using receiver = UdpSocket.bind(LOOPBACK);
+  using sender = UdpSocket.bind(LOOPBACK);
+  receiver.onError = () => {
+    throw new Error("told");
+  };
+  const heard: number[] = [];
+  const running = receiver.run((bytes) => {
+    heard.push(bytes[0]!);
+    if (heard.length === 1) throw new Error("handler");
+    receiver.close();
+  });
+  sender.send(Uint8Array.of(1), receiver.local);
+  sender.send(Uint8Array.of(2), receiver.local);
+  await running;
+  assert.deepEqual([heard.sort(), receiver.handlerErrors, receiver.receiveErrors], [[1, 2], 1, 1]);
+});
