@@ -11,6 +11,7 @@ import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
+import { type MediaSockets, openMediaSockets } from "../net/media_sockets.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
@@ -60,12 +61,16 @@ class ClientMedia implements MediaFactory {
 /** Opens the media of calls within the gateway's limits. */
 export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
+  readonly #sockets: MediaSockets;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
   readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
 
-  /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
+  /**
+   * Binds nothing yet. Throws ConfigError when the wanted sockets cannot be had.
+   * @param environment without codecs, audio only passes through as it is
+   */
   constructor(
     config: Config,
     environment: { clock: Clock; random: Random; log: Logger; codecs?: Codecs },
@@ -77,11 +82,17 @@ export class MediaRoom implements AsyncDisposable {
     const { clock, random, codecs = new Codecs(new Map()) } = environment;
     const log = environment.log.category("media");
     this.#config = config;
+    this.#sockets = openMediaSockets(config.rtp.sockets);
+    log.debug(`media goes through sockets of ${this.#sockets.kind}`);
     this.#services = {
       clock,
       random,
       codecs,
-      ports: new RtpPorts({ min: config.rtp.portMin, max: config.rtp.portMax }, clock),
+      ports: new RtpPorts(
+        { min: config.rtp.portMin, max: config.rtp.portMax },
+        clock,
+        (at, options) => this.#sockets.bind(at, options),
+      ),
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),
     };
@@ -111,6 +122,7 @@ export class MediaRoom implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#services.ticker[Symbol.dispose]();
     await this.#services.scope.close();
+    this.#sockets[Symbol.dispose]();
   }
 
   #doorFor(rate: RtmpCapability["rate"]): MediaDoor {

@@ -68,6 +68,7 @@ async function acceptCall(
   const media = opened.use(openMedia(owner, invitation, codecs));
   const answered = media === null ? null : answerOffer(owner, media, invitation);
   if (media === null || answered === null) return failed(owner, line);
+  media.toRtmp = owner; // from the 200 on the caller may send, and a first key frame does not come twice
   const outcome = await invitation.accept(answered.body);
   if (outcome.type === "failed") {
     owner.log.warn(`the call was answered but not set up: ${outcome.reason}`);
@@ -78,7 +79,6 @@ async function acceptCall(
     failed(owner, line);
     return await outcome.call.hangUp();
   }
-  media.playerChanged(); // what it made between our answer and the ACK went nowhere: configurations, a key frame
   const { call } = outcome;
   opened.move(); // talk() ends it; this coroutine is not to wait for that, for hours
   owner.scope.spawn(`call ${call.id}`, () => talk(owner, line, { call, media, report }));

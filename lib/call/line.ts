@@ -99,6 +99,8 @@ export interface LineOwner extends TagSink {
   readonly line: Line;
   /** Gives a call's media what was published before it: the decoder configuration of the video. */
   primeMedia(media: CallMedia): void;
+  /** Whether tags of the far end went to nobody since this was last asked, or to another player. */
+  takeMissed(): boolean;
   /** Tells the publisher to send a key frame. */
   keyFrameWanted(): void;
   /** Tells the publisher what it could do better. */

@@ -41,6 +41,8 @@ export async function talk(
   const line: Line = { state: "talking", call, media, digits, broadcast };
   if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
   const startMs = owner.services.clock.now();
+  const missed = owner.takeMissed() || broadcast !== null; // who publishes the call has seen none of it either
+  if (media.toRtmp !== null && missed) media.playerChanged();
   media.toRtmp = broadcast === null ? owner : {
     play: (type, timeMs, body) => {
       owner.play(type, timeMs, body);

@@ -7,6 +7,7 @@
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
+import type { MediaSocketKind } from "../net/media_sockets.ts";
 import type { KeepAliveSettings } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
@@ -107,6 +108,8 @@ export interface RtpConfig {
   readonly portMin: number;
   /** Last port of the range. */
   readonly portMax: number;
+  /** Whose sockets they are. */
+  readonly sockets: MediaSocketKind;
 }
 
 /** Several clients of one address. */
@@ -205,7 +208,13 @@ function configOf(settings: Settings): Config {
       keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
       userAgent: `siprtmp/${version}`,
     },
-    rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
+    rtp: {
+      bind,
+      advertise,
+      portMin: settings["rtp-ports"].min,
+      portMax: settings["rtp-ports"].max,
+      sockets: settings["media-sockets"],
+    },
     limit: limitOf(settings),
     dialPlan: settings.dial,
     sameAddress: {

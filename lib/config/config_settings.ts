@@ -4,6 +4,7 @@
 // Answers to: the optparse set-up at the end of siprtmp.py; behaviour.md 1.1.
 
 import type { Endpoint } from "../net/endpoint.ts";
+import type { MediaSocketKind } from "../net/media_sockets.ts";
 import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
@@ -29,6 +30,8 @@ export interface Settings extends EntranceSettings, GuardSettings {
   "sip-port": number | null;
   /** First and last UDP port for media. */
   "rtp-ports": PortRange;
+  /** Whose UDP sockets carry media. */
+  "media-sockets": MediaSocketKind;
   /** Where every SIP request goes first; null: straight to its target. */
   "outbound-proxy": SipUri | null;
   /** Life of a registration asked for, in seconds. */
@@ -116,6 +119,7 @@ export const defaultSettings: Readonly<Settings> = {
   "stun-server": null,
   "sip-port": null,
   "rtp-ports": { min: 10000, max: 20000 },
+  "media-sockets": "auto",
   "outbound-proxy": null,
   expires: 180,
   "keep-alive": "crlf",
@@ -162,6 +166,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
   whole("sip-port", null, "<port>", "SIP port, UDP and TCP (default: 5060, else the next free one)"),
   text("stun-server", null, "<host:port>", "STUN server that -e auto asks for our public address"),
   text("rtp-ports", null, "<min-max>", "UDP ports for media"),
+  text(
+    "media-sockets",
+    null,
+    "<kind>",
+    "of deno, or of linux, which carry more calls and need --allow-ffi; auto: these where they may be had",
+  ),
   text("outbound-proxy", null, "<uri>", "SIP proxy that every request goes to first"),
   whole("expires", null, "<seconds>", "life of a SIP registration"),
   text("keep-alive", null, "<method>", "crlf, stun, options or off: keeps the way back through a NAT open"),

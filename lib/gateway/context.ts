@@ -56,6 +56,7 @@ export class Context implements LineOwner, AsyncDisposable {
   readonly log: Logger;
   #line: Line = IDLE;
   #playing: NetStream | null = null;
+  #missed = false;
   #publishing: NetStream | null = null;
   readonly #configs = new PublisherConfigs();
   readonly #takesCalls: boolean;
@@ -122,6 +123,7 @@ export class Context implements LineOwner, AsyncDisposable {
         this.#playing = event.stream;
         event.stream.started();
         if (this.#line.state === "talking") this.#line.media.playerChanged();
+        else this.#missed = true;
         return this.#dialByUrl(this.#toDial?.playerCodecs ?? []);
       case "ended":
         if (event.stream === this.#publishing) this.#publishing = null;
@@ -164,7 +166,15 @@ export class Context implements LineOwner, AsyncDisposable {
 
   /** Tags for whichever stream the client plays now: the outlet of every call's media. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    this.#playing?.send(type, timeMs, body);
+    if (this.#playing === null) this.#missed = true;
+    else this.#playing.send(type, timeMs, body);
+  }
+
+  /** See {@link LineOwner}: early media is there before the call is. */
+  takeMissed(): boolean {
+    const missed = this.#missed;
+    this.#missed = false;
+    return missed;
   }
 
   /** Decoder configurations are sent once, often before the call: they are kept for calls to come. */
@@ -187,6 +197,7 @@ export class Context implements LineOwner, AsyncDisposable {
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean {
     if (this.#line !== from) return false;
+    if (from === IDLE) this.#missed = false;
     this.#line = to;
     return true;
   }

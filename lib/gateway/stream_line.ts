@@ -133,6 +133,11 @@ export class StreamLine implements LineOwner, AsyncDisposable {
     this.#configs.prime(media);
   }
 
+  /** Who plays late is given what is needed to begin: nothing is missed. */
+  takeMissed(): boolean {
+    return false;
+  }
+
   /** Encoders that listen (OBS does not) answer this status with a key frame. */
   keyFrameWanted(): void {
     const text = "the far end lost its picture: send a key frame";

@@ -8,7 +8,7 @@
 import type { Clock } from "../base/clock.ts";
 import { ConfigError, TransportError } from "../base/errors.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
-import { UdpSocket } from "./udp.ts";
+import { type UdpOptions, UdpSocket } from "./udp.ts";
 
 /** How long a pair rests after use, unless told otherwise. */
 const DEFAULT_COOL_DOWN_MS = 2_000;
@@ -28,8 +28,8 @@ const USUAL_VIDEO_PACKET = MAX_PACKET;
 /** The same for RTCP: two reports and a description take about 150 bytes. */
 const USUAL_RTCP_PACKET = 511;
 
-/** Opens one socket that will seldom receive a packet longer than that. */
-type BindSocket = (at: Endpoint, usualReceived: number) => UdpSocket;
+/** Opens one socket. */
+type BindSocket = (at: Endpoint, options: UdpOptions) => UdpSocket;
 
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
@@ -65,9 +65,9 @@ export class RtpPorts {
 
   /**
    * Opens nothing yet. Throws {@link ConfigError} when the range holds no pair.
-   * @param bind opens one socket; tests replace it
+   * @param bind opens one socket: see media_sockets.ts; tests have their own
    */
-  constructor(options: RtpPortRange, clock: Clock, bind: BindSocket = bindRtpSocket) {
+  constructor(options: RtpPortRange, clock: Clock, bind: BindSocket = UdpSocket.bind) {
     this.#first = options.min + options.min % 2;
     this.#pairs = options.max === 0 ? 0 : Math.floor((options.max - this.#first + 1) / 2);
     if (options.max !== 0 && (this.#pairs < 1 || options.min < 1 || options.max > 65535)) {
@@ -128,11 +128,15 @@ export class RtpPorts {
 
   #tryBind(at: Endpoint, usualReceived: number): UdpSocket | null {
     try {
-      return this.#bind(at, usualReceived);
+      return this.#bindOne(at, usualReceived);
     } catch (error) {
       if (error instanceof TransportError && error.code === "addr-in-use") return null;
       throw error;
     }
+  }
+
+  #bindOne(at: Endpoint, usualReceived: number): UdpSocket {
+    return this.#bind(at, { maxReceived: MAX_PACKET, usualReceived, inTurns: true });
   }
 
   #createPair(rtp: UdpSocket, rtcp: UdpSocket): RtpPortPair {
@@ -154,7 +158,7 @@ export class RtpPorts {
   #bindAnyPair(hostname: string, usual: number): RtpPortPair {
     using misfits = new DisposableStack();
     for (let tried = 0; tried < ANY_PORT_TRIES; tried++) {
-      const rtp = this.#bind({ hostname, port: 0 }, usual);
+      const rtp = this.#bindOne({ hostname, port: 0 }, usual);
       const even = rtp.local.port % 2 === 0 && this.#isFree(rtp.local.port);
       const pair = even ? this.#completePair(rtp) : null;
       if (pair !== null) return pair;
@@ -163,8 +167,4 @@ export class RtpPorts {
     const at = formatEndpoint({ hostname, port: 0 });
     throw new TransportError(`No free RTP port pair on ${at} after ${ANY_PORT_TRIES} tries`, "addr-in-use");
   }
-}
-
-function bindRtpSocket(at: Endpoint, usualReceived: number): UdpSocket {
-  return UdpSocket.bind(at, { maxReceived: MAX_PACKET, usualReceived, inTurns: true });
 }

@@ -12,14 +12,6 @@ import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endp
 import { isClosedHere, transportError } from "./failure.ts";
 import { Turn } from "./turn.ts";
 
-/** One packet with bytes of its own. */
-export interface Datagram {
-  /** The payload; nobody else holds it. */
-  readonly bytes: Uint8Array;
-  /** Who sent it. */
-  readonly from: Endpoint;
-}
-
 /** How a socket is opened. */
 export interface UdpOptions {
   /** Longest packet in bytes, 65507 unless given; longer ones are dropped and counted. */
@@ -40,7 +32,7 @@ export interface UdpSocket extends Disposable {
   readonly local: Endpoint;
   /** Packets that could not be sent (no route, too long, not an IP address). */
   readonly sendErrors: number;
-  /** Receive calls that failed while the socket lived on (ICMP errors on some systems), and packets too long. */
+  /** Receive calls that failed while the socket lived on (ICMP errors on some systems), packets too long, failed onError. */
   readonly receiveErrors: number;
   /** Packets whose handler threw. */
   readonly handlerErrors: number;
@@ -48,12 +40,10 @@ export interface UdpSocket extends Disposable {
   onError: ((error: unknown) => void) | null;
   /**
    * Hands each packet to `onPacket` until the socket is closed; the bytes are borrowed until it returns.
-   * A handler that throws is counted and reported, the socket lives. Either run() or packets(), once.
+   * A handler that throws is counted and reported, the socket lives. Once.
    * Throws {@link TransportError} only when receiving fails again and again.
    */
   run(onPacket: (bytes: Uint8Array, from: Endpoint) => void): Promise<void>;
-  /** Yields packets with bytes of their own until the socket is closed. */
-  packets(): AsyncGenerator<Datagram, void, void>;
   /** Copies and sends, without waiting; failures are counted. `to` must be an IP address. */
   send(bytes: Uint8Array, to: Endpoint): void;
   /** Closes at once; may be called again. Receiving ends normally. */
@@ -61,7 +51,7 @@ export interface UdpSocket extends Disposable {
 }
 
 /** The largest UDP payload over IPv4. */
-const MAX_PAYLOAD = 65507;
+export const MAX_PAYLOAD = 65507;
 
 /** Shared by every socket of this thread. */
 const pool = new BufferPool();
@@ -76,7 +66,7 @@ function afterOthers(): Promise<void> {
 }
 
 /** Receive failures in a row after which the socket counts as broken. */
-const MAX_RECEIVE_FAILURES = 100;
+export const MAX_RECEIVE_FAILURES = 100;
 
 /** What run() goes on with, packet by packet: a coroutine that waits for hours would cost more memory. */
 interface Running {
@@ -111,13 +101,7 @@ class DenoUdpSocket implements UdpSocket {
   readonly #receiveNext = (): void => {
     void this.#socket.receive(this.#running!.buffer).then(this.#onReceived, this.#onReceiveError);
   };
-  readonly #onReceived = (received: [Uint8Array, Deno.Addr]): void => {
-    try {
-      this.#take(received);
-    } catch (error) {
-      this.#goOnAfter(error); // who was told of a failure failed as well: the socket lives
-    }
-  };
+  readonly #onReceived = (received: [Uint8Array, Deno.Addr]): void => this.#take(received);
   readonly #onReceiveError = (error: unknown): void => this.#goOnAfter(error);
 
   constructor(at: Endpoint, options: UdpOptions) {
@@ -136,16 +120,6 @@ class DenoUdpSocket implements UdpSocket {
     this.#running = { onPacket, ended, buffer: this.#createBuffer() };
     this.#receiveNext();
     return ended.promise;
-  }
-
-  async *packets(): AsyncGenerator<Datagram, void, void> {
-    let buffer = this.#createBuffer();
-    while (!this.#closed) {
-      const received = await this.#receive(buffer);
-      if (received === null) continue;
-      if (received[0].length === buffer.length) buffer = this.#largerThan(buffer);
-      else yield { bytes: received[0].slice(), from: this.#senderOf(received[1] as Deno.NetAddr) };
-    }
   }
 
   send(bytes: Uint8Array, to: Endpoint): void {
@@ -174,7 +148,7 @@ class DenoUdpSocket implements UdpSocket {
     this.#receiveFailures = 0;
     const bytes = received[0];
     if (bytes.length < running.buffer.length) {
-      this.#deliver(running.onPacket, bytes, received[1] as Deno.NetAddr);
+      deliverPacket(this, running.onPacket, bytes, this.#senderOf(received[1] as Deno.NetAddr));
     } else running.buffer = this.#largerThan(running.buffer);
     if (this.#turn !== null && this.#turn.isOver(now)) void afterOthers().then(this.#receiveNext);
     else this.#receiveNext();
@@ -202,18 +176,6 @@ class DenoUdpSocket implements UdpSocket {
     return buffer.length > this.#maxReceived ? buffer : new Uint8Array(this.#maxReceived + 1);
   }
 
-  /** Null when closed, or when one receive failed and the next may not. */
-  async #receive(buffer: Uint8Array): Promise<[Uint8Array, Deno.Addr] | null> {
-    try {
-      const received = await this.#socket.receive(buffer);
-      this.#receiveFailures = 0;
-      return this.#closed ? null : received;
-    } catch (error) {
-      this.#receiveFailed(error);
-      return null;
-    }
-  }
-
   /** Closed by us is the end; otherwise one failure is counted, and many in a row break the socket. */
   #receiveFailed(error: unknown): void {
     if (this.#closed || isClosedHere(error)) return;
@@ -221,22 +183,6 @@ class DenoUdpSocket implements UdpSocket {
     if (++this.#receiveFailures < MAX_RECEIVE_FAILURES) return;
     this.close();
     throw transportError(`Cannot receive on UDP ${formatEndpoint(this.local)}`, error);
-  }
-
-  #deliver(
-    onPacket: (bytes: Uint8Array, from: Endpoint) => void,
-    bytes: Uint8Array,
-    from: Deno.NetAddr,
-  ): void {
-    systemClock.hold();
-    try {
-      onPacket(bytes, this.#senderOf(from));
-    } catch (error) {
-      this.handlerErrors++;
-      this.onError?.(error);
-    } finally {
-      systemClock.release();
-    }
   }
 
   /** Remembers whom the next packets go to. A name would be looked up by the runtime, for each packet: refused. */
@@ -260,6 +206,32 @@ class DenoUdpSocket implements UdpSocket {
     if (this.#lastFrom.port === port && this.#lastName === name) return this.#lastFrom;
     this.#lastName = name;
     return this.#lastFrom = { hostname: this.#ipv6 ? unmapAddress(name) : name, port };
+  }
+}
+
+/** Hands a packet over. Time stands still meanwhile; what the handler throws, or who is told of it, ends nothing. */
+export function deliverPacket(
+  socket: Pick<UdpSocket, "onError"> & { handlerErrors: number; receiveErrors: number },
+  onPacket: (bytes: Uint8Array, from: Endpoint) => void,
+  bytes: Uint8Array,
+  from: Endpoint,
+): void {
+  systemClock.hold();
+  try {
+    onPacket(bytes, from);
+  } catch (error) {
+    socket.handlerErrors++;
+    tellOf(error, socket);
+  } finally {
+    systemClock.release();
+  }
+}
+
+function tellOf(error: unknown, socket: Pick<UdpSocket, "onError"> & { receiveErrors: number }): void {
+  try {
+    socket.onError?.(error);
+  } catch (_failure) {
+    socket.receiveErrors++; // there is nobody else to tell
   }
 }
 

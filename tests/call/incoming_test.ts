@@ -138,6 +138,7 @@ Deno.test("a failure of ours while answering: 500, byed, logged, the line free",
 
 Deno.test("an INVITE without offer gets ours in the 200, and its ACK settles the media", async () => {
   await using owner = new ScriptedOwner();
+  owner.missed = true;
   owner.factory.prepare = (media) => media.report = ["speex", null];
   const invitation = alerted(owner, new ScriptedInvitation(null));
   answer(owner, ["wideband"]);
@@ -149,6 +150,23 @@ Deno.test("an INVITE without offer gets ours in the 200, and its ACK settles the
   await settle();
   assert.deepEqual(owner.factory.last.log, ["offer 1", "answer answer in the ACK", "player changed"]);
   assert.deepEqual(owner.link.take(), ['accepted("speex", null)']);
+  call.end("remote");
+  await settle();
+});
+
+Deno.test("what the caller sends between our 200 and its ACK is played, and nothing need be begun again", async () => {
+  await using owner = new ScriptedOwner();
+  const invitation = alerted(owner, new ScriptedInvitation(sdp("offer")));
+  answer(owner, ["wideband"]);
+  await settle();
+  assert.equal(owner.line.state, "answering");
+  owner.factory.last.toRtmp!.play(9, 20, Uint8Array.of(0x17, 1));
+  assert.deepEqual(owner.played, ["9@20"]);
+  const call = new ScriptedCall();
+  invitation.confirm(call);
+  await settle();
+  assert.equal(owner.line.state, "talking");
+  assert.ok(!owner.factory.last.log.includes("player changed"));
   call.end("remote");
   await settle();
 });

@@ -360,8 +360,28 @@ scene("a call without offer: ours in the 200, theirs in the ACK", async ({ bob, 
   assert.equal(sdpText(ok), "our offer 1");
   bob.send(bob.buildAsCaller("ACK", invite, ok, 1, sdp("late answer")), PHONE_HOST);
   assert.deepEqual(await alice.told(1), ["accepted()"]);
-  assert.deepEqual(alice.factory.last.log, ["offer 1", "answer late answer", "player changed"]);
+  assert.deepEqual(alice.factory.last.log, ["offer 1", "answer late answer"]);
 });
+
+scene(
+  "who begins to play between our 200 and the ACK has missed what came before: it begins again",
+  async (scene) => {
+    const { bob, alice } = scene;
+    const invite = callAlice(bob);
+    await alice.told(1);
+    alice.rpc("accept");
+    const ok = await bob.response(200, "INVITE");
+    const media = alice.factory.last;
+    media.hear(20); // nobody plays
+    const player = new RecordingStream();
+    alice.play(player);
+    media.hear(40);
+    bob.send(bob.buildAsCaller("ACK", invite, ok, 1), PHONE_HOST);
+    assert.deepEqual(await alice.told(1), ["accepted()"]);
+    assert.deepEqual(player.events, ["started", "8@40 00"]);
+    assert.equal(media.log.at(-1), "player changed");
+  },
+);
 
 scene(
   "a call without offer whose ACK brings none: BYE to them, byed to the client",

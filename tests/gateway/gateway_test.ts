@@ -15,6 +15,7 @@ import { PASSWORD, Registrar } from "../support/gateway_registrar.ts";
 import { g711Frames, hexOf, tag } from "../support/gateway_media.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
+import { packetsOf } from "../support/udp_packets.ts";
 
 const NOTHING = { connections: 0, clients: 0, calls: 0, rtpPorts: 0 };
 
@@ -327,7 +328,7 @@ Deno.test("the address of -e is told in SIP and SDP, whatever -l is (1.11 #1)", 
   using phone = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
   await using alice = await open(running.url("alice@127.0.0.1"));
   alice.send("invite", `bob@127.0.0.1:${phone.local.port}`, "pcmu");
-  for await (const { bytes } of phone.packets()) {
+  for await (const { bytes } of packetsOf(phone)) {
     const text = new TextDecoder().decode(bytes);
     assert.match(text, /^Via: SIP\/2\.0\/UDP 192\.0\.2\.50:/m);
     assert.match(text, /^Contact: <sip:alice@192\.0\.2\.50:/m);

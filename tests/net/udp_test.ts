@@ -1,11 +1,30 @@
-// Real sockets on loopback, port 0: no packet spoils another, no error ends the socket.
+// Real sockets on loopback, port 0: no packet spoils another, no error ends the socket. The sockets of the runtime and
+// those of linux_udp.ts do the same.
 
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { type MediaSockets, openMediaSockets } from "../../lib/net/media_sockets.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
+
+type Bind = MediaSockets["bind"];
+
+/** The same with each kind of sockets. */
+function testSockets(name: string, run: (bind: Bind) => Promise<void> | void): void {
+  for (const kind of ["deno", "linux"] as const) {
+    Deno.test({
+      name: `${kind}: ${name}`,
+      ignore: kind === "linux" && Deno.build.os !== "linux",
+      fn: async () => {
+        using sockets = openMediaSockets(kind);
+        assert.equal(sockets.kind, kind);
+        await run((at, options) => sockets.bind(at, options));
+      },
+    });
+  }
+}
 
 /** Runs the socket until `count` packets have come, and gives copies of them. */
 async function collect(socket: UdpSocket, count: number): Promise<{ bytes: Uint8Array; from: Endpoint }[]> {
@@ -18,9 +37,9 @@ async function collect(socket: UdpSocket, count: number): Promise<{ bytes: Uint8
 }
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  Deno.test(`packets of every size arrive over ${hostname} with their sender`, async () => {
-    using receiver = UdpSocket.bind({ hostname, port: 0 });
-    using sender = UdpSocket.bind({ hostname, port: 0 });
+  testSockets(`packets of every size arrive over ${hostname} with their sender`, async (bind) => {
+    using receiver = bind({ hostname, port: 0 });
+    using sender = bind({ hostname, port: 0 });
     assert.ok(receiver.local.port > 0);
     const sizes = [0, 1, 172, 1500, 9000, 65507];
     const received = collect(receiver, sizes.length);
@@ -35,9 +54,9 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 }
 
-Deno.test("a burst from one reused buffer arrives as it was sent", async () => {
-  using receiver = UdpSocket.bind(LOOPBACK);
-  using sender = UdpSocket.bind(LOOPBACK);
+testSockets("a burst from one reused buffer arrives as it was sent", async (bind) => {
+  using receiver = bind(LOOPBACK);
+  using sender = bind(LOOPBACK);
   const count = 400;
   const received = collect(receiver, count);
   const reused = new Uint8Array(172);
@@ -55,35 +74,21 @@ Deno.test("a burst from one reused buffer arrives as it was sent", async () => {
   assert.equal(seen.size, count);
 });
 
-Deno.test("packets() yields own copies and ends when the socket is closed", async () => {
-  using receiver = UdpSocket.bind(LOOPBACK);
-  using sender = UdpSocket.bind(LOOPBACK);
-  const kept: Uint8Array[] = [];
-  for (const text of ["one", "two", "three"]) sender.send(new TextEncoder().encode(text), receiver.local);
-  for await (const { bytes, from } of receiver.packets()) {
-    kept.push(bytes);
-    assert.equal(from.port, sender.local.port);
-    if (kept.length === 3) receiver.close();
-  }
-  assert.deepEqual(kept.map((bytes) => new TextDecoder().decode(bytes)).sort(), ["one", "three", "two"]);
-});
-
-Deno.test("closing ends a receiver that waits, and may be done again", async () => {
-  const socket = UdpSocket.bind(LOOPBACK);
+testSockets("closing ends a receiver that waits, and may be done again", async (bind) => {
+  const socket = bind(LOOPBACK);
   const ran = socket.run(() => assert.fail("nobody sent anything"));
   socket.close();
   socket.close();
   socket[Symbol.dispose]();
   await ran;
   await socket.run(() => assert.fail("closed"));
-  assert.equal((await socket.packets().next()).done, true);
   socket.send(new Uint8Array(1), LOOPBACK);
   assert.equal(socket.sendErrors, 0);
 });
 
-Deno.test("a handler that throws is counted and reported, the next packet comes", async () => {
-  using receiver = UdpSocket.bind(LOOPBACK);
-  using sender = UdpSocket.bind(LOOPBACK);
+testSockets("a handler that throws is counted and reported, the next packet comes", async (bind) => {
+  using receiver = bind(LOOPBACK);
+  using sender = bind(LOOPBACK);
   const errors: unknown[] = [];
   receiver.onError = (error) => errors.push(error);
   let packets = 0;
@@ -96,9 +101,9 @@ Deno.test("a handler that throws is counted and reported, the next packet comes"
   assert.deepEqual([receiver.handlerErrors, errors.length], [2, 2]);
 });
 
-Deno.test("what cannot be sent is counted, never thrown, and never looked up", async () => {
-  using receiver = UdpSocket.bind(LOOPBACK);
-  using sender = UdpSocket.bind(LOOPBACK);
+testSockets("what cannot be sent is counted, never thrown, and never looked up", async (bind) => {
+  using receiver = bind(LOOPBACK);
+  using sender = bind(LOOPBACK);
   sender.send(new Uint8Array(5), { hostname: "localhost", port: receiver.local.port });
   sender.send(new Uint8Array(65508), receiver.local);
   assert.equal(sender.sendErrors, 2);
@@ -111,9 +116,9 @@ Deno.test("what cannot be sent is counted, never thrown, and never looked up", a
   assert.equal(sender.sendErrors, 4);
 });
 
-Deno.test("packets longer than was asked for are dropped whole and counted", async () => {
-  using receiver = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 }, { maxReceived: 100 });
-  using sender = UdpSocket.bind(LOOPBACK);
+testSockets("packets longer than was asked for are dropped whole and counted", async (bind) => {
+  using receiver = bind({ hostname: "127.0.0.1", port: 0 }, { maxReceived: 100 });
+  using sender = bind(LOOPBACK);
   sender.send(new Uint8Array(101), receiver.local);
   sender.send(new Uint8Array(5000), receiver.local);
   sender.send(new Uint8Array(100), receiver.local);
@@ -146,20 +151,20 @@ Deno.test("the first unusually long packet is lost and counted, the next ones co
   assert.ok(receiver.receiveErrors >= 1);
 });
 
-Deno.test("a port nobody listens on does not hurt the sender", async () => {
-  const gone = UdpSocket.bind(LOOPBACK);
+testSockets("a port nobody listens on does not hurt the sender", async (bind) => {
+  const gone = bind(LOOPBACK);
   const nobody = gone.local;
   gone.close();
-  using socket = UdpSocket.bind(LOOPBACK);
+  using socket = bind(LOOPBACK);
   const received = collect(socket, 1);
   for (let i = 0; i < 5; i++) socket.send(new Uint8Array(3), nobody);
   socket.send(new Uint8Array(4), socket.local);
   assert.equal((await received)[0]!.bytes.length, 4);
 });
 
-Deno.test("a socket on :: names IPv4 senders as IPv4 and can answer them", async () => {
-  using everywhere = UdpSocket.bind({ hostname: "::", port: 0 });
-  using ipv4 = UdpSocket.bind(LOOPBACK);
+testSockets("a socket on :: names IPv4 senders as IPv4 and can answer them", async (bind) => {
+  using everywhere = bind({ hostname: "::", port: 0 });
+  using ipv4 = bind(LOOPBACK);
   const answered = collect(ipv4, 1);
   ipv4.send(new Uint8Array(1), { hostname: "127.0.0.1", port: everywhere.local.port });
   await everywhere.run((_bytes, from) => {
@@ -170,15 +175,15 @@ Deno.test("a socket on :: names IPv4 senders as IPv4 and can answer them", async
   assert.equal((await answered)[0]!.bytes.length, 2);
 });
 
-Deno.test("a busy port, a foreign address and a name cannot be bound", () => {
-  using holder = UdpSocket.bind(LOOPBACK);
+testSockets("a busy port, a foreign address and a name cannot be bound", (bind) => {
+  using holder = bind(LOOPBACK);
   const table: [Endpoint, TransportError["code"]][] = [
     [holder.local, "addr-in-use"],
     [{ hostname: "203.0.113.1", port: 0 }, "unreachable"],
     [{ hostname: "localhost", port: 0 }, "failed"],
   ];
   for (const [at, code] of table) {
-    assert.throws(() => UdpSocket.bind(at), (error) => {
+    assert.throws(() => bind(at), (error) => {
       assert.ok(error instanceof TransportError);
       assert.equal(error.code, code);
       assert.match(error.message, /^Cannot bind UDP /);
@@ -187,9 +192,9 @@ Deno.test("a busy port, a foreign address and a name cannot be bound", () => {
   }
 });
 
-Deno.test("UdpSocket: a socket that takes turns delivers every packet of a burst", async () => {
-  using a = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 }, { inTurns: true });
-  using b = UdpSocket.bind(LOOPBACK);
+testSockets("a socket that takes turns delivers every packet of a burst", async (bind) => {
+  using a = bind({ hostname: "127.0.0.1", port: 0 }, { inTurns: true });
+  using b = bind(LOOPBACK);
   const count = 120; // fits into the smallest receive buffer of a system
   const heard: number[] = [];
   const all = Promise.withResolvers<void>();
@@ -204,10 +209,10 @@ Deno.test("UdpSocket: a socket that takes turns delivers every packet of a burst
   await running;
 });
 
-Deno.test("many senders and many receivers in turn: each packet has its own address", async () => {
-  using gateway = UdpSocket.bind(LOOPBACK);
-  using one = UdpSocket.bind(LOOPBACK);
-  using two = UdpSocket.bind(LOOPBACK);
+testSockets("many senders and many receivers in turn: each packet has its own address", async (bind) => {
+  using gateway = bind(LOOPBACK);
+  using one = bind(LOOPBACK);
+  using two = bind(LOOPBACK);
   const [atOne, atTwo] = [collect(one, 20), collect(two, 20)];
   // Each packet goes back to whom it names; the sender of a packet is one object as long as nobody else sends.
   const senders = new Set<Endpoint>();
@@ -229,20 +234,23 @@ Deno.test("many senders and many receivers in turn: each packet has its own addr
   await running;
 });
 
-Deno.test("a handler that throws, and who is told of it throws as well: the next packet is delivered", async () => {
-  using receiver = UdpSocket.bind(LOOPBACK);
-  using sender = UdpSocket.bind(LOOPBACK);
-  receiver.onError = () => {
-    throw new Error("told");
-  };
-  const heard: number[] = [];
-  const running = receiver.run((bytes) => {
-    heard.push(bytes[0]!);
-    if (heard.length === 1) throw new Error("handler");
-    receiver.close();
-  });
-  sender.send(Uint8Array.of(1), receiver.local);
-  sender.send(Uint8Array.of(2), receiver.local);
-  await running;
-  assert.deepEqual([heard.sort(), receiver.handlerErrors, receiver.receiveErrors], [[1, 2], 1, 1]);
-});
+testSockets(
+  "a handler that throws, and who is told of it throws as well: the next packet is delivered",
+  async (bind) => {
+    using receiver = bind(LOOPBACK);
+    using sender = bind(LOOPBACK);
+    receiver.onError = () => {
+      throw new Error("told");
+    };
+    const heard: number[] = [];
+    const running = receiver.run((bytes) => {
+      heard.push(bytes[0]!);
+      if (heard.length === 1) throw new Error("handler");
+      receiver.close();
+    });
+    sender.send(Uint8Array.of(1), receiver.local);
+    sender.send(Uint8Array.of(2), receiver.local);
+    await running;
+    assert.deepEqual([heard.sort(), receiver.handlerErrors, receiver.receiveErrors], [[1, 2], 1, 1]);
+  },
+);

@@ -26,6 +26,7 @@ import { SipTransport, type SipTransportOptions } from "../../lib/sip/transport.
 import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { wireRequest } from "../support/sip_wire_messages.ts";
+import { packetsOf } from "../support/udp_packets.ts";
 
 /** A transport whose messages wait in a mailbox. */
 class Peer implements AsyncDisposable {
@@ -167,7 +168,7 @@ Deno.test("transport: a request of exactly 1300 bytes stays on UDP", async () =>
 Deno.test("transport: a large request falls back to UDP when TCP is refused, and that is remembered for a minute", async () => {
   await using alice = new Peer();
   using bob = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
-  const packets = bob.packets();
+  const packets = packetsOf(bob);
   const target: Target = { transport: "udp", endpoint: bob.local };
   const request = wireRequest({ via: alice.via("UDP"), body: "x".repeat(5000) });
   for (let i = 0; i < 3; i++) {
@@ -271,7 +272,7 @@ Deno.test("transport: a malformed request gets 400 over UDP and TCP, and the nex
   await using bob = new Peer();
   const bad = encodeUtf8(decodeUtf8(encodeSipMessage(wireRequest())).replace("Forwards: 70", "Forwards: x"));
   using udp = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
-  const packets = udp.packets();
+  const packets = packetsOf(udp);
   udp.send(bad, bob.endpoint);
   const { message } = decodeSipDatagram((await packets.next()).value!.bytes);
   assert.equal((message as SipResponse).status, 400);

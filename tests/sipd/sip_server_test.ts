@@ -19,6 +19,7 @@ import { RecordLog } from "../support/record_log.ts";
 import { identity, SipNetwork } from "../support/sip_network.ts";
 import { memoryServices, memoryTransports, offerOf, understood } from "../support/sipd_bench.ts";
 import { createPhone, openPhones, PhoneLine, place } from "../support/sipd_phone.ts";
+import { packetsOf } from "../support/udp_packets.ts";
 
 function start(hostname = "127.0.0.1", port = 0, portFallback = false) {
   const log = new RecordLog("info");
@@ -346,7 +347,7 @@ Deno.test("registered phones that are gone get 503 over TCP, and nothing breaks"
   const alice = createPhone(phones, "alice", server.address);
   const at = formatEndpoint(server.address);
   using socket = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
-  const answers = socket.packets();
+  const answers = packetsOf(socket);
   const own = formatEndpoint(socket.local);
   socket.send(
     encodeUtf8(

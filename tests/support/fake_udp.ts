@@ -7,7 +7,8 @@ import { TransportError } from "../../lib/base/errors.ts";
 import { type Random, seededRandom } from "../../lib/base/random.ts";
 import { type Endpoint, formatEndpoint, isUnspecified } from "../../lib/net/endpoint.ts";
 import type { RtpPortPair } from "../../lib/net/rtp_ports.ts";
-import type { Datagram, UdpSocket } from "../../lib/net/udp.ts";
+import type { UdpSocket } from "../../lib/net/udp.ts";
+import type { Datagram } from "./udp_packets.ts";
 
 /** What the network does to packets. */
 export interface FakeUdpOptions {
@@ -143,15 +144,6 @@ export class FakeUdpSocket implements UdpSocket {
     this.#onPacket = onPacket;
     for (const { bytes, from } of this.#waiting.splice(0)) this.#hand(bytes, from);
     while (!this.#closed) await new Promise<void>((resolve) => this.#wake = resolve);
-  }
-
-  /** As UdpSocket. */
-  async *packets(): AsyncGenerator<Datagram, void, void> {
-    while (!this.#closed) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) yield next;
-      else await new Promise<void>((resolve) => this.#wake = resolve);
-    }
   }
 
   /** As UdpSocket. */

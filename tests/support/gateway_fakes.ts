@@ -454,6 +454,8 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
   line: Line = IDLE;
   /** How often the publisher was to send a key frame. */
   keyFramesWanted = 0;
+  /** Whether early media went to nobody. */
+  missed = false;
   /** What the publisher was told: status codes. */
   readonly troubles: string[] = [];
   /** The decoder configuration published before the call, if any. */
@@ -469,6 +471,10 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
 
   keyFrameWanted(): void {
     this.keyFramesWanted++;
+  }
+
+  takeMissed(): boolean {
+    return this.missed;
   }
 
   publisherTrouble(code: string): void {
