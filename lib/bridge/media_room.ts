@@ -11,7 +11,7 @@ import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
-import { type MediaSockets, openMediaSockets } from "../net/media_sockets.ts";
+import { denoSockets, type Sockets } from "../net/sockets.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { parseSdp } from "../sdp/description.ts";
@@ -58,32 +58,40 @@ class ClientMedia implements MediaFactory {
   }
 }
 
+/** What the media take from outside. */
+export interface MediaRoomEnvironment {
+  /** Every timer. */
+  readonly clock: Clock;
+  /** Ports and SSRCs. */
+  readonly random: Random;
+  /** Where lines go. */
+  readonly log: Logger;
+  /** What turns one codec into another; absent: audio only passes through. */
+  readonly codecs?: Codecs;
+  /** Whose sockets carry the media; absent: those of the runtime. */
+  readonly sockets?: Pick<Sockets, "bindUdp">;
+}
+
 /** Opens the media of calls within the gateway's limits. */
 export class MediaRoom implements AsyncDisposable {
   readonly #config: Config;
-  readonly #sockets: MediaSockets;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
   readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
 
-  /**
-   * Binds nothing yet. Throws ConfigError when the wanted sockets cannot be had.
-   * @param environment without codecs, audio only passes through as it is
-   */
+  /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
     config: Config,
-    environment: { clock: Clock; random: Random; log: Logger; codecs?: Codecs },
+    environment: MediaRoomEnvironment,
     addresses: Pick<AddressPolicy, "addressFor">,
     calls: Tally = new LocalTally(),
   ) {
     this.#calls = calls;
     this.#addresses = addresses;
-    const { clock, random, codecs = new Codecs(new Map()) } = environment;
+    const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets } = environment;
     const log = environment.log.category("media");
     this.#config = config;
-    this.#sockets = openMediaSockets(config.rtp.sockets);
-    log.debug(`media goes through sockets of ${this.#sockets.kind}`);
     this.#services = {
       clock,
       random,
@@ -91,7 +99,7 @@ export class MediaRoom implements AsyncDisposable {
       ports: new RtpPorts(
         { min: config.rtp.portMin, max: config.rtp.portMax },
         clock,
-        (at, options) => this.#sockets.bind(at, options),
+        (at, options) => sockets.bindUdp(at, options),
       ),
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),
@@ -122,7 +130,6 @@ export class MediaRoom implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#services.ticker[Symbol.dispose]();
     await this.#services.scope.close();
-    this.#sockets[Symbol.dispose]();
   }
 
   #doorFor(rate: RtmpCapability["rate"]): MediaDoor {

@@ -7,7 +7,7 @@
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
-import type { MediaSocketKind } from "../net/media_sockets.ts";
+import type { SocketKind } from "../net/sockets.ts";
 import type { KeepAliveSettings } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
@@ -46,6 +46,8 @@ export interface Config {
   readonly sip: SipConfig;
   /** The media ports. */
   readonly rtp: RtpConfig;
+  /** Whose sockets carry RTMP and media. */
+  readonly sockets: SocketKind;
   /** What is refused beyond. */
   readonly limit: LimitConfig;
   /** Where dialled numbers go. */
@@ -108,8 +110,6 @@ export interface RtpConfig {
   readonly portMin: number;
   /** Last port of the range. */
   readonly portMax: number;
-  /** Whose sockets they are. */
-  readonly sockets: MediaSocketKind;
 }
 
 /** Several clients of one address. */
@@ -208,13 +208,8 @@ function configOf(settings: Settings): Config {
       keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
       userAgent: `siprtmp/${version}`,
     },
-    rtp: {
-      bind,
-      advertise,
-      portMin: settings["rtp-ports"].min,
-      portMax: settings["rtp-ports"].max,
-      sockets: settings["media-sockets"],
-    },
+    rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
+    sockets: settings.sockets,
     limit: limitOf(settings),
     dialPlan: settings.dial,
     sameAddress: {

@@ -51,7 +51,7 @@ const schema = z.strictObject(
     "stun-server": converted("a STUN server like stun.example.com:3478", parseServer),
     "sip-port": wholeNumber(0, 65535),
     "rtp-ports": converted("a range of ports like 10000-20000", parsePortRange),
-    "media-sockets": oneOf("auto", "deno", "linux"),
+    sockets: oneOf("auto", "deno", "linux"),
     "outbound-proxy": converted("a SIP address like sip:proxy.example.com", parseProxy),
     expires: wholeNumber(30, 86400),
     "keep-alive": oneOf("crlf", "stun", "options", "off"),

@@ -4,7 +4,7 @@
 // Answers to: the optparse set-up at the end of siprtmp.py; behaviour.md 1.1.
 
 import type { Endpoint } from "../net/endpoint.ts";
-import type { MediaSocketKind } from "../net/media_sockets.ts";
+import type { SocketKind } from "../net/sockets.ts";
 import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
@@ -30,8 +30,8 @@ export interface Settings extends EntranceSettings, GuardSettings {
   "sip-port": number | null;
   /** First and last UDP port for media. */
   "rtp-ports": PortRange;
-  /** Whose UDP sockets carry media. */
-  "media-sockets": MediaSocketKind;
+  /** Whose sockets carry RTMP and media. */
+  sockets: SocketKind;
   /** Where every SIP request goes first; null: straight to its target. */
   "outbound-proxy": SipUri | null;
   /** Life of a registration asked for, in seconds. */
@@ -119,7 +119,7 @@ export const defaultSettings: Readonly<Settings> = {
   "stun-server": null,
   "sip-port": null,
   "rtp-ports": { min: 10000, max: 20000 },
-  "media-sockets": "auto",
+  sockets: "auto",
   "outbound-proxy": null,
   expires: 180,
   "keep-alive": "crlf",
@@ -167,10 +167,10 @@ export const settingDescriptions: readonly SettingDescription[] = [
   text("stun-server", null, "<host:port>", "STUN server that -e auto asks for our public address"),
   text("rtp-ports", null, "<min-max>", "UDP ports for media"),
   text(
-    "media-sockets",
+    "sockets",
     null,
     "<kind>",
-    "of deno, or of linux, which carry more calls and need --allow-ffi; auto: these where they may be had",
+    "of deno, or of linux, which carry more calls and need --allow-ffi; auto: those where they may be had",
   ),
   text("outbound-proxy", null, "<uri>", "SIP proxy that every request goes to first"),
   whole("expires", null, "<seconds>", "life of a SIP registration"),

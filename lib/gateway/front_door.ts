@@ -14,6 +14,7 @@ import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import { denoSockets, type Sockets } from "../net/sockets.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
 import { readTextFile } from "../net/text_file.ts";
 import { listenTls, TlsIdentity, type TlsPem } from "../net/tls.ts";
@@ -35,6 +36,8 @@ export interface FrontDoorEnvironment {
   readonly log: Logger;
   /** Handshakes and the names of RTMPT sessions. */
   readonly random: Random;
+  /** Whose sockets plain RTMP comes through; absent: those of the runtime. */
+  readonly sockets?: Pick<Sockets, "listenTcp">;
   /** The other gateways of the process: they listen on the same port. */
   readonly team?: Pick<Team, "nextConnectionId" | "addresses" | "streams">;
 }
@@ -224,8 +227,10 @@ export class FrontDoor {
   }
 
   #plain(at: Endpoint): Way {
-    const reusePort = this.#environment.team !== undefined;
-    return (signal, onListening) => listenTcp(at, { ...this.#listenOptions(signal, onListening), reusePort });
+    const { team, sockets = denoSockets } = this.#environment;
+    const reusePort = team !== undefined;
+    return (signal, onListening) =>
+      sockets.listenTcp(at, { ...this.#listenOptions(signal, onListening), reusePort });
   }
 
   #tls({ listen }: TlsConfig): Way {

@@ -16,6 +16,7 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
+import { openSockets, type Sockets } from "../net/sockets.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { SipEndpoint, type SipEnvironment } from "../sip/endpoint.ts";
 import type { DialogRecord } from "../sip/neighbours.ts";
@@ -68,20 +69,26 @@ export class Gateway implements AsyncDisposable {
   readonly #live: LiveApp;
   readonly #door: FrontDoor;
   readonly #guard: LoadGuard;
+  readonly #sockets: Sockets;
   #rtmp: Endpoint;
   #opened = false;
   readonly #connections: Tally;
 
-  private constructor(config: Config, environment: GatewayEnvironment, door: FrontDoor) {
+  private constructor(
+    config: Config,
+    environment: GatewayEnvironment,
+    { door, sockets }: { door: FrontDoor; sockets: Sockets },
+  ) {
     const { clock, log, team } = environment;
     const calls = team?.calls ?? new LocalTally();
     this.#connections = team?.connections ?? new LocalTally();
     this.#config = config;
     this.#environment = environment;
     this.#door = door;
+    this.#sockets = sockets;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#media = new MediaRoom(config, environment, this.#addresses, calls);
+    this.#media = new MediaRoom(config, { ...environment, sockets }, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
@@ -122,8 +129,10 @@ export class Gateway implements AsyncDisposable {
 
   /** Binds all sides and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
-    const door = await FrontDoor.create(config, environment);
-    const gateway = new Gateway(config, environment, door);
+    const sockets = openSockets(config.sockets); // opens nothing before the first of them
+    const door = await FrontDoor.create(config, { ...environment, sockets });
+    const gateway = new Gateway(config, environment, { door, sockets });
+    environment.log.category("net").debug(`RTMP and media go through sockets of ${sockets.kind}`);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
@@ -279,6 +288,7 @@ export class Gateway implements AsyncDisposable {
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
     this.#door.offenders[Symbol.dispose]();
+    this.#sockets[Symbol.dispose]();
   }
 }
 

@@ -1,22 +1,29 @@
-// The system calls behind UDP sockets on Linux, called directly. The runtime's own sockets cost a promise, an object and
+// The system calls behind sockets on Linux, called directly. The runtime's own sockets cost a promise, some objects and
 // a wake-up per packet; a call costs what the kernel takes.
 // Deno permissions: --allow-ffi; ask mayCallLinux() first.
 // Role: edge
 // Answers to: nothing in siprtmp.
 
+import { TransportError, type TransportErrorCode } from "../base/errors.ts";
 import { transportError } from "./failure.ts";
 
-/** The calls; numbers and buffers as in their manual pages, section 2. */
+/** The calls; numbers and buffers as in their manual pages, section 2. Those that fail return -1: see errno(). */
 export interface LinuxCalls extends Disposable {
-  /** A file descriptor, or -1. */
+  /** A file descriptor. */
   socket(family: number, type: number, protocol: number): number;
-  /** 0, or -1. */
+  /** 0. */
   bind(fd: number, address: Uint8Array<ArrayBuffer>, length: number): number;
-  /** 0, or -1. */
+  /** 0. */
+  listen(fd: number, backlog: number): number;
+  /** A file descriptor. */
+  accept(fd: number, from: Uint8Array<ArrayBuffer>, length: Uint32Array<ArrayBuffer>, flags: number): number;
+  /** 0. */
   getsockname(fd: number, address: Uint8Array<ArrayBuffer>, length: Uint32Array<ArrayBuffer>): number;
-  /** 0, or -1. */
+  /** 0. */
   setsockopt(fd: number, level: number, name: number, value: Int32Array<ArrayBuffer>, length: number): number;
-  /** Octets received, or -1; with MSG_TRUNC as many as the packet had. */
+  /** Octets received; of a stream 0 is its end. */
+  recv(fd: number, into: Uint8Array, length: number, flags: number): number;
+  /** Octets received; with MSG_TRUNC as many as the packet had. */
   recvfrom(
     fd: number,
     into: Uint8Array<ArrayBuffer>,
@@ -25,22 +32,24 @@ export interface LinuxCalls extends Disposable {
     from: Uint8Array<ArrayBuffer>,
     fromLength: Uint32Array<ArrayBuffer>,
   ): number;
-  /** Octets sent, or -1. */
+  /** Octets taken. */
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  /** Octets sent. */
   sendto(
     fd: number,
-    bytes: Uint8Array<ArrayBuffer>,
+    bytes: Uint8Array,
     length: number,
     flags: number,
     to: Uint8Array<ArrayBuffer>,
     toLength: number,
   ): number;
-  /** A file descriptor, or -1. */
+  /** A file descriptor. */
   epollCreate(flags: number): number;
-  /** 0, or -1. */
+  /** 0. */
   epollControl(epoll: number, operation: number, fd: number, event: Uint8Array<ArrayBuffer>): number;
-  /** How many events were written, or -1. */
+  /** How many events were written. */
   epollWait(epoll: number, events: Uint8Array<ArrayBuffer>, most: number, timeoutMs: number): number;
-  /** 0, or -1. */
+  /** 0. */
   close(fd: number): number;
   /** Why the last call failed: errno(3). */
   errno(): number;
@@ -53,32 +62,77 @@ export const EPOLL_EVENT: { readonly length: number; readonly dataAt: number } =
 
 /** What is asked for with the calls: the same on every processor Deno runs on. */
 export const LINUX = {
-  /** SOCK_DGRAM, SOCK_NONBLOCK and SOCK_CLOEXEC. */
+  /** SOCK_DGRAM and SOCK_STREAM, each with SOCK_NONBLOCK and SOCK_CLOEXEC. */
   datagramSocket: 0o2004002,
-  solSocket: 1,
-  soReceiveBuffer: 8,
+  streamSocket: 0o2004001,
+  /** SOCK_NONBLOCK and SOCK_CLOEXEC. */
+  acceptFlags: 0o2004000,
+  /** SOL_SOCKET and its SO_REUSEADDR, SO_RCVBUF, SO_KEEPALIVE, SO_REUSEPORT. */
+  socketLevel: 1,
+  reuseAddress: 2,
+  receiveBuffer: 8,
+  keepAlive: 9,
+  reusePort: 15,
+  /** IPPROTO_TCP and its TCP_NODELAY. */
+  tcpLevel: 6,
+  noDelay: 1,
   /** MSG_DONTWAIT. */
   dontWait: 0x40,
-  /** MSG_TRUNC: the length of the packet is told, not of what fitted. */
-  wholeLength: 0x20,
+  /** MSG_DONTWAIT and MSG_TRUNC: the length of the packet is told, not of what fitted. */
+  wholePacket: 0x60,
+  /** MSG_DONTWAIT and MSG_NOSIGNAL. */
+  noSignal: 0x4040,
   /** EPOLL_CLOEXEC. */
-  epollCloseOnExec: 0o2000000,
-  /** EPOLL_CTL_ADD. */
+  epollFlags: 0o2000000,
+  /** EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD. */
   epollAdd: 1,
-  /** EPOLLIN. */
+  epollDelete: 2,
+  epollModify: 3,
+  /** EPOLLIN and EPOLLOUT. */
   epollIn: 1,
+  epollOut: 4,
 } as const;
+
+/** errno(3): nothing can be done without waiting. */
+export const EAGAIN = 11;
+
+/** errno(3) in words. */
+const FAILURES: ReadonlyMap<number, readonly [TransportErrorCode, string]> = new Map([
+  [13, ["failed", "Permission denied"]],
+  [23, ["failed", "Too many open files in the system"]],
+  [24, ["failed", "Too many open files"]],
+  [32, ["closed", "Broken pipe"]],
+  [98, ["addr-in-use", "Address already in use"]],
+  [99, ["unreachable", "Cannot assign requested address"]],
+  [101, ["unreachable", "Network is unreachable"]],
+  [103, ["closed", "Connection aborted"]],
+  [104, ["closed", "Connection reset by peer"]],
+  [110, ["timeout", "Connection timed out"]],
+  [111, ["refused", "Connection refused"]],
+  [113, ["unreachable", "No route to host"]],
+]);
+
+/** Why the last call failed, behind what was tried. */
+export function linuxFailure(attempt: string, calls: LinuxCalls): TransportError {
+  const errno = calls.errno();
+  const [code, reason] = FAILURES.get(errno) ?? ["failed", `error ${errno}`] as const;
+  return new TransportError(`${attempt}: ${reason}`, code);
+}
 
 /** The C library of Linux. */
 const LIBRARY = "libc.so.6";
 
-// size_t is told as 64 bits and the ssize_t of a result as 32: datagrams are short, and -1 stays -1.
+// size_t is told as 64 bits and the ssize_t of a result as 32: what is asked for is short, and -1 stays -1.
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -93,17 +147,21 @@ export function mayCallLinux(): boolean {
   return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
-/** The C library, until the calls are disposed. Throws TransportError where it cannot be had. */
+/** The C library, until the calls are disposed. Throws {@link TransportError} where it cannot be had. */
 export function openLinuxCalls(): LinuxCalls {
   const library = openLibrary();
   const { symbols } = library;
   return {
     socket: symbols.socket,
     bind: symbols.bind,
+    listen: symbols.listen,
+    accept: symbols.accept4,
     getsockname: symbols.getsockname,
     setsockopt: symbols.setsockopt,
     // The runtime takes a number for a size as well, and that is faster; its types ask for a bigint.
+    recv: symbols.recv as unknown as LinuxCalls["recv"],
     recvfrom: symbols.recvfrom as unknown as LinuxCalls["recvfrom"],
+    send: symbols.send as unknown as LinuxCalls["send"],
     sendto: symbols.sendto as unknown as LinuxCalls["sendto"],
     epollCreate: symbols.epoll_create1,
     epollControl: symbols.epoll_ctl,

@@ -18,15 +18,28 @@ const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 /** Shared by every stream of this thread. */
 const pool = new BufferPool();
 
+/** What bytes are written to. */
+export interface Writable {
+  /** Writes some of the bytes and says how many; they stay untouched until it settles. */
+  write(bytes: Uint8Array): Promise<number>;
+  /**
+   * Writes what can be written without waiting and says how much that was; done with the bytes when it returns. Throws
+   * as write() rejects. Absent: there is no such way.
+   */
+  writeNow?(bytes: Uint8Array): number;
+}
+
 /** Where the bytes go. */
 export interface OutBufferOutlets {
-  /** Writes some of the bytes and says how many; they stay untouched until it settles. */
-  readonly to: { write(bytes: Uint8Array): Promise<number> };
+  /** The stream. */
+  readonly to: Writable;
   /** More than the hard mark is unsent; the buffer takes no more. */
   overflow(unsent: number): void;
   /** A write failed; the buffer takes no more. */
   failed(error: unknown): void;
 }
+
+const NOTHING = new Uint8Array(0);
 
 interface FlushWait {
   done(sent: boolean): void;
@@ -37,7 +50,7 @@ export class OutBuffer {
   readonly #softUnsent: number;
   readonly #hardUnsent: number;
   readonly #outlets: OutBufferOutlets;
-  readonly #to: OutBufferOutlets["to"];
+  readonly #to: Writable;
   /** What the next write takes, and how much of it is filled. */
   #filling: PooledBuffer | null = null;
   #filled = 0;
@@ -78,8 +91,9 @@ export class OutBuffer {
       this.#outlets.overflow(unsent);
       return false;
     }
-    if (bytes.length > 0) this.#append(bytes);
-    return this.unsent <= this.#softUnsent;
+    const rest = this.#running ? bytes : this.#writeNow(bytes);
+    if (rest.length > 0) this.#append(rest);
+    return this.unsent <= this.#softUnsent && !this.#closed;
   }
 
   /** Waits until nothing is unsent; false when time is up or the buffer was closed before. */
@@ -105,6 +119,18 @@ export class OutBuffer {
     this.#closed = true;
     this.#endWaits(false);
     if (!this.#running) this.#rest();
+  }
+
+  /** Nothing waits: what goes at once need not be copied. Gives the rest. */
+  #writeNow(bytes: Uint8Array): Uint8Array {
+    if (this.#to.writeNow === undefined) return bytes;
+    try {
+      const written = this.#to.writeNow(bytes);
+      return written === bytes.length ? NOTHING : bytes.subarray(written);
+    } catch (error) {
+      this.#fail(error);
+      return NOTHING;
+    }
   }
 
   #append(bytes: Uint8Array): void {

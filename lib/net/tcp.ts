@@ -7,6 +7,7 @@
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
+import { EndOfStream } from "./end_of_stream.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./failure.ts";
 import { OutBuffer } from "./out_buffer.ts";
@@ -53,7 +54,7 @@ export interface ListenOptions extends SendLimits {
 }
 
 /** Pause after a failed accept, so that a full file table is not met in a busy loop. */
-const ACCEPT_RETRY_MS = 100;
+export const ACCEPT_RETRY_MS = 100;
 
 /** Whether several listeners can share a port here: only Linux spreads the connections over them. */
 export const canSharePort: boolean = Deno.build.os === "linux";
@@ -78,10 +79,10 @@ export class TcpConnection implements ByteStream {
   readonly #conn: Deno.TcpConn;
   readonly #out: OutBuffer;
   #closed = false;
-  #failure: TransportError | null = null;
-  readonly #onRead = (count: number | null): number | null => this.#closed ? this.#endOfRead() : count;
+  readonly #end = new EndOfStream();
+  readonly #onRead = (count: number | null): number | null => this.#closed ? this.#end.told() : count;
   readonly #onReadFailure = (error: unknown): null => {
-    if (this.#closed || isClosedHere(error)) return this.#endOfRead();
+    if (this.#closed || isClosedHere(error)) return this.#end.told();
     throw transportError(`Connection to ${this.#name()} broke`, error);
   };
 
@@ -138,23 +139,15 @@ export class TcpConnection implements ByteStream {
     this.close();
   }
 
-  /** The reader is the owner, so it is the reader who learns why the writing side gave up. */
   #fail(failure: TransportError): void {
     if (this.#closed) return;
-    this.#failure = failure;
+    this.#end.failed(failure);
     this.close();
   }
 
   async #readAfterEnd(): Promise<null> {
     await Promise.resolve(); // as late as any read
-    return this.#endOfRead();
-  }
-
-  #endOfRead(): null {
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure !== null) throw failure;
-    return null;
+    return this.#end.told();
   }
 
   #name(): string {

@@ -6,6 +6,7 @@
 import type { TLSSocket } from "node:tls";
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
+import { EndOfStream } from "./end_of_stream.ts";
 import { type Endpoint, formatEndpoint, unmapAddress } from "./endpoint.ts";
 import { transportError } from "./failure.ts";
 import { OutBuffer } from "./out_buffer.ts";
@@ -22,7 +23,7 @@ export class TlsConnection implements ByteStream {
   readonly local: Endpoint;
   readonly #socket: TLSSocket;
   readonly #out: OutBuffer;
-  #failure: TransportError | null = null;
+  readonly #ending = new EndOfStream();
   #closed = false;
   #ended = false;
   #wake: (() => void) | null = null;
@@ -57,10 +58,10 @@ export class TlsConnection implements ByteStream {
   /** See {@link ByteStream.read}. One read at a time. */
   async read(into: Uint8Array): Promise<number | null> {
     for (;;) {
-      if (this.#closed) return this.#endOfRead();
+      if (this.#closed) return this.#ending.told();
       const count = this.#take(into);
       if (count > 0) return count;
-      if (this.#ended) return this.#endOfRead();
+      if (this.#ended) return this.#ending.told();
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = null;
     }
@@ -80,7 +81,7 @@ export class TlsConnection implements ByteStream {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const allSent = this.#out.unsent === 0 && this.#failure === null;
+    const allSent = this.#out.unsent === 0 && !this.#ending.hasFailed;
     this.#out.close();
     this.#wake?.();
     if (allSent && !this.#socket.destroyed) this.#sayGoodbye();
@@ -122,18 +123,10 @@ export class TlsConnection implements ByteStream {
     this.#wake?.();
   }
 
-  /** The reader is the owner, so it is the reader who learns why. */
   #fail(failure: TransportError): void {
     if (this.#closed) return;
-    this.#failure = failure;
+    this.#ending.failed(failure);
     this.close();
-  }
-
-  #endOfRead(): null {
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure !== null) throw failure;
-    return null;
   }
 
   #name(): string {

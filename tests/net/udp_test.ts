@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { type MediaSockets, openMediaSockets } from "../../lib/net/media_sockets.ts";
+import { openSockets, type Sockets } from "../../lib/net/sockets.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 
-type Bind = MediaSockets["bind"];
+type Bind = Sockets["bindUdp"];
 
 /** The same with each kind of sockets. */
 function testSockets(name: string, run: (bind: Bind) => Promise<void> | void): void {
@@ -18,9 +18,9 @@ function testSockets(name: string, run: (bind: Bind) => Promise<void> | void): v
       name: `${kind}: ${name}`,
       ignore: kind === "linux" && Deno.build.os !== "linux",
       fn: async () => {
-        using sockets = openMediaSockets(kind);
+        using sockets = openSockets(kind);
         assert.equal(sockets.kind, kind);
-        await run((at, options) => sockets.bind(at, options));
+        await run((at, options) => sockets.bindUdp(at, options));
       },
     });
   }

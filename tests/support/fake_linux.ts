@@ -1,7 +1,7 @@
 // The system calls of linux_calls.ts in memory: a socket is a queue of packets, and any call can be made to fail.
 // Role: machine
 
-import { EPOLL_EVENT, type LinuxCalls } from "../../lib/net/linux_calls.ts";
+import { EAGAIN, EPOLL_EVENT, LINUX, type LinuxCalls } from "../../lib/net/linux_calls.ts";
 import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/sockaddr.ts";
 
 interface Packet {
@@ -16,9 +16,6 @@ interface FakeFile {
 
 /** errno(3) of what is not a file. */
 export const EBADF = 9;
-
-/** errno(3) of what can be tried again. */
-export const EAGAIN = 11;
 
 /** A kernel with nothing but UDP sockets and one epoll. File descriptors are used again, lowest first. */
 export class FakeLinux implements LinuxCalls {
@@ -67,6 +64,22 @@ export class FakeLinux implements LinuxCalls {
     return this.#call("setsockopt", () => 0);
   }
 
+  listen(): number {
+    throw new Error("the kernel in memory has no TCP");
+  }
+
+  accept(): number {
+    throw new Error("the kernel in memory has no TCP");
+  }
+
+  recv(): number {
+    throw new Error("the kernel in memory has no TCP");
+  }
+
+  send(): number {
+    throw new Error("the kernel in memory has no TCP");
+  }
+
   recvfrom(
     fd: number,
     into: Uint8Array<ArrayBuffer>,
@@ -100,9 +113,10 @@ export class FakeLinux implements LinuxCalls {
     return this.#call("epoll_create1", () => this.#open());
   }
 
-  epollControl(_epoll: number, _operation: number, fd: number): number {
+  epollControl(_epoll: number, operation: number, fd: number): number {
     return this.#call("epoll_ctl", () => {
-      this.#watched.add(fd);
+      if (operation === LINUX.epollDelete) this.#watched.delete(fd);
+      else this.#watched.add(fd);
       return 0;
     });
   }
@@ -112,6 +126,7 @@ export class FakeLinux implements LinuxCalls {
       const ready = [...this.#watched].filter((fd) => this.files.get(fd)!.packets.length > 0).slice(0, most);
       const view = new DataView(events.buffer);
       for (const [i, fd] of ready.entries()) {
+        view.setUint32(i * EPOLL_EVENT.length, LINUX.epollIn, true);
         view.setInt32(i * EPOLL_EVENT.length + EPOLL_EVENT.dataAt, fd, true);
       }
       return ready.length;

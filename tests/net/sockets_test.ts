@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { ConfigError } from "../../lib/base/errors.ts";
-import { openMediaSockets } from "../../lib/net/media_sockets.ts";
+import { openSockets } from "../../lib/net/sockets.ts";
 
 const onLinux = Deno.build.os === "linux";
 
 Deno.test("with the permission those of Linux are taken, unless others are asked for", () => {
-  using auto = openMediaSockets("auto");
+  using auto = openSockets("auto");
   assert.equal(auto.kind, onLinux ? "linux" : "deno");
-  using own = openMediaSockets("deno");
+  using own = openSockets("deno");
   assert.equal(own.kind, "deno");
 });
 
@@ -17,11 +17,11 @@ Deno.test({
   name: "without the permission those of Deno are; who insists is told what is missing",
   permissions: { net: true, ffi: false },
   fn: () => {
-    using sockets = openMediaSockets("auto");
+    using sockets = openSockets("auto");
     assert.equal(sockets.kind, "deno");
-    using socket = sockets.bind({ hostname: "127.0.0.1", port: 0 });
+    using socket = sockets.bindUdp({ hostname: "127.0.0.1", port: 0 });
     assert.ok(socket.local.port > 0);
-    assert.throws(() => openMediaSockets("linux"), (error) => {
+    assert.throws(() => openSockets("linux"), (error) => {
       assert.ok(error instanceof ConfigError);
       assert.match(error.message, /--allow-ffi/);
       return true;

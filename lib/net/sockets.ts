@@ -1,0 +1,66 @@
+// Whose sockets carry RTMP and media: those of the runtime, or those of the system itself, which cost a fraction but
+// need a permission of their own.
+// Role: edge
+// Answers to: nothing in siprtmp.
+
+import { ConfigError } from "../base/errors.ts";
+import { type Endpoint, isIpv6 } from "./endpoint.ts";
+import { mayCallLinux, openLinuxCalls } from "./linux_calls.ts";
+import { LinuxPoll } from "./linux_poll.ts";
+import { listenLinuxTcp } from "./linux_tcp.ts";
+import { bindLinuxUdp } from "./linux_udp.ts";
+import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";
+import { type UdpOptions, UdpSocket } from "./udp.ts";
+
+/** What may be asked for; "auto": those of Linux where they may be used. */
+export type SocketKind = "auto" | "deno" | "linux";
+
+/** Opens the sockets of one thread; disposed when all of them are closed. */
+export interface Sockets extends Disposable {
+  /** What they are. */
+  readonly kind: "deno" | "linux";
+  /** As {@link UdpSocket}.bind. */
+  bindUdp(at: Endpoint, options?: UdpOptions): UdpSocket;
+  /** As {@link listenTcp}. */
+  listenTcp(at: Endpoint, options: ListenOptions): AsyncGenerator<ByteStream, void, void>;
+}
+
+/** Those of the runtime, which need no owner. */
+export const denoSockets: Sockets = {
+  kind: "deno",
+  bindUdp: UdpSocket.bind,
+  listenTcp,
+  [Symbol.dispose]: () => {},
+};
+
+/** Chooses the kind; opens nothing yet. @throws ConfigError when the wanted kind may not be used here */
+export function openSockets(wanted: SocketKind): Sockets {
+  if (wanted !== "deno" && mayCallLinux()) return new LinuxSockets();
+  if (wanted !== "linux") return denoSockets;
+  throw new ConfigError(
+    "sockets linux needs Linux and the permission --allow-ffi: start it with deno task start:fast",
+  );
+}
+
+/** IPv6 goes through the runtime: its addresses have scopes that only a look-up by name tells. */
+class LinuxSockets implements Sockets {
+  readonly kind = "linux";
+  #opened: LinuxPoll | null = null;
+
+  bindUdp(at: Endpoint, options?: UdpOptions): UdpSocket {
+    return isIpv6(at.hostname) ? UdpSocket.bind(at, options) : bindLinuxUdp(this.#poll(), at, options);
+  }
+
+  listenTcp(at: Endpoint, options: ListenOptions): AsyncGenerator<ByteStream, void, void> {
+    return isIpv6(at.hostname) ? listenTcp(at, options) : listenLinuxTcp(() => this.#poll(), at, options);
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened?.[Symbol.dispose]();
+    this.#opened = null;
+  }
+
+  #poll(): LinuxPoll {
+    return this.#opened ??= new LinuxPoll(openLinuxCalls());
+  }
+}
