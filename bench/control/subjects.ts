@@ -1,4 +1,4 @@
-// What is measured: the gateway as `deno task start` runs it, and the bare relay, each as its own process.
+// What is measured: the gateway as `deno task start:fast` runs it, or `start`, and the bare relay, each as its own process.
 // Role: edge
 
 import { type Child, startChild } from "./child.ts";
@@ -34,7 +34,12 @@ export interface GatewayOptions {
   readonly inspect?: boolean;
   /** Options of the gateway. */
   readonly args?: readonly string[];
+  /** The task it is started as; absent: start:fast. */
+  readonly task?: StartTask;
 }
+
+/** The tasks that start a gateway. */
+export type StartTask = "start" | "start:fast";
 
 /** High enough never to be met, and ports that the system does not give to others. */
 const ROOMY = [
@@ -53,12 +58,13 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   let inspectorUrl: string | null = null;
   const last: string[] = [];
   let collections: Collection[] = [];
+  const { v8Flags, denoFlags } = flagsOf(options.task ?? "start:fast");
   const child = startChild({
     cpu: options.cpu,
     args: [
-      ["run", `--v8-flags=${["--trace-gc", ...v8FlagsOfStart(), ...options.v8Flags ?? []].join(",")}`],
+      ["run", `--v8-flags=${["--trace-gc", ...v8Flags, ...options.v8Flags ?? []].join(",")}`],
       options.inspect === true ? ["--inspect=127.0.0.1:0"] : ["--quiet"], // quiet does not say where the inspector is
-      [...options.denoFlags ?? [], "--allow-net", "--allow-read", "--allow-sys=networkInterfaces"],
+      [...options.denoFlags ?? [], ...denoFlags],
       [`${ROOT}main.ts`, ...ROOMY, ...options.args ?? []],
     ].flat(),
     onLine: (line, from) => {
@@ -91,11 +97,16 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   };
 }
 
-/** The gateway under test has what `deno task start` asks of V8. */
-export function v8FlagsOfStart(): string[] {
+/** The gateway under test has what the task gives it: options of V8, and those of deno, permissions above all. */
+export function flagsOf(task: StartTask): { v8Flags: string[]; denoFlags: string[] } {
   const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
-  const [, flags = ""] = /--v8-flags=(\S+)/.exec(tasks.start.command) ?? [];
-  return flags === "" ? [] : flags.split(",");
+  const [, words = ""] = / deno run (.*) main\.ts$/.exec(tasks[task].command) ?? [];
+  const flags = words.split(" ");
+  const ofV8 = flags.filter((flag) => flag.startsWith("--v8-flags="));
+  return {
+    v8Flags: ofV8.flatMap((flag) => flag.slice("--v8-flags=".length).split(",")),
+    denoFlags: flags.filter((flag) => !ofV8.includes(flag)),
+  };
 }
 
 /** A running relay. */

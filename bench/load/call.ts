@@ -3,6 +3,7 @@
 // Transcoded payloads carry no stamp: there the distance of packets is measured, beyond the 20 ms it should be.
 // Role: edge
 
+import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { type EchoSocket, RTP_HEADER } from "./echo_socket.ts";
 import type { FrameSender } from "./frame_sender.ts";
 import type { Histogram } from "./histogram.ts";
@@ -60,7 +61,7 @@ export class LoadCall implements RtpSink {
   }
 
   /** The RTP side heard a packet and sends it back. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void {
+  echo(bytes: Uint8Array, from: Endpoint, socket: EchoSocket): void {
     const tally = this.#tally;
     tally.receivedUp++;
     const us = nowUs();

@@ -7,6 +7,7 @@ import { kindOfCall } from "./call_kinds.ts";
 import { dialGateway, type DialledCall, dialRelay } from "./dialer.ts";
 import { Histogram } from "./histogram.ts";
 import { IoProbe } from "./io_probe.ts";
+import type { LoadSockets } from "./load_sockets.ts";
 import { Pacer } from "./pacer.ts";
 import type {
   CallKind,
@@ -44,6 +45,7 @@ interface SetUps {
 export class CallsEnd implements Disposable {
   /** Takes the calls, and the registrations of others. */
   readonly answerer: SipAnswerer;
+  readonly #sockets: LoadSockets;
   readonly #calls: Record<Target, DialledCall[]> = { gateway: [], relay: [] };
   readonly #byIndex: (LoadCall | undefined)[] = [];
   readonly #kinds: CallKind[] = [];
@@ -54,7 +56,8 @@ export class CallsEnd implements Disposable {
   #nextIndex = 0;
 
   /** Opens the SIP port. */
-  constructor() {
+  constructor(sockets: LoadSockets) {
+    this.#sockets = sockets;
     this.answerer = new SipAnswerer((index, offer) => this.#answer(index, offer));
   }
 
@@ -154,7 +157,14 @@ export class CallsEnd implements Disposable {
   ): Promise<DialledCall | null> {
     const index = this.#freeIndex();
     this.#kinds[index] = kind;
-    const dialing = { index, port, kind, audio: this.#audio[target], video: this.#video };
+    const dialing = {
+      index,
+      port,
+      kind,
+      audio: this.#audio[target],
+      video: this.#video,
+      sockets: this.#sockets,
+    };
     const onCall = (call: LoadCall): void => void (this.#byIndex[index] = call);
     try {
       const dialled = target === "gateway"
@@ -196,7 +206,7 @@ export class CallsEnd implements Disposable {
 
   #echoFor(echoes: RtpEcho[], index: number): RtpEcho {
     const wanted = Math.floor(index / CALLS_PER_ECHO) % 200;
-    while (echoes.length <= wanted) echoes.push(RtpEcho.open((call) => this.#byIndex[call]));
+    while (echoes.length <= wanted) echoes.push(RtpEcho.open(this.#sockets, (call) => this.#byIndex[call]));
     return echoes[wanted]!;
   }
 }

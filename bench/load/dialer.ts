@@ -1,10 +1,12 @@
 // Makes calls: through the gateway as an RTMP client does, or through the bare relay with six bytes of hello.
 // Role: edge
 
+import { TransportError } from "../../lib/base/errors.ts";
 import { LoadCall } from "./call.ts";
 import { type KindOfCall, kindOfCall } from "./call_kinds.ts";
 import { ChunkParser } from "./chunk_parser.ts";
 import { FrameSender } from "./frame_sender.ts";
+import type { LoadConn, LoadSockets } from "./load_sockets.ts";
 import type { CallKind } from "./protocol.ts";
 import type { RtpEcho } from "./rtp_echo.ts";
 import { Refused, RtmpLoadClient } from "./rtmp_client.ts";
@@ -29,6 +31,7 @@ export interface Dialing {
   readonly kind: CallKind;
   readonly audio: Tally;
   readonly video: Tally;
+  readonly sockets: LoadSockets;
 }
 
 const AUDIO = 8;
@@ -43,14 +46,14 @@ const BYE_MS = 200;
 export async function dialGateway(
   dialing: Dialing & { readonly sipPort: number; readonly onCall: (call: LoadCall) => void },
 ): Promise<DialledCall> {
-  const { index, port, sipPort } = dialing;
+  const { index, port, sipPort, sockets } = dialing;
   const kind = kindOfCall(dialing.kind);
   const startMs = performance.now();
   const answer = Promise.withResolvers<void>();
   answer.promise.catch(() => {}); // it may fail when nobody waits yet
   let call: LoadCall | null = null;
   const client = await RtmpLoadClient.open(
-    { port, app: `sip/u${index}@127.0.0.1`, args: [`u${index}`, "", null, "wideband"] },
+    { port, app: `sip/u${index}@127.0.0.1`, args: [`u${index}`, "", null, "wideband"], sockets },
     {
       onCall: (name, args) => {
         if (name === "accepted") answer.resolve();
@@ -102,10 +105,9 @@ function createCall(
 
 /** Through the bare relay, to the echo. */
 export async function dialRelay(dialing: Dialing & { readonly echo: RtpEcho }): Promise<DialledCall> {
-  const { index, port, audio, echo } = dialing;
+  const { index, port, audio, echo, sockets } = dialing;
   const startMs = performance.now();
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  conn.setNoDelay(true);
+  const conn = await sockets.connect(port);
   const { bodies } = kindOfCall(dialing.kind);
   const length = bodies[0]!.length;
   const shape = { chunkStreamId: AUDIO_CHUNKS, type: AUDIO, streamId: 1, bodies, announce: false } as const;
@@ -122,7 +124,7 @@ export async function dialRelay(dialing: Dialing & { readonly echo: RtpEcho }): 
   return { call, setUpUs: null, connectUs: (performance.now() - startMs) * 1000, end: () => conn.close() };
 }
 
-async function readAll(conn: Deno.TcpConn, parser: ChunkParser): Promise<void> {
+async function readAll(conn: LoadConn, parser: ChunkParser): Promise<void> {
   const buffer = new Uint8Array(4096);
   let end = 0;
   try {
@@ -136,7 +138,7 @@ async function readAll(conn: Deno.TcpConn, parser: ChunkParser): Promise<void> {
     }
   } catch (error) {
     const ended = error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
-    if (!ended) throw error;
+    if (!ended && !(error instanceof TransportError)) throw error;
   }
 }
 

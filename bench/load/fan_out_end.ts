@@ -3,6 +3,7 @@
 
 import { FrameSender } from "./frame_sender.ts";
 import { Histogram } from "./histogram.ts";
+import type { LoadSockets } from "./load_sockets.ts";
 import { Pacer } from "./pacer.ts";
 import type { FanOutRequest, FanOutResult } from "./protocol.ts";
 import { RtmpLoadClient } from "./rtmp_client.ts";
@@ -25,6 +26,12 @@ const TOGETHER = 20;
 /** Time for what was written last. */
 const DRAIN_MS = 1000;
 
+/** The gateway, and how it is connected to. */
+interface Where {
+  readonly port: number;
+  readonly sockets: LoadSockets;
+}
+
 /** What all players of a run count. */
 class Audience {
   readonly latency = new Histogram();
@@ -44,7 +51,7 @@ class Audience {
 const FILLING = { length: 60_000, everyMs: 50 } as const;
 
 /** See the protocol. */
-export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
+export async function fanOut(request: FanOutRequest, sockets: LoadSockets): Promise<FanOutResult> {
   const { port, players, slow, pictureLength, pid } = request;
   const audience = new Audience();
   using clients = new DisposableStack();
@@ -53,13 +60,13 @@ export async function fanOut(request: FanOutRequest): Promise<FanOutResult> {
     let next = 0;
     const one = async (): Promise<void> => {
       while (next++ < count) {
-        joined.push(clients.adopt(await play(port, audience, isSlow), (who) => who.close()));
+        joined.push(clients.adopt(await play({ port, sockets }, audience, isSlow), (who) => who.close()));
       }
     };
     await Promise.all(Array.from({ length: TOGETHER }, one));
     return joined;
   };
-  const publisher = clients.adopt(await publish(port), (client) => client.close());
+  const publisher = clients.adopt(await publish({ port, sockets }), (client) => client.close());
   const streamId = await publisher.createStream();
   publisher.send(streamId, "publish", "bench", "live");
   publisher.sendMessage(CHUNKS, VIDEO, streamId, CONFIGURATION);
@@ -110,14 +117,14 @@ async function fill(publisher: RtmpLoadClient, streamId: number, pictures: numbe
   }
 }
 
-function publish(port: number): Promise<RtmpLoadClient> {
+function publish(where: Where): Promise<RtmpLoadClient> {
   const outlets = { onCall: () => {}, onMedia: () => {}, onClosed: () => {} };
-  return RtmpLoadClient.open({ port, app: APP, args: [] }, outlets);
+  return RtmpLoadClient.open({ ...where, app: APP, args: [] }, outlets);
 }
 
 /** Slow ones are counted when they are thrown out, and what they got is not. */
-async function play(port: number, audience: Audience, slow: boolean): Promise<RtmpLoadClient> {
-  const client = await RtmpLoadClient.open({ port, app: APP, args: [] }, {
+async function play(where: Where, audience: Audience, slow: boolean): Promise<RtmpLoadClient> {
+  const client = await RtmpLoadClient.open({ ...where, app: APP, args: [] }, {
     onCall: () => {},
     onMedia: (_type, body) => slow ? undefined : audience.see(body),
     onClosed: () => void (slow && audience.slowGone++),

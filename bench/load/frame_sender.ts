@@ -4,6 +4,8 @@
 //
 //   first  0x08 time:u24 length:u24 type streamId:u32le body     then  0x88 delta:u24 body
 
+import type { LoadConn } from "./load_sockets.ts";
+
 /** What all frames have in common. */
 export interface FrameShape {
   /** Chunk stream, 3 to 63. */
@@ -31,7 +33,7 @@ export class FrameSender {
   blocked = 0;
   /** Frames that were written in part only: never seen on loopback, and the end of a stream. */
   cut = 0;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Pick<LoadConn, "write">;
   readonly #shape: FrameShape;
   readonly #ring: Uint8Array<ArrayBuffer>[];
   readonly #settled: (count: number) => void;
@@ -41,7 +43,7 @@ export class FrameSender {
   #announced: boolean;
 
   /** Builds the buffers. */
-  constructor(conn: Deno.TcpConn, shape: FrameShape) {
+  constructor(conn: Pick<LoadConn, "write">, shape: FrameShape) {
     this.#conn = conn;
     this.#shape = shape;
     this.#announced = !shape.announce;

@@ -4,6 +4,7 @@
 import { CallsEnd } from "./calls_end.ts";
 import { fanOut } from "./fan_out_end.ts";
 import { Histogram } from "./histogram.ts";
+import { LoadSockets } from "./load_sockets.ts";
 import type { LoadMethods } from "./protocol.ts";
 import { UsersEnd } from "./users_end.ts";
 import { openWindow, pause } from "./window.ts";
@@ -15,15 +16,16 @@ export type AsyncMethods = {
 
 /** What a load end can do; disposing it closes its ports. */
 export function createLoadEnd(): AsyncMethods & Disposable {
-  const calls = new CallsEnd();
-  const users = new UsersEnd(calls.answerer);
+  const sockets = new LoadSockets();
+  const calls = new CallsEnd(sockets);
+  const users = new UsersEnd(calls.answerer, sockets);
   return {
     dial: (request) => calls.dial(request),
     run: (request) => calls.run(request),
     hangUp: (request) => calls.hangUp(request),
     churn: (request) => calls.churn(request),
     register: (request) => users.register(request),
-    fanOut,
+    fanOut: (request) => fanOut(request, sockets),
     watch: async ({ pid, seconds }) => {
       const close = openWindow(pid, new Histogram());
       await pause(seconds * 1000);
@@ -32,6 +34,7 @@ export function createLoadEnd(): AsyncMethods & Disposable {
     [Symbol.dispose]: () => {
       users[Symbol.dispose]();
       calls[Symbol.dispose]();
+      sockets[Symbol.dispose]();
     },
   };
 }

@@ -5,7 +5,10 @@
 import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
 import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { decodeCommand, encodeCommand } from "../../lib/rtmp/command.ts";
+import { TransportError } from "../../lib/base/errors.ts";
 import { ChunkParser } from "./chunk_parser.ts";
+
+import type { LoadConn, LoadSockets } from "./load_sockets.ts";
 
 /** Told what the server calls, and when the connection has ended. */
 export interface ClientOutlets {
@@ -34,7 +37,7 @@ export class Refused extends Error {}
 /** One connection. Media is written by FrameSender on the same {@link conn}. */
 export class RtmpLoadClient {
   /** The socket. */
-  readonly conn: Deno.TcpConn;
+  readonly conn: LoadConn;
   readonly #outlets: ClientOutlets;
   readonly #writer = new ChunkWriter();
   readonly #parser: ChunkParser;
@@ -49,7 +52,7 @@ export class RtmpLoadClient {
   #acknowledged = 0;
   #paused: PromiseWithResolvers<void> | null = null;
 
-  private constructor(conn: Deno.TcpConn, outlets: ClientOutlets) {
+  private constructor(conn: LoadConn, outlets: ClientOutlets) {
     this.conn = conn;
     this.#outlets = outlets;
     this.#parser = new ChunkParser((type, _stream, body) => this.#receive(type, body));
@@ -57,11 +60,10 @@ export class RtmpLoadClient {
 
   /** Connects, shakes hands, says connect with these arguments. Throws {@link Refused}, or what the socket threw. */
   static async open(
-    to: { port: number; app: string; args: AmfValue[] },
+    to: { port: number; app: string; args: AmfValue[]; sockets: LoadSockets },
     outlets: ClientOutlets,
   ): Promise<RtmpLoadClient> {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port: to.port });
-    conn.setNoDelay(true);
+    const conn = await to.sockets.connect(to.port);
     const client = new RtmpLoadClient(conn, outlets);
     try {
       await client.#shakeHands();
@@ -151,7 +153,8 @@ export class RtmpLoadClient {
       }
     } catch (error) {
       const ended = error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted;
-      if (!ended && !(error instanceof Deno.errors.ConnectionReset)) throw error;
+      const reset = error instanceof Deno.errors.ConnectionReset || error instanceof TransportError;
+      if (!ended && !reset) throw error;
     }
     for (const call of this.#calls.values()) call.reject(new Refused("the connection has ended"));
     this.#calls.clear();

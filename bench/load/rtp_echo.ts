@@ -2,15 +2,17 @@
 // from. Beside each socket stands one for RTCP, which is read and thrown away.
 // Role: edge
 
+import { TransportError } from "../../lib/base/errors.ts";
+import type { Endpoint } from "../../lib/net/endpoint.ts";
+import type { UdpSocket } from "../../lib/net/udp.ts";
 import { EchoSocket, RTP_HEADER } from "./echo_socket.ts";
+import type { LoadSockets } from "./load_sockets.ts";
 import { stampedCall } from "./stamp.ts";
-
-const LOOPBACK = "127.0.0.1";
 
 /** Takes the packets of one stream. */
 export interface RtpSink {
   /** A packet, borrowed; it is sent back on the same socket. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void;
+  echo(bytes: Uint8Array, from: Endpoint, socket: EchoSocket): void;
 }
 
 /** Whose packet it is by its stamp. */
@@ -22,80 +24,47 @@ export class RtpEcho implements Disposable {
   readonly port: number;
   /** Streams by the port they come from, as far as it is known; the others are known by their stamps. */
   readonly byPort: (RtpSink | undefined)[] = new Array(65536);
-  readonly #rtp: EchoSocket;
-  readonly #rtcp: Deno.DatagramConn;
+  readonly #rtp: UdpSocket;
+  readonly #rtcp: UdpSocket;
 
-  private constructor(rtp: Deno.DatagramConn, rtcp: Deno.DatagramConn, find: SinkFinder) {
-    this.#rtp = new EchoSocket(rtp);
+  private constructor(rtp: UdpSocket, rtcp: UdpSocket, find: SinkFinder) {
+    const echo = new EchoSocket(rtp);
+    this.#rtp = rtp;
     this.#rtcp = rtcp;
-    this.port = (rtp.addr as Deno.NetAddr).port;
-    void this.#run(find);
-    void this.#drain();
+    this.port = rtp.local.port;
+    void rtp.run((bytes, from) => {
+      if (bytes.length < RTP_HEADER) return;
+      const sink = this.byPort[from.port] ?? find(stampedCall(bytes, RTP_HEADER));
+      sink?.echo(bytes, from, echo);
+    });
+    void rtcp.run(() => {});
   }
 
   /** Opens a pair: an even port and the next one. */
-  static open(find: SinkFinder): RtpEcho {
-    const misfits: Deno.DatagramConn[] = [];
-    try {
-      for (;;) {
-        const rtp = bind(0)!;
-        const { port } = rtp.addr as Deno.NetAddr;
-        const rtcp = port % 2 === 0 ? bind(port + 1) : null;
-        if (rtcp !== null) return new RtpEcho(rtp, rtcp, find);
-        misfits.push(rtp);
-      }
-    } finally {
-      for (const socket of misfits) socket.close();
+  static open(sockets: LoadSockets, find: SinkFinder): RtpEcho {
+    using misfits = new DisposableStack();
+    for (;;) {
+      const rtp = sockets.bindUdp(0);
+      const { port } = rtp.local;
+      const rtcp = port % 2 === 0 ? bind(sockets, port + 1) : null;
+      if (rtcp !== null) return new RtpEcho(rtp, rtcp, find);
+      misfits.use(rtp);
     }
   }
 
   /** Closes both. */
   [Symbol.dispose](): void {
-    this.#rtp.socket.close();
+    this.#rtp.close();
     this.#rtcp.close();
   }
-
-  async #run(find: SinkFinder): Promise<void> {
-    const buffer = new Uint8Array(2048);
-    const echo = this.#rtp;
-    for (;;) {
-      try {
-        for (;;) {
-          const [bytes, from] = await echo.socket.receive(buffer);
-          if (bytes.length < RTP_HEADER) continue;
-          const sink = this.byPort[(from as Deno.NetAddr).port] ?? find(stampedCall(bytes, RTP_HEADER));
-          sink?.echo(bytes, from, echo);
-        }
-      } catch (error) {
-        if (isClosed(error)) return;
-      }
-    }
-  }
-
-  async #drain(): Promise<void> {
-    const buffer = new Uint8Array(2048);
-    for (;;) {
-      try {
-        for (;;) await this.#rtcp.receive(buffer);
-      } catch (error) {
-        if (isClosed(error)) return;
-      }
-    }
-  }
 }
 
-function bind(port: number): Deno.DatagramConn | null {
+/** Null when somebody has the port. */
+function bind(sockets: LoadSockets, port: number): UdpSocket | null {
   try {
-    return Deno.listenDatagram({ transport: "udp", hostname: LOOPBACK, port });
+    return sockets.bindUdp(port);
   } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse && port !== 0) return null;
+    if (error instanceof TransportError && error.code === "addr-in-use") return null;
     throw error;
   }
-}
-
-/** False when the gateway has closed a port that we have sent to; throws what was not to be expected. */
-function isClosed(error: unknown): boolean {
-  if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return true;
-  if (error instanceof Deno.errors.ConnectionRefused) return false;
-  throw error;
 }

@@ -1,6 +1,7 @@
 // Clients that log in and then do nothing: the gateway registers each at the load end's registrar.
 // Role: edge
 
+import type { LoadSockets } from "./load_sockets.ts";
 import type { RegisterRequest, RegisterResult } from "./protocol.ts";
 import { RtmpLoadClient } from "./rtmp_client.ts";
 import type { SipAnswerer } from "./sip_answerer.ts";
@@ -9,13 +10,15 @@ import { Failures } from "./window.ts";
 /** Idle users. */
 export class UsersEnd implements Disposable {
   readonly #registrar: SipAnswerer;
+  readonly #sockets: LoadSockets;
   readonly #clients: RtmpLoadClient[] = [];
   #names = 0;
   #left = 0;
 
   /** @param registrar where the gateway registers them */
-  constructor(registrar: SipAnswerer) {
+  constructor(registrar: SipAnswerer, sockets: LoadSockets) {
     this.#registrar = registrar;
+    this.#sockets = sockets;
   }
 
   /** Everybody leaves. */
@@ -49,7 +52,8 @@ export class UsersEnd implements Disposable {
 
   #open(port: number, name: string): Promise<RtmpLoadClient> {
     const app = `sip/${name}@127.0.0.1:${this.#registrar.port}`;
-    return RtmpLoadClient.open({ port, app, args: [name, "secret", null, "wideband"] }, {
+    const sockets = this.#sockets;
+    return RtmpLoadClient.open({ port, app, args: [name, "secret", null, "wideband"], sockets }, {
       onCall: () => {},
       onMedia: () => {},
       onClosed: () => void this.#left++,

@@ -6,6 +6,7 @@
 //   tag  17|27 01 00 00 00 length:u32 NAL      NAL  65|41 slice head:u8 stamp...
 //   FU-A  indicator:u8 header:u8 (start 0x80) slice head:u8 stamp...
 
+import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { MAX_LATENCY_US } from "./call.ts";
 import { type EchoSocket, RTP_HEADER } from "./echo_socket.ts";
 import type { FrameSender } from "./frame_sender.ts";
@@ -89,7 +90,7 @@ export class VideoLeg implements RtpSink {
   }
 
   /** A packet of a picture: parameter sets alone, or a fragment. */
-  echo(bytes: Uint8Array, from: Deno.Addr, socket: EchoSocket): void {
+  echo(bytes: Uint8Array, from: Endpoint, socket: EchoSocket): void {
     const copy = socket.copy(bytes, this.#index);
     const first = (bytes[RTP_HEADER]! & 31) === FU_A && (bytes[RTP_HEADER + 1]! & FU_START) !== 0;
     if (first) {

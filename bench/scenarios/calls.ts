@@ -4,6 +4,7 @@
 import { decimal } from "../control/tables.ts";
 import { hangUp, measureCount, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
 import { callsTable, healthTable, videoTable } from "../control/sweep_tables.ts";
+import type { StartTask } from "../control/subjects.ts";
 import { kindOfCall } from "../load/call_kinds.ts";
 import type { CallKind } from "../load/protocol.ts";
 import { type Bench, type Findings, startSubjects, type Target } from "./scenario.ts";
@@ -19,15 +20,24 @@ interface Sweep {
   readonly half: SweepRow | null;
 }
 
-/** Pass-through audio. */
-export async function measureCalls(bench: Bench): Promise<Findings> {
-  const { kind } = bench.options;
-  const { rows, half } = await sweep(bench, kind, bench.options.counts, bench.options.relay);
+/** Pass-through audio, as `deno task start:fast` carries it. */
+export function measureCalls(bench: Bench): Promise<Findings> {
+  return measurePassThrough(bench, "start:fast");
+}
+
+/** The same as `deno task start` carries it, with the sockets of the runtime. */
+export function measureSandboxed(bench: Bench): Promise<Findings> {
+  return measurePassThrough(bench, "start");
+}
+
+async function measurePassThrough(bench: Bench, task: StartTask): Promise<Findings> {
+  const { kind, counts, relay } = bench.options;
+  const { rows, half } = await sweep(bench, { kind, counts, relay, task });
   return {
     tables: [
       callsTable(
         half === null ? rows : [...rows, half],
-        `Calls: ${kindOfCall(kind).text}, 50 a second each way`,
+        `Calls by ${task}: ${kindOfCall(kind).text}, 50 a second each way`,
       ),
       healthTable(half === null ? rows : [...rows, half]),
     ],
@@ -38,7 +48,7 @@ export async function measureCalls(bench: Bench): Promise<Findings> {
 
 /** Transcoded calls: latency is what packets come late beyond 20 ms behind the one before. */
 export async function measureTranscoded(bench: Bench): Promise<Findings> {
-  const { rows } = await sweep(bench, "transcoded", bench.options.transcodedCounts, false);
+  const { rows } = await sweep(bench, { kind: "transcoded", counts: bench.options.transcodedCounts });
   return {
     tables: [callsTable(rows, `Calls: ${kindOfCall("transcoded").text}; lateness instead of latency`)],
     targets: [manyCalls("at least 100 transcoded calls on a core", 100, rows)],
@@ -48,7 +58,7 @@ export async function measureTranscoded(bench: Bench): Promise<Findings> {
 
 /** Calls with pictures. */
 export async function measureVideo(bench: Bench): Promise<Findings> {
-  const { rows } = await sweep(bench, "h264", bench.options.videoCounts, false);
+  const { rows } = await sweep(bench, { kind: "h264", counts: bench.options.videoCounts });
   return {
     tables: [callsTable(rows, `Calls: ${kindOfCall("h264").text}`), videoTable(rows)],
     targets: [],
@@ -56,13 +66,15 @@ export async function measureVideo(bench: Bench): Promise<Findings> {
   };
 }
 
-async function sweep(
-  bench: Bench,
-  kind: CallKind,
-  counts: readonly number[],
-  withRelay: boolean,
-): Promise<Sweep> {
-  await using subjects = await startSubjects(bench, { relay: withRelay });
+interface SweepPlan {
+  readonly kind: CallKind;
+  readonly counts: readonly number[];
+  readonly relay?: boolean;
+  readonly task?: StartTask;
+}
+
+async function sweep(bench: Bench, { kind, counts, relay = false, task }: SweepPlan): Promise<Sweep> {
+  await using subjects = await startSubjects(bench, { relay, ...(task !== undefined && { task }) });
   const { growth, slices, seconds, warmSeconds, perSecond } = bench.options;
   const options: SweepOptions = {
     ...{ load: subjects.load, gateway: subjects.gateway, relay: subjects.relay },

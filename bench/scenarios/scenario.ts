@@ -4,7 +4,13 @@
 import { canPin } from "../control/child.ts";
 import { type LoadProcess, startLoad } from "../control/load_client.ts";
 import type { BenchOptions } from "../control/options.ts";
-import { type GatewayProcess, type RelayProcess, startGateway, startRelay } from "../control/subjects.ts";
+import {
+  type GatewayProcess,
+  type RelayProcess,
+  startGateway,
+  startRelay,
+  type StartTask,
+} from "../control/subjects.ts";
 import type { Table } from "../control/tables.ts";
 
 /** A demand of the project, and whether this run has met it. */
@@ -51,10 +57,22 @@ export interface Subjects extends AsyncDisposable {
   readonly relay: RelayProcess | null;
 }
 
+/** What is started, and how. */
+export interface SubjectOptions {
+  /** False: no bare relay. */
+  readonly relay: boolean;
+  /** True: V8's inspector of the gateway listens. */
+  readonly inspect?: boolean;
+  /** Options of the gateway. */
+  readonly args?: readonly string[];
+  /** How the gateway is started. */
+  readonly task?: StartTask;
+}
+
 /** Starts them. */
 export async function startSubjects(
   bench: Bench,
-  { relay, inspect = false, args = [] }: { relay: boolean; inspect?: boolean; args?: readonly string[] },
+  { relay, inspect = false, args = [], task = "start:fast" }: SubjectOptions,
 ): Promise<Subjects> {
   const { denoFlags, v8Flags, gatewayArgs } = bench.options;
   await using stack = new AsyncDisposableStack();
@@ -66,6 +84,7 @@ export async function startSubjects(
       denoFlags,
       v8Flags,
       inspect,
+      task,
       args: [...args, ...gatewayArgs],
     }),
   );

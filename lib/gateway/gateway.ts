@@ -13,6 +13,7 @@ import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
+import type { OpenFiles } from "../net/open_files.ts";
 import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
@@ -51,6 +52,8 @@ export interface GatewayEnvironment {
   readonly memoryBytes?: () => number;
   /** What turns one codec into another; absent: audio only passes through as it is. */
   readonly codecs?: Codecs;
+  /** Where what is open is noted, for who clears up behind this thread; absent: nobody does. */
+  readonly files?: OpenFiles;
   /** The other gateways of this process; absent: it is alone. */
   readonly team?: Team;
 }
@@ -129,7 +132,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Binds all sides and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
-    const sockets = openSockets(config.sockets); // opens nothing before the first of them
+    const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
     const door = await FrontDoor.create(config, { ...environment, sockets });
     const gateway = new Gateway(config, environment, { door, sockets });
     environment.log.category("net").debug(`RTMP and media go through sockets of ${sockets.kind}`);

@@ -6,6 +6,7 @@
 
 import { TransportError, type TransportErrorCode } from "../base/errors.ts";
 import { transportError } from "./failure.ts";
+import { OpenFiles } from "./open_files.ts";
 
 /** The calls; numbers and buffers as in their manual pages, section 2. Those that fail return -1: see errno(). */
 export interface LinuxCalls extends Disposable {
@@ -141,21 +142,37 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** Closes what a thread that is over has left open; how many files that were. */
+export function closeLeftFiles(files: OpenFiles): number {
+  const left = files.take();
+  if (left.length === 0) return 0;
+  using calls = openLinuxCalls();
+  for (const fd of left) calls.close(fd);
+  return left.length;
+}
+
 /** Whether the calls may be used here. */
 export function mayCallLinux(): boolean {
   if (Deno.build.os !== "linux") return false;
   return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 }
 
-/** The C library, until the calls are disposed. Throws {@link TransportError} where it cannot be had. */
-export function openLinuxCalls(): LinuxCalls {
+/**
+ * The C library, until the calls are disposed. Throws {@link TransportError} where it cannot be had.
+ * @param files where it is noted what is open
+ */
+export function openLinuxCalls(files: OpenFiles = new OpenFiles()): LinuxCalls {
   const library = openLibrary();
   const { symbols } = library;
+  const opened = (fd: number): number => {
+    files.add(fd);
+    return fd;
+  };
   return {
-    socket: symbols.socket,
+    socket: (family, type, protocol) => opened(symbols.socket(family, type, protocol)),
     bind: symbols.bind,
     listen: symbols.listen,
-    accept: symbols.accept4,
+    accept: (fd, from, length, flags) => opened(symbols.accept4(fd, from, length, flags)),
     getsockname: symbols.getsockname,
     setsockopt: symbols.setsockopt,
     // The runtime takes a number for a size as well, and that is faster; its types ask for a bigint.
@@ -163,10 +180,13 @@ export function openLinuxCalls(): LinuxCalls {
     recvfrom: symbols.recvfrom as unknown as LinuxCalls["recvfrom"],
     send: symbols.send as unknown as LinuxCalls["send"],
     sendto: symbols.sendto as unknown as LinuxCalls["sendto"],
-    epollCreate: symbols.epoll_create1,
+    epollCreate: (flags) => opened(symbols.epoll_create1(flags)),
     epollControl: symbols.epoll_ctl,
     epollWait: symbols.epoll_wait,
-    close: symbols.close,
+    close: (fd) => {
+      files.remove(fd);
+      return symbols.close(fd);
+    },
     errno: () => errnoAt(symbols.__errno_location()),
     [Symbol.dispose]: () => library.close(),
   };

@@ -123,15 +123,21 @@ class LinuxListener implements Watched {
   }
 }
 
-interface Accepted {
+/** A connected socket. */
+export interface ConnectedSocket {
+  /** Its file descriptor. */
   readonly fd: number;
+  /** The other side. */
   readonly peer: Endpoint;
+  /** This side. */
   readonly local: Endpoint;
 }
 
 /** One TCP connection. */
-class LinuxTcpConnection implements ByteStream, Watched {
+export class LinuxTcpConnection implements ByteStream, Watched {
+  /** The other side. */
   readonly peer: Endpoint;
+  /** This side. */
   readonly local: Endpoint;
   readonly #poll: LinuxPoll;
   readonly #calls: LinuxCalls;
@@ -153,7 +159,8 @@ class LinuxTcpConnection implements ByteStream, Watched {
   /** The write that waits for room. */
   #writing: { readonly bytes: Uint8Array; readonly done: PromiseWithResolvers<number> } | null = null;
 
-  constructor(poll: LinuxPoll, { fd, peer, local }: Accepted, limits: SendLimits) {
+  /** Takes over a socket. */
+  constructor(poll: LinuxPoll, { fd, peer, local }: ConnectedSocket, limits: SendLimits) {
     this.#poll = poll;
     this.#calls = poll.calls;
     this.#fd = fd;
@@ -169,10 +176,12 @@ class LinuxTcpConnection implements ByteStream, Watched {
     this.#calls.setsockopt(fd, LINUX.socketLevel, LINUX.keepAlive, YES, 4);
   }
 
+  /** Bytes not yet taken by the operating system. */
   get unsent(): number {
     return this.#out.unsent;
   }
 
+  /** See {@link ByteStream.read}. One read at a time. */
   read(into: Uint8Array): Promise<number | null> {
     if (this.#closed) return this.#readAfterEnd();
     this.#into = into;
@@ -181,14 +190,17 @@ class LinuxTcpConnection implements ByteStream, Watched {
     return read;
   }
 
+  /** See {@link ByteStream.put}. */
   put(bytes: Uint8Array): boolean {
     return this.#out.put(bytes);
   }
 
+  /** See {@link ByteStream.flush}. */
   flush(withinMs: number): Promise<boolean> {
     return this.#out.flush(withinMs);
   }
 
+  /** See {@link ByteStream.close}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -200,6 +212,7 @@ class LinuxTcpConnection implements ByteStream, Watched {
     this.#endRead();
   }
 
+  /** Same as close(). */
   [Symbol.dispose](): void {
     this.close();
   }
@@ -220,6 +233,7 @@ class LinuxTcpConnection implements ByteStream, Watched {
     return done.promise;
   }
 
+  /** For the poll. */
   ready(events: number): boolean {
     const wrote = this.#writing !== null && (events & ~LINUX.epollIn) !== 0 && this.#writeWaiting();
     const read = !this.#closed && (events & ~LINUX.epollOut) !== 0 && this.#readWaiting();

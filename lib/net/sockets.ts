@@ -8,6 +8,7 @@ import { type Endpoint, isIpv6 } from "./endpoint.ts";
 import { mayCallLinux, openLinuxCalls } from "./linux_calls.ts";
 import { LinuxPoll } from "./linux_poll.ts";
 import { listenLinuxTcp } from "./linux_tcp.ts";
+import type { OpenFiles } from "./open_files.ts";
 import { bindLinuxUdp } from "./linux_udp.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
@@ -33,9 +34,13 @@ export const denoSockets: Sockets = {
   [Symbol.dispose]: () => {},
 };
 
-/** Chooses the kind; opens nothing yet. @throws ConfigError when the wanted kind may not be used here */
-export function openSockets(wanted: SocketKind): Sockets {
-  if (wanted !== "deno" && mayCallLinux()) return new LinuxSockets();
+/**
+ * Chooses the kind; opens nothing yet.
+ * @param files where a thread that may break down notes what somebody else has to close then
+ * @throws ConfigError when the wanted kind may not be used here
+ */
+export function openSockets(wanted: SocketKind, files?: OpenFiles): Sockets {
+  if (wanted !== "deno" && mayCallLinux()) return new LinuxSockets(files);
   if (wanted !== "linux") return denoSockets;
   throw new ConfigError(
     "sockets linux needs Linux and the permission --allow-ffi: start it with deno task start:fast",
@@ -45,7 +50,12 @@ export function openSockets(wanted: SocketKind): Sockets {
 /** IPv6 goes through the runtime: its addresses have scopes that only a look-up by name tells. */
 class LinuxSockets implements Sockets {
   readonly kind = "linux";
+  readonly #files: OpenFiles | undefined;
   #opened: LinuxPoll | null = null;
+
+  constructor(files: OpenFiles | undefined) {
+    this.#files = files;
+  }
 
   bindUdp(at: Endpoint, options?: UdpOptions): UdpSocket {
     return isIpv6(at.hostname) ? UdpSocket.bind(at, options) : bindLinuxUdp(this.#poll(), at, options);
@@ -61,6 +71,6 @@ class LinuxSockets implements Sockets {
   }
 
   #poll(): LinuxPoll {
-    return this.#opened ??= new LinuxPoll(openLinuxCalls());
+    return this.#opened ??= new LinuxPoll(openLinuxCalls(this.#files));
   }
 }

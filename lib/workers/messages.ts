@@ -33,6 +33,8 @@ export interface Opening {
   readonly seat: Seat;
   /** The shared counts. */
   readonly memory: SharedArrayBuffer;
+  /** Where the thread notes its open files: see lib/net/open_files.ts. */
+  readonly files: SharedArrayBuffer;
   /** Known to the workers of this run only. */
   readonly secret: string;
   /** Workers that are open. */

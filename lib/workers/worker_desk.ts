@@ -4,6 +4,8 @@
 // Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
+import { closeLeftFiles } from "../net/linux_calls.ts";
+import { OpenFiles } from "../net/open_files.ts";
 import type { DialogRecord } from "../sip/neighbours.ts";
 import { errorOf, type FromWorker, type Opening, type Place, type ToWorker } from "./messages.ts";
 import { WorkerThread } from "./worker_thread.ts";
@@ -47,6 +49,7 @@ export class WorkerDesk {
   replacing = false;
   readonly #options: WorkerDeskOptions;
   readonly #waiting = new Set<Waiting>();
+  readonly #files = new OpenFiles();
   #thread: WorkerThread | null = null;
 
   /** Nobody is there yet. */
@@ -72,7 +75,8 @@ export class WorkerDesk {
       clock,
       pulse,
       onMessage,
-      onDeath: (reason) => {
+      onDeath: (reason, over) => {
+        if (over) closeLeftFiles(this.#files);
         this.#leave(reason);
         this.#options.onDeath(reason);
       },
@@ -81,8 +85,9 @@ export class WorkerDesk {
   }
 
   /** Lets it open its ports; where it listens. Throws what was in the way. */
-  async open(opening: Omit<Opening, "orphans">): Promise<Place> {
-    const { place } = await this.ask({ ...opening, orphans: this.orphans }, "opened");
+  async open(opening: Omit<Opening, "orphans" | "files">): Promise<Place> {
+    const files = this.#files.memory;
+    const { place } = await this.ask({ ...opening, files, orphans: this.orphans }, "opened");
     this.place = place;
     this.orphans = [];
     this.#thread?.watch();

@@ -10,6 +10,7 @@ import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { OpenFiles } from "../net/open_files.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
@@ -99,6 +100,7 @@ export class WorkerGateway {
     const gateway = await Gateway.start(sliceOf(config, opening.seat), {
       ...this.#environment,
       codecs,
+      files: new OpenFiles(opening.files),
       log,
       team,
     });

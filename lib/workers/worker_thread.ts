@@ -32,8 +32,8 @@ export interface WorkerThreadOptions {
   readonly onMessage: (message: FromWorker) => void;
   /** JavaScript memory it may have at most, in MiB; 2048 when left out, far above what thousands of calls take. */
   readonly maxHeapMib?: number;
-  /** Told once when it has died by itself, in words. */
-  readonly onDeath: (reason: string) => void;
+  /** Told once when it has died by itself, in words. `over`: nothing of it runs any more. */
+  readonly onDeath: (reason: string, over: boolean) => void;
 }
 
 /** A running worker. */
@@ -56,9 +56,9 @@ export class WorkerThread {
     this.#worker.on("message", (message: FromWorker) => {
       if (!this.#over) onMessage(message);
     });
-    this.#worker.on("error", (error: unknown) => this.#die(messageOf(error)));
-    this.#worker.on("messageerror", () => this.#die("it posted what cannot be read"));
-    this.#worker.on("exit", (code: number) => this.#die(`it ended by itself with code ${code}`));
+    this.#worker.on("error", (error: unknown) => this.#die(messageOf(error), true));
+    this.#worker.on("messageerror", () => this.#die("it posted what cannot be read", false));
+    this.#worker.on("exit", (code: number) => this.#die(`it ended by itself with code ${code}`, true));
   }
 
   /** Posts a message; nothing happens when it is over. */
@@ -88,12 +88,13 @@ export class WorkerThread {
     if (this.#looks < DEAD_AFTER_LOOKS) return;
     this.#die(
       `no sign of life for ${DEAD_AFTER_LOOKS} s; if it hangs, its ports are free after a restart only`,
+      false,
     );
   }
 
-  #die(reason: string): void {
+  #die(reason: string, over: boolean): void {
     if (this.#over) return;
     this.terminate();
-    this.#options.onDeath(reason);
+    this.#options.onDeath(reason, over);
   }
 }

@@ -10,7 +10,7 @@ function fakeConnection() {
     written.push(...bytes);
     return new Promise((resolve) => settle.push(() => resolve(bytes.length)));
   };
-  return { written, settle, conn: { write } as unknown as Deno.TcpConn };
+  return { written, settle, conn: { write } };
 }
 
 const SHAPE = { chunkStreamId: 8, type: 8, streamId: 1, announce: true } as const;

@@ -1,11 +1,13 @@
 // The gateway under test is started as a user starts it.
 
 import assert from "node:assert/strict";
-import { v8FlagsOfStart } from "../../bench/control/subjects.ts";
+import { flagsOf } from "../../bench/control/subjects.ts";
 
-Deno.test("bench: the gateway has the V8 options of the start task, and the unit file has the same", () => {
-  const flags = v8FlagsOfStart();
-  assert.deepEqual(flags, ["--max-semi-space-size=8"]);
+Deno.test("bench: the gateway has the options of its task, and the unit file has those of start:fast", () => {
+  const safe = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
+  const v8Flags = ["--max-semi-space-size=8"];
+  assert.deepEqual(flagsOf("start"), { v8Flags, denoFlags: safe });
+  assert.deepEqual(flagsOf("start:fast"), { v8Flags, denoFlags: [...safe, "--allow-ffi"] });
   const unit = Deno.readTextFileSync(new URL("../../deploy/siprtmp.service", import.meta.url));
-  assert.match(unit, new RegExp(`^ExecStart=.* --v8-flags=${flags.join(",")} `, "m"));
+  assert.match(unit, new RegExp(`^ExecStart=.* --v8-flags=${v8Flags.join(",")} .* --allow-ffi main.ts`, "m"));
 });

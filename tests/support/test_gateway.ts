@@ -9,6 +9,9 @@ import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 
+/** The tests run with the sockets that most users have; SIPRTMP_SOCKETS=linux runs them with the others. */
+export const testSockets: string = Deno.env.get("SIPRTMP_SOCKETS") ?? "deno";
+
 export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly environment: GatewayEnvironment;
@@ -33,7 +36,14 @@ export async function startGateway(
     codecs: await loadCodecs(),
   };
   const config = buildConfig({
-    flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags },
+    flags: {
+      host: "127.0.0.1",
+      port: "0",
+      "int-ip": "127.0.0.1",
+      "sip-port": "0",
+      sockets: testSockets,
+      ...flags,
+    },
     ...(file === undefined ? {} : { file: { name: "test.toml", text: file } }),
   });
   const gateway = await Gateway.start(config, environment);

@@ -7,6 +7,7 @@ import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
 import { Supervisor } from "../../lib/workers/supervisor.ts";
 import { unchecked } from "./workers_script.ts";
+import { testSockets } from "./test_gateway.ts";
 
 export interface WorkersHouse extends AsyncDisposable {
   readonly supervisor: Supervisor;
@@ -29,6 +30,7 @@ export async function startWorkers(
       port: "0",
       "int-ip": "127.0.0.1",
       "sip-port": "0",
+      sockets: testSockets,
       workers: "2",
       verbose: true,
       ...flags,

@@ -9,6 +9,7 @@ import { encodeSipMessage } from "../../lib/sip/message.ts";
 import type { Flow } from "../../lib/sip/target.ts";
 import { KeptStream } from "../../lib/workers/carrier.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
+import { OpenFiles } from "../../lib/net/open_files.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 import { TeamMember } from "../../lib/workers/team_member.ts";
 import { pipePair } from "../support/pipe.ts";
@@ -31,6 +32,7 @@ function member(index: number, changes: Partial<Opening> = {}) {
     sources: {},
     seat: { index, count: 2, rtmpPort: 0, sipPort: 0, sipFallback: false },
     memory: counts.memory,
+    files: new OpenFiles().memory,
     secret: "s",
     places: [{ worker: 0, sipPort: 5060, home: null }],
     residents: [{ worker: 0, line: "0.a", user: "alice", host: "x" }],

@@ -7,7 +7,7 @@ import { type TeamOrLog, WorkerDesk } from "../../lib/workers/worker_desk.ts";
 import { script } from "../support/workers_script.ts";
 import { until } from "../support/workers_house.ts";
 
-const OPENING: Omit<Opening, "orphans"> = {
+const OPENING: Omit<Opening, "orphans" | "files"> = {
   type: "open",
   sources: {},
   seat: { index: 3, count: 4, rtmpPort: 1935, sipPort: 5063, sipFallback: false },

@@ -8,6 +8,7 @@ import { systemDns } from "../../lib/net/dns.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
+import { OpenFiles } from "../../lib/net/open_files.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 import { type TeamMessage, TeamState } from "../../lib/workers/team_state.ts";
 import { WorkerGateway } from "../../lib/workers/worker_gateway.ts";
@@ -26,6 +27,7 @@ function opening(counts: SharedCounts, rtmpPort = 0): Opening {
     sources: { flags: { host: "127.0.0.1", "int-ip": "127.0.0.1" } },
     seat: { index: 1, count: 2, rtmpPort, sipPort: 0, sipFallback: false },
     memory: counts.memory,
+    files: new OpenFiles().memory,
     secret: "s",
     places: [],
     residents: [],

@@ -22,7 +22,7 @@ function start(text: string, clock = new FakeClock()): Watched {
     pulse: () => watched.pulse,
     clock,
     onMessage: (message) => messages.push(message),
-    onDeath: (reason) => deaths.push(reason),
+    onDeath: (reason, over) => deaths.push(`${over ? "over" : "not over"}: ${reason}`),
   });
   return Object.assign(watched, { thread });
 }
@@ -45,7 +45,7 @@ Deno.test("worker thread: an error ends it, and is told once", async () => {
   const watched = start(`postMessage({ type: "loaded" }); reportError(new Error("lost my mind"));`);
   await until("its death", () => watched.deaths.length > 0);
   assert.equal(watched.deaths.length, 1);
-  assert.match(watched.deaths[0]!, /lost my mind/);
+  assert.match(watched.deaths[0]!, /^over: .*lost my mind/);
   watched.thread.terminate();
 });
 
@@ -64,7 +64,7 @@ Deno.test("worker thread: one that shows no pulse while it is watched is dead", 
   clock.advance(1000);
   assert.match(
     watched.deaths.join(),
-    /^no sign of life for 15 s; [^,]*, its ports are free after a restart only$/,
+    /^not over: no sign of life for 15 s; [^,]*, its ports are free after a restart only$/,
   );
   clock.advance(60_000);
   assert.equal(watched.deaths.length, 1);
@@ -79,7 +79,7 @@ Deno.test("worker thread: one that cannot be loaded is dead at once", async () =
     pulse: () => 0,
     clock: systemClock,
     onMessage: () => assert.fail(),
-    onDeath: (reason) => deaths.push(reason),
+    onDeath: (reason, over) => deaths.push(`${over ? "over" : "not over"}: ${reason}`),
   });
   await until("its death", () => deaths.length > 0);
   assert.match(deaths[0]!, /SyntaxError|Unexpected|Expected/);
@@ -98,7 +98,7 @@ Deno.test("worker thread: one whose memory is used up dies alone", async () => {
     clock: systemClock,
     onMessage: () => assert.fail(),
     maxHeapMib: 48,
-    onDeath: (reason) => deaths.push(reason),
+    onDeath: (reason, over) => deaths.push(`${over ? "over" : "not over"}: ${reason}`),
   });
   await until("its death", () => deaths.length > 0);
   assert.match(deaths[0]!, /memory/);
@@ -108,5 +108,5 @@ Deno.test("worker thread: one whose memory is used up dies alone", async () => {
 Deno.test("worker thread: one that ends without a word is noticed at once", async () => {
   const watched = start(`setTimeout(() => close(), 10);`);
   await until("its end", () => watched.deaths.length > 0);
-  assert.deepEqual(watched.deaths, ["it ended by itself with code 0"]);
+  assert.deepEqual(watched.deaths, ["over: it ended by itself with code 0"]);
 });
