@@ -9,8 +9,11 @@ import { kindOfCall } from "../load/call_kinds.ts";
 import type { CallKind } from "../load/protocol.ts";
 import { type Bench, type Findings, startSubjects, type Target } from "./scenario.ts";
 
-/** CPU of siprtmp per call and second, in ms, at 120 calls on a core. */
-const SIPRTMP_MS = 8;
+/**
+ * CPU of siprtmp per call and second by that of the bare relay: 8 ms at 120 calls, measured on a core where the relay took
+ * 1 ms. Cores differ, and this one from minute to minute, so siprtmp is compared with through the relay.
+ */
+const SIPRTMP_RATIO = 8;
 
 const TRIES = 3;
 
@@ -138,10 +141,10 @@ function callTargets(rows: readonly SweepRow[], half: SweepRow | null): Target[]
       "x",
     ),
     within(
-      `CPU at least 7 times less than siprtmp's ${SIPRTMP_MS} ms a call-second (largest healthy N)`,
-      most?.gateway.cost,
-      SIPRTMP_MS / 7,
-      "ms",
+      `CPU at least 7 times less than siprtmp's, ${SIPRTMP_RATIO} x the relay: at the largest healthy N at most 1.14 x it`,
+      most?.ratio,
+      SIPRTMP_RATIO / 7,
+      "x",
     ),
     manyCalls("at least 500 healthy calls on one core", 500, rows),
     within("latency added over the relay, p99, at half load: under 3 ms", added(half), 3, "ms"),

@@ -1,7 +1,8 @@
-// Which sockets of a thread have something: asked of the system for all of them together, every millisecond while there
-// are any. What came meanwhile is handled in one go, which is what makes many calls cheap; it is that much later.
+// Which sockets of a thread have something: asked of the system for all of them together, every millisecond, or every
+// five while few have. What came meanwhile is handled in one go, which is what makes many calls cheap; it is that much
+// later.
 //
-//   tick -> epoll_wait: who is ready? -> ready() of each -> once more, until nobody makes use of it, 8 times at most
+//   tick -> epoll_wait: who is ready? -> ready() of each -> once more, until nobody makes use of it, 16 times at most
 //
 // Role: edge
 // Answers to: the select loop of multitask.
@@ -9,18 +10,21 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { EPOLL_EVENT, LINUX, type LinuxCalls, linuxFailure } from "./linux_calls.ts";
 
-/** Time between two looks. */
+/** Time between two looks; the runtime makes two milliseconds of one. */
 const TICK_MS = 1;
 
-/** The same when nobody has had anything for a while: an idle program sleeps. */
+/** The same while fewer sockets a millisecond are ready, about five calls: a program with little to do sleeps longer. */
 const QUIET_TICK_MS = 5;
-const QUIET_LOOKS = 250;
+const BUSY_PER_MS = 0.5;
+
+/** Weight of one look in the smoothed number of sockets that are ready per millisecond. */
+const LOOK_WEIGHT = 1 / 16;
 
 /** Sockets that one look tells of. */
 const MAX_EVENTS = 256;
 
-/** How often one socket may be ready per tick: a flood on it waits, as in turn.ts. */
-const MAX_ROUNDS = 8;
+/** How often one socket may be ready per tick: a flood on it waits, as in turn.ts; the burst of a key frame does not. */
+const MAX_ROUNDS = 16;
 
 /** What is watched. */
 export interface Watched {
@@ -39,7 +43,8 @@ export class LinuxPoll implements Disposable {
   /** By file descriptor. */
   readonly #watched: (Watched | undefined)[] = [];
   #size = 0;
-  #quietLooks = 0;
+  #readyPerMs = 0;
+  #tickMs = QUIET_TICK_MS;
   #timer: Disposable | null = null;
   #closed = false;
   readonly #tick = (): void => {
@@ -104,16 +109,18 @@ export class LinuxPoll implements Disposable {
 
   #arm(): void {
     if (this.#size === 0 || this.#timer !== null || this.#closed) return;
-    this.#timer = this.#clock.after(this.#quietLooks < QUIET_LOOKS ? TICK_MS : QUIET_TICK_MS, this.#tick);
+    this.#tickMs = this.#readyPerMs < BUSY_PER_MS ? QUIET_TICK_MS : TICK_MS;
+    this.#timer = this.#clock.after(this.#tickMs, this.#tick);
   }
 
   #look(): void {
-    this.#quietLooks++;
+    let ready = 0;
     for (let round = 0; round < MAX_ROUNDS && !this.#closed; round++) {
       const count = this.calls.epollWait(this.#epoll, this.#events, MAX_EVENTS, 0);
-      if (count <= 0 || !this.#tell(count)) return;
-      this.#quietLooks = 0;
+      if (count <= 0 || !this.#tell(count)) break;
+      ready += count;
     }
+    this.#readyPerMs += (ready / this.#tickMs - this.#readyPerMs) * LOOK_WEIGHT;
   }
 
   /** False when nobody made use of it. */

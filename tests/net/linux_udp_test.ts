@@ -16,7 +16,7 @@ function open() {
   return { kernel, clock, poll, bind: () => bindLinuxUdp(poll, ANYWHERE) };
 }
 
-Deno.test("sockets are looked at together, each millisecond, as long as one is run", async () => {
+Deno.test("sockets are looked at together, as long as one is run", async () => {
   const { kernel, clock, poll, bind } = open();
   const [a, b] = [bind(), bind()];
   assert.equal(clock.pending, 0, "nobody is run");
@@ -29,7 +29,7 @@ Deno.test("sockets are looked at together, each millisecond, as long as one is r
   kernel.deliver(b.local.port, Uint8Array.of(2));
   kernel.deliver(a.local.port, Uint8Array.of(3));
   assert.deepEqual(heard, []);
-  clock.advance(1);
+  clock.advance(5);
   assert.deepEqual(heard, ["a1", "b2", "a3"]);
   a.close();
   assert.equal(clock.pending, 1);
@@ -47,9 +47,9 @@ Deno.test("a flood on one socket waits, the packet of another one does not", asy
   const running = [flooded.run(() => void flood++), other.run(() => void (heardAfter = flood))];
   for (let i = 0; i < 100; i++) kernel.deliver(flooded.local.port, Uint8Array.of(i));
   kernel.deliver(other.local.port, Uint8Array.of(1));
-  clock.advance(1);
-  assert.deepEqual([flood, heardAfter], [8, 1]);
-  clock.advance(12);
+  clock.advance(5);
+  assert.deepEqual([flood, heardAfter], [16, 1]);
+  clock.advance(60);
   assert.equal(flood, 100);
   flooded.close();
   other.close();
@@ -78,7 +78,7 @@ Deno.test("a handler may close its socket, another one, or all, and open new one
   kernel.deliver(first.local.port, Uint8Array.of(1));
   kernel.deliver(first.local.port, Uint8Array.of(1));
   kernel.deliver(second.local.port, Uint8Array.of(2));
-  clock.advance(1);
+  clock.advance(5);
   await Promise.all(runs);
   assert.deepEqual(heard, ["first", "third"]);
   assert.deepEqual([kernel.files.size, clock.pending], [0, 0]);
@@ -133,7 +133,7 @@ Deno.test("a receive that fails once is counted; one that fails again and again 
   kernel.deliver(socket.local.port, Uint8Array.of(1));
   let failures = 1;
   kernel.failing = (_count, name) => name === "recvfrom" && failures-- > 0 ? EBADF : null;
-  clock.advance(1);
+  clock.advance(5);
   assert.deepEqual([socket.receiveErrors, heard], [1, 1]);
   failures = Infinity;
   kernel.deliver(socket.local.port, Uint8Array.of(1));
