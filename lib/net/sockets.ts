@@ -6,8 +6,9 @@
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6 } from "./endpoint.ts";
 import { mayCallLinux, openLinuxCalls } from "./linux_calls.ts";
+import { listenLinuxTcp } from "./linux_listen.ts";
 import { LinuxPoll } from "./linux_poll.ts";
-import { listenLinuxTcp } from "./linux_tcp.ts";
+
 import type { OpenFiles } from "./open_files.ts";
 import { bindLinuxUdp } from "./linux_udp.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";

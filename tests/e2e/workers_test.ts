@@ -12,6 +12,7 @@ import { startProgram } from "../support/program.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";
 import { TextConnection } from "../support/workers_text.ts";
 import { connectAt, startWorkers, until, type WorkersHouse } from "../support/workers_house.ts";
+import { testEachKind } from "../support/both_sockets.ts";
 
 const ENVIRONMENT = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
 
@@ -22,11 +23,6 @@ function startServer(): Promise<SipServer> {
 function phoneOf(house: WorkersHouse, address: string, answers?: string[]): Promise<RtmpPhone> {
   const url = house.url(`sip/${address}`);
   return RtmpPhone.connect({ url, password: "any", ...(answers !== undefined && { answers }) });
-}
-
-/** Files opened by system calls are no business of the runtime: they would outlive their worker. */
-function testSockets(name: string, run: (sockets: string) => Promise<void>): void {
-  for (const sockets of ["deno", "linux"]) Deno.test(`${sockets}: ${name}`, () => run(sockets));
 }
 
 Deno.test("20 clients are spread over two workers and call each other, whoever is where", async () => {
@@ -238,7 +234,7 @@ Deno.test("a phone whose calls are published is served where the streams are", a
   await bob.expect("byed");
 });
 
-testSockets(
+testEachKind(
   "one worker breaks down: its calls end with BYE, the other's go on, it is replaced",
   async (sockets) => {
     await using sipd = await startServer();
@@ -294,7 +290,7 @@ testSockets(
   },
 );
 
-testSockets(
+testEachKind(
   "the worker with the base port and the streams ends without a word: all is there again",
   async (sockets) => {
     await using house = await startWorkers({ sockets });

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { openSockets, type Sockets } from "../../lib/net/sockets.ts";
+import type { Sockets } from "../../lib/net/sockets.ts";
 import { type ByteStream, connectTcp, type SendLimits, TcpConnection } from "../../lib/net/tcp.ts";
 import { readBytes } from "../support/pipe.ts";
+import { testSockets } from "../support/both_sockets.ts";
 
 interface Pair extends Disposable {
   readonly client: TcpConnection;
@@ -16,18 +17,8 @@ interface Pair extends Disposable {
 type Listen = Sockets["listenTcp"];
 
 /** The same with each kind of sockets. */
-function testSockets(name: string, run: (listen: Listen) => Promise<void>): void {
-  for (const kind of ["deno", "linux"] as const) {
-    Deno.test({
-      name: `${kind}: ${name}`,
-      ignore: kind === "linux" && Deno.build.os !== "linux",
-      fn: async () => {
-        using sockets = openSockets(kind);
-        assert.equal(sockets.kind, kind);
-        await run((at, options) => sockets.listenTcp(at, options));
-      },
-    });
-  }
+function testBoth(name: string, run: (listen: Listen) => Promise<void> | void): void {
+  testSockets(name, (sockets) => run((at, options) => sockets.listenTcp(at, options)));
 }
 
 /** A connected pair; the server side has the limits. */
@@ -66,7 +57,7 @@ async function endOf(stream: ByteStream): Promise<string> {
 }
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  testSockets(`bytes go both ways over ${hostname}, and both sides know who they are`, async (listenTcp) => {
+  testBoth(`bytes go both ways over ${hostname}, and both sides know who they are`, async (listenTcp) => {
     using pair = await openPair(listenTcp, {}, hostname);
     const { client, server } = pair;
     assert.deepEqual(client.peer, server.local);
@@ -80,7 +71,7 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 }
 
-testSockets("a listener on :: names IPv4 peers as IPv4", async (listenTcp) => {
+testBoth("a listener on :: names IPv4 peers as IPv4", async (listenTcp) => {
   const stop = new AbortController();
   const listening = Promise.withResolvers<Endpoint>();
   const accepted = listenTcp({ hostname: "::", port: 0 }, {
@@ -95,7 +86,7 @@ testSockets("a listener on :: names IPv4 peers as IPv4", async (listenTcp) => {
   await accepted.next();
 });
 
-testSockets(
+testBoth(
   "the peer's close is an end, our own close too, and closing twice is nothing",
   async (listenTcp) => {
     using pair = await openPair(listenTcp);
@@ -113,7 +104,7 @@ testSockets(
   },
 );
 
-testSockets("what was flushed before close arrives whole", async (listenTcp) => {
+testBoth("what was flushed before close arrives whole", async (listenTcp) => {
   using pair = await openPair(listenTcp);
   const sent = bytesOf(100_000);
   pair.server.put(sent);
@@ -123,7 +114,7 @@ testSockets("what was flushed before close arrives whole", async (listenTcp) => 
   assert.deepEqual(await received, sent);
 });
 
-testSockets(
+testBoth(
   "a peer that does not read is closed as too slow, and the reader learns why",
   async (listenTcp) => {
     using pair = await openPair(listenTcp, { softUnsent: 100_000, hardUnsent: 1_000_000 });
@@ -145,7 +136,7 @@ testSockets(
   },
 );
 
-testSockets("a peer that reads late gets everything", async (listenTcp) => {
+testBoth("a peer that reads late gets everything", async (listenTcp) => {
   using pair = await openPair(listenTcp);
   const sent: Uint8Array[] = [];
   while (pair.server.unsent < 300_000) { // the system takes some megabytes
@@ -158,7 +149,7 @@ testSockets("a peer that reads late gets everything", async (listenTcp) => {
   assert.equal(await pair.server.flush(1000), true);
 });
 
-testSockets(
+testBoth(
   "a connection reset by the peer is a TransportError or an end, never something else",
   async (listenTcp) => {
     using pair = await openPair(listenTcp);
@@ -172,13 +163,13 @@ testSockets(
   },
 );
 
-testSockets("the listener ends with its signal, its connections live on", async (listenTcp) => {
+testBoth("the listener ends with its signal, its connections live on", async (listenTcp) => {
   using pair = await openPair(listenTcp);
   pair.client.put(bytesOf(3));
   assert.deepEqual(await readBytes(pair.server, 3), bytesOf(3));
 });
 
-testSockets("breaking out of the accept loop closes the listener", async (listenTcp) => {
+testBoth("breaking out of the accept loop closes the listener", async (listenTcp) => {
   const stop = new AbortController();
   let at: Endpoint | null = null;
   const client = Promise.withResolvers<TcpConnection>();
@@ -199,7 +190,7 @@ testSockets("breaking out of the accept loop closes the listener", async (listen
   );
 });
 
-testSockets("a busy port, a foreign address and a name cannot be listened on", async (listenTcp) => {
+testBoth("a busy port, a foreign address and a name cannot be listened on", async (listenTcp) => {
   const stop = new AbortController();
   const listening = Promise.withResolvers<Endpoint>();
   const holder = listenTcp({ hostname: "127.0.0.1", port: 0 }, {
@@ -230,7 +221,7 @@ testSockets("a busy port, a foreign address and a name cannot be listened on", a
   );
 });
 
-testSockets("two listeners share a port when both ask for it", async (listenTcp) => {
+testBoth("two listeners share a port when both ask for it", async (listenTcp) => {
   const stop = new AbortController();
   const options = { signal: stop.signal, reusePort: true };
   const listening = Promise.withResolvers<Endpoint>();
@@ -243,7 +234,7 @@ testSockets("two listeners share a port when both ask for it", async (listenTcp)
   await Promise.all([first, second]);
 });
 
-testSockets("connecting can be refused or given up", async (listenTcp) => {
+testBoth("connecting can be refused or given up", async (listenTcp) => {
   const stop = new AbortController();
   stop.abort();
   const given = (error: unknown): boolean => error instanceof TransportError && error.code === "closed";

@@ -4,26 +4,17 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { openSockets, type Sockets } from "../../lib/net/sockets.ts";
+import type { Sockets } from "../../lib/net/sockets.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
+import { testSockets } from "../support/both_sockets.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 
 type Bind = Sockets["bindUdp"];
 
 /** The same with each kind of sockets. */
-function testSockets(name: string, run: (bind: Bind) => Promise<void> | void): void {
-  for (const kind of ["deno", "linux"] as const) {
-    Deno.test({
-      name: `${kind}: ${name}`,
-      ignore: kind === "linux" && Deno.build.os !== "linux",
-      fn: async () => {
-        using sockets = openSockets(kind);
-        assert.equal(sockets.kind, kind);
-        await run((at, options) => sockets.bindUdp(at, options));
-      },
-    });
-  }
+function testBoth(name: string, run: (bind: Bind) => Promise<void> | void): void {
+  testSockets(name, (sockets) => run((at, options) => sockets.bindUdp(at, options)));
 }
 
 /** Runs the socket until `count` packets have come, and gives copies of them. */
@@ -37,7 +28,7 @@ async function collect(socket: UdpSocket, count: number): Promise<{ bytes: Uint8
 }
 
 for (const hostname of ["127.0.0.1", "::1"]) {
-  testSockets(`packets of every size arrive over ${hostname} with their sender`, async (bind) => {
+  testBoth(`packets of every size arrive over ${hostname} with their sender`, async (bind) => {
     using receiver = bind({ hostname, port: 0 });
     using sender = bind({ hostname, port: 0 });
     assert.ok(receiver.local.port > 0);
@@ -54,7 +45,7 @@ for (const hostname of ["127.0.0.1", "::1"]) {
   });
 }
 
-testSockets("a burst from one reused buffer arrives as it was sent", async (bind) => {
+testBoth("a burst from one reused buffer arrives as it was sent", async (bind) => {
   using receiver = bind(LOOPBACK);
   using sender = bind(LOOPBACK);
   const count = 400;
@@ -74,7 +65,7 @@ testSockets("a burst from one reused buffer arrives as it was sent", async (bind
   assert.equal(seen.size, count);
 });
 
-testSockets("closing ends a receiver that waits, and may be done again", async (bind) => {
+testBoth("closing ends a receiver that waits, and may be done again", async (bind) => {
   const socket = bind(LOOPBACK);
   const ran = socket.run(() => assert.fail("nobody sent anything"));
   socket.close();
@@ -86,7 +77,7 @@ testSockets("closing ends a receiver that waits, and may be done again", async (
   assert.equal(socket.sendErrors, 0);
 });
 
-testSockets("a handler that throws is counted and reported, the next packet comes", async (bind) => {
+testBoth("a handler that throws is counted and reported, the next packet comes", async (bind) => {
   using receiver = bind(LOOPBACK);
   using sender = bind(LOOPBACK);
   const errors: unknown[] = [];
@@ -101,7 +92,7 @@ testSockets("a handler that throws is counted and reported, the next packet come
   assert.deepEqual([receiver.handlerErrors, errors.length], [2, 2]);
 });
 
-testSockets("what cannot be sent is counted, never thrown, and never looked up", async (bind) => {
+testBoth("what cannot be sent is counted, never thrown, and never looked up", async (bind) => {
   using receiver = bind(LOOPBACK);
   using sender = bind(LOOPBACK);
   sender.send(new Uint8Array(5), { hostname: "localhost", port: receiver.local.port });
@@ -116,7 +107,7 @@ testSockets("what cannot be sent is counted, never thrown, and never looked up",
   assert.equal(sender.sendErrors, 4);
 });
 
-testSockets("packets longer than was asked for are dropped whole and counted", async (bind) => {
+testBoth("packets longer than was asked for are dropped whole and counted", async (bind) => {
   using receiver = bind({ hostname: "127.0.0.1", port: 0 }, { maxReceived: 100 });
   using sender = bind(LOOPBACK);
   sender.send(new Uint8Array(101), receiver.local);
@@ -151,7 +142,7 @@ Deno.test("the first unusually long packet is lost and counted, the next ones co
   assert.ok(receiver.receiveErrors >= 1);
 });
 
-testSockets("a port nobody listens on does not hurt the sender", async (bind) => {
+testBoth("a port nobody listens on does not hurt the sender", async (bind) => {
   const gone = bind(LOOPBACK);
   const nobody = gone.local;
   gone.close();
@@ -162,7 +153,7 @@ testSockets("a port nobody listens on does not hurt the sender", async (bind) =>
   assert.equal((await received)[0]!.bytes.length, 4);
 });
 
-testSockets("a socket on :: names IPv4 senders as IPv4 and can answer them", async (bind) => {
+testBoth("a socket on :: names IPv4 senders as IPv4 and can answer them", async (bind) => {
   using everywhere = bind({ hostname: "::", port: 0 });
   using ipv4 = bind(LOOPBACK);
   const answered = collect(ipv4, 1);
@@ -175,7 +166,7 @@ testSockets("a socket on :: names IPv4 senders as IPv4 and can answer them", asy
   assert.equal((await answered)[0]!.bytes.length, 2);
 });
 
-testSockets("a busy port, a foreign address and a name cannot be bound", (bind) => {
+testBoth("a busy port, a foreign address and a name cannot be bound", (bind) => {
   using holder = bind(LOOPBACK);
   const table: [Endpoint, TransportError["code"]][] = [
     [holder.local, "addr-in-use"],
@@ -192,7 +183,7 @@ testSockets("a busy port, a foreign address and a name cannot be bound", (bind) 
   }
 });
 
-testSockets("a socket that takes turns delivers every packet of a burst", async (bind) => {
+testBoth("a socket that takes turns delivers every packet of a burst", async (bind) => {
   using a = bind({ hostname: "127.0.0.1", port: 0 }, { inTurns: true });
   using b = bind(LOOPBACK);
   const count = 120; // fits into the smallest receive buffer of a system
@@ -209,7 +200,7 @@ testSockets("a socket that takes turns delivers every packet of a burst", async 
   await running;
 });
 
-testSockets("many senders and many receivers in turn: each packet has its own address", async (bind) => {
+testBoth("many senders and many receivers in turn: each packet has its own address", async (bind) => {
   using gateway = bind(LOOPBACK);
   using one = bind(LOOPBACK);
   using two = bind(LOOPBACK);
@@ -234,7 +225,7 @@ testSockets("many senders and many receivers in turn: each packet has its own ad
   await running;
 });
 
-testSockets(
+testBoth(
   "a handler that throws, and who is told of it throws as well: the next packet is delivered",
   async (bind) => {
     using receiver = bind(LOOPBACK);
