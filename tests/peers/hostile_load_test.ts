@@ -7,6 +7,7 @@ import { type LoadProcess, startLoad } from "../../bench/control/load_client.ts"
 import { type GatewayProcess, startGateway } from "../../bench/control/subjects.ts";
 import type { RunResult } from "../../bench/load/protocol.ts";
 import { type Attack, type AttackResult, startAttack } from "../support/attack.ts";
+import { testTask } from "../support/test_gateway.ts";
 import { openRawPhone } from "../support/raw_phone.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 
@@ -26,7 +27,7 @@ interface Stage extends AsyncDisposable {
 async function startStage(args: readonly string[] = []): Promise<Stage> {
   const stack = new AsyncDisposableStack();
   const ports = ["--rtp-ports", `${RTP_PORTS.min}-${RTP_PORTS.max}`];
-  const gateway = stack.use(await startGateway({ cpu: null, args: [...ports, ...args] }));
+  const gateway = stack.use(await startGateway({ cpu: null, args: [...ports, ...args], task: testTask }));
   const load = stack.use(await startLoad(null));
   const dialled = await load.ask("dial", {
     target: "gateway",

@@ -1,5 +1,7 @@
 // Runs main.ts as its own process, as a user would, and reads what it says.
 
+import { testTask } from "./test_gateway.ts";
+
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 export interface RunningProgram extends AsyncDisposable {
@@ -27,6 +29,7 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Runnin
     "--allow-net",
     "--allow-read",
     "--allow-sys=networkInterfaces",
+    ...(testTask === "start:fast" ? ["--allow-ffi"] : []),
     `${ROOT}main.ts`,
   ];
   const args = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0", ...options.args ?? []];

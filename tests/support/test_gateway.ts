@@ -12,6 +12,9 @@ import { systemDns } from "../../lib/net/dns.ts";
 /** The tests run with the sockets that most users have; SIPRTMP_SOCKETS=linux runs them with the others. */
 export const testSockets: string = Deno.env.get("SIPRTMP_SOCKETS") ?? "deno";
 
+/** The task whose permissions let a program use them. */
+export const testTask: "start" | "start:fast" = testSockets === "linux" ? "start:fast" : "start";
+
 export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly environment: GatewayEnvironment;
