@@ -2,6 +2,7 @@
 // Role: edge
 // Answers to: rtmp_bye and rtmp_reject of siprtmp.py.
 
+import type { CallMedia } from "../bridge/call_media.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { IDLE, type LineOwner } from "./line.ts";
 
@@ -28,14 +29,20 @@ export function hangUp(owner: LineOwner, refusal: RefusalStatus = DECLINE): void
   if (line.state === "idle" || !owner.advance(line, IDLE)) return;
   switch (line.state) {
     case "dialing":
+      silence(line.media);
       return line.attempt.abort();
     case "alerting":
       return refuse(line.invitation, refusal);
     case "answering":
-      return; // once the ACK is there, talk() finds the line gone and sends the BYE
+      return silence(line.media); // once the ACK is there, talk() finds the line gone and sends the BYE
     case "talking":
       owner.scope.spawn("bye", () => line.call.hangUp());
   }
+}
+
+/** It lives on until the far end has agreed to the end; by then somebody else may be on the line. */
+function silence(media: CallMedia | undefined): void {
+  if (media !== undefined) media.toRtmp = null;
 }
 
 function refuse(invitation: Invitation, { status, reason }: RefusalStatus): void {

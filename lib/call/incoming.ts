@@ -11,6 +11,8 @@ import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
 import type { SipBody } from "../sip/body.ts";
 
+type Answering = Extract<Line, { state: "answering" }>;
+
 /** For callers who find no room, when nobody else says. */
 const RETRY_AFTER_SECONDS = 10;
 
@@ -46,7 +48,7 @@ export function answer(owner: LineOwner, codecs: readonly string[]): void {
   if (alerting.state === "idle") return owner.link.call("byed"); // the caller was faster: there is no call
   if (alerting.state !== "alerting") return owner.log.info(`nobody to accept while ${alerting.state}`);
   const invitation = alerting.invitation;
-  const line: Line = { state: "answering", invitation };
+  const line: Answering = { state: "answering", invitation };
   owner.advance(alerting, line);
   owner.scope.spawn("accept", async () => {
     try {
@@ -60,7 +62,7 @@ export function answer(owner: LineOwner, codecs: readonly string[]): void {
 
 async function acceptCall(
   owner: LineOwner,
-  line: Line,
+  line: Answering,
   invitation: Invitation,
   codecs: readonly string[],
 ): Promise<void> {
@@ -68,6 +70,7 @@ async function acceptCall(
   const media = opened.use(openMedia(owner, invitation, codecs));
   const answered = media === null ? null : answerOffer(owner, media, invitation);
   if (media === null || answered === null) return failed(owner, line);
+  line.media = media;
   media.toRtmp = owner; // from the 200 on the caller may send, and a first key frame does not come twice
   const outcome = await invitation.accept(answered.body);
   if (outcome.type === "failed") {

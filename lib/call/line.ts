@@ -19,12 +19,15 @@ import type { CallMedia, MediaFactory, TagSink } from "../bridge/call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DigitRoute } from "./digit_route.ts";
 
-/** What the line is doing. `answering` is between our 200 and the caller's ACK. */
+/**
+ * What the line is doing. `answering` is between our 200 and the caller's ACK. Media are there before the call is, as
+ * soon as they are opened.
+ */
 export type Line =
   | { state: "idle" }
-  | { state: "dialing"; attempt: AbortController }
+  | { state: "dialing"; attempt: AbortController; media?: CallMedia }
   | { state: "alerting"; invitation: Invitation }
-  | { state: "answering"; invitation: Invitation }
+  | { state: "answering"; invitation: Invitation; media?: CallMedia }
   | {
     state: "talking";
     call: Call;

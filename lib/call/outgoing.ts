@@ -74,7 +74,7 @@ async function attemptCall(
     return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
   }
   using opened = new DisposableStack();
-  const media = opened.use(opening.media);
+  const media = line.media = opened.use(opening.media);
   owner.primeMedia(media); // the offer can name the parameter sets of the picture
   owner.log.info(`calling ${name} by way of ${formatTarget(route.target)}`);
   const attempt = await invite(owner, line, to, media);

@@ -41,8 +41,11 @@ Deno.test("between our answer and the ACK: the BYE goes when the call is there",
   const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
   invited(owner, invitation);
   answer(owner, ["pcmu"]);
+  owner.factory.last.hear(20);
   hangUp(owner);
   assert.equal(owner.line.state, "idle");
+  owner.factory.last.hear(40);
+  assert.deepEqual(owner.played, ["8@20"], "who was hung up on is not heard");
   invitation.confirm(call);
   await settle();
   assert.equal(call.hangUps, 1);

@@ -201,6 +201,18 @@ Deno.test("media are opened on the address that faces the destination, with the 
   await settle();
 });
 
+Deno.test("early media of a call that was given up are not heard, though its end takes a while", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.push(progress(183, "Session Progress", "early"));
+  await settle();
+  hangUp(owner);
+  const media = owner.factory.last;
+  assert.ok(!media.disposed, "the far end has not agreed to the end");
+  media.hear(20);
+  assert.deepEqual(owner.played, []);
+});
+
 Deno.test("early media of a 183 are heard before the call is accepted", async () => {
   await using owner = new ScriptedOwner();
   const invite = await dialled(owner);
