@@ -135,7 +135,7 @@ export class Gateway implements AsyncDisposable {
     const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
     const door = await FrontDoor.create(config, { ...environment, sockets });
     const gateway = new Gateway(config, environment, { door, sockets });
-    environment.log.category("net").debug(`RTMP and media go through sockets of ${sockets.kind}`);
+    environment.log.debug(`RTMP and media go through sockets of ${sockets.kind}`);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
