@@ -135,7 +135,6 @@ export class Gateway implements AsyncDisposable {
     const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
     const door = await FrontDoor.create(config, { ...environment, sockets });
     const gateway = new Gateway(config, environment, { door, sockets });
-    environment.log.debug(`RTMP and media go through sockets of ${sockets.kind}`);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
@@ -153,9 +152,10 @@ export class Gateway implements AsyncDisposable {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
+    const own = sockets.kind === "linux" ? "; sockets by system calls of Linux" : "";
     const where = `RTMP clients connect to ${
       formatEndpoint(gateway.#rtmp)
-    }; SIP uses port ${gateway.sipPort}`;
+    }; SIP uses port ${gateway.sipPort}${own}`;
     environment.log[environment.team === undefined ? "info" : "debug"](where); // a team says it once for all
     return gateway;
   }
