@@ -1,7 +1,7 @@
 // New calls per second beside calls that talk: how long set-up takes, and the highest rate that is sustained.
 // Role: edge
 
-import { judged, percentilesOf, targetFigures } from "../control/figures.ts";
+import { judged, LIMITS, percentilesOf, targetFigures } from "../control/figures.ts";
 import { decimal, percent, type Table } from "../control/tables.ts";
 import type { Percentiles } from "../load/histogram.ts";
 import { type Bench, type Findings, startSubjects, type Subjects } from "./scenario.ts";
@@ -13,6 +13,7 @@ const FIRST_RATE = 20;
 const GROWTH = 1.5;
 const MOST_RATE = 500;
 const HOLD_MS = 2000;
+const TRIES = 3;
 
 interface RateRow {
   readonly perSecond: number;
@@ -36,7 +37,7 @@ export async function measureSetUps(bench: Bench): Promise<Findings> {
   await atRate(bench, subjects, FIRST_RATE); // the compiler of the runtime has seen set-ups before they are measured
   const rows: RateRow[] = [];
   for (let rate = FIRST_RATE; rate <= MOST_RATE; rate = Math.round(rate * GROWTH)) {
-    const row = await atRate(bench, subjects, rate);
+    const row = await undisturbed(() => atRate(bench, subjects, rate), rate === FIRST_RATE ? TRIES : 1);
     rows.push(row);
     bench.say(`  ${rate} a second: set-up p99 ${decimal(row.setUp.p99Ms)} ms`);
     if (!sustained(row)) break;
@@ -52,6 +53,16 @@ export async function measureSetUps(bench: Bench): Promise<Findings> {
     }],
     data: { callsUp: CALLS_UP, rows, sustainedPerSecond: best?.perSecond ?? 0 },
   };
+}
+
+/** A row that other programs have disturbed is measured again; of all tries the one that waited least counts. */
+async function undisturbed(measure: () => Promise<RateRow>, tries: number): Promise<RateRow> {
+  let best = await measure();
+  for (let tried = 1; tried < tries && best.waited > LIMITS.waited; tried++) {
+    const row = await measure();
+    if (row.waited < best.waited) best = row;
+  }
+  return best;
 }
 
 /** A call takes a second to come up and go, so the run lasts a little longer than the new calls. */
