@@ -2,10 +2,9 @@
 // core than what it measures; elsewhere those of the runtime.
 // Role: edge
 
-import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { LINUX, mayCallLinux, openLinuxCalls } from "../../lib/net/linux_calls.ts";
 import { LinuxPoll } from "../../lib/net/linux_poll.ts";
-import { LinuxTcpConnection } from "../../lib/net/linux_tcp.ts";
+import { type ConnectedSocket, LinuxTcpConnection } from "../../lib/net/linux_tcp.ts";
 import { bindLinuxUdp } from "../../lib/net/linux_udp.ts";
 import { AF_INET, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/sockaddr.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
@@ -55,7 +54,7 @@ export class LoadSockets implements Disposable {
   }
 
   /** On loopback a connection is there at once, or not at all. */
-  #connectNow(port: number): { fd: number; peer: Endpoint; local: Endpoint } {
+  #connectNow(port: number): ConnectedSocket {
     const peer = { hostname: HOST, port };
     const { calls } = this.#open();
     this.#connect ??= Deno.dlopen("libc.so.6", CONNECT);
@@ -77,8 +76,8 @@ const CONNECT = {
 class LeanConn implements LoadConn {
   readonly #stream: LinuxTcpConnection;
 
-  constructor(...[poll, accepted]: [LinuxPoll, { fd: number; peer: Endpoint; local: Endpoint }]) {
-    this.#stream = new LinuxTcpConnection(poll, accepted, {});
+  constructor(poll: LinuxPoll, connected: ConnectedSocket) {
+    this.#stream = new LinuxTcpConnection(poll, connected, {});
   }
 
   read(into: Uint8Array): Promise<number | null> {

@@ -65,7 +65,7 @@ export class RtpPorts {
 
   /**
    * Opens nothing yet. Throws {@link ConfigError} when the range holds no pair.
-   * @param bind opens one socket: see media_sockets.ts; tests have their own
+   * @param bind opens one socket: see sockets.ts; tests have their own
    */
   constructor(options: RtpPortRange, clock: Clock, bind: BindSocket = UdpSocket.bind) {
     this.#first = options.min + options.min % 2;
