@@ -6,7 +6,7 @@
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
 import { ConfigError, messageOf } from "../base/errors.ts";
-import { maskSecrets } from "../base/log.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import {

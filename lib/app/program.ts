@@ -5,7 +5,8 @@
 
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
-import { type Logger, maskSecrets, type OpenLog, openLog } from "../base/log.ts";
+import { type Logger, type OpenLog, openLog } from "../base/log.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Config, Verbosity } from "../config/config.ts";
 import type { Codecs } from "../codecs/codecs.ts";

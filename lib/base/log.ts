@@ -1,4 +1,4 @@
-// The log: categories equal the folders, one line per event, secrets masked here and not by callers.
+// The log: categories equal the folders, one line per event, secrets masked here (mask_secrets.ts) and not by callers.
 // LogTape decides by category and level; the writer (log_writer.ts) survives a full disk or closed pipe.
 // A logger is passed down and extended with child(), never global, so a test can give one that records.
 // Deno permissions: none (standard error is always open to the process).
@@ -8,6 +8,7 @@
 import { configureSync, getConfig, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import { ConfigError, messageOf, TransportError, WireError } from "./errors.ts";
 import { LineWriter } from "./log_writer.ts";
+import { maskSecrets } from "./mask_secrets.ts";
 
 /** What a line is about; equal to the folders, with `.wire` for the bytes or text on the wire. */
 export type Category =
@@ -117,28 +118,6 @@ export function openLog(options: LogOptions): OpenLog {
       await writer.close();
     },
   };
-}
-
-/** Replaces passwords and digest responses by `****`, in headers, parameters, fields and URIs. */
-export function maskSecrets(text: string): string {
-  return text
-    // digest answers, RFC 7616 3.4: response="0123", also with white space and without quotes
-    .replace(/\b(response\s*=\s*)("[^"\r\n]*"?|[0-9a-f]{16,})/gi, '$1"****"')
-    // Basic and Bearer credentials, should a peer send them
-    .replace(/^((?:proxy-)?authorization\s*:\s*(?:basic|bearer)\s+)\S+/gim, "$1****")
-    // keys of secured media in a session description (RFC 4568 section 9.1)
-    .replace(/^(\s*a=crypto:.{1,80}?\binline:)[^\s|]+/gim, "$1****")
-    // password=secret, "password": "secret", passwd: secret
-    .replace(
-      /(["']?\b(?:password|passwd|passphrase|secret)["']?\s*[=:]\s*)("(?:[^"\\\r\n]|\\.)*"?|'(?:[^'\\\r\n]|\\.)*'?|[^\s,;&}\])"']+)/gi,
-      "$1****",
-    )
-    // userinfo of a URI or of an RTMP path: sip:user:secret@host, rtmp://user:secret@host, /sip/user:secret@host;
-    // bounds keep hostile text cheap
-    .replace(
-      /\b((?:sips?[:/]|[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s:@/?<>"]{1,128}:)[^\s@/<>"]{1,256}@/gi,
-      "$1****@",
-    );
 }
 
 class CategoryLogger implements Logger {
@@ -258,5 +237,8 @@ function printable(text: string): string {
   return text
     .replace(/\r?\n(?=[^])/g, "\n    ")
     .replace(/\r?\n$/, "")
-    .replace(/[^\P{Cc}\t\n]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+    .replace(/[^\P{Cc}\t\n]/gu, (char) => CONTROL_ESCAPES[char.charCodeAt(0)]!);
 }
+
+/** By code: a body may be nothing but control characters. */
+const CONTROL_ESCAPES = Array.from({ length: 0xa0 }, (_, code) => `\\x${code.toString(16).padStart(2, "0")}`);

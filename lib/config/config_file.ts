@@ -5,7 +5,7 @@
 
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
-import { maskSecrets } from "../base/log.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { checkSettings, type SettingIssue } from "./config_schema.ts";
 import type { PartialSettings } from "./config_settings.ts";
 

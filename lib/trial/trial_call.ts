@@ -6,7 +6,8 @@
 import { type AmfValue, getProperty, propertiesOf, textOf } from "../amf/value.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
-import { type Logger, maskSecrets } from "../base/log.ts";
+import type { Logger } from "../base/log.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import type { Random } from "../base/random.ts";
 import { FlvWriter } from "../flv/file.ts";

@@ -1,7 +1,8 @@
 // A logger that keeps its lines for the test to look at.
 // Role: machine
 
-import { type Category, type Level, type Logger, maskSecrets } from "../../lib/base/log.ts";
+import type { Category, Level, Logger } from "../../lib/base/log.ts";
+import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { messageOf } from "../../lib/base/errors.ts";
 
 const ORDER: readonly Level[] = ["error", "warn", "info", "debug", "trace"];
