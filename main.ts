@@ -3,10 +3,16 @@
 // Answers to: the __main__ part of siprtmp.py.
 
 import { setFlagsFromString } from "node:v8";
-import { type Host, runProgram } from "./lib/app/program.ts";
+import type { Host } from "./lib/app/program.ts";
 
 /** How long peers may take to answer BYE and REGISTER when the program is told to end. */
 const STOP_WITHIN_MS = 3000;
+
+/** Ctrl-C under `deno task` comes twice, from the terminal and from the task: within this time it is one. */
+const SAME_SIGNAL_MS = 500;
+
+/** Of a start that has failed for a reason of our own: service managers try again. */
+const FAILED_START = 1;
 
 /**
  * What this program asks of V8 (docs/decisions/performance.md). After a burst (a thousand users log in) V8 holds on to
@@ -18,11 +24,15 @@ setFlagsFromString("--max-inlined-bytecode-size-cumulative=3000");
 
 const stop = new AbortController();
 const encoder = new TextEncoder();
+const verbose = Deno.args.some((arg) => /^(?:-[dD]+|--verbose(?:-all)?)$/.test(arg));
+let started = false;
+let stoppedAtMs = 0;
 
 const host: Host = {
   readFile: (path) => Deno.readTextFileSync(path),
   print: (text) => write(Deno.stdout, text),
   complain: (text) => write(Deno.stderr, text),
+  started: () => void (started = true),
   stop: stop.signal,
   onReload: (reload) => {
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", () => void reload());
@@ -39,27 +49,54 @@ function write(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void 
   }
 }
 
-/** The first signal ends everything politely, the second at once. */
+/** The first signal ends everything politely, a later one at once. */
 function onSignal(): void {
-  if (stop.signal.aborted) Deno.exit(130);
+  if (stop.signal.aborted) {
+    if (performance.now() - stoppedAtMs > SAME_SIGNAL_MS) Deno.exit(130);
+    return;
+  }
+  stoppedAtMs = performance.now();
   stop.abort();
   setTimeout(() => Deno.exit(0), STOP_WITHIN_MS);
 }
 
-/** A defect of ours outside every task: it is told with its stack, and the calls go on. */
-globalThis.addEventListener("unhandledrejection", (event) => {
+/** A defect of ours outside every task: it is told with its stack, and the calls go on. Before there are any, it ends us. */
+function onDefect(event: Event, error: unknown): void {
   event.preventDefault();
-  host.complain(`siprtmp: this is a defect of ours, please report it: ${describe(event.reason)}`);
-});
-globalThis.addEventListener("error", (event) => {
-  event.preventDefault();
-  host.complain(`siprtmp: this is a defect of ours, please report it: ${describe(event.error)}`);
-});
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.stack ?? error.message : String(error);
+  if (!started) failStart(error);
+  host.complain(`siprtmp: internal error, please report it: ${stackOf(error)}`);
 }
 
+/** One line: whoever starts the program sees what is wrong, and -d shows where. */
+function failStart(error: unknown): never {
+  const text = verbose ? stackOf(error) : lineOf(error);
+  host.complain(`siprtmp: cannot start, internal error: ${text}${verbose ? "" : " (-d shows where)"}`);
+  Deno.exit(FAILED_START);
+}
+
+function stackOf(error: unknown): string {
+  return plain(error instanceof Error ? error.stack ?? error.message : String(error));
+}
+
+function lineOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return plain(text).replace(/\s+/g, " ").trim();
+}
+
+/** Without the colours that the runtime puts around the name of a missing module. */
+function plain(text: string): string {
+  return text.split("\x1b").map((part, index) => index === 0 ? part : part.replace(/^\[[\d;]{0,20}m/, ""))
+    .join("");
+}
+
+globalThis.addEventListener("unhandledrejection", (event) => onDefect(event, event.reason));
+globalThis.addEventListener("error", (event) => onDefect(event, event.error));
 const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
 for (const signal of signals) Deno.addSignalListener(signal, onSignal);
-Deno.exit(await runProgram(Deno.args, host));
+try {
+  // Loaded here and not above: a module that is missing is a failed start like any other.
+  const { runProgram } = await import("./lib/app/program.ts");
+  Deno.exit(await runProgram(Deno.args, host));
+} catch (error) {
+  failStart(error);
+}

@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages and built-in modules, and the only files that may import them. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
-  "node:crypto": /^lib\/(?:sip\/digest|rtmp\/handshake)\.ts$/,
+  "node:crypto": /^lib\/(?:sip\/digest|rtmp\/handshake|net\/tls_pem)\.ts$/,
   "node:dns": /^lib\/net\/dns\.ts$/,
   "node:tls": /^lib\/net\/tls\w*\.ts$/,
   "node:net": /^lib\/net\/tls\w*\.ts$/,

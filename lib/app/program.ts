@@ -34,6 +34,8 @@ export interface Host {
   print(text: string): void;
   /** Writes a line to standard error. */
   complain(text: string): void;
+  /** Told once, when everything that was asked for runs: a defect before that is a failed start. */
+  started(): void;
   /** Aborted when the user wants the program to end. */
   readonly stop: AbortSignal;
   /** Calls `reload` each time the user wants certificate and users read again (SIGHUP). */
@@ -127,6 +129,7 @@ async function openCodecs(log: Logger): Promise<Codecs> {
 
 async function start(command: StartCommand, log: OpenLog, host: Host): Promise<number> {
   await using _running = await openAll(command, log, host);
+  host.started();
   await aborted(host.stop);
   log.log.info("stopping: ending calls and registrations");
   return 0;
@@ -134,6 +137,7 @@ async function start(command: StartCommand, log: OpenLog, host: Host): Promise<n
 
 async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
   const { destination, url } = options;
+  host.started();
   host.print(maskSecrets(`calling ${destination} through ${url.replace(/\?.*$/, "")} ...`));
   const report = await runTrialCall(options, trialEnvironment(log, host), host.stop);
   return printReport(report, host);
@@ -141,6 +145,7 @@ async function call(options: TrialOptions, log: Logger, host: Host): Promise<num
 
 async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<number> {
   await using running = await openAll(command, log, host);
+  host.started();
   const { gateway, sipd } = running;
   if (sipd === null) throw new Error("the demo was started without its SIP server");
   const addresses = demoAddresses(gateway.rtmp, sipd.address);

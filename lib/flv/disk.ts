@@ -6,6 +6,9 @@
 
 import { messageOf, TransportError } from "../base/errors.ts";
 
+/** What a path may be used for. */
+type PathPermission = "read" | "write";
+
 /** What a file is opened for: reading; a new or emptied file; reading and changing one that exists. */
 export type DiskAccess = "read" | "create" | "update";
 
@@ -30,10 +33,13 @@ export class DiskFile implements Disposable {
 
   /** Opens a file. @throws TransportError */
   static async open(path: string, access: DiskAccess): Promise<DiskFile> {
+    const attempt = access === "create" ? "create" : "open";
     try {
+      demand("read", path);
+      if (access !== "read") demand("write", path);
       return new DiskFile(path, await Deno.open(path, OPEN_OPTIONS[access]));
     } catch (error) {
-      throw fileError(access === "create" ? "create" : "open", path, error);
+      throw fileError(attempt, path, error);
     }
   }
 
@@ -105,6 +111,7 @@ export class DiskFile implements Disposable {
 /** Gives a file another name, in one step; a file of that name is replaced. @throws TransportError */
 export async function renameFile(from: string, to: string): Promise<void> {
   try {
+    for (const path of [from, to]) demand("write", path);
     await Deno.rename(from, to);
   } catch (error) {
     throw fileError("name", to, error);
@@ -114,6 +121,7 @@ export async function renameFile(from: string, to: string): Promise<void> {
 /** Removes a file. @throws TransportError */
 export async function removeFile(path: string): Promise<void> {
   try {
+    demand("write", path);
     await Deno.remove(path);
   } catch (error) {
     throw fileError("remove", path, error);
@@ -123,6 +131,7 @@ export async function removeFile(path: string): Promise<void> {
 /** Makes a folder and those above it; harmless when it exists. @throws TransportError */
 export async function makeFolder(path: string): Promise<void> {
   try {
+    demand("write", path);
     await Deno.mkdir(path, { recursive: true });
   } catch (error) {
     throw fileError("make the folder", path, error);
@@ -132,6 +141,7 @@ export async function makeFolder(path: string): Promise<void> {
 /** What has a name; links are followed, one that leads nowhere is "missing". @throws TransportError */
 export async function kindOf(path: string): Promise<"file" | "folder" | "other" | "missing"> {
   try {
+    demand("read", path);
     const found = await Deno.stat(path);
     return found.isFile ? "file" : found.isDirectory ? "folder" : "other";
   } catch (error) {
@@ -143,6 +153,7 @@ export async function kindOf(path: string): Promise<"file" | "folder" | "other" 
 /** Where a path leads when all links are followed; null when nothing is there. @throws TransportError */
 export async function realPath(path: string): Promise<string | null> {
   try {
+    demand("read", path);
     return await Deno.realPath(path);
   } catch (error) {
     if (isMissing(error)) return null;
@@ -153,11 +164,22 @@ export async function realPath(path: string): Promise<string | null> {
 /** True when the name itself is a link, wherever it leads. @throws TransportError */
 export async function isLink(path: string): Promise<boolean> {
   try {
+    demand("read", path);
     return (await Deno.lstat(path)).isSymlink;
   } catch (error) {
     if (isMissing(error)) return false;
     throw fileError("look at", path, error);
   }
+}
+
+/**
+ * On a terminal the runtime would ask its user, and everything would wait for the answer: what was not permitted at the
+ * start is an error at once.
+ */
+function demand(name: PathPermission, path: string): void {
+  if (Deno.permissions.querySync({ name, path }).state === "granted") return;
+  const hint = name === "write" ? "; deno task start:record records into the folder recordings" : "";
+  throw new Deno.errors.NotCapable(`the program was started without the permission to ${name} it${hint}`);
 }
 
 function isMissing(error: unknown): boolean {

@@ -17,7 +17,7 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { denoSockets, type Sockets } from "../net/sockets.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
 import { readTextFile } from "../net/text_file.ts";
-import { listenTls, TlsIdentity, type TlsPem } from "../net/tls.ts";
+import { listenTls, type TlsIdentity } from "../net/tls.ts";
 import { Turn } from "../net/turn.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
@@ -27,6 +27,7 @@ import type { Config } from "../config/config.ts";
 import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
 import { credentialsOf } from "./rtmp_credentials.ts";
 import type { StreamsHome, Team } from "./team.ts";
+import { openTlsFiles, reloadTlsFiles } from "./tls_files.ts";
 
 /** What the door takes from outside. */
 export interface FrontDoorEnvironment {
@@ -118,7 +119,7 @@ export class FrontDoor {
   /** Reads certificate and users; opens no port yet. Throws TransportError and ConfigError, in words. */
   static async create(config: FrontDoorConfig, environment: FrontDoorEnvironment): Promise<FrontDoor> {
     const { tls } = config.entrance;
-    const identity = tls === null ? null : identityOf(tls, await readPem(tls));
+    const identity = tls === null ? null : await openTlsFiles(tls, environment.log.category("rtmp"));
     return new FrontDoor(config, environment, { identity, logins: await readLogins(config.entrance) });
   }
 
@@ -191,10 +192,7 @@ export class FrontDoor {
     const { tls, usersFile } = this.#config.entrance;
     const identity = this.#identity;
     if (tls !== null && identity !== null) {
-      await this.#reloadOne(
-        "the certificate was",
-        async () => replaceIdentity(identity, tls, await readPem(tls)),
-      );
+      await this.#reloadOne("the certificate was", () => reloadTlsFiles(tls, identity, this.#log));
     }
     if (usersFile !== null) {
       await this.#reloadOne(
@@ -300,27 +298,6 @@ export class FrontDoor {
     if (place.type === "admitted") return onClient(this.#acceptor.accept(watched, name), place);
     stream.close();
     if (place.first) this.#log.warn(`clients at ${hostname} are turned away: ${place.reason}`);
-  }
-}
-
-async function readPem({ certificateFile, keyFile }: TlsConfig): Promise<TlsPem> {
-  return { certificate: await readTextFile(certificateFile), privateKey: await readTextFile(keyFile) };
-}
-
-function identityOf(files: TlsConfig, pem: TlsPem): TlsIdentity {
-  return inFiles(files, () => new TlsIdentity(pem));
-}
-
-function replaceIdentity(identity: TlsIdentity, files: TlsConfig, pem: TlsPem): void {
-  inFiles(files, () => identity.replace(pem));
-}
-
-function inFiles<T>({ certificateFile, keyFile }: TlsConfig, use: () => T): T {
-  try {
-    return use();
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(`${certificateFile} and ${keyFile}: ${error.message}`);
   }
 }
 

@@ -38,7 +38,7 @@ export class MediaFolder {
   async place(path: string, name: string): Promise<FoundFile> {
     const segments = recordingSegments(path, name);
     if (segments === null) return refused(NOT_A_FILE);
-    await makeFolder(this.#root);
+    if (await kindOf(this.#root) === "missing") await makeFolder(this.#root);
     const root = await realPath(this.#root);
     if (root === null) throw new TransportError(`Cannot find the folder ${this.#root}`, "failed");
     const folder = await makeFolders(root, segments.slice(0, -1));

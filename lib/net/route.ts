@@ -155,10 +155,14 @@ function readHostView(): HostView {
 }
 
 function readInterfaces(): Deno.NetworkInterfaceInfo[] {
+  const attempt = "Cannot read the addresses of this machine";
+  if (Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" }).state !== "granted") {
+    throw new TransportError(`${attempt}: started without --allow-sys=networkInterfaces`, "failed");
+  }
   try {
     return Deno.networkInterfaces();
   } catch (error) {
-    throw transportError("Cannot read the addresses of this machine", error);
+    throw transportError(attempt, error);
   }
 }
 

@@ -19,6 +19,10 @@ const FAULTS: ReadonlyMap<string, string> = new Map([
 /** Reads a file as UTF-8. Throws {@link TransportError}, in words for the administrator. */
 export async function readTextFile(path: string): Promise<string> {
   try {
+    // It may be read again at any time: the runtime must not wait for its user then.
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") {
+      throw new Deno.errors.NotCapable();
+    }
     const { size, isFile } = await Deno.stat(path);
     if (isFile && size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes`);
     return await Deno.readTextFile(path);

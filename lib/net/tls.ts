@@ -13,15 +13,8 @@ import { Mailbox } from "../base/mailbox.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { transportError } from "./failure.ts";
 import type { ListenOptions } from "./tcp.ts";
+import { readTlsPem, type TlsPem } from "./tls_pem.ts";
 import { TlsConnection } from "./tls_connection.ts";
-
-/** A certificate chain and its private key, both PEM text (RFC 7468). */
-export interface TlsPem {
-  /** The certificate, then those that lead to a known authority. */
-  readonly certificate: string;
-  /** Its private key, without a pass phrase. */
-  readonly privateKey: string;
-}
 
 /** The certificate in use: one value that listeners follow when it is replaced. */
 export class TlsIdentity {
@@ -30,8 +23,7 @@ export class TlsIdentity {
 
   /** Throws {@link ConfigError} when the two cannot be used together. */
   constructor(pem: TlsPem) {
-    checkPem(pem);
-    this.#pem = pem;
+    this.#pem = usablePem(pem);
   }
 
   /** What new connections are shown. */
@@ -44,9 +36,8 @@ export class TlsIdentity {
    * keeps the old one, when it cannot be used.
    */
   replace(pem: TlsPem): void {
-    checkPem(pem);
-    this.#pem = pem;
-    for (const follow of this.#followers) follow(pem);
+    this.#pem = usablePem(pem);
+    for (const follow of this.#followers) follow(this.#pem);
   }
 
   /** Calls `run` on each replacement until the result is disposed. */
@@ -196,11 +187,13 @@ function bindError(attempt: string, error: Error & { code?: string }): Transport
   );
 }
 
-/** node:tls finds out in the first handshake only; the runtime's HTTP client looks at once, without a socket. */
-function checkPem(pem: TlsPem): void {
+/** What is right as such may still be of a kind that the runtime does not know: its HTTP client looks without a socket. */
+function usablePem(files: TlsPem): TlsPem {
+  const pem = readTlsPem(files);
   try {
     Deno.createHttpClient({ cert: pem.certificate, key: pem.privateKey }).close();
   } catch (error) {
     throw new ConfigError(`the TLS certificate and key cannot be used: ${messageOf(error)}`);
   }
+  return pem;
 }

@@ -19,6 +19,7 @@ function recordingHost(): Recorded {
     readFile: (path) => Deno.readTextFileSync(path),
     print: (text) => void printed.push(text),
     complain: (text) => void complained.push(text),
+    started: () => {},
     stop: stop.signal,
     onReload: () => {},
   };
