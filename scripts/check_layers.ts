@@ -123,7 +123,7 @@ function checkImports(path: string, text: string, tree: SourceTree, complain: Co
 function importedNames(text: string): string[] {
   const names: string[] = [];
   const pattern =
-    /(?:^|[;}\n])\s*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']|(?:^|[;}\n])\s*import\s*["']([^"']+)["']|\bimport\s*\(\s*["']([^"']+)["']/g;
+    /(?:^|[;}\n])[ \t]*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']|(?:^|[;}\n])[ \t]*import\s*["']([^"']+)["']|\bimport\s*\(\s*["']([^"']+)["']/g;
   for (const match of text.matchAll(pattern)) names.push(match[1] ?? match[2] ?? match[3]!);
   return names;
 }

@@ -138,7 +138,7 @@ async function start(command: StartCommand, log: OpenLog, host: Host): Promise<n
 async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
   const { destination, url } = options;
   host.started();
-  host.print(maskSecrets(`calling ${destination} through ${url.replace(/\?.*$/, "")} ...`));
+  host.print(maskSecrets(`calling ${destination} through ${url.split("?", 1)[0]!} ...`));
   const report = await runTrialCall(options, trialEnvironment(log, host), host.stop);
   return printReport(report, host);
 }

@@ -53,5 +53,6 @@ export function unreachable(value: never): never {
 /** What went wrong as one plain line without a stack, whatever was thrown. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
-  return text.replace(/\s*[\r\n]+\s*/g, " ").trim();
+  if (!/[\r\n]/.test(text)) return text.trim();
+  return text.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== "").join(" ");
 }

@@ -43,8 +43,8 @@ export function parseInfo(body: SipBody): InfoMeaning {
   switch (type) {
     case "application/dtmf-relay":
       return digitMeaning(
-        /^\s*Signal\s*=\s*(\S+)/im.exec(text)?.[1],
-        /^\s*Duration\s*=\s*(\d{1,6})/im.exec(text)?.[1],
+        fieldOf(text, "signal")?.split(/\s/, 1)[0],
+        /^\d{1,6}/.exec(fieldOf(text, "duration") ?? "")?.[0],
       );
     case "application/dtmf":
       return digitMeaning(text.trim(), undefined);
@@ -69,6 +69,16 @@ export function formatPictureFastUpdate(): SipBody {
   const text = '<?xml version="1.0" encoding="utf-8"?>\r\n' +
     "<media_control><vc_primitive><to_encoder><picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
   return { type: "application/media_control+xml", bytes: encodeUtf8(text) };
+}
+
+/** What the first line "name=value" says that says something. */
+function fieldOf(text: string, name: string): string | undefined {
+  for (const line of text.split(/[\r\n]+/)) {
+    const equals = line.indexOf("=");
+    const value = line.slice(equals + 1).trim();
+    if (equals >= 0 && value !== "" && line.slice(0, equals).trim().toLowerCase() === name) return value;
+  }
+  return undefined;
 }
 
 /** Other requests of RFC 5168 there are none; its errors (general_error) are not for us. */

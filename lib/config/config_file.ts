@@ -57,10 +57,17 @@ function formatIssue(file: ConfigFile, issue: SettingIssue): string {
 function findKey(text: string, key: string, count: number): { line: number; column: number } | null {
   const found: { line: number; column: number }[] = [];
   for (const [index, line] of text.split("\n").entries()) {
-    const match = /^\s*\[{0,2}\s*(["']?)([^"'=.\]]+?)\1\s*[=.\]]/.exec(line);
-    if (match?.[2] === key) found.push({ line: index + 1, column: line.indexOf(key) + 1 });
+    if (keyOf(line) === key) found.push({ line: index + 1, column: line.indexOf(key) + 1 });
   }
   return found[count - 1] ?? found[0] ?? null;
+}
+
+/** `key`, `"key"` or `[[key` before the first equals sign, dot or bracket; null when there is none. */
+function keyOf(line: string): string | null {
+  const end = line.search(/[=.\]]/);
+  if (end < 0) return null;
+  const key = line.slice(0, end).trim().replace(/^\[{1,2}/, "").trim();
+  return /^(["']).*\1$/s.test(key) ? key.slice(1, -1) : key;
 }
 
 function pointAt(file: ConfigFile, line: number, column: number, message: string): string {

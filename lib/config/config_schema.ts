@@ -195,7 +195,7 @@ function shown(value: unknown): string {
 
 function parseAddress(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined;
-  const bare = value.replace(/^\[(.*)\]$/, "$1");
+  const bare = value.replace(/^\[(.*)\]$/s, "$1");
   if (bare === "localhost") return "127.0.0.1";
   return isIpAddress(bare) ? bare : undefined;
 }

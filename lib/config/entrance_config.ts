@@ -138,7 +138,7 @@ export function parseList<T>(value: unknown, parse: (text: string) => T | undefi
 
 /** "example.com", "*.example.com" or an IP address, in lower case; undefined: something else. */
 export function parseDomain(text: string): string | undefined {
-  const name = text.toLowerCase().replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
+  const name = text.toLowerCase().replace(/^\[(.*)\]$/s, "$1").replace(/\.$/, "");
   if (isIpAddress(name)) return name;
   return /^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/.test(name)
     ? name

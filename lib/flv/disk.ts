@@ -187,6 +187,6 @@ function isMissing(error: unknown): boolean {
 }
 
 function fileError(action: string, path: string, error: unknown): TransportError {
-  const reason = messageOf(error).replace(/ \(os error \d+\)(?:: .*)?$/, ""); // it says the path again
+  const reason = messageOf(error).replace(/ \(os error \d+\)(?:: .*)?$/s, ""); // it says the path again
   return new TransportError(`Cannot ${action} ${path}: ${reason}`, "failed", { cause: error });
 }

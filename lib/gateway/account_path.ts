@@ -8,6 +8,7 @@
 // Role: wire
 // Answers to: nothing in siprtmp, which was no SIP user itself.
 
+import { trimCharacters } from "../base/trim.ts";
 import { decodePercent } from "./app_path.ts";
 
 /** A stream that an account is asked for. */
@@ -44,7 +45,7 @@ const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
 /** Puts the pieces together; never throws. */
 export function parseAccountPath({ path, connectQuery, name, query }: AccountPathParts): AccountPath {
-  const whole = [path, name].map((piece) => piece.replace(/^\/+|\/+$/g, "")).filter((piece) => piece !== "")
+  const whole = [path, name].map((piece) => trimCharacters(piece, "/")).filter((piece) => piece !== "")
     .join("/");
   const at = whole.indexOf("/");
   const account = decodePercent(at < 0 ? whole : whole.slice(0, at));

@@ -5,6 +5,8 @@
 // Role: wire
 // Answers to: the app look-up of rtmp.py and the scope rule of siprtmp.py.
 
+import { trimCharacters } from "../base/trim.ts";
+
 /** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
 export type AppPath =
   | { type: "sip"; address: string; key: string }
@@ -20,7 +22,7 @@ const HINT_OF_COLONS = " (with ffmpeg, a colon in the URL is written %3A)";
 
 /** Parses the `app` of a connect command; never throws, a refusal is a value. */
 export function parseAppPath(app: string): AppPath {
-  const path = app.replace(/^\/+|\/+$/g, "");
+  const path = trimCharacters(app, "/");
   if (path === "") return rejected("the path is empty");
   if (path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
   const [name = "", address = "", ...suffix] = path.split("/");
@@ -33,7 +35,7 @@ export function parseAppPath(app: string): AppPath {
   }
   const host = decoded.slice(decoded.indexOf("@") + 1);
   // The password of a SIP URI does not count, and must not get into names and the log: connect() has its own.
-  const user = decoded.slice(0, decoded.indexOf("@")).replace(/:.*$/, "");
+  const user = decoded.slice(0, decoded.indexOf("@")).split(":", 1)[0]!;
   if (user === "") return rejected("the user of the SIP address is missing");
   const key = ["sip", `${user}@${host.toLowerCase()}`, ...suffix].join("/");
   return { type: "sip", address: `${user}@${host}`, key };

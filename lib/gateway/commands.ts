@@ -157,9 +157,8 @@ function parseReject(args: Arguments): RejectCommand {
   const given = args[0] ?? "";
   if (typeof given !== "string") throw new BadArgument("the reason must be text such as 486 Busy Here");
   const text = printable(given, MAX_REASON_LENGTH) || "Decline";
-  const match = /^([4-6]\d\d)(?: +(.*))?$/.exec(text);
-  if (match === null) return { name: "reject", status: 603, reason: text };
-  return { name: "reject", status: Number(match[1]), reason: match[2] ?? "" };
+  if (!/^[4-6]\d\d(?: |$)/.test(text)) return { name: "reject", status: 603, reason: text };
+  return { name: "reject", status: Number(text.slice(0, 3)), reason: text.slice(3).trim() };
 }
 
 function parseBye(): ByeCommand {

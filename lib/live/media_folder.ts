@@ -4,6 +4,7 @@
 // Answers to: the -r prefix of rtmp.py (deviation: a folder, not a prefix of file names).
 
 import { TransportError } from "../base/errors.ts";
+import { trimEndCharacters } from "../base/trim.ts";
 import { isLink, kindOf, makeFolder, realPath } from "../flv/disk.ts";
 import { recordingSegments } from "./stream_name.ts";
 
@@ -77,11 +78,11 @@ async function checkedTarget(root: string, target: string): Promise<FoundFile> {
 }
 
 function join(folder: string, segments: readonly string[]): string {
-  return [folder.replace(/[\\/]+$/, ""), ...segments].join("/");
+  return [trimEndCharacters(folder, "\\/"), ...segments].join("/");
 }
 
 function isBelow(root: string, path: string): boolean {
-  const base = root.replace(/[\\/]+$/, "");
+  const base = trimEndCharacters(root, "\\/");
   return path.length > base.length + 1 && path.startsWith(base) && /[\\/]/.test(path[base.length]!);
 }
 

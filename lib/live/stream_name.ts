@@ -5,6 +5,7 @@
 // Answers to: getfilename of rtmp.py, which refused "/../" and nothing else.
 
 import { encodeUtf8 } from "../base/bytes.ts";
+import { trimCharacters } from "../base/trim.ts";
 
 /** Longest path and name; those of real programs are far shorter. */
 const MAX_PATH_LENGTH = 512;
@@ -20,7 +21,7 @@ const CONTROL = /[\x00-\x1f\x7f]/;
 /** The path of a connect, without slashes around it; null when it is empty, too long or has control characters. */
 export function parseStreamPath(app: string): string | null {
   if (app.length > MAX_PATH_LENGTH || CONTROL.test(app)) return null;
-  const path = app.replace(/^\/+|\/+$/g, "");
+  const path = trimCharacters(app, "/");
   return path === "" ? null : path;
 }
 

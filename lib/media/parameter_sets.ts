@@ -82,10 +82,10 @@ export function parseSprop(text: string): Uint8Array[] {
   const sets: Uint8Array[] = [];
   for (const part of text.split(",", 2 * MAX_SETS)) {
     const base64 = part.trim();
-    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64) || base64.replace(/=+$/, "").length % 4 === 1) {
+    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64) || base64.replace(/={1,2}$/, "").length % 4 === 1) {
       throw new WireError("sprop-parameter-sets", `"${base64.slice(0, 40)}" is not base64`);
     }
-    const nal = Uint8Array.from(atob(base64.replace(/=+$/, "")), (char) => char.charCodeAt(0));
+    const nal = Uint8Array.from(atob(base64.replace(/={1,2}$/, "")), (char) => char.charCodeAt(0));
     const type = nalType(nal[0] ?? 0);
     if (type === NAL.sps || type === NAL.pps) sets.push(nal);
   }

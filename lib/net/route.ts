@@ -144,7 +144,7 @@ export class AddressPolicy {
 function readHostView(): HostView {
   const addresses = readInterfaces().map(({ name, address, netmask }) => ({
     name,
-    address: address.replace(/%.*$/, ""),
+    address: address.split("%", 1)[0]!,
     prefixLength: prefixLengthOf(netmask),
   }));
   const routes = [

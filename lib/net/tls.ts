@@ -178,7 +178,7 @@ function bindError(attempt: string, error: Error & { code?: string }): Transport
   const notOurs = error.code === "EINVAL"; // what the runtime says of an address this machine does not have
   const reason = notOurs
     ? "address not available"
-    : error.message.replace(/^listen \w+: (.*?)(?: \S+:\d+)?$/, "$1");
+    : error.message.replace(/^listen \w+: (.*?)(?: \S+:\d+)?$/s, "$1");
   return transportError(
     attempt,
     Object.assign(new Error(reason, { cause: error }), {

@@ -92,7 +92,7 @@ function parseLength(text: string): number {
 
 /** A proxy is asked with the whole URL (RFC 9112 3.2.2). */
 function pathOf(target: string): string {
-  return target.replace(/^http:\/\/[^/]*/i, "").replace(/[?#].*$/s, "");
+  return target.replace(/^http:\/\/[^/]*/i, "").split(/[?#]/, 1)[0]!;
 }
 
 /** Statuses we answer with. */

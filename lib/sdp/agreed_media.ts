@@ -123,7 +123,7 @@ export function held(description: SessionDescription, media: MediaSection): bool
 }
 
 function isUnspecifiedAddress(address: string): boolean {
-  return address === "0.0.0.0" || /^[0:]*:[0:]*$/.test(address);
+  return address === "0.0.0.0" || address.includes(":") && /^[0:]+$/.test(address);
 }
 
 /** Where the section's writer receives RTP; null for port 0, no address, or an unspecified one. */

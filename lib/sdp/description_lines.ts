@@ -67,10 +67,10 @@ export function readSdpLines(text: string): SdpLines[] {
     if (line.length > MAX_SDP_LINE_LENGTH) {
       throw sdpError(`a line of ${line.length} characters exceeds ${MAX_SDP_LINE_LENGTH}`);
     }
-    const match = /^\s*([a-z])=(.*)$/i.exec(line);
-    if (match === null) continue;
-    const type = match[1]!.toLowerCase();
-    const value = match[2]!.trim();
+    const trimmed = line.trim();
+    if (!/^[a-z]=/i.test(trimmed)) continue;
+    const type = trimmed[0]!.toLowerCase();
+    const value = trimmed.slice(2).trim();
     if (!versionSeen && !(type === "v" && value === "0")) throw sdpError("it does not begin with v=0");
     versionSeen = true;
     if (type === "m") {
@@ -83,12 +83,14 @@ export function readSdpLines(text: string): SdpLines[] {
 }
 
 function openBlock(value: string): SdpLines {
-  const match = /^([\w.+-]{1,32}) +(\d{1,5})(?:\/\d{1,5})? +([\w/.+-]{1,32})(?: +(.*))?$/.exec(value);
-  const port = Number(match?.[2]);
-  if (match === null || port > 65_535) throw sdpError(`broken m= line "${value.slice(0, 80)}"`);
-  const formats = (match[4] ?? "").split(/\s+/).filter((format) => format !== "");
+  const [kind = "", ports = "", protocol = "", ...formats] = value.split(/\s+/, 3 + MAX_SDP_FORMATS + 1);
+  const match = /^(\d{1,5})(?:\/\d{1,5})?$/.exec(ports);
+  const port = Number(match?.[1]);
+  if (!/^[\w.+-]{1,32}$/.test(kind) || !(port <= 65_535) || !/^[\w/.+-]{1,32}$/.test(protocol)) {
+    throw sdpError(`broken m= line "${value.slice(0, 80)}"`);
+  }
   if (formats.length > MAX_SDP_FORMATS) throw sdpError(`more than ${MAX_SDP_FORMATS} formats in an m= line`);
-  const mediaLine = { kind: match[1]!.toLowerCase(), port, protocol: match[3]!, formats };
+  const mediaLine = { kind: kind.toLowerCase(), port, protocol, formats };
   // The library only has to open a new section here: the line itself is read above.
   return { mediaLine, lines: [`m=x 0 x x`], otherAttributes: [] };
 }

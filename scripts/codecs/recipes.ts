@@ -152,7 +152,7 @@ function opusSources(texts: ArchiveTexts): string[] {
   const found = new Map<string, string[]>();
   for (const [path, text] of texts) {
     if (!path.endsWith(".mk")) continue;
-    for (const [, name, list] of text.matchAll(/^(\w+) = *((?:[^\n]*\\\n)*[^\n]*)/gm)) {
+    for (const [, name, list] of text.matchAll(/^(\w+) =((?:[^\n]*\\\n)*[^\n]*)/gm)) {
       found.set(name!, words(list!.replaceAll("\\\n", " ")));
     }
   }

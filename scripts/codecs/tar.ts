@@ -29,5 +29,5 @@ function nameAt(tar: Uint8Array, at: number): string {
 }
 
 function textAt(tar: Uint8Array, at: number, length: number): string {
-  return new TextDecoder().decode(tar.subarray(at, at + length)).replace(/\0.*$/s, "").trim();
+  return new TextDecoder().decode(tar.subarray(at, at + length)).split("\0", 1)[0]!.trim();
 }

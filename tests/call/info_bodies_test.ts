@@ -42,6 +42,18 @@ const BODIES: { name: string; type: string; text: string; meaning: unknown }[] =
     text: "Signal=1\r\nDuration=999999",
     meaning: digit("1", 10_000),
   },
+  {
+    name: "dtmf-relay behind empty lines and fields",
+    type: "application/dtmf-relay",
+    text: "\n\r\n\u2028\nSignal=\n Signal = 7 x\nOther=\u2028\n\tDuration\t=\t80ms\n",
+    meaning: digit("7", 80),
+  },
+  {
+    name: "dtmf-relay of nothing but line feeds",
+    type: "application/dtmf-relay",
+    text: "\n".repeat(4096),
+    meaning: { type: "broken" },
+  },
   { name: "plain dtmf", type: "application/dtmf", text: "*", meaning: digit("*", 160) },
   { name: "parameters in the type", type: "Application/DTMF; x=1", text: "0", meaning: digit("0", 160) },
   { name: "flash hook", type: "application/dtmf-relay", text: "Signal=16", meaning: { type: "unknown" } },

@@ -9,10 +9,11 @@ const CUTS: [program: string, path: string, name: string][] = [
   ["ffmpeg and OBS", "desk", "100"],
   ["one that takes the first element only", "", "desk/100"],
   ["one with slashes too many", "/desk/", "/100"],
+  ["one with ever more of them", `${"/".repeat(9000)}desk`, `100${"/".repeat(9000)}`],
 ];
 
 for (const [program, path, name] of CUTS) {
-  Deno.test(`${program}: "${path}" and "${name}" name the same stream`, () => {
+  Deno.test(`${program}: "${path.slice(-9)}" and "${name.slice(0, 9)}" name the same stream`, () => {
     const found = parseAccountPath({ ...NO_QUERY, path, name });
     assert.deepEqual(found, { type: "stream", account: "desk", rest: "100", key: null });
   });
@@ -26,6 +27,7 @@ const RESTS: [name: string, rest: string][] = [
   ["sip:bob@example.com;transport=tcp", "sip:bob@example.com;transport=tcp"],
   ["%E9%9B%BB", "電"],
   ["a/b", "a/b"],
+  ["a\u2028b", "a\u2028b"],
   ["", ""],
 ];
 
