@@ -1,13 +1,14 @@
 // Records one FLV file: put() never waits, the disk is written behind it, one write at a time.
 // A new recording grows as FILE.part and takes its name when it is closed, so nobody meets a half-written FILE.
 // An appended one grows in its place behind its last whole tag. What a crash leaves is a whole FLV file up to
-// its last tag, with metadata that can be told to be old.
+// its last tag, with metadata that can be told to be old. When the disk is full or breaks, the recording is finished
+// at once with the whole tags that are there, so that it can be played; without any it is removed.
 // Role: edge
 // Answers to: FLV.open, FLV.write and FLV.close of rtmp.py, modes record and append.
 
 import type { AmfObject } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
-import { TransportError } from "../base/errors.ts";
+import { TransportError, WireError } from "../base/errors.ts";
 import { DiskFile, kindOf, removeFile, renameFile } from "./disk.ts";
 import { type FlvMetaDataTag, inspectFlv } from "./inspect.ts";
 import { durationOffset, encodeMetaData, type FlvSummary, METADATA_BYTES } from "./metadata.ts";
@@ -53,6 +54,7 @@ export class FlvWriter implements AsyncDisposable {
   #drain: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
   #failure: TransportError | null = null;
+  #kept = true;
   #firstMs: number;
 
   private constructor(file: DiskFile, start: Start) {
@@ -122,6 +124,11 @@ export class FlvWriter implements AsyncDisposable {
     return this.#failure;
   }
 
+  /** False when nothing can be played under its name: it failed before there was anything, or could not be named. */
+  get kept(): boolean {
+    return this.#kept;
+  }
+
   /** What the publisher has said about the stream, for the metadata; later words replace earlier ones. */
   describe(properties: AmfObject): void {
     this.#properties = { ...this.#properties, ...properties };
@@ -142,7 +149,7 @@ export class FlvWriter implements AsyncDisposable {
     return true;
   }
 
-  /** Writes what waits, rewrites the metadata and gives the file its name. @throws TransportError */
+  /** Writes what waits, rewrites the metadata and gives the file its name. @throws TransportError when not all is there */
   close(): Promise<void> {
     return this.#closing ??= this.#finish();
   }
@@ -161,14 +168,55 @@ export class FlvWriter implements AsyncDisposable {
 
   async #finish(): Promise<void> {
     await (this.#drain ?? this.#writeWaiting());
-    {
-      using file = this.#file;
-      if (this.#failure !== null) throw this.#failure;
-      await this.#writeMetaData();
-      await file.sync();
+    if (this.#failure === null) {
+      try {
+        await this.#writeMetaData({ survey: this.#survey, end: this.#end });
+        await this.#file.sync();
+      } catch (error) {
+        if (!(error instanceof TransportError)) throw error;
+        await this.#failed(error);
+      }
     }
+    if (this.#failure !== null) throw this.#failure;
+    this.#file.close();
     const { name } = this.#start;
-    if (name !== null) await renameFile(this.#file.path, name);
+    if (name === null) return;
+    this.#kept = false;
+    await renameFile(this.#file.path, name);
+    this.#kept = true;
+  }
+
+  /** The disk takes no more: what has come to it becomes the recording. */
+  async #failed(failure: TransportError): Promise<void> {
+    this.#failure = failure;
+    this.#filling.reset();
+    const { name } = this.#start;
+    try {
+      this.#kept = await this.#salvage();
+      if (name === null) return; // it grew in its place
+      if (this.#kept) await renameFile(this.#file.path, name);
+      else await removeFile(this.#file.path);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#kept = false; // the folder cannot be changed any more either; the first failure is told already
+    }
+  }
+
+  /** Cuts off behind the last whole tag; false when there is nothing to play before it. */
+  async #salvage(): Promise<boolean> {
+    using file = this.#file;
+    let found = false;
+    try {
+      const { survey, end } = await inspectFlv(file);
+      found = survey.hasMedia;
+      if (!found) return false;
+      this.durationMs = Math.max(0, survey.lastTimeMs - Math.max(0, this.#firstMs));
+      await file.truncate(end);
+      await this.#writeMetaData({ survey, end });
+    } catch (error) {
+      if (!(error instanceof TransportError) && !(error instanceof WireError)) throw error;
+    }
+    return found; // what is behind the last whole tag, and an old index, are noticed by who plays it
   }
 
   async #remove(): Promise<void> {
@@ -177,15 +225,15 @@ export class FlvWriter implements AsyncDisposable {
     await removeFile(this.#file.path);
   }
 
-  async #writeMetaData(): Promise<void> {
+  async #writeMetaData({ survey, end }: { survey: FlvSurvey; end: number }): Promise<void> {
     const { metadata } = this.#start;
     if (metadata === null) return;
     const { durationMs } = this;
     const body = encodeMetaData({
       durationMs,
-      fileBytes: this.#end,
-      keyFrames: this.#survey.index.entries(),
-      headers: this.#survey.headers,
+      fileBytes: end,
+      keyFrames: survey.index.entries(),
+      headers: survey.headers,
       properties: this.#properties,
     }, metadata.body.length);
     if (body !== null) return await this.#file.writeAt(metadata.position, body);
@@ -210,7 +258,7 @@ export class FlvWriter implements AsyncDisposable {
       }
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      this.#failure = error;
+      await this.#failed(error);
     }
     this.#drain = null;
   }

@@ -43,6 +43,11 @@ export class Recording implements LiveSink {
     return this.#writer.durationMs;
   }
 
+  /** False when nothing of it can be played. */
+  get kept(): boolean {
+    return this.#writer.kept;
+  }
+
   /** See {@linkcode LiveSink}. */
   congestion(): Congestion {
     return this.#writer.waiting > SLOW_DISK_BYTES ? 1 : 0;

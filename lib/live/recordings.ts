@@ -122,7 +122,10 @@ export class Recordings {
       this.#log.info(`recorded ${path}: ${seconds} s${lost}`);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      this.#log.error(`The recording is not complete: ${messageOf(error)}`);
+      const left = recording.kept
+        ? `${(recording.durationMs / 1000).toFixed(1)} s of it can be played`
+        : "nothing of it can be played";
+      this.#log.error(`The recording ${path} is not complete: ${messageOf(error)}; ${left}`);
     } finally {
       this.#busy.delete(path);
     }

@@ -95,6 +95,9 @@ Deno.test("a recording that cannot be finished is told, and its name is free aga
     open.recording.media(8, 0, speech());
     await Deno.mkdir(`${folder}/film.flv`); // in the way of its name
     await open.close();
-    assert.match(log.at("error").join("\n"), /The recording is not complete: Cannot name .*film\.flv/);
+    assert.match(
+      log.at("error").join("\n"),
+      /The recording .*film\.flv is not complete: Cannot name .*film\.flv/,
+    );
     assert.equal(recordings.size, 0);
   }));
