@@ -31,6 +31,7 @@ export function identityOf(address: string, args: readonly AmfValue[]): ClientId
       displayName: textOf(displayName),
       username: textOf(login) ?? aor.user,
       password: textOf(password),
+      md5WithoutQop: true, // as siprtmp's clients expect it of their own registrar
     };
     return { type: "accepted", identity, rate: rate === "narrowband" ? "narrowband" : "wideband" };
   } catch (error) {

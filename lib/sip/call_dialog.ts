@@ -58,6 +58,7 @@ export class CallDialog {
       this.agent.log.warn(`${hop.reason}; using the address the call was set up with`);
       return [this.#fallback];
     }
+    this.agent.credentials?.note(uri, hop.targets);
     // A caller behind a NAT names a TCP port nobody can connect to; its own connection still works.
     const targets = hop.targets[0].transport === "tcp" ? [...hop.targets, this.#fallback] : hop.targets;
     this.#cached = { key, targets };
@@ -95,8 +96,10 @@ export class CallDialog {
     const ack = this.dialog.createAck(invite);
     ack.headers.set("User-Agent", this.agent.core.userAgent);
     setBody(ack, body);
-    const [target] = await this.targets();
-    this.agent.core.layer.sendAck(ack, target ?? this.#fallback);
+    const [target = this.#fallback] = await this.targets();
+    // RFC 3261 section 13.2.2.4 wants those of the INVITE; straight to somebody else's host they would be given away.
+    if (this.agent.credentials?.mayGoTo(target) !== true) withoutCredentials(ack);
+    this.agent.core.layer.sendAck(ack, target);
   }
 
   /** Ends the dialog with a BYE and waits for the answer. `reason` becomes a Reason header (RFC 3326). */
@@ -106,4 +109,9 @@ export class CallDialog {
     this.dialog.terminate();
     return await this.exchange(request);
   }
+}
+
+function withoutCredentials({ headers }: SipRequest): void {
+  headers.delete("Authorization");
+  headers.delete("Proxy-Authorization");
 }

@@ -4,7 +4,7 @@
 // Answers to: UserAgent.authenticate of siprtmp, which tried once per realm and stopped at stale nonces.
 
 import type { ClientHandle } from "./client_handle.ts";
-import type { DigestClient } from "./digest.ts";
+import type { Answers, Credentials } from "./credentials.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 import type { Target } from "./target.ts";
 import type { TransactionLayer } from "./transaction_layer.ts";
@@ -24,7 +24,7 @@ export interface ChallengedOptions {
   /** Where it goes, in failover order. */
   readonly targets: readonly Target[];
   /** Answers challenges; null: challenges are refusals. */
-  readonly credentials: DigestClient | null;
+  readonly credentials: Pick<Credentials, "authorize" | "reuse" | "accepted" | "mayGoTo"> | null;
   /** A copy with the next CSeq. */
   readonly renumber: (request: SipRequest) => SipRequest;
   /** A changed copy (already renumbered) to send after a refusal that is no challenge; null: it stands. */
@@ -58,7 +58,7 @@ export class ChallengedRequest {
     this.#options = options;
     this.#outlets = outlets;
     this.#targets = options.targets;
-    this.#request = withKnownCredentials(options.request, options.credentials);
+    this.#request = withKnownCredentials(options);
     this.#handle = this.#send();
   }
 
@@ -89,39 +89,63 @@ export class ChallengedRequest {
       this.#options.credentials?.accepted(request.method, request.headers.get("Call-ID"));
       return this.#outlets.success(response, request);
     }
-    const next = this.#cancelled || this.#retries >= MAX_RETRIES ? null : this.#next(response, request);
+    if (response.status === 401 || response.status === 407) return this.#challenged(response, request);
+    const next = this.#isLast ? null : this.#options.retry?.(response, request) ?? null;
     if (next === null) return this.#outlets.refused(response, request);
+    this.#again(next);
+  }
+
+  /** Whether this request is sent no more. */
+  get #isLast(): boolean {
+    return this.#cancelled || this.#retries >= MAX_RETRIES;
+  }
+
+  /** The answer may have to wait for the names of the user's servers. */
+  #challenged(response: SipResponse, request: SipRequest): void {
+    const { target } = this.#handle;
+    const answers = this.#isLast || target === null
+      ? null
+      : this.#options.credentials?.authorize(response, request, target) ?? null;
+    if (answers instanceof Promise) {
+      void answers.then((settled) => this.#answer(settled, response, request));
+    } else this.#answer(answers, response, request);
+  }
+
+  #answer(answers: Answers, response: SipResponse, request: SipRequest): void {
+    if (answers === null || this.#isLast) return this.#outlets.refused(response, request);
+    const next = this.#options.renumber(request);
+    setCredentials(next, answers);
+    this.#again(next);
+  }
+
+  #again(next: SipRequest): void {
     this.#retries += 1;
-    this.#preferAnswering();
+    this.#preferAnswering(next);
     this.#request = next;
     this.#handle = this.#send();
   }
 
-  /** A repetition goes to the server that asked for it first (RFC 3263 section 4). */
-  #preferAnswering(): void {
+  /** A repetition goes to the server that asked for it first (RFC 3263 section 4); credentials to no stranger. */
+  #preferAnswering(next: SipRequest): void {
+    const { credentials } = this.#options;
     const answering = this.#handle.target;
     if (answering === null) return;
-    this.#targets = [answering, ...this.#targets.filter((target) => target !== answering)];
-  }
-
-  #next(response: SipResponse, request: SipRequest): SipRequest | null {
-    if (response.status !== 401 && response.status !== 407) {
-      return this.#options.retry?.(response, request) ?? null;
-    }
-    const answers =
-      this.#options.credentials?.authorize(response, request.method, request.uri, request.body) ??
-        null;
-    if (answers === null) return null;
-    const next = this.#options.renumber(request);
-    setCredentials(next, answers);
-    return next;
+    const others = this.#targets.filter((target) => target !== answering);
+    const isOpen = (target: Target): boolean =>
+      !hasCredentials(next) || credentials?.mayGoTo(target) === true;
+    this.#targets = [answering, ...others.filter(isOpen)];
   }
 }
 
-function withKnownCredentials(request: SipRequest, credentials: DigestClient | null): SipRequest {
-  const answers = credentials?.reuse(request.method, request.uri, request.body) ?? [];
+/** Made with credentials where the request is known to need them. */
+function withKnownCredentials({ request, credentials, targets }: ChallengedOptions): SipRequest {
+  const answers = credentials?.reuse(request, targets) ?? [];
   if (answers.length > 0) setCredentials(request, answers);
   return request;
+}
+
+function hasCredentials({ headers }: SipRequest): boolean {
+  return headers.has("Authorization") || headers.has("Proxy-Authorization");
 }
 
 function setCredentials(request: SipRequest, answers: readonly { header: string; value: string }[]): void {

@@ -20,7 +20,7 @@ import {
 } from "./digest_challenge.ts";
 import { quote } from "./grammar.ts";
 import { parseCSeq } from "./header_values.ts";
-import type { SipResponse } from "./message.ts";
+import type { SipRequest, SipResponse } from "./message.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
 
 export {
@@ -92,6 +92,9 @@ export interface AuthorizationHeader {
   readonly value: string;
 }
 
+/** Whether a challenge may be answered, by the header its answer would go into. */
+export type MayAnswer = (header: AuthorizationHeader["header"], challenge: DigestChallenge) => boolean;
+
 /** What is answered: the kind of challenger and its realm. */
 interface Session {
   readonly header: "Authorization" | "Proxy-Authorization";
@@ -136,18 +139,18 @@ export class DigestClient {
   /**
    * Credentials for the repetition of a request that got this 401 or 407; set them all, also those of realms
    * answered before. Null when there is nothing more to try: no usable challenge, or a realm has refused us.
-   * @param uri Request-URI of the repetition
-   * @param body its body, counted when a server insists on auth-int
+   * @param request the repetition; its body counts when a server insists on auth-int
+   * @param mayAnswer asked of each challenge; of those that may be answered the strongest of a realm is
    */
   authorize(
     response: SipResponse,
-    method: string,
-    uri: SipUri | string,
-    body: Uint8Array,
+    request: Pick<SipRequest, "method" | "body"> & { readonly uri: SipUri | string },
+    mayAnswer: MayAnswer = () => true,
   ): AuthorizationHeader[] | null {
+    const { method, uri, body } = request;
     const attempt = this.#attemptOf(response, method);
     let fresh = false;
-    for (const [key, header, challenge] of challengesIn(response)) {
+    for (const [key, header, challenge] of challengesIn(response, mayAnswer)) {
       const answers = attempt.answered.get(key) ?? 0;
       if (answers > 0 && (!challenge.stale || answers >= MAX_ANSWERS_PER_REALM)) continue;
       fresh = true;
@@ -251,11 +254,15 @@ function attemptKey(method: string, callId: string | null): string {
   return `${method} ${callId}`;
 }
 
-/** The strongest challenge of each challenger and realm in a response. */
-function challengesIn(response: SipResponse): [key: string, header: Session["header"], DigestChallenge][] {
+/** The strongest challenge of each challenger and realm in a response, of those that may be answered. */
+function challengesIn(
+  response: SipResponse,
+  mayAnswer: MayAnswer,
+): [key: string, header: Session["header"], DigestChallenge][] {
   const found: [string, Session["header"], DigestChallenge][] = [];
   for (const [name, header] of PAIRS) {
-    const usable = response.headers.all(name).map(readable).filter((one) => one !== null);
+    const usable = response.headers.all(name).map(readable).filter((one) => one !== null)
+      .filter((one) => mayAnswer(header, one));
     for (const realm of new Set(usable.map((one) => one.realm))) {
       const challenge = selectChallenge(usable.filter((one) => one.realm === realm))!;
       found.push([`${header} ${realm}`, header, challenge]);

@@ -24,6 +24,8 @@ export interface Identity {
   readonly proxy?: SipUri;
   /** Transport to the first hop, unless that one's URI names another; by DNS when absent. */
   readonly transport?: TransportName;
+  /** Whether challenges of MD5 without qop (RFC 2069) are answered; they are not when absent. */
+  readonly md5WithoutQop?: boolean;
 }
 
 /** The address of record without what does not belong into From and To: password, parameters, headers. */

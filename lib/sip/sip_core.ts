@@ -5,8 +5,8 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { Credentials } from "./credentials.ts";
 import type { DialogTable } from "./dialog_table.ts";
-import type { DigestClient } from "./digest.ts";
 import { contactAddress, type Identity } from "./identity.ts";
 import type { KeepAlives } from "./keep_alive.ts";
 import type { SipRequest } from "./message.ts";
@@ -67,7 +67,7 @@ export interface AgentContext {
   /** Log of category "sip", with the user's name. */
   readonly log: Logger;
   /** Answers challenges; null without a password. */
-  readonly credentials: DigestClient | null;
+  readonly credentials: Credentials | null;
   /** What must end with the user agent. */
   readonly endings: Set<Ending>;
 }
@@ -78,8 +78,11 @@ export function contactOf(agent: AgentContext, host: string, transport: Transpor
 }
 
 /** The next hop of a request outside dialogs: the user's proxy if there is one, else where `uri` leads. */
-export function firstHop(agent: AgentContext, uri: SipUri): Promise<Hop | Unreachable> {
-  return agent.core.router.hopTo(agent.proxy ?? uri, agent.identity.transport);
+export async function firstHop(agent: AgentContext, uri: SipUri): Promise<Hop | Unreachable> {
+  const next = agent.proxy ?? uri;
+  const hop = await agent.core.router.hopTo(next, agent.identity.transport);
+  if (!("type" in hop)) agent.credentials?.note(next, hop.targets);
+  return hop;
 }
 
 /** Runs what nobody waits for; a failure is our bug and is logged, nothing else falls. */

@@ -5,12 +5,15 @@
 
 import { delay } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
 import { Mailbox, type MailboxReader } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
 import type { Endpoint } from "../net/endpoint.ts";
+import { AccountServers } from "./account_servers.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, messageRefusal, unacceptableBody } from "./capabilities.ts";
+import { Credentials } from "./credentials.ts";
 import { Dialog } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
 import { exchange, reasonOf, statusOf } from "./exchange.ts";
@@ -75,11 +78,8 @@ export class UserAgent implements AsyncDisposable {
     const name = `${identity.aor.user ?? ""}@${formatHostPort(identity.aor.host, identity.aor.port)}`;
     const log = core.log.child(name);
     this.#scope = new Scope(`sip ${name}`, { log });
-    const username = identity.username ?? identity.aor.user ?? "";
-    const credentials = identity.password === null
-      ? null
-      : new DigestClient(username, identity.password, core.random);
     const proxy = identity.proxy ?? core.outboundProxy;
+    const credentials = credentialsOf(core, identity, proxy, log);
     this.#agent = { core, identity, proxy, line, log, credentials, endings: this.#endings };
     this.#registration = new RegistrationKeeper(this.#agent, this.#scope);
   }
@@ -288,6 +288,23 @@ export class UserAgent implements AsyncDisposable {
     this.#forget();
     await timeout;
   }
+}
+
+function credentialsOf(
+  { router, clock, random }: SipCore,
+  identity: Identity,
+  proxy: SipUri | null,
+  log: Logger,
+): Credentials | null {
+  const { username, aor, password, md5WithoutQop = false } = identity;
+  if (password === null) return null;
+  const digest = new DigestClient(username ?? aor.user ?? "", password, random);
+  return new Credentials({
+    digest,
+    servers: new AccountServers({ identity, proxy, router, clock }),
+    md5WithoutQop,
+    log,
+  });
 }
 
 function refuseBroken(error: unknown, transaction: ServerTransactionHandle): void {

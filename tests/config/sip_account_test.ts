@@ -53,6 +53,7 @@ Deno.test("sip account: every key counts", () => {
     registrar: "sip:pbx.example.com",
     proxy: "192.0.2.1:5062;transport=tcp",
     transport: "tcp",
+    "md5-without-qop": true,
     register: false,
     codecs: ["PCMU", "dtmf"],
     key: SECRET,
@@ -66,6 +67,7 @@ Deno.test("sip account: every key counts", () => {
   assert.equal(formatSipUri(identity.aor), "sip:desk@[2001:db8::1]:5080");
   assert.equal(formatSipUri(identity.registrar!), "sip:pbx.example.com");
   assert.equal(formatSipUri(identity.proxy!), "sip:192.0.2.1:5062;transport=tcp");
+  assert.equal(identity.md5WithoutQop, true);
   assert.deepEqual(
     [identity.displayName, identity.username, identity.password, identity.transport],
     ["Front desk", "u7140", "p w", "tcp"],
@@ -130,6 +132,7 @@ const WRONG: [entry: Record<string, unknown>, problem: RegExp][] = [
   [{ "answer-timeout": 0 }, /^answer-timeout must be a whole number from 1 to 600$/],
   [{ redial: 1.5 }, /^redial must be a whole number from 0 to 100$/],
   [{ "redial-delay": "5" }, /^redial-delay must be a whole number from 1 to 300$/],
+  [{ "md5-without-qop": "yes" }, /^md5-without-qop must be true or false$/],
   [{ "max-duration": -1 }, /^max-duration must be a whole number from 0 to 604800$/],
 ];
 

@@ -64,14 +64,14 @@ Deno.test("a Contact that does not resolve leaves the way the call came", async 
 Deno.test("a challenged BYE is sent again with credentials", async () => {
   const network = new SipNetwork();
   const endpoint = network.endpoint("10.0.0.1");
-  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1", "secret"));
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.9", "secret"));
   const peer = network.peer("10.0.0.9");
   const attempt = dial(alice, "sip:peer@10.0.0.9");
   peer.answer(await peer.request("INVITE"), 200, { body: sdp("answer") });
   const call = await accepted(network, attempt);
   const hungUp = call.hangUp();
   const bye = await peer.request("BYE");
-  peer.answer(bye, 407, { headers: { "Proxy-Authenticate": 'Digest realm="r", nonce="n"' } });
+  peer.answer(bye, 407, { headers: { "Proxy-Authenticate": 'Digest realm="r", nonce="n", qop="auth"' } });
   const again = await peer.request("BYE");
   assert.equal(again.headers.get("CSeq"), "3 BYE");
   assert.ok(again.headers.has("Proxy-Authorization"));

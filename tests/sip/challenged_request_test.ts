@@ -1,13 +1,12 @@
 // Tests of lib/sip/challenged_request.ts: retries after challenges and other refusals, and their bounds.
 
 import assert from "node:assert/strict";
-import { seededRandom } from "../../lib/base/random.ts";
 import { ChallengedRequest, MAX_RETRIES } from "../../lib/sip/challenged_request.ts";
 import type { ClientHandle, ClientOutlets } from "../../lib/sip/client_handle.ts";
-import { DigestClient } from "../../lib/sip/digest.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import { withNextSequence } from "../../lib/sip/outgoing_request.ts";
 import type { Target } from "../../lib/sip/target.ts";
+import { credentialsFor } from "../support/sip_credentials.ts";
 import { responseTo, sipRequest, targetAt } from "../support/sip_messages.ts";
 
 /** A transaction layer that keeps what it is given. */
@@ -32,14 +31,15 @@ class RecordingLayer {
 
 function start(
   retry?: (response: SipResponse, request: SipRequest) => SipRequest | null,
+  method = "INVITE",
 ): { layer: RecordingLayer; request: ChallengedRequest; happened: string[] } {
   const layer = new RecordingLayer();
   const happened: string[] = [];
   const request = new ChallengedRequest({
     layer,
-    request: sipRequest("INVITE"),
+    request: sipRequest(method),
     targets: [targetAt("udp", 1), targetAt("udp", 2)],
-    credentials: new DigestClient("alice", "secret", seededRandom(1)),
+    credentials: credentialsFor([targetAt("udp", 1), targetAt("udp", 2)]).credentials,
     renumber: withNextSequence,
     ...(retry === undefined ? {} : { retry }),
   }, {
@@ -67,7 +67,7 @@ Deno.test("a challenge is answered with the next CSeq and the credentials", () =
 
 Deno.test("once it was accepted nothing is remembered of a request but the realm", () => {
   const layer = new RecordingLayer();
-  const credentials = new DigestClient("alice", "secret", seededRandom(1));
+  const { credentials, digest } = credentialsFor([targetAt()]);
   const told: string[] = [];
   new ChallengedRequest({
     layer,
@@ -82,11 +82,10 @@ Deno.test("once it was accepted nothing is remembered of a request but the realm
     failed: (status) => told.push(String(status)),
   });
   layer.answer(401, CHALLENGE);
-  assert.equal(credentials.attempts, 1);
+  assert.equal(digest.attempts, 1);
   layer.answer(200);
-  assert.deepEqual([told, credentials.attempts], [["200"], 0]);
-  const { uri } = layer.sent[0]!.request;
-  assert.equal(credentials.reuse("REGISTER", uri, new Uint8Array(0)).length, 1);
+  assert.deepEqual([told, digest.attempts], [["200"], 0]);
+  assert.equal(credentials.reuse(layer.sent[0]!.request, [targetAt()]).length, 1);
 });
 
 Deno.test("the repetition goes first to the server that challenged", () => {
@@ -119,7 +118,7 @@ Deno.test("a wrong password is not tried twice, a stale nonce is", () => {
 });
 
 Deno.test("a server that challenges for ever is given up", () => {
-  const { layer, happened } = start();
+  const { layer, happened } = start(undefined, "REGISTER");
   for (let n = 0; n <= MAX_RETRIES + 2 && happened.length === 0; n++) {
     layer.answer(401, { "WWW-Authenticate": `Digest realm="r${n}", nonce="n"` });
   }

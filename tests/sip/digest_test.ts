@@ -109,7 +109,7 @@ const www = (value: string): [string, string] => ["WWW-Authenticate", value];
 const proxy = (value: string): [string, string] => ["Proxy-Authenticate", value];
 const newClient = (username = "bob") => new DigestClient(username, "zanzibar", seededRandom(1));
 const authorize = (client: DigestClient, response: SipResponse) =>
-  client.authorize(response, "REGISTER", "sip:biloxi.com", NO_BODY);
+  client.authorize(response, { method: "REGISTER", uri: "sip:biloxi.com", body: NO_BODY });
 const paramsOf = (value: string) => Object.fromEntries(parseAuthValue(value).params);
 
 Deno.test("digest client: answers with what the server gave, and the right response", () => {
@@ -202,12 +202,15 @@ Deno.test("digest client: what was forgotten is not offered unasked, and a refus
   const client = new DigestClient("alice", "pw", seededRandom(1));
   const uri = "sip:example.com";
   const challenge: [string, string][] = [["WWW-Authenticate", 'Digest realm="r", nonce="n"']];
-  assert.ok(client.authorize(challenged(1, challenge), "REGISTER", uri, new Uint8Array()));
-  assert.equal(client.authorize(challenged(2, challenge), "REGISTER", uri, new Uint8Array()), null);
+  assert.ok(client.authorize(challenged(1, challenge), { method: "REGISTER", uri, body: NO_BODY }));
+  assert.equal(client.authorize(challenged(2, challenge), { method: "REGISTER", uri, body: NO_BODY }), null);
   assert.equal(client.reuse("REGISTER", uri, new Uint8Array()).length, 1);
   client.forget();
   assert.deepEqual(client.reuse("REGISTER", uri, new Uint8Array()), []);
-  assert.equal(client.authorize(challenged(3, challenge), "REGISTER", uri, new Uint8Array())?.length, 1);
+  assert.equal(
+    client.authorize(challenged(3, challenge), { method: "REGISTER", uri, body: NO_BODY })?.length,
+    1,
+  );
 });
 
 Deno.test("digest client: two proxies in a row both keep their credentials", () => {
@@ -271,7 +274,9 @@ Deno.test("digest client: other letters and quotes in the user name", () => {
 Deno.test("digest client: auth-int when nothing else is offered", () => {
   const body = encodeUtf8("v=0\r\n");
   const response = challenged(1, [www('Digest realm="r", nonce="n", qop="auth-int"')]);
-  const params = paramsOf(newClient().authorize(response, "REGISTER", "sip:biloxi.com", body)![0]!.value);
+  const params = paramsOf(
+    newClient().authorize(response, { method: "REGISTER", uri: "sip:biloxi.com", body })![0]!.value,
+  );
   const input = {
     ...BOB,
     realm: "r",

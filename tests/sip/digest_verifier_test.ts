@@ -52,7 +52,7 @@ class Party {
   answered(asked: "user" | "proxy" = "user", stale = false): SipRequest | null {
     const challenge = this.verifier.challenge(newRequest(++this.cseq), asked, stale, "t1");
     const request = newRequest(this.cseq + 1);
-    const headers = this.client.authorize(challenge, "REGISTER", request.uri, request.body);
+    const headers = this.client.authorize(challenge, request);
     if (headers === null) return null;
     for (const { header, value } of headers) request.headers.add(header, value);
     return request;
@@ -152,7 +152,7 @@ Deno.test("digest_verifier: nonces of somebody else are stale", () => {
   const theirs = new DigestVerifier({ realm: "biloxi.com" }, { clock: ours.clock, random: seededRandom(8) });
   const request = newRequest(2);
   const challenge = theirs.challenge(newRequest(1), "user", false);
-  for (const { header, value } of ours.client.authorize(challenge, "REGISTER", request.uri, request.body)!) {
+  for (const { header, value } of ours.client.authorize(challenge, request)!) {
     request.headers.add(header, value);
   }
   assert.equal(ours.verify(request).type, "stale");

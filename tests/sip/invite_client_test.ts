@@ -19,7 +19,7 @@ interface Scene {
 function scene(password: string | null = null): Scene {
   const network = new SipNetwork();
   const endpoint = network.endpoint("10.0.0.1");
-  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1", password));
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.9", password));
   return { network, endpoint, alice, peer: network.peer("10.0.0.9") };
 }
 
@@ -45,7 +45,7 @@ const told = (attempt: Attempt) =>
 Deno.test("an INVITE says who calls, where to answer and what we can do", async () => {
   const set = await dialed();
   const { headers } = set.invite;
-  assert.match(headers.get("From") ?? "", /^<sip:alice@10\.0\.0\.1>;tag=\w+$/);
+  assert.match(headers.get("From") ?? "", /^<sip:alice@10\.0\.0\.9>;tag=\w+$/);
   assert.match(headers.get("Contact") ?? "", /^<sip:alice@10\.0\.0\.1:5060;line=\w+>$/);
   assert.deepEqual(headers.all("Supported"), ["timer", "100rel"]);
   assert.ok(headers.all("Allow").includes("UPDATE"));

@@ -134,7 +134,7 @@ Deno.test("a wrong password is tried once", async () => {
   const set = scene();
   const outcome = set.alice.register(forever());
   for (let n = 0; n < 2; n++) {
-    const headers = { "WWW-Authenticate": `Digest realm="r", nonce="n${n}"` };
+    const headers = { "WWW-Authenticate": `Digest realm="r", nonce="n${n}", qop="auth"` };
     set.registrar.answer(await set.registrar.request("REGISTER"), 401, { headers });
   }
   const settled = await set.network.settled(outcome);

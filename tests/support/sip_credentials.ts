@@ -1,0 +1,35 @@
+// The credentials of alice@pbx.example for tests: her servers have fixed addresses, and nothing is resolved but by a
+// table.
+
+import { seededRandom } from "../../lib/base/random.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { AccountServers } from "../../lib/sip/account_servers.ts";
+import { Credentials, type CredentialsOptions } from "../../lib/sip/credentials.ts";
+import { DigestClient } from "../../lib/sip/digest.ts";
+import type { SipRouter } from "../../lib/sip/routing.ts";
+import type { Target } from "../../lib/sip/target.ts";
+import { parseSipUri } from "../../lib/sip/uri.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { identity } from "./sip_network.ts";
+
+/** Resolves nothing. */
+export const NO_ROUTER: Pick<SipRouter, "hopTo"> = {
+  hopTo: () => Promise.resolve({ type: "unreachable", reason: "no name server" }),
+};
+
+/** Alice's password, for servers at these addresses; MD5 without qop is answered unless it is said otherwise. */
+export function credentialsFor(
+  servers: readonly Target[],
+  more: Partial<CredentialsOptions> = {},
+): { credentials: Credentials; digest: DigestClient } {
+  const digest = new DigestClient("alice", "secret", seededRandom(1));
+  const accountServers = new AccountServers({
+    identity: identity("sip:alice@pbx.example", "secret"),
+    proxy: null,
+    router: NO_ROUTER,
+    clock: new FakeClock(),
+  });
+  accountServers.note(parseSipUri("sip:pbx.example"), servers);
+  const options = { digest, servers: accountServers, md5WithoutQop: true, log: silentLog, ...more };
+  return { credentials: new Credentials(options), digest };
+}
