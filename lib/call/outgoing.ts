@@ -149,5 +149,5 @@ function hintFor(reason: string, { agent }: LineOwner): string {
   if (!/^40[17]\b/.test(reason)) return "";
   return agent.identity.password === null
     ? ": a password is asked for, and there is none"
-    : ": user name or password are refused";
+    : ": user name or password are refused, or not for that server";
 }

@@ -66,7 +66,7 @@ for (const [outcome, told] of REASONS) {
 const TOLD: [outcome: Refused, password: string | null, words: string][] = [
   [refused(404, "Not Found"), null, "404 Not Found"],
   [refused(407, "Proxy Authentication Required"), null, "a password is asked for, and there is none"],
-  [refused(401, "Unauthorized"), "secret", "user name or password are refused"],
+  [refused(401, "Unauthorized"), "secret", "user name or password are refused, or not for that server"],
 ];
 
 for (const [outcome, password, words] of TOLD) {

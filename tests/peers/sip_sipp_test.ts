@@ -58,8 +58,8 @@ async function call(
 ): Promise<void> {
   const log = new RecordLog("debug");
   await using endpoint = openLoopback(log);
-  const alice = endpoint.createUserAgent(identity("sip:alice@127.0.0.1", "secret"));
   await using sipp = await startSipp({ scenario, args });
+  const alice = endpoint.createUserAgent(identity(`sip:alice@127.0.0.1:${sipp.port}`, "secret"));
   const abort = new AbortController();
   const params = args.includes("t1") ? ";transport=tcp" : "";
   const to = parseNameAddr(`<sip:sipp@127.0.0.1:${sipp.port}${params}>`);
