@@ -99,6 +99,7 @@ export const EAGAIN = 11;
 
 /** errno(3) in words. */
 const FAILURES: ReadonlyMap<number, readonly [TransportErrorCode, string]> = new Map([
+  [12, ["failed", "Cannot allocate memory"]],
   [13, ["failed", "Permission denied"]],
   [23, ["failed", "Too many open files in the system"]],
   [24, ["failed", "Too many open files"]],
@@ -108,6 +109,7 @@ const FAILURES: ReadonlyMap<number, readonly [TransportErrorCode, string]> = new
   [101, ["unreachable", "Network is unreachable"]],
   [103, ["closed", "Connection aborted"]],
   [104, ["closed", "Connection reset by peer"]],
+  [105, ["failed", "No buffer space available"]],
   [110, ["timeout", "Connection timed out"]],
   [111, ["refused", "Connection refused"]],
   [113, ["unreachable", "No route to host"]],

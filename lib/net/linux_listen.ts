@@ -5,12 +5,13 @@
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
+import { AcceptFailures } from "./accept_failures.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { EAGAIN, LINUX, linuxFailure } from "./linux_calls.ts";
 import type { LinuxPoll, Watched } from "./linux_poll.ts";
 import { LinuxTcpConnection } from "./linux_tcp.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
-import { ACCEPT_RETRY_MS, type ByteStream, type ListenOptions, type SendLimits } from "./tcp.ts";
+import { type ByteStream, type ListenOptions, type SendLimits } from "./tcp.ts";
 
 /** Connections that may wait to be accepted. */
 const BACKLOG = 1024;
@@ -29,6 +30,7 @@ export async function* listenLinuxTcp(
   const { signal } = options;
   if (signal.aborted) return;
   const listener = LinuxListener.open(openPoll, at, options.reusePort === true);
+  const failures = new AcceptFailures(() => systemClock.now(), options.onError);
   const close = (): void => listener.close();
   signal.addEventListener("abort", close, { once: true });
   try {
@@ -37,9 +39,11 @@ export async function* listenLinuxTcp(
       const accepted = listener.accept(options);
       if (accepted === null) await listener.acceptable();
       else if (accepted instanceof TransportError) {
-        options.onError?.(accepted);
-        await delay(systemClock, ACCEPT_RETRY_MS, signal);
-      } else yield accepted;
+        await delay(systemClock, failures.failed(accepted), signal);
+      } else {
+        failures.succeeded();
+        yield accepted;
+      }
     }
   } finally {
     signal.removeEventListener("abort", close);

@@ -7,6 +7,7 @@
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
+import { AcceptFailures } from "./accept_failures.ts";
 import { EndOfStream } from "./end_of_stream.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./failure.ts";
@@ -52,9 +53,6 @@ export interface ListenOptions extends SendLimits {
   /** Lets several processes listen on one port. */
   reusePort?: boolean;
 }
-
-/** Pause after a failed accept, so that a full file table is not met in a busy loop. */
-export const ACCEPT_RETRY_MS = 100;
 
 /** Whether several listeners can share a port here: only Linux spreads the connections over them. */
 export const canSharePort: boolean = Deno.build.os === "linux";
@@ -166,6 +164,7 @@ export async function* listenTcp(
   const { signal } = options;
   if (signal.aborted) return;
   const listener = openListener(at, options.reusePort === true);
+  const failures = new AcceptFailures(() => systemClock.now(), options.onError);
   let open = true;
   const close = (): void => {
     if (open) listener.close();
@@ -175,9 +174,11 @@ export async function* listenTcp(
   try {
     options.onListening?.(endpointOf(listener.addr));
     while (open) {
-      const connection = await acceptOne(listener, options);
-      if (connection !== null) yield connection;
-      else if (open) await delay(systemClock, ACCEPT_RETRY_MS, signal);
+      const accepted = await acceptOne(listener, options);
+      if (!(accepted instanceof TransportError)) {
+        failures.succeeded();
+        yield accepted;
+      } else if (open) await delay(systemClock, failures.failed(accepted), signal);
     }
   } finally {
     signal.removeEventListener("abort", close);
@@ -221,14 +222,14 @@ function openListener(at: Endpoint, reusePort: boolean): Deno.TcpListener {
   }
 }
 
-/** Null when this one connection failed, or when the listener was closed. */
-async function acceptOne(listener: Deno.TcpListener, options: ListenOptions): Promise<TcpConnection | null> {
+async function acceptOne(
+  listener: Deno.TcpListener,
+  limits: SendLimits,
+): Promise<TcpConnection | TransportError> {
   try {
-    const conn = await listener.accept();
-    return new TcpConnection(conn, options);
+    return new TcpConnection(await listener.accept(), limits);
   } catch (error) {
-    if (!options.signal.aborted) options.onError?.(transportError("Cannot accept a connection", error));
-    return null;
+    return transportError("Cannot accept a connection", error);
   }
 }
 

@@ -9,7 +9,9 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Socket } from "node:net";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
+import { systemClock } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
+import { AcceptFailures } from "./accept_failures.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { transportError } from "./failure.ts";
 import type { ListenOptions } from "./tcp.ts";
@@ -116,7 +118,11 @@ class TlsDoor implements Disposable {
     return new Promise((resolve, reject) => {
       this.#server.once("error", (error) => reject(bindError(attempt, error)));
       this.#server.listen({ host: at.hostname, port: at.port, exclusive: true }, () => {
-        this.#server.on("error", (error) => this.#tell("Cannot accept a connection", error));
+        const failures = new AcceptFailures(() => systemClock.now(), this.#options.onError);
+        this.#server.on(
+          "error",
+          (error) => void failures.failed(transportError("Cannot accept a connection", error)),
+        );
         this.#options.onListening?.(this.#local());
         resolve();
       });
