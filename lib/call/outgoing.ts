@@ -1,14 +1,14 @@
 // The coroutine of an outgoing call: destination -> route -> offer -> INVITE progress -> call.
 // Role: edge
-// Answers to: rtmp_invite and _connect of siprtmp.py; reasons of `rejected` as in behaviour.md 1.4.
 
 import { ALLOWED } from "../access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
-import type { Call } from "../sip/call.ts";
+import type { SipBody } from "../sip/body.ts";
+import type { Call, OfferEvent } from "../sip/call.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import { formatTarget } from "../sip/target.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
-import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
+import type { AcceptedReport, CallMedia, MediaOutcome } from "../bridge/call_media.ts";
 import { IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
 import { talk } from "./talking.ts";
 
@@ -91,47 +91,78 @@ async function attemptCall(
   }
 }
 
+/** What was agreed before the 2xx, and the description of the far end that it came from. */
+interface Heard {
+  readonly body: SipBody;
+  readonly report: AcceptedReport;
+}
+
 async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: CallMedia): Promise<Attempt> {
   const { signal } = line.attempt;
   let outcome: InviteProgress | null = null;
+  let heard: Heard | null = null;
   for await (const step of owner.agent.invite(to, media.makeOffer(), signal)) {
     outcome = step;
-    if (step.type === "progress" && !signal.aborted) progress(owner, media, step);
+    if (signal.aborted) continue;
+    if (step.type === "progress") heard = progress(owner, media, step) ?? heard;
+    if (step.type === "offer") heard = renewed(owner, media, step.offer) ?? heard;
   }
-  if (outcome?.type === "accepted") return await settle(owner, outcome.call, media, signal);
+  if (outcome?.type === "accepted") return settle(owner, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
   if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
   return { type: "rejected", reason: statusText(outcome.status, outcome.reason) };
 }
 
-async function settle(
+function settle(
   owner: LineOwner,
-  call: Call,
-  media: CallMedia,
-  signal: AbortSignal,
-): Promise<Attempt> {
-  const outcome = call.remoteBody === null
-    ? { type: "none" as const, reason: "it has no session description" }
-    : media.takeAnswer(call.remoteBody);
+  answered: { call: Call; media: CallMedia; heard: Heard | null; signal: AbortSignal },
+): Attempt {
+  const { call, media, heard, signal } = answered;
+  const outcome = agreedWith(call.remoteBody, media, heard);
   if (outcome.type === "agreed" && !signal.aborted) {
     return { type: "established", call, report: outcome.report };
   }
-  await call.hangUp();
-  if (signal.aborted) return { type: "given up" };
-  if (outcome.type === "none") owner.log.warn(`the answer cannot be used: ${outcome.reason}`);
+  owner.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
+  if (outcome.type === "agreed" || signal.aborted) return { type: "given up" };
+  owner.log.warn(`the answer cannot be used: ${outcome.reason}`);
   return { type: "rejected", reason: NOT_ACCEPTABLE };
 }
 
+/** The session was settled before the 2xx, or is now. */
+function agreedWith(remote: SipBody | null, media: CallMedia, heard: Heard | null): MediaOutcome {
+  if (remote === null) return { type: "none", reason: "it has no session description" };
+  return heard?.body === remote ? { type: "agreed", report: heard.report } : media.takeAnswer(remote);
+}
+
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
-function progress(owner: LineOwner, media: CallMedia, step: Extract<InviteProgress, { type: "progress" }>) {
-  if (step.body !== null) {
-    media.toRtmp = owner;
-    media.takeAnswer(step.body);
-  }
+function progress(
+  owner: LineOwner,
+  media: CallMedia,
+  step: Extract<InviteProgress, { type: "progress" }>,
+): Heard | null {
+  if (step.body !== null) media.toRtmp = owner;
+  const outcome = step.body === null ? null : media.takeAnswer(step.body);
   if (step.status === 180 || step.status === 183) {
     owner.link.call("ringing", `${step.status} ${step.reason}`);
   }
+  return outcome?.type === "agreed" && step.body !== null
+    ? { body: step.body, report: outcome.report }
+    : null;
+}
+
+/** Another session before the 2xx, for example another place for early media (RFC 3311). */
+function renewed(owner: LineOwner, media: CallMedia, offer: OfferEvent): Heard | null {
+  const outcome = offer.body === null ? null : media.takeOffer(offer.body);
+  if (offer.body === null || outcome?.type !== "agreed") {
+    const reason = outcome?.type === "none" ? outcome.reason : "there is no offer in it";
+    owner.log.warn(`UPDATE before the answer refused with 488: ${reason}`);
+    offer.refuse(488, "Not Acceptable Here");
+    return null;
+  }
+  media.toRtmp = owner;
+  void offer.answer(outcome.answer);
+  return { body: offer.body, report: outcome.report };
 }
 
 /** Ends the attempt, and says so in the log unless the client has ended it before. */

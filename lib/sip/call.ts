@@ -1,13 +1,19 @@
 // One call: what arrives in its dialog becomes events, what its owner asks for becomes requests.
 // RFC 3261 sections 12.2, 14, 15; RFC 3311, 4028, 6086, 3428.
 // Role: edge
-// Answers to: class Session of siprtmp's sipapi. Early dialogs are calls too, but nobody outside sees them yet.
+// Early dialogs are calls too, but nobody outside sees them yet.
 
 import { delay } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import { bodyOf, type SipBody } from "./body.ts";
 import type { CallDialog } from "./call_dialog.ts";
-import { type CallEvent, endedByBye, type EndedEvent, type ReofferOutcome } from "./call_event.ts";
+import {
+  type CallEvent,
+  endedByBye,
+  type EndedEvent,
+  type OfferEvent,
+  type ReofferOutcome,
+} from "./call_event.ts";
 import { addResponseCapabilities, messageRefusal, peerAllows } from "./capabilities.ts";
 import { openDelayedOffer } from "./delayed_offer.ts";
 import type { DialogUser } from "./dialog_table.ts";
@@ -49,6 +55,8 @@ export interface CallOptions {
 export class Call implements AsyncDisposable, DialogUser, Ending {
   /** The Call-ID. */
   readonly id: string;
+  /** Takes offers while nobody reads `events()`: the dialog is early. False: it cannot. */
+  onEarlyOffer: ((offer: OfferEvent) => boolean) | null = null;
   readonly #link: CallDialog;
   readonly #weAreCaller: boolean;
   readonly #onPrack: DialogUser["receive"] | null;
@@ -81,11 +89,17 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
         weOffer: options.weAreCaller,
       }),
       over: this.#over.signal,
-      emit: (event) => this.#events.push(event),
+      emit: (event) => this.#emit(event),
       breakDown: (reason) => this.#breakDown(reason),
       timerAgreed: (duty) => this.timerAgreed(duty),
     };
     link.agent.core.dialogs.add(link.dialog.id, this);
+  }
+
+  #emit(event: CallEvent): boolean {
+    return event.type === "offer" && this.onEarlyOffer !== null
+      ? this.onEarlyOffer(event)
+      : this.#events.push(event);
   }
 
   /** The INVITE was answered with a 2xx: from now on the call ends with a BYE. */

@@ -22,6 +22,8 @@ export interface CallDialogOptions {
   readonly dialog: Dialog;
   /** The way the dialog was set up: used when the far end's own address leads nowhere. */
   readonly fallback: Target;
+  /** The far end has named no address that can be used: everything goes by `fallback`. */
+  readonly direct?: boolean;
 }
 
 /** Sends requests inside one dialog. */
@@ -31,6 +33,7 @@ export class CallDialog {
   /** The dialog. */
   readonly dialog: Dialog;
   readonly #fallback: Target;
+  readonly #direct: boolean;
   #cached: { key: string; targets: readonly Target[] } | null = null;
 
   /** No I/O yet. */
@@ -38,6 +41,7 @@ export class CallDialog {
     this.agent = options.agent;
     this.dialog = options.dialog;
     this.#fallback = options.fallback;
+    this.#direct = options.direct ?? false;
   }
 
   /** A request with the next CSeq and our usual headers. */
@@ -50,6 +54,7 @@ export class CallDialog {
 
   /** Where requests of this dialog go now, resolved once per next hop. */
   async targets(): Promise<readonly Target[]> {
+    if (this.#direct) return [this.#fallback];
     const uri = this.dialog.nextHop;
     const key = formatSipUri(uri);
     if (this.#cached?.key === key) return this.#cached.targets;

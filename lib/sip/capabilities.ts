@@ -57,8 +57,8 @@ export function peerAllows(message: SipMessage, method: string): boolean {
 }
 
 /** Required option tags we do not know, as the peer wrote them. */
-export function unsupportedOptions(request: SipRequest): string[] {
-  return request.headers.all("Require")
+export function unsupportedOptions(message: SipMessage): string[] {
+  return message.headers.all("Require")
     .filter((tag) => !SUPPORTED_OPTIONS.includes(tag.toLowerCase()));
 }
 

@@ -1,8 +1,7 @@
 // A dialog: the two ends of a call, their tags, sequence numbers, route and addresses.
 // RFC 3261 12: creation on both sides (12.1), requests inside with loose and strict routes (12.2.1.1), order of
-// the requests that arrive (12.2.2), target refresh, and the ACK of a 2xx (13.2.2.4). No clock, no sockets.
+// the requests that arrive (12.2.2), target refresh, and the ACK of a 2xx (13.2.2.4).
 // Role: machine
-// Answers to: Dialog of siprtmp's rfc3261.py (createServer, createClient, createRequest).
 
 import { WireError } from "../base/errors.ts";
 import { ownText } from "./grammar.ts";
@@ -11,6 +10,7 @@ import { callIdOf, cseqOf, dialogId } from "./matching.ts";
 import { NO_BODY, type SipMessage, type SipRequest, type SipResponse, tagOf, withTag } from "./message.ts";
 import { formatNameAddr, type NameAddr, nameAddrOf, parseNameAddr } from "./name_addr.ts";
 import type { DialogRecord } from "./neighbours.ts";
+import { repeatableTo } from "./transaction_requests.ts";
 import { formatSipUri, parseSipUri, type SipUri } from "./uri.ts";
 
 /** Early until a 2xx, terminated after BYE or a final failure. */
@@ -62,10 +62,6 @@ function readable<Value>(read: () => Value): Value | null {
     if (error instanceof WireError) return null;
     throw error;
   }
-}
-
-function readableRoutesOf(message: SipMessage): Route[] | null {
-  return readable(() => routesOf(message));
 }
 
 /** The first Contact; null when there is none that can be used. */
@@ -127,18 +123,16 @@ export class Dialog {
 
   /**
    * The caller's dialog, from a 101-199 (early) or 2xx (confirmed) response to its INVITE (12.1.2). A response
-   * without a usable Contact leaves the INVITE's Request-URI as the target.
-   *
-   * @throws WireError when From, To or a Record-Route cannot be read
+   * without a usable Contact leaves the INVITE's Request-URI as the target, one without a readable route has none.
    */
   static fromResponse(request: SipRequest, response: SipResponse): Dialog {
     return new Dialog({
       callId: callIdOf(request),
       secure: request.uri.scheme === "sips",
       localText: request.headers.get("From") ?? "",
-      remoteText: response.headers.get("To") ?? "",
+      remoteText: repeatableTo(request, response),
       localContact: contactOf(request),
-      routes: routesOf(response).reverse(),
+      routes: readable(() => routesOf(response))?.reverse() ?? [],
       remoteTarget: contactOf(response)?.uri ?? request.uri,
       localCSeq: cseqOf(request).sequence,
       remoteCSeq: null,
@@ -259,7 +253,7 @@ export class Dialog {
     const first = this.#state === "early";
     this.#state = "confirmed";
     if (response === undefined || !first) return;
-    this.#routes = readableRoutesOf(response)?.reverse() ?? this.#routes;
+    this.#routes = readable(() => routesOf(response))?.reverse() ?? this.#routes;
     this.refreshTarget(response);
   }
 

@@ -1,9 +1,8 @@
 // Which call a request inside a dialog belongs to.
 // RFC 3261 section 12.2.2; the keys are those of matching.ts.
 // Role: machine
-// Answers to: Stack.dialogs of siprtmp.
 
-import { dialogIdOfRequest } from "./matching.ts";
+import { callIdOf, dialogIdOfRequest, tagsOf } from "./matching.ts";
 import type { SipRequest } from "./message.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 
@@ -16,6 +15,7 @@ export interface DialogUser {
 /** The dialogs of one endpoint. */
 export class DialogTable {
   readonly #users = new Map<string, DialogUser>();
+  readonly #inviters = new Map<string, DialogUser>();
 
   /** How many dialogs there are. */
   get size(): number {
@@ -34,6 +34,25 @@ export class DialogTable {
 
   /** The user of the dialog a request belongs to, or null (answer 481). */
   find(request: SipRequest): DialogUser | null {
-    return this.#users.get(dialogIdOfRequest(request)) ?? null;
+    return this.#users.get(dialogIdOfRequest(request)) ?? this.#inviterOf(request);
   }
+
+  /** A BYE for this INVITE of ours, by a far end that no response of ever arrived from, goes to `inviter`. */
+  addInvite(callId: string, localTag: string, inviter: DialogUser): void {
+    this.#inviters.set(inviteKey(callId, localTag), inviter);
+  }
+
+  /** The INVITE has its final response. */
+  removeInvite(callId: string, localTag: string): void {
+    this.#inviters.delete(inviteKey(callId, localTag));
+  }
+
+  #inviterOf(request: SipRequest): DialogUser | null {
+    if (request.method !== "BYE" || this.#inviters.size === 0) return null;
+    return this.#inviters.get(inviteKey(callIdOf(request), tagsOf(request).to)) ?? null;
+  }
+}
+
+function inviteKey(callId: string, localTag: string): string {
+  return `${callId}\n${localTag}`;
 }

@@ -52,9 +52,10 @@ export function receiveOffer(
   offer.open();
 }
 
-/** RFC 3261 section 14.2: 500 while their last offer is open, 491 while ours is. */
+/** RFC 3261 section 14.2: 500 while their last offer is open, 491 while ours is, or our INVITE. */
 function turnRefusal(owner: OfferOwner, request: SipRequest): SipResponse | null {
-  if (owner.state.offering) return createResponse(request, 491);
+  const inviting = owner.state.inviting && request.method === "INVITE";
+  if (owner.state.offering || inviting) return createResponse(request, 491);
   if (!owner.state.answering) return null;
   const response = createResponse(request, 500);
   response.headers.set("Retry-After", `${1 + owner.link.agent.core.random.u16() % 10}`);

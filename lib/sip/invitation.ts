@@ -1,7 +1,6 @@
 // An incoming call until it is a call: ringing, reliable ringing, answer, ACK, refusal, CANCEL.
 // RFC 3261 sections 13.3, 9.2 and 15.1.2; RFC 3262 section 3; RFC 4028 section 9.
 // Role: edge
-// Answers to: User.accept and reject of siprtmp, which never sent 180 (defect 4).
 
 import type { Endpoint } from "../net/endpoint.ts";
 import { sessionBodyOf, setBody, type SipBody } from "./body.ts";
@@ -206,8 +205,10 @@ export class IncomingInvite implements Invitation, Ending {
       return void transaction.reply(481);
     }
     const session = sessionBodyOf(prack);
-    if (session.type === "session") this.#call.offers.state.remoteBody = session.body;
-    transaction.reply(200);
+    // RFC 6337 section 2.2, pattern 5: nothing of ours has answered the offer of the INVITE yet, so this one is early.
+    const crossing = session.type === "session" && this.offer !== null;
+    if (session.type === "session" && !crossing) this.#call.offers.state.remoteBody = session.body;
+    transaction.reply(crossing ? 491 : 200);
     this.#reliable.acknowledge();
   }
 

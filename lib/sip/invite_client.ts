@@ -1,20 +1,25 @@
 // An outgoing call attempt: INVITE, its provisional answers, forks, reliability, CANCEL, and the call it becomes.
 // RFC 3261 sections 9.1, 13.2 and 22; RFC 3262 section 4 (PRACK); RFC 4028 section 7.
 // Role: edge
-// Answers to: User.connect and continueConnect of siprtmp. Aborting the signal is its generator.close().
 
 import { Mailbox } from "../base/mailbox.ts";
 import { sessionBodyOf, type SipBody } from "./body.ts";
-import { Call } from "./call.ts";
+import { answerFault } from "./answer_fault.ts";
+import type { Call } from "./call.ts";
+import { endedByBye, type EndedEvent, type OfferEvent } from "./call_event.ts";
 import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
 import { EarlyCalls } from "./early_calls.ts";
 import { warningText } from "./header_values.ts";
 import { identityAddress } from "./identity.ts";
+import { declineAnswer } from "./late_forks.ts";
+import { callIdOf, tagsOf } from "./matching.ts";
 import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, inBackground } from "./sip_core.ts";
+import type { DialogUser } from "./dialog_table.ts";
+import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import type { Target } from "./target.ts";
 
 /** What happens to an outgoing call attempt; "accepted" and "refused" are last. */
@@ -26,6 +31,8 @@ export type InviteProgress =
     /** Session description of the response, e.g. early media in a 183. */
     readonly body: SipBody | null;
   }
+  /** The far end offers another session before its 2xx: answer or refuse it. */
+  | { readonly type: "offer"; readonly offer: OfferEvent }
   | { readonly type: "accepted"; readonly call: Call }
   | {
     readonly type: "refused";
@@ -39,6 +46,9 @@ export type InviteProgress =
 export const MAX_PROGRESS = 32;
 /** Without any response for this long the attempt is cancelled (as timer C of proxies, RFC 3261 16.6), in ms. */
 export const NO_PROGRESS_MS = 185_000;
+
+/** What a client hears of a 2xx that no call can be made of. */
+const UNUSABLE_STATUS = 488;
 
 const TERMINATED = { type: "refused", status: 487, reason: "Request Terminated", warning: null } as const;
 
@@ -93,7 +103,7 @@ function createInvite(
 }
 
 /** One attempt; lives on after its reader left until the far end has answered. */
-class InviteAttempt implements Ending {
+class InviteAttempt implements Ending, DialogUser {
   readonly steps = new Mailbox<InviteProgress>(MAX_PROGRESS);
   /** The reader has the call: it owns it from now on. */
   delivered = false;
@@ -106,6 +116,7 @@ class InviteAttempt implements Ending {
   #gaveUp = false;
   #silence: Disposable | null = null;
   #lastRequest: SipRequest | null = null;
+  #id = { callId: "", localTag: "" };
 
   constructor(agent: AgentContext, offer: SipBody | null) {
     this.#agent = agent;
@@ -114,10 +125,14 @@ class InviteAttempt implements Ending {
 
   start(request: SipRequest, targets: readonly [Target, ...Target[]]): void {
     this.#agent.endings.add(this);
+    this.#id = { callId: callIdOf(request), localTag: tagsOf(request).from };
+    this.#agent.core.dialogs.addInvite(this.#id.callId, this.#id.localTag, this);
     this.#early = new EarlyCalls({
       agent: this.#agent,
       offer: this.#offer,
       fallback: targets[0],
+      onOffer: (offer) => this.#roomForOne && this.steps.push({ type: "offer", offer }),
+      onAllGone: (ending) => this.#hungUp(ending),
     });
     this.#invite = new ChallengedRequest({
       layer: this.#agent.core.layer,
@@ -153,6 +168,16 @@ class InviteAttempt implements Ending {
     this.#tell(outcome);
   }
 
+  /** A BYE in a dialog that we know nothing of: what set it up was lost. */
+  receive(bye: SipRequest, transaction: ServerTransactionHandle): void {
+    transaction.reply(200);
+    this.#hungUp(endedByBye(bye));
+  }
+
+  #hungUp({ reason }: EndedEvent): void {
+    this.giveUp({ type: "refused", status: 487, reason: `Request Terminated: ${reason}`, warning: null });
+  }
+
   async end(): Promise<void> {
     this.giveUp();
     await this.#finished.promise;
@@ -170,6 +195,7 @@ class InviteAttempt implements Ending {
     this.#early?.abandon();
     if (this.#lastRequest !== null) this.#rememberFor(this.#lastRequest);
     this.#agent.endings.delete(this);
+    this.#agent.core.dialogs.removeInvite(this.#id.callId, this.#id.localTag);
     this.#finished.resolve();
   }
 
@@ -192,49 +218,73 @@ class InviteAttempt implements Ending {
     if (this.#gaveUp) return;
     this.#watchSilence();
     if (response.status === 100) return;
-    if (
-      tagOf(response.headers.get("To")) !== null && this.#early?.receive(response, request) === "repeated"
-    ) return;
-    const session = sessionBodyOf(response);
-    const body = session.type === "session" ? session.body : null;
+    const body = this.#sessionOf1xx(response, request);
     // A full mailbox loses this 1xx: the reader is far behind, and later ones tell the same.
-    if (this.steps.size < MAX_PROGRESS - 1) {
+    if (body !== "repeated" && this.#roomForOne) {
       this.steps.push({ type: "progress", status: response.status, reason: response.reason, body });
     }
+  }
+
+  #sessionOf1xx(response: SipResponse, request: SipRequest): SipBody | null | "repeated" {
+    if (this.#early === null || tagOf(response.headers.get("To")) === null) {
+      const session = sessionBodyOf(response);
+      return session.type === "session" ? session.body : null;
+    }
+    const outcome = this.#early.receive(response, request);
+    return outcome.type === "repeated" ? "repeated" : outcome.body;
+  }
+
+  /** The last place is for the end. */
+  get #roomForOne(): boolean {
+    return !this.#gaveUp && this.steps.size < MAX_PROGRESS - 1;
   }
 
   #success(response: SipResponse, request: SipRequest): void {
     this.#lastRequest = request;
     const call = this.#early?.confirm(response, request) ?? null;
-    const wanted = call !== null && !this.#gaveUp && !this.steps.closed;
-    if (call === null) {
-      return this.#close({ type: "refused", status: 502, reason: "Bad Gateway", warning: "unusable 200" });
-    }
-    if (!wanted) {
+    if (call === null) return;
+    if (this.#gaveUp || this.steps.closed) {
       this.#rememberFor(request);
       return this.#decline(call, request);
     }
     const session = sessionBodyOf(response);
+    const fault = answerFault(response);
+    if (fault !== null) return this.#unusable(call, response, request, fault);
     if (this.#offer === null && session.type !== "session") {
-      this.#decline(call, request);
-      return this.#close({
-        type: "refused",
-        status: 488,
-        reason: "Not Acceptable Here",
-        warning: "200 without offer",
-      });
+      return this.#unusable(call, response, request, "it has no offer");
     }
+    this.#accept(call, response, request);
+  }
+
+  #accept(call: Call, response: SipResponse, request: SipRequest): void {
+    const { state } = call.offers;
+    const session = sessionBodyOf(response);
     this.#call = call;
     call.learn(response);
     call.timerAgreed(timerOf2xx(response));
-    if (session.type === "session") call.offers.state.remoteBody = session.body;
-    call.offers.state.endOffering();
+    // A session that a reliable 1xx has settled is not changed by what the 2xx repeats of it (RFC 3261 13.2.1).
+    if (session.type === "session" && state.offering) state.remoteBody = session.body;
+    state.invited();
     if (this.#offer === null && session.type === "session") call.answerInAck(session.body, request);
     else void inBackground(this.#agent, "Sending an ACK", () => call.link.sendAck(request));
     this.#close({ type: "accepted", call });
   }
 
-  /** A 2xx that crossed our CANCEL, or without an offer: ACK, then BYE (RFC 3261 sections 13.2.2.4, 9.1). */
+  /** ACK and BYE by what can be read of it; the client need not wait for that. */
+  #unusable(call: Call, response: SipResponse, request: SipRequest, fault: string): void {
+    const target = this.#invite?.target ?? null;
+    call.abandon("failure", fault);
+    if (target !== null) void declineAnswer({ agent: this.#agent, invite: request, response, target });
+    this.#agent.log.warn(`The ${response.status} to our INVITE cannot be used: ${fault}`);
+    this.#close({
+      type: "refused",
+      status: UNUSABLE_STATUS,
+      reason: `Not Acceptable Here: the answer cannot be used, ${fault}`,
+      warning: null,
+    });
+  }
+
+  /** A 2xx that crossed our CANCEL: ACK, then BYE unless theirs has come (RFC 3261 sections 13.2.2.4, 9.1). */
   #decline(call: Call, request: SipRequest): void {
     void inBackground(this.#agent, "Declining a fork", async () => {
       await call.link.sendAck(request);

@@ -1,10 +1,9 @@
 // A 2xx of a fork that comes after its INVITE has been answered: acknowledged and ended politely.
 // RFC 3261 section 13.2.2.4: every 2xx is acknowledged, calls that are not wanted get a BYE.
 // Role: edge
-// Answers to: nothing; siprtmp took the first 2xx and let the others ring on.
 
-import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { namesItsTarget } from "./answer_fault.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { Dialog } from "./dialog.ts";
 import { KeptRequest } from "./kept_request.ts";
@@ -49,24 +48,28 @@ export class LateForks {
       this.#log.debug("A 2xx to an INVITE that nobody here sent was dropped");
       return;
     }
-    const { agent, target } = known;
-    const invite = known.invite.restore();
-    void inBackground(agent, "Declining a late fork", async () => {
-      const dialog = readDialog(agent, invite, response);
-      if (dialog === null) return;
-      const link = new CallDialog({ agent, dialog, fallback: target });
-      await link.sendAck(invite);
-      await link.bye();
-    });
+    void declineAnswer({ ...known, invite: known.invite.restore(), response });
   }
 }
 
-function readDialog(agent: AgentContext, invite: SipRequest, response: SipResponse): Dialog | null {
-  try {
-    return Dialog.fromResponse(invite, response);
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    agent.log.warn(`A late 2xx cannot be used: ${error.message}`);
-    return null;
-  }
+/** A 2xx that no call is made of. */
+export interface UnwantedAnswer {
+  /** Who sent the INVITE. */
+  readonly agent: AgentContext;
+  /** The INVITE, as it was sent. */
+  readonly invite: SipRequest;
+  /** The 2xx. */
+  readonly response: SipResponse;
+  /** Where the INVITE went. */
+  readonly target: Target;
+}
+
+/** ACK and BYE by what can be read of the 2xx: at least Call-ID and tags, or it would have come to nobody. */
+export async function declineAnswer({ agent, invite, response, target }: UnwantedAnswer): Promise<void> {
+  await inBackground(agent, "Declining an answer", async () => {
+    const dialog = Dialog.fromResponse(invite, response);
+    const link = new CallDialog({ agent, dialog, fallback: target, direct: !namesItsTarget(response) });
+    await link.sendAck(invite);
+    await link.bye();
+  });
 }

@@ -9,7 +9,7 @@ import { isToken } from "./grammar.ts";
 import { SipHeaders } from "./header.ts";
 import { parseVia } from "./header_via.ts";
 import { type ParseStatus, SipParseError } from "./parse_error.ts";
-import { NO_BODY, type SipMessage, type SipRequest } from "./message.ts";
+import { NO_BODY, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
 import { contentLengthOf, requestProblem, responseProblem } from "./message_rules.ts";
 import { MAX_URI_LENGTH, parseSipUri, schemeOf, type SipUri, sipUri } from "./uri.ts";
 
@@ -75,7 +75,8 @@ export function parseMessageHead(text: string): MessageHead {
   const contentLength = length === "bad" ? null : length;
   const problem = start.problem ?? headerProblem ?? badLength(length) ?? ruleProblem(start, headers);
   if (problem !== null) {
-    const error = new SipParseError(problem.status, problem.text, partialOf(start, headers));
+    const { status, text: fault } = problem;
+    const error = new SipParseError(status, fault, partialOf(start, headers), responseOf(start, headers));
     return { type: "malformed", contentLength, error };
   }
   const message: SipMessage = start.kind === "request"
@@ -166,6 +167,14 @@ function partialOf(start: StartLine, headers: SipHeaders): SipRequest | null {
   const via = headers.get("Via");
   if (via === null || viaFault(via) !== null) return null;
   return { kind: "request", method: start.method, uri: start.uri, headers, body: NO_BODY };
+}
+
+/** What is needed to end what it answers: the status, and a Via and a CSeq that say what that is. */
+function responseOf(start: StartLine, headers: SipHeaders): SipResponse | null {
+  if (start.kind !== "response" || start.problem !== null) return null;
+  const via = headers.get("Via");
+  if (via === null || viaFault(via) !== null || !headers.has("CSeq")) return null;
+  return { kind: "response", status: start.status, reason: start.reason, headers, body: NO_BODY };
 }
 
 function viaFault(via: string): string | null {

@@ -1,7 +1,6 @@
 // Whose turn it is to offer: the bodies in force and the offers that are under way.
 // RFC 3264 section 4 (one offer at a time), RFC 3261 sections 14.1 and 14.2, RFC 3311 section 5.2.
 // Role: machine
-// Answers to: nothing; siprtmp answered every re-INVITE with its old SDP.
 
 import type { SipBody } from "./body.ts";
 
@@ -13,6 +12,7 @@ export class OfferState {
   remoteBody: SipBody | null;
   #offering = false;
   #answering = false;
+  #inviting: boolean;
   #waiters: (() => void)[] = [];
 
   /** A call starts with its INVITE under way. @param weOffer true when we sent the INVITE */
@@ -21,6 +21,18 @@ export class OfferState {
     this.remoteBody = options.remoteBody;
     this.#offering = options.weOffer;
     this.#answering = !options.weOffer;
+    this.#inviting = options.weOffer;
+  }
+
+  /** True until our first INVITE has its 2xx; its offer may have been answered by a reliable 1xx before. */
+  get inviting(): boolean {
+    return this.#inviting;
+  }
+
+  /** Our first INVITE was accepted, and what it offered is settled. */
+  invited(): void {
+    this.#inviting = false;
+    this.endOffering();
   }
 
   /** True while an offer (or re-INVITE) of ours is unanswered. */

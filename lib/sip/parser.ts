@@ -33,8 +33,9 @@ export function decodeSipDatagram(bytes: Uint8Array): DecodedMessage {
   if (head.type === "malformed") throw head.error;
   const { message } = head;
   if (end === null) {
-    const partial = message.kind === "request" && message.method !== "ACK" ? message : null;
-    throw new SipParseError(400, "No empty line after the headers", partial);
+    const fault = "No empty line after the headers";
+    if (message.kind === "response") throw new SipParseError(400, fault, null, message);
+    throw new SipParseError(400, fault, message.method === "ACK" ? null : message);
   }
   const warnings: string[] = [];
   const available = bytes.length - end.body;

@@ -144,6 +144,8 @@ export class Receiver {
   malformed(error: SipParseError, flow: Flow): void {
     if (this.#env.screen?.()?.malformed(flow.remote.hostname) === false) return void this.stats.dropped++;
     this.#complain(`${formatEndpoint(flow.remote)} sent a bad SIP message: ${error.problem}`);
+    // Whatever is wrong with a response, the request that waits for it is not to wait for another.
+    if (error.response !== null) return this.message(error.response, [], flow);
     if (error.partial === null) {
       this.stats.dropped++;
       return;

@@ -1,11 +1,12 @@
 // The requests that belong to another request: the ACK for a final response other than 2xx and the CANCEL.
 // RFC 3261 17.1.1.3 and 9.1: same Request-URI, topmost Via, Call-ID, From, CSeq number and Route.
 // Role: wire
-// Answers to: createAck and createCancel of siprtmp's transactions.
 
+import { WireError } from "../base/errors.ts";
 import { formatCSeq, SipHeaders } from "./header.ts";
 import { cseqOf } from "./matching.ts";
-import { NO_BODY, type SipRequest, type SipResponse } from "./message.ts";
+import { NO_BODY, type SipRequest, type SipResponse, tagOf, withTag } from "./message.ts";
+import { parseNameAddr } from "./name_addr.ts";
 
 const MAX_FORWARDS = "70";
 
@@ -27,7 +28,7 @@ function createSibling(request: SipRequest, method: "ACK" | "CANCEL", to: string
  * @param invite the INVITE as it was sent, with its Via
  */
 export function createFailureAck(invite: SipRequest, response: SipResponse): SipRequest {
-  return createSibling(invite, "ACK", response.headers.get("To") ?? invite.headers.get("To"));
+  return createSibling(invite, "ACK", repeatableTo(invite, response));
 }
 
 /**
@@ -37,4 +38,19 @@ export function createFailureAck(invite: SipRequest, response: SipResponse): Sip
  */
 export function createCancel(invite: SipRequest): SipRequest {
   return createSibling(invite, "CANCEL", invite.headers.get("To"));
+}
+
+/** The To of a response, to be sent back; of one that cannot be read only the tag is, behind our own. */
+export function repeatableTo(request: SipRequest, response: SipResponse): string {
+  const theirs = response.headers.get("To");
+  const ours = request.headers.get("To") ?? "";
+  if (theirs === null) return ours;
+  try {
+    parseNameAddr(theirs);
+    return theirs;
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    const tag = tagOf(theirs);
+    return tag === null ? ours : withTag(ours, tag);
+  }
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
 import { hangUp } from "../../lib/call/hang_up.ts";
 import { IDLE, type Line } from "../../lib/call/line.ts";
+import type { OfferEvent } from "../../lib/sip/call.ts";
 import type { InviteProgress } from "../../lib/sip/user_agent.ts";
 import { settle } from "../support/fake_clock.ts";
 import { ScriptedAgent, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
@@ -322,4 +323,43 @@ Deno.test("a failure of ours is logged, told and leaves the line free and nothin
   assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
   assert.deepEqual([owner.line.state, owner.factory.openCount], ["idle", 0]);
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
+});
+
+/** An offer of the far end before its 2xx, and what we said to it. */
+function earlyOffer(text: string | null): { step: InviteProgress; said: string[] } {
+  const said: string[] = [];
+  const offer: OfferEvent = {
+    type: "offer",
+    body: text === null ? null : sdp(text),
+    answer: (body) => {
+      said.push(`200 ${sdpText(body)}`);
+      return Promise.resolve(true);
+    },
+    refuse: (status, reason) => void said.push(`${status} ${reason}`),
+  };
+  return { step: { type: "offer", offer }, said };
+}
+
+Deno.test("an offer before the 2xx is answered; media go on with it", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  invite.steps.push(progress(183, "Session Progress", "early answer"));
+  const { step, said } = earlyOffer("another place");
+  invite.steps.push(step);
+  await settle();
+  assert.match(said[0] ?? "", /^200 /);
+  invite.steps.push(refused(486, "Busy Here"));
+  await settle();
+});
+
+Deno.test("an offer before the 2xx that cannot be used is 488, and the attempt goes on", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  const { step, said } = earlyOffer(null);
+  invite.steps.push(step);
+  await settle();
+  assert.deepEqual(said, ["488 Not Acceptable Here"]);
+  assert.equal(owner.line.state, "dialing");
+  invite.steps.push(refused(486, "Busy Here"));
+  await settle();
 });

@@ -36,7 +36,7 @@ Deno.test({ name: "baresip answers, is held and resumed, and hears us hang up", 
   assert.equal((await alice.request("OPTIONS", to, null, never())).status, 200);
   const told: string[] = [];
   for await (const step of alice.invite(to, audio(1, "sendrecv"), never())) {
-    told.push(step.type === "accepted" ? "accepted" : `${step.status}`);
+    told.push(step.type === "accepted" || step.type === "offer" ? step.type : `${step.status}`);
     if (step.type !== "accepted") continue;
     assert.match(bodyText(step.call.remoteBody ?? audio(0, "none")), /m=audio \d+ RTP\/AVP 0/);
     const held = await step.call.reoffer(audio(2, "sendonly"));

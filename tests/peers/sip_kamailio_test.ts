@@ -17,7 +17,7 @@ const never = (): AbortSignal => new AbortController().signal;
 async function call(alice: UserAgent, to: string): Promise<string[]> {
   const told: string[] = [];
   for await (const step of alice.invite(parseNameAddr(to), sdp("offer"), never())) {
-    told.push(step.type === "accepted" ? "accepted" : `${step.status}`);
+    told.push(step.type === "accepted" || step.type === "offer" ? step.type : `${step.status}`);
     if (step.type !== "accepted") continue;
     const held = await step.call.reoffer(sdp("hold"));
     told.push(`hold ${held.type}`);

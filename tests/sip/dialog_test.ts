@@ -253,5 +253,4 @@ Deno.test("dialog: what cannot be called back is a WireError", () => {
   }
   assert.throws(() => callee({ "Record-Route": "<sip:" }), WireError);
   assert.throws(() => callee({ From: "<sip:" }), WireError);
-  assert.throws(() => caller({ "Record-Route": "<sip:" }), WireError);
 });

@@ -1,14 +1,11 @@
 // Tests of lib/sip/early_calls.ts: forks, PRACK, requests inside early dialogs.
 
 import assert from "node:assert/strict";
-import { EarlyCalls, MAX_EARLY_DIALOGS } from "../../lib/sip/early_calls.ts";
+import { MAX_EARLY_DIALOGS } from "../../lib/sip/early_calls.ts";
 import type { SipRequest } from "../../lib/sip/message.ts";
 import { accepted, type Attempt, dial } from "../support/sip_calls.ts";
 import { identity, type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
 import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import type { AgentContext } from "../../lib/sip/sip_core.ts";
-import { RecordLog } from "../support/record_log.ts";
-import { responseTo, sipRequest, targetAt } from "../support/sip_messages.ts";
 
 interface Scene {
   network: SipNetwork;
@@ -118,13 +115,4 @@ Deno.test("a flood of forks is bounded", async () => {
   assert.equal(endpoint.dialogCount, MAX_EARLY_DIALOGS);
   peer.answer(invite, 486);
   await finish(set);
-});
-
-Deno.test("a 2xx whose dialog cannot be read makes no call", () => {
-  const log = new RecordLog();
-  const agent: Partial<AgentContext> = { log };
-  const early = new EarlyCalls({ agent: agent as AgentContext, offer: null, fallback: targetAt() });
-  const invite = sipRequest("INVITE");
-  assert.equal(early.confirm(responseTo(invite, 200, "t", { "Record-Route": "<sip:broken" }), invite), null);
-  assert.equal(log.at("warn").length, 1);
 });

@@ -163,7 +163,7 @@ for (
     assert.equal(inbox.length, 1);
     const statuses: (number | string)[] = [];
     for await (const step of alice.invite(to, sdp("offer"), never)) {
-      statuses.push(step.type === "accepted" ? step.type : step.status);
+      statuses.push(step.type === "accepted" || step.type === "offer" ? step.type : step.status);
       if (step.type !== "accepted") continue;
       const held = await step.call.reoffer(sdp("hold"));
       assert.ok(held.type === "accepted");

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { NO_PROGRESS_MS } from "../../lib/sip/invite_client.ts";
-import type { SipRequest } from "../../lib/sip/message.ts";
+import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
 import type { UserAgent } from "../../lib/sip/user_agent.ts";
 import { accepted, type Attempt, dial } from "../support/sip_calls.ts";
+import { responseTo } from "../support/sip_messages.ts";
 import { identity, type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
 
 interface Scene {
@@ -39,7 +40,9 @@ async function finish({ network, endpoint }: Scene): Promise<void> {
 
 const told = (attempt: Attempt) =>
   attempt.steps.map((step) =>
-    step.type === "accepted" ? "accepted" : `${step.type} ${step.status} ${step.reason}`
+    step.type === "accepted" || step.type === "offer"
+      ? step.type
+      : `${step.type} ${step.status} ${step.reason}`
   );
 
 Deno.test("an INVITE says who calls, where to answer and what we can do", async () => {
@@ -249,4 +252,170 @@ Deno.test("an outbound proxy gets the INVITE, with a loose route", async () => {
   peer.answer(invite, 404);
   await network.until("the refusal", () => attempt.steps.length > 0);
   await network.close(endpoint);
+});
+
+/** What is wrong with a 2xx, and what the client hears of it. */
+const UNUSABLE: [name: string, headers: Record<string, string>, told: RegExp][] = [
+  ["a Contact without its closing bracket", { Contact: "<sip:peer@10.0.0.9" }, /its Contact cannot be read/],
+  ["a Contact of another scheme", { Contact: "<http://10.0.0.9/>" }, /its Contact cannot be read/],
+  [
+    "a Contact with an address that is none",
+    { Contact: "<sip:peer@[10.0.0.9>" },
+    /its Contact cannot be read/,
+  ],
+  [
+    "a Contact with a port that is none",
+    { Contact: "<sip:peer@10.0.0.9:sip>" },
+    /its Contact cannot be read/,
+  ],
+  ["a Contact that is only a name", { Contact: '"Bob"' }, /its Contact cannot be read/],
+  ["a Record-Route that is no address", { "Record-Route": "<sip:" }, /its Record-Route cannot be read/],
+  [
+    "two Record-Routes, one bad",
+    { "Record-Route": "<sip:10.0.0.9;lr>, <lr>" },
+    /Record-Route cannot be read/,
+  ],
+  ["an extension we do not know", { Require: "precondition" }, /it requires precondition/],
+  ["two extensions, one known", { Require: "timer, sec-agree" }, /it requires sec-agree/],
+];
+
+for (const early of [false, true]) {
+  for (const [name, headers, told] of UNUSABLE) {
+    Deno.test(`unusable 2xx, ${name}${early ? ", after 180" : ""}: ACK, BYE, refused at once`, async () => {
+      const set = await dialed();
+      const { network, peer, invite, attempt } = set;
+      if (early) peer.answer(invite, 180);
+      const answer = peer.answer(invite, 200, { body: sdp("answer"), headers });
+      const ack = await peer.request("ACK");
+      assert.equal(ack.headers.get("CSeq"), "1 ACK");
+      assert.match(ack.headers.get("To") ?? "", /;tag=peer-tag$/);
+      const bye = await peer.request("BYE");
+      assert.equal(bye.headers.get("Call-ID"), invite.headers.get("Call-ID"));
+      const last = attempt.steps.at(-1);
+      assert.ok(last?.type === "refused" && told.test(last.reason), JSON.stringify(last));
+      peer.send(answer, "10.0.0.1"); // as it does until it has the ACK
+      await peer.request("ACK");
+      peer.answer(bye, 200);
+      await network.clock.advanceAsync(1_000);
+      assert.equal(peer.drop((message) => message.kind === "request" && message.method === "BYE"), 0);
+      await finish(set);
+    });
+  }
+}
+
+/** What is odd about a 2xx that makes a call all the same. */
+const ODD: [name: string, headers: Record<string, string>][] = [
+  ["a To that cannot be read but for its tag", { To: "Bob & Co: <sip:>;tag=peer-tag" }],
+  ["no blank where one belongs", { To: "<sip:peer@10.0.0.9>;tag=peer-tag" }],
+  ["a timer and a reliable 1xx required", { Require: "timer, 100rel" }],
+];
+
+for (const [name, headers] of ODD) {
+  Deno.test(`odd 2xx, ${name}: the call is up`, async () => {
+    const set = await dialed();
+    const { network, peer, invite, attempt } = set;
+    peer.answer(invite, 200, { body: sdp("answer"), headers });
+    const call = await accepted(network, attempt);
+    await peer.request("ACK");
+    const bye = call.hangUp();
+    peer.answer(await peer.request("BYE"), 200);
+    await network.settled(bye);
+    await finish(set);
+  });
+}
+
+Deno.test("a 2xx of another fork after an unusable one gets ACK and BYE too", async () => {
+  const set = await dialed();
+  const { peer, invite } = set;
+  for (
+    const [tag, Contact] of [["one", "<sip:"], ["two", "<sip:two@10.0.0.9>"], ["three", "<sip:"]] as const
+  ) {
+    peer.answer(invite, 200, { tag, body: sdp(tag), headers: { Contact } });
+    assert.match((await peer.request("ACK")).headers.get("To") ?? "", new RegExp(`tag=${tag}`));
+    const bye = await peer.request("BYE");
+    assert.match(bye.headers.get("To") ?? "", new RegExp(`tag=${tag}`));
+    peer.answer(bye, 200);
+  }
+  assert.equal(set.attempt.steps.filter((step) => step.type === "refused").length, 1);
+  await finish(set);
+});
+
+Deno.test("a failure whose headers cannot be read ends the attempt", async () => {
+  for (const headers of [{ To: "<sip:;tag=x" }, { From: "<sip:" }, { "Max-Forwards": "no" }]) {
+    const set = await dialed();
+    set.peer.answer(set.invite, 486, { headers });
+    await set.peer.request("ACK");
+    await set.network.until("the refusal", () => set.attempt.steps.length > 0);
+    assert.deepEqual(told(set.attempt), ["refused 486 Busy Here"]);
+    await finish(set);
+  }
+});
+
+/** What happened before the far end hung up without an answer of its that arrived. */
+const HUNG_UP: [name: string, before: (set: Scene & { invite: SipRequest }) => SipResponse | null][] = [
+  ["after 180", ({ peer, invite }) => peer.answer(invite, 180)],
+  ["after 183 with early media", ({ peer, invite }) => peer.answer(invite, 183, { body: sdp("early") })],
+  [
+    "after a reliable 183",
+    ({ peer, invite }) =>
+      peer.answer(invite, 183, { body: sdp("early"), headers: { Require: "100rel", RSeq: "1" } }),
+  ],
+  ["after 100 alone", ({ peer, invite }) => {
+    peer.answer(invite, 100);
+    return null;
+  }],
+  [
+    "after 180 without a tag",
+    ({ peer, invite }) => {
+      peer.answer(invite, 180, { headers: { To: invite.headers.get("To") ?? "" } });
+      return null;
+    },
+  ],
+];
+
+for (const [name, before] of HUNG_UP) {
+  for (const late of [false, true]) {
+    Deno.test(`BYE before the 2xx, ${name}${late ? ", which comes later" : ""}: the attempt ends at once`, async () => {
+      const set = await dialed();
+      const { network, peer, invite, attempt } = set;
+      const ringing = before(set) ?? responseTo(invite, 200, "peer-tag");
+      await network.clock.advanceAsync(50);
+      const bye = peer.buildInDialog("BYE", invite, ringing, 1, null, {
+        Reason: 'Q.850;cause=16;text="gone"',
+      });
+      peer.send(bye, "10.0.0.1");
+      await peer.response(200, "BYE");
+      const last = attempt.steps.at(-1);
+      assert.ok(last?.type === "refused", JSON.stringify(last));
+      assert.equal(`${last.status} ${last.reason}`, "487 Request Terminated: gone");
+      const cancel = await peer.request("CANCEL");
+      peer.answer(cancel, 200);
+      if (late) {
+        peer.answer(invite, 200, { body: sdp("too late") });
+        await peer.request("ACK");
+        await network.clock.advanceAsync(100);
+        const [goodbye] = peer.received.filter((one) => one.kind === "request" && one.method === "BYE");
+        if (goodbye?.kind === "request") peer.answer(goodbye, 200);
+      } else {
+        peer.answer(invite, 487);
+        await peer.request("ACK");
+      }
+      await finish(set);
+    });
+  }
+}
+
+Deno.test("one fork hangs up, another goes on ringing and answers", async () => {
+  const set = await dialed();
+  const { network, peer, invite, attempt } = set;
+  const one = peer.answer(invite, 180, { tag: "one" });
+  peer.answer(invite, 180, { tag: "two" });
+  await network.clock.advanceAsync(50);
+  peer.send(peer.buildInDialog("BYE", invite, one, 1), "10.0.0.1");
+  await peer.response(200, "BYE");
+  peer.answer(invite, 200, { tag: "two", body: sdp("two") });
+  const call = await accepted(network, attempt);
+  assert.equal(sdpText(call.remoteBody), "two");
+  call.abandon("remote", "test over");
+  await finish(set);
 });

@@ -208,3 +208,31 @@ Deno.test("receiver: what the screen condemns is neither parsed, answered nor to
   bench.datagram(malformed);
   assert.deepEqual([bench.answers.length, bench.log.lines.length], [1, 1]);
 });
+
+const RESPONSE = TEXT.replace(/^.*/, "SIP/2.0 200 OK");
+
+/** A response that breaks a rule, and whether whatever waits for it is told. */
+const BROKEN_RESPONSES: [name: string, text: string, told: boolean][] = [
+  ["a To without its bracket", RESPONSE.replace(/^To:.*$/m, "To: <sip:bob@192.0.2.1;tag=x"), true],
+  ["a From that is none", RESPONSE.replace(/^From:.*$/m, "From: <>;tag=x"), true],
+  ["two Call-IDs", RESPONSE.replace(/^(Call-ID:.*)$/m, "$1\r\nCall-ID: other"), true],
+  [
+    "a Content-Length that is no number",
+    `${RESPONSE.trimEnd().replace(/^Content-Length:.*$/m, "Content-Length: x")}\r\n\r\n`,
+    true,
+  ],
+  ["no empty line after the headers", RESPONSE.trimEnd(), true],
+  ["no Via", RESPONSE.replace(/^Via:.*\r\n/m, ""), false],
+  ["no CSeq", RESPONSE.replace(/^CSeq:.*\r\n/m, ""), false],
+  ["a status that is none", RESPONSE.replace("200 OK", "2OO OK"), false],
+];
+
+for (const [name, text, told] of BROKEN_RESPONSES) {
+  Deno.test(`receiver: a response with ${name} ${told ? "reaches what waits for it" : "is dropped"}`, () => {
+    const bench = new Bench();
+    bench.datagram(text);
+    assert.equal(bench.messages.length, told ? 1 : 0);
+    assert.equal(bench.answers.length, 0);
+    assert.equal(bench.log.at("warn").length, 1);
+  });
+}

@@ -413,7 +413,7 @@ export class ScriptedAgent implements Agent {
     });
     for await (const step of steps) {
       yield step;
-      if (step.type !== "progress") return;
+      if (step.type === "accepted" || step.type === "refused") return;
     }
   }
 

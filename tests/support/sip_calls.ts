@@ -58,7 +58,7 @@ export function dial(agent: UserAgent, to: string, offer: SipBody | null = sdp("
 export async function accepted(network: SipNetwork, attempt: Attempt): Promise<Call> {
   await network.until(
     "the call to be accepted",
-    () => attempt.steps.some((step) => step.type !== "progress"),
+    () => attempt.steps.some((step) => step.type === "accepted" || step.type === "refused"),
   );
   const last = attempt.steps.at(-1);
   assert.ok(last?.type === "accepted", JSON.stringify(last));

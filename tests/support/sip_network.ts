@@ -4,7 +4,6 @@
 
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { WireError } from "../../lib/base/errors.ts";
 import { type Random, seededRandom } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/net/endpoint.ts";
@@ -21,7 +20,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from "../../lib/sip/message.ts";
-import { decodeSipDatagram } from "../../lib/sip/parser.ts";
+import { decodeSipDatagram, SipParseError } from "../../lib/sip/parser.ts";
 import type { Flow, SendOutcome, Target } from "../../lib/sip/target.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
 import type { Identity } from "../../lib/sip/identity.ts";
@@ -195,7 +194,8 @@ function readable(bytes: Uint8Array): SipMessage | null {
   try {
     return decodeSipDatagram(bytes).message;
   } catch (error) {
-    if (error instanceof WireError) return null;
+    // As the receiver of a real transport.
+    if (error instanceof SipParseError) return error.response;
     throw error;
   }
 }

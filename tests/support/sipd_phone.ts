@@ -133,6 +133,7 @@ export async function place(
   const statuses: number[] = [];
   for await (const step of agent.invite(parseNameAddr(uri), offer, signal)) {
     if (step.type === "accepted") return { call: step.call, status: 200, statuses };
+    if (step.type === "offer") continue;
     statuses.push(step.status);
     if (step.type === "refused") return { call: null, status: step.status, statuses };
   }
