@@ -138,7 +138,7 @@ export class AudioLine implements Disposable {
       if (!(error instanceof WireError)) throw error;
       return this.#countUnusable("broken");
     }
-    if (frame.data.length === 0) return; // Flash says so when its microphone falls silent
+    if (!frame.media || frame.data.length === 0) return; // Flash says so when its microphone falls silent
     if (frame.config) return this.#configured(frame);
     if (passesAsItIs(frame.codec, this.#taken)) return this.#pass(frame);
     if (this.#transcode?.fromRtmp(frame) !== true) this.#refuse(frame.codec);

@@ -139,6 +139,7 @@ export class H264Line {
       this.#unusable++;
       return this.#troubles.log("a picture of the client is broken", error.message);
     }
+    if (!frame.media) return;
     const { dropped } = this.#packetizer;
     this.#packetizer.push(frame, this.#emitPayload);
     if (this.#packetizer.dropped !== dropped) return this.#noteDropped(frame);
@@ -216,7 +217,6 @@ export class H264Line {
 
   /** What comes before the first key frame is no trouble. */
   #noteDropped(frame: Frame): void {
-    if (frame.tag >> 4 === 5) return; // a command to the player, not a picture
     if (frame.codec !== "h264") this.#troubles.note(codecTrouble(frame.codec));
     else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
     else if (frame.key) {

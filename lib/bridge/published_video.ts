@@ -1,34 +1,23 @@
 // What is known of the H.264 of a client before and beside its pictures: the decoder configuration, which RTMP
 // sends once. Streams opened later begin with it, and our descriptions name its parameter sets (RFC 6184 8.1).
 // Role: machine
-// Answers to: _h264.sps and _h264.pps of MediaContext in siprtmp.py.
 
 import { WireError } from "../base/errors.ts";
 import { decodeAvcConfig } from "../media/avc_config.ts";
 import { ParameterSets } from "../media/parameter_sets.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { formatFmtp, parseFmtp } from "../sdp/fmtp.ts";
 import { isNamed, type MediaFormat } from "../sdp/media_format.ts";
 
-/** Octets of a video tag in front of its data: codec, packet type, composition time. */
-const TAG_HEADER_OCTETS = 5;
 /** A larger configuration is not kept, nor named in a description. */
 const MAX_CONFIG_OCTETS = 2048;
 const MAX_SPROP_LENGTH = 1024;
 
-/** Enhanced RTMP: a sequence start of "avc1", whatever the frame type bits say. */
-const SEQUENCE_START: readonly number[] = [0x80, 0x61, 0x76, 0x63, 0x31];
-
-/** True for a video tag with an AVC decoder configuration: codec 7, packet type 0 (behaviour 1.8), or Enhanced RTMP. */
-export function isVideoConfig(body: Uint8Array): boolean {
-  if (body.length <= TAG_HEADER_OCTETS) return false;
-  if (body[0]! < 0x80) return (body[0]! & 0x0f) === 7 && body[1] === 0;
-  return SEQUENCE_START.every((octet, i) => octet === (i === 0 ? body[0]! & 0x8f : body[i]));
-}
-
 /** Keeps the last configuration of one call's publisher. */
 export class PublishedVideo {
+  readonly #tag = createTag();
   #config: MediaMessage | null = null;
   #sprop = "";
 
@@ -37,12 +26,14 @@ export class PublishedVideo {
     return this.#config;
   }
 
-  /** Looks at a message; keeps it when it is a configuration. */
+  /** Looks at a message; keeps it when it is a configuration of H.264, of the default track. */
   note(message: MediaMessage): void {
-    if (message.type !== 9 || !isVideoConfig(message.body)) return;
-    if (message.body.length > MAX_CONFIG_OCTETS) return;
-    this.#config = { ...message, body: message.body.slice() };
-    this.#sprop = spropOf(this.#config.body.subarray(TAG_HEADER_OCTETS));
+    const { type, body } = message;
+    const { kind, content, codec, track, start, end } = readTag(type, body, this.#tag);
+    if (kind !== "video" || content !== "config" || codec !== "h264" || track !== 0 || start === end) return;
+    if (body.length > MAX_CONFIG_OCTETS) return;
+    this.#config = { ...message, body: body.slice() };
+    this.#sprop = spropOf(this.#config.body.subarray(start, end));
   }
 
   /** Another publisher: what is kept is not its. */

@@ -4,11 +4,11 @@
 // Answers to: the look for the last timestamp before an append in rtmp.py.
 
 import { ByteReader } from "../base/bytes.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import { FlvCursor } from "./cursor.ts";
 import type { DiskFile } from "./disk.ts";
 import { type FlvSummary, parseMetaData } from "./metadata.ts";
 import { FlvSurvey } from "./survey.ts";
-import { tagKindOf } from "./tag_kind.ts";
 
 /** The onMetaData tag at the beginning of a file. */
 export interface FlvMetaDataTag {
@@ -92,8 +92,9 @@ async function startsWithPicture(file: DiskFile, summary: FlvSummary): Promise<b
 
 async function readThrough(file: DiskFile, survey: FlvSurvey): Promise<number> {
   const cursor = new FlvCursor(file);
+  const header = createTag();
   for (let tag = await cursor.read(); tag !== null; tag = await cursor.read()) {
-    survey.note(tagKindOf(tag.type, tag.body), tag.timeMs, cursor.tagPosition);
+    survey.note(readTag(tag.type, tag.body, header), tag.timeMs, cursor.tagPosition);
   }
   return cursor.position;
 }

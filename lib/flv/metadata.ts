@@ -16,8 +16,8 @@ import {
   setProperty,
 } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import { type KeyFrame, MAX_KEY_FRAMES } from "./key_frame_index.ts";
-import { tagKindOf } from "./tag_kind.ts";
 
 /** What a recording knows about itself. */
 export interface FlvSummary {
@@ -154,7 +154,7 @@ export function durationOffset(body: Uint8Array): number | null {
 }
 
 function membersOf(body: Uint8Array): AmfObject | null {
-  if (tagKindOf(18, body) !== "metadata") return null;
+  if (readTag(18, body, createTag()).content !== "metadata") return null;
   try {
     return propertiesOf(decodeAmf0(body)[1]);
   } catch (error) {

@@ -4,6 +4,7 @@
 // Answers to: FLV.seek of rtmp.py, which read linearly and forgot.
 
 import { WireError } from "../base/errors.ts";
+import { createTag, FirstTrack, headerSlot, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
 import { FlvCursor } from "./cursor.ts";
 import { DiskFile } from "./disk.ts";
 import { type FlvBeginning, readBeginning } from "./inspect.ts";
@@ -11,7 +12,6 @@ import type { KeyFrame } from "./key_frame_index.ts";
 import { encodePlayerMetaData } from "./metadata.ts";
 import { FlvSurvey } from "./survey.ts";
 import type { FlvTag } from "./tag.ts";
-import { type TagKind, tagKindOf } from "./tag_kind.ts";
 
 /** Decoder configuration found in a file. */
 export interface FlvHeaderTag {
@@ -30,6 +30,7 @@ export interface FlvPlace {
 }
 
 interface FoundHeader extends FlvHeaderTag {
+  readonly slot: number;
   readonly position: number;
 }
 
@@ -52,6 +53,7 @@ export class FlvSeekReader implements Disposable {
   readonly #cursor: FlvCursor;
   #survey = new FlvSurvey();
   readonly #headers: FoundHeader[] = [];
+  readonly #header = createTag();
   /** So far has the file been read through; all of it when it has an index. */
   #surveyedTo: number;
 
@@ -132,7 +134,7 @@ export class FlvSeekReader implements Disposable {
     const cursor = new FlvCursor(this.#file);
     cursor.moveTo(position);
     const tag = position < this.#beginning.size ? await readOrNull(cursor) : null;
-    if (tag !== null) this.#noteHeader(tagKindOf(tag.type, tag.body), tag, position);
+    if (tag !== null) this.#noteHeader(this.#read(tag), tag, position);
   }
 
   async #findHeaders(): Promise<void> {
@@ -141,7 +143,7 @@ export class FlvSeekReader implements Disposable {
     for (let i = 0; i < TAGS_WITH_HEADERS; i++) {
       const tag = await readOrNull(cursor);
       if (tag === null) return;
-      this.#noteHeader(tagKindOf(tag.type, tag.body), tag, cursor.tagPosition);
+      this.#noteHeader(this.#read(tag), tag, cursor.tagPosition);
     }
   }
 
@@ -151,9 +153,9 @@ export class FlvSeekReader implements Disposable {
     const cursor = new FlvCursor(this.#file);
     cursor.moveTo(this.#surveyedTo);
     for (let tag = await cursor.read(); tag !== null; tag = await cursor.read()) {
-      const kind = tagKindOf(tag.type, tag.body);
-      this.#survey.note(kind, tag.timeMs, cursor.tagPosition);
-      this.#noteHeader(kind, tag, cursor.tagPosition);
+      const header = this.#read(tag);
+      this.#survey.note(header, tag.timeMs, cursor.tagPosition);
+      this.#noteHeader(header, tag, cursor.tagPosition);
       this.#surveyedTo = cursor.position;
       if (tag.type !== 18 && tag.timeMs > timeMs) return;
     }
@@ -166,14 +168,16 @@ export class FlvSeekReader implements Disposable {
     cursor.moveTo(start.position);
     let place = start;
     let valid = from === null;
+    const firstTrack = new FirstTrack();
     for (let tag = await readOrNull(cursor); tag !== null; tag = await readOrNull(cursor)) {
       const position = cursor.tagPosition;
-      const kind = tagKindOf(tag.type, tag.body);
-      if (position === from?.position) valid = this.#isPlace(kind);
+      const header = this.#read(tag);
+      const isPlace = firstTrack.startsAt(header) || this.#isSoundPlace(header);
+      if (position === from?.position) valid = isPlace;
       if (!valid) return null;
       if (tag.type !== 18 && tag.timeMs > timeMs) return place;
-      this.#noteHeader(kind, tag, position);
-      if (this.#isPlace(kind)) place = { timeMs: tag.timeMs, position };
+      this.#noteHeader(header, tag, position);
+      if (isPlace) place = { timeMs: tag.timeMs, position };
     }
     return valid ? place : null;
   }
@@ -186,26 +190,33 @@ export class FlvSeekReader implements Disposable {
     return this.#survey.index.before(timeMs) ?? { timeMs: 0, position: this.#beginning.mediaAt };
   }
 
-  #isPlace(kind: TagKind): boolean {
-    return kind === "key frame" || kind === "audio" && !this.#survey.hasVideo;
+  #read({ type, body }: FlvTag): Tag {
+    return readTag(type, body, this.#header);
   }
 
-  #noteHeader(kind: TagKind, tag: FlvTag, position: number): void {
-    if (kind !== "audio header" && kind !== "video header") return;
+  #isSoundPlace(header: Tag): boolean {
+    return header.kind === "audio" && isFrame(header) && !this.#survey.hasVideo;
+  }
+
+  #noteHeader(header: Tag, tag: FlvTag, position: number): void {
+    if (!isHeader(header)) return;
     if (tag.body.length > MAX_HEADER_BYTES || this.#headers.length >= MAX_HEADERS) return;
     if (this.#headers.some((known) => known.position === position)) return;
-    this.#headers.push({ type: kind === "audio header" ? 8 : 9, body: tag.body.slice(), position });
+    const type = header.kind === "audio" ? 8 : 9;
+    this.#headers.push({ type, slot: headerSlot(header), body: tag.body.slice(), position });
   }
 
   #headersAt(position: number): FlvHeaderTag[] {
-    const found: FlvHeaderTag[] = [];
-    for (const type of [9, 8] as const) {
-      const latest = this.#headers
-        .filter((header) => header.type === type && header.position < position)
-        .reduce<FoundHeader | null>((a, b) => a !== null && a.position > b.position ? a : b, null);
-      if (latest !== null) found.push({ type, body: latest.body });
+    const latest = new Map<number, FoundHeader>();
+    for (const header of this.#headers) {
+      const known = latest.get(header.slot);
+      if (header.position < position && (known === undefined || known.position < header.position)) {
+        latest.set(header.slot, header);
+      }
     }
-    return found;
+    return [...latest.values()]
+      .sort((a, b) => b.type - a.type || a.position - b.position)
+      .map(({ type, body }) => ({ type, body }));
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { KeyFrameIndex } from "./key_frame_index.ts";
 import { type FlvSummary, MAX_HEADERS } from "./metadata.ts";
-import { type TagKind } from "./tag_kind.ts";
+import { FirstTrack, isFrame, isHeader, type Tag } from "../media/tag.ts";
 
 /** In a file without pictures playing can start anywhere: one place a second is enough. */
 const AUDIO_PLACE_EVERY_MS = 1_000;
@@ -24,6 +24,7 @@ export class FlvSurvey {
   /** True when there are pictures. */
   hasVideo = false;
   readonly #headers: number[] = [];
+  readonly #firstTrack = new FirstTrack();
   #lastPlaceMs = Number.NEGATIVE_INFINITY;
 
   /** Positions of tags with decoder configuration, in order; when there are many, the first and the latest. */
@@ -41,17 +42,17 @@ export class FlvSurvey {
   }
 
   /** Takes the next tag of the file. */
-  note(kind: TagKind, timeMs: number, position: number): void {
-    if (kind === "metadata" || kind === "data") return;
+  note(tag: Tag, timeMs: number, position: number): void {
+    if (tag.kind === "data") return;
     this.lastTimeMs = Math.max(this.lastTimeMs, timeMs);
     this.hasMedia = true;
-    if (kind === "audio") return this.#noteAudio(timeMs, position);
-    if (kind !== "audio header" && !this.hasVideo) {
+    if (tag.kind === "video" && !this.hasVideo) {
       this.hasVideo = true;
       this.index.clear(); // from here on only key frames count
     }
-    if (kind === "key frame") this.index.add(timeMs, position);
-    else if (kind !== "video") this.#noteHeader(position);
+    if (this.#firstTrack.startsAt(tag)) this.index.add(timeMs, position);
+    else if (isHeader(tag)) this.#noteHeader(position);
+    else if (tag.kind === "audio" && isFrame(tag)) this.#noteAudio(timeMs, position);
   }
 
   #noteAudio(timeMs: number, position: number): void {

@@ -9,12 +9,12 @@
 import type { AmfObject } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TransportError, WireError } from "../base/errors.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import { DiskFile, kindOf, removeFile, renameFile } from "./disk.ts";
 import { type FlvMetaDataTag, inspectFlv } from "./inspect.ts";
 import { durationOffset, encodeMetaData, type FlvSummary, METADATA_BYTES } from "./metadata.ts";
 import { FlvSurvey } from "./survey.ts";
 import { encodeFlvHeader, encodeFlvTag } from "./tag.ts";
-import { tagKindOf } from "./tag_kind.ts";
 
 const FIRST_BUFFER_BYTES = 65536;
 /** A buffer that a slow disk has let grow is given back. */
@@ -46,6 +46,7 @@ export class FlvWriter implements AsyncDisposable {
   readonly #file: DiskFile;
   readonly #start: Start;
   readonly #survey: FlvSurvey;
+  readonly #header = createTag();
   #properties: AmfObject;
   #filling: ByteWriter;
   #writing = new ByteWriter(FIRST_BUFFER_BYTES);
@@ -143,7 +144,7 @@ export class FlvWriter implements AsyncDisposable {
     }
     if (this.#firstMs < 0) this.#firstMs = timeMs;
     this.durationMs = Math.max(this.durationMs, timeMs - this.#firstMs);
-    this.#survey.note(tagKindOf(type, body), timeMs, this.#end + this.#filling.length);
+    this.#survey.note(readTag(type, body, this.#header), timeMs, this.#end + this.#filling.length);
     encodeFlvTag(this.#filling, type, timeMs, body);
     this.#drain ??= this.#writeWaiting();
     return true;

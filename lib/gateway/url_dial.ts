@@ -6,9 +6,7 @@
 // Role: wire
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
-import { WireError } from "../base/errors.ts";
-import { decodeTag } from "../media/flv_tag.ts";
-import { createFrame, type Frame } from "../media/frame.ts";
+import { createTag, isFrame, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 
 /** What a URL asks for. */
@@ -60,27 +58,18 @@ function secondsIn(parameters: URLSearchParams, name: string, max: number): numb
 }
 
 /**
- * True for audio that can be heard. A decoder configuration is not yet, and OBS sends that of its audio before that of
+ * True for audio that can be heard. A decoder configuration, or where its channels are, is not yet, and OBS sends that of its audio before that of
  * its video: who dialled with it would dial without video.
  */
 export function isSound(message: MediaMessage): boolean {
   if (message.type !== 8 || message.body.length < 2) return false;
-  return !frameOf(message.body).config;
-}
-
-function frameOf(body: Uint8Array): Frame {
-  const frame = createFrame();
-  try {
-    decodeTag(8, 0, body, frame);
-  } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-  }
-  return frame;
+  const tag = readTag(8, message.body, createTag());
+  return tag.track === 0 && isFrame(tag);
 }
 
 /** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
 export function publisherCodecs(body: Uint8Array): readonly string[] {
-  const { codec } = frameOf(body);
+  const { codec } = readTag(8, body, createTag());
   switch (codec) {
     case "speex":
       return ["wideband", "narrowband"];

@@ -1,37 +1,52 @@
-// What a late joiner needs before any frame: metadata, and the decoder configuration of sound and pictures.
-// Bodies are never changed once they are here, so players compare them by identity.
+// What a late joiner needs before any frame: metadata, and the decoder configurations of sound and pictures, those of
+// every track. Bodies are never changed once they are here, so players compare them by identity.
 // Role: machine
-// Answers to: the cached metadata and AVC header of the wirecast application of rtmp.py; AAC is new.
 
 import { equalBytes } from "../base/bytes.ts";
-import type { TagKind } from "../flv/tag_kind.ts";
+import { headerSlot, isHeader, type Tag } from "../media/tag.ts";
 
 /** More than this is no header: metadata of a few values, configuration of a few hundred bytes. */
 export const MAX_LIVE_HEADER_BYTES = 64 * 1024;
+/** Configurations of one stream: of pictures and sound of some tracks. What comes when it is full is not kept. */
+export const MAX_LIVE_HEADERS = 32;
 
-/** Bodies as they came; null before the first. */
+/** One configuration, as it came. */
+export interface LiveHeader {
+  /** 8 sound, 9 pictures. */
+  readonly type: 8 | 9;
+  /** The next one with the same number takes its place. */
+  readonly slot: number;
+  /** Tag body, as 17 00 or AF 00; its own copy. */
+  readonly body: Uint8Array;
+}
+
+/** What came so far. */
 export interface LiveHeaders {
-  /** onMetaData. */
+  /** onMetaData; null before the first. */
   readonly metadata: Uint8Array | null;
-  /** Configuration of the pictures, as 17 00. */
-  readonly video: Uint8Array | null;
-  /** Configuration of the sound, as AF 00. */
-  readonly audio: Uint8Array | null;
+  /** Configurations, those of pictures first, else in the order in which they came. */
+  readonly configs: readonly LiveHeader[];
 }
 
 /** Nothing yet. */
-export const NO_HEADERS: LiveHeaders = { metadata: null, video: null, audio: null };
+export const NO_HEADERS: LiveHeaders = { metadata: null, configs: [] };
 
-/** The headers with a tag of this kind in its place; the same object when nothing changes. */
-export function withHeader(headers: LiveHeaders, kind: TagKind, body: Uint8Array): LiveHeaders {
-  const name = kind === "metadata"
-    ? "metadata"
-    : kind === "video header"
-    ? "video"
-    : kind === "audio header"
-    ? "audio"
-    : null;
-  if (name === null || body.length > MAX_LIVE_HEADER_BYTES) return headers;
-  const known = headers[name];
-  return known !== null && equalBytes(known, body) ? headers : { ...headers, [name]: body.slice() };
+/** The headers with a tag in its place; the same object when nothing changes. */
+export function withHeader(headers: LiveHeaders, tag: Tag, body: Uint8Array): LiveHeaders {
+  if (tag.content === "metadata") return withMetadata(headers, body);
+  if (!isHeader(tag) || body.length > MAX_LIVE_HEADER_BYTES) return headers;
+  const slot = headerSlot(tag);
+  const known = headers.configs.find((config) => config.slot === slot);
+  if (known !== undefined && equalBytes(known.body, body)) return headers;
+  if (known === undefined && headers.configs.length >= MAX_LIVE_HEADERS) return headers;
+  const others = headers.configs.filter((config) => config !== known);
+  const fresh: LiveHeader = { type: tag.kind === "audio" ? 8 : 9, slot, body: body.slice() };
+  const configs = [...others, fresh].sort((a, b) => b.type - a.type);
+  return { ...headers, configs };
+}
+
+function withMetadata(headers: LiveHeaders, body: Uint8Array): LiveHeaders {
+  if (body.length > MAX_LIVE_HEADER_BYTES) return headers;
+  const known = headers.metadata;
+  return known !== null && equalBytes(known, body) ? headers : { ...headers, metadata: body.slice() };
 }

@@ -6,7 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { tagKindOf } from "../flv/tag_kind.ts";
+import { createTag, FirstTrack, readTag } from "../media/tag.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import { GopCache } from "./gop_cache.ts";
 import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
@@ -48,6 +48,8 @@ export class LiveStream implements SubscribedStream {
   #cachedHeaders: LiveHeaders = NO_HEADERS;
   #hasVideo = false;
   #lastTimeMs = 0;
+  readonly #tag = createTag();
+  #firstTrack = new FirstTrack();
 
   /** Nobody is here yet. */
   constructor(options: LiveStreamOptions) {
@@ -96,18 +98,19 @@ export class LiveStream implements SubscribedStream {
 
   /** The publisher's: one tag; borrowed. */
   put(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    const kind = tagKindOf(type, body);
-    this.#headers = withHeader(this.#headers, kind, body);
-    this.#lastTimeMs = timeMs;
+    const tag = readTag(type, body, this.#tag);
+    this.#headers = withHeader(this.#headers, tag, body);
+    if (type !== 18) this.#lastTimeMs = timeMs;
     if (type === 9) this.#hasVideo = true;
-    if (kind === "key frame") this.#beginCache();
+    const starts = this.#firstTrack.startsAt(tag);
+    if (starts) this.#beginCache();
     const cached = this.#keep(type, timeMs, body);
     const subscriptions = this.#subscriptions;
     for (let i = 0; i < subscriptions.length; i++) {
       const each = subscriptions[i]!;
       if (each.closed) continue;
       try {
-        each.take(kind, type, timeMs, body, cached);
+        each.take(tag, starts, timeMs, body, cached);
       } catch (error) {
         this.#failed(each, error);
       }
@@ -121,6 +124,7 @@ export class LiveStream implements SubscribedStream {
     this.#cachedHeaders = NO_HEADERS;
     this.#hasVideo = false;
     this.#lastTimeMs = 0;
+    this.#firstTrack = new FirstTrack();
     this.cache.close();
     for (const each of this.#subscriptions) this.#guard(each, () => each.end());
     this.#tellIdle();

@@ -6,7 +6,7 @@
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import type { FlvWriter } from "../flv/writer.ts";
 import { publisherProperties } from "../flv/metadata.ts";
-import { tagKindOf } from "../flv/tag_kind.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import type { LiveSink } from "./live_sink.ts";
 
 /** Between the last tag of a file and the first one that is appended. */
@@ -25,6 +25,7 @@ export class Recording implements LiveSink {
   /** Frames left out because the disk was slow. */
   droppedFrames = 0;
   readonly #writer: FlvWriter;
+  readonly #tag = createTag();
   /** Where the next tag goes when there is nothing to relate it to. */
   #shiftMs: number | null = null;
   #lastMs: number;
@@ -56,7 +57,7 @@ export class Recording implements LiveSink {
   /** See {@linkcode LiveSink}. */
   media(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
     if (this.#failed) return true;
-    if (type === 18 && tagKindOf(type, body) === "metadata") {
+    if (type === 18 && readTag(type, body, this.#tag).content === "metadata") {
       this.#writer.describe(publisherProperties(body));
       return true;
     }

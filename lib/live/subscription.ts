@@ -5,7 +5,7 @@
 // Role: machine
 // Answers to: the loop over the players in App.onPublishData of rtmp.py.
 
-import type { TagKind } from "../flv/tag_kind.ts";
+import { isFrame, type Tag } from "../media/tag.ts";
 import type { GopCache } from "./gop_cache.ts";
 import type { LiveHeaders } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
@@ -99,11 +99,15 @@ export class Subscription implements Disposable {
     this.#tellDropped();
   }
 
-  /** The stream's: a tag; `cached` when it is the last one in the cache. Borrowed. */
-  take(kind: TagKind, type: 8 | 9 | 18, timeMs: number, body: Uint8Array, cached: boolean): void {
+  /**
+   * The stream's: a tag, borrowed.
+   * @param starts pictures can be started with it
+   * @param cached it is the last one in the cache
+   */
+  take(tag: Tag, starts: boolean, timeMs: number, body: Uint8Array, cached: boolean): void {
     if (this.#catchingUp && cached) return this.#catchUp();
     this.#catchingUp = false;
-    this.#follow(kind, type, timeMs, body);
+    this.#follow(tag, starts, timeMs, body);
   }
 
   /** Leaves the stream. */
@@ -137,20 +141,22 @@ export class Subscription implements Disposable {
     this.#catchingUp = false;
   }
 
-  #follow(kind: TagKind, type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    if (kind === "audio") {
+  #follow(tag: Tag, starts: boolean, timeMs: number, body: Uint8Array): void {
+    const type = typeOf(tag);
+    if (!isFrame(tag)) this.#sentHeaders = this.#stream.headers;
+    else if (type === 8) {
       const congestion = this.#sink.congestion();
       if (congestion === 2 || congestion === 1 && !this.#stream.hasVideo) return this.#lose(type);
-    } else if (kind === "video" || kind === "key frame") {
+    } else {
       if (this.#sink.congestion() > 0) {
         this.#awaitingKey = true;
         this.#losing = true;
-      } else if (kind === "key frame") {
+      } else if (starts) {
         this.#awaitingKey = false;
         this.#losing = false;
       }
       if (this.#awaitingKey) return this.#losing ? this.#lose(type) : undefined;
-    } else this.#sentHeaders = this.#stream.headers;
+    }
     this.#send(type, timeMs, body);
   }
 
@@ -161,8 +167,9 @@ export class Subscription implements Disposable {
     if (headers.metadata !== null && headers.metadata !== had?.metadata) {
       this.#send(18, timeMs, headers.metadata);
     }
-    if (headers.video !== null && headers.video !== had?.video) this.#send(9, timeMs, headers.video);
-    if (headers.audio !== null && headers.audio !== had?.audio) this.#send(8, timeMs, headers.audio);
+    for (const config of headers.configs) {
+      if (had?.configs.includes(config) !== true) this.#send(config.type, timeMs, config.body);
+    }
   }
 
   #send(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
@@ -200,4 +207,8 @@ export class Subscription implements Disposable {
   #tellDropped(): void {
     this.#sink.dropped?.(this.droppedVideo, this.droppedAudio);
   }
+}
+
+function typeOf({ kind }: Tag): 8 | 9 | 18 {
+  return kind === "audio" ? 8 : kind === "video" ? 9 : 18;
 }

@@ -3,7 +3,7 @@
 // Role: wire
 // Answers to: the (type, time, data) messages that siprtmp handed from rtmp.Message to MediaContext.
 
-/** The codecs this project can name. `unknown` carries a whole FLV tag body that nobody here understands. */
+/** The codecs this project can name; from `flac` on those that no call carries, whose frames are whole tag bodies. */
 export type CodecName =
   | "speex"
   | "pcmu"
@@ -18,6 +18,16 @@ export type CodecName =
   | "h264"
   | "h263"
   | "x-flv"
+  | "flac"
+  | "ac3"
+  | "eac3"
+  | "hevc"
+  | "vvc"
+  | "av1"
+  | "vp9"
+  | "vp8"
+  | "vp6"
+  | "screen"
   | "unknown";
 
 /** Which of the three RTMP media message types a frame travels in. */
@@ -38,6 +48,11 @@ export interface Frame {
   key: boolean;
   /** True when `data` is decoder configuration (AVCDecoderConfigurationRecord, AudioSpecificConfig). */
   config: boolean;
+  /**
+   * False: no media of the default track, but a command to the player, a description, or another track. Then `data` is
+   * the whole tag body.
+   */
+  media: boolean;
   /** Presentation time minus decoding time in milliseconds; 0 without B frames. */
   compositionMs: number;
   /** The first byte of the FLV tag body it came from; 0 when it did not come from one. */
@@ -78,6 +93,7 @@ export function createFrame(): Frame {
     timeMs: 0,
     key: false,
     config: false,
+    media: true,
     compositionMs: 0,
     tag: 0,
     data: NO_BYTES,

@@ -12,6 +12,7 @@ import { Mailbox } from "../base/mailbox.ts";
 import type { Random } from "../base/random.ts";
 import { FlvWriter } from "../flv/file.ts";
 import { stripWidebandLayer } from "../media/speex_bits.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import { RtmpClient, RtmpRefused } from "../rtmp/client.ts";
 import type { ClientStream } from "../rtmp/client_stream.ts";
 import { type AudioMessage, fileMessages, sampleMessages } from "./audio_source.ts";
@@ -98,21 +99,21 @@ export async function runTrialCall(
     throw new TransportError(`${path} has no audio to send`, "failed");
   }
   await using recorder = options.record === null ? null : await FlvWriter.create(options.record);
-  const tokens = tokensFor(options.source.codec, first.value.body[0] ?? 0);
+  const tokens = tokensFor(options.source.codec, first.value.body);
   const trial = new Trial(options, tokens, environment, recorder);
   const outcome = await trial.run(startingWith(first.value, messages), signal);
   return { outcome, steps: trial.steps, setUpMs: trial.setUpMs };
 }
 
-/** What to ask for: the codec wished for, else the one of the file, by the first octet of its audio tags. */
-function tokensFor(codec: TrialCodec | null, tagByte: number): readonly string[] {
-  if (codec !== null) return [CODEC_TOKENS[codec]];
-  switch (tagByte >> 4) {
-    case 7:
-      return ["pcma"];
-    case 8:
-      return ["pcmu"];
-    case 11:
+/** What to ask for: the codec wished for, else the one of the file, by its first audio tag. */
+function tokensFor(wished: TrialCodec | null, body: Uint8Array): readonly string[] {
+  if (wished !== null) return [CODEC_TOKENS[wished]];
+  const { codec } = readTag(8, body, createTag());
+  switch (codec) {
+    case "pcma":
+    case "pcmu":
+      return [codec];
+    case "speex":
       return ["wideband", "narrowband"];
     default: // the gateway transcodes, or says that it cannot
       return Object.values(CODEC_TOKENS);

@@ -1,6 +1,6 @@
 // The configuration of AAC is kept, and nothing else.
 import assert from "node:assert/strict";
-import { isAudioConfig, PublishedAudio } from "../../lib/bridge/published_audio.ts";
+import { PublishedAudio } from "../../lib/bridge/published_audio.ts";
 
 const BODIES: [body: string, config: boolean][] = [
   ["af001210", true],
@@ -16,7 +16,11 @@ const BODIES: [body: string, config: boolean][] = [
 ];
 
 Deno.test("an AudioSpecificConfig is told from frames, in both forms of RTMP", () => {
-  for (const [body, config] of BODIES) assert.equal(isAudioConfig(Uint8Array.fromHex(body)), config, body);
+  for (const [body, config] of BODIES) {
+    const published = new PublishedAudio();
+    published.note({ type: 8, timeMs: 0, body: Uint8Array.fromHex(body) });
+    assert.equal(published.config !== null, config, body);
+  }
 });
 
 Deno.test("the last configuration is kept as a copy, until another publisher comes", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
-import { isVideoConfig, PublishedVideo } from "../../lib/bridge/published_video.ts";
+import { PublishedVideo } from "../../lib/bridge/published_video.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { parseH264Parameters } from "../../lib/sdp/h264_format.ts";
 import { mediaFormat } from "../../lib/sdp/media_format.ts";
@@ -14,6 +14,12 @@ const SPROP = `sprop-parameter-sets=${SPS.toBase64()},${PPS.toBase64()}`;
 
 const message = (body: Uint8Array, type: 8 | 9 = 9): MediaMessage => ({ type, timeMs: 7, body });
 const config = (): Uint8Array => concatBytes([fromHex("1700000000"), CONFIG]);
+
+function isVideoConfig(body: Uint8Array): boolean {
+  const published = new PublishedVideo();
+  published.note(message(body));
+  return published.config !== null;
+}
 
 Deno.test("a configuration is told from pictures, other codecs and what is cut off", () => {
   assert.equal(isVideoConfig(config()), true);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PublisherConfigs } from "../../lib/bridge/publisher_configs.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { RecordingMedia } from "../support/gateway_fakes.ts";
+import { TAG_TABLE } from "../support/tag_table.ts";
 
 function message(type: 8 | 9, timeMs: number, hex: string): MediaMessage {
   return { type, timeMs, body: Uint8Array.fromHex(hex) };
@@ -37,4 +38,23 @@ Deno.test("what is kept is a copy; another publisher begins without it", () => {
   assert.deepEqual(bodies, [AVC.body.toHex()]);
   configs.forget();
   assert.deepEqual([configs.hasVideo, primed(configs)], [false, []]);
+});
+
+Deno.test("of every tag a call is given the configuration of its default track, of AAC and H.264", () => {
+  for (const { what, type, body, content, codec, data, track = 0 } of TAG_TABLE) {
+    const configs = new PublisherConfigs();
+    configs.note({ type, timeMs: 3, body: Uint8Array.fromHex(body) });
+    const mine = track === 0 && (codec === "aac" || codec === "h264");
+    const kept = mine && content === "config" && data !== "";
+    assert.deepEqual(primed(configs), kept ? [`${type}@3`] : [], what);
+    assert.equal(configs.hasVideo, codec === "h264" && track === 0 && content !== "end", what);
+  }
+});
+
+Deno.test("pictures whose parameter sets are in band are known as well", () => {
+  const configs = new PublisherConfigs();
+  configs.note(message(9, 0, "270100000000000001"));
+  assert.deepEqual([configs.hasVideo, primed(configs)], [true, []]);
+  configs.forget();
+  assert.equal(configs.hasVideo, false);
 });

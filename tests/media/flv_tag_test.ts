@@ -7,6 +7,7 @@ import { channelsOf, decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
 import { createFrame, type Frame, type TagType } from "../../lib/media/frame.ts";
 import { fromHex, toHex } from "../support/hex.ts";
 import { mutate } from "../support/mutate.ts";
+import { TAG_TABLE } from "../support/tag_table.ts";
 
 interface Row {
   readonly name: string;
@@ -69,8 +70,13 @@ const BOTH_WAYS: Row[] = [
   },
   { name: "AVC end", type: 9, body: "1702000000", frame: { ...video, key: true, data: "" } },
   { name: "H.263", type: 9, body: "220102", frame: { ...video, codec: "h263", data: "0102" } },
-  { name: "player command", type: 9, body: "5700", frame: { ...video, codec: "unknown", data: "5700" } },
-  { name: "VP6", type: 9, body: "1401", frame: { ...video, codec: "unknown", key: true, data: "1401" } },
+  {
+    name: "player command",
+    type: 9,
+    body: "5700",
+    frame: { ...video, codec: "unknown", media: false, data: "5700" },
+  },
+  { name: "VP6", type: 9, body: "1401", frame: { ...video, codec: "vp6", key: true, data: "1401" } },
   { name: "data", type: 18, body: "0200016d", frame: { kind: "data", codec: "unknown", data: "0200016d" } },
 ];
 
@@ -98,7 +104,7 @@ const READ_ONLY: Row[] = [
     name: "FourCC HEVC",
     type: 9,
     body: "906876633101",
-    frame: { ...video, codec: "unknown", key: true, data: "906876633101" },
+    frame: { ...video, codec: "hevc", key: true, config: true, data: "906876633101" },
   },
   { name: "FourCC AAC", type: 8, body: "916d703461aabb", frame: { ...audio, codec: "aac", data: "aabb" } },
   {
@@ -130,6 +136,24 @@ for (const row of BOTH_WAYS) {
     assert.equal(toHex(writer.view()), row.body);
   });
 }
+
+Deno.test("of every tag a call gets the default track, and the rest is no media of it", () => {
+  const frame = createFrame();
+  for (const { what, type, body, content, codec, data, track = 0, cut = false } of TAG_TABLE) {
+    if (!decodes(type, fromHex(body), frame)) {
+      assert.equal(cut, true, what);
+      continue;
+    }
+    const media = type === 18 || track === 0 && content !== "info" && content !== "command";
+    assert.equal(frame.media, media, what);
+    const known = media && content !== "other";
+    assert.equal(frame.codec, known ? codec : "unknown", what);
+    assert.equal(frame.config, media && content === "config", what);
+    const taken = media && ["opus", "aac", "h264", "speex", "pcmu"].includes(codec);
+    if (taken && data !== undefined) assert.equal(toHex(frame.data), data, what);
+    if (!known) assert.equal(toHex(frame.data), body, what);
+  }
+});
 
 Deno.test("frames made here get the tags siprtmp clients expect", () => {
   for (const [codec, tag] of [["speex", 0xb2], ["pcmu", 0x82], ["pcma", 0x72]] as const) {

@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { fromHex } from "../../lib/base/bytes.ts";
-import {
-  type Congestion,
-  congestionOf,
-  DropPolicy,
-  isAudioConfig,
-  isKeyFrame,
-  isVideoConfig,
-} from "../../lib/rtmp/drop_policy.ts";
+import { type Congestion, congestionOf, DropPolicy } from "../../lib/rtmp/drop_policy.ts";
+import { TAG_TABLE } from "../support/tag_table.ts";
 
 const KEY = "1701";
 const INTER = "2701";
@@ -79,16 +73,21 @@ Deno.test("after a pause video waits for a key frame, unless there was none befo
   run(policy, [[9, INTER, 0, false], [9, KEY, 0, true]]);
 });
 
-Deno.test("key frames and headers are known by their first bytes", () => {
-  const bytes = (text: string): Uint8Array => fromHex(text);
-  for (const key of ["17", "12", "1c", "91", "90"]) assert.equal(isKeyFrame(bytes(key)), true, key);
-  for (const inter of ["27", "", "a1", "37"]) assert.equal(isKeyFrame(bytes(inter)), false, inter);
-  for (const config of ["1700", "1702", "1c00", "90", "92", "d0", "57"]) {
-    assert.equal(isVideoConfig(bytes(config)), true, config);
+Deno.test("of every tag only sound and pictures are ever lost", () => {
+  for (const { what, type, body, content } of TAG_TABLE) {
+    const policy = new DropPolicy();
+    const lost = type !== 18 && (content === "frame" || content === "key" || content === "other");
+    assert.equal(policy.admit(type, fromHex(body), 2), !lost, what);
+    assert.equal(policy.droppedAudio + policy.droppedVideo, lost ? 1 : 0, what);
   }
-  for (const picture of ["1701", "2701", "22", "12", "91", "a1", "a3", ""]) {
-    assert.equal(isVideoConfig(bytes(picture)), false, picture);
+});
+
+Deno.test("after a loss pictures go on at a key frame of the first track", () => {
+  for (const { what, type, body, content, track = 0 } of TAG_TABLE) {
+    if (type !== 9) continue;
+    const policy = new DropPolicy();
+    run(policy, [[9, "1701000000aa", 0, true], [9, INTER, 1, false]]);
+    policy.admit(9, fromHex(body), 0);
+    assert.equal(policy.admit(9, fromHex(INTER), 0), content === "key" && track === 0, what);
   }
-  for (const config of ["af00", "90"]) assert.equal(isAudioConfig(bytes(config)), true, config);
-  for (const sound of ["af01", "b2", "82", "91", ""]) assert.equal(isAudioConfig(bytes(sound)), false, sound);
 });

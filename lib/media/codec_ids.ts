@@ -1,0 +1,76 @@
+// How FLV tags name codecs: by four bits, or by four characters (Enhanced RTMP v2).
+// Adobe FLV file format 10.1, annex E.4.2.1 and E.4.3.1.
+// Role: wire
+
+import type { CodecName } from "./frame.ts";
+
+/** Audio by the upper four bits of the first octet. */
+export const AUDIO_CODECS: readonly CodecName[] = [
+  "linear16", // 0, byte order of the sender
+  "adpcm",
+  "mp3",
+  "linear16", // 3, little-endian
+  "nellymoser", // 4, 16 kHz
+  "nellymoser", // 5, 8 kHz
+  "nellymoser",
+  "pcma",
+  "pcmu",
+  "unknown", // 9, FourCC form
+  "aac",
+  "speex",
+  "unknown",
+  "unknown",
+  "mp3", // 14, 8 kHz
+  "unknown",
+];
+
+/** Video by the lower four bits of the first octet. */
+export const VIDEO_CODECS: readonly CodecName[] = [
+  "unknown",
+  "unknown",
+  "h263",
+  "screen",
+  "vp6",
+  "vp6", // with an alpha channel
+  "screen", // version 2
+  "h264",
+  "unknown",
+  "unknown",
+  "unknown",
+  "unknown",
+  "hevc", // 12 and 13 are in no specification, but in use
+  "av1",
+  "unknown",
+  "unknown",
+];
+
+/** Four characters as they stand in a tag: one number. */
+export function fourCcOf(text: string): number {
+  let value = 0;
+  for (let i = 0; i < 4; i++) value = value << 8 | text.charCodeAt(i);
+  return value >>> 0;
+}
+
+function byFourCc(codecs: Readonly<Record<string, CodecName>>): ReadonlyMap<number, CodecName> {
+  return new Map(Object.entries(codecs).map(([text, codec]) => [fourCcOf(text), codec]));
+}
+
+/** Audio by its FourCC. */
+export const AUDIO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc({
+  "Opus": "opus",
+  "mp4a": "aac",
+  ".mp3": "mp3",
+  "fLaC": "flac",
+  "ac-3": "ac3",
+  "ec-3": "eac3",
+});
+
+/** Video by its FourCC. */
+export const VIDEO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc({
+  "avc1": "h264",
+  "hvc1": "hevc",
+  "vvc1": "vvc",
+  "av01": "av1",
+  "vp09": "vp9",
+  "vp08": "vp8",
+});
