@@ -33,11 +33,10 @@ export type LoginOutcome =
   | { readonly type: "accepted"; readonly user: string | null }
   | { readonly type: "refused"; readonly reason: string };
 
-/** Told to who has shown nothing, and may not know that it must, or where: in a stream's name nobody looks for it. */
+/** Told to who has shown nothing, and may not know that it must, or where. */
 const NOTHING: LoginOutcome = {
   type: "refused",
-  reason:
-    "a login is needed, in the path before the stream's name: ?token=TOKEN or ?user=NAME&password=PASSWORD",
+  reason: "a login is needed, at the end of the URL: ?token=TOKEN or ?user=NAME&password=PASSWORD",
 };
 /** Told to all others: nothing they could learn from. */
 const WRONG: LoginOutcome = { type: "refused", reason: "wrong user name, password or token" };

@@ -16,7 +16,7 @@ export class CallBroadcast implements Disposable {
   constructor(streams: LiveStreams, address: string) {
     const refusals: string[] = [];
     const publish = (name: string): Publication | null => {
-      const outcome = streams.publish(callPath(address), name);
+      const outcome = streams.publish(`${callPath(address)}/${name}`);
       if (outcome.type === "publishing") return outcome.publication;
       refusals.push(`${name}: ${outcome.reason}`);
       return null;

@@ -21,14 +21,6 @@ export interface AccountAppsParts extends LineAppParts {
   readonly latencyMs: number;
 }
 
-/** What the path of connect asks for. */
-export interface AccountAppPath {
-  /** Which application. */
-  readonly type: "call" | "line";
-  /** What followed its name. */
-  readonly path: string;
-}
-
 /** Both applications. */
 export class AccountApps implements AsyncDisposable {
   readonly #calls: CallApp;
@@ -60,11 +52,11 @@ export class AccountApps implements AsyncDisposable {
   /** Serves a client that has said connect, until it leaves. */
   async serve(
     client: RtmpConnection,
-    request: Pick<ConnectRequest, "query">,
-    { type, path }: AccountAppPath,
+    request: Pick<ConnectRequest, "app" | "query">,
+    application: "call" | "line",
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#doors[type].serve(client, request, path, signal);
+    await this.#doors[application].serve(client, request, signal);
   }
 
   /** Waits until every call is hung up; the clients have left and the accounts have ended by now. */

@@ -92,8 +92,10 @@ export interface AccountServices {
 
 /** What connect has said. */
 export interface AccountClientPath {
-  /** What followed the application in the path; "" for nothing. */
-  readonly path: string;
+  /** Which application it is for. */
+  readonly application: "call" | "line";
+  /** Its `app`. */
+  readonly app: string;
   /** Its query. */
   readonly query: string;
 }
@@ -164,12 +166,8 @@ export class AccountClient implements AsyncDisposable {
   #begin(event: PublishEvent | PlayEvent): void {
     const { stream, name, query } = event;
     this.#end(stream);
-    const found = parseAccountPath({
-      path: this.#path.path,
-      connectQuery: this.#path.query,
-      name,
-      query,
-    });
+    const { application, app, query: connectQuery } = this.#path;
+    const found = parseAccountPath(application, { app, connectQuery, name, query });
     if (found.type === "wrong") return this.#refuse(event, found.reason);
     const account = this.#services.accounts.get(found.account);
     if (account === undefined) {

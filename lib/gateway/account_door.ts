@@ -23,17 +23,16 @@ export class AccountDoor {
   /**
    * Serves a client that has said connect and was not answered yet, until it leaves. The connection stays its owner's
    * to dispose of. Never throws for what a client does.
-   * @param path what followed the name of the application
    */
   async serve(
     connection: RtmpConnection,
-    request: Pick<ConnectRequest, "query">,
-    path: string,
+    { app, query }: Pick<ConnectRequest, "app" | "query">,
     signal: AbortSignal,
   ): Promise<void> {
     if (signal.aborted) return; // its owner has closed it
-    const log = this.#log.child(`client ${connection.id} ${this.#name}/${path}`);
-    await using client = new AccountClient(connection, { path, query: request.query }, this.#services, log);
+    const log = this.#log.child(`client ${connection.id} ${app}`);
+    const path = { application: this.#name, app, query };
+    await using client = new AccountClient(connection, path, this.#services, log);
     connection.onMedia = (stream, message) => client.media(stream, message);
     connection.accept();
     for await (const event of connection.events()) client.handle(event);

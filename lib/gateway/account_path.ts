@@ -3,12 +3,11 @@
 //   rtmp://gateway/call/desk/+4930123?key=...      call / account / whom to call
 //   rtmp://gateway/line/desk/say?key=...           line / account / side of its line
 //
-// Programs split such a URL into the path of connect and the name of a stream wherever they like, and leave the
-// query at either: both are put together again. Percent-encoding is undone once; a plus sign is one.
+// The query may stand at either. Percent-encoding is undone once; a plus sign is one.
 // Role: wire
 // Answers to: nothing in siprtmp, which was no SIP user itself.
 
-import { trimCharacters } from "../base/trim.ts";
+import { joinStreamPath } from "../rtmp/stream_path.ts";
 import { decodePercent } from "./app_path.ts";
 
 /** A stream that an account is asked for. */
@@ -28,8 +27,8 @@ export type AccountPath =
 
 /** The pieces in which it came. */
 export interface AccountPathParts {
-  /** What followed the application in the path of connect; "" for nothing. */
-  readonly path: string;
+  /** The `app` of connect. */
+  readonly app: string;
   /** Query of connect. */
   readonly connectQuery: string;
   /** Name of the stream. */
@@ -44,12 +43,16 @@ const MAX_REST_LENGTH = 256;
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
 /** Puts the pieces together; never throws. */
-export function parseAccountPath({ path, connectQuery, name, query }: AccountPathParts): AccountPath {
-  const whole = [path, name].map((piece) => trimCharacters(piece, "/")).filter((piece) => piece !== "")
-    .join("/");
-  const at = whole.indexOf("/");
-  const account = decodePercent(at < 0 ? whole : whole.slice(0, at));
-  const rest = at < 0 ? "" : decodePercent(whole.slice(at + 1));
+export function parseAccountPath(
+  application: "call" | "line",
+  { app, connectQuery, name, query }: AccountPathParts,
+): AccountPath {
+  const whole = joinStreamPath(app, name);
+  if (whole === null) return wrong("the name is too long");
+  const [first, encodedAccount = "", ...behind] = whole.split("/");
+  if (first !== application) return wrong(`the URL is not one of rtmp://this-host/${application}`);
+  const account = decodePercent(encodedAccount);
+  const rest = decodePercent(behind.join("/"));
   if (account === null || rest === null) return wrong("the percent-encoding in the URL is broken");
   if (account === "") return wrong("the account is missing");
   if (rest.length > MAX_REST_LENGTH) return wrong("the name is too long");

@@ -1,17 +1,19 @@
 // The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything", "call/desk", "line".
 // The first element chooses the application, every other name than sip, call and line is a path of streams. Behind
 // sip stands the user's SIP identity; a suffix lets several clients use one address without replacing each other
-// (siprtmp FAQ, "/random"). Behind call and line stands as much as the client has not put into its stream names.
+// (siprtmp FAQ, "/random").
 // Role: wire
 // Answers to: the app look-up of rtmp.py and the scope rule of siprtmp.py.
 
-import { trimCharacters } from "../base/trim.ts";
+import { joinStreamPath } from "../rtmp/stream_path.ts";
 
 /** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
 export type AppPath =
   | { type: "sip"; address: string; key: string }
-  | { type: "call" | "line"; path: string }
+  | { type: "call" | "line" }
   | { type: "live" }
+  /** The name of a stream will say it. */
+  | { type: "unnamed" }
   | { type: "rejected"; reason: string };
 
 /** Longest path accepted; a SIP address is far shorter. */
@@ -22,11 +24,11 @@ const HINT_OF_COLONS = " (with ffmpeg, a colon in the URL is written %3A)";
 
 /** Parses the `app` of a connect command; never throws, a refusal is a value. */
 export function parseAppPath(app: string): AppPath {
-  const path = trimCharacters(app, "/");
-  if (path === "") return rejected("the path is empty");
-  if (path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
+  const path = joinStreamPath(app, "");
+  if (path === null || path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
+  if (path === "") return { type: "unnamed" };
   const [name = "", address = "", ...suffix] = path.split("/");
-  if (name === "call" || name === "line") return { type: name, path: path.slice(name.length + 1) };
+  if (name === "call" || name === "line") return { type: name };
   if (name !== "sip") return { type: "live" };
   if (address === "") return rejected(`the SIP address is missing${HINT_OF_COLONS}`);
   const decoded = decodePercent(address);

@@ -84,7 +84,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   /** See {@linkcode AccountApplication}: the far end, when there is one. */
   play({ account, rest }: AccountUse, sink: LiveSink): PlayerOutcome {
     if (rest === "") return refused("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
-    return this.#parts.streams.play(pathOf(account.config.name), rest, sink);
+    return this.#parts.streams.play(pathOf(account.config.name, rest), sink);
   }
 
   /** Waits until every call is hung up; their publishers have left by now. */
@@ -107,7 +107,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
           link,
           agent: account.agent,
           services,
-          farEnd: { streams, path: pathOf(account.config.name), name: rest },
+          farEnd: { streams, path: pathOf(account.config.name, rest) },
         }),
       clock,
       random,
@@ -160,8 +160,8 @@ export function servicesOf(parts: AccountAppParts, log: Logger, address: string)
   };
 }
 
-function pathOf(account: string): string {
-  return `call/${account}`;
+function pathOf(account: string, destination: string): string {
+  return `call/${account}/${destination}`;
 }
 
 function refused(reason: string): { readonly type: "refused"; readonly reason: string } {

@@ -41,8 +41,10 @@ export interface CallInLineParts {
   readonly clock: Clock;
 }
 
-/** Path of the players' streams; the name is the account's. */
-export const LINE_PATH = "line";
+/** Path of the stream that players of an account's line hear. */
+export function linePath(account: string): string {
+  return `line/${account}`;
+}
 
 /** A publisher that is back so soon, has not hung up. */
 const HANG_UP_MS = 2_000;
@@ -106,7 +108,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   /** Takes one who hears callers, also before, between and after calls. */
   play(use: AccountUse, sink: LiveSink): PlayerOutcome {
     if (this.#closed !== null) return { type: "refused", reason: this.#closed };
-    const outcome = this.#parts.streams.play(LINE_PATH, use.account.config.name, lasting(sink));
+    const outcome = this.#parts.streams.play(linePath(use.account.config.name), lasting(sink));
     if (outcome.type === "refused") return outcome;
     const { subscription } = outcome;
     this.#present.add(use);

@@ -25,7 +25,8 @@ import { RtmpAcceptor } from "../rtmp/listen.ts";
 import { listenRtmpt } from "../rtmpt/listen.ts";
 import type { Config } from "../config/config.ts";
 import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
-import { credentialsOf } from "./rtmp_credentials.ts";
+import { type FirstStream, firstStream } from "./first_stream.ts";
+import { credentialsOf, isNothing } from "./rtmp_credentials.ts";
 import type { StreamsHome, Team } from "./team.ts";
 import { openTlsFiles, reloadTlsFiles } from "./tls_files.ts";
 
@@ -179,9 +180,23 @@ export class FrontDoor {
     return this.#halfOpen.makeRoom();
   }
 
+  /** The first publish or play of a client whose connect left something open; it is half open still. */
+  async firstStream(client: RtmpConnection): Promise<FirstStream | null> {
+    using _place = this.#halfOpen.add(client.peer.hostname, () => client.drop());
+    const { clock } = this.#environment;
+    return await firstStream(client, { clock, waitMs: this.#config.rtmp.options.openTimeoutMs });
+  }
+
   /** Decides whether this client may use the RTMP side at all; a refusal comes late. */
-  login(client: RtmpConnection, request: ConnectRequest, signal: AbortSignal): Promise<LoginOutcome> {
-    return this.access.login(client.peer.hostname, credentialsOf(request), signal);
+  login(
+    client: RtmpConnection,
+    request: ConnectRequest,
+    first: FirstStream | null,
+    signal: AbortSignal,
+  ): Promise<LoginOutcome> {
+    const shown = credentialsOf(request);
+    const used = first !== null && isNothing(shown) ? credentialsOf(first) : shown;
+    return this.access.login(client.peer.hostname, used, signal);
   }
 
   /**

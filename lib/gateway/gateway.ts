@@ -26,6 +26,7 @@ import { AccountApps } from "./account_apps.ts";
 import { type AppPath, parseAppPath } from "./app_path.ts";
 import { mayPublishCalls } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
+import { type FirstStream, isToldLater } from "./first_stream.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
 import { MediaRoom } from "../bridge/media_room.ts";
@@ -261,18 +262,31 @@ export class Gateway implements AsyncDisposable {
     if (room.type === "refused") {
       return await client.reject(`overloaded, ${room.reason}: try again in ${room.retryAfterSeconds} s`);
     }
-    const path = parseAppPath(request.app);
+    const asked = parseAppPath(request.app);
     const streams = this.#environment.team?.streams;
-    if (streams?.type === "elsewhere" && this.#needsStreams(path)) {
+    if (streams?.type === "elsewhere" && this.#needsStreams(asked)) {
       return await streams.carry(client.surrender(), signal); // who it is is asked there
     }
-    const login = await this.#door.login(client, request, signal);
-    if (login.type === "refused") return await client.close("NetConnection.Connect.Rejected", login.reason);
-    if (path.type === "rejected") return await client.reject(path.reason);
+    const later = isToldLater(asked, request, this.#door.access.asksForLogin);
+    const first = later ? await this.#door.firstStream(client) : null;
+    if (later && first === null || signal.aborted) return;
+    const path = asked.type === "unnamed" ? parseAppPath(first?.name ?? "") : asked;
+    const login = await this.#door.login(client, request, first, signal);
+    if (login.type === "refused") return await refuse(client, first, login.reason);
+    if (path.type === "rejected") return await refuse(client, first, path.reason);
     // From here on it is theirs, for hours: handed over, not waited for.
-    if (path.type === "live") return this.#live.serve(client, request, signal);
-    if (path.type !== "sip") return this.#accountApps.serve(client, request, path, signal);
-    return this.#sipApp.serve(client, request, path, signal);
+    switch (path.type) {
+      case "live":
+        return this.#live.serve(client, request, signal);
+      case "call":
+      case "line":
+        return this.#accountApps.serve(client, request, path.type, signal);
+      case "sip":
+        if (first !== null) return await refuse(client, first, NO_PATH);
+        return this.#sipApp.serve(client, request, path, signal);
+      case "unnamed":
+        return await refuse(client, first, NO_PATH);
+    }
   }
 
   /** Whether a client cannot be served without the streams: it publishes or plays them, or its calls are published. */
@@ -293,6 +307,17 @@ export class Gateway implements AsyncDisposable {
     this.#door.offenders[Symbol.dispose]();
     this.#sockets[Symbol.dispose]();
   }
+}
+
+/** Told to who names neither an application nor a stream, or a SIP address where connect should. */
+const NO_PATH =
+  "the path of connect is missing: connect to rtmp://this-host/live or rtmp://this-host/sip/user@domain";
+
+/** One `_error` when its connect waits for an answer; else its first stream is refused, and it is told why. */
+async function refuse(client: RtmpConnection, first: FirstStream | null, reason: string): Promise<void> {
+  const code = first?.type === "play" ? "NetStream.Play.Failed" : "NetStream.Publish.Denied";
+  first?.stream.failed(code, reason);
+  await client.close("NetConnection.Connect.Rejected", reason);
 }
 
 /** The SIP port of a gateway with a team tells the others, and hands them their messages. */

@@ -16,7 +16,7 @@ import type {
   ServedAccount,
 } from "./account_client.ts";
 import { type AccountAppParts, servicesOf } from "./call_app.ts";
-import { CallInLine, LINE_PATH } from "./call_in_line.ts";
+import { CallInLine, linePath } from "./call_in_line.ts";
 import { StreamLine } from "./stream_line.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
 
@@ -104,7 +104,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
       account,
       codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
       openLine: (link) =>
-        new StreamLine({ link, agent, services, farEnd: { streams, path: LINE_PATH, name: config.name } }),
+        new StreamLine({ link, agent, services, farEnd: { streams, path: linePath(config.name) } }),
       createWaiting: (line) =>
         new WaitingSound({
           frames: this.#frames[config.waiting],

@@ -1,6 +1,6 @@
 // How an RTMP client shows who it is, in the order they count:
 //
-//   the URL           rtmp://host/live?token=...   or  ?user=alice&password=...
+//   the URL           rtmp://host/live?token=...   or  ?user=alice&password=..., also behind the stream's name
 //   an object         connect(url, ..., { token: ... })  or  { user: ..., password: ... }
 //   the arguments     connect(url, user, password, ...), as siprtmp's clients give their SIP login
 //
@@ -9,15 +9,21 @@
 
 import type { Credentials } from "../access/login_guard.ts";
 import { type AmfValue, getProperty, isAmfObject } from "../amf/value.ts";
-import type { ConnectRequest } from "../rtmp/command.ts";
 
 const MAX_LENGTH = 256;
 
 /** Reads them; never throws, what is missing or too long is null. */
-export function credentialsOf(request: Pick<ConnectRequest, "query" | "args">): Credentials {
-  const explicit = readNamed(fromQuery(request.query)) ?? readNamed(fromObject(request.args));
-  const [user, password] = request.args;
+export function credentialsOf(
+  { query, args = [] }: { readonly query: string; readonly args?: readonly AmfValue[] },
+): Credentials {
+  const explicit = readNamed(fromQuery(query)) ?? readNamed(fromObject(args));
+  const [user, password] = args;
   return explicit ?? { user: textOf(user), password: textOf(password), token: null };
+}
+
+/** Whether a client has shown nothing at all. */
+export function isNothing({ password, token }: Credentials): boolean {
+  return password === null && token === null;
 }
 
 type Lookup = (name: string) => string | null;

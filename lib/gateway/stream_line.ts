@@ -25,10 +25,8 @@ export type PublisherStream = Pick<NetStream, "status">;
 export interface FarEndPlace {
   /** The registry of streams. */
   readonly streams: LiveStreams;
-  /** Path of the application. */
+  /** Its path. */
   readonly path: string;
-  /** Name within it. */
-  readonly name: string;
 }
 
 /** What a line is made of. */
@@ -167,8 +165,8 @@ export class StreamLine implements LineOwner, AsyncDisposable {
   /** Not before there is something to hear: early media is published, ringing alone is not. */
   #publish(): void {
     if (this.#unpublished || this.#line.state === "idle") return;
-    const { streams, path, name } = this.#farEnd;
-    const outcome = streams.publish(path, name);
+    const { streams, path } = this.#farEnd;
+    const outcome = streams.publish(path);
     if (outcome.type === "publishing") {
       this.#publication = outcome.publication;
       return;

@@ -10,8 +10,8 @@ import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { LiveClient, type LiveServices } from "./live_client.ts";
 import { MediaFolder } from "./media_folder.ts";
+import { isAppName } from "./stream_name.ts";
 import { Recordings } from "./recordings.ts";
-import { parseStreamPath } from "./stream_name.ts";
 import { defaultLiveLimits, type LiveLimits, LiveStreams, type LiveUsage } from "./streams.ts";
 
 /** How streams are served. */
@@ -70,16 +70,16 @@ export class LiveApp {
    * what a client does.
    */
   async serve(connection: RtmpConnection, request: ConnectRequest, signal: AbortSignal): Promise<void> {
-    const path = parseStreamPath(request.app);
-    if (path === null) return await connection.reject("the path is empty or cannot be used");
-    const log = this.#log.child(`client ${connection.id} ${path}`);
+    const { app } = request;
+    if (!isAppName(app)) return await connection.reject("the path cannot be used");
+    const log = this.#log.child(`client ${connection.id} ${app}`);
     const close = (): Promise<void> =>
       connection.close("NetConnection.Connect.AppShutdown", "the server is stopping");
     if (signal.aborted) return await close();
     const onAbort = (): void => void close();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await using client = new LiveClient(path, this.#services, log);
+      await using client = new LiveClient(app, this.#services, log);
       connection.onMedia = (stream, message) => client.media(stream, message);
       connection.streamLength = (name) => client.lengthSeconds(name);
       connection.accept();

@@ -15,7 +15,7 @@ import type { NetStream } from "../rtmp/net_stream.ts";
 import { FilePlayer } from "./file_player.ts";
 import { PlayerSink } from "./player_sink.ts";
 import type { Recordings } from "./recordings.ts";
-import { isStreamName } from "./stream_name.ts";
+import { parseStreamPath } from "./stream_name.ts";
 import type { LiveStreams, Publication } from "./streams.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -33,6 +33,9 @@ export interface LiveServices {
   readonly clock: Clock;
 }
 
+/** Why a stream is refused before anybody looks for it. */
+const NO_NAME = "This is no name for a stream";
+
 type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;
 type PlayEvent = Extract<RtmpEvent, { type: "play" }>;
 
@@ -49,15 +52,15 @@ type Activity =
 
 /** One client, while it is connected. */
 export class LiveClient implements AsyncDisposable {
-  readonly #path: string;
+  readonly #app: string;
   readonly #services: LiveServices;
   readonly #log: Logger;
   readonly #scope: Scope;
   readonly #activities = new Map<NetStream, Activity>();
 
-  /** Does nothing yet. @param path scope of the names it uses */
-  constructor(path: string, services: LiveServices, log: Logger) {
-    this.#path = path;
+  /** Does nothing yet. @param app of its connect */
+  constructor(app: string, services: LiveServices, log: Logger) {
+    this.#app = app;
     this.#services = services;
     this.#log = log;
     this.#scope = new Scope("streams", { log });
@@ -91,8 +94,9 @@ export class LiveClient implements AsyncDisposable {
 
   /** Length of a stream for players: 0 when it is live, or not there. */
   async lengthSeconds(name: string): Promise<number> {
-    if (this.#services.streams.find(this.#path, name)?.publishing === true) return 0;
-    return await this.#services.recordings.durationSeconds(this.#path, name);
+    const path = parseStreamPath(this.#app, name);
+    if (path === null || this.#services.streams.find(path)?.publishing === true) return 0;
+    return await this.#services.recordings.durationSeconds(path);
   }
 
   /** The client has left: ends everything, waits until recordings are finished. */
@@ -103,19 +107,18 @@ export class LiveClient implements AsyncDisposable {
 
   #publish({ stream, name, mode }: PublishEvent): void {
     this.#end(stream);
-    if (!isStreamName(name)) {
-      return this.#refuse(stream, "NetStream.Publish.BadName", "This is no name for a stream");
-    }
-    const outcome = this.#services.streams.publish(this.#path, name);
+    const path = parseStreamPath(this.#app, name);
+    if (path === null) return this.#refuse(stream, "NetStream.Publish.BadName", NO_NAME);
+    const outcome = this.#services.streams.publish(path);
     if (outcome.type === "refused") {
-      return this.#refuse(stream, "NetStream.Publish.BadName", outcome.reason, name);
+      return this.#refuse(stream, "NetStream.Publish.BadName", outcome.reason, path);
     }
     const { publication } = outcome;
     const ended = Promise.withResolvers<void>();
     this.#activities.set(stream, { type: "publishing", publication, ended });
-    this.#log.info(`publishes ${name} (${mode})`);
+    this.#log.info(`publishes ${path} (${mode})`);
     if (mode === "live") return stream.started();
-    this.#scope.spawn(`record ${name}`, () => this.#record(stream, publication, mode, ended.promise));
+    this.#scope.spawn(`record ${path}`, () => this.#record(stream, publication, mode, ended.promise));
   }
 
   async #record(
@@ -124,8 +127,9 @@ export class LiveClient implements AsyncDisposable {
     mode: "record" | "append",
     ended: Promise<void>,
   ): Promise<void> {
-    const { name } = publication.stream;
-    const outcome = await this.#services.recordings.record(this.#path, name, mode);
+    const { path } = publication.stream;
+    const { name } = stream;
+    const outcome = await this.#services.recordings.record(path, mode);
     if (outcome.type === "refused") {
       if (publication.ended) return;
       this.#end(stream);
@@ -160,17 +164,16 @@ export class LiveClient implements AsyncDisposable {
   #play(event: PlayEvent): void {
     const { stream, name, start } = event;
     this.#end(stream);
-    if (!isStreamName(name)) {
-      return this.#refuse(stream, "NetStream.Play.StreamNotFound", "This is no name for a stream");
-    }
-    const live = this.#services.streams.find(this.#path, name)?.publishing === true;
-    if (start === -1 || start === -2 && live) return this.#playLive(event);
+    const path = parseStreamPath(this.#app, name);
+    if (path === null) return this.#refuse(stream, "NetStream.Play.StreamNotFound", NO_NAME);
+    const live = this.#services.streams.find(path)?.publishing === true;
+    if (start === -1 || start === -2 && live) return this.#playLive(event, path);
     const waiting: Activity = { type: "waiting" };
     this.#activities.set(stream, waiting);
-    this.#scope.spawn(`play ${name}`, () => this.#playFile(event, waiting));
+    this.#scope.spawn(`play ${path}`, () => this.#playFile(event, path, waiting));
   }
 
-  #playLive({ stream, name, duration }: PlayEvent): void {
+  #playLive({ stream, duration }: PlayEvent, path: string): void {
     const { latencyMs, clock, streams } = this.#services;
     const sink = new PlayerSink(stream, {
       latencyMs,
@@ -179,23 +182,23 @@ export class LiveClient implements AsyncDisposable {
       log: this.#log,
       onFinished: () => this.#end(stream),
     });
-    const outcome = streams.play(this.#path, name, sink);
+    const outcome = streams.play(path, sink);
     if (outcome.type === "refused") {
-      return this.#refuse(stream, "NetStream.Play.Failed", outcome.reason, name);
+      return this.#refuse(stream, "NetStream.Play.Failed", outcome.reason, path);
     }
     const { subscription } = outcome;
     if (stream.state !== "playing") return subscription[Symbol.dispose](); // its duration was over at once
     this.#activities.set(stream, { type: "playing live", subscription });
-    this.#log.info(`plays ${name} live`);
+    this.#log.info(`plays ${path} live`);
   }
 
-  async #playFile(event: PlayEvent, waiting: Activity): Promise<void> {
+  async #playFile(event: PlayEvent, path: string, waiting: Activity): Promise<void> {
     const { stream, name, start, duration } = event;
-    const reader = await this.#services.recordings.play(this.#path, name);
+    const reader = await this.#services.recordings.play(path);
     if (this.#activities.get(stream) !== waiting) return reader?.close();
     if (reader === null) {
       this.#activities.delete(stream);
-      if (start < 0) return this.#playLive(event);
+      if (start < 0) return this.#playLive(event, path);
       return this.#refuse(stream, "NetStream.Play.StreamNotFound", `There is no recording ${name}.`);
     }
     const { readAheadMs, clock } = this.#services;
@@ -203,7 +206,7 @@ export class LiveClient implements AsyncDisposable {
     const player = new FilePlayer(reader, stream, options, clock);
     const activity: Activity = { type: "playing file", player };
     this.#activities.set(stream, activity);
-    this.#log.info(`plays ${name} from its recording`);
+    this.#log.info(`plays ${path} from its recording`);
     stream.started(true);
     await this.#run(player, reader, stream);
     if (this.#activities.get(stream) === activity) this.#activities.delete(stream);
@@ -241,7 +244,7 @@ export class LiveClient implements AsyncDisposable {
       case "publishing":
         activity.publication.end();
         activity.ended.resolve();
-        return this.#log.info(`has published ${activity.publication.stream.name}`);
+        return this.#log.info(`has published ${activity.publication.stream.path}`);
       case "playing live":
         return activity.subscription[Symbol.dispose]();
       case "playing file":

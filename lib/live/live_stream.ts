@@ -15,10 +15,8 @@ import { type SubscribedStream, Subscription } from "./subscription.ts";
 
 /** What a stream needs. */
 export interface LiveStreamOptions {
-  /** Path of the application, then name. */
+  /** Its whole path: application and name. */
   readonly path: string;
-  /** Name within the path. */
-  readonly name: string;
   /** Cached bytes at most; 0 for no cache. */
   readonly cacheBytes: number;
   /** Shared by all streams. */
@@ -33,10 +31,8 @@ export interface LiveStreamOptions {
 
 /** A name with its publisher and players. */
 export class LiveStream implements SubscribedStream {
-  /** Path of the application. */
+  /** Its whole path: application and name. */
   readonly path: string;
-  /** Name within the path. */
-  readonly name: string;
   /** See {@linkcode SubscribedStream}. */
   readonly cache: GopCache;
   readonly #options: LiveStreamOptions;
@@ -54,7 +50,6 @@ export class LiveStream implements SubscribedStream {
   /** Nobody is here yet. */
   constructor(options: LiveStreamOptions) {
     this.path = options.path;
-    this.name = options.name;
     this.#options = options;
     this.#now = () => options.clock.now();
     this.cache = new GopCache(options.cacheBytes, options.budget);
@@ -171,7 +166,7 @@ export class LiveStream implements SubscribedStream {
   }
 
   #failed(subscription: Subscription, error: unknown): void {
-    this.#options.log.error(`${this.path}/${this.name}: a player failed and was removed`, error);
+    this.#options.log.error(`${this.path}: a player failed and was removed`, error);
     subscription[Symbol.dispose]();
   }
 

@@ -25,8 +25,8 @@ export class MediaFolder {
   }
 
   /** The recording of a stream. @throws TransportError when the disk fails */
-  async find(path: string, name: string): Promise<FoundFile> {
-    const segments = recordingSegments(path, name);
+  async find(path: string): Promise<FoundFile> {
+    const segments = recordingSegments(path);
     if (segments === null) return refused(NOT_A_FILE);
     const root = await realPath(this.#root);
     const file = root === null ? null : await realPath(join(root, segments));
@@ -36,8 +36,8 @@ export class MediaFolder {
   }
 
   /** Where a stream is to be recorded; its folders are made. @throws TransportError when the disk fails */
-  async place(path: string, name: string): Promise<FoundFile> {
-    const segments = recordingSegments(path, name);
+  async place(path: string): Promise<FoundFile> {
+    const segments = recordingSegments(path);
     if (segments === null) return refused(NOT_A_FILE);
     if (await kindOf(this.#root) === "missing") await makeFolder(this.#root);
     const root = await realPath(this.#root);

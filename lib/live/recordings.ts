@@ -44,9 +44,9 @@ export class Recordings {
   }
 
   /** Starts to record. Refused when the name cannot be a file or somebody else records into it. */
-  async record(path: string, name: string, mode: "record" | "append"): Promise<Opened<OpenRecording>> {
-    return await this.#attempt(`record ${path}/${name}`, async () => {
-      const place = await this.#folder.place(path, name);
+  async record(path: string, mode: "record" | "append"): Promise<Opened<OpenRecording>> {
+    return await this.#attempt(`record ${path}`, async () => {
+      const place = await this.#folder.place(path);
       if (place.type === "refused") return place;
       await this.#busy.get(place.path)?.finished;
       if (this.#busy.has(place.path)) {
@@ -70,9 +70,9 @@ export class Recordings {
   }
 
   /** Opens a recording to be played; null when there is none. */
-  async play(path: string, name: string): Promise<FlvSeekReader | null> {
-    const opened = await this.#attempt<FlvSeekReader>(`play ${path}/${name}`, async () => {
-      const file = await this.#find(path, name);
+  async play(path: string): Promise<FlvSeekReader | null> {
+    const opened = await this.#attempt<FlvSeekReader>(`play ${path}`, async () => {
+      const file = await this.#find(path);
       if (file.type === "refused") return file;
       return { type: "open", opened: await FlvSeekReader.open(file.path) };
     });
@@ -80,13 +80,13 @@ export class Recordings {
   }
 
   /** Length of a recording; 0 when there is none. */
-  async durationSeconds(path: string, name: string): Promise<number> {
-    using reader = await this.play(path, name);
+  async durationSeconds(path: string): Promise<number> {
+    using reader = await this.play(path);
     return reader === null ? 0 : reader.durationMs / 1000;
   }
 
-  async #find(path: string, name: string): Promise<FoundFile> {
-    const found = await this.#folder.find(path, name);
+  async #find(path: string): Promise<FoundFile> {
+    const found = await this.#folder.find(path);
     if (found.type === "file") {
       await this.#busy.get(found.path)?.finished;
       return found;
@@ -94,7 +94,7 @@ export class Recordings {
     if (this.#busy.size === 0) return found;
     // A new file has its name only when it is finished, which may be now.
     await Promise.all(Array.from(this.#busy.values(), (entry) => entry.finished));
-    return await this.#folder.find(path, name);
+    return await this.#folder.find(path);
   }
 
   /** Trouble with the disk or a file is told in the log, with its path; the client learns that there is some. */

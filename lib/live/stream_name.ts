@@ -1,15 +1,11 @@
-// Names of streams and the files they may be recorded in: rtmp://host/PATH and a NAME become
-// ROOT / PATH without its first element / NAME.flv, as siprtmp had it. Whatever could lead out of the root, or
-// means something special to a file system, is no file name; it may still be the name of a live stream.
+// Paths of streams and the files they may be recorded in: rtmp://host/PATH becomes ROOT / PATH without its first
+// element .flv, as siprtmp had it. Whatever could lead out of the root, or means something special to a file system,
+// is no file name; it may still be the path of a live stream.
 // Role: wire
 // Answers to: getfilename of rtmp.py, which refused "/../" and nothing else.
 
 import { encodeUtf8 } from "../base/bytes.ts";
-import { trimCharacters } from "../base/trim.ts";
-
-/** Longest path and name; those of real programs are far shorter. */
-const MAX_PATH_LENGTH = 512;
-const MAX_NAME_LENGTH = 256;
+import { joinStreamPath } from "../rtmp/stream_path.ts";
 
 /** File systems allow 255 bytes; ".flv.part" comes behind. */
 const MAX_SEGMENT_BYTES = 240;
@@ -18,27 +14,34 @@ const MAX_SEGMENTS = 16;
 // deno-lint-ignore no-control-regex -- the control characters are what is looked for
 const CONTROL = /[\x00-\x1f\x7f]/;
 
-/** The path of a connect, without slashes around it; null when it is empty, too long or has control characters. */
-export function parseStreamPath(app: string): string | null {
-  if (app.length > MAX_PATH_LENGTH || CONTROL.test(app)) return null;
-  const path = trimCharacters(app, "/");
-  return path === "" ? null : path;
-}
+/** Applications with streams of their own, which their own rules guard. */
+const OTHER_APPLICATIONS: readonly string[] = ["sip", "call", "line"];
 
-/** True for what may be the name of a stream. */
-export function isStreamName(name: string): boolean {
-  return name !== "" && name.length <= MAX_NAME_LENGTH && !CONTROL.test(name);
+/** Longest path of a stream, in characters. */
+const MAX_PATH_LENGTH = 512;
+
+/** True for what may be the app of a connect; "" leaves all to the names. */
+export function isAppName(app: string): boolean {
+  return app.length <= MAX_PATH_LENGTH && !CONTROL.test(app);
 }
 
 /**
- * Where a stream is recorded: folders and file name below the root; null when it must not be. "flv:film",
- * "film.flv" and "film" are the same file.
+ * The path of a stream from the app of connect and the name, wherever they were cut. "flv:film", "film.flv" and "film"
+ * are the same stream. Null when nothing is named, it belongs to another application, is too long or has control characters.
  */
-export function recordingSegments(path: string, name: string): string[] | null {
-  if (!isStreamName(name)) return null;
-  const [, ...scope] = path.split("/");
-  const bare = name.replace(/^flv:/, "").replace(/\.flv$/, "");
-  const segments = [...scope, ...bare.split("/")];
+export function parseStreamPath(app: string, name: string): string | null {
+  const bare = /^(?:flv|mp4):/.test(name) ? name.slice(4) : name;
+  const path = bare === "" && name !== "" ? null : joinStreamPath(app, bare);
+  if (path === null || path.length > MAX_PATH_LENGTH || CONTROL.test(path)) return null;
+  if (OTHER_APPLICATIONS.includes(path.split("/", 1)[0]!)) return null;
+  const stem = path.endsWith(".flv") ? path.slice(0, -4) : path;
+  return stem === "" || stem.endsWith("/") ? null : stem;
+}
+
+/** Where a stream is recorded: folders and file name below the root; null when it must not be. */
+export function recordingSegments(path: string): string[] | null {
+  const whole = path.split("/");
+  const segments = whole.length > 1 ? whole.slice(1) : whole;
   if (segments.length > MAX_SEGMENTS || !segments.every(isSegment)) return null;
   segments.push(`${segments.pop()!}.flv`);
   return segments;

@@ -1,4 +1,4 @@
-// All live streams by path and name. RTMP clients publish and play through it, and so may any part of this
+// All live streams by path. RTMP clients publish and play through it, and so may any part of this
 // program: the two sides of a call, a recording, a meter.
 // Role: machine
 // Answers to: the App instances of rtmp.py, one for each path.
@@ -12,7 +12,7 @@ import type { Subscription } from "./subscription.ts";
 
 /** Bounds of all streams together. */
 export interface LiveLimits {
-  /** Names with a publisher or players. */
+  /** Paths with a publisher or players. */
   readonly streams: number;
   /** Players of all streams. */
   readonly players: number;
@@ -77,7 +77,7 @@ export class Publication implements Disposable {
 
 /** What is in use. */
 export interface LiveUsage {
-  /** Names with a publisher or players. */
+  /** Paths with a publisher or players. */
   readonly streams: number;
   /** Of those, with a publisher. */
   readonly publishers: number;
@@ -93,7 +93,7 @@ export class LiveStreams {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #budget: ByteBudget;
-  readonly #paths = new Map<string, Map<string, LiveStream>>();
+  readonly #streams = new Map<string, LiveStream>();
 
   /** Empty. */
   constructor(limits: LiveLimits, environment: { readonly clock: Clock; readonly log: Logger }) {
@@ -105,64 +105,55 @@ export class LiveStreams {
 
   /** What is in use now. */
   get usage(): LiveUsage {
-    let streams = 0;
     let publishers = 0;
     let players = 0;
-    for (const names of this.#paths.values()) {
-      for (const stream of names.values()) {
-        streams++;
-        players += stream.players;
-        if (stream.publishing) publishers++;
-      }
+    for (const stream of this.#streams.values()) {
+      players += stream.players;
+      if (stream.publishing) publishers++;
     }
-    return { streams, publishers, players, cachedBytes: this.#budget.used };
+    return { streams: this.#streams.size, publishers, players, cachedBytes: this.#budget.used };
   }
 
-  /** The stream of that name, when it has a publisher or players. */
-  find(path: string, name: string): LiveStream | undefined {
-    return this.#paths.get(path)?.get(name);
+  /** The stream of that path, when it has a publisher or players. */
+  find(path: string): LiveStream | undefined {
+    return this.#streams.get(path);
   }
 
-  /** Takes a name to publish under, until the publication ends. */
-  publish(path: string, name: string): PublishOutcome {
-    if (this.find(path, name)?.publishing === true) {
+  /** Takes a path to publish at, until the publication ends. */
+  publish(path: string): PublishOutcome {
+    if (this.find(path)?.publishing === true) {
       return { type: "refused", reason: "Stream name already in use" };
     }
-    const stream = this.#open(path, name);
+    const stream = this.#open(path);
     if (stream === null) return { type: "refused", reason: "too many streams" };
     return { type: "publishing", publication: new Publication(stream) };
   }
 
-  /** Plays a name, whether or not it has a publisher yet, until the subscription is disposed. */
-  play(path: string, name: string, sink: LiveSink): PlayOutcome {
+  /** Plays a path, whether or not it has a publisher yet, until the subscription is disposed. */
+  play(path: string, sink: LiveSink): PlayOutcome {
     if (this.usage.players >= this.#limits.players) return { type: "refused", reason: "too many players" };
-    const stream = this.#open(path, name);
+    const stream = this.#open(path);
     if (stream === null) return { type: "refused", reason: "too many streams" };
     return { type: "playing", subscription: stream.subscribe(sink) };
   }
 
-  #open(path: string, name: string): LiveStream | null {
-    const known = this.find(path, name);
+  #open(path: string): LiveStream | null {
+    const known = this.find(path);
     if (known !== undefined) return known;
-    if (this.usage.streams >= this.#limits.streams) return null;
+    if (this.#streams.size >= this.#limits.streams) return null;
     const stream = new LiveStream({
       path,
-      name,
       cacheBytes: this.#limits.cacheBytes,
       budget: this.#budget,
       clock: this.#clock,
       log: this.#log,
       onIdle: () => this.#remove(stream),
     });
-    const names = this.#paths.get(path) ?? new Map<string, LiveStream>();
-    this.#paths.set(path, names.set(name, stream));
+    this.#streams.set(path, stream);
     return stream;
   }
 
   #remove(stream: LiveStream): void {
-    const names = this.#paths.get(stream.path);
-    if (names?.get(stream.name) !== stream) return;
-    names.delete(stream.name);
-    if (names.size === 0) this.#paths.delete(stream.path);
+    if (this.#streams.get(stream.path) === stream) this.#streams.delete(stream.path);
   }
 }

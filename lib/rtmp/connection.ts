@@ -211,17 +211,14 @@ export class RtmpConnection implements AsyncDisposable {
     using _beat = this.#beat();
     this.#input.shrink();
     try {
-      do {
-        while (this.#input.length > 0) {
-          this.#consume();
-          for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) {
-            yield event;
-          }
-          const { link, commandCount } = this.#session;
-          const waitMs = this.#throttle.waitMs(link.bytesIn, commandCount, this.#heardMs);
-          if (waitMs > 0) await this.#slowDown(waitMs);
-        }
-      } while (this.#input.filled(await this.#input.read()));
+      for (;;) {
+        for (let event = this.#session.next(); event !== undefined; event = this.#session.next()) yield event;
+        const { link, commandCount } = this.#session;
+        const waitMs = this.#throttle.waitMs(link.bytesIn, commandCount, this.#heardMs);
+        if (waitMs > 0) await this.#slowDown(waitMs);
+        if (this.#input.length === 0 && !this.#input.filled(await this.#input.read())) break;
+        this.#consume();
+      }
       this.#end();
     } catch (error) {
       this.#fail(error);
@@ -229,6 +226,11 @@ export class RtmpConnection implements AsyncDisposable {
       this.#reading = false;
       this.#readEnded?.resolve();
     }
+  }
+
+  /** The event that was read last is the first one again for the next reader of events(). */
+  giveBack(event: RtmpEvent): void {
+    this.#session.giveBack(event);
   }
 
   /** Calls a procedure of the client; its answer is not waited for. */

@@ -106,6 +106,11 @@ export class ServerSession implements MessageSink {
     return this.link.push(bytes, start, end);
   }
 
+  /** What next() gave last is the oldest event again. */
+  giveBack(event: RtmpEvent): void {
+    this.#pending = [event, ...this.#pending ?? []];
+  }
+
   /** Takes the oldest event that is waiting. */
   next(): RtmpEvent | undefined {
     const pending = this.#pending;

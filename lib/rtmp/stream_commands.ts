@@ -200,7 +200,6 @@ export class StreamCommands {
     if (args[0] === false) return this.#closeStream(stream);
     this.#end(stream);
     const [name, query] = splitQuery(textOf(args[0]));
-    if (name === "") return stream.failed("NetStream.Publish.BadName", "A stream needs a name.");
     stream.beginPublish(name);
     const mode = args[1] === "record" || args[1] === "append" ? args[1] : "live";
     this.#options.emit({ type: "publish", stream, name, query, mode });
@@ -211,7 +210,6 @@ export class StreamCommands {
     this.#end(stream);
     if (args[0] === false) return;
     const [name, query] = splitQuery(textOf(args[0]));
-    if (name === "") return stream.failed("NetStream.Play.StreamNotFound", "A stream needs a name.");
     const from = numberOf(args[1], -2);
     const length = numberOf(args[2], -1);
     const start = from >= 0 ? from : from === -1 || from === -1000 ? -1 : -2;

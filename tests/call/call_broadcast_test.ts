@@ -6,7 +6,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 
 function watch(streams: LiveStreams, name: string): { got: string[]; leave: () => void } {
   const got: string[] = [];
-  const outcome = streams.play(callPath("alice@example.com"), name, {
+  const outcome = streams.play(`${callPath("alice@example.com")}/${name}`, {
     congestion: () => 0,
     media: (type, _timeMs, body) => {
       got.push(`${type}:${[...body].join()}`);
@@ -33,7 +33,7 @@ Deno.test("near and far are played apart, under the address of the client, call 
 
 Deno.test("a name that somebody holds stays his, and the other side is published all the same", () => {
   const streams = new LiveStreams(defaultLiveLimits, { clock: new FakeClock(), log: silentLog });
-  const held = streams.publish(callPath("alice@example.com"), "far");
+  const held = streams.publish(`${callPath("alice@example.com")}/far`);
   assert.ok(held.type === "publishing");
   const far = watch(streams, "far");
   using broadcast = new CallBroadcast(streams, "alice@example.com");

@@ -32,7 +32,7 @@ Deno.test("when the gateway is stopping nobody is accepted any more", async () =
   const serving = (async () => {
     await using connection = server;
     const request = await connection.open();
-    await door.serve(connection, request!, "desk", stopped.signal);
+    await door.serve(connection, request!, stopped.signal);
     await connection.close("NetConnection.Connect.AppShutdown", "the gateway is stopping");
   })();
   await assert.rejects(connect({}, "call/desk"), /stopping/);

@@ -5,16 +5,19 @@ import { parseAccountPath } from "../../lib/gateway/account_path.ts";
 const NO_QUERY = { connectQuery: "", query: "" };
 
 /** How programs cut rtmp://gw/call/desk/100 into path and name. */
-const CUTS: [program: string, path: string, name: string][] = [
-  ["ffmpeg and OBS", "desk", "100"],
-  ["one that takes the first element only", "", "desk/100"],
-  ["one with slashes too many", "/desk/", "/100"],
-  ["one with ever more of them", `${"/".repeat(9000)}desk`, `100${"/".repeat(9000)}`],
+const CUTS: [program: string, app: string, name: string][] = [
+  ["ffmpeg and OBS", "call/desk", "100"],
+  ["one that takes the first element only", "call", "desk/100"],
+  ["one with slashes too many", "/call//desk/", "/100"],
+  ["one that gives all of it to connect", "call/desk/100", ""],
+  ["one that gives none of it to connect", "", "call/desk/100"],
+  ["one that gives the whole URL as the name", "call/desk", "rtmp://gw:1935/call/desk/100"],
+  ["one that gives the URL as the app", "rtmp://gw/call/desk", "100"],
 ];
 
-for (const [program, path, name] of CUTS) {
-  Deno.test(`${program}: "${path.slice(-9)}" and "${name.slice(0, 9)}" name the same stream`, () => {
-    const found = parseAccountPath({ ...NO_QUERY, path, name });
+for (const [program, app, name] of CUTS) {
+  Deno.test(`${program}: "${app}" and "${name}" name the same stream`, () => {
+    const found = parseAccountPath("call", { ...NO_QUERY, app, name });
     assert.deepEqual(found, { type: "stream", account: "desk", rest: "100", key: null });
   });
 }
@@ -33,7 +36,7 @@ const RESTS: [name: string, rest: string][] = [
 
 for (const [name, rest] of RESTS) {
   Deno.test(`"${name}" behind an account is "${rest}"`, () => {
-    const found = parseAccountPath({ ...NO_QUERY, path: "desk", name });
+    const found = parseAccountPath("call", { ...NO_QUERY, app: "call/desk", name });
     assert.deepEqual(found, { type: "stream", account: "desk", rest, key: null });
   });
 }
@@ -49,22 +52,25 @@ const KEYS: [connectQuery: string, query: string, key: string | null][] = [
 
 for (const [connectQuery, query, key] of KEYS) {
   Deno.test(`the key of "?${connectQuery}" and "?${query}" is ${key}`, () => {
-    const found = parseAccountPath({ path: "desk", name: "100", connectQuery, query });
+    const found = parseAccountPath("call", { app: "call/desk", name: "100", connectQuery, query });
     assert.deepEqual(found, { type: "stream", account: "desk", rest: "100", key });
   });
 }
 
-const WRONG: [path: string, name: string, reason: RegExp][] = [
-  ["", "", /account is missing/],
-  ["desk", "%zz", /percent-encoding/],
-  ["de%sk", "100", /percent-encoding/],
-  ["desk", "1%000", /control characters/],
-  ["desk", "9".repeat(257), /too long/],
+const WRONG: [app: string, name: string, reason: RegExp][] = [
+  ["line", "", /account is missing/],
+  ["line/desk", "%zz", /percent-encoding/],
+  ["line/de%sk", "100", /percent-encoding/],
+  ["line/desk", "1%000", /control characters/],
+  ["line/desk", "9".repeat(257), /too long/],
+  ["line/desk", "9".repeat(100_000), /too long/],
+  ["line/desk", "rtmp://gw/call/desk/100", /not one of rtmp:\/\/this-host\/line/],
+  ["", "live/cam", /not one of rtmp:\/\/this-host\/line/],
 ];
 
-for (const [path, name, reason] of WRONG) {
-  Deno.test(`"${path}" and "${name.slice(0, 20)}": ${reason.source}`, () => {
-    const found = parseAccountPath({ ...NO_QUERY, path, name });
+for (const [app, name, reason] of WRONG) {
+  Deno.test(`"${app}" and "${name.slice(0, 20)}": ${reason.source}`, () => {
+    const found = parseAccountPath("line", { ...NO_QUERY, app, name });
     assert.match(found.type === "wrong" ? found.reason : "accepted", reason);
   });
 }
@@ -72,7 +78,7 @@ for (const [path, name, reason] of WRONG) {
 Deno.test("whatever a client writes is a stream or wrong, never an exception; what it names is bounded", () => {
   fc.assert(fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (...pieces) => {
     const [path, connectQuery, name, query] = pieces;
-    const found = parseAccountPath({ path, connectQuery, name, query });
+    const found = parseAccountPath("line", { app: `line/${path}`, connectQuery, name, query });
     if (found.type === "stream") assert.ok(found.account !== "" && found.rest.length <= 256);
   }));
 });

@@ -11,6 +11,8 @@ const ACCEPTED: { app: string; address: string; key: string }[] = [
   { app: "sip/alice@127.0.0.1:5080", address: "alice@127.0.0.1:5080", key: "sip/alice@127.0.0.1:5080" },
   { app: "sip/alice:secret@h:5080/x", address: "alice@h:5080", key: "sip/alice@h:5080/x" },
   { app: "sip/alice%3Asecret@h", address: "alice@h", key: "sip/alice@h" },
+  { app: "sip//alice@h", address: "alice@h", key: "sip/alice@h" },
+  { app: "rtmp://gateway/sip/alice@h", address: "alice@h", key: "sip/alice@h" },
   { app: "sip/j%C3%BCrgen@h", address: "jürgen@h", key: "sip/jürgen@h" },
 ];
 
@@ -22,8 +24,6 @@ for (const row of ACCEPTED) {
 
 for (
   const app of [
-    "",
-    "/",
     "sip",
     "sip/",
     "sip/alice",
@@ -52,18 +52,26 @@ for (const app of ["live", "live/x", "wirecast", "sips/alice@h"]) {
     assert.deepEqual(parseAppPath(app), { type: "live" }));
 }
 
-const OF_ACCOUNTS: [app: string, type: "call" | "line", path: string][] = [
-  ["call", "call", ""],
-  ["/call/", "call", ""],
-  ["call/desk", "call", "desk"],
-  ["call/desk/+49301", "call", "desk/+49301"],
-  ["line", "line", ""],
-  ["line/desk", "line", "desk"],
+const OF_ACCOUNTS: [app: string, type: "call" | "line"][] = [
+  ["call", "call"],
+  ["/call/", "call"],
+  ["//call//desk", "call"],
+  ["call/desk", "call"],
+  ["call/desk/+49301", "call"],
+  ["rtmp://gateway/call/desk", "call"],
+  ["line", "line"],
+  ["line/desk", "line"],
 ];
 
-for (const [app, type, path] of OF_ACCOUNTS) {
+for (const [app, type] of OF_ACCOUNTS) {
   Deno.test(`app path ${app} is of the ${type} application`, () => {
-    assert.deepEqual(parseAppPath(app), { type, path });
+    assert.deepEqual(parseAppPath(app), { type });
+  });
+}
+
+for (const app of ["", "/", "///", "rtmp://gateway", "rtmp://gateway/"]) {
+  Deno.test(`app path "${app}" leaves the application to the name of a stream`, () => {
+    assert.deepEqual(parseAppPath(app), { type: "unnamed" });
   });
 }
 

@@ -30,7 +30,7 @@ class Scene extends LineBench {
           link,
           agent: this.agent,
           services: this.services,
-          farEnd: { streams: this.streams, path: "line", name: "desk" },
+          farEnd: { streams: this.streams, path: "line/desk" },
         }),
       createWaiting: (line) =>
         new WaitingSound({

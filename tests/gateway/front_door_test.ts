@@ -72,7 +72,7 @@ class Bench implements AsyncDisposable {
     this.clients.push(client);
     const request = await this.door.greet(client);
     if (request === null) return;
-    const outcome = await this.door.login(client, request, signal);
+    const outcome = await this.door.login(client, request, null, signal);
     if (outcome.type === "refused") return await client.reject(outcome.reason);
     client.accept({ user: outcome.user });
     for await (const event of client.events()) if (event.type === "command") event.reply.result(42);

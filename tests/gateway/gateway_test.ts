@@ -221,7 +221,6 @@ Deno.test("who leaves while registering is unregistered", async () => {
 });
 
 const REJECTED: [app: string, reason: RegExp][] = [
-  ["", /the path is empty/],
   ["sip", /the SIP address is missing/],
   ["sip/nobody", /is not a SIP address/],
 ];

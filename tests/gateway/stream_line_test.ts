@@ -57,7 +57,7 @@ Deno.test("times of the next call go on where those of the last one ended", asyn
 Deno.test("a name that cannot be had is told once a call, and costs no call", async () => {
   const bench = new LineBench();
   const line = bench.openLine();
-  const taken = bench.streams.publish("call/desk", "100");
+  const taken = bench.streams.publish("call/desk/100");
   line.dial("100", ["pcmu"]);
   await bench.accept();
   bench.factory.last.hear(20);

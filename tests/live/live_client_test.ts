@@ -122,7 +122,7 @@ Deno.test("a name that is taken is refused, and free when its publisher closes i
     line.replace(/^.*?live: /, "")
   );
   assert.deepEqual(said, [
-    "publish of cam refused: Stream name already in use",
+    "publish of live/cam refused: Stream name already in use",
     "publish refused: This is no name for a stream",
     "play refused: This is no name for a stream",
   ]);
@@ -250,7 +250,7 @@ Deno.test("a live stream cannot be sought in; a pause loses what is sent meanwhi
   player.stream.command("pause", true, 0);
   await player.takeUpTo("Pause.Notify");
   publisher.send(...gop(1000));
-  await until("the tags", () => house.app.streams.find("live", "cam")!.lastTimeMs === 1040);
+  await until("the tags", () => house.app.streams.find("live/cam")!.lastTimeMs === 1040);
   player.stream.command("pause", false, 0);
   await player.takeUpTo("Unpause.Notify");
   publisher.send({ type: 9, timeMs: 1080, body: picture(false) }, ...gop(2000));
@@ -282,7 +282,7 @@ Deno.test("a recording that cannot be made refuses the publish", () =>
   inFolder(async (root) => {
     await using house = new LiveHouse({ root });
     const publisher = await enter(house);
-    for (const name of ["../x", "/x", "C:x"]) {
+    for (const name of ["../x", "a/../x", "C:x"]) {
       await assert.rejects(
         publisher.stream.publish(name, "record"),
         refused("NetStream.Record.NoAccess", /cannot be that of a file/),
@@ -333,8 +333,8 @@ Deno.test("what is asked and answered beside: commands, a duration, play instead
     await player.stream.play("cam");
     await player.stream.play("other"); // in the place of the first
     player.stream.command("receiveAudio", false);
-    await until("one player", () => house.app.streams.find("live", "other")?.players === 1);
-    assert.equal(house.app.streams.find("live", "cam")!.players, 0);
+    await until("one player", () => house.app.streams.find("live/other")?.players === 1);
+    assert.equal(house.app.streams.find("live/cam")!.players, 0);
   }));
 
 Deno.test("a client that leaves while its file is being opened leaves nothing behind", () =>

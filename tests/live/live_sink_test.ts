@@ -10,8 +10,8 @@ Deno.test("a sink needs no more than two functions", () => {
   const streams = new LiveStreams(defaultLiveLimits, { clock: new FakeClock(), log: silentLog });
   const times: number[] = [];
   const sink: LiveSink = { congestion: () => 0, media: (_type, timeMs) => times.push(timeMs) < 3 };
-  assert.equal(streams.play("live", "a", sink).type, "playing");
-  const outcome = streams.publish("live", "a");
+  assert.equal(streams.play("live/a", sink).type, "playing");
+  const outcome = streams.publish("live/a");
   assert.ok(outcome.type === "publishing");
   for (let i = 0; i < 5; i++) outcome.publication.put(9, i * 40, picture(i === 0));
   outcome.publication.end();

@@ -11,8 +11,7 @@ function setUp() {
   const budget = new ByteBudget(1_000_000);
   let idle = 0;
   const stream = new LiveStream({
-    path: "live",
-    name: "cam",
+    path: "live/cam",
     cacheBytes: 100_000,
     budget,
     clock: new FakeClock(),

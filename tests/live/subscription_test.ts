@@ -24,13 +24,13 @@ class Scene {
   }
 
   publish(): Publication {
-    const outcome = this.streams.publish("live", "cam");
+    const outcome = this.streams.publish("live/cam");
     assert.ok(outcome.type === "publishing");
     return this.#publication = outcome.publication;
   }
 
   join(sink: KeepingSink): Subscription {
-    const outcome = this.streams.play("live", "cam", sink);
+    const outcome = this.streams.play("live/cam", sink);
     assert.ok(outcome.type === "playing");
     return outcome.subscription;
   }

@@ -53,7 +53,7 @@ for (const app of ["live", "wirecast/studio"]) {
         const early = frameHashes(url, "v", ["-rtmp_live", "live"]);
         await until("the early player", () => server.app.usage.players === 1);
         const publishing = publish(film, url);
-        const stream = () => server.app.streams.find(app, "cam");
+        const stream = () => server.app.streams.find(`${app}/cam`);
         await until("the middle of a group of pictures", () => (stream()?.lastTimeMs ?? 0) > 2500);
         const late = frameHashes(url, "v");
         const lateSound = packetHashes(url, "a");
@@ -91,7 +91,7 @@ Deno.test({
       await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
       const url = `${server.url}/live/talk`;
       const publishing = publish(film, url);
-      await until("some sound", () => (server.app.streams.find("live", "talk")?.lastTimeMs ?? 0) > 1000);
+      await until("some sound", () => (server.app.streams.find("live/talk")?.lastTimeMs ?? 0) > 1000);
       const dumped = await run("rtmpdump", ["-q", "--live", "-r", url, "-o", `${folder}/dumped.flv`]);
       await publishing;
       const sent = tagsOf(await Deno.readFile(film)).filter(({ type }) => type === 8);

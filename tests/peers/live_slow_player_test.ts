@@ -15,7 +15,7 @@ Deno.test({
       await makeFilm(film, 16);
       await using server = await startLiveServer({ root: folder, latencyMs: 1000 });
       const url = `${server.url}/live/cam`;
-      const sentMs = (): number => server.app.streams.find("live", "cam")?.lastTimeMs ?? 0;
+      const sentMs = (): number => server.app.streams.find("live/cam")?.lastTimeMs ?? 0;
       const steady = frameHashes(url, "v", ["-rtmp_live", "live"]);
       const args = ["-q", "--live", "-r", url, "-o", dumped];
       const slow = new Deno.Command("rtmpdump", { args, stdin: "null", stderr: "null" }).spawn();

@@ -165,12 +165,15 @@ Deno.test("publish(false) and play(false) close the stream", () => {
   assert.deepEqual(events.map((event) => event.type), ["publish", "ended", "play", "ended"]);
 });
 
-Deno.test("a stream without a name is refused", () => {
+Deno.test("a stream without a name may have it in the path of connect: its owner decides", () => {
   const { send, events } = setUp();
   send(0, "createStream");
-  assert.match(send(1, "publish").join(), /NetStream\.Publish\.BadName/);
-  assert.match(send(1, "play", "?x").join(), /NetStream\.Play\.StreamNotFound/);
-  assert.deepEqual(events, []);
+  send(1, "publish");
+  send(1, "play", "?key=x");
+  assert.deepEqual(
+    events.map((event) => event.type === "publish" || event.type === "play" ? [event.name, event.query] : []),
+    [["", ""], [], ["", "key=x"]],
+  );
 });
 
 Deno.test("commands of streams that do not exist are refused", () => {

@@ -155,7 +155,7 @@ export class AccountHouse {
       const request = await connection.open();
       const path = request === null ? null : parseAppPath(request.app);
       if (path?.type !== "call" && path?.type !== "line") return;
-      await this.apps.serve(connection, request!, path, signal);
+      await this.apps.serve(connection, request!, path.type, signal);
     });
     const told: string[] = [];
     const client = await RtmpClient.over(clientEnd, { app, tcUrl: `rtmp://house/${app}` }, {

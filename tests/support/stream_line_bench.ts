@@ -59,16 +59,16 @@ export class LineBench {
 
   /** A line of the account. */
   openLine(link: ClientLink = this.link): StreamLine {
-    const farEnd = { streams: this.streams, path: "call/desk", name: "100" };
+    const farEnd = { streams: this.streams, path: "call/desk/100" };
     const line = new StreamLine({ link, agent: this.agent, services: this.services, farEnd });
     this.#lines.push(line);
     return line;
   }
 
   /** Somebody who plays the far end. */
-  player(path = "call/desk", name = "100"): KeepingSink {
+  player(path = "call/desk/100"): KeepingSink {
     const sink = new KeepingSink();
-    this.streams.play(path, name, sink);
+    this.streams.play(path, sink);
     return sink;
   }
 
