@@ -41,11 +41,14 @@ Deno.test("what connect leaves open is what application is meant, or who it is w
 Deno.test("a client that says nothing more is dropped in time", async () => {
   const clock = new FakeClock();
   const ended = Promise.withResolvers<void>();
+  let answered = 0;
+  const reply = { result: () => void answered++, error: () => assert.fail("programs say what they like") };
   const silent: Newcomer = {
     accept: () => {},
     giveBack: () => assert.fail("nothing was read"),
     drop: () => ended.resolve(),
     async *events() {
+      yield { type: "command", name: "checkBandwidth", args: [], streamId: 0, reply };
       await ended.promise;
     },
   };
@@ -54,6 +57,7 @@ Deno.test("a client that says nothing more is dropped in time", async () => {
   assert.equal(clock.pending, 1);
   await clock.advance(1);
   assert.equal(await waiting, null);
+  assert.equal(answered, 1);
   assert.equal(clock.pending, 0);
 });
 
