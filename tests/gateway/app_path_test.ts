@@ -4,7 +4,7 @@ import { parseAppPath } from "../../lib/gateway/app_path.ts";
 const ACCEPTED: { app: string; address: string; key: string }[] = [
   { app: "sip/alice@example.com", address: "alice@example.com", key: "sip/alice@example.com" },
   { app: "/sip/alice@example.com/", address: "alice@example.com", key: "sip/alice@example.com" },
-  { app: `${"/".repeat(60_000)}sip/alice@h/`, address: "alice@h", key: "sip/alice@h" },
+  { app: `${"/".repeat(1_000)}sip/alice@h/`, address: "alice@h", key: "sip/alice@h" },
   { app: "sip/alice@h/a\u2028b", address: "alice@h", key: "sip/alice@h/a\u2028b" },
   { app: "sip/alice@Example.COM", address: "alice@Example.COM", key: "sip/alice@example.com" },
   { app: "sip/alice@example.com/x7", address: "alice@example.com", key: "sip/alice@example.com/x7" },
@@ -44,6 +44,7 @@ for (
 
 Deno.test("a path longer than the limit is rejected without quoting it", () => {
   const parsed = parseAppPath("sip/" + "a".repeat(10_000) + "@h");
+  assert.equal(parseAppPath("/".repeat(60_000)).type, "rejected");
   assert.ok(parsed.type === "rejected" && parsed.reason.length < 100);
 });
 
