@@ -4,21 +4,14 @@
 // Role: edge
 // Answers to: class MediaContext of siprtmp.py.
 
-import type { Clock } from "../base/clock.ts";
-import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
-import type { Scope } from "../base/scope.ts";
-import type { Codecs } from "../codecs/codecs.ts";
-import { isIpAddress, isIpv6 } from "../net/endpoint.ts";
-import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import { RtpSession } from "../rtp/session.ts";
 import type { AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import type { SipBody } from "../sip/body.ts";
 import { CallLines } from "./call_lines.ts";
+import { CallStreams, type MediaServices } from "./call_streams.ts";
 import type { AnswerOutcome, CallMedia, MediaOutcome, TagSink } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
 import {
@@ -39,21 +32,7 @@ import { PublishedVideo } from "./published_video.ts";
 import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DigitWay } from "./touch_tones.ts";
 
-/** What the media of every call share. */
-export interface MediaServices {
-  /** Every timer. */
-  readonly clock: Clock;
-  /** SSRCs, first sequence numbers. */
-  readonly random: Random;
-  /** Where sockets come from. */
-  readonly ports: RtpPorts;
-  /** Drives reordering, RTCP and transcoded audio of all calls. */
-  readonly ticker: Ticker;
-  /** What turns one codec into another. */
-  readonly codecs: Codecs;
-  /** Runs what receives on the sockets. */
-  readonly scope: Scope;
-}
+export type { MediaServices } from "./call_streams.ts";
 
 /** One call's own settings. */
 export interface MediaContextOptions {
@@ -75,13 +54,6 @@ export interface MediaContextOptions {
   readonly onEnd: () => void;
 }
 
-type Kind = "audio" | "video";
-
-interface Stream {
-  readonly pair: RtpPortPair;
-  session: RtpSession | null;
-}
-
 /** The media of one call. */
 export class MediaContext implements CallMedia, TagSink {
   /** Where tags for the player go. */
@@ -96,8 +68,7 @@ export class MediaContext implements CallMedia, TagSink {
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
   readonly #log: Logger;
-  readonly #streams = new Map<Kind, Stream>();
-  readonly #cname: string;
+  readonly #streams: CallStreams;
   readonly #sessionId: number;
   #version: number;
   #local: SessionDescription | null = null;
@@ -116,15 +87,11 @@ export class MediaContext implements CallMedia, TagSink {
     this.#log = options.log.category("media");
     this.#sessionId = Math.floor(options.services.clock.wallMs() / 1000);
     this.#version = this.#sessionId;
-    this.#cname = options.services.random.token(12);
     if (options.plan.ignored.length > 0) {
       this.#log.warn(`codecs of the client that cannot be used here: ${options.plan.ignored.join(", ")}`);
     }
-    using opened = new DisposableStack();
-    for (const media of localMedia(options.plan, { audio: 9, video: 9 })) {
-      opened.use(this.#open(media.kind));
-    }
-    opened.move(); // all or none: from here on they are ours
+    const kinds = localMedia(options.plan, { audio: 9, video: 9 }).map(({ kind }) => kind);
+    this.#streams = new CallStreams(kinds, { ...options, log: this.#log });
   }
 
   /** True while the remote side holds us. */
@@ -148,7 +115,7 @@ export class MediaContext implements CallMedia, TagSink {
     if (this.#local === null) return { type: "none", reason: "there was no offer to answer" };
     const outcome = readAnswer(this.#local, description);
     if (outcome.type === "none") return outcome;
-    return this.#apply(outcome.agreed, "local");
+    return this.#apply(outcome.agreed, "local", answer.from);
   }
 
   /** Reads the peer's offer and answers it. */
@@ -158,7 +125,7 @@ export class MediaContext implements CallMedia, TagSink {
     const plan = planForAnswer(description, this.#options.plan, this.#choice);
     const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia(plan) });
     if (outcome.type === "none") return outcome;
-    const applied = this.#apply(outcome.agreed, "remote");
+    const applied = this.#apply(outcome.agreed, "remote", offer.from);
     if (applied.type === "none") return applied;
     this.#local = outcome.answer;
     return { ...applied, answer: sdpBody(outcome.answer) };
@@ -200,13 +167,7 @@ export class MediaContext implements CallMedia, TagSink {
 
   /** Counters for the log. */
   summary(): string {
-    const parts = [...this.#streams].flatMap(([kind, { session }]) => {
-      if (session === null) return [];
-      const { sent, received, lost, late, wrongSource } = session.stats;
-      const counts =
-        `${sent} sent, ${received} received, ${lost} lost, ${late} late, ${wrongSource} from a stranger`;
-      return [`${kind} packets: ${counts}`];
-    });
+    const parts = this.#streams.summary();
     return [...parts, ...(this.#lines?.complaints() ?? [])].join("; ") || "no media";
   }
 
@@ -221,47 +182,13 @@ export class MediaContext implements CallMedia, TagSink {
     this.#ended = true;
     this.#lines?.[Symbol.dispose]();
     this.#lines = null;
-    for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
+    this.#streams[Symbol.dispose]();
     this.#options.onEnd();
   }
 
-  #open(kind: Kind): RtpPortPair {
-    const { services, bind, localAddress } = this.#options;
-    const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
-    const pair = services.ports.bindPair(hostname, kind);
-    this.#streams.set(kind, { pair, session: null });
-    return pair;
-  }
-
-  /** The session on a stream's sockets; made when its clock rate is known. */
-  #session(kind: Kind, clockRate: number): RtpSession {
-    const stream = this.#streams.get(kind);
-    if (stream === undefined) throw new Error(`there is no ${kind} stream`);
-    if (stream.session !== null) {
-      stream.session.setClockRate(clockRate);
-      return stream.session;
-    }
-    const { services: { clock, random, ticker, scope }, localAddress } = this.#options;
-    const cname = `${this.#cname}@${localAddress}`;
-    const { pair } = stream;
-    const session = new RtpSession({
-      pair,
-      clockRate,
-      cname,
-      clock,
-      random,
-      ticker,
-      log: this.#log,
-      latch: true,
-    });
-    stream.session = session;
-    scope.spawn(`${kind} on port ${session.localPort}`, () => session.run());
-    return session;
-  }
-
   #localMedia(plan = this.#options.plan): ReturnType<typeof localMedia> {
-    const port = (kind: Kind): number => this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
-    return localMedia(plan, { audio: port("audio"), video: port("video") }).map((media) => ({
+    const ports = { audio: this.#streams.port("audio"), video: this.#streams.port("video") };
+    return localMedia(plan, ports).map((media) => ({
       ...media,
       formats: media.formats.map((format) => this.#published.described(format)),
     }));
@@ -273,7 +200,8 @@ export class MediaContext implements CallMedia, TagSink {
     return this.#wasHeld ? { ...fields, hold: this.#hold } : fields;
   }
 
-  #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide): MediaOutcome {
+  /** @param from where the peer's description came from */
+  #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide, from: readonly string[] = []): MediaOutcome {
     if (this.#ended) return { type: "none", reason: "the call is over" };
     const choice = this.#choose(agreed, offeredBy);
     if (choice.audio.kind === "none" && choice.video.kind === "none") {
@@ -285,7 +213,7 @@ export class MediaContext implements CallMedia, TagSink {
     if (!sameChoice(choice, this.#choice)) this.#build(choice);
     else if (choice.video.kind === "h264") this.#lines?.takeSprop(choice.video.sprop);
     this.#choice = choice;
-    for (const media of agreed) this.#direct(media);
+    for (const media of agreed) this.#streams.direct(media, from);
     return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
   }
 
@@ -297,28 +225,16 @@ export class MediaContext implements CallMedia, TagSink {
       : chooseMedia(agreed, planKeeping(plan, this.#choice), "local");
   }
 
-  /** A peer that holds us hears nothing, but reports go on (RFC 3264 section 8.4). */
-  #direct(media: AgreedMedia): void {
-    const usable = media.remote !== null && isIpAddress(media.remote.hostname);
-    if (media.remote !== null && !usable) {
-      this.#log.warn(`the peer wants ${media.kind} at "${media.remote.hostname}", which is no address`);
-    }
-    const session = this.#streams.get(media.kind)?.session;
-    session?.setRemote(usable && !media.heldByRemote ? media.remote : null, usable ? media.rtcpRemote : null);
-  }
-
   #build(choice: MediaChoice): void {
     this.#lines?.[Symbol.dispose]();
-    for (const { session } of this.#streams.values()) {
-      if (session !== null) session.receiver = session.onSourceChange = session.onRtcp = null;
-    }
+    this.#streams.detach();
     this.#lines = new CallLines({
       choice,
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
       originMs: this.#options.originMs,
       announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#hold : null,
-      session: (kind, clockRate) => this.#session(kind, clockRate),
+      session: (kind, clockRate) => this.#streams.session(kind, clockRate),
       toRtmp: this,
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
       askPublisher: () => this.onKeyFrameWanted?.(),

@@ -93,6 +93,7 @@ export class MediaRoom implements AsyncDisposable {
     const log = environment.log.category("media");
     this.#config = config;
     this.#services = {
+      sourceRule: config.rtp.sourceRule,
       clock,
       random,
       codecs,
@@ -100,6 +101,7 @@ export class MediaRoom implements AsyncDisposable {
         { min: config.rtp.portMin, max: config.rtp.portMax },
         clock,
         (at, options) => sockets.bindUdp(at, options),
+        random,
       ),
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),

@@ -6,6 +6,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
+import type { SourceRule } from "../rtp/remote_lock.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
 import type { SocketKind } from "../net/sockets.ts";
 import type { KeepAliveSettings } from "../sip/keep_alive.ts";
@@ -110,6 +111,8 @@ export interface RtpConfig {
   readonly portMin: number;
   /** Last port of the range. */
   readonly portMax: number;
+  /** Who may send a call's media first. */
+  readonly sourceRule: SourceRule;
 }
 
 /** Several clients of one address. */
@@ -208,7 +211,13 @@ function configOf(settings: Settings): Config {
       keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
       userAgent: `siprtmp/${version}`,
     },
-    rtp: { bind, advertise, portMin: settings["rtp-ports"].min, portMax: settings["rtp-ports"].max },
+    rtp: {
+      bind,
+      advertise,
+      portMin: settings["rtp-ports"].min,
+      portMax: settings["rtp-ports"].max,
+      sourceRule: settings["rtp-source"],
+    },
     sockets: settings.sockets,
     limit: limitOf(settings),
     dialPlan: settings.dial,

@@ -22,6 +22,7 @@ import {
 import type { ParsedTable } from "./config_table.ts";
 import { parseDialPlan } from "./dial_plan.ts";
 import { parseDialMatcher, parseDomain, parseList, parseToken } from "./entrance_config.ts";
+import { sourceRules } from "./media_config.ts";
 import { nearest } from "./nearest.ts";
 
 /** One thing wrong with a set of values. */
@@ -51,6 +52,7 @@ const schema = z.strictObject(
     "stun-server": converted("a STUN server like stun.example.com:3478", parseServer),
     "sip-port": wholeNumber(0, 65535),
     "rtp-ports": converted("a range of ports like 10000-20000", parsePortRange),
+    "rtp-source": oneOf(...sourceRules),
     sockets: oneOf("auto", "deno", "linux"),
     "outbound-proxy": converted("a SIP address like sip:proxy.example.com", parseProxy),
     expires: wholeNumber(30, 86400),

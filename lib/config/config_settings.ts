@@ -11,9 +11,10 @@ import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
 import { defaultGuard, type GuardSettings } from "./guard_config.ts";
+import { defaultMedia, type MediaSettings } from "./media_config.ts";
 
 /** The settings after checking, by their long names. */
-export interface Settings extends EntranceSettings, GuardSettings {
+export interface Settings extends EntranceSettings, GuardSettings, MediaSettings {
   /** Where RTMP clients connect: an IP address. */
   host: string;
   /** RTMP port; 0 takes any free one. */
@@ -129,6 +130,7 @@ export const defaultSettings: Readonly<Settings> = {
   "publish-calls": false,
   sipd: null,
   ...defaultGuard,
+  ...defaultMedia,
   workers: 1,
   ...defaultEntrance,
   "rtmp-idle": 60,
@@ -166,6 +168,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
   whole("sip-port", null, "<port>", "SIP port, UDP and TCP (default: 5060, else the next free one)"),
   text("stun-server", null, "<host:port>", "STUN server that -e auto asks for our public address"),
   text("rtp-ports", null, "<min-max>", "UDP ports for media"),
+  text(
+    "rtp-source",
+    null,
+    "<rule>",
+    "who may send a call's media first: nat, strict or any, see docs/security.md",
+  ),
   text(
     "sockets",
     null,

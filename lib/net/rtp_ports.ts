@@ -1,12 +1,14 @@
 // Pairs of UDP ports for RTP and RTCP: RTP even, RTCP the next odd one (RFC 3550 11).
-// Ports rotate through the range and rest after use, so that a late packet of the last call does not
-// meet the next one; a port taken by another program is passed over.
+// Ports are chosen by chance (RFC 6056 3.3.1): who wants to hear a call must not know where the next one will be.
+// They rest after use, and what was heard on one is remembered, so that packets of the last call do not meet the next
+// one; a port taken by another program is passed over.
 // Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
 // Answers to: RTPNetwork's port choice in siprtmp, which counted up and failed on the first busy port.
 
 import type { Clock } from "../base/clock.ts";
 import { ConfigError, TransportError } from "../base/errors.ts";
+import { type Random, systemRandom } from "../base/random.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
 
@@ -34,12 +36,26 @@ type BindSocket = (at: Endpoint, options: UdpOptions) => UdpSocket;
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
 
+/** The stream that was heard last on a port. */
+export interface HeardStream {
+  /** Its SSRC. */
+  readonly ssrc: number;
+  /** Its last sequence number. */
+  readonly sequence: number;
+  /** When, by the clock of the ports. */
+  readonly atMs: number;
+}
+
 /** Two sockets on neighbouring ports; disposing closes both and lets the ports rest. */
 export interface RtpPortPair extends Disposable {
   /** The even port. */
   readonly rtp: UdpSocket;
   /** The odd port above it. */
   readonly rtcp: UdpSocket;
+  /** What the call before heard on these ports; null: nothing. */
+  readonly earlier: HeardStream | null;
+  /** What this call heard, for the next one; whoever receives sets it before the end. */
+  heard: HeardStream | null;
 }
 
 /** Which ports may be used. */
@@ -60,14 +76,21 @@ export class RtpPorts {
   readonly #clock: Clock;
   readonly #inUse = new Set<number>();
   readonly #restsUntilMs = new Map<number, number>();
+  readonly #heard = new Map<number, HeardStream>();
   readonly #bind: BindSocket;
-  #next = 0;
+  readonly #random: Random;
 
   /**
    * Opens nothing yet. Throws {@link ConfigError} when the range holds no pair.
    * @param bind opens one socket: see sockets.ts; tests have their own
+   * @param random chooses the ports
    */
-  constructor(options: RtpPortRange, clock: Clock, bind: BindSocket = UdpSocket.bind) {
+  constructor(
+    options: RtpPortRange,
+    clock: Clock,
+    bind: BindSocket = UdpSocket.bind,
+    random: Random = systemRandom,
+  ) {
     this.#first = options.min + options.min % 2;
     this.#pairs = options.max === 0 ? 0 : Math.floor((options.max - this.#first + 1) / 2);
     if (options.max !== 0 && (this.#pairs < 1 || options.min < 1 || options.max > 65535)) {
@@ -78,6 +101,7 @@ export class RtpPorts {
     this.#coolDownMs = options.coolDownMs ?? DEFAULT_COOL_DOWN_MS;
     this.#clock = clock;
     this.#bind = bind;
+    this.#random = random;
   }
 
   /** How many pairs are open. */
@@ -86,15 +110,15 @@ export class RtpPorts {
   }
 
   /**
-   * Binds the next free pair on `hostname`. Throws {@link TransportError}: "addr-in-use" when every pair is
+   * Binds a free pair on `hostname`. Throws {@link TransportError}: "addr-in-use" when every pair is
    * taken or resting, other codes when the address itself cannot be bound.
    */
   bindPair(hostname: string, kind: "audio" | "video" = "audio"): RtpPortPair {
     const usual = kind === "video" ? USUAL_VIDEO_PACKET : USUAL_RTP_PACKET;
     if (this.#pairs === 0) return this.#bindAnyPair(hostname, usual);
+    const start = Math.floor(this.#random.float() * this.#pairs);
     for (let tried = 0; tried < this.#pairs; tried++) {
-      const port = this.#first + 2 * this.#next;
-      this.#next = (this.#next + 1) % this.#pairs;
+      const port = this.#first + 2 * ((start + tried) % this.#pairs);
       const pair = this.#isFree(port) ? this.#tryPair(hostname, port, usual) : null;
       if (pair !== null) return pair;
     }
@@ -150,8 +174,12 @@ export class RtpPorts {
       rtcp.close();
       this.#inUse.delete(port);
       this.#restsUntilMs.set(port, this.#clock.now() + this.#coolDownMs);
+      if (pair.heard !== null) this.#heard.set(port, pair.heard);
     };
-    return { rtp, rtcp, [Symbol.dispose]: release };
+    const earlier = this.#heard.get(port) ?? null;
+    this.#heard.delete(port);
+    const pair: RtpPortPair = { rtp, rtcp, earlier, heard: null, [Symbol.dispose]: release };
+    return pair;
   }
 
   /** Keeps the sockets that do not fit until the end, or the system would offer the same port again. */

@@ -11,6 +11,7 @@
 // Role: wire
 // Answers to: p2p-sip's RTP class (pack, unpack).
 
+import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 
 /** Bytes of the fixed header. */
@@ -164,4 +165,16 @@ function writeU32(into: Uint8Array, at: number, value: number): void {
   into[at + 1] = value >>> 16;
   into[at + 2] = value >>> 8;
   into[at + 3] = value;
+}
+
+/** Where packets are put together, one after the other. */
+export class PacketWorkbench {
+  #bytes = new Uint8Array(2048);
+  #view = this.#bytes;
+
+  /** So many bytes, valid until the next call; packets of one length share their view. */
+  place(length: number): Uint8Array {
+    if (length > this.#bytes.length) this.#bytes = new Uint8Array(length);
+    return this.#view = viewOf(this.#bytes, 0, length, this.#view);
+  }
 }

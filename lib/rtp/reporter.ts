@@ -43,6 +43,32 @@ export interface SenderClock {
   readonly timestamp: number;
 }
 
+/** Counters of a session. */
+export interface RtpStats {
+  /** Packets sent. */
+  readonly sent: number;
+  /** Valid packets received, with late and double ones. */
+  readonly received: number;
+  /** Packets given up. */
+  readonly lost: number;
+  /** Packets that came too late. */
+  readonly late: number;
+  /** Packets that came twice. */
+  readonly duplicates: number;
+  /** Packets that were no RTP or RTCP, or not believable. */
+  readonly invalid: number;
+  /** Packets from somebody else. */
+  readonly wrongSource: number;
+  /** Packets not sent because the peer takes none now, or too long. */
+  readonly suppressed: number;
+  /** Share of our packets the peer missed lately, 0..1; null before its first report. */
+  readonly remoteLoss: number | null;
+  /** Last round-trip time; null before the first. */
+  readonly roundTripMs: number | null;
+  /** Jitter of what we receive. */
+  readonly jitterMs: number;
+}
+
 /** Keeps the accounts of one session. */
 export class Reporter {
   /** RTP packets sent. */

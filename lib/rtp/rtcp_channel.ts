@@ -6,7 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { type Endpoint, sameAddress, sameEndpoint } from "../net/endpoint.ts";
-import type { RemoteLock } from "./remote_lock.ts";
+import type { Described, RemoteLock } from "./remote_lock.ts";
 import type { Reporter, SenderClock } from "./reporter.ts";
 import { decodeRtcp, type RtcpPacket } from "./rtcp.ts";
 import { encodeRtcp } from "./rtcp_encoder.ts";
@@ -57,9 +57,12 @@ export class RtcpChannel implements Disposable {
   invalid = 0;
   /** Packets from somebody else. */
   wrongSource = 0;
+  /** When the peer was heard last; -Infinity before. */
+  heardMs = -Infinity;
   readonly #options: RtcpChannelOptions;
-  #remote: Endpoint | null = null;
+  #remote: Described | null = null;
   #heardFrom: Endpoint | null = null;
+  #heardSsrc: number | null = null;
   /** When the next report is due, in the time of the ticks; NaN: not yet known. */
   #reportMs = NaN;
   #started = false;
@@ -77,18 +80,24 @@ export class RtcpChannel implements Disposable {
     const { lock, latch } = this.#options;
     const remote = this.#remote;
     if (remote === null) return null;
-    const host = lock.locked?.hostname ?? remote.hostname;
+    const described = remote === "unknown" ? null : remote;
+    const host = lock.locked?.hostname ?? described?.hostname ?? null;
     const heardFrom = this.#heardFrom;
-    if (latch && heardFrom !== null && sameAddress(heardFrom.hostname, host)) return heardFrom;
-    if (lock.locked === null || sameAddress(host, remote.hostname)) return remote;
+    if (latch && heardFrom !== null && (host === null || sameAddress(heardFrom.hostname, host))) {
+      return heardFrom;
+    }
+    if (lock.locked === null || described !== null && sameAddress(lock.locked.hostname, described.hostname)) {
+      return described;
+    }
     // The described host is probably out of reach; by custom RTCP is one port above RTP.
-    return { hostname: host, port: Math.min(65_535, lock.locked.port + 1) };
+    return { hostname: lock.locked.hostname, port: Math.min(65_535, lock.locked.port + 1) };
   }
 
   /** The peer's RTCP address from its description. */
-  setRemote(remote: Endpoint | null): void {
-    const moved = remote !== null && this.#remote !== null && !sameEndpoint(remote, this.#remote);
-    if (moved) this.#heardFrom = null;
+  setRemote(remote: Described | null): void {
+    const before = this.#remote;
+    const both = remote !== null && remote !== "unknown" && before !== null && before !== "unknown";
+    if (both && !sameEndpoint(remote, before)) this.#heardFrom = this.#heardSsrc = null;
     this.#remote = remote;
   }
 
@@ -107,7 +116,7 @@ export class RtcpChannel implements Disposable {
   /** Takes a compound packet; what cannot be read is counted. */
   receive(bytes: Uint8Array, from: Endpoint): void {
     if (this.#closed) return;
-    if (!this.#accepts(from)) return void this.wrongSource++;
+    if (!this.#comesFromPeer(from)) return void this.wrongSource++;
     let packets: RtcpPacket[];
     try {
       packets = decodeRtcp(bytes);
@@ -115,8 +124,9 @@ export class RtcpChannel implements Disposable {
       if (!(error instanceof WireError)) throw error;
       return void this.invalid++;
     }
+    if (!this.#isSameReporter(from, packets)) return void this.wrongSource++;
     this.#heardFrom = { hostname: from.hostname, port: from.port };
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.heardMs = this.#options.clock.now();
     for (const packet of packets) {
       this.#options.reporter.receive(packet, nowMs);
       this.#announce(packet);
@@ -144,12 +154,25 @@ export class RtcpChannel implements Disposable {
     this.#closed = true;
   }
 
-  /** From the described address, or from the host RTP comes from. */
-  #accepts(from: Endpoint): boolean {
-    if (this.#remote !== null && sameEndpoint(from, this.#remote)) return true;
-    const { lock } = this.#options;
-    const rtp = lock.locked ?? lock.target;
-    return rtp !== null && sameAddress(from.hostname, rtp.hostname);
+  /** From the described address, from the host RTP comes from, or before RTP from where it may come first. */
+  #comesFromPeer(from: Endpoint): boolean {
+    return this.#isDescribed(from) || this.#options.lock.hears(from.hostname);
+  }
+
+  #isDescribed(from: Endpoint): boolean {
+    const remote = this.#remote;
+    return remote !== null && remote !== "unknown" && sameEndpoint(from, remote);
+  }
+
+  /** Another port of the peer's host has to say whose it is: reports are not for who only knows the port. */
+  #isSameReporter(from: Endpoint, packets: readonly RtcpPacket[]): boolean {
+    const { ssrc: heard } = this.#options.source;
+    const ssrc = reporterOf(packets);
+    const known = this.#heardFrom === null || sameEndpoint(from, this.#heardFrom) ||
+      this.#isDescribed(from) ||
+      ssrc !== null && (ssrc === heard || ssrc === this.#heardSsrc);
+    if (known && ssrc !== null) this.#heardSsrc = ssrc;
+    return known;
   }
 
   #announce(packet: RtcpPacket): void {
@@ -193,4 +216,10 @@ export class RtcpChannel implements Disposable {
     if (extra !== undefined) packets.push(extra);
     send(encodeRtcp(packets), target);
   }
+}
+
+/** Who sent a compound: every one begins with a report (RFC 3550 6.1), or with feedback (RFC 5506). */
+function reporterOf(packets: readonly RtcpPacket[]): number | null {
+  const [first] = packets;
+  return first !== undefined && "ssrc" in first ? first.ssrc : null;
 }

@@ -16,10 +16,17 @@ import type { Random } from "../base/random.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { RtpPortPair } from "../net/rtp_ports.ts";
 import type { UdpSocket } from "../net/udp.ts";
-import { encodeRtpHeader, MAX_RTP_PAYLOAD, RTP_HEADER_LENGTH, type RtpHeader, RtpView } from "./packet.ts";
-import { RemoteLock } from "./remote_lock.ts";
+import {
+  encodeRtpHeader,
+  MAX_RTP_PAYLOAD,
+  PacketWorkbench,
+  RTP_HEADER_LENGTH,
+  type RtpHeader,
+  RtpView,
+} from "./packet.ts";
+import { type Described, RemoteLock, type SourceRule } from "./remote_lock.ts";
 import { type OrderedPacket, ReorderBuffer } from "./reorder_buffer.ts";
-import { Reporter, type SenderClock } from "./reporter.ts";
+import { Reporter, type RtpStats, type SenderClock } from "./reporter.ts";
 import { RtcpChannel, type RtcpEvent } from "./rtcp_channel.ts";
 import { RtpSource } from "./source.ts";
 
@@ -43,6 +50,16 @@ export interface RtpSessionOptions {
   readonly reorderMs?: number;
   /** Whether to send to where packets come from (symmetric RTP). */
   readonly latch: boolean;
+  /** Whose first packet counts; "nat" unless given. */
+  readonly sourceRule?: SourceRule;
+}
+
+/** Who the peer is, as far as it is known beside the addresses of one stream. */
+export interface StreamPeer {
+  /** IP addresses its signalling came from, the nearest first. */
+  readonly signalling: readonly string[];
+  /** What it may send. */
+  readonly payloadTypes: ReadonlySet<number>;
 }
 
 /** Where payloads for the peer go, as into its session. */
@@ -66,51 +83,14 @@ export interface RtpReceiver {
   ): void;
 }
 
-/** Counters of a session. */
-export interface RtpStats {
-  /** Packets sent. */
-  readonly sent: number;
-  /** Valid packets received, with late and double ones. */
-  readonly received: number;
-  /** Packets given up. */
-  readonly lost: number;
-  /** Packets that came too late. */
-  readonly late: number;
-  /** Packets that came twice. */
-  readonly duplicates: number;
-  /** Packets that were no RTP or RTCP, or not believable. */
-  readonly invalid: number;
-  /** Packets from somebody else. */
-  readonly wrongSource: number;
-  /** Packets not sent because the peer takes none now, or too long. */
-  readonly suppressed: number;
-  /** Share of our packets the peer missed lately, 0..1; null before its first report. */
-  readonly remoteLoss: number | null;
-  /** Last round-trip time; null before the first. */
-  readonly roundTripMs: number | null;
-  /** Jitter of what we receive. */
-  readonly jitterMs: number;
-}
-
 const NO_BYTES = new Uint8Array(0);
 /** Time between two ticks that shows that this program was held up. Ticks come every 10 ms. */
 const STALL_MS = 40;
 /** RTCP, which has seconds, looks at the time on each of so many ticks. */
 const TICKS_PER_REPORT_CHECK = 25;
 
-/** Where packets are put together, for all sessions of this thread: what is made is sent before the next one. */
-class Workbench {
-  #bytes = new Uint8Array(2048);
-  #view = this.#bytes;
-
-  /** So many bytes; packets of one length share their view. */
-  place(length: number): Uint8Array {
-    if (length > this.#bytes.length) this.#bytes = new Uint8Array(length);
-    return this.#view = viewOf(this.#bytes, 0, length, this.#view);
-  }
-}
-
-const workbench = new Workbench();
+/** For all sessions of this thread: what is made is sent before the next one. */
+const workbench = new PacketWorkbench();
 
 /** The header of the packet that is being received, for all sessions of this thread. */
 const incoming = new RtpView();
@@ -149,11 +129,11 @@ export class RtpSession implements Disposable {
 
   /** Takes over the sockets; nothing is received before run(). */
   constructor(options: RtpSessionOptions) {
-    const { clockRate, random, latch, reorderMs, clock, cname, pair } = options;
+    const { clockRate, random, latch, sourceRule: rule = "nat", reorderMs, clock, cname, pair } = options;
     this.#options = options;
     this.#socket = pair.rtp;
     this.#clock = clock;
-    this.#lock = new RemoteLock({ latch });
+    this.#lock = new RemoteLock({ latch, rule, earlier: pair.earlier });
     this.#source = new RtpSource(clockRate);
     this.#reorder = new ReorderBuffer({
       ...(reorderMs === undefined ? {} : { maxWaitMs: reorderMs }),
@@ -223,11 +203,22 @@ export class RtpSession implements Disposable {
 
   /**
    * The peer's addresses from its description. `rtp` null (hold, port 0) stops sending; with an `rtcp` address
-   * reports go on (RFC 3264 8.4).
+   * reports go on (RFC 3264 8.4). "unknown" sends nothing before the peer has been heard.
    */
-  setRemote(rtp: Endpoint | null, rtcp: Endpoint | null): void {
+  setRemote(rtp: Described | null, rtcp: Described | null): void {
     this.#lock.setRemote(rtp, this.#options.clock.now());
     this.#rtcp.setRemote(rtcp);
+  }
+
+  /** Whose packets are to be expected: before the first setRemote, and whenever signalling says something new. */
+  setPeer({ signalling, payloadTypes }: StreamPeer): void {
+    this.#lock.signalling = signalling;
+    this.#lock.payloadTypes = payloadTypes;
+  }
+
+  /** When the peer was heard last, by RTP or RTCP; -Infinity before. */
+  get heardMs(): number {
+    return Math.max(this.#lock.heardMs, this.#rtcp.heardMs);
   }
 
   /** Receives and reports until disposed. Throws TransportError when a socket breaks for good. */
@@ -274,6 +265,7 @@ export class RtpSession implements Disposable {
     this.#reporting[Symbol.dispose]();
     this.#waiting?.[Symbol.dispose]();
     this.#rtcp[Symbol.dispose]();
+    this.#options.pair.heard = this.#lock.heard;
     this.#options.pair[Symbol.dispose]();
   }
 
@@ -306,7 +298,7 @@ export class RtpSession implements Disposable {
     if (!view.decode(bytes)) return void this.#invalid++;
     const nowMs = this.#clock.now();
     const lockedBefore = this.#lock.locked;
-    if (!this.#lock.accept(from, nowMs)) return void this.#wrongSource++;
+    if (!this.#lock.accept(from, nowMs, view)) return void this.#wrongSource++;
     if (this.#lock.locked !== lockedBefore) this.#logLock(from);
     const verdict = this.#source.receive(view, nowMs);
     if (verdict === "suspended") return void this.#invalid++;
@@ -343,6 +335,6 @@ export class RtpSession implements Disposable {
 
   #logLock(from: Endpoint): void {
     const { log } = this.#options;
-    if (log.enabled("debug")) log.debug(`RTP port ${this.localPort} now hears ${formatEndpoint(from)}`);
+    if (log.enabled("debug")) log.debug(`RTP port ${this.localPort} latched to ${formatEndpoint(from)}`);
   }
 }

@@ -5,6 +5,8 @@
 
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { SipMessage } from "./message.ts";
+import { signallingHosts } from "./signalling_hosts.ts";
+import type { Target } from "./target.ts";
 
 /** A body with its Content-Type. */
 export interface SipBody {
@@ -12,6 +14,8 @@ export interface SipBody {
   readonly type: string;
   /** The bytes of the body, owned by whoever holds this value. */
   readonly bytes: Uint8Array;
+  /** Of a session description that was received: the IP addresses its message came from, the nearest first. */
+  readonly from?: readonly string[];
 }
 
 /** Media type of session descriptions. */
@@ -48,8 +52,11 @@ export type SessionBody =
   | { readonly type: "session"; readonly body: SipBody }
   | { readonly type: "unacceptable"; readonly reason: string };
 
-/** Finds the SDP of a message: the body itself, or the first SDP part of a multipart body. */
-export function sessionBodyOf(message: SipMessage): SessionBody {
+/**
+ * Finds the SDP of a message: the body itself, or the first SDP part of a multipart body.
+ * @param answered whom the request went to, for responses
+ */
+export function sessionBodyOf(message: SipMessage, answered: Target | null = null): SessionBody {
   const body = bodyOf(message);
   if (body === null) return { type: "none" };
   const encoding = message.headers.get("Content-Encoding")?.trim().toLowerCase() ?? "identity";
@@ -57,14 +64,19 @@ export function sessionBodyOf(message: SipMessage): SessionBody {
   const type = mediaType(body.type);
   // A peer that forgets Content-Type in an INVITE means SDP (seen with small devices).
   if (type === SDP_TYPE || !message.headers.has("Content-Type")) {
-    return { type: "session", body: { type: SDP_TYPE, bytes: body.bytes } };
+    return sessionOf(message, body.bytes, answered);
   }
   if (type.startsWith("multipart/")) {
     const part = multipartParts(body).find((candidate) => mediaType(candidate.type) === SDP_TYPE);
-    if (part !== undefined) return { type: "session", body: { type: SDP_TYPE, bytes: part.bytes } };
+    if (part !== undefined) return sessionOf(message, part.bytes, answered);
   }
   if (isOptional(message.headers.get("Content-Disposition"))) return { type: "none" };
   return { type: "unacceptable", reason: `body of type ${type}` };
+}
+
+function sessionOf(message: SipMessage, bytes: Uint8Array, answered: Target | null): SessionBody {
+  const from = signallingHosts(message, answered?.endpoint.hostname ?? null);
+  return { type: "session", body: { type: SDP_TYPE, bytes, from } };
 }
 
 function isOptional(disposition: string | null): boolean {

@@ -52,8 +52,8 @@ export class EarlyCalls {
   }
 
   /** Takes a 101-199 with a To tag; its body is null when the session of that fork is settled already. */
-  receive(response: SipResponse, request: SipRequest): EarlyOutcome {
-    const session = sessionBodyOf(response);
+  receive(response: SipResponse, request: SipRequest, answered: Target | null = null): EarlyOutcome {
+    const session = sessionBodyOf(response, answered);
     const body = session.type === "session" ? session.body : null;
     const fork = this.#fork(response, request);
     if (fork === null) return { type: "new", body };

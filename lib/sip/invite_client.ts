@@ -227,10 +227,10 @@ class InviteAttempt implements Ending, DialogUser {
 
   #sessionOf1xx(response: SipResponse, request: SipRequest): SipBody | null | "repeated" {
     if (this.#early === null || tagOf(response.headers.get("To")) === null) {
-      const session = sessionBodyOf(response);
+      const session = sessionBodyOf(response, this.#invite?.target ?? null);
       return session.type === "session" ? session.body : null;
     }
-    const outcome = this.#early.receive(response, request);
+    const outcome = this.#early.receive(response, request, this.#invite?.target ?? null);
     return outcome.type === "repeated" ? "repeated" : outcome.body;
   }
 
@@ -247,7 +247,7 @@ class InviteAttempt implements Ending, DialogUser {
       this.#rememberFor(request);
       return this.#decline(call, request);
     }
-    const session = sessionBodyOf(response);
+    const session = sessionBodyOf(response, this.#invite?.target ?? null);
     const fault = answerFault(response);
     if (fault !== null) return this.#unusable(call, response, request, fault);
     if (this.#offer === null && session.type !== "session") {
@@ -258,7 +258,7 @@ class InviteAttempt implements Ending, DialogUser {
 
   #accept(call: Call, response: SipResponse, request: SipRequest): void {
     const { state } = call.offers;
-    const session = sessionBodyOf(response);
+    const session = sessionBodyOf(response, this.#invite?.target ?? null);
     this.#call = call;
     call.learn(response);
     call.timerAgreed(timerOf2xx(response));

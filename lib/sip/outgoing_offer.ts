@@ -98,7 +98,7 @@ function settle(owner: OfferOwner, offer: OutgoingOffer, reply: Reply): ReofferO
     }
     return { type: "refused", status: response.status, reason: response.reason };
   }
-  const session = sessionBodyOf(response);
+  const session = sessionBodyOf(response, reply.target);
   owner.link.dialog.refreshTarget(response);
   owner.state.localBody = offer.body;
   if (session.type === "session") owner.state.remoteBody = session.body;

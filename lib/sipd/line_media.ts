@@ -75,7 +75,7 @@ export class LineMedia implements Disposable {
     const outcome = createAnswer(description, { ...this.#fields(), media: this.#acceptedMedia(description) });
     if (outcome.type === "none") return { type: "none", status: 488, reason: outcome.reason };
     this.#local = outcome.answer;
-    this.#apply(outcome.agreed);
+    this.#apply(outcome.agreed, offer.from);
     return { type: "answer", body: bodyOf(outcome.answer) };
   }
 
@@ -86,7 +86,7 @@ export class LineMedia implements Disposable {
     if (this.#local === null) return "there was no offer to answer";
     const outcome = readAnswer(this.#local, description);
     if (outcome.type === "none") return outcome.reason;
-    this.#apply(outcome.agreed);
+    this.#apply(outcome.agreed, answer.from);
     return null;
   }
 
@@ -129,9 +129,9 @@ export class LineMedia implements Disposable {
     return stream;
   }
 
-  #apply(agreed: readonly AgreedMedia[]): void {
+  #apply(agreed: readonly AgreedMedia[], from: readonly string[] = []): void {
     for (const [kind, stream] of this.#streams) {
-      stream.apply(agreed.find((media) => media.kind === kind) ?? null);
+      stream.apply(agreed.find((media) => media.kind === kind) ?? null, from);
     }
   }
 }

@@ -8,10 +8,10 @@ import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
-import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
+import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
 import { RtpSession } from "../rtp/session.ts";
-import { type AgreedMedia, type MediaEndpoint, sends } from "../sdp/agreed_media.ts";
+import { type AgreedMedia, sends } from "../sdp/agreed_media.ts";
 import type { MediaFormat } from "../sdp/media_format.ts";
 
 /** What m-lines may carry here. */
@@ -75,8 +75,11 @@ export class LineStream implements Disposable {
     return this.#pair.rtp.local.port;
   }
 
-  /** Does what was agreed; null: the line is not used for now. */
-  apply(agreed: AgreedMedia | null): void {
+  /**
+   * Does what was agreed; null: the line is not used for now.
+   * @param signalling IP addresses the peer's description came from
+   */
+  apply(agreed: AgreedMedia | null, signalling: readonly string[] = []): void {
     if (agreed === null) {
       this.#session?.setRemote(null, null);
       return;
@@ -85,9 +88,10 @@ export class LineStream implements Disposable {
     const session = this.#session = known ?? this.#createSession(agreed);
     // Hold, ours or theirs, is a stream without destination.
     const sending = sends(agreed.direction);
+    session.setPeer({ signalling, payloadTypes: expectedPayloadTypes(agreed) });
     session.setRemote(
-      sending ? addressOf(agreed.remote) : null,
-      sending ? addressOf(agreed.rtcpRemote) : null,
+      sending ? describedAddress(agreed.remote) : null,
+      sending ? describedAddress(agreed.rtcpRemote) : null,
     );
     this.#connect(agreed, session);
     // Received from now on, when there is somebody to take it.
@@ -132,9 +136,4 @@ export class LineStream implements Disposable {
       latch: true,
     });
   }
-}
-
-/** Names are not looked up: whoever tries things out has an address. */
-function addressOf(endpoint: MediaEndpoint | null): Endpoint | null {
-  return endpoint !== null && isIpAddress(endpoint.hostname) ? endpoint : null;
 }

@@ -48,7 +48,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
       keepAlive: { method: "crlf", periodMs: 25_000 },
       userAgent: `siprtmp/${version}`,
     },
-    rtp: { bind: "0.0.0.0", advertise: null, portMin: 10000, portMax: 20000 },
+    rtp: { bind: "0.0.0.0", advertise: null, portMin: 10000, portMax: 20000, sourceRule: "nat" },
     sockets: "auto",
     limit: { connections: 1000, calls: 500, lagMs: 100, memoryBytes: 0, halfOpen: 256 },
     dialPlan: [],

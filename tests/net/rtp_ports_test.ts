@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { ConfigError, TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
+import { type Random, seededRandom } from "../../lib/base/random.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import type { UdpSocket } from "../../lib/net/udp.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -15,10 +16,13 @@ function inUse(error: unknown): boolean {
   return error instanceof TransportError && error.code === "addr-in-use";
 }
 
-function createPorts(min: number, max: number, coolDownMs = 2000) {
+/** Chooses the first port every time: what follows is in order. */
+const FIRST: Random = { ...seededRandom(1), float: () => 0 };
+
+function createPorts(min: number, max: number, coolDownMs = 2000, random = FIRST) {
   const clock = new FakeClock();
   const network = new FakeUdpNetwork();
-  const ports = new RtpPorts({ min, max, coolDownMs }, clock, (at) => network.bind(at));
+  const ports = new RtpPorts({ min, max, coolDownMs }, clock, (at) => network.bind(at), random);
   const next = (): number => ports.bindPair(HOST).rtp.local.port;
   return { clock, network, ports, next };
 }
@@ -124,4 +128,36 @@ Deno.test("a video socket takes a long picture from its first packet on", async 
     video.rtp.close();
   });
   assert.deepEqual([lengths, video.rtp.receiveErrors], [[4037], 0]);
+});
+
+Deno.test("ports are chosen by chance: calls do not tell where the next one will be", () => {
+  for (const seed of [1, 2, 3]) {
+    const { next } = createPorts(10000, 19999, 0, seededRandom(seed));
+    const given = Array.from({ length: 200 }, next);
+    assert.equal(new Set(given).size, 200);
+    assert.ok(given.every((port) => port % 2 === 0 && port >= 10000 && port < 20000));
+    const inOrder = given.slice(1).filter((port, i) => port === given[i]! + 2).length;
+    assert.ok(inOrder <= 5, `${inOrder} of 199 follow their neighbour`);
+    const halves = given.filter((port) => port < 15000).length;
+    assert.ok(halves > 60 && halves < 140, `${halves} of 200 in the first half`);
+  }
+});
+
+Deno.test("chance finds the last free pair too", () => {
+  const { ports, next } = createPorts(10000, 10019, 2000, seededRandom(4));
+  const given = Array.from({ length: 10 }, next).sort();
+  assert.deepEqual(given, Array.from({ length: 10 }, (_, i) => 10000 + 2 * i));
+  assert.throws(() => ports.bindPair(HOST), inUse);
+});
+
+Deno.test("what one call heard on a pair is told to the next call on it, once", () => {
+  const { ports, clock } = createPorts(10000, 10001, 0);
+  const first = ports.bindPair(HOST);
+  assert.equal(first.earlier, null);
+  first.heard = { ssrc: 7, sequence: 9, atMs: clock.now() };
+  first[Symbol.dispose]();
+  const second = ports.bindPair(HOST);
+  assert.deepEqual(second.earlier, { ssrc: 7, sequence: 9, atMs: 0 });
+  second[Symbol.dispose]();
+  assert.equal(ports.bindPair(HOST).earlier, null);
 });

@@ -50,8 +50,11 @@ class Bench {
   }
 
   hearRtp(from: string): void {
-    this.lock.accept(parseEndpoint(from, 0), this.clock.now());
-    this.source.receive(rtpPacket({ ssrc: THEIRS }), this.clock.now());
+    const packet = rtpPacket({ ssrc: THEIRS });
+    const at = parseEndpoint(from, 0);
+    this.lock.signalling = [at.hostname];
+    assert.ok(this.lock.accept(at, this.clock.now(), packet));
+    this.source.receive(packet, this.clock.now());
   }
 
   hear(from: string, ...packets: RtcpPacket[]): void {
@@ -235,4 +238,43 @@ Deno.test("RTCP channel: closed by its own event, the rest of the packet is drop
     mediaSsrc: OURS,
   });
   assert.deepEqual(bench.events, [{ type: "bye", reason: null }]);
+});
+
+Deno.test("RTCP channel: before RTP the signalling host is heard, nobody else", () => {
+  const bench = new Bench();
+  bench.describe("10.0.0.5:4000", "10.0.0.5:4001");
+  bench.lock.signalling = ["198.51.100.9"];
+  bench.hear("203.0.113.66:1", EMPTY);
+  assert.deepEqual([bench.target, bench.channel.wrongSource], ["10.0.0.5:4001", 1]);
+  bench.hear("198.51.100.9:62222", EMPTY);
+  assert.equal(bench.channel.heardMs, bench.clock.now());
+});
+
+Deno.test("RTCP channel: another port of the peer's host takes the reports only by the peer's SSRC", () => {
+  const bench = new Bench();
+  bench.describe(RTP, RTCP);
+  bench.hearRtp(RTP);
+  bench.hear("192.0.2.5:5000", EMPTY); // not where it said, but nobody else has reported yet
+  assert.equal(bench.target, "192.0.2.5:5000");
+  for (
+    const packet of [{ type: "rr", ssrc: 99, reports: [] }, { type: "bye", ssrcs: [THEIRS], reason: null }]
+  ) {
+    bench.hear("192.0.2.5:6000", packet as RtcpPacket);
+  }
+  assert.deepEqual([bench.target, bench.channel.wrongSource, bench.events], ["192.0.2.5:5000", 2, []]);
+  bench.hear("192.0.2.5:6000", EMPTY);
+  assert.equal(bench.target, "192.0.2.5:6000");
+  bench.hear(RTCP, { type: "rr", ssrc: 98, reports: [] });
+  assert.equal(bench.target, RTCP);
+});
+
+Deno.test("RTCP channel: an address nobody knows is where RTP comes from", () => {
+  const bench = new Bench();
+  bench.lock.setRemote("unknown", 0);
+  bench.channel.setRemote("unknown");
+  assert.equal(bench.target, null);
+  bench.hearRtp("198.51.100.9:61000");
+  assert.equal(bench.target, "198.51.100.9:61001");
+  bench.hear("198.51.100.9:62222", EMPTY);
+  assert.equal(bench.target, "198.51.100.9:62222");
 });

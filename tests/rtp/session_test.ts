@@ -9,7 +9,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { RtpPorts } from "../../lib/net/rtp_ports.ts";
+import { type HeardStream, type RtpPortPair, RtpPorts } from "../../lib/net/rtp_ports.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { FakeUdpNetwork, type FakeUdpSocket } from "../support/fake_udp.ts";
 import { RecordLog } from "../support/record_log.ts";
@@ -43,15 +43,20 @@ class Bench implements AsyncDisposable {
   readonly toPhoneRtcp: RtcpPacket[][] = [];
   readonly running: Promise<void>[];
 
-  constructor(options: Partial<RtpSessionOptions> = {}) {
+  /** What its last call leaves to the next one. */
+  readonly pair: RtpPortPair;
+
+  constructor(options: Partial<RtpSessionOptions> = {}, earlier: HeardStream | null = null) {
     this.network = new FakeUdpNetwork({ clock: this.clock });
+    this.pair = { ...this.network.bindPair("192.0.2.1"), earlier };
     this.phone = this.network.bind(PHONE);
     this.phoneRtcp = this.network.bind(PHONE_RTCP);
-    this.session = createSession(this, this.network, options);
+    this.session = createSession(this, this.network, { pair: this.pair, ...options });
     this.session.receiver = {
       fromRtp: (payload, timestamp, marker, payloadType, lostBefore) =>
         this.heard.push({ payload: text(payload), timestamp, marker, payloadType, lostBefore }),
     };
+    this.session.setPeer({ signalling: [PHONE.hostname], payloadTypes: new Set([0]) });
     this.session.onRtcp = (event) => this.events.push(event);
     this.session.onSourceChange = (ssrc) => this.sources.push(ssrc);
     this.running = [
@@ -89,7 +94,7 @@ function createSession(
   options: Partial<RtpSessionOptions> = {},
 ): RtpSession {
   const { clock, ticker, log } = env;
-  const pair = network.bindPair("192.0.2.1");
+  const pair = options.pair ?? network.bindPair("192.0.2.1");
   const random = seededRandom(9);
   return new RtpSession({
     pair,
@@ -223,14 +228,16 @@ Deno.test("session: symmetric RTP with a source lock", async () => {
   await using bench = new Bench();
   const nat = bench.network.bind({ hostname: "198.51.100.9", port: 61000 });
   const thief = bench.network.bind({ hostname: "203.0.113.66", port: 1 });
+  bench.session.setPeer({ signalling: ["198.51.100.9"], payloadTypes: new Set([0]) });
   bench.session.setRemote({ hostname: "10.0.0.5", port: 4000 }, { hostname: "10.0.0.5", port: 4001 });
+  await bench.say(8, thief, 8);
   await bench.say(1, nat);
   await bench.say(9, thief, 8);
   await bench.say(2, nat);
   assert.deepEqual(bench.heard.map(({ payload }) => payload), ["1", "2"]);
   assert.deepEqual(bench.session.target, nat.local);
-  assert.equal(bench.session.stats.wrongSource, 1);
-  assert.deepEqual(bench.log.at("debug"), ["debug main RTP port 20000 now hears 198.51.100.9:61000"]);
+  assert.equal(bench.session.stats.wrongSource, 2);
+  assert.deepEqual(bench.log.at("debug"), ["debug main RTP port 20000 latched to 198.51.100.9:61000"]);
   nat.close();
   thief.close();
 });
@@ -494,4 +501,35 @@ Deno.test("RTP session: any number of sessions have one timer, and report from i
   phone.close();
   await Promise.all([...running, listening]);
   assert.equal(clock.pending, 0);
+});
+
+Deno.test("session: a stream of an earlier call on the port is not heard, the new call's is", async () => {
+  const earlier = { ssrc: 7, sequence: 40, atMs: 0 };
+  await using bench = new Bench({}, earlier);
+  await bench.say(60);
+  await bench.say(61);
+  assert.deepEqual(bench.heard, []);
+  await bench.say(5, bench.phone, 8);
+  await bench.say(62);
+  await bench.say(6, bench.phone, 8);
+  assert.deepEqual(bench.heard.map(({ payload }) => payload), ["5", "6"]);
+  assert.equal(bench.session.stats.wrongSource, 3);
+  bench.session[Symbol.dispose]();
+  assert.deepEqual(bench.pair.heard && { ...bench.pair.heard, atMs: 0 }, { ssrc: 8, sequence: 6, atMs: 0 });
+});
+
+Deno.test("session: when the peer was heard last, by RTP or by RTCP", async () => {
+  await using bench = new Bench();
+  bench.session.setRemote(PHONE, PHONE_RTCP);
+  assert.equal(bench.session.heardMs, -Infinity);
+  await bench.clock.advanceAsync(100);
+  await bench.say(1);
+  assert.equal(bench.session.heardMs, bench.clock.now());
+  await bench.clock.advanceAsync(100);
+  bench.phoneRtcp.send(encodeRtcp([{ type: "rr", ssrc: 7, reports: [] }]), {
+    ...bench.at,
+    port: bench.at.port + 1,
+  });
+  await settle();
+  assert.equal(bench.session.heardMs, bench.clock.now());
 });

@@ -70,7 +70,7 @@ export class FakeUdpNetwork {
       rtp.close();
       rtcp.close();
     };
-    return { rtp, rtcp, [Symbol.dispose]: release };
+    return { rtp, rtcp, earlier: null, heard: null, [Symbol.dispose]: release };
   }
 
   /** Takes a packet from a socket. */

@@ -98,7 +98,13 @@ export interface FakeMediaBench extends MediaBench {
 export function fakeMediaBench(): FakeMediaBench {
   const clock = new FakeClock(1000);
   const network = new FakeUdpNetwork({ clock });
-  const ports = new RtpPorts({ min: 30000, max: 30099, coolDownMs: 0 }, clock, (at) => network.bind(at));
+  const inOrder = { ...seededRandom(1), float: () => 0 };
+  const ports = new RtpPorts(
+    { min: 30000, max: 30099, coolDownMs: 0 },
+    clock,
+    (at) => network.bind(at),
+    inOrder,
+  );
   const made = bench(clock, ports, () => assert.equal(network.size, 0, "sockets are left"));
   return Object.assign(made, { clock, network });
 }

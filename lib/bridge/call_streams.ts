@@ -1,0 +1,149 @@
+// The RTP streams of one call: a pair of ports for each medium from the first offer on, a session once it is agreed what
+// for, and where each of them sends and may hear from.
+// Role: edge
+
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { Random } from "../base/random.ts";
+import type { Scope } from "../base/scope.ts";
+import type { Ticker } from "../base/ticker.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import { isIpv6 } from "../net/endpoint.ts";
+import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
+import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
+import type { SourceRule } from "../rtp/remote_lock.ts";
+import { RtpSession } from "../rtp/session.ts";
+import type { AgreedMedia } from "../sdp/agreed_media.ts";
+
+/** What the media of every call share. */
+export interface MediaServices {
+  /** Every timer. */
+  readonly clock: Clock;
+  /** SSRCs, first sequence numbers. */
+  readonly random: Random;
+  /** Where sockets come from. */
+  readonly ports: RtpPorts;
+  /** Drives reordering, RTCP and transcoded audio of all calls. */
+  readonly ticker: Ticker;
+  /** What turns one codec into another. */
+  readonly codecs: Codecs;
+  /** Runs what receives on the sockets. */
+  readonly scope: Scope;
+  /** Whose first packet counts; "nat" unless given. */
+  readonly sourceRule?: SourceRule;
+}
+
+/** The media a call can have. */
+export type MediaKind = "audio" | "video";
+
+/** What the streams of a call are made of. */
+export interface CallStreamsOptions {
+  /** What all calls share. */
+  readonly services: MediaServices;
+  /** The client's log. */
+  readonly log: Logger;
+  /** Address the peer is told. */
+  readonly localAddress: string;
+  /** Address to bind. */
+  readonly bind: string;
+}
+
+interface Stream {
+  readonly pair: RtpPortPair;
+  session: RtpSession | null;
+}
+
+/** The streams of one call. */
+export class CallStreams implements Disposable {
+  readonly #options: CallStreamsOptions;
+  readonly #streams = new Map<MediaKind, Stream>();
+  readonly #cname: string;
+
+  /** Binds a pair of ports for each kind, all or none. Errors: TransportError when there is no port. */
+  constructor(kinds: readonly MediaKind[], options: CallStreamsOptions) {
+    this.#options = options;
+    this.#cname = `${options.services.random.token(12)}@${options.localAddress}`;
+    using opened = new DisposableStack();
+    for (const kind of kinds) opened.use(this.#open(kind));
+    opened.move(); // all or none: from here on they are ours
+  }
+
+  /** The RTP port of a medium; 0 when there is none. */
+  port(kind: MediaKind): number {
+    return this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
+  }
+
+  /** The session on a stream's sockets; made when its clock rate is known. */
+  session(kind: MediaKind, clockRate: number): RtpSession {
+    const stream = this.#streams.get(kind);
+    if (stream === undefined) throw new Error(`there is no ${kind} stream`);
+    if (stream.session !== null) {
+      stream.session.setClockRate(clockRate);
+      return stream.session;
+    }
+    const { services: { clock, random, ticker, scope, sourceRule }, log } = this.#options;
+    const { pair } = stream;
+    const session = new RtpSession({
+      pair,
+      clockRate,
+      cname: this.#cname,
+      clock,
+      random,
+      ticker,
+      log,
+      latch: true,
+      ...(sourceRule !== undefined && { sourceRule }),
+    });
+    stream.session = session;
+    scope.spawn(`${kind} on port ${session.localPort}`, () => session.run());
+    return session;
+  }
+
+  /**
+   * Sends where a medium was agreed to be sent. A peer that holds us hears nothing, but reports go on (RFC 3264 8.4).
+   * @param signalling IP addresses the description came from
+   */
+  direct(media: AgreedMedia, signalling: readonly string[]): void {
+    const session = this.#streams.get(media.kind)?.session;
+    if (session === null || session === undefined) return;
+    const remote = describedAddress(media.remote);
+    if (remote === "unknown") {
+      this.#options.log.warn(
+        `the peer wants ${media.kind} at "${media.remote?.hostname}", which is no address: it goes to where the peer's comes from`,
+      );
+    }
+    session.setPeer({ signalling, payloadTypes: expectedPayloadTypes(media) });
+    session.setRemote(media.heldByRemote ? null : remote, describedAddress(media.rtcpRemote));
+  }
+
+  /** Nobody takes anything until a new receiver is set. */
+  detach(): void {
+    for (const { session } of this.#streams.values()) {
+      if (session !== null) session.receiver = session.onSourceChange = session.onRtcp = null;
+    }
+  }
+
+  /** Counters for the log, one text for each medium in use. */
+  summary(): string[] {
+    return [...this.#streams].flatMap(([kind, { session }]) => {
+      if (session === null) return [];
+      const { sent, received, lost, late, wrongSource } = session.stats;
+      const counts =
+        `${sent} sent, ${received} received, ${lost} lost, ${late} late, ${wrongSource} from unknown sources`;
+      return [`${kind} packets: ${counts}`];
+    });
+  }
+
+  /** Ends RTCP politely and frees the ports. */
+  [Symbol.dispose](): void {
+    for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
+  }
+
+  #open(kind: MediaKind): RtpPortPair {
+    const { services, bind, localAddress } = this.#options;
+    const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
+    const pair = services.ports.bindPair(hostname, kind);
+    this.#streams.set(kind, { pair, session: null });
+    return pair;
+  }
+}

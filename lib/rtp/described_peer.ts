@@ -1,0 +1,42 @@
+// What a peer's description and signalling say about where its media go to and come from, in the terms of a session:
+// an address to send to, or that there is one which cannot be used, so that its packets have to show it.
+// Role: wire
+
+import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
+import type { Described } from "./remote_lock.ts";
+
+/** What was agreed for one stream, as far as its addresses and payload types go; SDP's AgreedMedia is one. */
+export interface AgreedStream {
+  /** Where the peer takes RTP; null: nowhere. */
+  readonly remote: Endpoint | null;
+  /** Where the peer takes RTCP; null: nowhere. */
+  readonly rtcpRemote: Endpoint | null;
+  /** Codecs, with their numbers each way. */
+  readonly formats: readonly PayloadTypes[];
+  /** Touch tones. */
+  readonly telephoneEvents: readonly PayloadTypes[];
+  /** Comfort noise. */
+  readonly comfortNoise: readonly PayloadTypes[];
+  /** Redundancy, or null. */
+  readonly redundancy: PayloadTypes | null;
+}
+
+/** The numbers of one format. */
+interface PayloadTypes {
+  readonly sendPayloadType: number;
+  readonly receivePayloadType: number;
+}
+
+/** What the peer may send: by our numbers, or by its own as some do in spite of RFC 3264 6.1. */
+export function expectedPayloadTypes(agreed: AgreedStream): ReadonlySet<number> {
+  const { formats, telephoneEvents, comfortNoise, redundancy } = agreed;
+  const all = [...formats, ...telephoneEvents, ...comfortNoise, ...(redundancy === null ? [] : [redundancy])];
+  return new Set(
+    all.flatMap(({ sendPayloadType, receivePayloadType }) => [sendPayloadType, receivePayloadType]),
+  );
+}
+
+/** The address as a session takes it; a name that nobody could resolve is "unknown". */
+export function describedAddress(endpoint: Endpoint | null): Described | null {
+  return endpoint === null || isIpAddress(endpoint.hostname) ? endpoint : "unknown";
+}
