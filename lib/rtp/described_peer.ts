@@ -22,8 +22,10 @@ export interface AgreedStream {
 }
 
 /** The numbers of one format. */
-interface PayloadTypes {
+export interface PayloadTypes {
+  /** What the peer calls it. */
   readonly sendPayloadType: number;
+  /** What we call it. */
   readonly receivePayloadType: number;
 }
 

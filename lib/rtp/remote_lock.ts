@@ -75,7 +75,7 @@ export class RemoteLock {
   /** What the peer may send; null: anything. */
   payloadTypes: ReadonlySet<number> | null = null;
   /** When the stream was heard last; -Infinity before the first packet. */
-  heardMs = -Infinity;
+  heardMs: number = -Infinity;
   readonly #latch: boolean;
   readonly #rule: SourceRule;
   #earlier: HeardStream | null;

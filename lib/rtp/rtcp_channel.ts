@@ -58,7 +58,7 @@ export class RtcpChannel implements Disposable {
   /** Packets from somebody else. */
   wrongSource = 0;
   /** When the peer was heard last; -Infinity before. */
-  heardMs = -Infinity;
+  heardMs: number = -Infinity;
   readonly #options: RtcpChannelOptions;
   #remote: Described | null = null;
   #heardFrom: Endpoint | null = null;
