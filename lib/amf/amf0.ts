@@ -49,6 +49,18 @@ export function decodeAmf0(bytes: Uint8Array): AmfValue[] {
   return values;
 }
 
+/** Decodes values as far as they can be read: what stands behind a command is not always one. Never throws WireError. */
+export function decodeReadableAmf0(bytes: Uint8Array): AmfValue[] {
+  const decoder = new Amf0Decoder(bytes);
+  const values: AmfValue[] = [];
+  try {
+    while (decoder.remaining > 0) values.push(decoder.value(0));
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+  }
+  return values;
+}
+
 /** Encodes values one after the other; what only AMF3 can express is switched (marker 0x11). */
 export function encodeAmf0(values: readonly AmfValue[]): Uint8Array {
   const writer = new ByteWriter(256);

@@ -4,7 +4,7 @@
 // Role: wire
 // Answers to: class Command of rtmp.py and its connect handling.
 
-import { decodeAmf0, writeAmf0 } from "../amf/amf0.ts";
+import { decodeReadableAmf0, writeAmf0 } from "../amf/amf0.ts";
 import { type AmfObject, type AmfValue, getProperty, numberOf, propertiesOf, textOf } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -25,10 +25,10 @@ export interface Command {
 /** Longest command body that is decoded: a byte array of a megabyte still fits. */
 export const MAX_COMMAND_BYTES = 2 * 1024 * 1024;
 
-/** Reads a message of type 20 or 17. Throws WireError. */
+/** Reads a message of type 20 or 17; what cannot be read behind its values is left out. Throws WireError. */
 export function decodeCommand(type: number, body: Uint8Array): Command {
   if (body.length > MAX_COMMAND_BYTES) throw new WireError("RTMP command", `${body.length} bytes`);
-  const [name, transactionId, object, ...args] = decodeAmf0(withoutFormatByte(type, body));
+  const [name, transactionId, object, ...args] = decodeReadableAmf0(withoutFormatByte(type, body));
   if (typeof name !== "string") throw new WireError("RTMP command", "it does not start with a name");
   return { name, transactionId: numberOf(transactionId), object: object ?? null, args };
 }

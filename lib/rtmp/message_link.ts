@@ -8,6 +8,7 @@ import { encodeAmf0 } from "../amf/amf0.ts";
 import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import { WireError } from "../base/errors.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "./chunk_reader.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
@@ -69,6 +70,7 @@ export class MessageLink implements MessageSink {
   readonly #sink: MessageSink;
   readonly #clock: Clock;
   readonly #stream: ByteStream;
+  readonly #log: Logger;
   readonly #trace: Logger | null;
   readonly #reader: ChunkReader;
   readonly #writer = new ChunkWriter();
@@ -78,6 +80,7 @@ export class MessageLink implements MessageSink {
   #acknowledged = 0;
   #ackWindow = DEFAULT_ACK_WINDOW;
   #toldWindow = 0;
+  #toldOfOddities = false;
   /** When the oldest unanswered ping was sent. */
   #pingSentMs: number | null = null;
 
@@ -87,6 +90,7 @@ export class MessageLink implements MessageSink {
     this.#sink = options.sink;
     this.#clock = options.clock;
     this.#stream = options.stream;
+    this.#log = options.log;
     const wire = options.log.category("rtmp.wire");
     this.#trace = wire.enabled("trace") ? wire : null;
     this.#reader = new ChunkReader(OPENING_LIMITS, this);
@@ -209,7 +213,7 @@ export class MessageLink implements MessageSink {
     }
     switch (type) {
       case MESSAGE_TYPE.AGGREGATE:
-        return splitAggregate(message, (part) => this.#sink.receive(part));
+        return this.#receiveAggregate(message);
       case MESSAGE_TYPE.DATA_AMF3:
         message.body = withoutFormatByte(type, body);
         message.type = MESSAGE_TYPE.DATA;
@@ -220,14 +224,43 @@ export class MessageLink implements MessageSink {
     }
   }
 
+  /** Leaves a message of the peer out that makes no sense: only what breaks the framing ends a connection. */
+  ignore(error: WireError): void {
+    if (this.#toldOfOddities) return;
+    this.#toldOfOddities = true;
+    this.#log.info(`ignored, as will be others: ${error.message}`);
+  }
+
+  #receiveAggregate(message: RtmpMessage): void {
+    try {
+      splitAggregate(message, (part) => this.#sink.receive(part));
+    } catch (error) {
+      this.#ignoreBroken(error);
+    }
+  }
+
+  #ignoreBroken(error: unknown): void {
+    if (!(error instanceof WireError)) throw error;
+    this.ignore(error);
+  }
+
   #sendControl(type: number, body: Uint8Array): void {
     this.send(CONTROL_CHUNK_STREAM, type, 0, 0, body);
   }
 
   #receiveControl(type: number, body: Uint8Array): void {
+    if (type === MESSAGE_TYPE.SET_CHUNK_SIZE) {
+      return this.#reader.setChunkSize(decodeControlValue(body) & 0x7fffffff); // 5.4.1: the first bit says nothing
+    }
+    try {
+      this.#receiveOtherControl(type, body);
+    } catch (error) {
+      this.#ignoreBroken(error);
+    }
+  }
+
+  #receiveOtherControl(type: number, body: Uint8Array): void {
     switch (type) {
-      case MESSAGE_TYPE.SET_CHUNK_SIZE:
-        return this.#reader.setChunkSize(decodeControlValue(body));
       case MESSAGE_TYPE.ABORT:
         return this.#reader.abort(decodeControlValue(body));
       case MESSAGE_TYPE.USER_CONTROL:

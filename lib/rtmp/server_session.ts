@@ -165,8 +165,17 @@ export class ServerSession implements MessageSink {
     this.#send(method, this.#callId++, args);
   }
 
-  /** For the link: everything but protocol control. */
+  /** For the link: everything but protocol control. Throws WireError for what comes before connect. */
   receive(message: RtmpMessage): void {
+    try {
+      this.#receive(message);
+    } catch (error) {
+      if (!this.#hasConnect || !(error instanceof WireError)) throw error;
+      this.link.ignore(error);
+    }
+  }
+
+  #receive(message: RtmpMessage): void {
     switch (message.type) {
       case MESSAGE_TYPE.AUDIO:
       case MESSAGE_TYPE.VIDEO:
@@ -200,7 +209,7 @@ export class ServerSession implements MessageSink {
   }
 
   #receiveMedia(type: 8 | 9 | 18, message: RtmpMessage): void {
-    const stream = this.commands.stream(message.streamId);
+    const stream = this.commands.stream(message.streamId) ?? this.commands.onlyPublisher;
     if (stream === undefined || stream.state !== "publishing") return;
     const media = this.#media;
     media.type = type;

@@ -47,6 +47,17 @@ export class StreamCommands {
     return this.#last?.id === id ? this.#last : this.#last = this.#streams.get(id);
   }
 
+  /** The one stream that publishes: some programs send media on stream 0, or on one that was never made. */
+  get onlyPublisher(): NetStream | undefined {
+    let only: NetStream | undefined;
+    for (const stream of this.#streams.values()) {
+      if (stream.state !== "publishing") continue;
+      if (only !== undefined) return undefined;
+      only = stream;
+    }
+    return only;
+  }
+
   /** Video messages dropped on all streams so far. */
   get droppedVideo(): number {
     let dropped = this.#droppedVideo;
@@ -111,10 +122,7 @@ export class StreamCommands {
   #handleStreamCommand({ name, args }: Command, streamId: number, reply: CommandReply): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      return reply.error(
-        "NetConnection.Call.Failed",
-        `${name}: there is no stream ${streamId}; createStream makes one`,
-      );
+      return this.#refuseUnmade(name, streamId, reply);
     }
     switch (name) {
       case "publish":
@@ -136,6 +144,16 @@ export class StreamCommands {
       case "receiveVideo":
         return this.#receive(stream, "video", booleanOf(args[0], true));
     }
+  }
+
+  /** Programs that publish or play wait for a status event, and ask for no other answer. */
+  #refuseUnmade(name: string, streamId: number, reply: CommandReply): void {
+    const text = `${name}: there is no stream ${streamId}; createStream makes one`;
+    reply.error("NetConnection.Call.Failed", text);
+    const code = name === "publish" ? "NetStream.Publish.BadName" : "NetStream.Play.Failed";
+    if (name !== "publish" && name !== "play" && name !== "play2") return;
+    const args = [createStatus("error", code, text)];
+    this.#link.sendCommand(streamId, { name: "onStatus", transactionId: 0, object: null, args });
   }
 
   #createStream(reply: CommandReply): void {

@@ -157,11 +157,44 @@ Deno.test("link: before connect only short messages are taken", () => {
   assert.equal(raised.push(long), long.length);
 });
 
-Deno.test("link: broken control messages are wire errors", () => {
-  for (const [type, body] of [[1, "0000"], [1, "00000000"], [1, "80000000"], [4, "00"], [6, "00"]] as const) {
+Deno.test("link: a chunk size that cannot be is a wire error: nothing behind it can be framed", () => {
+  for (const body of ["", "0000", "00000000", "80000000"]) {
     const { push } = setUp();
-    assert.throws(() => push(type, fromHex(body)), WireError);
+    assert.throws(() => push(1, fromHex(body)), WireError);
   }
+});
+
+Deno.test("link: other control messages that make no sense are told once and ignored", () => {
+  const log = new RecordLog("info");
+  const { sink, push } = setUp(log);
+  const odd = [
+    "2 00",
+    "4 ",
+    "4 00",
+    "5 0000",
+    "6 00",
+    "6 000000",
+    "22 08000005",
+    "22 0800000500006400000001af01",
+  ];
+  for (const row of odd) {
+    const [type, body = ""] = row.split(" ");
+    push(Number(type), fromHex(body));
+  }
+  push(4, fromHex("0006 0000 0007"));
+  assert.deepEqual(sink.lines(), ["user 7 7"]);
+  assert.equal(log.at("info").length, 1, log.lines.join("\n"));
+  assert.match(log.at("info")[0]!, /ignored, as will be others: /);
+});
+
+Deno.test("link: control messages that are longer than they need be, or have odd bits, are read", () => {
+  const { sink, push } = setUp();
+  push(1, fromHex("80000100 ffff")); // the first bit says nothing, what is behind is ignored
+  push(5, fromHex("00100000 00"));
+  push(6, fromHex("00000100")); // without its limit
+  push(4, fromHex("0006 00000007 00000000"));
+  push(4, fromHex("001f 00")); // no event that we know
+  assert.deepEqual(sink.lines(), ["window 256", "user 7 7"]);
 });
 
 Deno.test("link: messages are logged at level trace only", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
-import { concatBytes, toHex } from "../../lib/base/bytes.ts";
+import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
 import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { encodeCommand } from "../../lib/rtmp/command.ts";
@@ -36,7 +36,9 @@ function setUp() {
       .slice();
   const media = (type: number, timestamp: number, body: Uint8Array): Uint8Array =>
     writer.encode(type, type, 1, timestamp, body).slice();
-  return { sink, log, session, command, media };
+  const wire = (type: number, streamId: number, body: Uint8Array): Uint8Array =>
+    writer.encode(5, type, streamId, 0, body).slice();
+  return { sink, log, session, command, media, wire };
 }
 
 /** A session that is connected, with stream 1 made. */
@@ -195,6 +197,50 @@ Deno.test("session: the length of a stream is the owner's to say", () => {
   session.streamLength = (name) => name.length;
   session.push(command(0, "getStreamLength", 6, null, "film"));
   assert.deepEqual(sink.lines(), ["command 0 _result 5 null 0", "command 0 _result 6 null 4"]);
+});
+
+Deno.test("session: what stands behind a command and is no value costs nothing", () => {
+  const call = encodeCommand(
+    { name: "invite", transactionId: 4, object: null, args: ["sip:bob@host"] },
+    false,
+  );
+  for (const behind of ["00", "000000", "ff", "02 ffff 61", "03", "0a ffffffff", "11", "0d 09 00"]) {
+    const { session, wire } = connected();
+    session.push(wire(20, 0, concatBytes([call, fromHex(behind)])));
+    const event = session.next();
+    assert.ok(event?.type === "command", behind);
+    assert.deepEqual([event.name, event.args[0]], ["invite", "sip:bob@host"], behind);
+  }
+});
+
+Deno.test("session: commands that make no sense are ignored, the next one is taken", () => {
+  const { session, wire, command } = connected();
+  for (const body of ["", "05", "00 3ff0000000000000", "02 0005 61", "03 0001 61"]) {
+    session.push(wire(20, 0, fromHex(body)));
+  }
+  session.push(command(0, "bye", 4, null));
+  assert.equal(session.next()?.type, "command");
+});
+
+Deno.test("session: media on stream 0, or on one never made, is that of the only publisher", () => {
+  const table: [publishing: number[], on: number, heard: number | null][] = [
+    [[1], 0, 1],
+    [[1], 7, 1],
+    [[2], 0, 2],
+    [[1, 2], 0, null],
+    [[1, 2], 2, 2],
+    [[], 0, null],
+    [[1], 2, null], // it is there, and does not publish
+  ];
+  for (const [publishing, on, heard] of table) {
+    const { session, wire, command } = connected();
+    session.push(command(0, "createStream", 3, null));
+    for (const id of publishing) session.push(command(id, "publish", 0, null, `cam${id}`));
+    const from: number[] = [];
+    session.onMedia = (stream) => void from.push(stream.id);
+    session.push(wire(8, on, fromHex("af01")));
+    assert.deepEqual(from, heard === null ? [] : [heard], JSON.stringify([publishing, on]));
+  }
 });
 
 Deno.test("session: a damaged conversation ends in a WireError or goes on, never otherwise", () => {

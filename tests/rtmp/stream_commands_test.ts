@@ -176,6 +176,25 @@ Deno.test("a stream without a name may have it in the path of connect: its owner
   );
 });
 
+Deno.test("who publishes or plays on a stream never made hears it in a status event of that stream", () => {
+  const { commands, sink } = setUp();
+  const table: [name: string, streamId: number, code: string][] = [
+    ["publish", 0, "NetStream.Publish.BadName"],
+    ["publish", 5, "NetStream.Publish.BadName"],
+    ["play", 1, "NetStream.Play.Failed"],
+    ["play2", 9, "NetStream.Play.Failed"],
+  ];
+  for (const [name, streamId, code] of table) {
+    commands.handle({ name, transactionId: 0, object: null, args: ["x"] }, streamId);
+    const [line, ...more] = sink.lines();
+    assert.match(
+      line!,
+      new RegExp(`^command ${streamId} onStatus 0 null .*"level":"error","code":"${code}"`),
+    );
+    assert.deepEqual(more, []);
+  }
+});
+
 Deno.test("commands of streams that do not exist are refused", () => {
   const { send, events } = setUp();
   for (const name of ["publish", "play", "closeStream", "pause", "seek", "receiveAudio"]) {
