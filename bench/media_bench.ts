@@ -12,7 +12,7 @@ function line(kind: "pcmu" | "speex", clockRate: number): AudioLine {
     : { kind, clockRate, sendPayloadType: 96, receive, ptimeMs: null };
   return new AudioLine({
     chain,
-    telephoneEvent: null,
+    telephoneEvents: [],
     redundancy: null,
     clock: systemClock,
     originMs: systemClock.now(),

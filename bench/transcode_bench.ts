@@ -75,7 +75,7 @@ function callSecond(client: ClientAudio, peer: SipAudio): () => void {
   const chain: VoiceChain = { kind: "transcode", from: client, to: peer, ...line };
   const audio = new AudioLine({
     chain,
-    telephoneEvent: null,
+    telephoneEvents: [],
     redundancy: null,
     clock,
     originMs: 0,

@@ -36,10 +36,12 @@ import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
 export interface AudioLineOptions {
   /** What was agreed. */
   readonly chain: VoiceChain;
-  /** The agreed touch tone format; null: the peer takes none. */
-  readonly telephoneEvent: AgreedFormat | null;
+  /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
+  readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198) for touch tones, or null. */
   readonly redundancy: AgreedFormat | null;
+  /** Payload types of comfort noise beside the static one. */
+  readonly comfortNoise?: readonly number[];
   /** Times of frames and tones. */
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */
@@ -155,11 +157,17 @@ export class AudioLine implements Disposable {
     this.#tones.hear(payload, payloadType, lost);
     const voice = this.#voices[payloadType] ?? null;
     if (voice === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
-    this.#hearing = voice;
+    if (voice !== this.#hearing) this.#changeVoice(voice);
     if (voice.pass === null) return this.#transcode?.fromRtp(voice, payload, timestamp, lost) ?? false;
     this.#transcode?.stopDown();
     voice.pass.push(payload, timestamp, marker, this.#emitFrame, lost);
     return true;
+  }
+
+  /** The peer speaks another of its codecs: on another clock its timestamps cannot be held against earlier ones. */
+  #changeVoice(voice: PeerVoice): void {
+    if (this.#hearing !== null && this.#hearing.clockRate !== voice.clockRate) voice.pass?.restart();
+    this.#hearing = voice;
   }
 
   /** RTMP time of a timestamp of the peer as things stand; null before its first audio. */
@@ -287,7 +295,9 @@ export class AudioLine implements Disposable {
 
   #fromRtpBeside(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
     if (this.#tones.fromRtp(payload, timestamp, marker, payloadType)) return true;
-    if (payloadType !== COMFORT_NOISE || this.#hearing?.pass !== null) return false;
+    const { comfortNoise = [] } = this.#options;
+    if (payloadType !== COMFORT_NOISE && !comfortNoise.includes(payloadType)) return false;
+    if (this.#hearing?.pass !== null) return false;
     this.#transcode?.comfortNoise(payload);
     return true;
   }

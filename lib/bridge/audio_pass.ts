@@ -67,20 +67,23 @@ export function createPacketizer(chain: VoiceChain, clock: Clock): AudioPacketiz
   return createAudioPacketizer({ codec, clockRate: chain.clockRate, clock, ptimeMs: chain.ptimeMs });
 }
 
-/** What to do with each payload type of the peer, by its number. */
+/** What to do with each payload type of the peer, by its number; the same codec under two numbers is one voice. */
 export function createPeerVoices(
   received: readonly ReceivedAudio[],
   times: { readonly clock: Clock; readonly originMs: number },
 ): (PeerVoice | null)[] {
   const voices: (PeerVoice | null)[] = new Array(128).fill(null);
-  for (const audio of received) {
-    const { payloadType, codec, clockRate } = audio;
-    voices[payloadType] = {
+  received.forEach((audio, index) => {
+    const { codec, clockRate, toClient } = audio;
+    const same = received.findIndex((other) =>
+      other.codec === codec && other.clockRate === clockRate && other.toClient === toClient
+    );
+    voices[audio.payloadType] = same < index ? voices[received[same]!.payloadType]! : {
       format: sipFormat(codec, clockRate),
       clockRate,
       pass: createDepacketizer(audio, times),
     };
-  }
+  });
   return voices;
 }
 

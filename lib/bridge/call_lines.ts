@@ -174,8 +174,9 @@ export class CallLines implements Disposable {
     const session = this.#options.session("audio", chain.clockRate);
     const line = new AudioLine({
       chain,
-      telephoneEvent: choice.telephoneEvent,
+      telephoneEvents: choice.telephoneEvents,
       redundancy: choice.redundancy,
+      comfortNoise: choice.comfortNoise,
       clock,
       originMs,
       toSip: session,
@@ -242,12 +243,12 @@ export class CallLines implements Disposable {
 
   /** Other gateways of siprtmp's kind send touch tones on the audio line, although all else is in x-flv. */
   #createTones(): TouchTones | null {
-    const { choice: { telephoneEvent, redundancy }, clock, onDigit } = this.#options;
-    if (telephoneEvent === null) return null;
-    const { clockRate } = telephoneEvent;
+    const { choice: { telephoneEvents, redundancy }, clock, onDigit } = this.#options;
+    if (telephoneEvents.length === 0) return null;
+    const { clockRate } = telephoneEvents[0]!;
     const session = this.#options.session("audio", clockRate);
     const tones = new TouchTones({
-      telephoneEvent,
+      telephoneEvents,
       redundancy,
       clockRate,
       sentSound: null,

@@ -95,10 +95,12 @@ export interface MediaChoice {
   readonly audio: AudioChain;
   /** How video travels. */
   readonly video: VideoChain;
-  /** Touch tones as RTP events (RFC 4733); null: the peer takes none. */
-  readonly telephoneEvent: AgreedFormat | null;
+  /** Touch tones as RTP events (RFC 4733): the first is sent, all may arrive; empty: the peer takes none. */
+  readonly telephoneEvents: readonly AgreedFormat[];
   /** Redundancy (RFC 2198) for the touch tones; null: not agreed. */
   readonly redundancy: AgreedFormat | null;
+  /** Payload types of comfort noise (RFC 3389) that may arrive. */
+  readonly comfortNoise: readonly number[];
 }
 
 /** Decides the media from what was agreed (sdp's createAnswer or readAnswer) and what we had planned. */
@@ -107,16 +109,26 @@ export function chooseMedia(
   plan: CodecPlan,
   offeredBy: OfferSide,
 ): MediaChoice {
-  const audio = agreed.find((media) => media.kind === "audio");
+  const media = agreed.find((media) => media.kind === "audio");
   const video = chooseVideo(
     candidates(agreed.find((media) => media.kind === "video"), plan, offeredBy),
   );
+  const audio: AudioChain = video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(media, plan, offeredBy);
   return {
-    audio: video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(audio, plan, offeredBy),
+    audio,
     video,
-    telephoneEvent: audio?.telephoneEvent ?? null,
-    redundancy: audio?.redundancy ?? null,
+    telephoneEvents: chooseEvents(media, audio),
+    redundancy: media?.redundancy ?? null,
+    comfortNoise: media?.comfortNoise.flatMap((format) => format.receivePayloadTypes) ?? [],
   };
+}
+
+/** Sent are the touch tones on the clock of the audio we send (RFC 4733 2.1), else any. */
+function chooseEvents(media: AgreedMedia | undefined, audio: AudioChain): AgreedFormat[] {
+  if (media === undefined || media.telephoneEvent === null) return [];
+  const clockRate = "clockRate" in audio ? audio.clockRate : null;
+  const sent = media.telephoneEvents.find((format) => format.clockRate === clockRate) ?? media.telephoneEvent;
+  return [sent, ...media.telephoneEvents.filter((format) => format !== sent)];
 }
 
 /** Whether two choices need the same lines; the parameter sets of a picture do not count. */
@@ -240,12 +252,12 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
   const [first] = voices;
   if (first === undefined) return { kind: "none" };
   const line: AgreedAudio = {
-    clockRate: first.received.clockRate,
+    clockRate: first.received[0]!.clockRate,
     sendPayloadType: first.sendPayloadType,
-    receive: voices.map((voice) => voice.received),
+    receive: voices.flatMap((voice) => voice.received),
     ptimeMs: media?.ptimeMs ?? null,
   };
-  const { codec, toClient } = first.received;
+  const { codec, toClient } = first.received[0]!;
   if (codec !== toClient) return { kind: "transcode", from: toClient, to: codec, ...line };
   return codec === "speex"
     ? { kind: "speex", strip: line.clockRate === 8000, ...line }
@@ -255,20 +267,22 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
 /** An agreed format of the audio line: what is sent with it, and what arrives. */
 interface Voice {
   readonly sendPayloadType: number;
-  readonly received: ReceivedAudio;
+  /** One entry for each payload type it may arrive with; never empty. */
+  readonly received: readonly ReceivedAudio[];
 }
 
 function voiceOf({ agreed, planned }: Candidate): Voice | null {
   const codec = codecOfEncodingName(agreed.name);
   const toClient = planned.client;
   if (!isSipAudio(codec) || toClient === null || toClient === "h264" || toClient === "x-flv") return null;
-  const { sendPayloadType, receivePayloadType: payloadType, clockRate } = agreed;
-  return { sendPayloadType, received: { payloadType, codec, clockRate, toClient } };
+  const { sendPayloadType, receivePayloadTypes, clockRate } = agreed;
+  const received = receivePayloadTypes.map((payloadType) => ({ payloadType, codec, clockRate, toClient }));
+  return { sendPayloadType, received };
 }
 
 /** The caller's order counts, but what passes through as it is comes first. */
-function isTranscoded({ received }: Voice): boolean {
-  return received.codec !== received.toClient;
+function isTranscoded({ received: [first] }: Voice): boolean {
+  return first?.codec !== first?.toClient;
 }
 
 function isSipAudio(codec: CodecName | null): codec is SipAudio {

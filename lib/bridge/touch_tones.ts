@@ -8,9 +8,10 @@ import { WireError } from "../base/errors.ts";
 import { DtmfDetector } from "../media/dtmf_detector.ts";
 import { DtmfSender } from "../media/dtmf_sender.ts";
 import type { G711Law } from "../media/g711.ts";
-import { DigitReceiver } from "../rtp/digit_receiver.ts";
+import { DigitReceiver, type EventClocks } from "../rtp/digit_receiver.ts";
 import { DigitSender } from "../rtp/digit_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
+import { parseRedPayloadTypes } from "../sdp/fmtp.ts";
 import type { RtpSink } from "../rtp/session.ts";
 
 /** How touch tones leave: as events, or as sound in G.711. */
@@ -26,8 +27,8 @@ export interface SoundFormat {
 
 /** What the touch tones of a stream are made of. */
 export interface TouchTonesOptions {
-  /** The agreed touch tone format; null: the peer takes none. */
-  readonly telephoneEvent: AgreedFormat | null;
+  /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
+  readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198), or null. */
   readonly redundancy: AgreedFormat | null;
   /** RTP clock of the stream, in Hz. */
@@ -56,8 +57,8 @@ export class TouchTones implements Disposable {
   /** What sends and hears keys is made with the first one: most calls have none. */
   #sender: DigitSender | null = null;
   #receiver: DigitReceiver | null = null;
-  readonly #eventTypes: readonly number[];
-  readonly #redundancyType: number;
+  /** By the payload types that events arrive with. */
+  readonly #events: ReadonlyMap<number, EventClocks>;
   #soundSender: DtmfSender | null = null;
   readonly #detector: DtmfDetector | null;
   #lastTimestamp = 0;
@@ -66,13 +67,12 @@ export class TouchTones implements Disposable {
 
   /** Silent at first. */
   constructor(options: TouchTonesOptions) {
-    const { telephoneEvent, redundancy, clock } = options;
+    const { telephoneEvents, clock, clockRate } = options;
     this.#options = options;
     this.#clock = clock;
     this.#lastSentMs = clock.now();
-    this.#eventTypes = telephoneEvent === null ? [] : [telephoneEvent.receivePayloadType];
-    this.#redundancyType = redundancy?.receivePayloadType ?? -1;
-    const listens = telephoneEvent === null && options.heardSound.length > 0;
+    this.#events = heardEvents(telephoneEvents, clockRate);
+    const listens = telephoneEvents.length === 0 && options.heardSound.length > 0;
     this.#detector = listens ? new DtmfDetector(options.onDigit) : null;
   }
 
@@ -126,13 +126,14 @@ export class TouchTones implements Disposable {
 
   /** Takes one RTP payload of the peer; false when it is no touch tone. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
-    const redundant = payloadType === this.#redundancyType;
-    if (this.#closed || !redundant && !this.#eventTypes.includes(payloadType)) return false;
+    const clocks = this.#events.get(payloadType);
+    const redundant = this.#options.redundancy?.receivePayloadTypes.includes(payloadType) === true;
+    if (this.#closed || clocks === undefined && !redundant) return false;
     const receiver = this.#receiver ??= this.#createReceiver();
     if (receiver === null) return false;
     try {
-      if (redundant) receiver.pushRedundant(payload, timestamp, marker, this.#eventTypes);
-      else receiver.push(payload, timestamp, marker);
+      if (clocks !== undefined) receiver.push(payload, timestamp, marker, clocks);
+      else receiver.pushRedundant(payload, timestamp, marker, this.#events);
       return true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
@@ -151,22 +152,22 @@ export class TouchTones implements Disposable {
   }
 
   #createSender(): DigitSender | null {
-    const { telephoneEvent, redundancy, clock, clockRate, toSip } = this.#options;
-    if (telephoneEvent === null) return null;
+    const { telephoneEvents: [telephoneEvent], redundancy, clock, clockRate, toSip } = this.#options;
+    if (telephoneEvent === undefined) return null;
     return new DigitSender({
       clock,
       audioClockRate: clockRate,
       eventClockRate: telephoneEvent.clockRate,
       payloadType: telephoneEvent.sendPayloadType,
-      redundancyPayloadType: redundancy?.sendPayloadType ?? null,
+      redundancyPayloadType: carries(redundancy, telephoneEvent) ? redundancy.sendPayloadType : null,
       timestampAt: (nowMs) => this.#timestampAt(nowMs),
       send: (payload, timestamp, marker, payloadType) => toSip.send(payload, timestamp, marker, payloadType),
     });
   }
 
   #createReceiver(): DigitReceiver | null {
-    const { telephoneEvent, clock, clockRate: audioClockRate, onDigit } = this.#options;
-    if (telephoneEvent === null) return null;
+    const { telephoneEvents: [telephoneEvent], clock, clockRate: audioClockRate, onDigit } = this.#options;
+    if (telephoneEvent === undefined) return null;
     const { clockRate: eventClockRate } = telephoneEvent;
     return new DigitReceiver({ clock, eventClockRate, audioClockRate, onDigit });
   }
@@ -189,4 +190,27 @@ export class TouchTones implements Disposable {
     const ticks = (nowMs - this.#lastSentMs) * this.#options.clockRate / 1000;
     return Math.round(this.#lastTimestamp + ticks);
   }
+}
+
+/**
+ * Where one clock of events was agreed, their timestamps are those of the audio, whatever its clock; where several
+ * were, a peer takes the events of the clock it runs on (RFC 4733 2.1).
+ */
+function heardEvents(formats: readonly AgreedFormat[], audioClockRate: number): Map<number, EventClocks> {
+  const oneClock = formats.every((format) => format.clockRate === formats[0]!.clockRate);
+  const heard = new Map<number, EventClocks>();
+  for (const { clockRate: eventClockRate, receivePayloadTypes } of formats) {
+    const clocks = oneClock ? { eventClockRate, audioClockRate } : { eventClockRate };
+    for (const payloadType of receivePayloadTypes) {
+      if (!heard.has(payloadType)) heard.set(payloadType, clocks);
+    }
+  }
+  return heard;
+}
+
+/** Whether redundancy was agreed for these events: it names them, or nothing at all. */
+function carries(redundancy: AgreedFormat | null, events: AgreedFormat): redundancy is AgreedFormat {
+  if (redundancy === null) return false;
+  const types = parseRedPayloadTypes(redundancy.fmtp);
+  return types.length === 0 || types.includes(events.sendPayloadType);
 }

@@ -4,8 +4,8 @@
 // Answers to: the hasYourFormat scans of siprtmp.py; behaviour.md 1.6.
 
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
-import { formatFmtp, parseFmtp } from "../sdp/fmtp.ts";
-import { agreedPacketizationMode } from "../sdp/h264_format.ts";
+import { parseFmtp } from "../sdp/fmtp.ts";
+import { agreedPacketizationMode, withoutSprop } from "../sdp/h264_format.ts";
 import type { PlannedFormat } from "./codec_tokens.ts";
 
 /** How video travels. */
@@ -41,8 +41,8 @@ export interface XflvChain {
   readonly kind: "x-flv";
   /** Payload type of what we send. */
   readonly sendPayloadType: number;
-  /** Payload type of what arrives. */
-  readonly receivePayloadType: number;
+  /** Payload types of what arrives. */
+  readonly receivePayloadTypes: readonly number[];
 }
 
 /** An agreed format beside the plan's. */
@@ -59,8 +59,8 @@ const SPROP = "sprop-parameter-sets";
 export function chooseVideo(found: readonly VideoCandidate[]): VideoChain {
   const [first] = found;
   if (first === undefined) return { kind: "none" };
-  const { sendPayloadType, receivePayloadType } = first.agreed;
-  if (first.planned.client === "x-flv") return { kind: "x-flv", sendPayloadType, receivePayloadType };
+  const { sendPayloadType, receivePayloadTypes } = first.agreed;
+  if (first.planned.client === "x-flv") return { kind: "x-flv", sendPayloadType, receivePayloadTypes };
   return chooseH264(found.filter(({ planned }) => planned.client === "h264").map(({ agreed }) => agreed));
 }
 
@@ -77,11 +77,6 @@ function chooseH264(formats: readonly AgreedFormat[]): H264Chain {
     localFmtp: withoutSprop(localFmtp),
     rtcpFb,
     sendPayloadType,
-    receivePayloadTypes: formats.map((format) => format.receivePayloadType),
+    receivePayloadTypes: formats.flatMap((format) => format.receivePayloadTypes),
   };
-}
-
-function withoutSprop(fmtp: string | null): string | null {
-  const parameters = new Map(parseFmtp(fmtp));
-  return parameters.delete(SPROP) ? formatFmtp(parameters) : fmtp;
 }

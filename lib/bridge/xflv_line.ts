@@ -118,7 +118,7 @@ export class XflvLine {
 
   /** One RTP payload of the peer. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
-    if (payloadType !== this.#options.chain.receivePayloadType) return;
+    if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     const { unsupported } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame);
     if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(BROKEN);

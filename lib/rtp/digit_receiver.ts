@@ -18,14 +18,18 @@ export const DIGIT_SILENCE_MS = 200;
 /** How many reported timestamps are remembered against late packets. */
 const REMEMBERED = 32;
 
-/** What a receiver needs. */
-export interface DigitReceiverOptions {
+/** The clocks of one telephone-event format. */
+export interface EventClocks {
+  /** Of the durations, in Hz: the format's clock rate. */
+  readonly eventClockRate: number;
+  /** Of the timestamps, in Hz; the same as the event's unless given. */
+  readonly audioClockRate?: number;
+}
+
+/** What a receiver needs. The clocks are those of events of which nothing else is said. */
+export interface DigitReceiverOptions extends EventClocks {
   /** Time and timers. */
   readonly clock: Clock;
-  /** Clock of the agreed telephone-event format, in Hz. */
-  readonly eventClockRate: number;
-  /** Clock of the stream's timestamps, in Hz; the same as the event's unless given. */
-  readonly audioClockRate?: number;
   /** Told each key 0-9 * # A-D once, in the order they were pressed. */
   readonly onDigit: (digit: string, durationMs: number) => void;
 }
@@ -33,6 +37,7 @@ export interface DigitReceiverOptions {
 interface Key {
   readonly digit: string;
   readonly event: number;
+  readonly clocks: EventClocks;
   /** Timestamp of the current segment. */
   timestamp: number;
   /** Longest duration heard of the current segment, in event units. */
@@ -47,7 +52,6 @@ export class DigitReceiver implements Disposable {
   /** Reports about events that are no touch tones. */
   ignored = 0;
   readonly #options: DigitReceiverOptions;
-  readonly #clocksRatio: number;
   readonly #reported: number[] = [];
   #key: Key | null = null;
   #lastKey: Key | null = null;
@@ -56,34 +60,34 @@ export class DigitReceiver implements Disposable {
   /** Starts without a key. */
   constructor(options: DigitReceiverOptions) {
     this.#options = options;
-    this.#clocksRatio = (options.audioClockRate ?? options.eventClockRate) / options.eventClockRate;
   }
 
   /**
    * Takes the payload of one telephone-event packet, with the unwrapped timestamp RtpSession gives.
    * WireError when it is no telephone event; nothing is changed then.
    */
-  push(payload: Uint8Array, timestamp: number, marker: boolean): void {
+  push(payload: Uint8Array, timestamp: number, marker: boolean, clocks: EventClocks = this.#options): void {
     let at = timestamp;
     for (const report of decodeTelephoneEvents(payload)) {
-      this.#take(report, at, marker && at === timestamp);
-      at += Math.round(report.duration * this.#clocksRatio);
+      this.#take(report, at, marker && at === timestamp, clocks);
+      at += lengthOf(report.duration, clocks);
     }
   }
 
   /**
-   * Takes the payload of one redundant packet; blocks whose payload type is not in `payloadTypes` are passed
-   * over. WireError when it cannot be read.
+   * Takes the payload of one redundant packet; blocks whose payload type is not in `events` are passed over.
+   * WireError when it cannot be read.
    */
   pushRedundant(
     payload: Uint8Array,
     timestamp: number,
     marker: boolean,
-    payloadTypes: readonly number[],
+    events: ReadonlyMap<number, EventClocks>,
   ): void {
     for (const block of decodeRedundancy(payload)) {
-      if (!payloadTypes.includes(block.payloadType) || block.data.length === 0) continue;
-      this.push(block.data, timestamp - block.timestampOffset, marker && block.timestampOffset === 0);
+      const clocks = events.get(block.payloadType);
+      if (clocks === undefined || block.data.length === 0) continue;
+      this.push(block.data, timestamp - block.timestampOffset, marker && block.timestampOffset === 0, clocks);
     }
   }
 
@@ -92,7 +96,7 @@ export class DigitReceiver implements Disposable {
     this.#finish();
   }
 
-  #take(report: TelephoneEvent, timestamp: number, marker: boolean): void {
+  #take(report: TelephoneEvent, timestamp: number, marker: boolean, clocks: EventClocks): void {
     const digit = digitOfEvent(report.event);
     if (digit === null) return void this.ignored++;
     if (this.#reported.includes(timestamp)) return;
@@ -103,11 +107,14 @@ export class DigitReceiver implements Disposable {
     if (this.#lastKey !== null && this.#continues(this.#lastKey, report, timestamp, marker)) {
       return this.#remember(timestamp);
     }
-    if (key !== null && timestamp < key.timestamp) return this.#takeMissed(digit, report, timestamp);
+    if (key !== null && timestamp < key.timestamp) {
+      return this.#takeMissed(digit, report, timestamp, clocks);
+    }
     this.#finish();
     this.#begin({
       digit,
       event: report.event,
+      clocks,
       timestamp,
       duration: report.duration,
       durationBefore: 0,
@@ -123,7 +130,7 @@ export class DigitReceiver implements Disposable {
   #continues(key: Key, report: TelephoneEvent, timestamp: number, marker: boolean): boolean {
     if (key.event !== report.event) return false;
     if (timestamp === key.timestamp) return true;
-    const heardUntil = key.timestamp + Math.round(key.duration * this.#clocksRatio);
+    const heardUntil = key.timestamp + lengthOf(key.duration, key.clocks);
     return !marker && timestamp > key.timestamp && timestamp <= heardUntil;
   }
 
@@ -145,10 +152,10 @@ export class DigitReceiver implements Disposable {
   }
 
   /** The end of a key that was passed over altogether while the next one already sounds. */
-  #takeMissed(digit: string, report: TelephoneEvent, timestamp: number): void {
+  #takeMissed(digit: string, report: TelephoneEvent, timestamp: number, clocks: EventClocks): void {
     if (!report.end) return;
     this.#remember(timestamp);
-    this.#report(digit, report.duration);
+    this.#report(digit, report.duration, clocks);
   }
 
   #begin(key: Key): void {
@@ -174,15 +181,23 @@ export class DigitReceiver implements Disposable {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
     this.#remember(key.timestamp);
-    this.#report(key.digit, key.durationBefore + key.duration);
+    this.#report(key.digit, key.durationBefore + key.duration, key.clocks);
   }
 
-  #report(digit: string, units: number): void {
-    this.#options.onDigit(digit, Math.round(units * 1000 / this.#options.eventClockRate));
+  #report(digit: string, units: number, { eventClockRate }: EventClocks): void {
+    this.#options.onDigit(digit, Math.round(units * 1000 / eventClockRate));
   }
 
   #remember(timestamp: number): void {
     this.#reported.push(timestamp);
     if (this.#reported.length > REMEMBERED) this.#reported.shift();
   }
+}
+
+/** A duration in timestamp units. */
+function lengthOf(
+  duration: number,
+  { eventClockRate, audioClockRate = eventClockRate }: EventClocks,
+): number {
+  return Math.round(duration * audioClockRate / eventClockRate);
 }

@@ -19,8 +19,8 @@ export interface MediaEndpoint {
 export interface AgreedFormat {
   /** Payload type the peer wants to receive: what we send. */
   readonly sendPayloadType: number;
-  /** Payload type we receive. */
-  readonly receivePayloadType: number;
+  /** Payload types it may arrive with: ours first, then the peer's own one where that means nothing else. */
+  readonly receivePayloadTypes: readonly number[];
   /** Encoding name as the peer wrote it. */
   readonly name: string;
   /** RTP clock in Hz. */
@@ -51,13 +51,13 @@ export interface AgreedMedia {
   readonly heldByRemote: boolean;
   /** Codecs, preferred first; never empty, never telephone-event, red or CN. */
   readonly formats: readonly AgreedFormat[];
-  /** Touch tones on the clock of the preferred codec, else any; null when not agreed. */
+  /** Touch tones on the clock of the first codec, else any; null when not agreed. */
   readonly telephoneEvent: AgreedFormat | null;
   /** All touch tone formats that may arrive. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** RFC 2198 redundancy, or null. */
   readonly redundancy: AgreedFormat | null;
-  /** RFC 3389 comfort noise formats that may arrive. */
+  /** RFC 3389 comfort noise formats that may arrive: those of the peer's description, agreed or not. */
   readonly comfortNoise: readonly AgreedFormat[];
   /** Packet time the peer would like to receive, or null. */
   readonly ptimeMs: number | null;
@@ -146,8 +146,10 @@ export function rtcpEndpoint(description: SessionDescription, media: MediaSectio
 export function agreeMedia(input: AgreementInput): AgreedMedia {
   const { index, remoteDescription, localDirection, pairs } = input;
   const media = remoteDescription.media[index]!;
-  const formats = agreedFormats(pairs.filter((pair) => !isAuxiliary(pair.remote)));
-  const telephoneEvents = agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "telephone-event")));
+  const named = (name: string) => pairs.filter((pair) => isNamed(pair.remote, name));
+  const ours = pairs.map((pair) => pair.local.payloadType);
+  const formats = agreedFormats(pairs.filter((pair) => !isAuxiliary(pair.remote)), ours);
+  const telephoneEvents = agreedFormats(named("telephone-event"), ours);
   const clockRate = formats[0]?.clockRate;
   return {
     kind: media.kind === "video" ? "video" : "audio",
@@ -160,16 +162,30 @@ export function agreeMedia(input: AgreementInput): AgreedMedia {
     telephoneEvent: telephoneEvents.find((format) => format.clockRate === clockRate) ??
       telephoneEvents[0] ?? null,
     telephoneEvents,
-    redundancy: agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "red")))[0] ?? null,
-    comfortNoise: agreedFormats(pairs.filter((pair) => isNamed(pair.remote, "cn"))),
+    redundancy: agreedFormats(named("red"), ours)[0] ?? null,
+    comfortNoise: agreedFormats([...named("cn"), ...comfortNoiseBeside(media, pairs)], ours),
     ptimeMs: media.ptimeMs,
   };
 }
 
-function agreedFormats(pairs: readonly FormatPair[]): AgreedFormat[] {
+/** Comfort noise needs no answer of ours to be understood: what is not agreed is known by the peer's own number. */
+function comfortNoiseBeside(media: MediaSection, pairs: readonly FormatPair[]): FormatPair[] {
+  const taken = pairs.flatMap(({ remote, local }) => [remote.payloadType, local.payloadType]);
+  return media.formats.filter((format) => isNamed(format, "cn") && !taken.includes(format.payloadType))
+    .map((format) => ({ remote: format, local: format }));
+}
+
+/**
+ * A peer should send the numbers of our description (RFC 3264 5.1, 6.1); some send those of their own. A number that
+ * both descriptions give to different formats is ours.
+ * @param ours every payload type of ours in this exchange
+ */
+function agreedFormats(pairs: readonly FormatPair[], ours: readonly number[]): AgreedFormat[] {
   return pairs.map(({ remote, local }) => ({
     sendPayloadType: remote.payloadType,
-    receivePayloadType: local.payloadType,
+    receivePayloadTypes: remote.payloadType === local.payloadType || ours.includes(remote.payloadType)
+      ? [local.payloadType]
+      : [local.payloadType, remote.payloadType],
     name: remote.name,
     clockRate: remote.clockRate,
     channels: remote.channels,

@@ -13,7 +13,7 @@ import {
 } from "sdp-transform";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { MAX_SDP_LENGTH, readSdpLines, sdpError, type SdpLines } from "./description_lines.ts";
-import { type MediaFormat, mediaFormat, staticFormat } from "./media_format.ts";
+import { mappedFormat, type MediaFormat, mediaFormat, staticFormat } from "./media_format.ts";
 
 /** Who sends, as seen by the side that wrote the description (RFC 8866 6.7). */
 export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
@@ -118,21 +118,22 @@ function payloadTypes(formats: readonly string[]): number[] {
 function readFormat(payloadType: number, media: MediaDescription): MediaFormat {
   const known = staticFormat(payloadType);
   const map = media.rtp.find((entry) => entry.payload === payloadType);
-  const clockRate = Number(map?.rate);
+  const name = String(map?.codec ?? "");
+  const clockRate = Number(map?.rate ?? 0);
   const channels = Number(map?.encoding ?? 1);
-  const mapped = map !== undefined && String(map.codec) !== "" && clockRate > 0 && clockRate <= 1e9;
   const parameters = media.fmtp.filter((entry) => entry.payload === payloadType);
   const details = {
     fmtp: parameters.map((entry) => String(entry.config).trim()).join(";") || null,
     rtcpFb: readFeedback(payloadType, media),
   };
-  if (!mapped) {
+  const usable = clockRate >= 0 && clockRate <= 1e9;
+  if (name === "" || known !== null && clockRate === 0 || !usable) {
     return mediaFormat(payloadType, known?.name ?? "", known?.clockRate ?? 0, {
       ...details,
       channels: known?.channels ?? 1,
     });
   }
-  return mediaFormat(payloadType, String(map.codec), clockRate, {
+  return mappedFormat(payloadType, name, clockRate, {
     ...details,
     channels: Number.isInteger(channels) && channels >= 1 && channels <= 255 ? channels : 1,
   });

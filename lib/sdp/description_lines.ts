@@ -123,6 +123,7 @@ function readAttribute(value: string, block: SdpLines): void {
     if (value !== "") block.otherAttributes.push(value);
     return;
   }
-  const rest = colon < 0 ? "" : `:${value.slice(colon + 1).trim().replace(/\s+/g, " ")}`;
+  const text = colon < 0 ? "" : `:${value.slice(colon + 1).trim().replace(/\s+/g, " ")}`;
+  const rest = name === "rtpmap" ? text.replace(/ ?\/ ?/g, "/") : text;
   block.lines.push(`a=${name}${rest}`);
 }

@@ -139,6 +139,12 @@ export function describeH264(parameters: H264Parameters): string {
   return `${name} ${number} (${formatProfileLevelId(parameters, level)})`;
 }
 
+/** Parameters without the parameter sets, which belong to the side that wrote them. */
+export function withoutSprop(fmtp: string | null): string | null {
+  const parameters = new Map(parseFmtp(fmtp));
+  return parameters.delete("sprop-parameter-sets") ? formatFmtp(parameters) : fmtp;
+}
+
 /** The packetization mode both sides can take: the lower of the two. */
 export function agreedPacketizationMode(local: string | null, remote: string | null): number {
   const mine = parseH264Parameters(local).packetizationMode;

@@ -76,6 +76,49 @@ export function staticFormat(payloadType: number): MediaFormat | null {
   return known === undefined ? null : mediaFormat(payloadType, known[0], known[1], { channels: known[2] });
 }
 
+/** Clock rates of encodings that have only one, for descriptions that leave it out. */
+const USUAL_CLOCK_RATES: ReadonlyMap<string, number> = new Map([
+  ["pcmu", 8000],
+  ["pcma", 8000],
+  ["g722", 8000],
+  ["gsm", 8000],
+  ["g723", 8000],
+  ["g728", 8000],
+  ["g729", 8000],
+  ["ilbc", 8000],
+  ["amr", 8000],
+  ["amr-wb", 16000],
+  ["opus", 48000],
+  ["telephone-event", 8000],
+  ["red", 8000],
+  ["cn", 8000],
+  ["h263", 90000],
+  ["h263-1998", 90000],
+  ["h264", 90000],
+  ["h265", 90000],
+  ["vp8", 90000],
+  ["vp9", 90000],
+  ["av1", 90000],
+  ["x-flv", 90000],
+]);
+
+/**
+ * A format as its a=rtpmap names it. What can only be a slip is mended: a clock rate left out (0), G.722 with the
+ * rate of its samples (RFC 3551 4.5.2 says 8000), opus with another number of channels than 2 (RFC 7587 4.1).
+ */
+export function mappedFormat(
+  payloadType: number,
+  name: string,
+  clockRate: number,
+  details: FormatDetails = {},
+): MediaFormat {
+  const encoding = name.toLowerCase();
+  const rate = clockRate > 0 ? clockRate : USUAL_CLOCK_RATES.get(encoding) ?? 0;
+  if (encoding === "g722" && rate === 16000) return mediaFormat(payloadType, name, 8000, details);
+  if (encoding === "opus") return mediaFormat(payloadType, name, rate, { ...details, channels: 2 });
+  return mediaFormat(payloadType, name, rate, details);
+}
+
 /** Whether a format only accompanies others (touch tones, redundancy, comfort noise): no call rests on it. */
 export function isAuxiliary(format: MediaFormat): boolean {
   return isNamed(format, "telephone-event") || isNamed(format, "red") || isNamed(format, "cn");

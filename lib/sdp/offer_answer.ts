@@ -17,6 +17,7 @@ import {
 } from "./agreed_media.ts";
 import type { Direction, MediaSection, SessionDescription } from "./description.ts";
 import { parseRedPayloadTypes } from "./fmtp.ts";
+import { withoutSprop } from "./h264_format.ts";
 import {
   describeFormats,
   formatName,
@@ -127,15 +128,17 @@ export function createAnswer(
 }
 
 /**
- * Reads the peer's answer to our offer. m= lines pair by position; a missing line counts as refused. Payload
- * types may differ between the two sides (RFC 3264 6.1).
+ * Reads the peer's answer to our offer. m= lines pair by position, else by kind where only one of that kind is left;
+ * a missing line counts as refused, one too many is passed over. Payload types may differ between the two sides
+ * (RFC 3264 6.1).
  */
 export function readAnswer(offer: SessionDescription, answer: SessionDescription): Negotiation {
   const agreed: AgreedMedia[] = [];
-  offer.media.forEach((section, index) => {
+  const places = answeringPlaces(offer, answer);
+  offer.media.forEach((section, position) => {
+    const index = places[position]!;
     const remote = answer.media[index];
-    if (remote === undefined || remote.kind !== section.kind) return;
-    if (!isUsable(remote) || !isUsable(section)) return;
+    if (remote === undefined || !isUsable(remote) || !isUsable(section)) return;
     const pairs = pairAnswered(section, remote);
     if (pairs.length === 0) return;
     const localDirection = effectiveDirection(offer, section);
@@ -143,6 +146,20 @@ export function readAnswer(offer: SessionDescription, answer: SessionDescription
   });
   if (agreed.length === 0) return { type: "none", reason: mismatchReason(answer.media, offer.media) };
   return { type: "answer", answer, agreed };
+}
+
+/** For each m= line of the offer where its answer is; -1: nowhere. */
+function answeringPlaces(offer: SessionDescription, answer: SessionDescription): number[] {
+  const inPlace = (index: number) => offer.media[index]?.kind === answer.media[index]?.kind;
+  return offer.media.map(({ kind }, index) => {
+    if (inPlace(index)) return index;
+    const strays = (media: readonly MediaSection[]) =>
+      [...media.keys()].filter((at) => media[at]!.kind === kind && !inPlace(at));
+    const [found] = strays(answer.media);
+    return found !== undefined && strays(answer.media).length === 1 && strays(offer.media).length === 1
+      ? found
+      : -1;
+  });
 }
 
 function describeSession(fields: SessionFields, media: MediaSection[]): SessionDescription {
@@ -246,9 +263,10 @@ function findTelephoneEvent(
   return codecHasRate ? local.find((format) => isNamed(format, "telephone-event")) : undefined;
 }
 
-/** red may only name payload types that were agreed as well; without any it is dropped. */
+/** red may only name touch tones that were agreed as well, since only those are read from it; else it is dropped. */
 function narrowRedundancy(pairs: FormatPair[]): FormatPair[] {
-  const agreed = pairs.filter((pair) => !isNamed(pair.remote, "red")).map((pair) => pair.remote.payloadType);
+  const agreed = pairs.filter((pair) => isNamed(pair.remote, "telephone-event"))
+    .map((pair) => pair.remote.payloadType);
   const result: FormatPair[] = [];
   for (const pair of pairs) {
     if (!isNamed(pair.remote, "red")) {
@@ -261,14 +279,42 @@ function narrowRedundancy(pairs: FormatPair[]): FormatPair[] {
   return result;
 }
 
+/**
+ * The answered formats beside those of our offer. What was not offered is passed over, since it may not be sent
+ * (RFC 3264 6.1), but for touch tones on further clocks, which we can hear and send.
+ */
 function pairAnswered(ours: MediaSection, answered: MediaSection): FormatPair[] {
   const pairs: FormatPair[] = [];
-  for (const remote of answered.formats) {
+  for (const written of answered.formats) {
+    const remote = meantFormat(written, ours.formats);
     const local = ours.formats.find((format) => isSameType(format, remote)) ??
-      findSame(remote, ours.formats);
+      findSame(remote, ours.formats) ?? onlyOneLike(remote, ours.formats);
     if (local !== undefined) pairs.push({ remote, local });
   }
   return pairs.some((pair) => !isAuxiliary(pair.remote)) ? pairs : [];
+}
+
+/** A payload type of ours that is repeated without a usable a=rtpmap stands for what we said of it. */
+function meantFormat(written: MediaFormat, ours: readonly MediaFormat[]): MediaFormat {
+  if (written.clockRate > 0) return written;
+  const offered = ours.find((format) => format.payloadType === written.payloadType);
+  if (offered === undefined || written.name !== "" && !isNamed(offered, written.name.toLowerCase())) {
+    return written;
+  }
+  const fmtp = written.fmtp ?? (isNamed(offered, "h264") ? withoutSprop(offered.fmtp) : offered.fmtp);
+  return { ...offered, fmtp, rtcpFb: written.rtcpFb };
+}
+
+/**
+ * What else an answered format can only be: touch tones on a clock we did not offer, by the peer's own number; H.264
+ * under a new number and with another profile, when we offered H.264 once.
+ */
+function onlyOneLike(remote: MediaFormat, ours: readonly MediaFormat[]): MediaFormat | undefined {
+  const name = remote.name.toLowerCase();
+  const [like, ...others] = ours.filter((format) => isNamed(format, name));
+  if (like === undefined) return undefined;
+  if (name === "telephone-event") return { ...remote, fmtp: like.fmtp };
+  return name === "h264" && others.length === 0 ? like : undefined;
 }
 
 /** A payload type we offered and they kept is accepted even when they write other parameters. */
@@ -294,5 +340,6 @@ function describeSection(section: MediaSection): string {
   const others = section.otherFormats.length > 0 ? `${section.otherFormats.length} other formats` : "nothing";
   const formats = section.formats.map(formatName).join(", ") || others;
   const over = isUsable(section) ? "" : ` over ${section.protocol}`;
-  return `${section.kind}${over} ${formats}`;
+  const noCodec = section.formats.length > 0 && section.formats.every(isAuxiliary) ? " without a codec" : "";
+  return `${section.kind}${over} ${formats}${noCodec}`;
 }

@@ -81,7 +81,7 @@ function connectEcho(agreed: AgreedMedia, session: RtpSession): Disposable {
 function payloadTypeMap(agreed: AgreedMedia): Int16Array {
   const map = new Int16Array(128).fill(-1);
   for (const format of [...agreed.formats, ...agreed.telephoneEvents, ...agreed.comfortNoise]) {
-    map[format.receivePayloadType] = format.sendPayloadType;
+    for (const payloadType of format.receivePayloadTypes) map[payloadType] = format.sendPayloadType;
   }
   return map;
 }

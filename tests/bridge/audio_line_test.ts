@@ -31,7 +31,7 @@ function agreed(name: string, sendPayloadType: number, receivePayloadType: numbe
   return {
     name,
     sendPayloadType,
-    receivePayloadType,
+    receivePayloadTypes: [receivePayloadType],
     clockRate: 8000,
     channels: 1,
     fmtp: null,
@@ -62,7 +62,7 @@ class Bench implements Disposable {
   constructor(options: Partial<AudioLineOptions> = {}) {
     this.line = new AudioLine({
       chain: PCMU,
-      telephoneEvent: null,
+      telephoneEvents: [],
       redundancy: null,
       clock: this.clock,
       originMs: 9_000,
@@ -138,7 +138,7 @@ Deno.test("both ways the place of audio on the other clock is known", () => {
 });
 
 Deno.test("an unknown payload type is not ours and changes nothing", () => {
-  using bench = new Bench({ telephoneEvent: EVENTS, redundancy: RED });
+  using bench = new Bench({ telephoneEvents: [EVENTS], redundancy: RED });
   for (const type of [1, 96, 101, 103, 127]) {
     assert.equal(bench.line.fromRtp(new Uint8Array(160), 0, false, type, 0), false, `${type}`);
   }
@@ -175,7 +175,7 @@ Deno.test("another publisher, and another phone: time goes on from now", () => {
 });
 
 Deno.test("touch tones out: start with marker, updates, three ends, audio rests until it is over", () => {
-  using bench = new Bench({ telephoneEvent: EVENTS });
+  using bench = new Bench({ telephoneEvents: [EVENTS] });
   const [frame] = g711Frames(1) as [Uint8Array];
   bench.publish(0, tag(0x82, frame));
   bench.clock.advance(20);
@@ -201,13 +201,13 @@ Deno.test("touch tones out: start with marker, updates, three ends, audio rests 
 Deno.test("touch tones are refused when the peer takes none, or when they are none", () => {
   using deaf = new Bench();
   assert.equal(deaf.line.sendDigits("5", 100), false);
-  using bench = new Bench({ telephoneEvent: EVENTS });
+  using bench = new Bench({ telephoneEvents: [EVENTS] });
   assert.equal(bench.line.sendDigits("x", 100), false);
   assert.equal(bench.line.sendDigits("", 100), false);
 });
 
 Deno.test("a touch tone in is told once, however often its end comes", () => {
-  using bench = new Bench({ telephoneEvent: EVENTS });
+  using bench = new Bench({ telephoneEvents: [EVENTS] });
   for (
     const [duration, end] of [[160, false], [320, false], [800, true], [800, true], [800, true]] as const
   ) {
@@ -218,7 +218,7 @@ Deno.test("a touch tone in is told once, however often its end comes", () => {
 });
 
 Deno.test("a touch tone in that came with redundancy only, and a broken one", () => {
-  using bench = new Bench({ telephoneEvent: EVENTS, redundancy: RED });
+  using bench = new Bench({ telephoneEvents: [EVENTS], redundancy: RED });
   const end = (event: number): Uint8Array =>
     encodeTelephoneEvent({ event, end: true, volume: 10, duration: 800 });
   const redundant = encodeRedundancy([{ payloadType: 102, timestampOffset: 1600, data: end(1) }], {
@@ -232,7 +232,7 @@ Deno.test("a touch tone in that came with redundancy only, and a broken one", ()
 });
 
 Deno.test("disposed in the middle of a tone: no timer is left, nothing more is sent", () => {
-  using bench = new Bench({ telephoneEvent: EVENTS });
+  using bench = new Bench({ telephoneEvents: [EVENTS] });
   bench.line.sendDigits("123", 100);
   bench.line.fromRtp(
     encodeTelephoneEvent({ event: 1, end: false, volume: 10, duration: 160 }),

@@ -176,14 +176,14 @@ test("touch tones stop the made audio, too, and it goes on at its place", () => 
   const events = {
     name: "telephone-event",
     sendPayloadType: 101,
-    receivePayloadType: 101,
+    receivePayloadTypes: [101],
     clockRate: 8000,
     channels: 1,
     fmtp: null,
     localFmtp: null,
     rtcpFb: [],
   };
-  using bench = new LineBench(chainOf("speex", "pcmu"), { telephoneEvent: events });
+  using bench = new LineBench(chainOf("speex", "pcmu"), { telephoneEvents: [events] });
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 0);
   bench.line.sendDigits("5", 100);
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 500);

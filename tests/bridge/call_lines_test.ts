@@ -54,7 +54,7 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
   const asked: string[] = [];
   const troubles: string[] = [];
   const made = new CallLines({
-    choice: { audio, video, telephoneEvent: null, redundancy: null },
+    choice: { audio, video, telephoneEvents: [], redundancy: null, comfortNoise: [] },
     clock,
     originMs: clock.now(),
     session: (kind) => sessions.get(kind) ?? (sessions.set(kind, new FakeSession()), sessions.get(kind)!),
@@ -86,7 +86,7 @@ Deno.test("without agreed video, video of the client goes nowhere; with x-flv ev
   const quiet = lines(PCMU, { kind: "none" });
   quiet.lines.fromRtmp(key);
   assert.equal(quiet.sessions.has("video"), false);
-  const flv = lines({ kind: "x-flv" }, { kind: "x-flv", sendPayloadType: 97, receivePayloadType: 97 });
+  const flv = lines({ kind: "x-flv" }, { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [97] });
   flv.lines.fromRtmp(audio);
   flv.lines.fromRtmp(key);
   const session = flv.sessions.get("video")!;

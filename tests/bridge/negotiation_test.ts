@@ -81,7 +81,7 @@ function brief(choice: MediaChoice): string {
   }
   if (video.kind === "h264") parts.push(`h264 mode ${video.mode}@${video.sendPayloadType}`);
   else if (video.kind === "x-flv") parts.push(`x-flv@${video.sendPayloadType}`);
-  if (choice.telephoneEvent) parts.push(`dtmf@${choice.telephoneEvent.sendPayloadType}`);
+  for (const events of choice.telephoneEvents.slice(0, 1)) parts.push(`dtmf@${events.sendPayloadType}`);
   return parts.join(", ");
 }
 

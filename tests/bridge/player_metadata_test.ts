@@ -8,7 +8,7 @@ import { AnnouncedOutlet, metadataOf } from "../../lib/bridge/player_metadata.ts
 import type { VideoChain } from "../../lib/bridge/video_choice.ts";
 
 const NO_VIDEO: VideoChain = { kind: "none" };
-const XFLV: VideoChain = { kind: "x-flv", sendPayloadType: 97, receivePayloadType: 97 };
+const XFLV: VideoChain = { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [97] };
 const H264: VideoChain = {
   kind: "h264",
   mode: 1,
@@ -30,7 +30,7 @@ function choiceOf(toClient: ClientAudio | null, video: VideoChain): MediaChoice 
     receive: [{ ...received, toClient }],
     ptimeMs: null,
   };
-  return { audio, video, telephoneEvent: null, redundancy: null };
+  return { audio, video, telephoneEvents: [], redundancy: null, comfortNoise: [] };
 }
 
 function membersOf(body: Uint8Array | null): unknown {

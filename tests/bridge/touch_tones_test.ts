@@ -7,7 +7,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 
 function agreed(name: string, sendPayloadType: number, receivePayloadType: number): AgreedFormat {
   const rest = { clockRate: 8000, channels: 1, fmtp: null, localFmtp: null, rtcpFb: [] };
-  return { name, sendPayloadType, receivePayloadType, ...rest };
+  return { name, sendPayloadType, receivePayloadTypes: [receivePayloadType], ...rest };
 }
 
 const EVENTS = agreed("telephone-event", 101, 102);
@@ -29,7 +29,7 @@ class Bench implements Disposable {
 
   constructor(options: Partial<TouchTonesOptions> = {}) {
     this.tones = new TouchTones({
-      telephoneEvent: EVENTS,
+      telephoneEvents: [EVENTS],
       redundancy: null,
       clockRate: 8000,
       sentSound: null,
@@ -72,8 +72,8 @@ Deno.test("with redundancy agreed, keys are sent in it and repeat the ones befor
   bench.clock.advance(1000);
   assert.deepEqual([...new Set(bench.sent.map((sent) => sent.payloadType))], [103]);
   using other = new Bench({
-    redundancy: { ...RED, receivePayloadType: 103 },
-    telephoneEvent: { ...EVENTS, receivePayloadType: 101 },
+    redundancy: { ...RED, receivePayloadTypes: [103] },
+    telephoneEvents: [{ ...EVENTS, receivePayloadTypes: [101] }],
   });
   const lastOnly = bench.sent.at(-1)!; // all other packets were lost
   assert.equal(other.tones.fromRtp(lastOnly.payload, lastOnly.timestamp, false, 103), true);
@@ -93,7 +93,7 @@ Deno.test("what is no touch tone is not taken, what is a broken one is counted",
 });
 
 Deno.test("without an agreed format nothing is sent and nothing is taken", () => {
-  using bench = new Bench({ telephoneEvent: null });
+  using bench = new Bench({ telephoneEvents: [] });
   assert.equal(bench.tones.send("1", 100), false);
   assert.equal(bench.tones.fromRtp(key(1, true, 800), 0, true, 102), false);
   assert.deepEqual([bench.sent, bench.digits, bench.tones.active], [[], [], false]);
@@ -101,7 +101,7 @@ Deno.test("without an agreed format nothing is sent and nothing is taken", () =>
 
 /** What somebody sends as sound. */
 function soundOfKeys(digits: string): readonly Sent[] {
-  using bench = new Bench({ telephoneEvent: null, sentSound: { payloadType: 8, law: "pcma" } });
+  using bench = new Bench({ telephoneEvents: [], sentSound: { payloadType: 8, law: "pcma" } });
   bench.tones.audioSent(8000);
   assert.equal(bench.tones.send(digits, 60, "rtp"), false);
   assert.equal(bench.tones.send(digits, 60, "sound"), true);
@@ -115,7 +115,7 @@ function soundOfKeys(digits: string): readonly Sent[] {
 Deno.test("keys as sound follow the audio and are heard where no events were agreed, once each", () => {
   const sent = soundOfKeys("1#D");
   assert.deepEqual([sent[0]!.timestamp, sent[0]!.payloadType], [8000, 8]);
-  using bench = new Bench({ telephoneEvent: null, heardSound: [{ payloadType: 8, law: "pcma" }] });
+  using bench = new Bench({ telephoneEvents: [], heardSound: [{ payloadType: 8, law: "pcma" }] });
   for (const { payload } of sent) bench.tones.hear(payload, 8, 0);
   assert.deepEqual(bench.digits.map((digit) => digit[0]), ["1", "#", "D"]);
 });
@@ -123,12 +123,12 @@ Deno.test("keys as sound follow the audio and are heard where no events were agr
 Deno.test("where events were agreed, in other codecs and across a gap nothing is heard", () => {
   const sent = soundOfKeys("5");
   const heardSound = [{ payloadType: 8, law: "pcma" as const }];
-  for (const options of [{ heardSound }, { telephoneEvent: null, heardSound: [] }]) {
+  for (const options of [{ heardSound }, { telephoneEvents: [], heardSound: [] }]) {
     using bench = new Bench(options);
     for (const { payload } of sent) bench.tones.hear(payload, 8, 0);
     assert.deepEqual(bench.digits, []);
   }
-  using bench = new Bench({ telephoneEvent: null, heardSound });
+  using bench = new Bench({ telephoneEvents: [], heardSound });
   for (const { payload } of sent) bench.tones.hear(payload, 0, 0);
   for (const { payload } of sent) bench.tones.hear(payload, 8, 1);
   bench.tones.hear(new Uint8Array(5000), 8, 0);
@@ -137,7 +137,7 @@ Deno.test("where events were agreed, in other codecs and across a gap nothing is
 
 Deno.test("a key that still sounds when the call ends is told", () => {
   const sent = soundOfKeys("9");
-  const bench = new Bench({ telephoneEvent: null, heardSound: [{ payloadType: 8, law: "pcma" }] });
+  const bench = new Bench({ telephoneEvents: [], heardSound: [{ payloadType: 8, law: "pcma" }] });
   for (const { payload } of sent.slice(0, 3)) bench.tones.hear(payload, 8, 0);
   assert.deepEqual(bench.digits, []);
   bench.tones[Symbol.dispose]();

@@ -14,7 +14,7 @@ function candidate(
   const planned: PlannedFormat = { format: mediaFormat(99, name, 90_000), kind: "video", client };
   const agreed = {
     sendPayloadType: payloadType,
-    receivePayloadType: payloadType + 1,
+    receivePayloadTypes: [payloadType + 1],
     name,
     clockRate: 90_000,
     channels: 1,
@@ -30,7 +30,7 @@ Deno.test("nothing in common, and x-flv first", () => {
   assert.deepEqual(chooseVideo([candidate("x-flv", 97), candidate("h264", 99)]), {
     kind: "x-flv",
     sendPayloadType: 97,
-    receivePayloadType: 98,
+    receivePayloadTypes: [98],
   });
 });
 

@@ -21,7 +21,7 @@ function line(clock: FakeClock) {
   const asked: string[] = [];
   const troubles: string[] = [];
   const made = new XflvLine({
-    chain: { kind: "x-flv", sendPayloadType: 97, receivePayloadType: 98 },
+    chain: { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [98] },
     clock,
     originMs: clock.now(),
     toSip: {

@@ -9,6 +9,9 @@ import { WireError } from "../../lib/base/errors.ts";
 import { hex } from "../support/hex.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
+/** Events by payload type. */
+const EVENTS = new Map([1, 5, 101].map((payloadType) => [payloadType, { eventClockRate: 8000 }]));
+
 class Bench implements Disposable {
   readonly clock = new FakeClock();
   readonly heard: string[] = [];
@@ -176,7 +179,7 @@ Deno.test("digits heard: redundancy brings back a key that was lost altogether, 
   });
   const second = encodeRedundancy([block(1600, "1 800 E")], { payloadType: 101, data: report("2 800 E") });
   for (const payload of [first, second, second]) {
-    bench.receiver.pushRedundant(payload, 3200, payload === first, [101]);
+    bench.receiver.pushRedundant(payload, 3200, payload === first, EVENTS);
   }
   assert.deepEqual(bench.heard, ["1 100", "2 100"]);
 });
@@ -187,7 +190,7 @@ Deno.test("digits heard: other events are counted, broken payloads refused, noth
   bench.receiver.push(hex`24 0a 00a0`, 160, true);
   assert.equal(bench.receiver.ignored, 2);
   assert.throws(() => bench.receiver.push(hex`050a00`, 0, true), WireError);
-  assert.throws(() => bench.receiver.pushRedundant(hex`80`, 0, true, [101]), WireError);
+  assert.throws(() => bench.receiver.pushRedundant(hex`80`, 0, true, EVENTS), WireError);
   assert.deepEqual([bench.heard, bench.clock.pending], [[], 0]);
 });
 
@@ -204,7 +207,7 @@ Deno.test("digits heard: any payloads at any time end in a bounded number of rep
     let reports = 0;
     for (const { payload, timestamp, marker, waitMs, red } of steps) {
       try {
-        if (red) bench.receiver.pushRedundant(payload, timestamp, marker, [1, 5]);
+        if (red) bench.receiver.pushRedundant(payload, timestamp, marker, EVENTS);
         else bench.receiver.push(payload, timestamp, marker);
       } catch (error) {
         assert.ok(error instanceof WireError, String(error));
@@ -254,7 +257,7 @@ function carry(
   const bench = new Bench();
   const buffer = new ReorderBuffer({
     deliver: ({ payload, timestamp, marker, payloadType }) => {
-      if (payloadType === 102) bench.receiver.pushRedundant(payload, timestamp, marker, [101]);
+      if (payloadType === 102) bench.receiver.pushRedundant(payload, timestamp, marker, EVENTS);
       else bench.receiver.push(payload, timestamp, marker);
     },
   });

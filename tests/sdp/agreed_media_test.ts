@@ -119,12 +119,12 @@ Deno.test("agreement: touch tones on the clock of the preferred codec, helpers k
   const agreed = agreeMedia({ index: 0, remoteDescription: description, localDirection: "sendrecv", pairs });
   assert.deepEqual(agreed.formats.map((format) => format.name), ["speex", "PCMU"]);
   assert.equal(agreed.formats[0]!.sendPayloadType, 96);
-  assert.equal(agreed.formats[0]!.receivePayloadType, 106);
+  assert.deepEqual(agreed.formats[0]!.receivePayloadTypes, [106, 96]);
   assert.equal(agreed.formats[0]!.localFmtp, "ours");
   assert.equal(agreed.telephoneEvent!.sendPayloadType, 102);
   assert.deepEqual(agreed.telephoneEvents.map((format) => format.sendPayloadType), [101, 102]);
   assert.equal(agreed.redundancy!.sendPayloadType, 103);
-  assert.deepEqual(agreed.comfortNoise.map((format) => format.receivePayloadType), [23]);
+  assert.deepEqual(agreed.comfortNoise.map((format) => format.receivePayloadTypes), [[23, 13]]);
   assert.equal(agreed.ptimeMs, 30);
   assert.equal(agreed.heldByRemote, false);
 });

@@ -302,7 +302,7 @@ Deno.test("answer: what was agreed", () => {
     heldByRemote: false,
     formats: [{
       sendPayloadType: 110,
-      receivePayloadType: 110,
+      receivePayloadTypes: [110],
       name: "speex",
       clockRate: 16000,
       channels: 1,
@@ -313,7 +313,7 @@ Deno.test("answer: what was agreed", () => {
     telephoneEvent: result.agreed[0]!.telephoneEvents[0],
     telephoneEvents: [{
       sendPayloadType: 101,
-      receivePayloadType: 101,
+      receivePayloadTypes: [101],
       name: "telephone-event",
       clockRate: 8000,
       channels: 1,
@@ -349,9 +349,9 @@ Deno.test("reading answers: payload types may differ each way", () => {
   assert.ok(result.type === "answer");
   const [agreed] = result.agreed;
   assert.equal(agreed!.formats[0]!.sendPayloadType, 120);
-  assert.equal(agreed!.formats[0]!.receivePayloadType, 96);
+  assert.deepEqual(agreed!.formats[0]!.receivePayloadTypes, [96, 120]);
   assert.equal(agreed!.telephoneEvent!.sendPayloadType, 121);
-  assert.equal(agreed!.telephoneEvent!.receivePayloadType, 101);
+  assert.deepEqual(agreed!.telephoneEvent!.receivePayloadTypes, [101, 121]);
 });
 
 Deno.test("reading answers: a payload type of ours counts although its parameters changed", () => {

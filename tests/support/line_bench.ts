@@ -66,7 +66,7 @@ export class LineBench implements Disposable {
   constructor(chain: VoiceChain, options: Partial<AudioLineOptions> = {}) {
     this.line = new AudioLine({
       chain,
-      telephoneEvent: null,
+      telephoneEvents: [],
       redundancy: null,
       clock: this.clock,
       originMs: 9_000,
