@@ -25,8 +25,8 @@ export interface AgreedStream {
 export interface PayloadTypes {
   /** What the peer calls it. */
   readonly sendPayloadType: number;
-  /** What we call it. */
-  readonly receivePayloadType: number;
+  /** What it may arrive with. */
+  readonly receivePayloadTypes: readonly number[];
 }
 
 /** What the peer may send: by our numbers, or by its own as some do in spite of RFC 3264 6.1. */
@@ -34,7 +34,7 @@ export function expectedPayloadTypes(agreed: AgreedStream): ReadonlySet<number> 
   const { formats, telephoneEvents, comfortNoise, redundancy } = agreed;
   const all = [...formats, ...telephoneEvents, ...comfortNoise, ...(redundancy === null ? [] : [redundancy])];
   return new Set(
-    all.flatMap(({ sendPayloadType, receivePayloadType }) => [sendPayloadType, receivePayloadType]),
+    all.flatMap(({ sendPayloadType, receivePayloadTypes }) => [sendPayloadType, ...receivePayloadTypes]),
   );
 }
 

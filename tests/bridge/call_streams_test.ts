@@ -21,7 +21,7 @@ function agreed(kind: MediaKind, hostname: string | null, port = 4000): AgreedMe
     rtcpRemote: at(1),
     direction: "sendrecv",
     heldByRemote: false,
-    formats: [{ ...format, sendPayloadType: 0, receivePayloadType: 0 }],
+    formats: [{ ...format, sendPayloadType: 0, receivePayloadTypes: [0] }],
     telephoneEvent: null,
     telephoneEvents: [],
     redundancy: null,

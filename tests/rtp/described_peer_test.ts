@@ -4,7 +4,7 @@ import { type AgreedStream, describedAddress, expectedPayloadTypes } from "../..
 Deno.test("described peer: the payload types of every agreed format, by both sides' numbers", () => {
   const format = (sendPayloadType: number, receivePayloadType = sendPayloadType) => ({
     sendPayloadType,
-    receivePayloadType,
+    receivePayloadTypes: [receivePayloadType],
   });
   const agreed: AgreedStream = {
     remote: null,
