@@ -100,7 +100,7 @@ export class AccountRegistry implements AsyncDisposable {
     this.#gate = new AccountGate({ clock, random });
     for (const config of accounts) {
       const named = log.child(`account ${config.name}`);
-      this.#accounts.set(config.name, new Account(config, sip.createUserAgent(config.identity), named));
+      this.#accounts.set(config.name, new Account(config, sip.createUserAgent(config.identity, true), named));
     }
   }
 

@@ -88,7 +88,7 @@ export class SipApp {
     if (identity.type === "rejected") return await client.reject(identity.reason);
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
-    const arrival = await this.#tenancy.arrive(path);
+    const arrival = await this.#tenancy.arrive(path, identity.identity.password !== null);
     if (arrival.type === "rejected") return await client.reject(arrival.reason);
     const agent = arrival.shared
       ? this.#sharedLines.join(identity.identity)
@@ -104,7 +104,7 @@ export class SipApp {
       log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
-    const entry = await this.#tenancy.enter(path, client);
+    const entry = await this.#tenancy.enter(path, client, outcome.type === "registered");
     if (entry.type === "rejected") return await client.reject(entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {

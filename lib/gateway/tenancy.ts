@@ -4,9 +4,13 @@
 //   replace   it goes                     NetConnection.Connect.Closed        success
 //   share     both stay                   nothing                             success
 //   reject    it stays                    nothing                             one _error
+//   any       it has registered, and the newcomer gives no password:
+//             it stays                    nothing                             one _error
+//   reject    it has given no password, and the newcomer has registered:
+//             it goes                     NetConnection.Connect.Closed        success
 //
 // "There" means: the same path for replace and reject, so /sip/alice@host/anything is a place of its own; the same
-// address, whatever follows it, for share. Only a client that is registered (or needs not be) replaces or blocks.
+// address, whatever follows it, for share. A client with a password counts from the moment its registrar has taken it.
 // Role: machine
 // Answers to: the "kick older connections" loop of siprtmp's Gateway; FAQ question 18.
 
@@ -41,26 +45,28 @@ export interface TenancyDesk<Client extends Tenant> {
   /** Clients of this gateway that have entered and not left. */
   readonly size: number;
   /** See {@link Tenancy.arrive}. */
-  arrive(path: TenantPath): Arrival | Promise<Arrival>;
+  arrive(path: TenantPath, registers: boolean): Arrival | Promise<Arrival>;
   /** See {@link Tenancy.enter}. */
-  enter(path: TenantPath, client: Client): Entry<Client> | Promise<Entry<Client>>;
+  enter(path: TenantPath, client: Client, registered: boolean): Entry<Client> | Promise<Entry<Client>>;
   /** See {@link Tenancy.leave}. */
   leave(path: TenantPath, client: Client): void;
   /** Told of a client here whose place was taken by one elsewhere; one gateway alone never calls it. */
   onReplaced?: ((client: Client, path: TenantPath) => void) | null;
 }
 
-/** Clients that share one address at most. */
+/** Clients that share one address at most: of those who have registered, and of the others. */
 export const MAX_SHARING = 32;
 
 const OCCUPIED = "another client uses this address";
 const FULL = "too many clients share this address";
+const TAKEN = "a client that gave a password is registered at this address: connect with login and password";
 const OVERTAKEN = "a newer client connected to the same address";
 
 /** Who is where. */
 export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
-  readonly #places = new Map<string, Set<Client>>();
+  /** Clients by place, and whether they have registered. */
+  readonly #places = new Map<string, Map<Client, boolean>>();
   #size = 0;
 
   /** Nobody yet. */
@@ -73,26 +79,37 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
     return this.#size;
   }
 
-  /** A client has connected and is about to register: what would be in vain is refused now. */
-  arrive(path: TenantPath): Arrival {
+  /**
+   * A client has connected and is about to register: what would be in vain is refused now.
+   * @param registers whether it gave a password
+   */
+  arrive(path: TenantPath, registers: boolean): Arrival {
     const policy = this.#policyOf(path);
-    const count = this.#places.get(this.#placeOf(path))?.size ?? 0;
-    if (policy === "reject" && count > 0) return { type: "rejected", reason: OCCUPIED };
-    if (policy === "share" && count >= MAX_SHARING) return { type: "rejected", reason: FULL };
+    const others = [...this.#places.get(this.#placeOf(path))?.values() ?? []];
+    const equals = others.filter((registered) => registered === registers).length;
+    const isOccupied = policy === "reject" && others.some((registered) => registered || !registers);
+    if (isOccupied) return { type: "rejected", reason: OCCUPIED };
+    if (!registers && others.includes(true)) return { type: "rejected", reason: TAKEN };
+    if (policy === "share" && equals >= MAX_SHARING) return { type: "rejected", reason: FULL };
     return { type: "welcome", shared: policy === "share" };
   }
 
-  /** The client has registered. Of two that came at a time the newer stays, unless the older may reject it. */
-  enter(path: TenantPath, client: Client): Entry<Client> {
-    const arrival = this.arrive(path);
+  /**
+   * The client has registered, or needs not. Of two that came at a time and have shown as much the newer stays, unless
+   * the older may reject it.
+   */
+  enter(path: TenantPath, client: Client, registered: boolean): Entry<Client> {
+    const arrival = this.arrive(path, registered);
     if (arrival.type === "rejected") return arrival;
     const place = this.#placeOf(path);
-    const others = this.#places.get(place) ?? new Set<Client>();
-    if (arrival.shared) return this.#put(place, others, client, null);
-    const [other] = others;
-    if (other !== undefined && other.id > client.id) return { type: "rejected", reason: OVERTAKEN };
-    if (other !== undefined) this.leave(path, other);
-    return this.#put(place, others, client, other ?? null);
+    const others = this.#places.get(place) ?? new Map<Client, boolean>();
+    if (arrival.shared) return this.#put(place, others.set(client, registered), null);
+    const [[other, proven] = [null, false]] = others;
+    if (other !== null && proven === registered && other.id > client.id) {
+      return { type: "rejected", reason: OVERTAKEN };
+    }
+    if (other !== null) this.leave(path, other);
+    return this.#put(place, others.set(client, registered), other);
   }
 
   /** The client is gone; one that never entered, or was replaced, changes nothing. */
@@ -104,8 +121,7 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
     if (clients.size === 0) this.#places.delete(place);
   }
 
-  #put(place: string, clients: Set<Client>, client: Client, replaced: Client | null): Entry<Client> {
-    clients.add(client);
+  #put(place: string, clients: Map<Client, boolean>, replaced: Client | null): Entry<Client> {
     this.#places.set(place, clients);
     this.#size += 1;
     return { type: "entered", replaced };

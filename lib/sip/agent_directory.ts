@@ -3,6 +3,7 @@
 // Role: machine
 // Answers to: nothing; in siprtmp every user had a port, and the Request-URI was not looked at.
 
+import { chooseAgent } from "./agent_choice.ts";
 import type { SipUri } from "./uri.ts";
 import type { UserAgent } from "./user_agent.ts";
 
@@ -44,25 +45,18 @@ export class AgentDirectory {
     return this.#byLine.values();
   }
 
-  /**
-   * By line; without a line the newest with user and domain, else the newest with the user. One that is about to
-   * end comes after all others.
-   */
+  /** By line; without a line the best of those with the user, as agent_choice.ts says. */
   find(uri: SipUri): AgentSearch {
     const line = uri.params.get("line");
     if (typeof line === "string") {
       const agent = this.#byLine.get(line);
       return agent === undefined ? { type: "gone" } : { type: "agent", agent };
     }
-    let found: UserAgent | null = null;
-    let best = 0;
-    for (const agent of this.#byUser.get(uri.user) ?? []) {
-      const { aor } = agent.identity;
-      const rank = (agent.closing ? 1 : 3) + (aor.host.toLowerCase() === uri.host.toLowerCase() ? 1 : 0);
-      if (rank < best) continue;
-      found = agent;
-      best = rank;
-    }
+    const found = chooseAgent(this.#byUser.get(uri.user) ?? [], uri.host, (agent) => ({
+      host: agent.identity.aor.host,
+      ownsAddress: agent.ownsAddress,
+      closing: agent.closing,
+    }));
     return found === null ? { type: "unknown" } : { type: "agent", agent: found };
   }
 }

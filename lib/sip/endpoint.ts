@@ -224,16 +224,24 @@ export class SipEndpoint implements AsyncDisposable {
     for (const agent of this.#agents.all()) agent.refreshRegistration();
   }
 
-  /** A new user behind this port; newer ones of the same address are found first. */
-  createUserAgent(identity: Identity): UserAgent {
+  /**
+   * A new user behind this port; who gets whose calls: agent_choice.ts.
+   * @param ownsAddress the gateway itself is this user; others show it by registering with a password
+   */
+  createUserAgent(identity: Identity, ownsAddress = false): UserAgent {
     const { neighbours, random } = this.#core;
+    const { user, host } = identity.aor;
     const line = `${neighbours?.linePrefix ?? ""}${random.token(10)}`;
-    const agent = new UserAgent(this.#core, identity, line, () => {
-      this.#agents.remove(agent);
-      neighbours?.agentLeft(line);
+    const agent = new UserAgent(this.#core, identity, line, {
+      ownsAddress,
+      proved: () => neighbours?.agentCame({ line, user, host, ownsAddress: true }),
+      ended: () => {
+        this.#agents.remove(agent);
+        neighbours?.agentLeft(line);
+      },
     });
     this.#agents.add(agent);
-    neighbours?.agentCame({ line, user: identity.aor.user, host: identity.aor.host });
+    neighbours?.agentCame({ line, user, host, ownsAddress });
     return agent;
   }
 

@@ -14,6 +14,8 @@ export interface AgentNews {
   readonly user: string | null;
   /** Host part. */
   readonly host: string;
+  /** Whether it has shown that the address is its own. */
+  readonly ownsAddress: boolean;
 }
 
 /** An established dialog, as far as it takes to end it: values that can be posted. */
@@ -42,7 +44,7 @@ export interface DialogRecord {
 export interface SipNeighbours {
   /** Put before the token of every `line`, so that it tells whose it is. */
   readonly linePrefix: string;
-  /** A user agent is there. */
+  /** A user agent is there, or has shown by now that its address is its own. */
   agentCame(news: AgentNews): void;
   /** A user agent is gone. */
   agentLeft(line: string): void;

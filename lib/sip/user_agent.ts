@@ -55,6 +55,16 @@ export interface IncomingMessage {
   readonly body: SipBody;
 }
 
+/** How a user agent stands with its endpoint. */
+export interface UserAgentStanding {
+  /** Whether the address is known to be its own from the start. */
+  readonly ownsAddress: boolean;
+  /** It was shown that the address is its own; called once at most. */
+  proved(): void;
+  /** It is gone; called once. */
+  ended(): void;
+}
+
 /** One user of the shared port. Made by `SipEndpoint.createUserAgent`. */
 export class UserAgent implements AsyncDisposable {
   /** Who this is. */
@@ -67,14 +77,16 @@ export class UserAgent implements AsyncDisposable {
   readonly #invitations = new Mailbox<Invitation>(MAX_INVITATIONS);
   readonly #messages = new Mailbox<IncomingMessage>(MAX_MESSAGES);
   readonly #registration: RegistrationKeeper;
-  readonly #forget: () => void;
+  readonly #standing: UserAgentStanding;
+  #ownsAddress: boolean;
   #closing: Promise<void> | null = null;
 
-  /** Sends nothing by itself. @param forget called once when the user agent is gone */
-  constructor(core: SipCore, identity: Identity, line: string, forget: () => void) {
+  /** Sends nothing by itself. */
+  constructor(core: SipCore, identity: Identity, line: string, standing: UserAgentStanding) {
     this.identity = identity;
     this.line = line;
-    this.#forget = forget;
+    this.#standing = standing;
+    this.#ownsAddress = standing.ownsAddress;
     const name = `${identity.aor.user ?? ""}@${formatHostPort(identity.aor.host, identity.aor.port)}`;
     const log = core.log.child(name);
     this.#scope = new Scope(`sip ${name}`, { log });
@@ -91,11 +103,23 @@ export class UserAgent implements AsyncDisposable {
   async register(signal: AbortSignal): Promise<RegisterOutcome> {
     using both = this.#scope.join(signal);
     const outcome = await this.#registration.attempt(both.signal);
+    if (outcome.type === "registered" && this.identity.password !== null) this.#prove();
     if (outcome.type === "registered" && this.#closing === null && !this.#registration.kept) {
       this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
       this.#registration.keep(outcome.expiresSeconds);
     }
     return outcome;
+  }
+
+  /** Whether a registrar has taken its password once, or the gateway itself is this user. */
+  get ownsAddress(): boolean {
+    return this.#ownsAddress;
+  }
+
+  #prove(): void {
+    if (this.#ownsAddress || this.closing) return;
+    this.#ownsAddress = true;
+    this.#standing.proved();
   }
 
   /**
@@ -285,7 +309,7 @@ export class UserAgent implements AsyncDisposable {
     this.#invitations.close();
     this.#messages.close();
     this.#registration.changes.close();
-    this.#forget();
+    this.#standing.ended();
     await timeout;
   }
 }

@@ -76,8 +76,21 @@ export type FromWorker =
   | { readonly type: "dialog"; readonly record: DialogRecord }
   | { readonly type: "dialog ended"; readonly id: string }
   | { readonly type: "address"; readonly change: AddressChange }
-  | { readonly type: "arrive"; readonly ask: number; readonly path: TenantPath }
-  | { readonly type: "enter"; readonly ask: number; readonly path: TenantPath; readonly id: number }
+  | {
+    readonly type: "arrive";
+    readonly ask: number;
+    readonly path: TenantPath;
+    /** The client gave a password. */
+    readonly registers: boolean;
+  }
+  | {
+    readonly type: "enter";
+    readonly ask: number;
+    readonly path: TenantPath;
+    readonly id: number;
+    /** Its registrar took the password. */
+    readonly registered: boolean;
+  }
   | { readonly type: "leave"; readonly path: TenantPath; readonly id: number }
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };

@@ -32,22 +32,22 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
   }
 
   /** See {@link TenancyDesk.arrive}. */
-  arrive(path: TenantPath): Promise<Arrival> {
+  arrive(path: TenantPath, registers: boolean): Promise<Arrival> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => answer.type === "arrival" && resolve(answer.arrival));
-      this.#post({ type: "arrive", ask, path });
+      this.#post({ type: "arrive", ask, path, registers });
     });
   }
 
   /** See {@link TenancyDesk.enter}; who was replaced hears it by `onReplaced`, so it is never told here. */
-  enter(path: TenantPath, client: Client): Promise<Entry<Client>> {
+  enter(path: TenantPath, client: Client, registered: boolean): Promise<Entry<Client>> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => {
         if (answer.type === "entry") resolve(this.#entered(answer.rejected, client));
       });
       this.#inside.set(client.id, { client, path }); // at once: it may be replaced before the answer is read
       this.#clients.add(1);
-      this.#post({ type: "enter", ask, path, id: client.id });
+      this.#post({ type: "enter", ask, path, id: client.id, registered });
     });
   }
 

@@ -114,7 +114,7 @@ export class TeamState {
       case "address":
         return this.#address(from, message.change);
       case "arrive": {
-        const arrival = this.#tenancy.arrive(message.path);
+        const arrival = this.#tenancy.arrive(message.path, message.registers);
         return this.#options.post(from, { type: "arrival", ask: message.ask, arrival });
       }
       case "enter":
@@ -138,9 +138,9 @@ export class TeamState {
     this.#postToOthers(from, { type: "address", change });
   }
 
-  #enter(worker: number, { ask, path, id }: FromWorker & { type: "enter" }): void {
+  #enter(worker: number, { ask, path, id, registered }: FromWorker & { type: "enter" }): void {
     const tenant: FarTenant = { id, worker, path };
-    const entry = this.#tenancy.enter(path, tenant);
+    const entry = this.#tenancy.enter(path, tenant, registered);
     if (entry.type === "rejected") {
       return this.#options.post(worker, { type: "entry", ask, rejected: entry.reason });
     }

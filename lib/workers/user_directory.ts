@@ -1,10 +1,11 @@
 // Which worker has which SIP user, replicated in every worker and the supervisor: a request that reaches the port of
-// one is found to be another's. As in each worker's own directory (lib/sip/agent_directory.ts): by line, else the newest
-// with user and domain, else the newest with the user.
+// one is found to be another's. As in each worker's own directory (lib/sip/agent_directory.ts): by line, else the best
+// of those with the user.
 // RFC 3261 section 8.2.2.1.
 // Role: machine
 // Answers to: nothing in siprtmp, where every user had a port.
 
+import { chooseAgent } from "../sip/agent_choice.ts";
 import type { AgentNews } from "../sip/neighbours.ts";
 import type { SipUri } from "../sip/uri.ts";
 
@@ -70,9 +71,7 @@ export class UserDirectory {
     const line = uri.params.get("line");
     if (typeof line === "string") return this.ownerOf(line);
     const residents = this.#byUser.get(keyOf(uri.user)) ?? [];
-    const host = uri.host.toLowerCase();
-    return (residents.findLast((resident) => resident.host.toLowerCase() === host) ?? residents.at(-1))
-      ?.worker ?? null;
+    return chooseAgent(residents, uri.host, (resident) => ({ ...resident, closing: false }))?.worker ?? null;
   }
 }
 

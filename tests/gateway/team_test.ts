@@ -45,11 +45,11 @@ function fakeTeam(streams: StreamsHome): FakeTeam {
       get size() {
         return local.size;
       },
-      arrive: (path) => Promise.resolve(local.arrive(path)),
-      enter: (path, client) => {
+      arrive: (path, registers) => Promise.resolve(local.arrive(path, registers)),
+      enter: (path, client, registered) => {
         heard.push(`enter ${path.key} ${client.id}`);
         inside.push(client);
-        return Promise.resolve(local.enter(path, client));
+        return Promise.resolve(local.enter(path, client, registered));
       },
       leave: (path, client) => local.leave(path, client),
     },

@@ -23,13 +23,15 @@ class House {
     this.tenancy = new Tenancy({ policy, accounts: [] });
   }
 
-  connect(id: number, path: TenantPath): string {
-    const arrival = this.tenancy.arrive(path);
-    return arrival.type === "rejected" ? `${id} rejected early: ${arrival.reason}` : this.enter(id, path);
+  connect(id: number, path: TenantPath, registers = false): string {
+    const arrival = this.tenancy.arrive(path, registers);
+    return arrival.type === "rejected"
+      ? `${id} rejected early: ${arrival.reason}`
+      : this.enter(id, path, registers);
   }
 
-  enter(id: number, path: TenantPath): string {
-    const entry = this.tenancy.enter(path, this.#client(id));
+  enter(id: number, path: TenantPath, registered = false): string {
+    const entry = this.tenancy.enter(path, this.#client(id), registered);
     if (entry.type === "rejected") return `${id} rejected: ${entry.reason}`;
     this.inside.set(id, path);
     if (entry.replaced === null) return `${id} in`;
@@ -75,8 +77,60 @@ for (const [policy, second, said] of RULES) {
   });
 }
 
+const TAKEN = "a client that gave a password is registered at this address: connect with login and password";
+const SUFFIXED = pathOf("sip/alice@example.com/phone");
+
+/** Clients in turn: with a password that the registrar took, or without; and what is said to the last of them. */
+const PROOFS: [policy: SameAddressPolicy, clients: [path: TenantPath, registers: boolean][], said: string][] =
+  [
+    ["replace", [[ALICE, true], [ALICE, false]], `2 rejected early: ${TAKEN}`],
+    ["replace", [[ALICE, true], [pathOf("sip/alice@EXAMPLE.COM"), false]], `2 rejected early: ${TAKEN}`],
+    ["replace", [[ALICE, true], [pathOf("sip/%61lice@example.com/"), false]], `2 rejected early: ${TAKEN}`],
+    ["replace", [[ALICE, true], [pathOf("sip/alice:x@example.com"), false]], `2 rejected early: ${TAKEN}`],
+    ["replace", [[SUFFIXED, true], [SUFFIXED, false]], `2 rejected early: ${TAKEN}`],
+    ["replace", [[ALICE, true], [SUFFIXED, false]], "2 in"],
+    ["replace", [[ALICE, true], [ALICE, true]], "2 in, 1 out"],
+    ["replace", [[ALICE, false], [ALICE, true]], "2 in, 1 out"],
+    ["replace", [[ALICE, false], [ALICE, false]], "2 in, 1 out"],
+    ["replace", [[ALICE, false], [ALICE, true], [ALICE, false]], `3 rejected early: ${TAKEN}`],
+    ["share", [[ALICE, true], [ALICE, false]], `2 rejected early: ${TAKEN}`],
+    ["share", [[ALICE, true], [SUFFIXED, false]], `2 rejected early: ${TAKEN}`],
+    ["share", [[ALICE, false], [ALICE, true]], "2 in"],
+    ["share", [[ALICE, true], [ALICE, true]], "2 in"],
+    ["reject", [[ALICE, true], [ALICE, false]], `2 rejected early: ${OCCUPIED}`],
+    ["reject", [[ALICE, true], [ALICE, true]], `2 rejected early: ${OCCUPIED}`],
+    ["reject", [[ALICE, false], [ALICE, true]], "2 in, 1 out"],
+  ];
+
+for (const [policy, clients, said] of PROOFS) {
+  const words = clients.map(([path, registers]) => `${path.key}${registers ? " with password" : ""}`);
+  Deno.test(`tenancy: ${policy}: ${words.join(", then ")}: ${said}`, () => {
+    const house = new House(policy);
+    const heard = clients.map(([path, registers], index) => house.connect(index + 1, path, registers));
+    assert.equal(heard.at(-1), said);
+    for (const [id, path] of [...house.inside]) house.leave(id, path);
+    assert.equal(house.tenancy.size, 0);
+    assert.equal(house.connect(9, ALICE), "9 in", "a place that is free is free for all");
+  });
+}
+
+Deno.test("tenancy: who registers while a newer client without a password comes in takes its place", () => {
+  for (const policy of ["replace", "reject"] as const) {
+    const house = new House(policy);
+    assert.equal(house.tenancy.arrive(ALICE, true).type, "welcome");
+    assert.equal(house.connect(2, ALICE), "2 in");
+    assert.equal(house.enter(1, ALICE, true), "1 in, 2 out");
+  }
+});
+
+Deno.test("tenancy: strangers cannot fill a shared address for those who register", () => {
+  const house = new House("share");
+  for (let id = 0; id < MAX_SHARING; id++) house.connect(id, ALICE);
+  assert.equal(house.connect(50, ALICE, true), "50 in");
+});
+
 Deno.test("tenancy: only share joins a registration", () => {
-  const shared = (policy: SameAddressPolicy) => new Tenancy({ policy, accounts: [] }).arrive(ALICE);
+  const shared = (policy: SameAddressPolicy) => new Tenancy({ policy, accounts: [] }).arrive(ALICE, false);
   assert.deepEqual(shared("replace"), { type: "welcome", shared: false });
   assert.deepEqual(shared("reject"), { type: "welcome", shared: false });
   assert.deepEqual(shared("share"), { type: "welcome", shared: true });
@@ -91,7 +145,7 @@ Deno.test("tenancy: clients that register at a time: the newer stays; under reje
     ] as const
   ) {
     const house = new House(policy);
-    for (const _ of [1, 2]) assert.equal(house.tenancy.arrive(ALICE).type, "welcome");
+    for (const _ of [1, 2]) assert.equal(house.tenancy.arrive(ALICE, false).type, "welcome");
     assert.deepEqual([house.enter(2, ALICE), house.enter(1, ALICE)], said);
   }
 });
@@ -116,7 +170,7 @@ Deno.test("tenancy: accounts may differ from the rest", () => {
   });
   const enter = (app: string, id: number) => {
     const path = pathOf(app);
-    return tenancy.enter(path, { id });
+    return tenancy.enter(path, { id }, false);
   };
   enter("sip/reception@example.com", 1);
   assert.deepEqual(enter("sip/reception@example.com/x", 2), { type: "entered", replaced: null });
@@ -136,17 +190,22 @@ Deno.test("tenancy: sharing is bounded, and a place that became free is free", (
 
 Deno.test("tenancy: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
   const paths = [ALICE, RANDOM, pathOf("sip/bob@example.com")];
-  const step = fc.record({ id: fc.nat(9), path: fc.constantFrom(...paths), leaves: fc.boolean() });
+  const step = fc.record({
+    id: fc.nat(9),
+    path: fc.constantFrom(...paths),
+    leaves: fc.boolean(),
+    registers: fc.boolean(),
+  });
   fc.assert(
     fc.property(
       fc.constantFrom<SameAddressPolicy>("replace", "share", "reject"),
       fc.array(step),
       (policy, steps) => {
         const house = new House(policy);
-        for (const [order, { id, path, leaves }] of steps.entries()) {
+        for (const [order, { id, path, leaves, registers }] of steps.entries()) {
           const known = house.inside.get(id);
           if (known !== undefined && leaves) house.leave(id, known);
-          else house.connect(100 + order, path);
+          else house.connect(100 + order, path, registers);
           assert.equal(house.tenancy.size, house.inside.size);
           if (policy !== "share") {
             assert.equal(

@@ -2,6 +2,7 @@
 
 import type { MessageTransport, SipEndpoint } from "../../lib/sip/endpoint.ts";
 import type { SipMessage } from "../../lib/sip/message.ts";
+import type { AgentNews } from "../../lib/sip/neighbours.ts";
 import type { Flow, SendOutcome, Target } from "../../lib/sip/target.ts";
 import { SharedTransport } from "../../lib/workers/shared_transport.ts";
 import { linePrefixOf, UserDirectory } from "../../lib/workers/user_directory.ts";
@@ -83,8 +84,7 @@ export function workerScene(): WorkerScene {
     transports[worker] = shared;
     const neighbours = {
       linePrefix: linePrefixOf(worker),
-      agentCame: (news: { line: string; user: string | null; host: string }) =>
-        directories.forEach((directory) => directory.add({ worker, ...news })),
+      agentCame: (news: AgentNews) => directories.forEach((directory) => directory.add({ worker, ...news })),
       agentLeft: (line: string) => directories.forEach((directory) => directory.remove(line)),
       dialogIs: () => {},
       dialogEnded: () => {},

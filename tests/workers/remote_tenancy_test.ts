@@ -13,8 +13,8 @@ function desk() {
 
 Deno.test("remote tenancy: each question gets its own answer", async () => {
   const { posted, tenancy } = desk();
-  const first = tenancy.arrive(PATH);
-  const second = tenancy.arrive({ ...PATH, key: "sip/alice@example.com/x" });
+  const first = tenancy.arrive(PATH, false);
+  const second = tenancy.arrive({ ...PATH, key: "sip/alice@example.com/x" }, true);
   assert.deepEqual(posted.map((message) => message.type === "arrive" && message.ask), [1, 2]);
   tenancy.answered({ type: "arrival", ask: 2, arrival: { type: "rejected", reason: "full" } });
   tenancy.answered({ type: "arrival", ask: 1, arrival: { type: "welcome", shared: true } });
@@ -26,7 +26,7 @@ Deno.test("remote tenancy: each question gets its own answer", async () => {
 Deno.test("remote tenancy: who enters counts, who is rejected or leaves does not", async () => {
   const { posted, clients, tenancy } = desk();
   const [one, two] = [{ id: 1 }, { id: 2 }];
-  const entering = [tenancy.enter(PATH, one), tenancy.enter(PATH, two)];
+  const entering = [tenancy.enter(PATH, one, false), tenancy.enter(PATH, two, true)];
   tenancy.answered({ type: "entry", ask: 1, rejected: null });
   tenancy.answered({ type: "entry", ask: 2, rejected: "another client uses this address" });
   assert.deepEqual(await Promise.all(entering), [
@@ -46,7 +46,7 @@ Deno.test("remote tenancy: a client whose place was taken elsewhere hears of it,
   const { clients, tenancy } = desk();
   const replaced: string[] = [];
   tenancy.onReplaced = (client: { id: number }, path) => replaced.push(`${client.id} ${path.key}`);
-  void tenancy.enter(PATH, { id: 7 });
+  void tenancy.enter(PATH, { id: 7 }, false);
   tenancy.replaced(7);
   tenancy.replaced(7);
   tenancy.answered({ type: "entry", ask: 1, rejected: null });

@@ -36,7 +36,7 @@ function team(policy: SameAddressPolicy = "replace", workers = 3) {
 
 Deno.test("team: users and addresses are told to the others, and to who begins later", () => {
   const { state, take } = team();
-  const news = { line: "1.a", user: "alice", host: "example.com" };
+  const news = { line: "1.a", user: "alice", host: "example.com", ownsAddress: false };
   state.take(1, { type: "came", news });
   const resident = { worker: 1, ...news };
   assert.deepEqual(take(), [[0, { type: "came", resident }], [2, { type: "came", resident }]]);
@@ -56,14 +56,14 @@ Deno.test("team: users and addresses are told to the others, and to who begins l
 
 Deno.test("team: a worker that is gone leaves nothing behind but its calls, which are given back once", () => {
   const { state, take } = team();
-  state.take(1, { type: "came", news: { line: "1.a", user: "alice", host: "x" } });
+  state.take(1, { type: "came", news: { line: "1.a", user: "alice", host: "x", ownsAddress: false } });
   state.take(1, { type: "address", change: { type: "came", key: "k" } });
   state.take(1, { type: "address", change: { type: "called", key: "k" } });
   state.take(1, { type: "dialog", record: DIALOG });
   state.take(1, { type: "dialog", record: { ...DIALOG, remoteTarget: "sip:b@moved" } });
   state.take(1, { type: "dialog", record: { ...DIALOG, id: "d2" } });
   state.take(1, { type: "dialog ended", id: "d2" });
-  state.take(1, { type: "enter", ask: 1, path: ALICE, id: 5 });
+  state.take(1, { type: "enter", ask: 1, path: ALICE, registered: false, id: 5 });
   take();
   assert.deepEqual(state.gone(1), [{ ...DIALOG, remoteTarget: "sip:b@moved" }]);
   const left = { type: "address", change: { type: "left", key: "k" } } as const;
@@ -77,24 +77,24 @@ Deno.test("team: a worker that is gone leaves nothing behind but its calls, whic
   assert.deepEqual(state.opening(1).residents, []);
   take();
   // Alice's place is free: nobody is replaced.
-  state.take(0, { type: "enter", ask: 9, path: ALICE, id: 6 });
+  state.take(0, { type: "enter", ask: 9, path: ALICE, registered: false, id: 6 });
   assert.deepEqual(take(), [[0, { type: "entry", ask: 9, rejected: null }]]);
 });
 
 Deno.test("team: a newer client replaces the older one wherever it is; an older one comes too late", () => {
   const { state, take } = team();
-  state.take(0, { type: "arrive", ask: 1, path: ALICE });
-  state.take(0, { type: "enter", ask: 2, path: ALICE, id: 10 });
-  state.take(2, { type: "enter", ask: 1, path: ALICE, id: 12 });
+  state.take(0, { type: "arrive", ask: 1, path: ALICE, registers: false });
+  state.take(0, { type: "enter", ask: 2, path: ALICE, registered: false, id: 10 });
+  state.take(2, { type: "enter", ask: 1, path: ALICE, registered: false, id: 12 });
   assert.deepEqual(take(), [
     [0, { type: "arrival", ask: 1, arrival: { type: "welcome", shared: false } }],
     [0, { type: "entry", ask: 2, rejected: null }],
     [0, { type: "replaced", id: 10 }],
     [2, { type: "entry", ask: 1, rejected: null }],
   ]);
-  state.take(1, { type: "enter", ask: 1, path: ALICE, id: 11 });
+  state.take(1, { type: "enter", ask: 1, path: ALICE, registered: false, id: 11 });
   state.take(0, { type: "leave", path: ALICE, id: 10 }); // it was replaced: frees nothing
-  state.take(1, { type: "arrive", ask: 2, path: ALICE });
+  state.take(1, { type: "arrive", ask: 2, path: ALICE, registers: false });
   const answers = take().map(([, message]) => message);
   assert.deepEqual(answers[0], {
     type: "entry",
@@ -105,21 +105,23 @@ Deno.test("team: a newer client replaces the older one wherever it is; an older 
 
 Deno.test("team: reject and share count all workers", () => {
   const rejecting = team("reject");
-  rejecting.state.take(0, { type: "enter", ask: 1, path: ALICE, id: 1 });
+  rejecting.state.take(0, { type: "enter", ask: 1, path: ALICE, registered: false, id: 1 });
   rejecting.take();
-  rejecting.state.take(1, { type: "arrive", ask: 7, path: ALICE });
+  rejecting.state.take(1, { type: "arrive", ask: 7, path: ALICE, registers: false });
   const refused = { type: "rejected", reason: "another client uses this address" } as const;
   assert.deepEqual(rejecting.take(), [[1, { type: "arrival", ask: 7, arrival: refused }]]);
   rejecting.state.take(0, { type: "leave", path: ALICE, id: 1 });
-  rejecting.state.take(1, { type: "arrive", ask: 8, path: ALICE });
+  rejecting.state.take(1, { type: "arrive", ask: 8, path: ALICE, registers: false });
   assert.deepEqual(rejecting.take(), [
     [1, { type: "arrival", ask: 8, arrival: { type: "welcome", shared: false } }],
   ]);
 
   const sharing = team("share");
-  for (let id = 1; id <= 32; id++) sharing.state.take(id % 3, { type: "enter", ask: id, path: ALICE, id });
+  for (let id = 1; id <= 32; id++) {
+    sharing.state.take(id % 3, { type: "enter", ask: id, path: ALICE, registered: false, id });
+  }
   sharing.take();
-  sharing.state.take(0, { type: "enter", ask: 40, path: ALICE, id: 40 });
+  sharing.state.take(0, { type: "enter", ask: 40, path: ALICE, registered: false, id: 40 });
   const full = { type: "entry", ask: 40, rejected: "too many clients share this address" } as const;
   assert.deepEqual(sharing.take(), [[0, full]]);
 });
@@ -140,4 +142,17 @@ Deno.test("team: SIP messages go to whom they are for, with whose they were", ()
     [2, { type: "handed", from: 0, message: { bytes, flow } }],
     [0, { type: "relayed", message: { bytes, target } }],
   ]);
+});
+
+Deno.test("team state: a client without a password does not take the place of a registered one of another worker", () => {
+  const { state, take } = team();
+  state.take(1, { type: "enter", ask: 1, path: ALICE, id: 11, registered: true });
+  state.take(0, { type: "arrive", ask: 2, path: ALICE, registers: false });
+  state.take(0, { type: "enter", ask: 3, path: ALICE, id: 12, registered: false });
+  const answers = JSON.stringify(take());
+  assert.match(answers, /"type":"arrival","ask":2,"arrival":{"type":"rejected"/);
+  assert.match(answers, /"type":"entry","ask":3,"rejected":"a client that gave a password is registered/);
+  assert.doesNotMatch(answers, /"type":"replaced"/);
+  state.take(2, { type: "enter", ask: 4, path: ALICE, id: 13, registered: true });
+  assert.match(JSON.stringify(take()), /"type":"replaced","id":11/);
 });
