@@ -1,4 +1,5 @@
-// The servers that a user's password is for: its registrar, its proxy, its domain, and what their names resolve to.
+// The servers that a user's password is for: its registrar and what that names as the way of requests (Service-Route),
+// its proxy, its domain, and what their names resolve to.
 // A request counts as theirs by the address and port it really went to, whatever the names in it.
 // Role: edge
 
@@ -6,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { decodeIp, formatEndpoint, formatIp, unmapAddress } from "../net/endpoint.ts";
 import { type Identity, registrarUri } from "./identity.ts";
 import type { SipRouter } from "./routing.ts";
+import { proxyRoute, type ServiceRoute } from "./service_route.ts";
 import type { Target } from "./target.ts";
 import { type SipUri, sipUri } from "./uri.ts";
 
@@ -15,6 +17,8 @@ export interface AccountServersOptions {
   readonly identity: Identity;
   /** Where its requests outside dialogs go first; null: straight to their targets. */
   readonly proxy: SipUri | null;
+  /** Where its registrar sends its requests; nowhere when left out. */
+  readonly serviceRoute?: Pick<ServiceRoute, "hops">;
   /** Resolves their names. */
   readonly router: Pick<SipRouter, "hopTo">;
   /** For the age of what was resolved. */
@@ -77,10 +81,10 @@ export class AccountServers {
   }
 
   #uris(): SipUri[] {
-    const { identity, proxy } = this.#options;
+    const { identity, proxy, serviceRoute } = this.#options;
     const { host, port } = identity.aor;
-    const domain = sipUri(host, { port });
-    return proxy === null ? [registrarUri(identity), domain] : [registrarUri(identity), domain, proxy];
+    const routes = [...proxyRoute(proxy), ...serviceRoute?.hops ?? []].map(({ uri }) => uri);
+    return [registrarUri(identity), sipUri(host, { port }), ...routes];
   }
 }
 

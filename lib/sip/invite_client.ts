@@ -17,7 +17,7 @@ import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
-import { type AgentContext, contactOf, type Ending, firstHop, inBackground } from "./sip_core.ts";
+import { type AgentContext, contactOf, type Ending, firstHop, inBackground, routesOf } from "./sip_core.ts";
 import type { DialogUser } from "./dialog_table.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import type { Target } from "./target.ts";
@@ -92,7 +92,7 @@ function createInvite(
     callId: core.random.token(24),
     sequence: 1,
     contact: parts.contact,
-    proxy: agent.proxy,
+    routes: routesOf(agent),
     userAgent: core.userAgent,
     body: parts.offer,
   });

@@ -9,6 +9,7 @@ import { CallDialog } from "./call_dialog.ts";
 import { Dialog } from "./dialog.ts";
 import { statusOf } from "./exchange.ts";
 import type { DialogRecord } from "./neighbours.ts";
+import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, type Ending, inBackground, type SipCore } from "./sip_core.ts";
 
 /** Told to the far end. */
@@ -28,7 +29,13 @@ async function hangUp(core: SipCore, record: DialogRecord): Promise<number> {
   if (dialog === null) return 0;
   const identity = { aor: dialog.local.uri, displayName: null, username: null, password: null };
   const { log } = core;
-  const nobody = { proxy: null, line: "", credentials: null, endings: new Set<Ending>() };
+  const nobody = {
+    proxy: null,
+    serviceRoute: new ServiceRoute(),
+    line: "",
+    credentials: null,
+    endings: new Set<Ending>(),
+  };
   const agent: AgentContext = { core, identity, log, ...nobody };
   let status = 0;
   await inBackground(agent, "Ending an orphaned call", async () => {

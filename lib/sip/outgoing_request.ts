@@ -1,7 +1,6 @@
 // Requests outside dialogs: REGISTER, INVITE, MESSAGE, OPTIONS with the headers they share.
-// RFC 3261 section 8.1.1; an outbound proxy is a preloaded loose Route (section 8.1.2).
+// RFC 3261 section 8.1.1; outbound proxy and service route are preloaded Routes (section 8.1.2).
 // Role: wire
-// Answers to: UserAgent.createRequest of siprtmp.
 
 import { setBody, type SipBody } from "./body.ts";
 import { addRequestCapabilities } from "./capabilities.ts";
@@ -30,8 +29,8 @@ export interface OutgoingRequestParts {
   readonly sequence: number;
   /** Our Contact; null: none. */
   readonly contact: NameAddr | null;
-  /** Preloaded route; null: none. */
-  readonly proxy: SipUri | null;
+  /** Preloaded routes, nearest first. */
+  readonly routes: readonly NameAddr[];
   /** User-Agent. */
   readonly userAgent: string;
   /** Body; null: none. */
@@ -41,7 +40,8 @@ export interface OutgoingRequestParts {
 /** Builds the request, without Via. */
 export function createOutgoingRequest(parts: OutgoingRequestParts): SipRequest {
   const headers = new SipHeaders();
-  if (parts.proxy !== null) headers.add("Route", formatNameAddr(looseRoute(parts.proxy)));
+  const { uri, routes } = routed(requestUri(parts.uri), parts.routes);
+  for (const route of routes) headers.add("Route", formatNameAddr(route));
   headers.add("Max-Forwards", "70");
   headers.add("From", formatNameAddr(withParam(parts.from, "tag", parts.fromTag)));
   headers.add("To", formatNameAddr({ ...parts.to, uri: requestUri(parts.to.uri), params: new Map() }));
@@ -52,7 +52,7 @@ export function createOutgoingRequest(parts: OutgoingRequestParts): SipRequest {
   const request: SipRequest = {
     kind: "request",
     method: parts.method,
-    uri: requestUri(parts.uri),
+    uri,
     headers,
     body: NO_BODY,
   };
@@ -60,10 +60,14 @@ export function createOutgoingRequest(parts: OutgoingRequestParts): SipRequest {
   return request;
 }
 
-function looseRoute(proxy: SipUri): NameAddr {
-  const params = new Map(proxy.params);
-  params.set("lr", null);
-  return nameAddrOf({ ...proxy, user: null, password: null, params, headers: null });
+/** RFC 3261 section 12.2.1.1: loose routes stand beside the target, a strict first one takes its place. */
+function routed(
+  target: SipUri,
+  routes: readonly NameAddr[],
+): { readonly uri: SipUri; readonly routes: readonly NameAddr[] } {
+  const [first, ...others] = routes;
+  if (first === undefined || first.uri.params.has("lr")) return { uri: target, routes };
+  return { uri: requestUri(first.uri), routes: [...others, nameAddrOf(target)] };
 }
 
 /** A copy with the next CSeq number, for requests outside dialogs. */

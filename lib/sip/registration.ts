@@ -1,17 +1,21 @@
 // One registration: a REGISTER with the retries its answer asks for, and the goodbye. registration_keeper.ts says when.
 // RFC 3261 section 10.2.
 // Role: edge
-// Answers to: User.register of siprtmp.
 
 import { exchange, reasonOf, type Reply, statusOf } from "./exchange.ts";
 import { parseDeltaSeconds } from "./header_values.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
-import { formatNameAddr, withParam } from "./name_addr.ts";
+import { formatNameAddr, type NameAddr, withParam } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import { grantedExpires, MAX_EXPIRES_SECONDS } from "./registration_schedule.ts";
+import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, firstHop } from "./sip_core.ts";
 import type { Target } from "./target.ts";
+import type { SipUri } from "./uri.ts";
+
+/** Asked for when a registrar says "too brief" and not how brief (RFC 3261 section 10.2.1.1), in seconds. */
+const USUAL_EXPIRES_SECONDS = 3_600;
 
 /** What became of a REGISTER. */
 export type RegisterOutcome =
@@ -33,6 +37,7 @@ export class Registration {
   #server: Target | null = null;
   #expiresSeconds: number;
   #bound = false;
+  #contact: SipUri | null = null;
 
   /** Nothing is sent yet. */
   constructor(agent: AgentContext) {
@@ -82,15 +87,25 @@ export class Registration {
       const retryAfterSeconds = parseDeltaSeconds(response.headers.get("Retry-After"));
       return { type: "refused", status, reason, ...(retryAfterSeconds !== null && { retryAfterSeconds }) };
     }
-    const granted = grantedExpires(response, this.#agent.line, this.#expiresSeconds);
+    this.#learnRoute(response);
+    const granted = grantedExpires(response, this.#contact, this.#expiresSeconds);
     if (granted > 0) return { type: "registered", expiresSeconds: granted };
-    return { type: "refused", status: 480, reason: "The registrar did not keep us" };
+    return { type: "refused", status: 480, reason: "200 OK without a binding for our Contact" };
+  }
+
+  #learnRoute(response: SipResponse): void {
+    const { serviceRoute, log } = this.#agent;
+    const before = formatHops(serviceRoute.hops);
+    if (!serviceRoute.learn(response)) log.warn("The Service-Route of the registrar cannot be read: ignored");
+    const now = formatHops(serviceRoute.hops);
+    if (now !== before) log.info(now === "" ? "No Service-Route any more" : `Requests go by way of ${now}`);
   }
 
   async #send(expiresSeconds: number, signal: AbortSignal): Promise<Reply> {
     const { core, identity } = this.#agent;
     const registrar = registrarUri(identity);
-    const hop = await firstHop(this.#agent, registrar);
+    const routes = proxyRoute(this.#agent.proxy);
+    const hop = await firstHop(this.#agent, registrar, routes);
     if ("type" in hop) return { type: "failed", status: 503, reason: hop.reason };
     this.#server = hop.targets[0];
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
@@ -105,12 +120,14 @@ export class Registration {
       callId: this.#callId,
       sequence: this.#sequence,
       contact: null,
-      proxy: this.#agent.proxy,
+      routes,
       userAgent: core.userAgent,
       body: null,
     });
     request.headers.set("Contact", formatNameAddr(withParam(contact, "expires", `${expiresSeconds}`)));
     request.headers.set("Expires", `${expiresSeconds}`);
+    request.headers.add("Supported", "path"); // RFC 3327 section 4: proxies may note the way back to us
+    this.#contact = contact.uri;
     return await exchange({
       layer: core.layer,
       request,
@@ -126,10 +143,11 @@ export class Registration {
     return withNextSequence(request);
   }
 
-  /** 423 (RFC 3261 section 10.2.8): the registrar names the least expiry it takes. */
+  /** 423 (RFC 3261 section 10.2.8): the registrar names the least expiry it takes; one that does not means an hour. */
   #longer(response: SipResponse, request: SipRequest): SipRequest | null {
-    const least = response.status === 423 ? parseDeltaSeconds(response.headers.get("Min-Expires")) : null;
-    if (least === null || least <= this.#expiresSeconds || least > MAX_EXPIRES_SECONDS) return null;
+    if (response.status !== 423) return null;
+    const least = parseDeltaSeconds(response.headers.get("Min-Expires")) ?? USUAL_EXPIRES_SECONDS;
+    if (least <= this.#expiresSeconds || least > MAX_EXPIRES_SECONDS) return null;
     this.#expiresSeconds = least;
     const next = this.#renumber(request);
     const contact = (next.headers.get("Contact") ?? "").replace(/;expires=\d+$/, `;expires=${least}`);
@@ -137,4 +155,8 @@ export class Registration {
     next.headers.set("Expires", `${least}`);
     return next;
   }
+}
+
+function formatHops(hops: readonly NameAddr[]): string {
+  return hops.map(formatNameAddr).join(", ");
 }

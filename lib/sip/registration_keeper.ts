@@ -1,7 +1,6 @@
 // Keeps one user agent registered: refreshes, retries after losses, and the goodbye.
 // RFC 3261 section 10.2, RFC 5626 section 4.5; waits of registration_schedule.ts.
 // Role: edge
-// Answers to: User.register of siprtmp, which ended silently after one failed refresh (defect 14).
 
 import { Mailbox } from "../base/mailbox.ts";
 import type { Scope } from "../base/scope.ts";
@@ -12,6 +11,7 @@ import { nameAddrOf } from "./name_addr.ts";
 import { createOutgoingRequest } from "./outgoing_request.ts";
 import { type RegisterOutcome, Registration } from "./registration.ts";
 import { FIRST_RETRY_MS, refreshDelayMs, retryDelayMs } from "./registration_schedule.ts";
+import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
 import { formatTarget, type Target } from "./target.ts";
 import { formatSipUri } from "./uri.ts";
@@ -238,7 +238,7 @@ export class RegistrationKeeper {
       callId: core.random.token(24),
       sequence: 1,
       contact: contactOf(this.#agent, core.router.addressTowards(target.endpoint), target.transport),
-      proxy: this.#agent.proxy,
+      routes: proxyRoute(this.#agent.proxy),
       userAgent: core.userAgent,
       body: null,
     });

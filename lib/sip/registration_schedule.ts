@@ -1,12 +1,12 @@
 // When to register again: granted expiry, refresh moment, and the waits after a failure.
 // RFC 3261 section 10.2 (Contact expires before Expires), RFC 5626 section 4.5 (growing, jittered waits).
 // Role: wire
-// siprtmp looked at the Expires header only and gave up silently after one failed refresh.
 
 import { WireError } from "../base/errors.ts";
 import { parseDeltaSeconds } from "./header_values.ts";
 import type { SipResponse } from "./message.ts";
-import { type NameAddr, parseNameAddr } from "./name_addr.ts";
+import { parseNameAddr } from "./name_addr.ts";
+import type { SipUri } from "./uri.ts";
 
 /** First wait after a loss, in milliseconds. */
 export const FIRST_RETRY_MS = 2_000;
@@ -18,36 +18,75 @@ export const FIRST_REFUSED_RETRY_MS = 60_000;
 export const MAX_REFUSED_RETRY_MS = 3_600_000;
 /** Longest Retry-After that is obeyed, in seconds. */
 export const MAX_RETRY_AFTER_SECONDS = 3_600;
-/** Longest Min-Expires that is obeyed, in seconds. */
+/** Refreshes are at least this far apart, whatever a registrar grants, in milliseconds. */
+export const MIN_REFRESH_MS = 1_000;
+/** So much of a Contact that cannot be read is looked at. */
+const MAX_CONTACT_LENGTH = 1024;
+/** Longest expiry that is believed and asked for, in seconds. */
 export const MAX_EXPIRES_SECONDS = 7 * 24 * 3600;
 
-/**
- * Seconds a registrar granted to the contact whose `line` parameter is given: `expires` of our Contact,
- * else Expires, else what was asked for. 0 = the registrar did not keep us.
- */
-export function grantedExpires(response: SipResponse, line: string, requestedSeconds: number): number {
-  const ours = response.headers.all("Contact").map(contactOf).find((contact) =>
-    contact?.uri.params.get("line") === line
-  );
-  const own = parseDeltaSeconds(ours?.params.get("expires") ?? null);
-  const granted = own ?? parseDeltaSeconds(response.headers.get("Expires")) ?? requestedSeconds;
-  return Math.min(granted, MAX_EXPIRES_SECONDS);
+/** A binding as the registrar lists it. */
+interface Binding {
+  /** Null: its Contact cannot be read. */
+  readonly uri: SipUri | null;
+  /** Null: it says nothing of its own. */
+  readonly seconds: number | null;
 }
 
-/** Contacts of other devices may be anything; what we cannot read is not ours. */
-function contactOf(text: string): NameAddr | null {
+/**
+ * Seconds for which our Contact is kept; 0: it is not. A registrar, or what stands before it, may list our Contact as it
+ * sees it, without our `line` and at another address: then the binding that ends first counts.
+ */
+export function grantedExpires(
+  response: SipResponse,
+  contact: SipUri | null,
+  requestedSeconds: number,
+): number {
+  const bindings = response.headers.all("Contact").map(bindingOf);
+  const usual = plausible(parseDeltaSeconds(response.headers.get("Expires"))) ?? requestedSeconds;
+  const seconds = ourBindings(bindings, contact).map((binding) => plausible(binding.seconds) ?? usual);
+  if (seconds.length === 0) return usual;
+  const kept = seconds.filter((granted) => granted > 0);
+  return kept.length === 0 ? 0 : Math.min(...kept);
+}
+
+/** What nobody can have meant counts as not said. */
+function plausible(seconds: number | null): number | null {
+  return seconds === null || seconds > MAX_EXPIRES_SECONDS ? null : seconds;
+}
+
+/** The surest sign of ours decides; without any all may be ours. */
+function ourBindings(bindings: readonly Binding[], contact: SipUri | null): readonly Binding[] {
+  if (contact === null) return bindings;
+  const signs: ((uri: SipUri) => boolean)[] = [
+    (uri) => uri.params.get("line") === contact.params.get("line"),
+    (uri) => uri.user === contact.user && uri.host === contact.host && uri.port === contact.port,
+    (uri) => uri.user === contact.user,
+  ];
+  for (const isOurs of signs) {
+    const ours = bindings.filter(({ uri }) => uri !== null && isOurs(uri));
+    if (ours.length > 0) return ours;
+  }
+  return bindings;
+}
+
+/** Of a Contact that cannot be read, its expiry often can. */
+function bindingOf(text: string): Binding {
   try {
-    return parseNameAddr(text);
+    const { uri, params } = parseNameAddr(text);
+    return { uri, seconds: parseDeltaSeconds(params.get("expires") ?? null) };
   } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
+    if (!(error instanceof WireError)) throw error;
+    const written = /;[ \t]*expires[ \t]*=[ \t]*"?([0-9]{1,10})/i.exec(text.slice(0, MAX_CONTACT_LENGTH))
+      ?.[1];
+    return { uri: null, seconds: parseDeltaSeconds(written ?? null) };
   }
 }
 
 /** Milliseconds from a successful REGISTER to its refresh: early enough to retry once before the expiry. */
 export function refreshDelayMs(expiresSeconds: number): number {
   const marginSeconds = Math.min(35, Math.max(1, expiresSeconds * 0.1), expiresSeconds / 2);
-  return Math.max(500, Math.round((expiresSeconds - marginSeconds) * 1000));
+  return Math.max(MIN_REFRESH_MS, Math.round((expiresSeconds - marginSeconds) * 1000));
 }
 
 /** True for refusals that will not heal without a human: retried seldom, so nobody is hammered. */

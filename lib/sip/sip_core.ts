@@ -1,6 +1,5 @@
 // What the parts of one endpoint share, handed down explicitly.
 // Role: edge
-// Answers to: the Stack object that siprtmp's user agents reached through their application.
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -13,6 +12,7 @@ import type { SipRequest } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import type { SipNeighbours } from "./neighbours.ts";
 import type { Hop, SipRouter, Unreachable } from "./routing.ts";
+import { routeSet, type ServiceRoute } from "./service_route.ts";
 import type { Target, TransportName } from "./target.ts";
 import type { TimerValues } from "./timers.ts";
 import type { TransactionLayer } from "./transaction_layer.ts";
@@ -62,6 +62,8 @@ export interface AgentContext {
   readonly identity: Identity;
   /** Where its requests outside dialogs go first; null: straight to their targets. */
   readonly proxy: SipUri | null;
+  /** Where they go next, REGISTER excepted. */
+  readonly serviceRoute: ServiceRoute;
   /** Token in our Contact URIs by which requests find this user agent. */
   readonly line: string;
   /** Log of category "sip", with the user's name. */
@@ -77,9 +79,18 @@ export function contactOf(agent: AgentContext, host: string, transport: Transpor
   return contactAddress(agent.identity, { host, port: agent.core.router.port, transport, line: agent.line });
 }
 
-/** The next hop of a request outside dialogs: the user's proxy if there is one, else where `uri` leads. */
-export async function firstHop(agent: AgentContext, uri: SipUri): Promise<Hop | Unreachable> {
-  const next = agent.proxy ?? uri;
+/** The hops that a user's requests outside dialogs go by, REGISTER excepted. */
+export function routesOf(agent: AgentContext): readonly NameAddr[] {
+  return routeSet(agent.proxy, agent.serviceRoute.hops);
+}
+
+/** The next hop of a request outside dialogs: the first of its routes if there is one, else where `uri` leads. */
+export async function firstHop(
+  agent: AgentContext,
+  uri: SipUri,
+  routes: readonly NameAddr[] = routesOf(agent),
+): Promise<Hop | Unreachable> {
+  const next = routes[0]?.uri ?? uri;
   const hop = await agent.core.router.hopTo(next, agent.identity.transport);
   if (!("type" in hop)) agent.credentials?.note(next, hop.targets);
   return hop;

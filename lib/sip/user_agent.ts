@@ -9,7 +9,7 @@ import type { Logger } from "../base/log.ts";
 import { Mailbox, type MailboxReader } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import { AccountServers } from "./account_servers.ts";
+import { AccountServers, type AccountServersOptions } from "./account_servers.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "./body.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, messageRefusal, unacceptableBody } from "./capabilities.ts";
@@ -27,7 +27,8 @@ import type { RegisterOutcome } from "./registration.ts";
 import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
 import type { Unreachable } from "./routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
-import { type AgentContext, contactOf, type Ending, firstHop, type SipCore } from "./sip_core.ts";
+import { ServiceRoute } from "./service_route.ts";
+import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
 import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
@@ -91,8 +92,9 @@ export class UserAgent implements AsyncDisposable {
     const log = core.log.child(name);
     this.#scope = new Scope(`sip ${name}`, { log });
     const proxy = identity.proxy ?? core.outboundProxy;
-    const credentials = credentialsOf(core, identity, proxy, log);
-    this.#agent = { core, identity, proxy, line, log, credentials, endings: this.#endings };
+    const serviceRoute = new ServiceRoute();
+    const credentials = credentialsOf(core, { identity, proxy, serviceRoute }, log);
+    this.#agent = { core, identity, proxy, serviceRoute, line, log, credentials, endings: this.#endings };
     this.#registration = new RegistrationKeeper(this.#agent, this.#scope);
   }
 
@@ -210,7 +212,7 @@ export class UserAgent implements AsyncDisposable {
       sequence: 1,
       // RFC 3428 section 4: no Contact in MESSAGE.
       contact: method === "MESSAGE" ? null : contact,
-      proxy: this.#agent.proxy,
+      routes: routesOf(this.#agent),
       userAgent: core.userAgent,
       body,
     });
@@ -316,16 +318,15 @@ export class UserAgent implements AsyncDisposable {
 
 function credentialsOf(
   { router, clock, random }: SipCore,
-  identity: Identity,
-  proxy: SipUri | null,
+  servers: Pick<AccountServersOptions, "identity" | "proxy" | "serviceRoute">,
   log: Logger,
 ): Credentials | null {
-  const { username, aor, password, md5WithoutQop = false } = identity;
+  const { username, aor, password, md5WithoutQop = false } = servers.identity;
   if (password === null) return null;
   const digest = new DigestClient(username ?? aor.user ?? "", password, random);
   return new Credentials({
     digest,
-    servers: new AccountServers({ identity, proxy, router, clock }),
+    servers: new AccountServers({ ...servers, router, clock }),
     md5WithoutQop,
     log,
   });

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { createOutgoingRequest, withNextSequence } from "../../lib/sip/outgoing_request.ts";
 import { encodeSipMessage } from "../../lib/sip/message.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { proxyRoute } from "../../lib/sip/service_route.ts";
+import { formatSipUri, parseSipUri } from "../../lib/sip/uri.ts";
 
 const parts = {
   method: "INVITE",
@@ -15,7 +16,7 @@ const parts = {
   callId: "id1",
   sequence: 1,
   contact: parseNameAddr("<sip:alice@10.0.0.1:5060;line=abc>"),
-  proxy: null,
+  routes: [],
   userAgent: "siprtmp/1",
   body: null,
 };
@@ -45,7 +46,7 @@ Deno.test("a request has the mandatory headers and nothing that does not belong 
 Deno.test("an outbound proxy becomes a loose route", () => {
   const request = createOutgoingRequest({
     ...parts,
-    proxy: parseSipUri("sip:proxy.example.com:5080;transport=tcp"),
+    routes: proxyRoute(parseSipUri("sip:proxy.example.com:5080;transport=tcp")),
   });
   assert.equal(request.headers.get("Route"), "<sip:proxy.example.com:5080;transport=tcp;lr>");
   assert.equal(request.uri.host, "example.net");
@@ -57,3 +58,21 @@ Deno.test("a repetition has the next CSeq and leaves the original alone", () => 
   assert.equal(withNextSequence(request).headers.get("CSeq"), "2 INVITE");
   assert.equal(request.headers.get("CSeq"), "1 INVITE");
 });
+
+/** Preloaded routes, and the Request-URI and Route that come of them. */
+const ROUTES: [routes: string[], uri: string, route: string[]][] = [
+  [[], "sip:bob@example.net", []],
+  [["<sip:a;lr>"], "sip:bob@example.net", ["<sip:a;lr>"]],
+  [["<sip:a;lr>", "<sip:b;lr>"], "sip:bob@example.net", ["<sip:a;lr>", "<sip:b;lr>"]],
+  [["<sip:a>"], "sip:a", ["<sip:bob@example.net>"]],
+  [["<sip:a>", "<sip:b;lr>"], "sip:a", ["<sip:b;lr>", "<sip:bob@example.net>"]],
+  [["<sip:a;lr>", "<sip:b>"], "sip:bob@example.net", ["<sip:a;lr>", "<sip:b>"]],
+];
+
+for (const [routes, uri, route] of ROUTES) {
+  Deno.test(`by way of ${routes.join(" ") || "nothing"}: ${uri}`, () => {
+    const request = createOutgoingRequest({ ...parts, routes: routes.map(parseNameAddr) });
+    assert.equal(formatSipUri(request.uri), uri);
+    assert.deepEqual(request.headers.all("Route"), route);
+  });
+}

@@ -270,3 +270,46 @@ Deno.test("of two servers the first is down: refreshes, calls and the goodbye go
   const strays = network.wire.slice(before).filter((line) => line.includes("> 10.0.0.8"));
   assert.deepEqual([strays, changes], [[], []]);
 });
+
+/** What a registrar says to "too brief", and what is asked for next; null: the refusal stands. */
+const TOO_BRIEF: [minExpires: string | null, next: string | null][] = [
+  ["600", "600"],
+  ["600;x=y", "600"],
+  [null, "3600"],
+  ["soon", "3600"],
+  ["60", null],
+  ["180", null],
+  ["4294967295", null],
+];
+
+for (const [minExpires, next] of TOO_BRIEF) {
+  Deno.test(`423 with Min-Expires ${minExpires ?? "left out"}: ${next ?? "it stands"}`, async () => {
+    const set = scene();
+    const outcome = set.alice.register(forever());
+    const headers = minExpires === null ? {} : { "Min-Expires": minExpires };
+    set.registrar.answer(await set.registrar.request("REGISTER"), 423, { headers });
+    if (next !== null) {
+      const again = await set.registrar.request("REGISTER");
+      assert.equal(again.headers.get("Expires"), next);
+      assert.match(again.headers.get("Contact") ?? "", new RegExp(`;expires=${next}$`));
+      keep(set.registrar, again, next);
+      assert.equal((await set.network.settled(outcome)).type, "registered");
+      return await close(set);
+    }
+    const refused = await set.network.settled(outcome);
+    assert.equal(refused.type === "refused" && refused.status, 423);
+    await set.network.close(set.endpoint);
+  });
+}
+
+Deno.test("a registrar that lists our Contact as it sees it is asked again within what it granted", async () => {
+  const set = scene();
+  const outcome = set.alice.register(forever());
+  const rewritten = { Contact: "<sip:alice@198.51.100.7:60210;transport=udp>;expires=20" };
+  set.registrar.answer(await set.registrar.request("REGISTER"), 200, { headers: rewritten });
+  assert.deepEqual(await set.network.settled(outcome), { type: "registered", expiresSeconds: 20 });
+  const before = set.network.clock.now();
+  set.registrar.answer(await set.registrar.request("REGISTER"), 200, { headers: rewritten });
+  assert.ok(set.network.clock.now() - before < 20_000);
+  await close(set);
+});

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { formatNameAddr } from "../../lib/sip/name_addr.ts";
 import type { SipRouter } from "../../lib/sip/routing.ts";
 import { type AgentContext, contactOf, inBackground, type SipCore } from "../../lib/sip/sip_core.ts";
+import { ServiceRoute } from "../../lib/sip/service_route.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { identity } from "../support/sip_network.ts";
 
@@ -14,6 +15,7 @@ function agent(log: RecordLog): AgentContext {
     core: core as SipCore,
     identity: identity("sip:alice@example.com"),
     proxy: null,
+    serviceRoute: new ServiceRoute(),
     line: "l1",
     log,
     credentials: null,
