@@ -4,6 +4,7 @@
 // Role: wire
 // Answers to: MediaContext._getcodecs and the hasYourFormat scans of siprtmp.py; behaviour.md 1.5, 1.6.
 
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { codecOfEncodingName } from "../media/codec.ts";
 import type { CodecName } from "../media/frame.ts";
 import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
@@ -219,7 +220,7 @@ const MAX_WARNING_LENGTH = 400;
  * @param agent host or name of this gateway
  */
 export function formatWarning(agent: string, text: string): string {
-  const plain = text.replace(/\p{Cc}+/gu, " ").slice(0, MAX_WARNING_LENGTH).toWellFormed();
+  const plain = maskSecrets(text).replace(/\p{Cc}+/gu, " ").slice(0, MAX_WARNING_LENGTH).toWellFormed();
   return `305 ${agent} "${plain.replace(/["\\]/g, "\\$&")}"`;
 }
 

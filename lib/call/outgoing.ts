@@ -1,6 +1,7 @@
 // The coroutine of an outgoing call: destination -> route -> offer -> INVITE progress -> call.
 // Role: edge
 
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { ALLOWED } from "../access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { SipBody } from "../sip/body.ts";
@@ -172,7 +173,7 @@ function failed(owner: LineOwner, line: Line, reason: string, name: string): voi
 }
 
 function rejected(owner: LineOwner, line: Line, reason: string): void {
-  if (owner.advance(line, IDLE)) owner.link.call("rejected", reason);
+  if (owner.advance(line, IDLE)) owner.link.call("rejected", maskSecrets(reason));
 }
 
 /** What those who configure can do about it. */

@@ -5,6 +5,7 @@
 // Answers to: class Command of rtmp.py and its connect handling.
 
 import { decodeReadableAmf0, writeAmf0 } from "../amf/amf0.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
 import { type AmfObject, type AmfValue, getProperty, numberOf, propertiesOf, textOf } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -103,12 +104,12 @@ export function splitQuery(text: string): [name: string, query: string] {
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** The object of a status event (7.2.2). */
+/** The object of a status event (7.2.2); a description may quote what somebody wrote, so secrets in it are masked. */
 export function createStatus(
   level: "status" | "error" | "warning",
   code: string,
   description: string,
   extra: AmfObject = {},
 ): AmfObject {
-  return { level, code, description, ...extra };
+  return { level, code, description: maskSecrets(description), ...extra };
 }

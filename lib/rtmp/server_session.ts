@@ -128,7 +128,9 @@ export class ServerSession implements MessageSink {
     this.link.amf3 = encoding === 3;
     const request = parseConnect(connect);
     this.#log.debug(
-      `<- connect to "${request.app}" by "${request.flashVer}", ${request.args.length} arguments`,
+      `<- connect to "${
+        withoutQueries(request.app)
+      }" by "${request.flashVer}", ${request.args.length} arguments`,
     );
     return request;
   }
@@ -199,7 +201,7 @@ export class ServerSession implements MessageSink {
   }
 
   #send(name: string, transactionId: number, args: AmfValue[]): void {
-    if (this.#log.enabled("debug")) this.#log.debug(`-> ${name} ${formatAmf(args)}`);
+    if (this.#log.enabled("debug")) this.#log.debug(`-> ${name} ${withoutQueries(formatAmf(args))}`);
     this.link.sendCommand(0, { name, transactionId, object: null, args });
   }
 
@@ -244,10 +246,16 @@ export class ServerSession implements MessageSink {
   }
 }
 
-/** For the log: what follows "?" in a stream name may be a key. */
+/** For the log, in which the arguments of a log-in are not shown. */
 function describeCommand({ name, args }: Command): string {
-  const text = `${name.slice(0, 80)} ${formatAmf(args)}`;
-  return /^(publish|play2?|releaseStream|FC\w+|getStreamLength)$/.test(name)
-    ? text.replace(/\?[^"]*/g, "?...")
-    : text;
+  const shown = name.slice(0, 80);
+  if (/login|auth|pass|secret|token|key|credential/i.test(shown)) {
+    return `${shown} (${args.length} arguments)`;
+  }
+  return `${shown} ${withoutQueries(formatAmf(args))}`;
+}
+
+/** What follows "?" in a name or URL may be a key, whatever the command. */
+function withoutQueries(text: string): string {
+  return text.replace(/\?(?!\s)[^"]+/g, "?...");
 }

@@ -106,6 +106,7 @@ Deno.test("connect: the encoding asked for is told as it is", () => {
 });
 
 Deno.test("status objects and queries", () => {
+  assert.equal(createStatus("error", "A", "no sip:bob:hunter2@host").description, "no sip:bob:****@host");
   assert.deepEqual(createStatus("status", "A.B", "text", { details: "x" }), {
     level: "status",
     code: "A.B",

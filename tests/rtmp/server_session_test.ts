@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
@@ -190,6 +191,35 @@ Deno.test("session: the log shows commands, never what connect was given", () =>
   assert.match(text, /-> _result .*Connect\.Success/);
   assert.doesNotMatch(text, /secret/);
 });
+
+const SECRET_ARGUMENTS: [name: string, args: AmfValue[]][] = [
+  ["someCommand", ["x?key=hunter2"]],
+  ["someCommand", ["x?hunter2"]],
+  ["someCommand", [{ key: "hunter2", token: "hunter2", streamKey: "hunter2" }]],
+  ["someCommand", [["rtmp://bob:hunter2@host/live"], { deep: { password: "hunter2" } }]],
+  ["someCommand", ['{"password":"hunter2"}', "Authorization: Basic aHVudGVyMg", "Bearer Hunter2hunter2"]],
+  ["login", ["bob", "hunter2"]],
+  ["authenticate", ["hunter2"]],
+  ["setStreamKey", ["hunter2"]],
+  ["@setToken", ["hunter2"]],
+  ["releaseStream", ["film?auth=hunter2"]],
+  ["invite", ["sip:bob:hunter2@host", "pcmu"]],
+  ["play?key=hunter2", []],
+];
+
+for (const [name, args] of SECRET_ARGUMENTS) {
+  Deno.test(`session: the log does not show the secret of ${name} ${JSON.stringify(args)}`, () => {
+    const { log, session, command } = setUp();
+    session.push(command(0, "connect", 1, { ...CONNECT, app: "live?hunter2" }, "alice", "hunter2"));
+    session.connectRequest();
+    session.admit({});
+    session.push(command(0, name, 2, null, ...args));
+    session.status("NetConnection.Call.Failed", "there is no sip:bob:hunter2@host, password=hunter2");
+    const text = log.lines.map(maskSecrets).join("\n"); // as the log does with every line
+    assert.match(text, new RegExp(`<- ${name.split("?")[0]}`));
+    assert.doesNotMatch(text, /hunter2/i);
+  });
+}
 
 Deno.test("session: the length of a stream is the owner's to say", () => {
   const { sink, session, command } = connected();
