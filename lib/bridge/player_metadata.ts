@@ -2,7 +2,7 @@
 // libraries listen for 5 s to find that out for themselves, and stay that much behind for the rest of the call.
 // Adobe FLV file format 10.1, annex E.5 (onMetaData); Enhanced RTMP (a FourCC as codec id).
 // Role: machine
-// Answers to: nothing in siprtmp, whose own clients needed no metadata, and still get none.
+// siprtmp's own clients needed no metadata, and still get none.
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 import { AmfEcmaArray } from "../amf/value.ts";
@@ -60,12 +60,13 @@ export class AnnouncedOutlet implements TagSink {
 
   /** One tag; borrowed. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    if (this.#due && this.#heard()) this.#announce(timeMs);
+    if (this.#due && this.#heard()) this.#announce();
     this.#sink.play(type, timeMs, body);
   }
 
-  #announce(timeMs: number): void {
+  /** At time 0: programs made with ffmpeg's libraries take later metadata for a stream of its own. */
+  #announce(): void {
     this.#due = false;
-    if (this.#metadata !== null) this.#sink.play(18, timeMs, this.#metadata);
+    if (this.#metadata !== null) this.#sink.play(18, 0, this.#metadata);
   }
 }

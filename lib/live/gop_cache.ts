@@ -1,13 +1,16 @@
 // The tags of a stream since its last key frame, so that a late joiner sees a picture at once. All bodies are in
 // one buffer that is filled again from its start at each key frame: nothing is allocated per tag.
-// Bounded: when a group of pictures is longer than the buffer may be, nothing of it is kept.
+// Bounded in bytes, tags and time: when a group of pictures is longer, nothing of it is kept.
 // Role: machine
-// Answers to: the wirecast application of rtmp.py, which let a late joiner wait for the next intra frame.
 
 import type { ByteBudget } from "./byte_budget.ts";
 
 const FIRST_BYTES = 64 * 1024;
 const MAX_TAGS = 8192;
+/** A longer group of pictures, or one whose times jump by more, is not kept: who joins does not begin so far in the past. */
+export const MAX_GROUP_MS = 30_000;
+/** Pictures that have stopped for so long are not kept either, whatever goes on beside them. */
+export const PICTURES_STOP_MS = 3_000;
 const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** Tags from a key frame on. */
@@ -17,6 +20,9 @@ export class GopCache implements Disposable {
   #bytes: Uint8Array<ArrayBuffer> = NO_BYTES;
   readonly #types: (8 | 9 | 18)[] = [];
   readonly #timesMs: number[] = [];
+  readonly #arrivalsMs: number[] = [];
+  /** Place of the latest picture. */
+  #picture = 0;
   /** Where each body ends; it begins where the one before ends. */
   readonly #ends: number[] = [];
   #open = false;
@@ -46,8 +52,9 @@ export class GopCache implements Disposable {
   /**
    * Keeps a copy of a tag; false when the cache is not open. When the tag does not fit it is open no more; what
    * is in it stays until close() or begin().
+   * @param nowMs when it came, on a clock that never jumps
    */
-  add(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
+  add(type: 8 | 9 | 18, timeMs: number, body: Uint8Array, nowMs = 0): boolean {
     if (!this.#open) return false;
     const start = this.#ends.at(-1) ?? 0;
     const end = start + body.length;
@@ -58,8 +65,22 @@ export class GopCache implements Disposable {
     this.#bytes.set(body, start);
     this.#types.push(type);
     this.#timesMs.push(timeMs);
+    this.#arrivalsMs.push(nowMs);
+    if (type === 9) this.#picture = this.size - 1;
     this.#ends.push(end);
     return true;
+  }
+
+  /** True when what is here is too old to begin with: the group is too long, or its pictures have stopped. */
+  isStale(timeMs: number, nowMs: number): boolean {
+    if (this.size === 0) return false;
+    return this.#apartMs(0, timeMs, nowMs) > MAX_GROUP_MS ||
+      this.#apartMs(this.#picture, timeMs, nowMs) > PICTURES_STOP_MS;
+  }
+
+  /** When tag `at` came. */
+  arrivedMsAt(at: number): number {
+    return this.#arrivalsMs[at]!;
   }
 
   /** Type of tag `at`. */
@@ -89,10 +110,17 @@ export class GopCache implements Disposable {
     this.close();
   }
 
+  /** By the publisher's clock or by ours: either may stand still while the other goes on, the publisher's may jump. */
+  #apartMs(at: number, timeMs: number, nowMs: number): number {
+    return Math.max(Math.abs(timeMs - this.#timesMs[at]!), nowMs - this.#arrivalsMs[at]!);
+  }
+
   #forget(): void {
     this.#open = false;
     this.#types.length = 0;
     this.#timesMs.length = 0;
+    this.#arrivalsMs.length = 0;
+    this.#picture = 0;
     this.#ends.length = 0;
   }
 

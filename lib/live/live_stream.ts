@@ -2,7 +2,6 @@
 // uncopied; one copy is kept in the cache for those who join later.
 // States: waiting (players only) -> publishing -> waiting.
 // Role: machine
-// Answers to: App.publishers and App.players of rtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -12,6 +11,9 @@ import { GopCache } from "./gop_cache.ts";
 import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
 import { type SubscribedStream, Subscription } from "./subscription.ts";
+
+/** Sound, and data beside it, that is older than this is nothing to begin with. */
+const PAST_MS = 1_000;
 
 /** What a stream needs. */
 export interface LiveStreamOptions {
@@ -44,6 +46,7 @@ export class LiveStream implements SubscribedStream {
   #cachedHeaders: LiveHeaders = NO_HEADERS;
   #hasVideo = false;
   #lastTimeMs = 0;
+  #soundTimeMs = 0;
   readonly #tag = createTag();
   #firstTrack = new FirstTrack();
 
@@ -85,6 +88,12 @@ export class LiveStream implements SubscribedStream {
     return this.#lastTimeMs;
   }
 
+  /** See {@linkcode SubscribedStream}. */
+  isPast(type: 8 | 18, timeMs: number, arrivedMs: number): boolean {
+    const latestMs = type === 8 ? this.#soundTimeMs : this.#lastTimeMs;
+    return Math.abs(latestMs - timeMs) > PAST_MS || this.#now() - arrivedMs > PAST_MS;
+  }
+
   /** The publisher's: there is one now. */
   begin(): void {
     this.#publishing = true;
@@ -96,9 +105,11 @@ export class LiveStream implements SubscribedStream {
     const tag = readTag(type, body, this.#tag);
     this.#headers = withHeader(this.#headers, tag, body);
     if (type !== 18) this.#lastTimeMs = timeMs;
+    if (type === 8) this.#soundTimeMs = timeMs;
     if (type === 9) this.#hasVideo = true;
     const starts = this.#firstTrack.startsAt(tag);
     if (starts) this.#beginCache();
+    else if (type !== 18) this.#expireCache(timeMs);
     const cached = this.#keep(type, timeMs, body);
     const subscriptions = this.#subscriptions;
     for (let i = 0; i < subscriptions.length; i++) {
@@ -118,7 +129,7 @@ export class LiveStream implements SubscribedStream {
     this.#headers = NO_HEADERS;
     this.#cachedHeaders = NO_HEADERS;
     this.#hasVideo = false;
-    this.#lastTimeMs = 0;
+    this.#lastTimeMs = this.#soundTimeMs = 0;
     this.#firstTrack = new FirstTrack();
     this.cache.close();
     for (const each of this.#subscriptions) this.#guard(each, () => each.end());
@@ -131,7 +142,9 @@ export class LiveStream implements SubscribedStream {
     this.#subscriptions = [...this.#subscriptions, subscription];
     this.#guard(subscription, () => {
       sink.started?.();
-      if (this.#publishing) subscription.join();
+      if (!this.#publishing) return;
+      this.#expireCache(this.#lastTimeMs);
+      subscription.join();
     });
     return subscription;
   }
@@ -150,10 +163,18 @@ export class LiveStream implements SubscribedStream {
 
   #keep(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
     if (!this.cache.open) return false;
-    if (this.cache.add(type, timeMs, body)) return true;
+    if (this.cache.add(type, timeMs, body, this.#now())) return true;
+    this.#closeCache();
+    return false;
+  }
+
+  #expireCache(timeMs: number): void {
+    if (this.cache.open && this.cache.isStale(timeMs, this.#now())) this.#closeCache();
+  }
+
+  #closeCache(): void {
     for (const each of this.#subscriptions) each.cacheEnds();
     this.cache.close();
-    return false;
   }
 
   /** A player that fails is our own bug; it must not cost the publisher or the other players anything. */

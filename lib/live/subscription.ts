@@ -3,9 +3,8 @@
 //   following    tags come as they are published; after a loss pictures wait for the next key frame
 // A player that is slow costs the others nothing: nothing is kept for it alone.
 // Role: machine
-// Answers to: the loop over the players in App.onPublishData of rtmp.py.
 
-import { isFrame, type Tag } from "../media/tag.ts";
+import { createTag, isFrame, readTag, type Tag } from "../media/tag.ts";
 import type { GopCache } from "./gop_cache.ts";
 import type { LiveHeaders } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
@@ -22,6 +21,8 @@ export interface SubscribedStream {
   readonly hasVideo: boolean;
   /** Latest time. */
   readonly lastTimeMs: number;
+  /** True for sound or data of the cache that is not of now any more. */
+  isPast(type: 8 | 18, timeMs: number, arrivedMs: number): boolean;
   /** The subscription is over. */
   unsubscribe(subscription: Subscription): void;
 }
@@ -37,6 +38,7 @@ export class Subscription implements Disposable {
   readonly #stream: SubscribedStream;
   readonly #sink: LiveSink;
   readonly #now: () => number;
+  readonly #tag = createTag();
   #closed = false;
   #catchingUp = false;
   /** The next tag of the cache. */
@@ -126,6 +128,10 @@ export class Subscription implements Disposable {
       if (this.#closed || this.#sink.congestion() > 0) return;
       const type = cache.typeAt(this.#cursor);
       const timeMs = cache.timeMsAt(this.#cursor);
+      if (this.#isPast(type, timeMs)) {
+        this.#cursor++;
+        continue;
+      }
       const taken = this.#send(type, timeMs, cache.bodyAt(this.#cursor++));
       if (!taken && type === 9) return this.#giveUpCatchingUp();
       if (type === 9) this.#awaitingKey = false;
@@ -133,6 +139,14 @@ export class Subscription implements Disposable {
     this.#catchingUp = false;
     this.#losing = false;
     this.#sentHeaders = this.#stream.headers; // those that changed were in the cache
+  }
+
+  /** Pictures are needed from the key frame on; sound of then would only be heard late, and for ever after. */
+  #isPast(type: 8 | 9 | 18, timeMs: number): boolean {
+    const { cache } = this.#stream;
+    if (type === 9 || !this.#stream.isPast(type, timeMs, cache.arrivedMsAt(this.#cursor))) return false;
+    const { content } = readTag(type, cache.bodyAt(this.#cursor), this.#tag);
+    return content === "frame" || content === "data" || content === "other";
   }
 
   /** A picture of the cache was not taken, so those that follow it are of no use. */
@@ -165,17 +179,25 @@ export class Subscription implements Disposable {
     const had = this.#sentHeaders;
     this.#sentHeaders = headers;
     if (headers.metadata !== null && headers.metadata !== had?.metadata) {
-      this.#send(18, timeMs, headers.metadata);
+      this.#sendMetadata(timeMs, headers.metadata);
     }
     for (const config of headers.configs) {
       if (had?.configs.includes(config) !== true) this.#send(config.type, timeMs, config.body);
     }
   }
 
+  /** Before anything else it has time 0: programs like ffmpeg take it for a stream of its own later on. */
+  #sendMetadata(timeMs: number, body: Uint8Array): void {
+    if (this.#lastSentMs !== null) this.#send(18, timeMs, body);
+    else if (this.#sink.media(18, 0, body)) this.sent++;
+  }
+
   #send(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
     const nowMs = this.#now();
-    this.#shiftMs ??= this.#continuation(timeMs, nowMs);
-    const shiftedMs = Math.max(0, timeMs + this.#shiftMs);
+    // Metadata has a time of its own, often 0: where a publisher's times begin is seen by its sound and pictures.
+    if (type !== 18) this.#shiftMs ??= this.#continuation(timeMs, nowMs);
+    const shiftMs = this.#shiftMs ?? this.#continuation(timeMs, nowMs);
+    const shiftedMs = Math.max(0, timeMs + shiftMs);
     this.#lastSentMs = shiftedMs;
     this.#lastSentAtMs = nowMs;
     const taken = this.#sink.media(type, shiftedMs, body);

@@ -69,7 +69,7 @@ Deno.test("nothing is announced in x-flv, where the far end's own metadata comes
   assert.deepEqual(told, [9]);
 });
 
-Deno.test("each player hears it once, before its first tag and with its time", () => {
+Deno.test("each player hears it once, before its first tag, at time 0", () => {
   const told: [type: number, timeMs: number, bytes: number][] = [];
   const outlet: TagSink = { play: (type, timeMs, body) => void told.push([type, timeMs, body.length]) };
   let heard = false;
@@ -84,7 +84,7 @@ Deno.test("each player hears it once, before its first tag and with its time", (
   announced.play(8, 140, tag);
   announced.play(8, 160, tag);
   const length = metadataOf(choiceOf("pcmu", NO_VIDEO))!.length;
-  assert.deepEqual(told, [[8, 80, 3], [18, 100, length], [8, 100, 3], [8, 120, 3], [18, 140, length], [
+  assert.deepEqual(told, [[8, 80, 3], [18, 0, length], [8, 100, 3], [8, 120, 3], [18, 0, length], [
     8,
     140,
     3,

@@ -71,3 +71,28 @@ Deno.test("a cache of no bytes keeps nothing", () => {
   assert.equal(cache.add(9, 0, Uint8Array.of(1)), false);
   assert.equal(cache.open, false);
 });
+
+Deno.test("what is kept grows stale: a group that lasts, pictures that stop, times that jump", () => {
+  const table: [
+    what: string,
+    tags: [type: 8 | 9, timeMs: number, nowMs: number][],
+    at: [number, number],
+    boolean,
+  ][] = [
+    ["nothing", [], [1e9, 1e9], false],
+    ["a group of 30 s", [[9, 0, 0], [9, 29_900, 29_900]], [30_000, 30_000], false],
+    ["a longer one", [[9, 0, 0], [9, 29_900, 29_900]], [30_001, 30_001], true],
+    ["pictures a moment ago", [[9, 0, 0], [8, 3000, 3000]], [3000, 3000], false],
+    ["pictures that stopped", [[9, 0, 0], [8, 3000, 3000]], [3001, 3001], true],
+    ["by the publisher's clock alone", [[9, 0, 0]], [3001, 0], true],
+    ["by ours alone", [[9, 0, 0]], [0, 3001], true],
+    ["times that jump back", [[9, 90_000, 0], [9, 100, 40]], [100, 40], true],
+    ["times that jump back a little", [[9, 1000, 0], [9, 900, 40]], [900, 40], false],
+  ];
+  for (const [what, tags, [timeMs, nowMs], stale] of table) {
+    using cache = new GopCache(1000, new ByteBudget(BUDGET));
+    cache.begin();
+    for (const [type, tagMs, arrivedMs] of tags) cache.add(type, tagMs, Uint8Array.of(1), arrivedMs);
+    assert.equal(cache.isStale(timeMs, nowMs), stale, what);
+  }
+});

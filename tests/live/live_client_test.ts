@@ -64,7 +64,7 @@ Deno.test("late joiners get metadata, AVC and AAC headers and start at a key fra
     assert.deepEqual(await player.takeUpTo("sound 1050"), [
       "Play.Reset",
       "Play.Start",
-      "metadata 1000",
+      "metadata 0",
       "avc1 1000",
       "aac 1000",
       "key 1000",

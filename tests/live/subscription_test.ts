@@ -80,7 +80,7 @@ Deno.test("a late joiner gets metadata, both headers, and all since the last key
   const subscription = scene.join(sink);
   const beginning = [
     "started",
-    "metadata 1000",
+    "metadata 0",
     "avc1 1000",
     "aac 1000",
     "key 1000",
@@ -101,7 +101,7 @@ Deno.test("without pictures a late joiner hears at once", () => {
   const sink = new KeepingSink();
   scene.join(sink);
   scene.put("s 60");
-  assert.deepEqual(sink.take(), ["started", "metadata 40", "aac 40", "sound 60"]);
+  assert.deepEqual(sink.take(), ["started", "metadata 0", "aac 40", "sound 60"]);
 });
 
 Deno.test("without a cache, or when a group was too long for it, pictures wait for the next key frame", () => {
@@ -114,7 +114,7 @@ Deno.test("without a cache, or when a group was too long for it, pictures wait f
     scene.put("P 120", "s 125", "K 160", "P 200");
     assert.deepEqual(sink.take(), [
       "started",
-      "metadata 80",
+      "metadata 0",
       "avc1 80",
       "aac 80",
       "sound 125",
@@ -317,3 +317,17 @@ function checkDecodable(sink: KeepingSink): void {
     }
   }
 }
+
+Deno.test("metadata of the next publisher, at its time 0, does not move the pictures behind it", () => {
+  const scene = new Scene();
+  const sink = new KeepingSink();
+  scene.join(sink);
+  const first = scene.publish();
+  scene.put("m 0", "h 0", "K 1000");
+  first.end();
+  scene.clock.advance(500);
+  scene.publish();
+  sink.take();
+  scene.put("m 0", "h 7000", "K 7000", "P 7040");
+  assert.deepEqual(sink.take(), ["metadata 1500", "avc1 1501", "key 1501", "picture 1541"]);
+});

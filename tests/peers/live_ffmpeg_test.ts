@@ -238,3 +238,32 @@ Deno.test({
       assert.deepEqual(await frameHashes(`${folder}/root/film.flv`, "v"), await frameHashes(film, "v"));
     }),
 });
+
+for (const container of ["mkv", "flv"]) {
+  Deno.test({
+    name:
+      `a late ffmpeg copies two seconds into ${container} and ends: it finds sound and pictures, and nothing else`,
+    ignore,
+    fn: () =>
+      inFolder(async (folder) => {
+        const film = `${folder}/film.flv`;
+        await makeFilm(film, 9);
+        await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+        const url = `${server.url}/live/copied`;
+        const publishing = publish(film, url);
+        const stream = () => server.app.streams.find("live/copied");
+        await until("the middle of a group of pictures", () => (stream()?.lastTimeMs ?? 0) > 2500);
+        const copy = `${folder}/copy.${container}`;
+        const copied = await run("ffmpeg", ["-v", "error", "-i", url, "-t", "2", "-c", "copy", copy]);
+        const left = stream()?.publishing;
+        const entries = ["-show_entries", "stream=codec_name:format=duration", "-of", "csv=p=0"];
+        const { out } = await run("ffprobe", ["-v", "error", ...entries, copy]);
+        await publishing;
+        assert.equal(copied.success, true, copied.err);
+        assert.equal(left, true, "it ended by itself, not with the publisher");
+        const [duration, ...codecs] = out.trim().split("\n").reverse();
+        assert.deepEqual(codecs.sort(), ["aac", "h264"]);
+        assert.ok(Number(duration) > 1 && Number(duration) < 3.5, `${duration} s`);
+      }),
+  });
+}
