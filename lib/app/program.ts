@@ -3,6 +3,7 @@
 // Role: edge
 // Answers to: the __main__ part of siprtmp.py.
 
+import { loopbackPlaces, TargetPolicy } from "../access/target_policy.ts";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
@@ -97,7 +98,10 @@ async function openAll(
   let started: Gateway | Supervisor | null = null;
   host.onReload(async () => await started?.reload()); // first: a SIGHUP ends programs that do not expect it
   const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
-  const sipd = config.sipd === null ? null : opened.use(await SipServer.start(config.sipd, environment));
+  const guard = new TargetPolicy(config.entrance.targets);
+  const sipd = config.sipd === null
+    ? null
+    : opened.use(await SipServer.start(config.sipd, { ...environment, guard }));
   const beside = besideSipServer(config, sipd?.address.port);
   const gateway = opened.use(
     workersOf(config.workers) === 1
@@ -111,9 +115,12 @@ async function openAll(
 
 /** Nobody asked for the gateway's SIP port, and the server just took it: no reason to warn that it is taken. */
 export function besideSipServer(config: Config, sipdPort: number | undefined): Config {
-  const { sip } = config;
-  if (!sip.portFallback || sip.port !== sipdPort) return config;
-  return { ...config, sip: { ...sip, port: sipdPort + 1 } };
+  if (sipdPort === undefined) return config;
+  const { sip, entrance } = config;
+  const open = [...entrance.targets.open, ...loopbackPlaces(sipdPort)];
+  const beside = { ...config, entrance: { ...entrance, targets: { ...entrance.targets, open } } };
+  if (!sip.portFallback || sip.port !== sipdPort) return beside;
+  return { ...beside, sip: { ...sip, port: sipdPort + 1 } };
 }
 
 /** What was not built is said once; the gateway works without. */

@@ -8,7 +8,7 @@ import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Ticker } from "../base/ticker.ts";
 import type { Codecs } from "../codecs/codecs.ts";
-import { isIpv6 } from "../net/endpoint.ts";
+import { isIpv6, type TargetGuard } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
@@ -29,6 +29,8 @@ export interface MediaServices {
   readonly codecs: Codecs;
   /** Runs what receives on the sockets. */
   readonly scope: Scope;
+  /** Where may be sent to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Whose first packet counts; "nat" unless given. */
   readonly sourceRule?: SourceRule;
 }
@@ -106,14 +108,16 @@ export class CallStreams implements Disposable {
   direct(media: AgreedMedia, signalling: readonly string[]): void {
     const session = this.#streams.get(media.kind)?.session;
     if (session === null || session === undefined) return;
-    const remote = describedAddress(media.remote);
-    if (remote === "unknown") {
-      this.#options.log.warn(
-        `the peer wants ${media.kind} at "${media.remote?.hostname}", which is no address: it goes to where the peer's comes from`,
-      );
+    const { services: { guard }, log } = this.#options;
+    const { at, problem } = describedAddress(media.remote, signalling, guard);
+    if (problem !== null) {
+      log.warn(`${media.kind} goes to where the peer's comes from, not where its SDP says: ${problem}`);
     }
     session.setPeer({ signalling, payloadTypes: expectedPayloadTypes(media) });
-    session.setRemote(media.heldByRemote ? null : remote, describedAddress(media.rtcpRemote));
+    session.setRemote(
+      media.heldByRemote ? null : at,
+      describedAddress(media.rtcpRemote, signalling, guard).at,
+    );
   }
 
   /** Nobody takes anything until a new receiver is set. */

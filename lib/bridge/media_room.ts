@@ -10,7 +10,7 @@ import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
-import { isIpAddress, isUnspecified } from "../net/endpoint.ts";
+import { isIpAddress, isUnspecified, type TargetGuard } from "../net/endpoint.ts";
 import { denoSockets, type Sockets } from "../net/sockets.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
@@ -68,6 +68,8 @@ export interface MediaRoomEnvironment {
   readonly log: Logger;
   /** What turns one codec into another; absent: audio only passes through. */
   readonly codecs?: Codecs;
+  /** Where may be sent to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Whose sockets carry the media; absent: those of the runtime. */
   readonly sockets?: Pick<Sockets, "bindUdp">;
 }
@@ -89,11 +91,12 @@ export class MediaRoom implements AsyncDisposable {
   ) {
     this.#calls = calls;
     this.#addresses = addresses;
-    const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets } = environment;
+    const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets, guard } = environment;
     const log = environment.log.category("media");
     this.#config = config;
     this.#services = {
       sourceRule: config.rtp.sourceRule,
+      ...(guard !== undefined && { guard }),
       clock,
       random,
       codecs,

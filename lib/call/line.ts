@@ -10,6 +10,7 @@ import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
+import type { Caller } from "../sip/identity.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
@@ -76,6 +77,8 @@ export interface ContextServices {
   readonly dtmf?: DtmfMode;
   /** Where dialled numbers go; absent: as they are dialled. */
   readonly dialPlan?: DialPlan;
+  /** IP address of the client; absent: it is the operator. */
+  readonly askedBy?: string;
   /** Whether the client may call this target, and counts the call; absent: it may. */
   mayCall?(target: DialTarget): Decision;
   /** Whether there is room for a call; absent: as long as there are ports. */
@@ -124,6 +127,11 @@ export function domainOf(agent: Agent): string {
 /** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
 export function statusText(status: number, phrase: string): string {
   return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
+}
+
+/** On whose behalf a line calls and writes: the addresses it names are the client's, whoever's the account is. */
+export function callerOf({ services: { askedBy } }: LineOwner): Caller {
+  return askedBy === undefined ? {} : { askedBy };
 }
 
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */

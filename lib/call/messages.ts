@@ -10,7 +10,7 @@ import { bodyText, isText, type SipBody, textBody } from "../sip/body.ts";
 import type { Call } from "../sip/call.ts";
 import { formatNameAddr, type NameAddr } from "../sip/name_addr.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
-import { type LineOwner, targetOf } from "./line.ts";
+import { callerOf, type LineOwner, targetOf } from "./line.ts";
 
 /** Answers one RPC. */
 export interface CommandReply {
@@ -48,7 +48,7 @@ export function sendPagingMessage(
     return reply.error("NetConnection.Call.Failed", "403 Forbidden");
   }
   owner.scope.spawn(`message to ${destination}`, async (signal) => {
-    const outcome = await owner.agent.request("MESSAGE", to, textBody(text), signal);
+    const outcome = await owner.agent.request("MESSAGE", to, textBody(text), signal, callerOf(owner));
     answerWith(reply, outcome.status, outcome.reason);
   });
 }

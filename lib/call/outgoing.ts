@@ -10,7 +10,7 @@ import type { NameAddr } from "../sip/name_addr.ts";
 import { formatTarget } from "../sip/target.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia, MediaOutcome } from "../bridge/call_media.ts";
-import { IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
+import { callerOf, IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
 import { talk } from "./talking.ts";
 
 type Dialing = Extract<Line, { state: "dialing" }>;
@@ -65,10 +65,10 @@ async function attemptCall(
   to: NameAddr,
   codecs: readonly string[],
 ): Promise<void> {
-  const route = await owner.agent.route(to.uri);
+  const route = await owner.agent.route(to.uri, callerOf(owner));
   if (line.attempt.signal.aborted) return;
   const name = `${to.uri.user ?? ""}@${to.uri.host}`;
-  if ("type" in route) return failed(owner, line, `503 ${route.reason}`, name);
+  if ("type" in route) return failed(owner, line, `${route.status ?? 503} ${route.reason}`, name);
   const opening = owner.services.media.open(route.localAddress, codecs);
   if (opening.type !== "open") {
     owner.log.warn(`cannot call ${name}: ${opening.reason}`);
@@ -102,7 +102,7 @@ async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: Call
   const { signal } = line.attempt;
   let outcome: InviteProgress | null = null;
   let heard: Heard | null = null;
-  for await (const step of owner.agent.invite(to, media.makeOffer(), signal)) {
+  for await (const step of owner.agent.invite(to, media.makeOffer(), signal, callerOf(owner))) {
     outcome = step;
     if (signal.aborted) continue;
     if (step.type === "progress") heard = progress(owner, media, step) ?? heard;

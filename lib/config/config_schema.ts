@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { WireError } from "../base/errors.ts";
 import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
+import { parseNetwork } from "../net/network.ts";
 import { STUN_PORT } from "../net/stun.ts";
 import { parseSipUri, type SipUri } from "../sip/uri.ts";
 import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
@@ -82,6 +83,10 @@ const schema = z.strictObject(
     "allowed-dials": converted(
       "patterns as in the dial plan",
       (value) => parseList(value, parseDialMatcher),
+    ),
+    "allowed-targets": converted(
+      "addresses and networks like 192.168.0.0/16",
+      (value) => parseList(value, parseNetwork),
     ),
     "max-connections-per-address": wholeNumber(0, 100000),
     "max-failed-logins": wholeNumber(0, 100000),

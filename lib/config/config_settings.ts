@@ -215,6 +215,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
   whole("max-calls-per-address", null, "<count>", "most calls of one address in a minute; 0: any number"),
   text("allowed-domains", null, "<list>", "SIP domains that may be used: example.com,*.example.com"),
   text("allowed-dials", null, "<list>", "patterns of what may be dialled, as in the dial plan"),
+  text(
+    "allowed-targets",
+    null,
+    "<list>",
+    "addresses that may be called although they are link-local, loopback, ...",
+  ),
   whole("rtmp-idle", null, "<seconds>", "silence after which an RTMP client is dead"),
   whole("rtmp-ping", null, "<seconds>", "time between RTMP pings"),
   flag("verbose", "d", "log SIP messages and the clients' commands"),

@@ -3,8 +3,10 @@
 // Answers to: FAQ question 17 (RTMPS) and defect 15 (nobody was asked who they are) of siprtmp.
 
 import type { DialMatcher } from "../access/dial_rules.ts";
+import { loopbackPlaces, type TargetPolicyOptions } from "../access/target_policy.ts";
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
+import type { Network } from "../net/network.ts";
 import { parseDialPattern } from "./dial_pattern.ts";
 
 /** The settings of the entrance, by their long names. */
@@ -25,6 +27,8 @@ export interface EntranceSettings {
   "allowed-domains": readonly string[] | null;
   /** What may be dialled; null: anything. */
   "allowed-dials": readonly DialMatcher[] | null;
+  /** Addresses that may be called although they are usually not. */
+  "allowed-targets": readonly Network[];
   /** Connections of one address at a time; 0: any number. */
   "max-connections-per-address": number;
   /** Failed logins of one address in ten minutes; 0: any number. */
@@ -43,6 +47,7 @@ export const defaultEntrance: Readonly<EntranceSettings> = {
   "rtmp-token": null,
   "allowed-domains": null,
   "allowed-dials": null,
+  "allowed-targets": [],
   "max-connections-per-address": 100,
   "max-failed-logins": 10,
   "max-calls-per-address": 120,
@@ -62,6 +67,8 @@ export interface EntranceConfig {
   readonly domains: readonly string[] | null;
   /** What may be dialled; null: anything. */
   readonly dials: readonly DialMatcher[] | null;
+  /** Where may be sent to although it usually may not. */
+  readonly targets: TargetPolicyOptions;
   /** Connections of one address at a time; 0: any number. */
   readonly connectionsPerAddress: number;
   /** Failed logins of one address in ten minutes; 0: any number. */
@@ -85,9 +92,11 @@ const MAX_ENTRIES = 1_000;
 const MAX_TEXT_LENGTH = 1_024;
 
 /** Puts the settings together. @throws ConfigError for what is wrong only in combination */
-export function entranceOf(settings: EntranceSettings & { host: string; port: number }): EntranceConfig {
+export function entranceOf(
+  settings: EntranceSettings & { host: string; port: number; sipd?: { listen: Endpoint } | null },
+): EntranceConfig {
   checkPorts(settings);
-  const { host, "rtmpt-port": tunnelPort } = settings;
+  const { host, sipd = null, "rtmpt-port": tunnelPort } = settings;
   return {
     tls: tlsOf(settings, host),
     tunnel: tunnelPort === null ? null : { hostname: host, port: tunnelPort },
@@ -95,6 +104,10 @@ export function entranceOf(settings: EntranceSettings & { host: string; port: nu
     token: settings["rtmp-token"],
     domains: settings["allowed-domains"],
     dials: settings["allowed-dials"],
+    targets: {
+      allowed: settings["allowed-targets"],
+      open: sipd === null ? [] : [sipd.listen, ...loopbackPlaces(sipd.listen.port)],
+    },
     connectionsPerAddress: settings["max-connections-per-address"],
     failedLogins: settings["max-failed-logins"],
     callsPerAddress: settings["max-calls-per-address"],

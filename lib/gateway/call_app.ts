@@ -156,6 +156,7 @@ export function servicesOf(parts: AccountAppParts, log: Logger, address: string)
     room,
     dtmf,
     dialPlan,
+    askedBy: address,
     mayCall: (target) => access.mayCall(address, target),
   };
 }

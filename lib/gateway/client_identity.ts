@@ -17,8 +17,11 @@ export type ClientIdentity =
 
 const MAX_ARGUMENT_LENGTH = 256;
 
-/** Reads the address of the path and the positional connect arguments; never throws. */
-export function identityOf(address: string, args: readonly AmfValue[]): ClientIdentity {
+/**
+ * Reads the address of the path and the positional connect arguments; never throws.
+ * @param askedBy IP address of the client
+ */
+export function identityOf(address: string, args: readonly AmfValue[], askedBy?: string): ClientIdentity {
   const [login, password, displayName, rate] = args;
   const texts = [login, password, displayName, rate];
   if (texts.some((value) => typeof value === "string" && value.length > MAX_ARGUMENT_LENGTH)) {
@@ -31,6 +34,7 @@ export function identityOf(address: string, args: readonly AmfValue[]): ClientId
       displayName: textOf(displayName),
       username: textOf(login) ?? aor.user,
       password: textOf(password),
+      ...(askedBy !== undefined && { askedBy }),
       md5WithoutQop: true, // as siprtmp's clients expect it of their own registrar
     };
     return { type: "accepted", identity, rate: rate === "narrowband" ? "narrowband" : "wideband" };

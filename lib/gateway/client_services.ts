@@ -84,6 +84,11 @@ export class ClientServices implements ContextServices {
   }
 
   /** See {@linkcode ContextServices}. */
+  get askedBy(): string {
+    return this.#hostname;
+  }
+
+  /** See {@linkcode ContextServices}. */
   mayCall(target: DialTarget): Decision {
     return this.#shared.access.mayCall(this.#hostname, target);
   }

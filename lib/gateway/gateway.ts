@@ -4,6 +4,7 @@
 // Answers to: the App and Gateway classes of siprtmp.py and the accept loop of rtmp.py.
 
 import { BadTraffic } from "../access/bad_traffic.ts";
+import { TargetPolicy } from "../access/target_policy.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -92,13 +93,21 @@ export class Gateway implements AsyncDisposable {
     this.#sockets = sockets;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
-    this.#media = new MediaRoom(config, { ...environment, sockets }, this.#addresses, calls);
+    const guard = new TargetPolicy(config.entrance.targets);
+    guard.onRefused = (askedBy) => door.offenders.note(askedBy, "addresses that may not be sent to");
+    this.#media = new MediaRoom(config, { ...environment, sockets, guard }, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
-      { ...config.sip, addresses: this.#addresses, refuseNew: (method) => this.#guard.refuseSip(method) },
+      {
+        ...config.sip,
+        guard,
+        addresses: this.#addresses,
+        refuseNew: (method) => this.#guard.refuseSip(method),
+      },
       { ...sipEnvironment(environment), traffic: new BadTraffic(environment, door.offenders) },
     );
+    guard.openOwnPort(this.#sip.port);
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
     this.#guard = new LoadGuard(config.limit, { calls: () => calls.everywhere, memoryBytes }, environment);

@@ -6,6 +6,7 @@
 import { Mailbox, type MailboxReader } from "../base/mailbox.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { Identity } from "../sip/endpoint.ts";
+import type { Caller } from "../sip/identity.ts";
 import type { AcceptOutcome, Invitation } from "../sip/invitation.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
@@ -72,8 +73,8 @@ export class LineMember implements Agent {
   }
 
   /** Where requests to `uri` go. */
-  route(uri: Parameters<Agent["route"]>[0]): ReturnType<Agent["route"]> {
-    return this.#agent.route(uri);
+  route(uri: Parameters<Agent["route"]>[0], caller: Caller = {}): ReturnType<Agent["route"]> {
+    return this.#agent.route(uri, this.#as(caller));
   }
 
   /** Calls somebody in this client's name. */
@@ -81,9 +82,16 @@ export class LineMember implements Agent {
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
+    caller: Caller = {},
   ): AsyncGenerator<InviteProgress, void, void> {
     const both = AbortSignal.any([signal, this.#end.signal]);
-    return this.#agent.invite(to, offer, both, this.identity.displayName);
+    return this.#agent.invite(to, offer, both, this.#as(caller));
+  }
+
+  /** The user agent is that of the client who came first. */
+  #as(caller: Caller): Caller {
+    const { displayName, askedBy } = this.identity;
+    return { displayName, ...(askedBy !== undefined && { askedBy }), ...caller };
   }
 
   /** Every call for the address, as long as no other client has it. */
@@ -97,9 +105,10 @@ export class LineMember implements Agent {
     to: NameAddr,
     body: SipBody | null,
     signal: AbortSignal,
+    caller: Caller = {},
   ): Promise<{ status: number; reason: string }> {
     const both = AbortSignal.any([signal, this.#end.signal]);
-    return this.#agent.request(method, to, body, both, this.identity.displayName);
+    return this.#agent.request(method, to, body, both, this.#as(caller));
   }
 
   /** Every message for the address. */

@@ -84,7 +84,7 @@ export class SipApp {
     path: SipPath,
     signal: AbortSignal,
   ): Promise<void> {
-    const identity = identityOf(path.address, request.args);
+    const identity = identityOf(path.address, request.args, client.peer.hostname);
     if (identity.type === "rejected") return await client.reject(identity.reason);
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);

@@ -14,6 +14,15 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Says where may be sent to; access has the real one. */
+export interface TargetGuard {
+  /**
+   * Why nothing may be sent there; null when it may.
+   * @param askedBy IP address of who named the place; null: the operator
+   */
+  refusal(to: Endpoint, askedBy: string | null): string | null;
+}
+
 const MAPPED_PREFIX = "::ffff:";
 
 /** "192.0.2.1:5060" or "[2001:db8::1]:5060". */
@@ -126,7 +135,7 @@ function longestZeros(groups: readonly string[]): [start: number, length: number
 }
 
 /** Whether the first `bits` bits are equal; both must hold at least as many. */
-export function prefixMatches(a: Uint8Array, b: Uint8Array, bits: number): boolean {
+export function prefixMatches(a: ArrayLike<number>, b: ArrayLike<number>, bits: number): boolean {
   const whole = bits >> 3;
   for (let i = 0; i < whole; i++) if (a[i] !== b[i]) return false;
   const rest = bits & 7;

@@ -2,7 +2,7 @@
 // an address to send to, or that there is one which cannot be used, so that its packets have to show it.
 // Role: wire
 
-import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
+import { type Endpoint, isIpAddress, type TargetGuard } from "../net/endpoint.ts";
 import type { Described } from "./remote_lock.ts";
 
 /** What was agreed for one stream, as far as its addresses and payload types go; SDP's AgreedMedia is one. */
@@ -38,7 +38,27 @@ export function expectedPayloadTypes(agreed: AgreedStream): ReadonlySet<number> 
   );
 }
 
-/** The address as a session takes it; a name that nobody could resolve is "unknown". */
-export function describedAddress(endpoint: Endpoint | null): Described | null {
-  return endpoint === null || isIpAddress(endpoint.hostname) ? endpoint : "unknown";
+/** An address of a description, and why it cannot be used if so. */
+export interface DescribedAddress {
+  /** As a session takes it: a name that nobody could resolve, and what may not be sent to, is "unknown". */
+  readonly at: Described | null;
+  /** Why it is unknown; null: it is not. */
+  readonly problem: string | null;
+}
+
+/**
+ * Where a session sends for an address of a description.
+ * @param signalling IP addresses the description came from, the nearest first
+ * @param guard where may be sent to; absent: everywhere
+ */
+export function describedAddress(
+  endpoint: Endpoint | null,
+  signalling: readonly string[],
+  guard?: TargetGuard,
+): DescribedAddress {
+  if (endpoint === null) return { at: null, problem: null };
+  const problem = isIpAddress(endpoint.hostname)
+    ? guard?.refusal(endpoint, signalling[0] ?? "") ?? null
+    : `"${endpoint.hostname}" is no address`;
+  return problem === null ? { at: endpoint, problem } : { at: "unknown", problem };
 }

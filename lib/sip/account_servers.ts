@@ -5,7 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { decodeIp, formatEndpoint, formatIp, unmapAddress } from "../net/endpoint.ts";
-import { type Identity, registrarUri } from "./identity.ts";
+import { hopOptions, type Identity, registrarUri } from "./identity.ts";
 import type { SipRouter } from "./routing.ts";
 import { proxyRoute, type ServiceRoute } from "./service_route.ts";
 import type { Target } from "./target.ts";
@@ -74,7 +74,7 @@ export class AccountServers {
     const { router, identity } = this.#options;
     await Promise.all(
       this.#uris().map(async (uri) => {
-        const hop = await router.hopTo(uri, identity.transport);
+        const hop = await router.hopTo(uri, hopOptions(identity));
         if (!("type" in hop)) this.note(uri, hop.targets);
       }),
     );
@@ -86,6 +86,12 @@ export class AccountServers {
     const routes = [...proxyRoute(proxy), ...serviceRoute?.hops ?? []].map(({ uri }) => uri);
     return [registrarUri(identity), sipUri(host, { port }), ...routes];
   }
+}
+
+/** Whether a URI names the registrar or the domain of a user: what its owner has set is not asked for by anybody. */
+export function isOwnServer(uri: SipUri, identity: Identity): boolean {
+  const { host, port } = identity.aor;
+  return isSamePlace(uri, registrarUri(identity)) || isSamePlace(uri, sipUri(host, { port }));
 }
 
 /** Same name and port; `maddr` leads elsewhere, whatever the name. */

@@ -58,7 +58,8 @@ export class CallDialog {
     const uri = this.dialog.nextHop;
     const key = formatSipUri(uri);
     if (this.#cached?.key === key) return this.#cached.targets;
-    const hop = await this.agent.core.router.hopTo(uri);
+    const askedBy = this.#fallback.endpoint.hostname; // the peer named it, in its Contact or Record-Route
+    const hop = await this.agent.core.router.hopTo(uri, { askedBy });
     if ("type" in hop) {
       this.agent.log.warn(`${hop.reason}; using the address the call was set up with`);
       return [this.#fallback];

@@ -8,6 +8,7 @@ import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
+import type { TargetGuard } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { AgentDirectory } from "./agent_directory.ts";
 import { refusalOf } from "./capabilities.ts";
@@ -43,6 +44,8 @@ export interface SipEndpointOptions {
   readonly portFallback: boolean;
   /** Which of our addresses peers are told. */
   readonly addresses: Pick<AddressPolicy, "addressFor">;
+  /** Where may be sent to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Proxy for all requests outside dialogs; null: none. */
   readonly outboundProxy: SipUri | null;
   /** User-Agent header. */
@@ -134,6 +137,7 @@ export class SipEndpoint implements AsyncDisposable {
     const router = new SipRouter({
       failed,
       addresses: options.addresses,
+      ...(options.guard && { guard: options.guard }),
       dns: env.dns,
       random: env.random,
       port: transport.port,

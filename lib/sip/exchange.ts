@@ -15,7 +15,7 @@ export type Reply =
     readonly request: SipRequest;
     readonly target: Target | null;
   }
-  | { readonly type: "failed"; readonly status: 408 | 487 | 503; readonly reason: string };
+  | { readonly type: "failed"; readonly status: 403 | 408 | 487 | 503; readonly reason: string };
 
 /** Sends a request and waits for its final answer; an abort ends the wait (487), not the transaction. */
 export function exchange(options: ChallengedOptions, signal?: AbortSignal): Promise<Reply> {

@@ -5,6 +5,7 @@
 
 import { NO_PARAMS } from "./grammar.ts";
 import type { NameAddr } from "./name_addr.ts";
+import type { HopOptions } from "./routing.ts";
 import type { TransportName } from "./target.ts";
 import { type SipUri, sipUri } from "./uri.ts";
 
@@ -24,8 +25,18 @@ export interface Identity {
   readonly proxy?: SipUri;
   /** Transport to the first hop, unless that one's URI names another; by DNS when absent. */
   readonly transport?: TransportName;
+  /** IP address of the RTMP client that named these addresses; absent: the operator did. */
+  readonly askedBy?: string | null;
   /** Whether challenges of MD5 without qop (RFC 2069) are answered; they are not when absent. */
   readonly md5WithoutQop?: boolean;
+}
+
+/** On whose behalf a user calls or writes, where that is not the user itself. */
+export interface Caller {
+  /** The name shown; that of the identity when absent. */
+  readonly displayName?: string | null;
+  /** IP address of who named the destination; as for the identity when absent. */
+  readonly askedBy?: string | null;
 }
 
 /** The address of record without what does not belong into From and To: password, parameters, headers. */
@@ -69,4 +80,9 @@ export function contactAddress(
   params.set("line", at.line);
   const uri = sipUri(at.host, { user: identity.aor.user, port: at.port, params });
   return { displayName: null, uri, params: NO_PARAMS };
+}
+
+/** How to look for the hop of a request that goes where this user says. */
+export function hopOptions({ transport, askedBy = null }: Identity): HopOptions {
+  return { ...(transport !== undefined && { transport }), askedBy };
 }

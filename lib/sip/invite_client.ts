@@ -61,7 +61,9 @@ export async function* inviteProgress(
 ): AsyncGenerator<InviteProgress, void, void> {
   const hop = await firstHop(agent, to.uri);
   if (signal.aborted) return yield TERMINATED;
-  if ("type" in hop) return yield { type: "refused", status: 503, reason: hop.reason, warning: null };
+  if ("type" in hop) {
+    return yield { type: "refused", status: hop.status ?? 503, reason: hop.reason, warning: null };
+  }
   const contact = contactOf(agent, hop.localAddress, hop.targets[0].transport);
   const attempt = new InviteAttempt(agent, offer);
   attempt.start(createInvite(agent, { to, offer, contact }), hop.targets);

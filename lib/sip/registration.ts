@@ -106,7 +106,7 @@ export class Registration {
     const registrar = registrarUri(identity);
     const routes = proxyRoute(this.#agent.proxy);
     const hop = await firstHop(this.#agent, registrar, routes);
-    if ("type" in hop) return { type: "failed", status: 503, reason: hop.reason };
+    if ("type" in hop) return { type: "failed", status: hop.status ?? 503, reason: hop.reason };
     this.#server = hop.targets[0];
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
     const address = identityAddress(identity);

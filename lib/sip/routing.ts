@@ -7,7 +7,7 @@ import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
-import { type Endpoint, isLoopback } from "../net/endpoint.ts";
+import { type Endpoint, isLoopback, type TargetGuard } from "../net/endpoint.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import type { FailedTargets } from "./failed_targets.ts";
 import { resolveTargets } from "./resolve.ts";
@@ -26,8 +26,18 @@ export interface Hop {
 export interface Unreachable {
   /** Tells it from a hop. */
   readonly type: "unreachable";
+  /** It is not allowed; absent: it cannot be done (503). */
+  readonly status?: 403;
   /** One plain line. */
   readonly reason: string;
+}
+
+/** How a hop is looked for. */
+export interface HopOptions {
+  /** Transport to use unless the URI names one; by DNS when left out. */
+  readonly transport?: TransportName;
+  /** IP address of who named the URI: an RTMP client, a SIP peer; null: the operator. */
+  readonly askedBy: string | null;
 }
 
 /** What a router is made of. */
@@ -38,6 +48,8 @@ export interface SipRouterOptions {
   readonly dns: DnsResolver;
   /** Spreads load over servers of equal rank. */
   readonly random: Random;
+  /** Where may be sent to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Puts servers that failed lately last. */
   readonly failed: Pick<FailedTargets, "order">;
   /** The port we listen on. */
@@ -60,15 +72,19 @@ export class SipRouter {
   }
 
   /**
-   * Resolves the next hop of a request; never throws for names or networks that fail.
-   * @param transport to use unless the URI names one; by DNS when left out
+   * Resolves the next hop of a request; never throws for names or networks that fail. What a name resolves to is
+   * judged here, where the addresses are those that will be used: a name can mean something else a moment later.
    */
-  async hopTo(uri: SipUri, transport?: TransportName): Promise<Hop | Unreachable> {
+  async hopTo(uri: SipUri, { transport, askedBy }: HopOptions): Promise<Hop | Unreachable> {
     if (uri.scheme === "sips") return unreachable("sips: addresses need TLS, which is not spoken here");
     try {
       const { dns, random } = this.#options;
       const targets = await resolveTargets(uri, dns, { random, ...(transport && { transport }) });
-      const reachable = targets.filter((target) => this.#reachable(target));
+      const { allowed, denial } = this.#judge(targets, askedBy);
+      if (allowed.length === 0 && denial !== null) {
+        return { type: "unreachable", status: 403, reason: denial };
+      }
+      const reachable = allowed.filter((target) => this.#reachable(target));
       const [first, ...others] = this.#options.failed.order(reachable);
       if (first === undefined) {
         return unreachable(`no address found for ${formatSipUri({ ...uri, password: null })}`);
@@ -78,6 +94,20 @@ export class SipRouter {
       if (error instanceof TransportError) return unreachable(messageOf(error));
       throw error;
     }
+  }
+
+  #judge(
+    targets: readonly Target[],
+    askedBy: string | null,
+  ): { allowed: Target[]; denial: string | null } {
+    const allowed: Target[] = [];
+    let denial: string | null = null;
+    for (const target of targets) {
+      const refusal = this.#options.guard?.refusal(target.endpoint, askedBy) ?? null;
+      if (refusal === null) allowed.push(target);
+      denial ??= refusal;
+    }
+    return { allowed, denial };
   }
 
   #reachable(target: Target): boolean {

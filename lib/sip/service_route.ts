@@ -59,6 +59,8 @@ export function routeSet(proxy: SipUri | null, service: readonly NameAddr[]): re
   return isSameHop(own.uri, first.uri) ? service : [own, ...service];
 }
 
-function isSameHop(a: SipUri, b: SipUri): boolean {
-  return a.host.toLowerCase() === b.host.toLowerCase() && (a.port ?? 5060) === (b.port ?? 5060);
+/** Same host and port, as they are written; `maddr` leads elsewhere. */
+export function isSameHop(a: SipUri, b: SipUri): boolean {
+  return a.host.toLowerCase() === b.host.toLowerCase() && (a.port ?? 5060) === (b.port ?? 5060) &&
+    a.params.get("maddr") === b.params.get("maddr");
 }

@@ -6,13 +6,13 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Credentials } from "./credentials.ts";
 import type { DialogTable } from "./dialog_table.ts";
-import { contactAddress, type Identity } from "./identity.ts";
+import { contactAddress, hopOptions, type Identity } from "./identity.ts";
 import type { KeepAlives } from "./keep_alive.ts";
 import type { SipRequest } from "./message.ts";
 import type { NameAddr } from "./name_addr.ts";
 import type { SipNeighbours } from "./neighbours.ts";
 import type { Hop, SipRouter, Unreachable } from "./routing.ts";
-import { routeSet, type ServiceRoute } from "./service_route.ts";
+import { isSameHop, routeSet, type ServiceRoute } from "./service_route.ts";
 import type { Target, TransportName } from "./target.ts";
 import type { TimerValues } from "./timers.ts";
 import type { TransactionLayer } from "./transaction_layer.ts";
@@ -90,8 +90,11 @@ export async function firstHop(
   uri: SipUri,
   routes: readonly NameAddr[] = routesOf(agent),
 ): Promise<Hop | Unreachable> {
+  const { proxy, identity } = agent;
   const next = routes[0]?.uri ?? uri;
-  const hop = await agent.core.router.hopTo(next, agent.identity.transport);
+  const options = hopOptions(identity);
+  const isProxy = proxy !== null && isSameHop(next, proxy); // the operator's choice
+  const hop = await agent.core.router.hopTo(next, isProxy ? { ...options, askedBy: null } : options);
   if (!("type" in hop)) agent.credentials?.note(next, hop.targets);
   return hop;
 }

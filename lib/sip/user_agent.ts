@@ -17,7 +17,7 @@ import { Credentials } from "./credentials.ts";
 import { Dialog } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
 import { exchange, reasonOf, statusOf } from "./exchange.ts";
-import { type Identity, identityAddress } from "./identity.ts";
+import { type Caller, type Identity, identityAddress } from "./identity.ts";
 import { IncomingInvite, type Invitation } from "./invitation.ts";
 import { type InviteProgress, inviteProgress } from "./invite_client.ts";
 import type { SipRequest } from "./message.ts";
@@ -29,6 +29,7 @@ import type { Unreachable } from "./routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
+import { isOwnServer } from "./account_servers.ts";
 import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
@@ -157,26 +158,35 @@ export class UserAgent implements AsyncDisposable {
   }
 
   /** Where requests to `uri` go (the outbound proxy if there is one), and our address as seen from there. */
-  async route(uri: SipUri): Promise<{ target: Target; localAddress: string } | Unreachable> {
-    const hop = await firstHop(this.#agent, uri);
+  async route(
+    uri: SipUri,
+    caller: Caller = {},
+  ): Promise<{ target: Target; localAddress: string } | Unreachable> {
+    const hop = await firstHop(this.#as(caller, uri), uri);
     return "type" in hop ? hop : { target: hop.targets[0], localAddress: hop.localAddress };
   }
 
   /**
    * Calls somebody. Aborting `signal`, or leaving the loop before "accepted", cancels.
    * @param offer our session description; null: the far end makes the offer, see `Call.events`
-   * @param displayName the name shown to them; that of the identity when left out
    */
   async *invite(
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
-    displayName: string | null = this.identity.displayName,
+    caller: Caller = {},
   ): AsyncGenerator<InviteProgress, void, void> {
     using both = this.#scope.join(signal);
-    const same = displayName === this.identity.displayName;
-    const agent = same ? this.#agent : { ...this.#agent, identity: { ...this.identity, displayName } };
-    yield* inviteProgress(agent, to, offer, both.signal);
+    yield* inviteProgress(this.#as(caller, to.uri), to, offer, both.signal);
+  }
+
+  /** Where requests go anyway (a proxy, the registrar's routes) is not asked for by whoever calls, nor are own servers. */
+  #as({ displayName = this.identity.displayName, askedBy }: Caller, uri: SipUri): AgentContext {
+    const own = this.identity.askedBy ?? null;
+    const chosen = routesOf(this.#agent).length > 0 || own === null && isOwnServer(uri, this.identity);
+    const asked = askedBy === undefined || chosen ? own : askedBy;
+    if (displayName === this.identity.displayName && asked === own) return this.#agent;
+    return { ...this.#agent, identity: { ...this.identity, displayName, askedBy: asked } };
   }
 
   /** Incoming calls. One reader; ends with the user agent. */
@@ -195,17 +205,17 @@ export class UserAgent implements AsyncDisposable {
     to: NameAddr,
     body: SipBody | null,
     signal: AbortSignal,
-    displayName: string | null = this.identity.displayName,
+    caller: Caller = {},
   ): Promise<{ status: number; reason: string }> {
     const { core } = this.#agent;
-    const identity = { ...this.identity, displayName };
-    const hop = await firstHop(this.#agent, to.uri);
-    if ("type" in hop) return { status: 503, reason: hop.reason };
+    const agent = this.#as(caller, to.uri);
+    const hop = await firstHop(agent, to.uri);
+    if ("type" in hop) return { status: hop.status ?? 503, reason: hop.reason };
     const contact = contactOf(this.#agent, hop.localAddress, hop.targets[0].transport);
     const request = createOutgoingRequest({
       method,
       uri: to.uri,
-      from: identityAddress(identity),
+      from: identityAddress(agent.identity),
       fromTag: core.random.token(12),
       to,
       callId: core.random.token(24),

@@ -8,6 +8,7 @@ import type { Ticker } from "../base/ticker.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
+import type { Endpoint, TargetGuard } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
 import { RtpSession } from "../rtp/session.ts";
@@ -41,6 +42,8 @@ export interface LineServices {
   readonly ports: Pick<RtpPorts, "bindPair">;
   /** Address to bind. */
   readonly bind: string;
+  /** Where may be sent to; absent: everywhere. */
+  readonly guard?: TargetGuard;
 }
 
 /** What a stream is made of. */
@@ -89,10 +92,10 @@ export class LineStream implements Disposable {
     // Hold, ours or theirs, is a stream without destination.
     const sending = sends(agreed.direction);
     session.setPeer({ signalling, payloadTypes: expectedPayloadTypes(agreed) });
-    session.setRemote(
-      sending ? describedAddress(agreed.remote) : null,
-      sending ? describedAddress(agreed.rtcpRemote) : null,
-    );
+    const { guard } = this.#options.services;
+    const described = (endpoint: Endpoint | null) =>
+      sending ? describedAddress(endpoint, signalling, guard).at : null;
+    session.setRemote(described(agreed.remote), described(agreed.rtcpRemote));
     this.#connect(agreed, session);
     // Received from now on, when there is somebody to take it.
     if (known === null) this.#options.scope.spawn(`rtp port ${this.port}`, () => session.run());

@@ -6,9 +6,11 @@
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import { formatEndpoint } from "../net/endpoint.ts";
+import { type Endpoint, formatEndpoint, type TargetGuard } from "../net/endpoint.ts";
 import type { MessageTransport } from "../sip/endpoint.ts";
 import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "../sip/message.ts";
+import { parseNameAddr } from "../sip/name_addr.ts";
+import { DEFAULT_SIP_PORT } from "../sip/response_route.ts";
 import { type Flow, formatTarget, type Target, targetOf } from "../sip/target.ts";
 import type { Location } from "./location.ts";
 import type { SelfAddress } from "./self_address.ts";
@@ -24,6 +26,8 @@ export interface ProxyOptions {
   readonly self: SelfAddress;
   /** To tag of its own answers, the same for all (RFC 3261 8.2.7). */
   readonly tag: string;
+  /** Where requests may be sent on to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Says what was dropped and what led nowhere. */
   readonly log: Logger;
 }
@@ -70,7 +74,11 @@ export class Proxy implements AsyncDisposable {
   #judge(request: SipRequest, flow: Flow): ProxyAction {
     const { location, self, tag } = this.#options;
     try {
-      return proxyRequest(request, location, { self, flow, tag });
+      const denied = this.#denial(request, flow);
+      if (denied !== null) return denied;
+      const action = proxyRequest(request, location, { self, flow, tag });
+      const refusal = action.type === "forward" ? this.#refusal(action.target.endpoint, flow) : null;
+      return refusal === null ? action : this.#forbidden(request, refusal);
     } catch (error) {
       const broken = error instanceof WireError;
       if (!broken && !(error instanceof TransportError)) throw error;
@@ -78,6 +86,28 @@ export class Proxy implements AsyncDisposable {
       const reason = broken ? `Bad Request (${messageOf(error)})` : undefined;
       return { type: "respond", response: createResponse(request, broken ? 400 : 503, reason, tag) };
     }
+  }
+
+  #refusal(to: Endpoint, flow: Flow): string | null {
+    return this.#options.guard?.refusal(to, flow.remote.hostname) ?? null;
+  }
+
+  /** A contact that its user may not have us send to, whoever calls it later. */
+  #denial(request: SipRequest, flow: Flow): ProxyAction | null {
+    if (request.method !== "REGISTER" || this.#options.guard === undefined) return null;
+    for (const text of request.headers.all("Contact")) {
+      if (text.trim() === "*") continue;
+      const { host, port } = parseNameAddr(text).uri;
+      const refusal = this.#refusal({ hostname: host, port: port ?? DEFAULT_SIP_PORT }, flow);
+      if (refusal !== null) return this.#forbidden(request, refusal);
+    }
+    return null;
+  }
+
+  #forbidden(request: SipRequest, reason: string): ProxyAction {
+    this.#options.log.warn(`${request.method} refused: ${reason}`);
+    if (request.method === "ACK") return { type: "drop", reason };
+    return { type: "respond", response: createResponse(request, 403, undefined, this.#options.tag) };
   }
 
   #judgeResponse(response: SipResponse): ProxyAction {

@@ -10,7 +10,14 @@ import { TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
-import { type Endpoint, formatEndpoint, isIpv6, isLoopback, isUnspecified } from "../net/endpoint.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isIpv6,
+  isLoopback,
+  isUnspecified,
+  type TargetGuard,
+} from "../net/endpoint.ts";
 import { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { type MessageTransport, SipEndpoint } from "../sip/endpoint.ts";
@@ -45,6 +52,8 @@ export interface SipServerEnvironment {
   readonly random: Random;
   /** Names that callers of the built-in numbers put into their Contact. */
   readonly dns: DnsResolver;
+  /** Where requests may be sent on to; absent: everywhere. */
+  readonly guard?: TargetGuard;
   /** Replaces SIP sockets in tests. */
   readonly openTransport?: (
     at: { readonly bind: string; readonly port: number; readonly portFallback: boolean },
@@ -79,7 +88,10 @@ export class SipServer implements AsyncDisposable {
     const self = new SelfAddress(local, addresses);
     const location = new Location(environment.clock);
     const tag = environment.random.token(12);
-    opened.use(new Proxy({ transport, location, self, tag, log: log.category("sip") }));
+    const { guard } = env;
+    opened.use(
+      new Proxy({ transport, location, self, tag, log: log.category("sip"), ...(guard && { guard }) }),
+    );
     const address = { ...local, hostname: publicAddress(hostname, addresses) };
     const endpoint = opened.use(openEndpoint(local, addresses, env));
     const services = opened.adopt(createServices(hostname, env), ({ ticker }) => ticker[Symbol.dispose]());
@@ -133,13 +145,15 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
     addresses,
     outboundProxy: sipUri(here, { port: proxy.port }),
     userAgent: "siprtmp-sipd",
+    ...(env.guard && { guard: env.guard }),
     expiresSeconds: 3600,
   }, { ...env, log: quietWire(env.log) });
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): LineServices {
-  const { clock, random, log, rtpPorts } = environment;
+  const { clock, random, log, rtpPorts, guard } = environment;
   return {
+    ...(guard && { guard }),
     clock,
     random,
     log,

@@ -7,7 +7,9 @@
 // Answers to: nothing in siprtmp.
 
 import { ConfigError } from "../base/errors.ts";
+import { loopbackPlaces } from "../access/target_policy.ts";
 import type { Config, RtpConfig } from "../config/config.ts";
+import type { EntranceConfig } from "../config/entrance_config.ts";
 
 /** Where a worker is put. */
 export interface Seat {
@@ -32,7 +34,7 @@ export function sliceOf(config: Config, seat: Seat): Config {
   return {
     ...config,
     rtmp: { ...config.rtmp, listen: { ...config.rtmp.listen, port: seat.rtmpPort } },
-    entrance: home ? config.entrance : { ...config.entrance, tls: null, tunnel: null },
+    entrance: entranceOf(config.entrance, seat),
     sip: { ...config.sip, port: seat.sipPort, portFallback: seat.sipFallback },
     rtp: sliceOfPorts(config.rtp, seat),
     // Those that say nothing are not counted for all: the kernel spreads them evenly.
@@ -41,6 +43,14 @@ export function sliceOf(config: Config, seat: Seat): Config {
     sipd: null,
     workers: 1,
   };
+}
+
+/** The SIP ports of the other workers are ours too: a call between their clients may be dialled at any of them. */
+function entranceOf(entrance: EntranceConfig, { index, count, sipPort }: Seat): EntranceConfig {
+  const ports = sipPort === 0 ? [] : Array.from({ length: count }, (_, other) => sipPort - index + other);
+  const open = [...entrance.targets.open, ...ports.flatMap(loopbackPlaces)];
+  const own = { ...entrance, targets: { ...entrance.targets, open } };
+  return index === HOME ? own : { ...own, tls: null, tunnel: null };
 }
 
 /** Whole pairs, even port first; the last worker has what is left over. */

@@ -1,6 +1,7 @@
 // The program as its user meets it: command line in, lines and exit code out.
 
 import assert from "node:assert/strict";
+import { loopbackPlaces } from "../../lib/access/target_policy.ts";
 import { besideSipServer, type Host, runProgram } from "../../lib/app/program.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 
@@ -123,8 +124,9 @@ Deno.test("the demo makes one call without loss, says so, and prints what to try
 Deno.test("the gateway starts behind the port of the built-in server, unless its own was asked for", () => {
   const usual = buildConfig({ flags: { sipd: true } });
   assert.equal(besideSipServer(usual, 5060).sip.port, 5061);
-  assert.equal(besideSipServer(usual, 5070), usual);
+  assert.deepEqual(besideSipServer(usual, 5070).sip, usual.sip);
+  assert.deepEqual(besideSipServer(usual, 5070).entrance.targets.open.slice(-2), loopbackPlaces(5070));
   assert.equal(besideSipServer(usual, undefined), usual);
   const asked = buildConfig({ flags: { "sip-port": "5060" } });
-  assert.equal(besideSipServer(asked, 5060), asked);
+  assert.deepEqual(besideSipServer(asked, 5060).sip, asked.sip);
 });

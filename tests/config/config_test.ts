@@ -33,6 +33,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
       token: null,
       domains: null,
       dials: null,
+      targets: { allowed: [], open: [] },
       connectionsPerAddress: 100,
       failedLogins: 10,
       callsPerAddress: 120,

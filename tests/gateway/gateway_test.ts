@@ -356,3 +356,31 @@ async function freeSipPort(): Promise<string> {
   await using probe = await startGateway();
   return String(probe.gateway.sipPort);
 }
+
+Deno.test("what nobody may have the gateway send to is rejected in words that name the option, and opens with it", async () => {
+  await using running = await startGateway({ "allowed-targets": "169.254.77.0/24, fe80::/10" });
+  await using alice = await RtmpPhone.connect({ url: direct(running, "alice") });
+  const TARGETS: readonly (readonly [target: string, reason: RegExp])[] = [
+    [
+      "x@169.254.169.254",
+      /^403 nothing is sent to 169\.254\.169\.254, the metadata service of a cloud: --allowed-targets/,
+    ],
+    ["sip:x@169.254.7.7:80;transport=tcp", /^403 .*a link-local address: --allowed-targets/],
+    ["sip:x@[::ffff:a9fe:a9fe]", /^403 .*the metadata service/],
+    ["x@0.0.0.0", /^403 .*no address of anybody/],
+    ["x@224.0.1.75", /^403 .*a multicast address/],
+    ["x@255.255.255.255", /^403 .*a broadcast address/],
+    ["sip:x@example.com;maddr=169.254.169.254", /^403 .*the metadata service/],
+    ["x@127.0.0.1:1;transport=tcp", /^503 Cannot connect to 127\.0\.0\.1:1/], // the client is here itself
+    ["sip:x@169.254.77.1;transport=tcp", /^(?!403)/],
+  ];
+  for (const [target, reason] of TARGETS) {
+    alice.client.send("invite", target.startsWith("sip:") ? target : `sip:${target}`, "pcmu");
+    const [told] = await alice.expect("rejected");
+    assert.match(String(told), reason, target);
+  }
+  assert.match(
+    running.lines(),
+    /127\.0\.0\.1 is limited, as long as it goes on: too many addresses that may not be sent to/,
+  );
+});

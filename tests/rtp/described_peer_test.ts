@@ -19,13 +19,30 @@ Deno.test("described peer: the payload types of every agreed format, by both sid
   assert.deepEqual([...expectedPayloadTypes(bare)], [0, 110, 96]);
 });
 
+const at = (hostname: string) => ({ hostname, port: 4000 });
+
 Deno.test("described peer: an address is sent to, a name that is left is not", () => {
-  const at = (hostname: string) => ({ hostname, port: 4000 });
-  assert.equal(describedAddress(null), null);
+  assert.deepEqual(describedAddress(null, []), { at: null, problem: null });
   for (const address of ["192.0.2.5", "2001:db8::5", "::ffff:192.0.2.5"]) {
-    assert.deepEqual(describedAddress(at(address)), at(address));
+    assert.deepEqual(describedAddress(at(address), []), { at: at(address), problem: null });
   }
   for (const name of ["localhost", "media_1.example.com", "", "1.2.3", "[2001:db8::5]"]) {
-    assert.equal(describedAddress(at(name)), "unknown");
+    const { at: where, problem } = describedAddress(at(name), []);
+    assert.deepEqual([where, problem], ["unknown", `"${name}" is no address`]);
   }
+});
+
+Deno.test("described peer: what may not be sent to is not, for this peer", () => {
+  const asked: (string | null)[] = [];
+  const guard = {
+    refusal: (to: { hostname: string }, askedBy: string | null) => {
+      asked.push(askedBy);
+      return to.hostname === "127.0.0.1" && askedBy !== "127.0.0.1" ? "not here" : null;
+    },
+  };
+  const judged = (signalling: string[]) => describedAddress(at("127.0.0.1"), signalling, guard);
+  assert.deepEqual(judged(["203.0.113.9", "127.0.0.1"]), { at: "unknown", problem: "not here" });
+  assert.deepEqual(judged(["127.0.0.1"]), { at: at("127.0.0.1"), problem: null });
+  assert.deepEqual(judged([]).at, "unknown", "nobody knows who said so");
+  assert.deepEqual(asked, ["203.0.113.9", "127.0.0.1", ""]);
 });

@@ -1,6 +1,7 @@
 // Tests of lib/sip/call_dialog.ts: where requests of a dialog go, and what they carry.
 
 import assert from "node:assert/strict";
+import { TargetPolicy } from "../../lib/access/target_policy.ts";
 import { finish, invited } from "../support/sip_callee.ts";
 import { accepted, dial } from "../support/sip_calls.ts";
 import { identity, sdp, SipNetwork } from "../support/sip_network.ts";
@@ -80,3 +81,39 @@ Deno.test("a challenged BYE is sent again with credentials", async () => {
   await network.close(endpoint);
   assert.equal(endpoint.dialogCount, 0);
 });
+
+/** What a peer at 10.0.0.9 may not have us send to. */
+const guard = new TargetPolicy({ allowed: [], open: [] });
+const FORBIDDEN: readonly (readonly [what: string, headers: Record<string, string>])[] = [
+  ["a Contact on this machine", { Contact: "<sip:FLUSHALL@127.0.0.1:6379;transport=tcp>" }],
+  ["in IPv6", { Contact: "<sip:x@[::1]>" }],
+  ["mapped", { Contact: "<sip:x@[::ffff:127.0.0.1]:80>" }],
+  ["by name", { Contact: "<sip:x@localhost:80;transport=tcp>" }],
+  ["by maddr", { Contact: "<sip:x@10.0.0.9;maddr=169.254.169.254>" }],
+  ["the metadata service", { Contact: "<sip:x@169.254.169.254:80;transport=tcp>" }],
+  ["a Record-Route", { Contact: "<sip:x@10.0.0.9>", "Record-Route": "<sip:127.0.0.1:22;transport=tcp;lr>" }],
+];
+
+for (const [what, headers] of FORBIDDEN) {
+  Deno.test(`requests of a dialog do not go where the peer may not send us: ${what}`, async () => {
+    const scene = await invited(headers, sdp("offer"), { guard });
+    scene.network.names.set("localhost", ["127.0.0.1"]);
+    const reached: string[] = [];
+    for (const host of ["127.0.0.1", "169.254.169.254"]) {
+      scene.network.peer(host).onMessage = (message) => reached.push(`${host} ${message.kind}`) > 0;
+    }
+    void scene.invitation.accept(sdp("answer"));
+    const answer = await scene.peer.response(200, "INVITE");
+    scene.peer.send(scene.peer.buildAsCaller("ACK", scene.invite, answer, 1), "10.0.0.2");
+    await scene.network.clock.advanceAsync(50);
+    const closing = scene.network.close(scene.endpoint);
+    scene.peer.answer(await scene.peer.request("BYE"), 200); // to where the call came from
+    await closing;
+    assert.deepEqual(reached, []);
+    assert.match(
+      scene.network.log.at("warn").join("\n"),
+      /--allowed-targets opens it; using the address the call/,
+    );
+    await finish(scene);
+  });
+}

@@ -1,9 +1,11 @@
 // Tests of lib/sip/user_agent.ts: messages, OPTIONS, bounds, and a polite, bounded end.
 
 import assert from "node:assert/strict";
+import { TargetPolicy } from "../../lib/access/target_policy.ts";
+import { parseNetwork } from "../../lib/net/network.ts";
 import { bodyText, textBody } from "../../lib/sip/body.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import { GOODBYE_MS, MAX_INVITATIONS, MAX_MESSAGES } from "../../lib/sip/user_agent.ts";
+import { GOODBYE_MS, MAX_INVITATIONS, MAX_MESSAGES, type UserAgent } from "../../lib/sip/user_agent.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
 import { acknowledge, calleeScene, finish } from "../support/sip_callee.ts";
 import { accepted, dial, establishedCall, nextInvitation, pair } from "../support/sip_calls.ts";
@@ -230,4 +232,50 @@ Deno.test("lines of a user are told apart by domain and port", async () => {
   const closing = network.close(endpoint);
   registrar.answer(await registrar.request("REGISTER"), 200);
   await closing;
+});
+
+Deno.test("where a user's requests may go depends on who named the place", async () => {
+  const network = new SipNetwork();
+  const guard = new TargetPolicy({ allowed: [parseNetwork("127.0.0.7")!], open: [] });
+  const endpoint = network.endpoint("10.0.0.1", { guard });
+  const remote = { askedBy: "203.0.113.5" };
+  const client = endpoint.createUserAgent({ ...identity("sip:alice@127.0.0.1", "secret"), ...remote });
+  const { signal } = new AbortController();
+  const statusOf = async (agent: UserAgent, uri: string, caller = {}): Promise<number> => {
+    const asked = agent.request("MESSAGE", parseNameAddr(uri), textBody("x"), signal, caller);
+    const { status } = await network.settled(asked);
+    const hop = await agent.route(parseSipUri(uri), caller);
+    assert.equal("type" in hop && hop.status === 403, status === 403, uri);
+    const attempt = collect(agent.invite(parseNameAddr(uri), sdp("offer"), signal, caller));
+    await network.until("the attempt to end", () => attempt.length > 0);
+    const step = attempt.at(-1);
+    assert.equal(step?.type === "refused" && step.status === 403, status === 403, uri);
+    return status;
+  };
+  network.clock.advance(0);
+  for (
+    const uri of ["sip:x@127.0.0.1:22;transport=tcp", "sip:x@169.254.169.254", "sip:x@[::1]", "sip:x@0.0.0.0"]
+  ) {
+    assert.equal(await statusOf(client, uri), 403, uri);
+  }
+  const registering = await network.settled(client.register(signal));
+  assert.ok(
+    registering.type === "refused" && registering.status === 403 &&
+      /--allowed-targets/.test(registering.reason),
+  );
+  // An account's own servers are its owner's choice, whoever calls from it; other places are the client's.
+  const account = endpoint.createUserAgent(identity("sip:desk@127.0.0.1:5070"));
+  const own = network.peer("127.0.0.1", 5070);
+  const reached = account.request(
+    "MESSAGE",
+    parseNameAddr("sip:x@127.0.0.1:5070"),
+    textBody("x"),
+    signal,
+    remote,
+  );
+  own.answer(await own.request("MESSAGE"), 200);
+  assert.equal((await network.settled(reached)).status, 200);
+  assert.equal(await statusOf(account, "sip:x@127.0.0.1:5071", remote), 403);
+  assert.equal(await statusOf(account, "sip:x@127.0.0.1:22;transport=tcp", remote), 403);
+  await network.close(endpoint);
 });

@@ -6,6 +6,7 @@ import { SipHeaders } from "../../lib/sip/header.ts";
 import { NO_BODY, type SipMessage, type SipRequest } from "../../lib/sip/message.ts";
 import type { Flow, SendOutcome, Target } from "../../lib/sip/target.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
+import { TargetPolicy } from "../../lib/access/target_policy.ts";
 import { Location } from "../../lib/sipd/location.ts";
 import { Proxy } from "../../lib/sipd/proxy.ts";
 import { type FacingAddress, SelfAddress } from "../../lib/sipd/self_address.ts";
@@ -166,4 +167,35 @@ Deno.test("between two peers: INVITE, CANCEL, 487 and its ACK, and retransmissio
   alice.send(alice.build("ACK", "sip:bob@10.0.0.1", { ...via, ...to, CSeq: "1 ACK" }), "10.0.0.1");
   assert.equal(branch(await bob.request("ACK")), branch(arrived));
   await proxy[Symbol.asyncDispose]();
+});
+
+Deno.test("a proxy that is told where not to send refuses to register such contacts and to follow such routes", async () => {
+  const sent: string[] = [];
+  const transport: MessageTransport = {
+    port: 5060,
+    onMessage: null,
+    send: (message, target) => {
+      sent.push(
+        `${message.kind === "request" ? message.method : message.status} to ${target.endpoint.hostname}`,
+      );
+      return Promise.resolve({ type: "failed", reason: "nobody" });
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const location = new Location(new FakeClock());
+  const self = new SelfAddress({ hostname: "10.0.0.1", port: 5060 }, { addressFor: () => "10.0.0.1" });
+  const guard = new TargetPolicy({ allowed: [], open: [] });
+  await using _proxy = new Proxy({ transport, location, self, tag: "srv", log: new RecordLog(), guard });
+  const receive = async (message: SipMessage) => {
+    transport.onMessage?.(message, FLOW);
+    await settle();
+  };
+  for (const contact of ["127.0.0.1:22", "[::1]", "localhost", "169.254.169.254"]) {
+    await receive(request("REGISTER", "sip:x", { Contact: `<sip:bob@${contact}>`, Expires: "60" }));
+    await receive(request("INVITE", "sip:bob@x", { Route: `<sip:${contact};transport=tcp;lr>` }));
+  }
+  assert.deepEqual(sent, Array(8).fill("403 to 10.0.0.9"));
+  assert.equal(location.size, 0);
+  await receive(request("REGISTER", "sip:x", { Contact: "<sip:bob@10.0.0.9>", Expires: "60" }));
+  assert.deepEqual([sent.at(-1), location.size], ["200 to 10.0.0.9", 1]);
 });

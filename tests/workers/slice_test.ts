@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { loopbackPlaces } from "../../lib/access/target_policy.ts";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { buildConfig } from "../../lib/config/config.ts";
@@ -35,7 +36,9 @@ Deno.test("TLS, RTMPT and the gateway's own accounts are worker 0's alone", () =
     },
   });
   const [home, other] = [sliceOf(config, seat(0, 2)), sliceOf(config, seat(1, 2))];
-  assert.deepEqual(home.entrance, config.entrance);
+  const open = [5060, 5061].flatMap(loopbackPlaces); // the SIP ports of both workers
+  for (const { entrance } of [home, other]) assert.deepEqual(entrance.targets, { allowed: [], open });
+  assert.deepEqual(home.entrance, { ...config.entrance, targets: home.entrance.targets });
   assert.deepEqual([other.entrance.tls, other.entrance.tunnel], [null, null]);
   assert.deepEqual([home.accounts.length, other.accounts.length], [1, 0]);
   // What is counted for all together is the same everywhere; connections that say nothing are divided.
