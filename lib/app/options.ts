@@ -248,7 +248,15 @@ function explain(error: unknown, written: readonly string[], args: readonly stri
   if (error.exitCode === 0) return { type: "print", text: written.join("").trimEnd(), exitCode: 0 };
   if (error.code === "commander.excessArguments") return failure(excessText(args), 2);
   const text = messageOf(error).replace(/^error: /, "").replace(/\.$/, "");
-  return failure(text.replace(/'(--?[^'=]*)=[^']*'/, "'$1'"), 2); // a mistyped --password=...
+  return failure(error.code === "commander.unknownOption" ? withoutValue(text) : text, 2);
+}
+
+/** Of an unknown option the name alone: a mistyped --password=... has its value in the same word. */
+function withoutValue(text: string): string {
+  const [name = ""] = /-{1,2}[\w-]*/.exec(text) ?? [];
+  const [advice = ""] = / \(Did you mean (?:one of )?--[\w-]{1,64}(?:, --[\w-]{1,64}){0,9}\?\)$/.exec(text) ??
+    [];
+  return `unknown option '${name}'${advice}`;
 }
 
 /** The first word that nothing takes: most likely a mistyped command. */

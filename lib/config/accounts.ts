@@ -54,7 +54,8 @@ export function parseAccounts(value: unknown): ParsedTable<AccountEntry> {
   for (const [index, { account }] of parsed.rules.entries()) {
     if (account === null) continue;
     if (names.has(account.name)) {
-      return { type: "wrong", problem: `rule ${index + 1}: name "${account.name}" is taken already` };
+      const problem = `rule ${index + 1}: name "${account.name}" is taken already`;
+      return { type: "wrong", problem, at: [index, "name"] };
     }
     names.add(account.name);
   }

@@ -7,7 +7,8 @@ import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { checkSettings, type SettingIssue } from "./config_schema.ts";
-import type { PartialSettings } from "./config_settings.ts";
+import { type PartialSettings, settingDescriptions } from "./config_settings.ts";
+import { findTomlKeys, type TomlKey } from "./toml_keys.ts";
 
 /** A configuration file that has been read: its name, for messages, and its text. */
 export interface ConfigFile {
@@ -20,11 +21,22 @@ export interface ConfigFile {
 /** Longest file accepted, in characters; a real one is a page. */
 const MAX_FILE_LENGTH = 1 << 20;
 
+/** Faults told at a time. */
+const MAX_TOLD = 20;
+
 /** Longest line shown in a message. */
 const MAX_SHOWN_LENGTH = 100;
 
-/** A line that sets something of this name is not shown: complaints end up in logs and in other people's eyes. */
-const SECRET_KEY = /^[^=#]*(?:pass|pwd|secret|token)|(?:^|[\s,{"'])key["']?\s*=/i;
+/** Settings and keys of tables whose values may be shown; of all others, mistyped ones too, only the key is. */
+const SHOWN_KEYS: ReadonlySet<string> = new Set([
+  ...settingDescriptions.map(({ name }) => name).filter((name) => name !== "rtmp-token"),
+  ...["pattern", "target", "name", "address", "display-name", "registrar", "proxy", "transport", "register"],
+  ...["codecs", "answer", "waiting", "answer-timeout", "redial", "redial-delay", "max-duration"],
+]);
+
+/** One key, with dots at most, and nothing that could be a value. */
+const PLAIN_KEY = /^[ \t]*(?:[\w-]{1,64}(?:\.[\w-]{1,64}){0,4}|"[\w -]{1,64}"|'[\w -]{1,64}')[ \t]*$/;
+const PLAIN_TABLE = /^[ \t]*\[{1,2}[\w.-]{1,64}\]{1,2}[ \t]*$/;
 
 /** Reads the settings of a file. @throws ConfigError naming the line, with a caret below the fault */
 export function parseConfigFile(file: ConfigFile): PartialSettings {
@@ -33,7 +45,9 @@ export function parseConfigFile(file: ConfigFile): PartialSettings {
   }
   const checked = checkSettings(parseToml(file));
   if (checked.type === "ok") return checked.settings;
-  throw new ConfigError(checked.issues.map((issue) => formatIssue(file, issue)).join("\n"));
+  const keys = findTomlKeys(file.text);
+  const told = checked.issues.slice(0, MAX_TOLD).map((issue) => formatIssue(file, issue, keys));
+  throw new ConfigError(told.join("\n"));
 }
 
 function parseToml(file: ConfigFile): Record<string, unknown> {
@@ -42,39 +56,65 @@ function parseToml(file: ConfigFile): Record<string, unknown> {
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [summary = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
-    throw new ConfigError(pointAt(file, error.line, error.column, summary));
+    const message = /^[\w ,:.-]{1,100}$/.test(summary) ? summary : "invalid value"; // nothing that was written
+    throw new ConfigError(pointAt(file, error, message));
   }
 }
 
-function formatIssue(file: ConfigFile, issue: SettingIssue): string {
-  const rule = /^rule (\d+): /.exec(issue.message)?.[1];
-  const place = findKey(file.text, issue.key, Number(rule ?? 1));
-  const message = `${issue.key} ${issue.message}`;
-  return place === null ? `${file.name}: ${message}` : pointAt(file, place.line, place.column, message);
+function formatIssue(file: ConfigFile, issue: SettingIssue, keys: readonly TomlKey[]): string {
+  const place = placeOf(keys, issue.path);
+  const message = `${maskSecrets(issue.key.slice(0, MAX_SHOWN_LENGTH))} ${issue.message}`;
+  return place === null ? `${file.name}: ${maskSecrets(message)}` : pointAt(file, place, message);
 }
 
-/** Lines and columns count from 1; `count` says which of several tables of one name. Our settings are plain keys at the top, so a line search finds them. */
-function findKey(text: string, key: string, count: number): { line: number; column: number } | null {
-  const found: { line: number; column: number }[] = [];
-  for (const [index, line] of text.split("\n").entries()) {
-    if (keyOf(line) === key) found.push({ line: index + 1, column: line.indexOf(key) + 1 });
+/** The key at fault, or the nearest above it that is written. */
+function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | null {
+  for (let length = path.length; length > 0; length--) {
+    const above = path.slice(0, length);
+    const found = keys.find((key) => above.every((step, index) => key.path[index] === step));
+    if (found !== undefined) return found;
   }
-  return found[count - 1] ?? found[0] ?? null;
+  return null;
 }
 
-/** `key`, `"key"` or `[[key` before the first equals sign, dot or bracket; null when there is none. */
-function keyOf(line: string): string | null {
-  const end = line.search(/[=.\]]/);
-  if (end < 0) return null;
-  const key = line.slice(0, end).trim().replace(/^\[{1,2}/, "").trim();
-  return /^(["']).*\1$/s.test(key) ? key.slice(1, -1) : key;
+/** Lines and columns count from 1. */
+type Place = Pick<TomlKey, "line" | "column">;
+
+function pointAt(file: ConfigFile, { line, column }: Place, message: string): string {
+  const lines = file.text.split("\n");
+  const source = (lines[line - 1] ?? "").replace(/\t/g, " ").trimEnd();
+  const shown = isInText(lines.slice(0, line - 1)) ? "" : shownPart(source);
+  const whole = shown !== "" && !shown.endsWith("...");
+  const told = whole ? message : message.replace(/, not "[^]*$/, "");
+  const head = `${file.name}, line ${line}, column ${column}: ${maskSecrets(told)}`;
+  if (shown === "" || column > Math.min(shown.length, MAX_SHOWN_LENGTH)) return head;
+  return `${head}\n  ${shown.slice(0, MAX_SHOWN_LENGTH)}\n  ${" ".repeat(column - 1)}^`;
 }
 
-function pointAt(file: ConfigFile, line: number, column: number, message: string): string {
-  const source = (file.text.split("\n")[line - 1] ?? "").replace(/\t/g, " ").trimEnd();
-  const secret = SECRET_KEY.test(source) || maskSecrets(source) !== source;
-  const told = secret ? maskSecrets(message.replace(/, not ".*/s, "")) : message;
-  const head = `${file.name}, line ${line}, column ${column}: ${told}`;
-  if (secret || source === "" || column > MAX_SHOWN_LENGTH) return head;
-  return `${head}\n  ${source.slice(0, MAX_SHOWN_LENGTH)}\n  ${" ".repeat(column - 1)}^`;
+/**
+ * What of a line may be seen by whoever reads the complaint: all of a setting that is known and no secret, the key of
+ * another, nothing of what is neither.
+ */
+function shownPart(source: string): string {
+  if (PLAIN_TABLE.test(source)) return source;
+  const equals = source.indexOf("=");
+  const key = source.slice(0, Math.max(0, equals));
+  if (!PLAIN_KEY.test(key)) return "";
+  const [, known = ""] = /^[ \t]*["']?([\w-]+)["']?[ \t]*$/.exec(key) ?? [];
+  const value = withoutComment(source.slice(equals + 1));
+  const harmless = SHOWN_KEYS.has(known) && !/[={]|"""|'''/.test(value.replace(/^ ?=/, "")) &&
+    maskSecrets(source) === source;
+  return harmless ? `${key}=${value}` : `${key}= ...`;
+}
+
+/** A comment may say anything. */
+function withoutComment(value: string): string {
+  const at = value.indexOf("#");
+  return (at < 0 ? value : value.slice(0, at)).trimEnd();
+}
+
+/** Whether a text of several lines is open behind these: what comes is a part of it. */
+function isInText(before: readonly string[]): boolean {
+  const text = before.join("\n");
+  return ['"""', "'''"].some((quotes) => text.split(quotes).length % 2 === 0);
 }

@@ -32,6 +32,8 @@ export interface SettingIssue {
   readonly key: string;
   /** What is wrong; reads well after the key's name. */
   readonly message: string;
+  /** Where it is: the key, and in a table the number of the rule and the key of it. */
+  readonly path: readonly (string | number)[];
 }
 
 /** Values checked: settings to use, or everything that is wrong with them. */
@@ -107,7 +109,7 @@ export function checkSettings(values: Readonly<Record<string, unknown>>): Checke
   const issues = result.error.issues.flatMap((issue): SettingIssue[] =>
     issue.code === "unrecognized_keys"
       ? issue.keys.map(unknownKey)
-      : [{ key: String(issue.path[0] ?? ""), message: issue.message }]
+      : [{ key: String(issue.path[0] ?? ""), message: issue.message, path: issue.path.map(stepOf) }]
   );
   return { type: "wrong", issues: firstOfEachKey(issues) };
 }
@@ -123,7 +125,11 @@ export function readOptionValue(name: SettingName, value: string | boolean): str
 function unknownKey(key: string): SettingIssue {
   const suggestion = nearest(key, [...settingDescriptions.map((row) => row.name), ...tableSettings]);
   const hint = suggestion === null ? "" : `; did you mean ${suggestion}?`;
-  return { key, message: `is not a setting${hint}` };
+  return { key, message: `is not a setting${hint}`, path: [key] };
+}
+
+function stepOf(step: PropertyKey): string | number {
+  return typeof step === "number" ? step : String(step);
 }
 
 function firstOfEachKey(issues: readonly SettingIssue[]): SettingIssue[] {
@@ -157,7 +163,7 @@ function table<Rule>(parse: (value: unknown) => ParsedTable<Rule>): z.ZodType<re
   return z.unknown().transform((value, context) => {
     const parsed = parse(value);
     if (parsed.type === "rules") return parsed.rules;
-    context.addIssue({ code: "custom", message: parsed.problem });
+    context.addIssue({ code: "custom", message: parsed.problem, path: [...parsed.at] });
     return z.NEVER;
   });
 }

@@ -4,10 +4,10 @@
 
 import { nearest } from "./nearest.ts";
 
-/** The rules, or what is wrong with one; the problem reads well after the table's name. */
+/** The rules, or what is wrong with one; the problem reads well after the table's name, `at` is the rule and key. */
 export type ParsedTable<Rule> =
   | { readonly type: "rules"; readonly rules: readonly Rule[] }
-  | { readonly type: "wrong"; readonly problem: string };
+  | { readonly type: "wrong"; readonly problem: string; readonly at: readonly (string | number)[] };
 
 /** How one kind of table is read. */
 export interface TableReader<Rule extends object> {
@@ -31,7 +31,9 @@ export function parseTable<Rule extends object>(
   const rules: Rule[] = [];
   for (const [index, entry] of value.entries()) {
     const rule = readEntry(entry, reader);
-    if (typeof rule === "string") return wrong(`rule ${index + 1}: ${rule}`);
+    if (typeof rule === "string") {
+      return wrong(`rule ${index + 1}: ${rule}`, [index, ...keyAtFault(rule, entry)]);
+    }
     rules.push(rule);
   }
   return { type: "rules", rules };
@@ -42,7 +44,7 @@ function readEntry<Rule extends object>(entry: unknown, reader: TableReader<Rule
   const unknown = Object.keys(entry).find((key) => !reader.keys.includes(key));
   if (unknown !== undefined) {
     const meant = nearest(unknown, reader.keys);
-    return `has ${unknown}, which is unknown; ${
+    return `${unknownKey(unknown)}; ${
       meant === null ? `a rule has ${listed(reader.keys)}` : `did you mean ${meant}?`
     }`;
   }
@@ -53,6 +55,22 @@ function listed(keys: readonly string[]): string {
   return [keys.slice(0, -1).join(", "), ...keys.slice(-1)].filter((part) => part !== "").join(" and ");
 }
 
-function wrong(problem: string): { type: "wrong"; problem: string } {
-  return { type: "wrong", problem };
+function wrong(
+  problem: string,
+  at: readonly (string | number)[] = [],
+): ParsedTable<never> & { type: "wrong" } {
+  return { type: "wrong", problem, at };
+}
+
+/** The first key of the rule that the problem names; none when it is about a missing one. */
+function keyAtFault(problem: string, entry: unknown): string[] {
+  const keys = typeof entry === "object" && entry !== null ? Object.keys(entry) : [];
+  const unknown = keys.find((key) => problem.startsWith(unknownKey(key)));
+  if (unknown !== undefined) return [unknown];
+  const named = problem.split(/[^\w-]+/).find((word) => keys.includes(word));
+  return named === undefined ? [] : [named];
+}
+
+function unknownKey(key: string): string {
+  return `has ${key}, which is unknown`;
 }

@@ -234,3 +234,27 @@ Deno.test({
     for (const args of [[], ["--help"], ["-x"], ["call"], ["demo"]]) parse(...args);
   },
 });
+
+Deno.test("a secret on a command line that cannot be used is not shown", () => {
+  const table: string[][] = [
+    ...[["--rtmp-tokn=hunter2"], ["--rtmp-tokn", "hunter2"], ["--rtmp-tokn hunter2"], [
+      "--rtmp_token=hunter2",
+    ]],
+    ...[["--pasword=it's hunter2"], ["-x=hunter2"], ["--rtmp-token=hunter2"], ["start", "--token=hunter2"], [
+      "hunter2",
+    ]],
+    ...[["demo", "--pwd=hunter2"], ["--pwd=x\n(Did you mean -hunter2?)"], [
+      "--outbound-proxy",
+      "sip:a:hunter2@h:xx",
+    ]],
+    ["call", "http://u:hunter2@h/sip/a@b", "bob"],
+    ["call", "rtmp://h/sip/a@b", "bob", "--pasword", "hunter2"],
+    ["call", "rtmp://h/sip/a@b", "bob", "--password=hunter2", "--login=x", "hunter2"],
+  ];
+  for (const args of table) {
+    const parsed = parseArguments(args, () => "");
+    assert.equal(parsed.type, "print", args.join(" "));
+    assert.ok(parsed.type === "print" && parsed.exitCode === 2);
+    assert.doesNotMatch(parsed.text, /hunter2/, args.join(" "));
+  }
+});

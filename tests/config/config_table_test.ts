@@ -14,18 +14,24 @@ const READER: TableReader<{ size: number }> = {
 const TABLE: [value: unknown, parsed: ParsedTable<{ size: number }>][] = [
   [[], { type: "rules", rules: [] }],
   [[{ size: 2 }, { size: 3, colour: "red" }], { type: "rules", rules: [{ size: 2 }, { size: 3 }] }],
-  [{ size: 2 }, { type: "wrong", problem: "must be written as [[box]], with size = 1" }],
-  [[{ size: 2 }, null], { type: "wrong", problem: "rule 2: must be written as [[box]], with size = 1" }],
+  [{ size: 2 }, { type: "wrong", problem: "must be written as [[box]], with size = 1", at: [] }],
+  [[{ size: 2 }, null], {
+    type: "wrong",
+    problem: "rule 2: must be written as [[box]], with size = 1",
+    at: [1],
+  }],
   [[{ size: 2, sise: 3 }], {
     type: "wrong",
     problem: "rule 1: has sise, which is unknown; did you mean size?",
+    at: [0, "sise"],
   }],
   [[{ size: 2, weight: 3 }], {
     type: "wrong",
     problem: "rule 1: has weight, which is unknown; a rule has size and colour",
+    at: [0, "weight"],
   }],
-  [[{ size: "2" }], { type: "wrong", problem: "rule 1: size must be a number" }],
-  [[{}, {}, {}, {}], { type: "wrong", problem: "has more than 3 rules" }],
+  [[{ size: "2" }], { type: "wrong", problem: "rule 1: size must be a number", at: [0, "size"] }],
+  [[{}, {}, {}, {}], { type: "wrong", problem: "has more than 3 rules", at: [] }],
 ];
 
 Deno.test("config_table: a list of tables, or what is wrong with it", () => {

@@ -133,12 +133,12 @@ same-address = "share"
   const broken = [
     [
       `[[dial]]\npattern = "(1"\ntarget = "2"`,
-      /^gw\.toml, line 1, column 3: dial rule 1: pattern "\(1" has \( without \)/,
+      /^gw\.toml, line 2, column 1: dial rule 1: pattern "\(1" has \( without \)/,
     ],
     [`dial = 1`, /^gw\.toml, line 1, column 1: dial must be written as \[\[dial\]\]/],
     [
       `[[account]]\naddress = "x"`,
-      /^gw\.toml, line 1, column 3: account rule 1: address must be a SIP address/,
+      /^gw\.toml, line 2, column 1: account rule 1: address must be a SIP address/,
     ],
     [`[[accounts]]\naddress = "x@y"`, /accounts is not a setting; did you mean account\?/],
   ] as const;
