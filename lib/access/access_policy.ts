@@ -7,6 +7,7 @@ import type { Logger } from "../base/log.ts";
 import { type AddressChange, AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
 import { type KeyAttempt, KeyGuard, type KeyOutcome } from "./key_guard.ts";
+import { LateRefusals } from "./late_refusals.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
 
 /** Everything that can be set. */
@@ -36,6 +37,7 @@ export interface AccessEnvironment {
 /** Who may connect, log in and call. */
 export class AccessPolicy {
   readonly #limits: AddressLimits;
+  readonly #refusals: LateRefusals;
   readonly #logins: LoginGuard;
   readonly #keys: KeyGuard;
   readonly #rules: DialRules;
@@ -46,8 +48,10 @@ export class AccessPolicy {
     const { connectionsPerAddress, failedLogins, callsPerAddress } = options;
     const limits = { connections: connectionsPerAddress, failedLogins, calls: callsPerAddress };
     this.#limits = new AddressLimits(limits, environment.clock, environment.onChange);
-    this.#logins = new LoginGuard(options, this.#limits, environment);
-    this.#keys = new KeyGuard(this.#limits, environment);
+    this.#refusals = new LateRefusals(environment.clock);
+    const guarded = { refusals: this.#refusals, log: environment.log };
+    this.#logins = new LoginGuard(options, this.#limits, guarded);
+    this.#keys = new KeyGuard(this.#limits, guarded);
     this.#rules = new DialRules(options);
     this.#callsPerAddress = callsPerAddress;
   }
@@ -70,6 +74,11 @@ export class AccessPolicy {
   /** Decides a login; a refusal comes late, at once when `signal` aborts. Logs it, without the password. */
   login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
     return this.#logins.login(address, credentials, signal);
+  }
+
+  /** Tells a client now that waits for its refusal, so that its place is free; false when none waits. */
+  makeRoom(): boolean {
+    return this.#refusals.makeRoom();
   }
 
   /** Decides whether the key of an account was shown; a refusal is to be told late. */

@@ -4,9 +4,9 @@
 // Answers to: nothing in siprtmp, which asked nobody for anything.
 
 import { encodeUtf8 } from "../base/bytes.ts";
-import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { AddressLimits } from "./address_limits.ts";
+import type { LateRefusals } from "./late_refusals.ts";
 import { equalSecrets } from "./password.ts";
 
 /** One attempt to use something that asks for a key. */
@@ -30,20 +30,16 @@ export type KeyOutcome =
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 8_000;
 
-/** Refusals that wait; one more comes at once. */
-const MAX_PENDING = 256;
-
 /** Decides who may use what has a key. */
 export class KeyGuard {
   readonly #limits: AddressLimits;
-  readonly #clock: Clock;
+  readonly #refusals: LateRefusals;
   readonly #log: Logger;
-  #pending = 0;
 
   /** Nobody has failed yet. @param limits counts what failed, logins and keys alike */
-  constructor(limits: AddressLimits, environment: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(limits: AddressLimits, environment: { readonly refusals: LateRefusals; readonly log: Logger }) {
     this.#limits = limits;
-    this.#clock = environment.clock;
+    this.#refusals = environment.refusals;
     this.#log = environment.log.category("rtmp");
   }
 
@@ -71,11 +67,7 @@ export class KeyGuard {
     signal: AbortSignal,
   ): KeyOutcome {
     this.#log.warn(`a client at ${address} may not use ${what}: ${reason}`);
-    if (this.#pending >= MAX_PENDING) return { type: "refused", reason, told: Promise.resolve() };
-    this.#pending++;
-    const told = delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal).then(() => {
-      this.#pending--;
-    });
+    const told = this.#refusals.wait(Math.min(waitMs, LONGEST_DELAY_MS), signal);
     return { type: "refused", reason, told };
   }
 }

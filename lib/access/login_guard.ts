@@ -1,13 +1,15 @@
 // Who may use the RTMP side: users with passwords, a token, or everybody when neither is set. A wrong answer comes
-// late, later each time for one address, and is logged without what was tried; waiting costs a timer.
+// late, later each time for one address, and is logged without what was tried. A right one waits for no wrong one: a
+// token is compared at once, passwords are checked in turns (password_checks.ts).
 // Role: edge
 // Answers to: defect 15 of siprtmp (no authentication of RTMP users).
 
 import { encodeUtf8 } from "../base/bytes.ts";
-import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { AddressLimits } from "./address_limits.ts";
-import { equalSecrets, verifyPassword } from "./password.ts";
+import type { LateRefusals } from "./late_refusals.ts";
+import { equalSecrets } from "./password.ts";
+import { PasswordChecks } from "./password_checks.ts";
 import type { PasswordHash, Users } from "./users_file.ts";
 
 /** What a client shows. */
@@ -41,15 +43,12 @@ const NOTHING: LoginOutcome = {
 /** Told to all others: nothing they could learn from. */
 const WRONG: LoginOutcome = { type: "refused", reason: "wrong user name, password or token" };
 const TOO_OFTEN: LoginOutcome = { type: "refused", reason: "too many failed logins, try again later" };
+/** Told at once: too many passwords wait to be checked. */
 const BUSY: LoginOutcome = { type: "refused", reason: "too many logins at a time, try again" };
 
 /** A refusal comes after this time, twice as long after each further failure of the address, up to a bound. */
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 8_000;
-
-/** Passwords checked at a time, and logins that wait for that or for their refusal; one more is refused. */
-const MAX_CHECKS = 2;
-const MAX_PENDING = 256;
 
 /** For user names that do not exist: their check takes as long as any. */
 const NOBODY: PasswordHash = { iterations: 600_000, salt: new Uint8Array(16), hash: new Uint8Array(32) };
@@ -57,18 +56,20 @@ const NOBODY: PasswordHash = { iterations: 600_000, salt: new Uint8Array(16), ha
 /** Decides logins. */
 export class LoginGuard {
   readonly #limits: AddressLimits;
-  readonly #clock: Clock;
+  readonly #refusals: LateRefusals;
   readonly #log: Logger;
+  readonly #checks = new PasswordChecks();
   #rules: LoginRules;
-  #pending = 0;
-  #checks = 0;
-  readonly #waiting: (() => void)[] = [];
 
   /** Nobody has failed yet. @param limits counts what failed */
-  constructor(rules: LoginRules, limits: AddressLimits, environment: { clock: Clock; log: Logger }) {
+  constructor(
+    rules: LoginRules,
+    limits: AddressLimits,
+    environment: { readonly refusals: LateRefusals; readonly log: Logger },
+  ) {
     this.#rules = rules;
     this.#limits = limits;
-    this.#clock = environment.clock;
+    this.#refusals = environment.refusals;
     this.#log = environment.log.category("rtmp");
   }
 
@@ -85,40 +86,25 @@ export class LoginGuard {
   /** Decides one login; takes its time. The refusal of a client that has left (`signal`) comes at once. */
   async login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
     if (this.open) return { type: "accepted", user: credentials.user };
-    if (this.#pending >= MAX_PENDING) return BUSY;
-    this.#pending++;
-    try {
-      const outcome = this.#limits.mayLogIn(address) ? await this.#check(credentials) : TOO_OFTEN;
-      if (outcome.type === "refused") await this.#refuse(address, credentials, outcome, signal);
-      return outcome;
-    } finally {
-      this.#pending--;
+    const outcome = this.#limits.mayLogIn(address) ? await this.#check(address, credentials) : TOO_OFTEN;
+    if (outcome.type === "refused" && outcome !== BUSY) {
+      await this.#refuse(address, credentials, outcome, signal);
     }
+    return outcome;
   }
 
-  async #check({ user, password, token }: Credentials): Promise<LoginOutcome> {
+  async #check(address: string, { user, password, token }: Credentials): Promise<LoginOutcome> {
     const rules = this.#rules;
     if (password === null && token === null) return NOTHING;
     if (rules.token !== null && token !== null) {
       return equalSecrets(encodeUtf8(token), encodeUtf8(rules.token)) ? { type: "accepted", user } : WRONG;
     }
     if (rules.users === null || user === null || !password) return WRONG;
-    const expected = rules.users.get(user);
-    const right = await this.#verify(password, expected ?? NOBODY);
-    return right && expected !== undefined ? { type: "accepted", user } : WRONG;
-  }
-
-  /** A few at a time, in the order they came. */
-  async #verify(password: string, expected: PasswordHash): Promise<boolean> {
-    if (this.#checks >= MAX_CHECKS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#checks++;
-    try {
-      return await verifyPassword(password, expected);
-    } finally {
-      const next = this.#waiting.shift(); // takes over our place
-      if (next === undefined) this.#checks--;
-      else next();
-    }
+    const found = rules.users.get(user);
+    const attempt = { address, user: found === undefined ? null : user, password, expected: found ?? NOBODY };
+    const verdict = await this.#checks.check(attempt);
+    if (verdict === "busy") return BUSY;
+    return verdict === "right" && found !== undefined ? { type: "accepted", user } : WRONG;
   }
 
   async #refuse(
@@ -131,7 +117,7 @@ export class LoginGuard {
     const waitMs = unchecked ? LONGEST_DELAY_MS : FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
     const who = user === null ? "A client" : `"${printable(user)}"`;
     this.#log.warn(`${who} at ${address} was refused: ${outcome.reason}`);
-    await delay(this.#clock, Math.min(waitMs, LONGEST_DELAY_MS), signal);
+    await this.#refusals.wait(Math.min(waitMs, LONGEST_DELAY_MS), signal);
   }
 }
 

@@ -175,9 +175,9 @@ export class FrontDoor {
     return await client.open();
   }
 
-  /** Drops a connection that has not said who it is; false when there is none. */
+  /** Ends a connection that has not said who it is, or that waits for its refusal; false when there is none. */
   makeRoom(): boolean {
-    return this.#halfOpen.makeRoom();
+    return this.#halfOpen.makeRoom() || this.access.makeRoom();
   }
 
   /** The first publish or play of a client whose connect left something open; it is half open still. */

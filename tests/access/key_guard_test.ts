@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { AddressLimits } from "../../lib/access/address_limits.ts";
+import { LateRefusals } from "../../lib/access/late_refusals.ts";
 import { KeyGuard, type KeyOutcome } from "../../lib/access/key_guard.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
@@ -9,6 +10,7 @@ const NEVER = new AbortController().signal;
 
 class Bench {
   readonly clock = new FakeClock();
+  readonly refusals = new LateRefusals(this.clock);
   readonly log = new RecordLog();
   readonly limits: AddressLimits;
   readonly guard: KeyGuard;

@@ -6,6 +6,7 @@ import {
   type LoginOutcome,
   type LoginRules,
 } from "../../lib/access/login_guard.ts";
+import { LateRefusals } from "../../lib/access/late_refusals.ts";
 import { hashPassword } from "../../lib/access/password.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -17,6 +18,7 @@ const NEVER = new AbortController().signal;
 
 class Bench {
   readonly clock = new FakeClock();
+  readonly refusals = new LateRefusals(this.clock);
   readonly log = new RecordLog();
   readonly guard: LoginGuard;
 
@@ -131,17 +133,44 @@ Deno.test("a client that leaves does not keep its timer", async () => {
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("logins that wait are bounded", async () => {
-  const bench = new Bench({ users: null, token: TOKEN }, 0);
-  const gone = new AbortController();
-  const logins = Array.from({ length: 256 }, (_, i) => bench.login({}, `192.0.2.${i}`, gone.signal));
-  assert.deepEqual(await bench.login({ token: TOKEN }), {
-    type: "refused",
-    reason: "too many logins at a time, try again",
-  });
-  gone.abort();
-  await Promise.all(logins);
-  assert.equal((await bench.login({ token: TOKEN })).type, "accepted");
+Deno.test("refusals that wait are bounded, the oldest is told early; a right token waits for none of them", async () => {
+  for (
+    const address of [
+      () => "127.0.0.1",
+      (n: number) => `192.0.2.${n % 250}`,
+      (n: number) => `2001:db8:${n}::1`,
+    ]
+  ) {
+    const bench = new Bench({ users: null, token: TOKEN }, 0);
+    const gone = new AbortController();
+    const ended: number[] = [];
+    for (let n = 0; n < 300; n++) {
+      void bench.login({ token: `wrong${n}` }, address(n), gone.signal).then(() => ended.push(n));
+    }
+    while (bench.refusals.size < 256 || ended.length < 44) await Promise.resolve();
+    assert.deepEqual(ended, Array.from({ length: 44 }, (_, n) => n));
+    assert.equal(bench.clock.pending, 256);
+    assert.equal((await bench.login({ token: TOKEN }, address(0))).type, "accepted");
+    gone.abort();
+    while (bench.clock.pending > 0) await Promise.resolve();
+  }
+});
+
+Deno.test("a right password is checked in its turn, whoever floods with wrong ones", async () => {
+  const two = new Map([...users, ["bob", users.get("alice")!]]);
+  for (const flood of [(n: number) => `nobody${n}`, () => "bob"]) {
+    const bench = new Bench({ users: two, token: null }, 0);
+    const gone = new AbortController();
+    const wrong = Array.from(
+      { length: 100 },
+      (_, n) => bench.login({ user: flood(n), password: `x${n}` }, "127.0.0.1", gone.signal),
+    );
+    assert.equal((await bench.login({ user: "alice", password: "secret" }, "127.0.0.1")).type, "accepted");
+    assert.ok(bench.refusals.size <= 6, "it waited for a few of them");
+    gone.abort();
+    const reasons = (await Promise.all(wrong)).map((one) => one.type === "refused" && one.reason);
+    assert.equal(reasons.filter((reason) => reason === "too many logins at a time, try again").length, 90);
+  }
 });
 
 Deno.test("many logins at a time are all decided, a few at a time", async () => {
