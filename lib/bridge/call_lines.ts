@@ -162,9 +162,10 @@ export class CallLines implements Disposable {
     return found;
   }
 
-  /** Stops the touch tones. */
+  /** Stops the touch tones, and pictures that wait. */
   [Symbol.dispose](): void {
     this.audio?.[Symbol.dispose]();
+    this.video?.[Symbol.dispose]();
     this.#tones?.[Symbol.dispose]();
   }
 

@@ -53,7 +53,7 @@ export interface H264LineOptions {
 }
 
 /** One call's video, both directions. */
-export class H264Line {
+export class H264Line implements Disposable {
   readonly #options: H264LineOptions;
   readonly #packetizer: H264Packetizer;
   readonly #depacketizer: H264Depacketizer;
@@ -197,6 +197,11 @@ export class H264Line {
   /** Another stream publishes now. */
   publisherChanged(): void {
     this.#packetizer.restart();
+  }
+
+  /** No picture of the peer leaves any more. */
+  [Symbol.dispose](): void {
+    this.#depacketizer[Symbol.dispose]();
   }
 
   /** Once a picture is sent: what it is, beside what the peer takes. */

@@ -20,6 +20,11 @@ export const NAL = {
   fuA: 28,
 } as const;
 
+/** In the second octet of an FU-A: the first fragment of a NAL unit. */
+export const FU_START = 0x80;
+/** In the second octet of an FU-A: the last fragment. */
+export const FU_END = 0x40;
+
 /** The type in a NAL unit's first octet. */
 export function nalType(firstOctet: number): number {
   return firstOctet & 31;
@@ -38,6 +43,26 @@ const SLICE_TYPES: readonly SliceType[] = ["P", "B", "I", "SP", "SI"];
 /** True when a slice is the first of its picture (first_mb_in_slice is 0, coded as a single 1 bit). */
 export function startsPicture(nal: Uint8Array): boolean {
   return nal.length > 1 && (nal[1]! & 0x80) !== 0;
+}
+
+/**
+ * What an RTP payload (RFC 6184) does to a picture: brings its first slice, a further slice or part of one, or neither.
+ * Of several NAL units in a STAP-A the first slice counts.
+ */
+export function sliceOf(payload: Uint8Array): "first" | "further" | null {
+  const type = nalType(payload[0] ?? 0);
+  if (type === NAL.fuA) return sliceOfFragment(payload);
+  if (type !== NAL.stapA) return isSlice(type) ? startsPicture(payload) ? "first" : "further" : null;
+  for (let at = 1; at + 3 < payload.length; at += 2 + (payload[at]! << 8 | payload[at + 1]!)) {
+    if (isSlice(nalType(payload[at + 2]!))) return (payload[at + 3]! & 0x80) !== 0 ? "first" : "further";
+  }
+  return null;
+}
+
+function sliceOfFragment(payload: Uint8Array): "first" | "further" | null {
+  const header = payload[1] ?? 0;
+  if (!isSlice(nalType(header))) return null;
+  return (header & FU_START) !== 0 && (payload[2] ?? 0) >= 0x80 ? "first" : "further";
 }
 
 /** The coding of a slice NAL unit (types 1, 2, 5); null when its header cannot be read. Allocates nothing. */

@@ -1,22 +1,27 @@
 // RTP payloads of H.264 (RFC 6184: single NAL units, STAP-A, FU-A) to frames of RTMP in AVC format.
-// A frame is all that shares a timestamp (5.1); the marker ends it, or the next timestamp does. A frame that
-// lost a packet is dropped whole and a key frame is asked for. Parameter sets become an AVC configuration in
-// front of every key frame, rebuilt when they change. Nothing leaves before parameter sets and a key frame.
+// A frame is all that shares a timestamp (5.1); the marker ends it where markers can be believed, else the next
+// timestamp does, or that nothing more has come for a moment. A frame that lost a packet is dropped whole and a key
+// frame is asked for. Parameter sets become an AVC configuration in front of every key frame, rebuilt when they change.
+// Nothing leaves before parameter sets and a key frame.
 // Role: machine
 // Answers to: rtp2rtmpH264 in MediaContext, which assumed order and only logged gaps.
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { createFrame, type Depacketizer, type FrameSink } from "./frame.ts";
-import { isSlice, NAL, nalType, sliceTypeOf, startsPicture } from "./h264.ts";
+import { isSlice, NAL, nalType, sliceOf, sliceTypeOf, startsPicture } from "./h264.ts";
+import { MarkerTrust } from "./marker_trust.ts";
+import { NalUnits } from "./nal_units.ts";
 import { ParameterSets } from "./parameter_sets.ts";
 import { RtpToRtmpTimeline } from "./timeline.ts";
 
 /** A larger frame is given up: no key frame of a call comes near it. */
 const MAX_FRAME_OCTETS = 4 << 20;
 const CLOCK_RATE = 90000;
-const FU_START = 0x80;
-const FU_END = 0x40;
+/** A picture with a marker of doubt waits so long for more of it: twice what packets out of order are waited for. */
+const HOLD_MS = 120;
+/** A timer so late says that we were, not the packets: they are read first. */
+const STALL_MS = 40;
 
 /** How the video stream is carried. */
 export interface H264DepacketizerOptions {
@@ -29,7 +34,7 @@ export interface H264DepacketizerOptions {
 }
 
 /** Payloads, in order, to frames; made once per call. */
-export class H264Depacketizer implements Depacketizer {
+export class H264Depacketizer implements Depacketizer, Disposable {
   /** Frames dropped because a part was lost or made no sense. */
   broken = 0;
   /** Whole frames held back while a key frame was waited for. */
@@ -45,14 +50,26 @@ export class H264Depacketizer implements Depacketizer {
   /** The parameter sets in force; those of the SDP may be put in before the first packet. */
   readonly parameterSets: ParameterSets = new ParameterSets();
 
+  readonly #clock: Clock;
   readonly #timeline: RtpToRtmpTimeline;
+  readonly #markers = new MarkerTrust();
   readonly #freezeOnLoss: boolean;
   readonly #frame = createFrame();
   readonly #picture = new ByteWriter(65536);
-  readonly #fragments = new ByteWriter(65536);
+  readonly #nals = new NalUnits((nal) => this.#takeNal(nal), MAX_FRAME_OCTETS);
   readonly #config = new ByteWriter(256);
   #timestamp = 0;
   #open = false;
+  /** Its marker came, but may have been wrong. */
+  #held = false;
+  #holding: Disposable | null = null;
+  #dueMs = 0;
+  /** Presentation time of a held picture; NaN: not known yet. */
+  #heldMs = NaN;
+  /** The picture before, whether it was taken as whole, and how many slices a marker ended; 0: no marker did. */
+  #closedTimestamp = NaN;
+  #closedWhole = false;
+  #closedSlices = 0;
   #damaged = false;
   #lossSeen = false;
   /** Packets were lost just before this frame: its first slice may be among them. */
@@ -67,6 +84,7 @@ export class H264Depacketizer implements Depacketizer {
 
   /** Frames leave through the `emit` of {@link push}. */
   constructor(options: H264DepacketizerOptions) {
+    this.#clock = options.clock;
     this.#timeline = new RtpToRtmpTimeline(CLOCK_RATE, options.clock, options.originMs);
     this.#freezeOnLoss = options.freezeOnLoss === true;
     this.#frame.kind = "video";
@@ -92,7 +110,14 @@ export class H264Depacketizer implements Depacketizer {
   restart(): void {
     this.#abandon();
     this.#timeline.restart();
+    this.#markers.restart();
+    this.#closedTimestamp = NaN;
     this.#waitingForKey = true;
+  }
+
+  /** Nothing leaves any more. */
+  [Symbol.dispose](): void {
+    this.#abandon();
   }
 
   /** Frames that follow wait for a key frame, as for a player that joins late; asks for one. */
@@ -101,28 +126,93 @@ export class H264Depacketizer implements Depacketizer {
     this.onKeyFrameWanted?.();
   }
 
-  /** Consumes one payload; a frame leaves with its last packet, or with the first of the next frame. */
+  /** Consumes one payload; a frame leaves with its last packet, or with the first of the next frame, or held too long. */
   push(payload: Uint8Array, timestamp: number, marker: boolean, emit: FrameSink, lostBefore: number): void {
-    if (this.#open && timestamp !== this.#timestamp) {
-      if (lostBefore > 0) this.#damaged = this.#lossSeen = true; // its marker never came: the end may be lost
-      this.#close(emit);
+    if (timestamp === this.#closedTimestamp && sliceOf(payload) === "further") {
+      if (!this.#open || timestamp !== this.#timestamp) return this.#takeLate(lostBefore);
     }
+    if (this.#open && timestamp !== this.#timestamp) this.#end(payload, emit, lostBefore);
+    else if (this.#held) this.#goOn(payload, emit);
     if (!this.#open) this.#begin(timestamp, lostBefore);
     else if (lostBefore > 0) {
       this.#lossSeen = true;
       this.#damage();
     }
     this.#take(payload);
-    if (marker) this.#close(emit);
+    if (marker) this.#mark(emit);
+  }
+
+  /** A slice of a picture that is gone: its marker was wrong, and whoever got it has a part only. */
+  #takeLate(lostBefore: number): void {
+    if (this.#open && lostBefore > 0) {
+      this.#lossSeen = true;
+      this.#damage();
+    }
+    if (!this.#closedWhole) return;
+    this.#closedWhole = false;
+    this.#closedSlices = 0;
+    this.#markers.wrong();
+    this.broken++;
+    this.#askForKey();
+  }
+
+  /** The next picture begins with `payload`. Lost packets before it may have been the end of this one. */
+  #end(payload: Uint8Array, emit: FrameSink, lostBefore: number): void {
+    const isWhole = lostBefore === 0 ||
+      this.#held && (this.#markers.isUsual(this.#slices) || sliceOf(payload) === "further");
+    if (!isWhole) this.#damaged = this.#lossSeen = true;
+    this.#close(emit);
+  }
+
+  /** What comes behind a marker with the same timestamp: more of the picture, or another one of that moment. */
+  #goOn(payload: Uint8Array, emit: FrameSink): void {
+    const slice = sliceOf(payload);
+    if (slice === "first") return this.#close(emit);
+    if (slice === null) return;
+    this.#markers.wrong();
+    this.#held = false;
+  }
+
+  /** A marker within a NAL unit, or before any slice, ends nothing. */
+  #mark(emit: FrameSink): void {
+    if (this.#nals.incomplete || this.#slices === 0 && !this.#damaged) return;
+    this.#held = true;
+    if (this.#damaged || this.#markers.endsAt(this.#slices)) return this.#close(emit);
+    if (Number.isNaN(this.#heldMs) && this.#maySend()) {
+      this.#heldMs = this.#timeline.presentationMsOf(this.#timestamp);
+    }
+    this.#dueMs = this.#clock.now() + HOLD_MS;
+    if (this.#holding === null) this.#wait(HOLD_MS, emit);
+  }
+
+  /** One timer for each picture, not for each slice. */
+  #wait(ms: number, emit: FrameSink): void {
+    const firesMs = this.#clock.now() + ms;
+    this.#holding = this.#clock.after(ms, () => {
+      this.#holding = null;
+      const nowMs = this.#clock.now();
+      if (nowMs - firesMs > STALL_MS) this.#wait(STALL_MS, emit);
+      else if (nowMs < this.#dueMs) this.#wait(this.#dueMs - nowMs, emit);
+      else if (this.#held) this.#close(emit);
+    });
   }
 
   #begin(timestamp: number, lostBefore: number): void {
     this.#abandon();
     this.#open = true;
     this.#timestamp = timestamp;
-    if (lostBefore === 0) return;
+    if (lostBefore === 0) return this.#judgeMarker();
+    this.#closedSlices = 0;
     this.#headInDoubt = this.#lossSeen = true;
     this.#askForKey(); // whole frames may be missing, and this one may build upon them
+  }
+
+  /** The next picture came at once: the marker of the one before was right. */
+  #judgeMarker(): void {
+    if (this.#closedSlices > 0 && this.#timestamp !== this.#closedTimestamp) {
+      this.#markers.right(this.#closedSlices);
+    }
+    this.#closedSlices = 0;
   }
 
   #askForKey(): void {
@@ -132,8 +222,12 @@ export class H264Depacketizer implements Depacketizer {
 
   #abandon(): void {
     this.#picture.reset();
-    this.#fragments.reset();
+    this.#nals.reset();
+    this.#holding?.[Symbol.dispose]();
+    this.#holding = null;
+    this.#heldMs = NaN;
     this.#open =
+      this.#held =
       this.#damaged =
       this.#lossSeen =
       this.#headInDoubt =
@@ -146,48 +240,14 @@ export class H264Depacketizer implements Depacketizer {
 
   #damage(): void {
     this.#damaged = true;
-    this.#fragments.reset();
+    this.#nals.reset();
   }
 
   #take(payload: Uint8Array): void {
-    const type = nalType(payload[0] ?? 0);
-    if (type !== NAL.fuA && this.#fragments.length > 0) this.#damage(); // a fragment without its end
-    if (type === NAL.fuA) this.#takeFragment(payload);
-    else if (type === NAL.stapA) this.#takeJoined(payload);
-    else if (type > 0 && type < NAL.stapA) this.#takeNal(payload);
-    else {
-      this.unsupported++;
-      this.#damaged = true;
-    }
-  }
-
-  #takeJoined(payload: Uint8Array): void {
-    let at = 1;
-    while (at + 2 < payload.length) {
-      const end = at + 2 + (payload[at]! << 8 | payload[at + 1]!);
-      if (end > payload.length) break;
-      if (end > at + 2) this.#takeNal(payload.subarray(at + 2, end));
-      at = end;
-    }
-    if (at < payload.length) this.#damaged = true;
-  }
-
-  #takeFragment(payload: Uint8Array): void {
-    const flags = payload[1] ?? 0;
-    const fragments = this.#fragments;
-    if ((flags & FU_START) !== 0) {
-      if (fragments.length > 0) this.#damage();
-      fragments.u8(payload[0]! & 0xe0 | flags & 31);
-    }
-    const fits = fragments.length > 0 && fragments.length + payload.length < MAX_FRAME_OCTETS;
-    if (!fits || payload.length < 3) {
-      this.#damage();
-      return;
-    }
-    fragments.bytes(payload.subarray(2));
-    if ((flags & FU_END) === 0) return;
-    this.#takeNal(fragments.view());
-    fragments.reset();
+    const result = this.#nals.push(payload);
+    if (result === "taken") return;
+    if (result === "unsupported") this.unsupported++;
+    this.#damaged = true;
   }
 
   #takeNal(nal: Uint8Array): void {
@@ -218,7 +278,10 @@ export class H264Depacketizer implements Depacketizer {
   }
 
   #close(emit: FrameSink): void {
-    if (this.#fragments.length > 0) this.#damage();
+    if (this.#nals.incomplete) this.#damage();
+    this.#closedTimestamp = this.#timestamp;
+    this.#closedWhole = !this.#damaged && this.#slices > 0;
+    this.#closedSlices = this.#held && this.#closedWhole ? this.#slices : 0;
     if (this.#damaged) this.#giveUp();
     else if (this.#slices > 0) this.#finish(emit);
     this.#abandon();
@@ -230,22 +293,32 @@ export class H264Depacketizer implements Depacketizer {
     this.#askForKey();
   }
 
+  /** A picture of intra slices only can be started at too: some phones never send an IDR after the first. */
+  #isStartable(): boolean {
+    return this.#key || this.#waitingForKey && this.#allIntra;
+  }
+
+  #maySend(): boolean {
+    return this.parameterSets.complete && (!this.#waitingForKey || this.#isStartable());
+  }
+
   #finish(emit: FrameSink): void {
-    // A picture of intra slices only can be started at too: some phones never send an IDR after the first.
-    const startable = this.#key || this.#waitingForKey && this.#allIntra;
-    if (!this.parameterSets.complete || this.#waitingForKey && !startable) {
+    if (!this.#maySend()) {
       this.heldBack++;
       this.onKeyFrameWanted?.();
       return;
     }
+    const key = this.#isStartable();
     this.#waitingForKey = false;
     if (this.#hasB) this.bFrames++;
-    this.#emitPicture(startable, emit);
+    this.#emitPicture(key, emit);
   }
 
   /** Decoding time may not go back, so a picture shown before its predecessor gets a negative composition time. */
   #emitPicture(key: boolean, emit: FrameSink): void {
-    const presentationMs = this.#timeline.presentationMsOf(this.#timestamp);
+    const presentationMs = Number.isNaN(this.#heldMs)
+      ? this.#timeline.presentationMsOf(this.#timestamp)
+      : this.#heldMs;
     const timeMs = Math.max(presentationMs, this.#lastTimeMs);
     this.#lastTimeMs = timeMs;
     const frame = this.#frame;

@@ -11,7 +11,7 @@ import { WireError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import { decodeAvcConfig } from "./avc_config.ts";
 import type { Frame, Packetizer, PayloadSink } from "./frame.ts";
-import { isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
+import { FU_END, FU_START, isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
 import { ParameterSets } from "./parameter_sets.ts";
 import { RtmpToRtpTimeline } from "./timeline.ts";
 
@@ -22,8 +22,6 @@ const MAX_DATAGRAM_PAYLOAD_OCTETS = 65000;
 /** A larger key frame is not kept for {@link H264Packetizer.repeatKeyFrame}. */
 const MAX_KEPT_KEY_FRAME_OCTETS = 1 << 20;
 const CLOCK_RATE = 90000;
-const FU_START = 0x80;
-const FU_END = 0x40;
 
 /** How the video stream is carried. */
 export interface H264PacketizerOptions {

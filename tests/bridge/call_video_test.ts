@@ -116,6 +116,7 @@ Deno.test("lines that are built anew, for a peer with other payload types, begin
   const { answer } = agree(a, b);
   await settle();
   await publish(bench, a, [config(), key(1)]);
+  await bench.clock.advanceAsync(200); // a first picture waits for proof that it is whole
   const [port] = /\d+/.exec(linesOf(answer, "m=video")[0]!)!;
   const renumbered = a.media.takeOffer(description(
     B,
@@ -127,6 +128,7 @@ Deno.test("lines that are built anew, for a peer with other payload types, begin
   assert.equal(renumbered.type, "agreed");
   const before = b.seen.length;
   await publish(bench, a, [key(2)]); // the client does not send its configuration again
+  await bench.clock.advanceAsync(200);
   assert.deepEqual(b.seen.slice(before), [config(), key(2)].map((body) => body.toHex()));
 });
 

@@ -109,6 +109,7 @@ Deno.test("a request of the peer is served from the cached key frame and passed 
   const repeated = packets.slice(before);
   const again = line(clock);
   deliver(again.line, repeated);
+  clock.advance(200); // a first picture waits for proof that it is whole
   assert.deepEqual(again.tags, [config(), key(300)].map(toHex), "a new watcher could start here");
   clock.advance(KEY_FRAME_REQUEST_MS);
   sender.keyFrameRequested();
@@ -210,8 +211,10 @@ Deno.test("an answer that names another profile, and pictures that have another,
 
 Deno.test("parameter sets of the far end's description are enough to start, broken ones are told", () => {
   const sprop = `${SPS.toBase64()},${PPS.toBase64()}`;
-  const { line: one, tags, troubles } = line(new FakeClock(), { ...CHAIN, sprop });
+  const clock = new FakeClock();
+  const { line: one, tags, troubles } = line(clock, { ...CHAIN, sprop });
   one.fromRtp(slice("I", 300), 0, true, 97, 0);
+  clock.advance(200);
   assert.deepEqual(tags, [config(), key(300)].map(toHex));
   one.takeSprop("no base64!");
   one.takeSprop(null);

@@ -1,0 +1,79 @@
+// RTP payloads of H.264 to NAL units: single ones, STAP-A and FU-A (RFC 6184 5.6, 5.7.1, 5.8).
+// Role: machine
+
+import { ByteWriter } from "../base/bytes.ts";
+import { FU_END, FU_START, NAL, nalType } from "./h264.ts";
+
+/** What became of a payload. */
+export type UnpackResult =
+  /** It made sense. */
+  | "taken"
+  /** It, or the fragments before it, made none: a NAL unit is missing. */
+  | "broken"
+  /** It is of a kind that neither mode 0 nor mode 1 has. */
+  | "unsupported";
+
+/** Takes the payloads of one stream apart. */
+export class NalUnits {
+  readonly #fragments = new ByteWriter(65536);
+  readonly #take: (nal: Uint8Array) => void;
+  readonly #maxOctets: number;
+
+  /** @param take given each NAL unit, borrowed @param maxOctets fragments are put together up to here */
+  constructor(take: (nal: Uint8Array) => void, maxOctets: number) {
+    this.#take = take;
+    this.#maxOctets = maxOctets;
+  }
+
+  /** True while a NAL unit lacks its last fragment. */
+  get incomplete(): boolean {
+    return this.#fragments.length > 0;
+  }
+
+  /** Forgets the fragments. */
+  reset(): void {
+    this.#fragments.reset();
+  }
+
+  /** Unpacks one payload, in order. */
+  push(payload: Uint8Array): UnpackResult {
+    const type = nalType(payload[0] ?? 0);
+    if (type === NAL.fuA) return this.#takeFragment(payload) ? "taken" : "broken";
+    const unfinished = this.incomplete;
+    this.#fragments.reset();
+    if (type === NAL.stapA) return this.#takeJoined(payload) && !unfinished ? "taken" : "broken";
+    if (type === 0 || type > NAL.stapA) return "unsupported";
+    this.#take(payload);
+    return unfinished ? "broken" : "taken";
+  }
+
+  #takeJoined(payload: Uint8Array): boolean {
+    let at = 1;
+    while (at + 2 < payload.length) {
+      const end = at + 2 + (payload[at]! << 8 | payload[at + 1]!);
+      if (end > payload.length) break;
+      if (end > at + 2) this.#take(payload.subarray(at + 2, end));
+      at = end;
+    }
+    return at >= payload.length;
+  }
+
+  #takeFragment(payload: Uint8Array): boolean {
+    const flags = payload[1] ?? 0;
+    const fragments = this.#fragments;
+    const begins = (flags & FU_START) !== 0;
+    const unfinished = begins && this.incomplete;
+    if (unfinished) fragments.reset();
+    if (begins) fragments.u8(payload[0]! & 0xe0 | flags & 31);
+    const fits = this.incomplete && fragments.length + payload.length < this.#maxOctets;
+    if (!fits || payload.length < 3) {
+      fragments.reset();
+      return false;
+    }
+    fragments.bytes(payload.subarray(2));
+    if ((flags & FU_END) === 0) return !unfinished;
+    this.#take(fragments.view());
+    fragments.reset();
+    return !unfinished;
+  }
+}
