@@ -19,7 +19,11 @@ export class NalUnits {
   readonly #take: (nal: Uint8Array) => void;
   readonly #maxOctets: number;
 
-  /** @param take given each NAL unit, borrowed @param maxOctets fragments are put together up to here */
+  /**
+   * Starts without fragments.
+   * @param take given each NAL unit, borrowed
+   * @param maxOctets fragments are put together up to here
+   */
   constructor(take: (nal: Uint8Array) => void, maxOctets: number) {
     this.#take = take;
     this.#maxOctets = maxOctets;
