@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   flv: ["base", "amf", "media"],
   codecs: ["base", "media"],
   live: ["base", "amf", "rtmp", "media", "flv"],
-  config: ["base", "net", "rtmp", "rtp", "access", "sip"],
+  config: ["base", "net", "rtmp", "rtp", "access", "sip", "live"],
   bridge: [...PROTOCOLS, "config"],
   call: [...PROTOCOLS, "access", "live", "config", "bridge"],
   gateway: [...PROTOCOLS, ...ENTRANCE, ...JOINED],

@@ -32,7 +32,12 @@ export interface LoginRules {
 
 /** What becomes of a login. */
 export type LoginOutcome =
-  | { readonly type: "accepted"; readonly user: string | null }
+  | {
+    readonly type: "accepted";
+    readonly user: string | null;
+    /** What was shown and found right, without the secret; null: nobody is asked. */
+    readonly proof: string | null;
+  }
   | { readonly type: "refused"; readonly reason: string };
 
 /** Told to who has shown nothing, and may not know that it must, or where. */
@@ -85,7 +90,7 @@ export class LoginGuard {
 
   /** Decides one login; takes its time. The refusal of a client that has left (`signal`) comes at once. */
   async login(address: string, credentials: Credentials, signal: AbortSignal): Promise<LoginOutcome> {
-    if (this.open) return { type: "accepted", user: credentials.user };
+    if (this.open) return { type: "accepted", user: credentials.user, proof: null };
     const outcome = this.#limits.mayLogIn(address) ? await this.#check(address, credentials) : TOO_OFTEN;
     if (outcome.type === "refused" && outcome !== BUSY) {
       await this.#refuse(address, credentials, outcome, signal);
@@ -97,14 +102,17 @@ export class LoginGuard {
     const rules = this.#rules;
     if (password === null && token === null) return NOTHING;
     if (rules.token !== null && token !== null) {
-      return equalSecrets(encodeUtf8(token), encodeUtf8(rules.token)) ? { type: "accepted", user } : WRONG;
+      return equalSecrets(encodeUtf8(token), encodeUtf8(rules.token))
+        ? { type: "accepted", user, proof: "token" }
+        : WRONG;
     }
     if (rules.users === null || user === null || !password) return WRONG;
     const found = rules.users.get(user);
     const attempt = { address, user: found === undefined ? null : user, password, expected: found ?? NOBODY };
     const verdict = await this.#checks.check(attempt);
     if (verdict === "busy") return BUSY;
-    return verdict === "right" && found !== undefined ? { type: "accepted", user } : WRONG;
+    if (verdict !== "right" || found === undefined) return WRONG;
+    return { type: "accepted", user, proof: `user ${user}` };
   }
 
   async #refuse(

@@ -7,6 +7,7 @@
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
+import type { OnBusyPolicy } from "../live/publisher.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
 import type { SocketKind } from "../net/sockets.ts";
 import type { KeepAliveSettings } from "../sip/keep_alive.ts";
@@ -59,6 +60,8 @@ export interface Config {
   readonly accounts: readonly SipAccount[];
   /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
+  /** What happens to who publishes what another client publishes. */
+  readonly onBusy: OnBusyPolicy;
   /** True when the two sides of each call may be played by other RTMP clients. */
   readonly publishCalls: boolean;
   /** The built-in SIP server for trials; null: it does not run. */
@@ -226,6 +229,7 @@ function configOf(settings: Settings): Config {
       accounts: settings.account.flatMap(({ rule }) => rule ?? []),
     },
     accounts: settings.account.flatMap(({ account }) => account ?? []),
+    onBusy: settings["on-busy"],
     dtmf: settings.dtmf,
     publishCalls: settings["publish-calls"],
     sipd: settings.sipd,

@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { WireError } from "../base/errors.ts";
+import { onBusyPolicies } from "../live/publisher.ts";
 import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
 import { parseNetwork } from "../net/network.ts";
 import { STUN_PORT } from "../net/stun.ts";
@@ -62,6 +63,7 @@ const schema = z.strictObject(
     "keep-alive": oneOf("crlf", "stun", "options", "off"),
     "keep-alive-period": wholeNumber(5, 3600),
     "same-address": oneOf(...sameAddressPolicies),
+    "on-busy": oneOf(...onBusyPolicies),
     dtmf: oneOf("auto", "rtp", "info", "inband"),
     "publish-calls": truth(),
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),

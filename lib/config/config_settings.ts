@@ -9,6 +9,7 @@ import type { KeepAliveMethod } from "../sip/keep_alive.ts";
 import type { SipUri } from "../sip/uri.ts";
 import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
+import type { OnBusyPolicy } from "../live/publisher.ts";
 import { defaultEntrance, type EntranceSettings } from "./entrance_config.ts";
 import { defaultGuard, type GuardSettings } from "./guard_config.ts";
 import { defaultMedia, type MediaSettings } from "./media_config.ts";
@@ -43,6 +44,8 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   "keep-alive-period": number;
   /** What happens when a client connects to an address that another one uses. */
   "same-address": SameAddressPolicy;
+  /** What happens to who publishes what another client publishes. */
+  "on-busy": OnBusyPolicy;
   /** How touch tones are sent. */
   dtmf: DtmfMode;
   /** Whether other RTMP clients may play the two sides of calls. */
@@ -126,6 +129,7 @@ export const defaultSettings: Readonly<Settings> = {
   "keep-alive": "crlf",
   "keep-alive-period": 25,
   "same-address": "replace",
+  "on-busy": "replace",
   dtmf: "auto",
   "publish-calls": false,
   sipd: null,
@@ -189,6 +193,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
     null,
     "<policy>",
     "second client of an address: replace the first, share its calls, or reject it",
+  ),
+  text(
+    "on-busy",
+    null,
+    "<policy>",
+    "second publisher of a stream: replace one that showed the same user, token or key, or reject",
   ),
   text(
     "dtmf",

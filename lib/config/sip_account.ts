@@ -11,6 +11,7 @@
 // Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
 
 import { ConfigError, WireError } from "../base/errors.ts";
+import type { OnBusyPolicy } from "../live/publisher.ts";
 import type { Identity } from "../sip/identity.ts";
 import type { TransportName } from "../sip/target.ts";
 import { parseSipUri, type SipUri } from "../sip/uri.ts";
@@ -32,6 +33,8 @@ export interface SipAccount {
   readonly answer: "no" | "auto" | "on-publish";
   /** What a caller hears until somebody publishes to the line. */
   readonly waiting: "silence" | "tone";
+  /** What happens to who publishes what another client publishes; null: as for all. */
+  readonly onBusy: OnBusyPolicy | null;
   /** Outgoing: ringing is given up after this time, in seconds. */
   readonly answerTimeoutSeconds: number;
   /** Outgoing: calls that were not answered are tried again. */
@@ -63,6 +66,7 @@ export const SIP_ACCOUNT_KEYS: readonly string[] = [
   "key",
   "answer",
   "waiting",
+  "on-busy",
   "answer-timeout",
   "redial",
   "redial-delay",
@@ -101,6 +105,9 @@ export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAcc
       key: readKey(entry.key),
       answer: choice(entry, "answer", ["no", "auto", "on-publish"]),
       waiting: choice(entry, "waiting", ["silence", "tone"]),
+      onBusy: entry["on-busy"] === undefined
+        ? null
+        : choice<OnBusyPolicy>(entry, "on-busy", ["replace", "reject"]),
       answerTimeoutSeconds: whole(entry, "answer-timeout", { min: 1, max: 600, absent: 60 }),
       redial: {
         attempts: whole(entry, "redial", { min: 0, max: 100, absent: 0 }),

@@ -5,6 +5,7 @@
 
 import type { AccessPolicy } from "../access/access_policy.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
+import type { OnBusyPolicy } from "../live/publisher.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { AccountDoor } from "./account_door.ts";
 import type { ServedAccount } from "./account_client.ts";
@@ -19,6 +20,8 @@ export interface AccountAppsParts extends LineAppParts {
   readonly access: AccessPolicy;
   /** Later than this nothing should arrive at a player. */
   readonly latencyMs: number;
+  /** What happens to who publishes what somebody else publishes. */
+  readonly onBusy: OnBusyPolicy;
 }
 
 /** Both applications. */
@@ -29,7 +32,7 @@ export class AccountApps implements AsyncDisposable {
 
   /** Nothing runs yet. */
   constructor(parts: AccountAppsParts) {
-    const { accounts, access, clock, latencyMs, log } = parts;
+    const { accounts, access, clock, latencyMs, log, onBusy } = parts;
     this.#calls = new CallApp(parts);
     this.#lines = new LineApp(parts);
     const shared = {
@@ -37,6 +40,7 @@ export class AccountApps implements AsyncDisposable {
       mayUseKey: access.mayUseKey.bind(access),
       clock,
       latencyMs,
+      onBusy,
     };
     this.#doors = {
       call: new AccountDoor("call", { ...shared, application: this.#calls }, log),
@@ -53,10 +57,10 @@ export class AccountApps implements AsyncDisposable {
   async serve(
     client: RtmpConnection,
     request: Pick<ConnectRequest, "app" | "query">,
-    application: "call" | "line",
+    { application, proof }: { readonly application: "call" | "line"; readonly proof: string | null },
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#doors[application].serve(client, request, signal);
+    await this.#doors[application].serve(client, request, proof, signal);
   }
 
   /** Waits until every call is hung up; the clients have left and the accounts have ended by now. */

@@ -11,6 +11,7 @@ import { Scope } from "../base/scope.ts";
 import type { Agent } from "../call/line.ts";
 import type { SipAccount } from "../config/sip_account.ts";
 import type { LiveSink } from "../live/live_sink.ts";
+import { mayReplace, type OnBusyPolicy, type PublisherConnection } from "../live/publisher.ts";
 import { PlayerSink } from "../live/player_sink.ts";
 import type { Reply, RtmpEvent } from "../rtmp/event.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
@@ -30,7 +31,7 @@ export interface ServedAccount {
 }
 
 /** The connection of a client, as the applications use it. */
-export type AccountConnection = Pick<RtmpConnection, "peer" | "call" | "close">;
+export type AccountConnection = Pick<RtmpConnection, "peer" | "call" | "close" | "answers">;
 
 /** A stream of a client that may use the account it names. */
 export interface AccountUse {
@@ -42,6 +43,8 @@ export interface AccountUse {
   readonly stream: NetStream;
   /** Whose stream it is. */
   readonly connection: AccountConnection;
+  /** The user, token or key that was shown; null: nothing was asked. */
+  readonly proof: string | null;
   /** Ends the stream from our side; the connection ends with the last of its publishers. */
   readonly end: (reason: string) => void;
 }
@@ -61,7 +64,12 @@ export interface StreamPublisher {
 /** What became of a publish. */
 export type PublisherOutcome =
   | { readonly type: "publishing"; readonly publisher: StreamPublisher }
-  | { readonly type: "refused"; readonly reason: string };
+  | {
+    readonly type: "refused";
+    readonly reason: string;
+    /** Who publishes it, and may be replaced; null: nobody. */
+    readonly there: AccountUse | null;
+  };
 
 /** What became of a play. */
 export type PlayerOutcome =
@@ -70,8 +78,8 @@ export type PlayerOutcome =
 
 /** What the clients of one application publish and play. */
 export interface AccountApplication {
-  /** Takes a publisher. */
-  publish(use: AccountUse): PublisherOutcome;
+  /** Takes a publisher. @param instead whose place it takes, if that one is there still; absent: nobody's */
+  publish(use: AccountUse, instead?: AccountUse | null): PublisherOutcome;
   /** Takes a player, which is told by `sink`. */
   play(use: AccountUse, sink: LiveSink): PlayerOutcome;
 }
@@ -88,6 +96,8 @@ export interface AccountServices {
   readonly latencyMs: number;
   /** For the log of slow players. */
   readonly clock: Clock;
+  /** What happens to who publishes what somebody else publishes, unless the account says otherwise. */
+  readonly onBusy: OnBusyPolicy;
 }
 
 /** What connect has said. */
@@ -98,6 +108,8 @@ export interface AccountClientPath {
   readonly app: string;
   /** Its query. */
   readonly query: string;
+  /** The user or token of its login; null: nobody is asked. */
+  readonly proof: string | null;
 }
 
 type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;
@@ -107,6 +119,7 @@ type CommandEvent = Extract<RtmpEvent, { type: "command" }>;
 type Activity =
   | { readonly type: "publishing"; readonly publisher: StreamPublisher }
   | { readonly type: "playing"; readonly subscription: Disposable }
+  | { readonly type: "waiting" }
   | { readonly type: "refused" };
 
 const CLOSED = "NetConnection.Connect.Closed";
@@ -186,16 +199,35 @@ export class AccountClient implements AsyncDisposable {
       rest: found.rest,
       stream,
       connection: this.#connection,
+      proof: account.config.key === null ? this.#path.proof : "key",
       end: (reason) => this.#over(stream, reason),
     });
   }
 
   #start(event: PublishEvent | PlayEvent, use: AccountUse): void {
     if (event.type === "play") return this.#play(event, use);
-    const outcome = this.#services.application.publish(use);
-    if (outcome.type === "refused") return this.#refuse(event, outcome.reason);
+    const outcome = this.#publish(use, null);
+    if (outcome.type === "publishing") return;
+    const { there } = outcome;
+    if (there === null) return this.#refuse(event, outcome.reason);
+    const waiting: Activity = { type: "waiting" };
+    this.#activities.set(use.stream, waiting);
+    this.#scope.spawn("replace", async () => {
+      const policy = use.account.config.onBusy ?? this.#services.onBusy;
+      const replaces = await mayReplace(policy, publisherOf(there), publisherOf(use));
+      if (this.#activities.get(use.stream) !== waiting) return; // it has left, or does something else
+      this.#activities.delete(use.stream);
+      const second = this.#publish(use, replaces ? there : null);
+      if (second.type === "refused") this.#refuse(event, second.reason);
+    });
+  }
+
+  #publish(use: AccountUse, instead: AccountUse | null): PublisherOutcome {
+    const outcome = this.#services.application.publish(use, instead);
+    if (outcome.type === "refused") return outcome;
     this.#activities.set(use.stream, { type: "publishing", publisher: outcome.publisher });
     use.stream.started();
+    return outcome;
   }
 
   #play({ stream, duration }: PlayEvent, use: AccountUse): void {
@@ -263,6 +295,10 @@ export class AccountClient implements AsyncDisposable {
     if (activity?.type === "publishing") activity.publisher.ended();
     if (activity?.type === "playing") activity.subscription[Symbol.dispose]();
   }
+}
+
+function publisherOf({ proof, connection }: AccountUse): PublisherConnection {
+  return { proof, answers: () => connection.answers() };
 }
 
 function sendDigits(

@@ -23,15 +23,17 @@ export class AccountDoor {
   /**
    * Serves a client that has said connect and was not answered yet, until it leaves. The connection stays its owner's
    * to dispose of. Never throws for what a client does.
+   * @param proof the user or token of its login; null: nobody is asked
    */
   async serve(
     connection: RtmpConnection,
     { app, query }: Pick<ConnectRequest, "app" | "query">,
+    proof: string | null,
     signal: AbortSignal,
   ): Promise<void> {
     if (signal.aborted) return; // its owner has closed it
     const log = this.#log.child(`client ${connection.id} ${app}`);
-    const path = { application: this.#name, app, query };
+    const path = { application: this.#name, app, query, proof };
     await using client = new AccountClient(connection, path, this.#services, log);
     connection.onMedia = (stream, message) => client.media(stream, message);
     connection.accept();

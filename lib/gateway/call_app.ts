@@ -13,6 +13,7 @@ import type { CallRoom, ContextServices } from "../call/line.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveSink } from "../live/live_sink.ts";
+import { REPLACED } from "../live/publisher.ts";
 import type { LiveStreams } from "../live/streams.ts";
 import type {
   AccountApplication,
@@ -51,10 +52,16 @@ export interface AccountAppParts {
 /** What the call itself has said in the log, in its own words. */
 const LOGGED_BY_THE_CALL = ["NetStream.Call.Ringing", "NetStream.Call.Accepted", "NetStream.Call.Rejected"];
 
+/** A call, and the stream that publishes for it, which a newer connection may replace. */
+interface ActiveCall {
+  readonly call: PublishedCall;
+  publisher: AccountUse;
+}
+
 /** Calls of publishers, by account and destination. */
 export class CallApp implements AccountApplication, AsyncDisposable {
   readonly #parts: AccountAppParts;
-  readonly #calls = new Map<string, PublishedCall>();
+  readonly #calls = new Map<string, ActiveCall>();
   readonly #scope: Scope;
 
   /** No calls yet. */
@@ -69,16 +76,25 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 
   /** See {@linkcode AccountApplication}: the call is dialled with the first media. */
-  publish(use: AccountUse): PublisherOutcome {
+  publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
     const { account, rest } = use;
     if (rest === "") {
-      return refused("whom to call is missing: publish to rtmp://this-host/call/ACCOUNT/NUMBER");
+      return refusedPublisher("whom to call is missing: publish to rtmp://this-host/call/ACCOUNT/NUMBER");
     }
     const name = `${account.config.name}/${rest}`;
-    if (this.#calls.has(name)) return refused(`${rest} is being called by another publisher`);
-    const call = this.#open(use, () => this.#calls.delete(name));
-    this.#calls.set(name, call);
-    return { type: "publishing", publisher: this.#publisherOf(call, () => this.#calls.delete(name)) };
+    const active = this.#calls.get(name);
+    if (active === undefined) {
+      return { type: "publishing", publisher: this.#publisherOf(name, this.#open(name, use)) };
+    }
+    const { publisher } = active;
+    if (publisher !== instead) {
+      return refusedPublisher(`${rest} is being called by another publisher`, publisher);
+    }
+    active.publisher = use;
+    publisher.end(REPLACED);
+    active.call.publishedBy(use.stream);
+    account.log.info(`call to ${rest}: now published by the client at ${use.connection.peer.hostname}`);
+    return { type: "publishing", publisher: this.#publisherOf(name, active.call) };
   }
 
   /** See {@linkcode AccountApplication}: the far end, when there is one. */
@@ -89,12 +105,13 @@ export class CallApp implements AccountApplication, AsyncDisposable {
 
   /** Waits until every call is hung up; their publishers have left by now. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const call of this.#calls.values()) this.#finish(call);
+    for (const { call } of this.#calls.values()) this.#finish(call);
     this.#calls.clear();
     await this.#scope.close();
   }
 
-  #open({ account, rest, stream, connection, end }: AccountUse, forget: () => void): PublishedCall {
+  #open(name: string, use: AccountUse): PublishedCall {
+    const { account, rest, connection } = use;
     const { clock, random, streams } = this.#parts;
     const log = account.log.child(`call to ${rest}`);
     const services = servicesOf(this.#parts, log, connection.peer.hostname);
@@ -115,26 +132,28 @@ export class CallApp implements AccountApplication, AsyncDisposable {
         const said = `${code.replace("NetStream.", "")}: ${text}`;
         if (LOGGED_BY_THE_CALL.includes(code)) log.debug(said);
         else log.info(said);
-        stream.status(level, code, text);
+        active.publisher.stream.status(level, code, text);
       },
-      callClient: (method, ...args) => connection.call(method, ...args),
+      callClient: (method, ...args) => active.publisher.connection.call(method, ...args),
       onOver: (reason) => {
-        forget();
+        this.#calls.delete(name);
         this.#finish(call);
-        end(reason);
+        active.publisher.end(reason);
       },
-    }, stream);
+    }, use.stream);
+    const active: ActiveCall = { call, publisher: use };
+    this.#calls.set(name, active);
     log.info(`published by the client at ${connection.peer.hostname}`);
     return call;
   }
 
-  #publisherOf(call: PublishedCall, forget: () => void): StreamPublisher {
+  #publisherOf(name: string, call: PublishedCall): StreamPublisher {
     return {
       media: (message) => call.media(message),
       bye: () => call.bye(),
       sendDigits: (digits, durationMs, done) => call.line.sendDigits(digits, durationMs, done),
       ended: () => {
-        forget();
+        this.#calls.delete(name);
         this.#finish(call);
       },
     };
@@ -163,6 +182,11 @@ export function servicesOf(parts: AccountAppParts, log: Logger, address: string)
 
 function pathOf(account: string, destination: string): string {
   return `call/${account}/${destination}`;
+}
+
+/** @param there who publishes already, and may be replaced */
+export function refusedPublisher(reason: string, there: AccountUse | null = null): PublisherOutcome {
+  return { type: "refused", reason, there };
 }
 
 function refused(reason: string): { readonly type: "refused"; readonly reason: string } {

@@ -13,6 +13,7 @@ import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ClientLink } from "../call/line.ts";
 import type { LiveSink } from "../live/live_sink.ts";
+import { REPLACED } from "../live/publisher.ts";
 import type { LiveStreams } from "../live/streams.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import type {
@@ -83,11 +84,18 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   }
 
   /** Takes the one who speaks to callers. */
-  publish(use: AccountUse): PublisherOutcome {
-    const problem = this.#closed ?? (this.#speaker === null ? null : "somebody else speaks on this line");
-    if (problem !== null) return { type: "refused", reason: problem };
+  publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
+    if (this.#closed !== null) return { type: "refused", reason: this.#closed, there: null };
+    const there = this.#speaker;
+    if (there !== null && there !== instead) {
+      return { type: "refused", reason: "somebody else speaks on this line", there };
+    }
     const { account: { log } } = this.#parts;
     this.#speaker = use;
+    if (there !== null) {
+      this.#present.delete(there);
+      there.end(REPLACED);
+    }
     this.#present.add(use);
     this.#clear();
     this.#waiting.stop();

@@ -97,7 +97,10 @@ export class Gateway implements AsyncDisposable {
     guard.onRefused = (askedBy) => door.offenders.note(askedBy, "addresses that may not be sent to");
     this.#media = new MediaRoom(config, { ...environment, sockets, guard }, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
-    this.#live = new LiveApp({ root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS }, environment);
+    this.#live = new LiveApp(
+      { root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS, onBusy: config.onBusy },
+      environment,
+    );
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
       {
         ...config.sip,
@@ -122,6 +125,7 @@ export class Gateway implements AsyncDisposable {
       dtmf: config.dtmf,
       streams: this.#live.streams,
       latencyMs: LIVE_LATENCY_MS,
+      onBusy: config.onBusy,
     });
     this.#sipApp = new SipApp({
       clock,
@@ -286,10 +290,15 @@ export class Gateway implements AsyncDisposable {
     // From here on it is theirs, for hours: handed over, not waited for.
     switch (path.type) {
       case "live":
-        return this.#live.serve(client, request, signal);
+        return this.#live.serve(client, request, login.proof, signal);
       case "call":
       case "line":
-        return this.#accountApps.serve(client, request, path.type, signal);
+        return this.#accountApps.serve(
+          client,
+          request,
+          { application: path.type, proof: login.proof },
+          signal,
+        );
       case "sip":
         if (first !== null) return await refuse(client, first, NO_PATH);
         return this.#sipApp.serve(client, request, path, signal);

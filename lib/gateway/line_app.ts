@@ -15,7 +15,7 @@ import type {
   PublisherOutcome,
   ServedAccount,
 } from "./account_client.ts";
-import { type AccountAppParts, servicesOf } from "./call_app.ts";
+import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
 import { CallInLine, linePath } from "./call_in_line.ts";
 import { StreamLine } from "./stream_line.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
@@ -75,10 +75,10 @@ export class LineApp implements AccountApplication, AsyncDisposable {
   }
 
   /** See {@linkcode AccountApplication}: speaks to callers. */
-  publish(use: AccountUse): PublisherOutcome {
+  publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
     const { name } = use.account.config;
-    if (use.rest !== SAY) return refused(`to speak on the line, publish to line/${name}/${SAY}`);
-    return this.#lines.get(name)!.publish(use);
+    if (use.rest !== SAY) return refusedPublisher(`to speak on the line, publish to line/${name}/${SAY}`);
+    return this.#lines.get(name)!.publish(use, instead);
   }
 
   /** See {@linkcode AccountApplication}: hears callers. */

@@ -97,6 +97,13 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     if (message.type === 9) this.#timer ??= this.#parts.clock.after(NO_SOUND_MS, () => this.#noSound());
   }
 
+  /** A newer connection of its program publishes from now on: the call goes on. */
+  publishedBy(publisher: PublisherStream): void {
+    this.#heardAtMs = this.#parts.clock.now();
+    this.line.publishedBy(publisher);
+    if (this.#state === "talking") this.#parts.tell("status", "NetStream.Call.Accepted", "the call is up");
+  }
+
   /** The publisher has left, or wants no more: hangs up, or cancels. */
   leave(): void {
     if (this.#state === "over") return;

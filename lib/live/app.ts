@@ -11,6 +11,7 @@ import type { RtmpConnection } from "../rtmp/connection.ts";
 import { LiveClient, type LiveServices } from "./live_client.ts";
 import { MediaFolder } from "./media_folder.ts";
 import { isAppName } from "./stream_name.ts";
+import type { OnBusyPolicy } from "./publisher.ts";
 import { Recordings } from "./recordings.ts";
 import { defaultLiveLimits, type LiveLimits, LiveStreams, type LiveUsage } from "./streams.ts";
 
@@ -22,6 +23,8 @@ export interface LiveOptions {
   readonly latencyMs: number;
   /** A player of a file is given so much in advance at most; default 10 s. */
   readonly readAheadMs?: number;
+  /** What happens to who publishes what another client publishes; default replace. */
+  readonly onBusy?: OnBusyPolicy;
   /** Bounds of all streams; see {@linkcode defaultLiveLimits}. */
   readonly limits?: Partial<LiveLimits>;
 }
@@ -56,6 +59,7 @@ export class LiveApp {
       latencyMs: options.latencyMs,
       readAheadMs: options.readAheadMs ?? READ_AHEAD_MS,
       clock,
+      onBusy: options.onBusy ?? "replace",
     };
   }
 
@@ -68,8 +72,14 @@ export class LiveApp {
    * Serves a client that has said connect and was not answered yet, until it leaves or `signal` aborts; its
    * recordings are finished when this returns. The connection stays its owner's to dispose of. Never throws for
    * what a client does.
+   * @param proof what the client has shown; null: nobody is asked
    */
-  async serve(connection: RtmpConnection, request: ConnectRequest, signal: AbortSignal): Promise<void> {
+  async serve(
+    connection: RtmpConnection,
+    request: ConnectRequest,
+    proof: string | null,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { app } = request;
     if (!isAppName(app)) return await connection.reject("the path cannot be used");
     const log = this.#log.child(`client ${connection.id} ${app}`);
@@ -79,7 +89,12 @@ export class LiveApp {
     const onAbort = (): void => void close();
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await using client = new LiveClient(app, this.#services, log);
+      const publisher = {
+        proof,
+        answers: () => connection.answers(),
+        close: (code: string, description: string) => connection.close(code, description),
+      };
+      await using client = new LiveClient(app, publisher, this.#services, log);
       connection.onMedia = (stream, message) => client.media(stream, message);
       connection.streamLength = (name) => client.lengthSeconds(name);
       connection.accept();

@@ -16,6 +16,13 @@ import { FilePlayer } from "./file_player.ts";
 import { PlayerSink } from "./player_sink.ts";
 import type { Recordings } from "./recordings.ts";
 import { parseStreamPath } from "./stream_name.ts";
+import {
+  mayReplace,
+  type OnBusyPolicy,
+  type Publisher,
+  type PublisherConnection,
+  REPLACED,
+} from "./publisher.ts";
 import type { LiveStreams, Publication } from "./streams.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -31,6 +38,14 @@ export interface LiveServices {
   readonly readAheadMs: number;
   /** Paces players of files. */
   readonly clock: Clock;
+  /** What happens to who publishes what another client publishes. */
+  readonly onBusy: OnBusyPolicy;
+}
+
+/** The connection of a client, as far as it matters here. */
+export interface LiveConnection extends PublisherConnection {
+  /** Ends it, with the reason for the client. */
+  close(code: string, description: string): Promise<void>;
 }
 
 /** Why a stream is refused before anybody looks for it. */
@@ -53,14 +68,16 @@ type Activity =
 /** One client, while it is connected. */
 export class LiveClient implements AsyncDisposable {
   readonly #app: string;
+  readonly #connection: LiveConnection;
   readonly #services: LiveServices;
   readonly #log: Logger;
   readonly #scope: Scope;
   readonly #activities = new Map<NetStream, Activity>();
 
   /** Does nothing yet. @param app of its connect */
-  constructor(app: string, services: LiveServices, log: Logger) {
+  constructor(app: string, connection: LiveConnection, services: LiveServices, log: Logger) {
     this.#app = app;
+    this.#connection = connection;
     this.#services = services;
     this.#log = log;
     this.#scope = new Scope("streams", { log });
@@ -105,15 +122,57 @@ export class LiveClient implements AsyncDisposable {
     await this.#scope.close();
   }
 
-  #publish({ stream, name, mode }: PublishEvent): void {
+  #publish(event: PublishEvent): void {
+    const { stream, name } = event;
     this.#end(stream);
     const path = parseStreamPath(this.#app, name);
     if (path === null) return this.#refuse(stream, "NetStream.Publish.BadName", NO_NAME);
-    const outcome = this.#services.streams.publish(path);
-    if (outcome.type === "refused") {
-      return this.#refuse(stream, "NetStream.Publish.BadName", outcome.reason, path);
-    }
-    const { publication } = outcome;
+    const publisher = this.#publisherOf(stream);
+    const outcome = this.#services.streams.publish(path, publisher);
+    if (outcome.type === "publishing") return this.#begin(event, outcome.publication);
+    const { publisher: there } = outcome;
+    if (there === null) return this.#refuse(stream, "NetStream.Publish.BadName", outcome.reason, path);
+    const waiting: Activity = { type: "waiting" };
+    this.#activities.set(stream, waiting);
+    this.#scope.spawn(`publish ${path}`, async () => {
+      const replaces = await mayReplace(this.#services.onBusy, there, publisher);
+      if (this.#activities.get(stream) !== waiting) return; // it has left, or does something else
+      this.#activities.delete(stream);
+      if (replaces) this.#replace(path, there);
+      this.#publishNow(event, path, publisher);
+    });
+  }
+
+  #replace(path: string, there: Publisher): void {
+    if (this.#services.streams.find(path)?.publisher !== there) return; // it has left meanwhile
+    this.#log.info(`${path}: a newer connection replaces its publisher`);
+    there.replaced();
+  }
+
+  #publishNow(event: PublishEvent, path: string, publisher: Publisher): void {
+    const outcome = this.#services.streams.publish(path, publisher);
+    if (outcome.type === "publishing") return this.#begin(event, outcome.publication);
+    this.#refuse(event.stream, "NetStream.Publish.BadName", outcome.reason, path);
+  }
+
+  #publisherOf(stream: NetStream): Publisher {
+    const connection = this.#connection;
+    return {
+      proof: connection.proof,
+      answers: () => connection.answers(),
+      replaced: () => this.#replaced(stream),
+    };
+  }
+
+  /** Programs that hear no status events understand the end of their connection. */
+  #replaced(stream: NetStream): void {
+    this.#end(stream);
+    if (stream.state === "publishing") stream.stop(undefined, REPLACED);
+    if (this.#activities.size === 0) void this.#connection.close("NetConnection.Connect.Closed", REPLACED);
+  }
+
+  #begin({ stream, mode }: PublishEvent, publication: Publication): void {
+    const { path } = publication.stream;
     const ended = Promise.withResolvers<void>();
     this.#activities.set(stream, { type: "publishing", publication, ended });
     this.#log.info(`publishes ${path} (${mode})`);

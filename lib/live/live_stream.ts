@@ -10,6 +10,7 @@ import type { ByteBudget } from "./byte_budget.ts";
 import { GopCache } from "./gop_cache.ts";
 import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
+import type { Publisher } from "./publisher.ts";
 import { type SubscribedStream, Subscription } from "./subscription.ts";
 
 /** Sound, and data beside it, that is older than this is nothing to begin with. */
@@ -42,6 +43,7 @@ export class LiveStream implements SubscribedStream {
   /** Replaced, never changed: it may be walked while somebody joins or leaves. */
   #subscriptions: readonly Subscription[] = [];
   #publishing = false;
+  #publisher: Publisher | null = null;
   #headers: LiveHeaders = NO_HEADERS;
   #cachedHeaders: LiveHeaders = NO_HEADERS;
   #hasVideo = false;
@@ -94,9 +96,15 @@ export class LiveStream implements SubscribedStream {
     return Math.abs(latestMs - timeMs) > PAST_MS || this.#now() - arrivedMs > PAST_MS;
   }
 
+  /** Who publishes; null: nobody, or a part of this program. */
+  get publisher(): Publisher | null {
+    return this.#publisher;
+  }
+
   /** The publisher's: there is one now. */
-  begin(): void {
+  begin(publisher: Publisher | null = null): void {
     this.#publishing = true;
+    this.#publisher = publisher;
     for (const each of this.#subscriptions) this.#guard(each, () => each.begin());
   }
 
@@ -126,6 +134,7 @@ export class LiveStream implements SubscribedStream {
   /** The publisher's: it is gone. */
   end(): void {
     this.#publishing = false;
+    this.#publisher = null;
     this.#headers = NO_HEADERS;
     this.#cachedHeaders = NO_HEADERS;
     this.#hasVideo = false;

@@ -8,6 +8,7 @@ import type { Logger } from "../base/log.ts";
 import { ByteBudget } from "./byte_budget.ts";
 import type { LiveSink } from "./live_sink.ts";
 import { LiveStream } from "./live_stream.ts";
+import type { Publisher } from "./publisher.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Bounds of all streams together. */
@@ -33,7 +34,12 @@ export const defaultLiveLimits: LiveLimits = {
 /** What came of a publish. */
 export type PublishOutcome =
   | { readonly type: "publishing"; readonly publication: Publication }
-  | { readonly type: "refused"; readonly reason: string };
+  | {
+    readonly type: "refused";
+    readonly reason: string;
+    /** The client that publishes it, and may be replaced; null: there is none. */
+    readonly publisher: Publisher | null;
+  };
 
 /** What came of a play. */
 export type PlayOutcome =
@@ -47,9 +53,9 @@ export class Publication implements Disposable {
   #ended = false;
 
   /** Made by {@linkcode LiveStreams.publish}. */
-  constructor(stream: LiveStream) {
+  constructor(stream: LiveStream, publisher: Publisher | null) {
     this.stream = stream;
-    stream.begin();
+    stream.begin(publisher);
   }
 
   /** True once it has ended. */
@@ -119,14 +125,15 @@ export class LiveStreams {
     return this.#streams.get(path);
   }
 
-  /** Takes a path to publish at, until the publication ends. */
-  publish(path: string): PublishOutcome {
-    if (this.find(path)?.publishing === true) {
-      return { type: "refused", reason: "Stream name already in use" };
+  /** Takes a path to publish at, until the publication ends. @param publisher null: a part of this program */
+  publish(path: string, publisher: Publisher | null = null): PublishOutcome {
+    const there = this.find(path);
+    if (there?.publishing === true) {
+      return { type: "refused", reason: "Stream name already in use", publisher: there.publisher };
     }
     const stream = this.#open(path);
-    if (stream === null) return { type: "refused", reason: "too many streams" };
-    return { type: "publishing", publication: new Publication(stream) };
+    if (stream === null) return { type: "refused", reason: "too many streams", publisher: null };
+    return { type: "publishing", publication: new Publication(stream, publisher) };
   }
 
   /** Plays a path, whether or not it has a publisher yet, until the subscription is disposed. */

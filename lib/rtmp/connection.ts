@@ -111,20 +111,15 @@ export class RtmpConnection implements AsyncDisposable {
     return this.#session.onMedia;
   }
 
-  /** See the getter. */
   set onMedia(outlet: ((stream: NetStream, message: MediaMessage) => void) | null) {
     this.#session.onMedia = outlet;
   }
 
-  /**
-   * Answers getStreamLength in seconds; without it every stream has length 0, which means live. A promise must
-   * not reject.
-   */
+  /** Answers getStreamLength in seconds; null: every stream has length 0, which means live. Must not reject. */
   get streamLength(): ((name: string) => number | Promise<number>) | null {
     return this.#session.streamLength;
   }
 
-  /** See the getter. */
   set streamLength(outlet: ((name: string) => number | Promise<number>) | null) {
     this.#session.streamLength = outlet;
   }
@@ -169,6 +164,11 @@ export class RtmpConnection implements AsyncDisposable {
   /** Closes at once, without a word. */
   drop(): void {
     this.#end();
+  }
+
+  /** Whether the client is heard within some 3 s; it is pinged. */
+  answers(): Promise<boolean> {
+    return this.#heartbeat.answers(this.#environment.clock.now());
   }
 
   /** Gives the stream to somebody else, who closes it; nothing is read or written here any more. After open() only. */
@@ -318,6 +318,7 @@ export class RtmpConnection implements AsyncDisposable {
       `${bytesIn} bytes in, ${bytesOut} out, ${droppedVideo} video and ${droppedAudio} audio dropped`;
     this.#log.debug(`ended: ${counts}`);
     this.#stream.close();
+    this.#heartbeat.stop();
     this.#throttle.release();
     return null;
   }

@@ -15,6 +15,9 @@ const SENDING_BYTES = 1_000;
 /** Period of the shared ticker, and how many ticks a beat is: thousands of clients beat one after the other. */
 export const HEARTBEAT = { tickMs: 100, every: 10 } as const;
 
+/** Asked whether it is alive, a client that is not heard for so long is not. */
+export const PROBE_MS = 2_000;
+
 /** What the watch says. */
 export interface HeartbeatOutlets {
   /** Video and audio messages dropped so far. */
@@ -25,12 +28,19 @@ export interface HeartbeatOutlets {
   dead(text: string): void;
 }
 
+interface Probe {
+  readonly sinceMs: number;
+  readonly bytesBefore: number;
+  readonly answer: PromiseWithResolvers<boolean>;
+}
+
 /** The watch over one connection. */
 export class Heartbeat {
   readonly #link: MessageLink;
   readonly #options: RtmpOptions;
   readonly #outlets: HeartbeatOutlets;
   #running = false;
+  #probe: Probe | null = null;
   #startMs = 0;
   #pingMs = 0;
   #bytesAtPing = 0;
@@ -51,12 +61,27 @@ export class Heartbeat {
     this.#pingMs = nowMs;
   }
 
+  /** The connection has ended. */
+  stop(): void {
+    this.#running = false;
+    this.#settleProbe(false);
+  }
+
+  /** Pings at once: whether anything is heard within {@link PROBE_MS}; known a beat later at most. */
+  answers(nowMs: number): Promise<boolean> {
+    if (!this.#running) return Promise.resolve(false);
+    if (this.#probe === null) this.#link.ping();
+    this.#probe ??= { sinceMs: nowMs, bytesBefore: this.#link.bytesIn, answer: Promise.withResolvers() };
+    return this.#probe.answer.promise;
+  }
+
   /** To be called about once a second. @param heardMs when something has arrived last */
   beat(nowMs: number, heardMs: number): void {
     if (!this.#running) return;
+    if (this.#probe !== null) this.#watchProbe(this.#probe, nowMs, heardMs);
     const silentMs = nowMs - Math.max(heardMs, this.#startMs);
     if (silentMs >= this.#options.idleMs) {
-      this.#running = false;
+      this.stop();
       return this.#outlets.dead(`no sign of life for ${Math.round(silentMs / 1000)} s`);
     }
     this.#reportDrops();
@@ -66,6 +91,17 @@ export class Heartbeat {
     this.#link.ping();
     this.#pingMs = nowMs;
     this.#bytesAtPing = this.#link.bytesOut;
+  }
+
+  /** A client that is read slowly is heard as well: it waits for us. */
+  #watchProbe({ sinceMs, bytesBefore }: Probe, nowMs: number, heardMs: number): void {
+    if (this.#link.bytesIn > bytesBefore || heardMs > sinceMs) this.#settleProbe(true);
+    else if (nowMs - sinceMs >= PROBE_MS) this.#settleProbe(false);
+  }
+
+  #settleProbe(alive: boolean): void {
+    this.#probe?.answer.resolve(alive);
+    this.#probe = null;
   }
 
   #reportDrops(): void {

@@ -46,19 +46,24 @@ class Bench {
 Deno.test("without rules everybody is welcome at once", async () => {
   const bench = new Bench({ users: null, token: null });
   assert.equal(bench.guard.open, true);
-  assert.deepEqual(await bench.login({ user: "x", password: "y" }), { type: "accepted", user: "x" });
-  assert.deepEqual(await bench.login({}), { type: "accepted", user: null });
+  assert.deepEqual(await bench.login({ user: "x", password: "y" }), {
+    type: "accepted",
+    user: "x",
+    proof: null,
+  });
+  assert.deepEqual(await bench.login({}), { type: "accepted", user: null, proof: null });
 });
 
 Deno.test("a user with the password, or the token alone", async () => {
   const bench = new Bench({ users, token: TOKEN });
   const alice = { user: "alice", password: "secret" };
-  assert.deepEqual(await bench.login(alice), { type: "accepted", user: "alice" });
-  assert.deepEqual(await bench.login({ token: TOKEN }), { type: "accepted", user: null });
+  assert.deepEqual(await bench.login(alice), { type: "accepted", user: "alice", proof: "user alice" });
+  assert.deepEqual(await bench.login({ token: TOKEN }), { type: "accepted", user: null, proof: "token" });
   const usersOnly = new Bench({ users, token: null });
   assert.deepEqual(await usersOnly.login({ ...alice, token: "whatever" }), {
     type: "accepted",
     user: "alice",
+    proof: "user alice",
   });
   assert.deepEqual(bench.log.lines, []);
 });

@@ -55,6 +55,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     dialPlan: [],
     sameAddress: { policy: "replace", accounts: [] },
     accounts: [],
+    onBusy: "replace",
     dtmf: "auto",
     publishCalls: false,
     sipd: null,

@@ -8,11 +8,12 @@ const SERVICES = {
   accounts: { get: () => undefined },
   mayUseKey: () => ({ type: "accepted" as const }),
   application: {
-    publish: () => ({ type: "refused" as const, reason: "never" }),
+    publish: () => ({ type: "refused" as const, reason: "never", there: null }),
     play: () => ({ type: "refused" as const, reason: "never" }),
   },
   latencyMs: 1000,
   clock: systemClock,
+  onBusy: "replace" as const,
 };
 
 Deno.test("a client that has said connect is accepted, served and let go", async () => {
@@ -32,7 +33,7 @@ Deno.test("when the gateway is stopping nobody is accepted any more", async () =
   const serving = (async () => {
     await using connection = server;
     const request = await connection.open();
-    await door.serve(connection, request!, stopped.signal);
+    await door.serve(connection, request!, null, stopped.signal);
     await connection.close("NetConnection.Connect.AppShutdown", "the gateway is stopping");
   })();
   await assert.rejects(connect({}, "call/desk"), /stopping/);

@@ -69,12 +69,55 @@ Deno.test("several destinations are several calls; a name that is in use is BadN
   const [house, first, second] = await open();
   await talking(house, first, "100");
   await talking(house, second, "desk/200");
-  await assert.rejects(second.publish("desk/100"), /100 is being called by another publisher/);
+  const taken = second.publish("desk/100");
+  taken.catch(() => {});
+  await house.clock.advanceAsync(3000);
+  await assert.rejects(taken, /100 is being called by another publisher/);
   assert.ok(second.lines.some((line) => line.startsWith("Publish.BadName")));
   await first.client.close();
   await house.until("the first call is over", () => house.factory.openCount === 1);
   await talking(house, second, "desk/100");
   assert.equal(house.agent.invites.length, 3);
+  assert.deepEqual(await house.close(), []);
+});
+
+Deno.test("an encoder that is back publishes on into its call: the far end is not called again", async () => {
+  const key = "0123456789abcdef";
+  const table: [account: { key?: string }, unplugged: boolean][] = [[{ key }, false], [{}, true]];
+  for (const [account, unplugged] of table) {
+    const house = new AccountHouse({ accounts: [account] });
+    const old = await house.enter(`call/desk?key=${key}`);
+    const call = await talking(house, old, "100");
+    const media = house.factory.last;
+    if (unplugged) old.unplug();
+    const back = await house.enter(`call/desk?key=${key}`);
+    const publishing = back.publish("100");
+    if (unplugged) await house.clock.advanceAsync(3000);
+    const stream = await publishing;
+    await back.hears("Call.Accepted");
+    if (!unplugged) await house.until("the old connection ends", () => old.ended, 100);
+    stream.send(8, 0, SOUND);
+    await house.until(
+      "the far end hears it",
+      () => media.log.filter((each) => each.startsWith("8@")).length >= 1,
+    );
+    assert.deepEqual([house.agent.invites.length, call.hangUps], [1, 0]);
+    call.end("remote");
+    await back.hears("Call.Ended");
+    assert.deepEqual(await house.close(), []);
+  }
+});
+
+Deno.test("an account may keep the publisher that is there: on-busy = reject", async () => {
+  const key = "0123456789abcdef";
+  const house = new AccountHouse({ accounts: [{ key, onBusy: "reject" }] });
+  const old = await house.enter(`call/desk?key=${key}`);
+  await talking(house, old, "100");
+  const publishing = (await house.enter(`call/desk?key=${key}`)).publish("100");
+  publishing.catch(() => {});
+  await house.clock.advanceAsync(3000);
+  await assert.rejects(publishing, /100 is being called by another publisher/);
+  assert.equal(old.ended, false);
   assert.deepEqual(await house.close(), []);
 });
 

@@ -54,7 +54,9 @@ class Scene extends LineBench {
         peer: { hostname: "192.0.2.1", port: 1 },
         call: (method, ...args) => void this.called.push(`${who} ${method} ${args.join(", ")}`),
         close: () => Promise.resolve(),
+        answers: () => Promise.resolve(true),
       },
+      proof: null,
       end: () => {},
     };
     return { use, events: stream.events };
@@ -190,6 +192,8 @@ Deno.test("who speaks before the call is heard from its beginning, and nobody el
   speaker.media(message(8, 0, "af001210"));
   const second = scene.line.publish(scene.use("second").use);
   assert.equal(second.type === "refused" && second.reason, "somebody else speaks on this line");
+  const third = scene.line.publish(scene.use("third").use, scene.use("nobody here").use);
+  assert.equal(third.type, "refused", "only who is there can be replaced");
   await scene.callUp();
   scene.clock.advance(100);
   assert.deepEqual(scene.factory.last.log.filter((each) => each.startsWith("8@")), ["8@0", "8@0"]);

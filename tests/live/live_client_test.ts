@@ -108,10 +108,12 @@ Deno.test("a name that is taken is refused, and free when its publisher closes i
   const first = await enter(house);
   const second = await enter(house);
   await first.stream.publish("cam");
-  await assert.rejects(
+  const taken = assert.rejects(
     second.stream.publish("cam"),
     refused("NetStream.Publish.BadName", /^Stream name already in use$/),
   );
+  await house.clock.advanceAsync(3000); // the first is asked whether it is alive
+  await taken;
   first.stream.command("closeStream");
   await first.takeUpTo("Unpublish.Success");
   await second.stream.publish("cam");
@@ -343,15 +345,27 @@ Deno.test("a client that leaves while its file is being opened leaves nothing be
     const log = new RecordLog();
     const streams = new LiveStreams(defaultLiveLimits, { clock, log });
     const recordings = new Recordings(new MediaFolder(root), log);
-    const services = { streams, recordings, latencyMs: 1000, readAheadMs: 1000, clock };
-    const first = new LiveClient("live", services, log);
+    const services = {
+      streams,
+      recordings,
+      latencyMs: 1000,
+      readAheadMs: 1000,
+      clock,
+      onBusy: "replace",
+    } as const;
+    const connection = {
+      proof: null,
+      answers: () => Promise.resolve(true),
+      close: () => Promise.resolve(),
+    };
+    const first = new LiveClient("live", connection, services, log);
     const { link } = sinkLink(clock);
     const stream = new NetStream(1, link, { softUnsent: 1e6, hardUnsent: 1e6, maxLagMs: 1000 });
     const event: RtmpEvent = { type: "publish", stream, name: "film", query: "", mode: "record" };
     stream.beginPublish("film");
     first.handle(event);
     await first[Symbol.asyncDispose]();
-    const second = new LiveClient("live", services, log);
+    const second = new LiveClient("live", connection, services, log);
     stream.beginPlay("film", { recorded: false, reset: true });
     second.handle({ type: "play", stream, name: "film", query: "", start: 0, duration: -1, reset: true });
     await second[Symbol.asyncDispose]();

@@ -39,7 +39,11 @@ Deno.test("a stream belongs to its whole path", () => {
 Deno.test("a name has one publisher at a time", () => {
   const { streams, publish } = setUp();
   const first = publish("live/cam");
-  assert.deepEqual(streams.publish("live/cam"), { type: "refused", reason: "Stream name already in use" });
+  assert.deepEqual(streams.publish("live/cam"), {
+    type: "refused",
+    reason: "Stream name already in use",
+    publisher: null,
+  });
   const sink = new KeepingSink();
   streams.play("live/cam", sink);
   first.end();
@@ -71,7 +75,11 @@ Deno.test("streams, players and cached bytes are bounded", () => {
   const { streams, publish, play } = setUp({ streams: 2, players: 3, cacheBytesTotal: 100_000 });
   const a = publish("live/a");
   const b = publish("live/b");
-  assert.deepEqual(streams.publish("live/c"), { type: "refused", reason: "too many streams" });
+  assert.deepEqual(streams.publish("live/c"), {
+    type: "refused",
+    reason: "too many streams",
+    publisher: null,
+  });
   assert.deepEqual(streams.play("live/c", new KeepingSink()), {
     type: "refused",
     reason: "too many streams",

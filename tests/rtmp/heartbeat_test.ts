@@ -44,6 +44,24 @@ Deno.test("heartbeat: pings at the interval, and gives up after the silence allo
   assert.deepEqual(said, ["dead: no sign of life for 30 s"]);
 });
 
+Deno.test("heartbeat: who is asked whether it is alive is pinged at once, and answers by anything it sends", async () => {
+  const { beat, sink, heartbeat, clock, peer } = setUp();
+  assert.equal(await heartbeat.answers(0), false, "not before the start");
+  heartbeat.start(0);
+  clock.advance(500);
+  const alive = [heartbeat.answers(clock.now()), heartbeat.answers(clock.now())];
+  assert.deepEqual(sink.lines(), ["user 6 500"], "one ping for both");
+  peer.heardMs = 501;
+  beat(1);
+  assert.deepEqual(await Promise.all(alive), [true, true]);
+  const dead = heartbeat.answers(clock.now());
+  beat(2);
+  assert.equal(await dead, false);
+  const ended = heartbeat.answers(clock.now());
+  heartbeat.stop();
+  assert.equal(await ended, false);
+});
+
 Deno.test("heartbeat: any sign of life will do", () => {
   const { beat, said, heartbeat, clock, peer } = setUp();
   heartbeat.start(0);

@@ -9,6 +9,7 @@ import { Scope } from "../../lib/base/scope.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { AccountApps } from "../../lib/gateway/account_apps.ts";
 import { parseAppPath } from "../../lib/gateway/app_path.ts";
+import type { OnBusyPolicy } from "../../lib/live/publisher.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
@@ -40,6 +41,11 @@ export class AccountGuest {
   /** Its network breaks. */
   cut(): void {
     this.#end.fail(new TransportError("the network broke", "closed"));
+  }
+
+  /** Its network is gone, and nobody is told. */
+  unplug(): void {
+    this.#end.unplugged = true;
   }
 
   /** A new stream that notes what it is told. */
@@ -84,6 +90,7 @@ export interface AccountHouseOptions {
   readonly failedLogins?: number;
   /** The only number that may be called; absent: any. */
   readonly onlyNumber?: string;
+  readonly onBusy?: OnBusyPolicy;
 }
 
 /** The applications without a network. */
@@ -100,7 +107,9 @@ export class AccountHouse {
   readonly #scope = new Scope("house", { log: this.log });
   readonly #guests: AccountGuest[] = [];
 
-  constructor({ accounts = [{}], failedLogins = 10, onlyNumber }: AccountHouseOptions = {}) {
+  constructor(
+    { accounts = [{}], failedLogins = 10, onlyNumber, onBusy = "replace" }: AccountHouseOptions = {},
+  ) {
     this.access = new AccessPolicy({
       users: null,
       token: null,
@@ -132,6 +141,7 @@ export class AccountHouse {
       room: { refusal: () => this.full, retryAfterSeconds: () => 1 },
       dialPlan: [],
       dtmf: "auto",
+      onBusy,
       streams: this.streams,
       latencyMs: 1000,
     });
@@ -143,8 +153,8 @@ export class AccountHouse {
     return [...this.agents.values()][0]!;
   }
 
-  /** Connects a client to a path. */
-  async enter(app: string): Promise<AccountGuest> {
+  /** Connects a client to a path. @param proof what its login has shown */
+  async enter(app: string, proof: string | null = null): Promise<AccountGuest> {
     const [clientEnd, serverEnd] = pipePair();
     const random = seededRandom(this.#guests.length);
     const environment = { clock: this.clock, log: this.log, random };
@@ -155,7 +165,7 @@ export class AccountHouse {
       const request = await connection.open();
       const path = request === null ? null : parseAppPath(request.app);
       if (path?.type !== "call" && path?.type !== "line") return;
-      await this.apps.serve(connection, request!, path.type, signal);
+      await this.apps.serve(connection, request!, { application: path.type, proof }, signal);
     });
     const told: string[] = [];
     const client = await RtmpClient.over(clientEnd, { app, tcUrl: `rtmp://house/${app}` }, {

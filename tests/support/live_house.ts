@@ -77,7 +77,7 @@ export class LiveHouse implements AsyncDisposable {
   }
 
   /** Connects a client to a path; throws RtmpRefused when it is rejected. */
-  async enter(app = "live"): Promise<Guest> {
+  async enter(app = "live", proof: string | null = null): Promise<Guest> {
     const [clientEnd, serverEnd] = pipePair(this.#pipe);
     const random = seededRandom(this.#guests.length);
     const environment = { clock: this.clock, log: this.log, random };
@@ -85,7 +85,7 @@ export class LiveHouse implements AsyncDisposable {
     this.scope.spawn(`guest ${server.id}`, async (signal) => {
       await using connection = server;
       const request = await connection.open();
-      if (request !== null) await this.app.serve(connection, request, signal);
+      if (request !== null) await this.app.serve(connection, request, proof, signal);
     });
     const told: string[] = [];
     const client = await RtmpClient.over(clientEnd, { app, tcUrl: `rtmp://house/${app}` }, {

@@ -61,5 +61,5 @@ export async function startLiveServer(
 async function serve(app: LiveApp, connection: RtmpConnection, stop: AbortSignal): Promise<void> {
   await using client = connection;
   const request = await client.open();
-  if (request !== null) await app.serve(client, request, stop);
+  if (request !== null) await app.serve(client, request, null, stop);
 }

@@ -29,6 +29,8 @@ export class PipeEnd implements ByteStream {
   readsUntilFailure = Infinity;
   /** How many writes from now on succeed before one fails; Infinity: never. */
   writesUntilFailure = Infinity;
+  /** What is put from now on is lost, as when a cable is pulled; the other end hears nothing, not even an end. */
+  unplugged = false;
   /** All bytes this end has sent into the pipe. */
   sentBytes = 0;
   readonly #window: number;
@@ -86,7 +88,7 @@ export class PipeEnd implements ByteStream {
 
   /** As {@link ByteStream.put}. */
   put(bytes: Uint8Array): boolean {
-    return this.#out.put(bytes);
+    return this.unplugged || this.#out.put(bytes);
   }
 
   /** As {@link ByteStream.flush}. */

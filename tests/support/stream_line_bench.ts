@@ -31,6 +31,7 @@ export function sipAccount(more: Partial<SipAccount> = {}): SipAccount {
     key: null,
     answer: "no",
     waiting: "silence",
+    onBusy: null,
     answerTimeoutSeconds: 60,
     redial: { attempts: 0, firstDelaySeconds: 5 },
     maxDurationSeconds: 0,
