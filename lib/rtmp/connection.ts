@@ -261,17 +261,13 @@ export class RtmpConnection implements AsyncDisposable {
     }
   }
 
-  #heard(nowMs: number): void {
-    this.#heardMs = nowMs;
-  }
-
   /** Parses what was read, up to all of it or to the first message that matters to somebody. */
   #consume(): void {
     const ignored = this.#phase === "closing" || this.#phase === "closed";
     const input = this.#input;
     systemClock.hold();
     try {
-      this.#heard(this.#environment.clock.now());
+      this.#heardMs = this.#environment.clock.now();
       input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
     } finally {
       systemClock.release();
@@ -280,7 +276,7 @@ export class RtmpConnection implements AsyncDisposable {
 
   async #slowDown(waitMs: number): Promise<void> {
     this.#isTold("greedy");
-    await this.#throttle.wait(waitMs, (nowMs) => this.#heard(nowMs));
+    await this.#throttle.wait(waitMs, (nowMs) => void (this.#heardMs = nowMs));
   }
 
   #isTold(offence: RtmpOffence): boolean {
