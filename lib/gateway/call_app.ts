@@ -184,7 +184,7 @@ function pathOf(account: string, destination: string): string {
   return `call/${account}/${destination}`;
 }
 
-/** @param there who publishes already, and may be replaced */
+/** A publisher is refused. @param there who publishes already, and may be replaced */
 export function refusedPublisher(reason: string, there: AccountUse | null = null): PublisherOutcome {
   return { type: "refused", reason, there };
 }
