@@ -1,7 +1,6 @@
 // The lines of one call, chosen once from what was agreed: audio with touch tones, H.264, or everything in x-flv.
 // Each message of the client and each packet of the peer finds its line without asking what the codec is.
 // Role: machine
-// Answers to: rtmp2rtp and rtp2rtmp of MediaContext in siprtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
@@ -12,9 +11,10 @@ import type { TagSink } from "./call_media.ts";
 import { H264Line } from "./h264_line.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
+import { createTag, isFrame, readTag } from "../media/tag.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
-import type { LineTrouble } from "./line_trouble.ts";
+import { type LineTrouble, pictureTrouble, TroubleBook } from "./line_trouble.ts";
 import { AnnouncedOutlet } from "./player_metadata.ts";
 import type { TranscodeServices } from "./transcode_line.ts";
 import { type DigitWay, TouchTones } from "./touch_tones.ts";
@@ -67,6 +67,8 @@ export class CallLines implements Disposable {
   readonly #options: CallLinesOptions;
   readonly #publisher: PublisherClock;
   readonly #announced: AnnouncedOutlet | null;
+  readonly #troubles: TroubleBook;
+  readonly #tag = createTag();
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioLine | null;
@@ -82,6 +84,7 @@ export class CallLines implements Disposable {
     const { choice, toRtmp, announces = null } = options;
     this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
     this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced };
+    this.#troubles = new TroubleBook(options.onTrouble);
     this.#publisher = new PublisherClock(options.clock);
     const { audio, video } = choice;
     this.audio = this.#createAudio(audio);
@@ -98,7 +101,15 @@ export class CallLines implements Disposable {
   fromRtmp(message: MediaMessage): void {
     if (this.xflv !== null) this.xflv.fromRtmp(message);
     else if (message.type === 8) this.audio?.fromRtmp(message);
-    else if (message.type === 9) this.video?.fromRtmp(message);
+    else if (message.type === 9 && this.video !== null) this.video.fromRtmp(message);
+    else if (message.type === 9) this.#notePicture(message.body);
+  }
+
+  /** In a call without video only those are worth a word that no call could carry. */
+  #notePicture(body: Uint8Array): void {
+    const tag = readTag(9, body, this.#tag);
+    if (!isFrame(tag) || tag.track !== 0 || tag.codec === "h264") return;
+    if (body.length > 1) this.#troubles.note(pictureTrouble(tag.codec), tag.codec);
   }
 
   /** Another stream publishes from now on. */

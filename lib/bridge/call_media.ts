@@ -26,6 +26,9 @@ export interface TagSink {
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void;
 }
 
+/** Level of a status for the publisher. Programs like ffmpeg show only errors, and end with one. */
+export type TroubleLevel = "error" | "warning";
+
 /** The media of one call. Owned by the call's task; disposing it, once or again, frees its sockets and ports. */
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
@@ -34,8 +37,8 @@ export interface CallMedia extends Disposable {
   onDigit: ((digit: string, durationMs: number) => void) | null;
   /** The peer lost its picture: the publisher should send a key frame; rate-limited. */
   onKeyFrameWanted: (() => void) | null;
-  /** Something about the client's pictures that its publisher can change: a status code, and what it means. */
-  onPublisherTrouble: ((code: string, text: string) => void) | null;
+  /** Something about what the client sends that its publisher can change: a status code, what it means, how bad it is. */
+  onPublisherTrouble: ((code: string, text: string, level: TroubleLevel) => void) | null;
   /** We need a key frame of the peer and RTCP cannot ask for it; rate-limited. */
   onPictureWanted: (() => void) | null;
   /** True while the remote side has put us on hold. */

@@ -2,7 +2,6 @@
 // A peer that lost its picture gets the last key frame again at once, and the publisher is asked for a new one.
 // RFC 6184; RFC 4585 (PLI), RFC 5104 (FIR).
 // Role: machine
-// Answers to: the H.264 halves of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
@@ -10,7 +9,7 @@ import { WireError } from "../base/errors.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { createFrame, type Frame } from "../media/frame.ts";
 import { H264Depacketizer } from "../media/h264_depacketizer.ts";
-import { H264Packetizer } from "../media/h264_packetizer.ts";
+import { type H264Drop, H264Packetizer } from "../media/h264_packetizer.ts";
 import { parseSprop } from "../media/parameter_sets.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
@@ -24,11 +23,17 @@ import {
   peerProfileTrouble,
   profileTrouble,
   TroubleBook,
+  unsentTrouble,
 } from "./line_trouble.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
 const MALFORMED = "pictures of the far end are broken as it sends them";
+
+/** Pictures of the client in a row that could not be sent, about a second of them: it is told why. */
+const UNSENT_IN_ROW = 25;
+/** The same before its first key frame, which some encoders send every ten seconds only. */
+const UNSENT_BEFORE_KEY = 300;
 
 /** What an H.264 line is made of. */
 export interface H264LineOptions {
@@ -71,6 +76,8 @@ export class H264Line implements Disposable {
   readonly #toPeer: KeyFrameGate;
   readonly #toPublisher: KeyFrameGate;
   #unusable = 0;
+  /** Pictures of the client that could not be sent, since the last one that was. */
+  #unsentInRow = 0;
 
   /** Builds both directions. */
   constructor(options: H264LineOptions) {
@@ -143,9 +150,10 @@ export class H264Line implements Disposable {
     const { dropped } = this.#packetizer;
     this.#packetizer.push(frame, this.#emitPayload);
     if (this.#packetizer.dropped !== dropped) return this.#noteDropped(frame);
+    if (frame.config) return this.#checkSent();
+    this.#unsentInRow = 0;
     this.#checkSent();
-    if (frame.config) return;
-    if (frame.key) this.#owesKey = false;
+    if (this.#packetizer.sentKey) this.#owesKey = false;
     else if (this.#owesKey) this.#serve();
     this.#options.onPlaced(this.#packetizer.lastTimestamp, message.timeMs);
   }
@@ -220,13 +228,24 @@ export class H264Line implements Disposable {
     this.#troubles.note(peerProfileTrouble(profileLevelId, this.#options.chain));
   }
 
-  /** What comes before the first key frame is no trouble. */
+  /** What comes before the first key frame is no trouble, unless there is none for long. */
   #noteDropped(frame: Frame): void {
+    const { lastDrop } = this.#packetizer;
+    if (frame.codec === "h264" && !frame.config && lastDrop !== null) this.#noteUnsent(lastDrop);
     if (frame.codec !== "h264") this.#troubles.note(codecTrouble(frame.codec));
     else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
     else if (frame.key) {
       this.#troubles.log("a key frame of the client cannot be sent: broken, or not configured");
     }
+  }
+
+  #noteUnsent(reason: H264Drop): void {
+    const waits = reason === "no key frame";
+    if (waits && this.#unsentInRow % UNSENT_IN_ROW === 0 && this.#toPublisher.admits()) {
+      this.#options.askPublisher();
+    }
+    const patience = waits ? UNSENT_BEFORE_KEY : UNSENT_IN_ROW;
+    if (++this.#unsentInRow === patience) this.#troubles.note(unsentTrouble(reason), reason);
   }
 
   #askPeer(): void {

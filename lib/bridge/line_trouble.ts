@@ -1,10 +1,11 @@
 // What goes wrong in the streams of a call and somebody should know: in words for the log, and with a status code
 // for the publisher when it is the one who can change it.
 // Role: wire
-// Answers to: nothing; siprtmp sent what it got and left the far end black (behaviour.md 1.8).
 
 import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
 import type { CodecName } from "../media/frame.ts";
+import type { H264Drop } from "../media/h264_packetizer.ts";
+import type { TroubleLevel } from "./call_media.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 /** One thing that is wrong; told once a call. */
@@ -13,6 +14,13 @@ export interface LineTrouble {
   readonly text: string;
   /** Code of the status event for the publisher; null: it is none of its business. */
   readonly status: PublisherStatus | null;
+  /** Warning: the call is worth having without. Absent: error for what is not carried, warning for the rest. */
+  readonly level?: "warning";
+}
+
+/** Level of the status event. */
+export function levelOf({ status, level }: LineTrouble): TroubleLevel {
+  return level ?? (status === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning");
 }
 
 /** Status codes of ours, in the manner of NetStream's own. */
@@ -32,12 +40,50 @@ export const B_FRAMES: LineTrouble = {
   status: "NetStream.Publish.BFrames",
 };
 
+/** Video codecs as users know them. */
+const VIDEO_NAMES: Partial<Record<CodecName, string>> = {
+  h263: "Sorenson H.263",
+  screen: "screen video",
+  vp6: "VP6",
+  vp8: "VP8",
+  vp9: "VP9",
+  hevc: "HEVC (H.265)",
+  vvc: "VVC (H.266)",
+  av1: "AV1",
+};
+
 /** The client sends pictures of another codec than was agreed. */
 export function codecTrouble(sent: CodecName): LineTrouble {
-  const name = sent === "h263" ? "Sorenson H.263" : "a codec that is unknown here";
+  const name = VIDEO_NAMES[sent] ?? "a codec that is unknown here";
   const text = `nobody sees the client: it sends ${name} where H.264 was agreed; set its encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec" };
 }
+
+/** The client sends pictures that no call carries, into one without video; its sound goes on. */
+export function pictureTrouble(sent: CodecName): LineTrouble {
+  const name = VIDEO_NAMES[sent] ?? "video of a codec that is unknown here";
+  const text = `nobody sees the client: it sends ${name}, and only H.264 can be carried in a call; ` +
+    `set its encoder to H.264`;
+  return { text, status: "NetStream.Publish.UnsupportedCodec", level: "warning" };
+}
+
+/** None of many H.264 pictures of the client could be sent; null when that is no fault of its encoder. */
+export function unsentTrouble(reason: H264Drop): LineTrouble | null {
+  const why = WHY_UNSENT[reason];
+  if (why === undefined) return null;
+  return {
+    text: `nobody sees the client: ${why}`,
+    status: "NetStream.Publish.UnsupportedCodec",
+    level: "warning",
+  };
+}
+
+const WHY_UNSENT: Partial<Record<H264Drop, string>> = {
+  unreadable: "its H.264 cannot be read, it has neither lengths nor start codes before its NAL units",
+  "too large": "its pictures are too large for packets of packetization mode 0; lower its bit rate",
+  "no key frame": "it has sent no key frame (IDR) so far; set its key frame interval to one or two seconds",
+  "no parameter sets": "it has sent no decoder configuration (SPS and PPS), nor are they in its key frames",
+};
 
 /** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
 export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {

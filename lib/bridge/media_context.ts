@@ -12,7 +12,7 @@ import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/off
 import type { SipBody } from "../sip/body.ts";
 import { CallLines } from "./call_lines.ts";
 import { CallStreams, type MediaServices } from "./call_streams.ts";
-import type { AnswerOutcome, CallMedia, MediaOutcome, TagSink } from "./call_media.ts";
+import type { AnswerOutcome, CallMedia, MediaOutcome, TagSink, TroubleLevel } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
 import {
   acceptedReport,
@@ -25,7 +25,7 @@ import {
   planKeeping,
   sameChoice,
 } from "./negotiation.ts";
-import type { LineTrouble } from "./line_trouble.ts";
+import { levelOf, type LineTrouble } from "./line_trouble.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
@@ -63,7 +63,7 @@ export class MediaContext implements CallMedia, TagSink {
   /** Told when the publisher should send a key frame. */
   onKeyFrameWanted: (() => void) | null = null;
   /** Told what the publisher could do better. */
-  onPublisherTrouble: ((code: string, text: string) => void) | null = null;
+  onPublisherTrouble: ((code: string, text: string, level: TroubleLevel) => void) | null = null;
   /** Told when the peer must be asked for a key frame by INFO. */
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
@@ -247,8 +247,9 @@ export class MediaContext implements CallMedia, TagSink {
     this.#log.info(describeChoice(choice));
   }
 
-  #noteTrouble({ text, status }: LineTrouble): void {
+  #noteTrouble(trouble: LineTrouble): void {
+    const { text, status } = trouble;
     this.#log.warn(text);
-    if (status !== null) this.onPublisherTrouble?.(status, text);
+    if (status !== null) this.onPublisherTrouble?.(status, text, levelOf(trouble));
   }
 }

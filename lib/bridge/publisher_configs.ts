@@ -29,8 +29,9 @@ export class PublisherConfigs {
 
   /** Looks at a message, and keeps a copy when it is a configuration. */
   note(message: MediaMessage): void {
-    const { content, codec, track } = readTag(message.type, message.body, header);
-    if (codec === "h264" && track === 0 && content !== "end") this.#hasVideo = true;
+    const { content, codec, track, cut } = readTag(message.type, message.body, header);
+    const isPicture = content === "config" || content === "key" || content === "frame";
+    if (codec === "h264" && track === 0 && isPicture && !cut) this.#hasVideo = true;
     if (content !== "config") return;
     this.#audio.note(message);
     this.#video.note(message);

@@ -16,7 +16,7 @@ import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
 import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
-import type { CallMedia, MediaFactory, TagSink } from "../bridge/call_media.ts";
+import type { CallMedia, MediaFactory, TagSink, TroubleLevel } from "../bridge/call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DigitRoute } from "./digit_route.ts";
 
@@ -109,8 +109,8 @@ export interface LineOwner extends TagSink {
   takeMissed(): boolean;
   /** Tells the publisher to send a key frame. */
   keyFrameWanted(): void;
-  /** Tells the publisher what it could do better. */
-  publisherTrouble(code: string, text: string): void;
+  /** Tells the publisher what it could do better; absent: level warning. */
+  publisherTrouble(code: string, text: string, level?: TroubleLevel): void;
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean;
 }

@@ -50,7 +50,7 @@ export async function talk(
     },
   };
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
-  media.onPublisherTrouble = (code, text) => owner.publisherTrouble(code, text);
+  media.onPublisherTrouble = (code, text, level) => owner.publisherTrouble(code, text, level);
   media.onPictureWanted = pictureRequests(owner, call);
   owner.primeMedia(media);
   const inbox = new DigitInbox(

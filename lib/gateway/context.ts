@@ -13,7 +13,7 @@ import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
 import type { RegistrationChange } from "../sip/registration_keeper.ts";
-import type { CallMedia } from "../bridge/call_media.ts";
+import type { CallMedia, TroubleLevel } from "../bridge/call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited } from "../call/incoming.ts";
 import {
@@ -160,7 +160,7 @@ export class Context implements LineOwner, AsyncDisposable {
     }
     const text = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
     this.log.warn(text);
-    this.publisherTrouble("NetStream.Publish.UnsupportedCodec", text);
+    this.publisherTrouble("NetStream.Publish.UnsupportedCodec", text, "error");
     this.link.call("rejected", "488 Not Acceptable Here");
   }
 
@@ -189,8 +189,7 @@ export class Context implements LineOwner, AsyncDisposable {
   }
 
   /** What it can change: B frames, its profile, its audio codec. Programs like ffmpeg show only errors. */
-  publisherTrouble(code: string, text: string): void {
-    const level = code === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning";
+  publisherTrouble(code: string, text: string, level: TroubleLevel = "warning"): void {
     this.#publishing?.status(level, code, text);
   }
 

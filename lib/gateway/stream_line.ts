@@ -6,7 +6,7 @@
 
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import type { CallMedia } from "../bridge/call_media.ts";
+import type { CallMedia, TroubleLevel } from "../bridge/call_media.ts";
 import { PublisherConfigs } from "../bridge/publisher_configs.ts";
 import { hangUp, type RefusalStatus, UNAVAILABLE } from "../call/hang_up.ts";
 import { answer, invited } from "../call/incoming.ts";
@@ -143,8 +143,7 @@ export class StreamLine implements LineOwner, AsyncDisposable {
   }
 
   /** What the publisher can change. Programs like ffmpeg show only errors, and end with one. */
-  publisherTrouble(code: string, text: string): void {
-    const level = code === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning";
+  publisherTrouble(code: string, text: string, level: TroubleLevel = "warning"): void {
     this.#publisher?.status(level, code, text);
   }
 

@@ -5,6 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
+import { KeyFlag } from "../media/key_flag.ts";
 import { createTag, FirstTrack, readTag } from "../media/tag.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import { GopCache } from "./gop_cache.ts";
@@ -51,6 +52,7 @@ export class LiveStream implements SubscribedStream {
   #soundTimeMs = 0;
   readonly #tag = createTag();
   #firstTrack = new FirstTrack();
+  #keyFlag = new KeyFlag();
 
   /** Nobody is here yet. */
   constructor(options: LiveStreamOptions) {
@@ -109,8 +111,9 @@ export class LiveStream implements SubscribedStream {
   }
 
   /** The publisher's: one tag; borrowed. */
-  put(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    const tag = readTag(type, body, this.#tag);
+  put(type: 8 | 9 | 18, timeMs: number, sent: Uint8Array): void {
+    const tag = readTag(type, sent, this.#tag);
+    const body = type === 9 ? this.#keyFlag.mended(tag, sent) : sent;
     this.#headers = withHeader(this.#headers, tag, body);
     if (type !== 18) this.#lastTimeMs = timeMs;
     if (type === 8) this.#soundTimeMs = timeMs;
@@ -140,6 +143,7 @@ export class LiveStream implements SubscribedStream {
     this.#hasVideo = false;
     this.#lastTimeMs = this.#soundTimeMs = 0;
     this.#firstTrack = new FirstTrack();
+    this.#keyFlag = new KeyFlag();
     this.cache.close();
     for (const each of this.#subscriptions) this.#guard(each, () => each.end());
     this.#tellIdle();

@@ -10,6 +10,7 @@
 import { ByteReader, type ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import { expGolombAt, NAL, nalType } from "./h264.ts";
+import { PictureUnits } from "./picture_units.ts";
 
 const PROTOCOL = "AVC configuration";
 /** Sets of each kind that are read from a record; real ones have one or two. */
@@ -25,8 +26,12 @@ export interface AvcConfig {
   readonly pps: readonly Uint8Array[];
 }
 
-/** Reads a record. @throws WireError when it is cut off, of another version, or has no sequence parameter set */
+/**
+ * Reads a record, or the parameter sets with start codes that some send in its place.
+ * @throws WireError when it is cut off, of another version, or has no sequence parameter set
+ */
 export function decodeAvcConfig(record: Uint8Array): AvcConfig {
+  if (record[0] === 0) return readStartCodes(record);
   const reader = new ByteReader(record, PROTOCOL);
   const version = reader.u8();
   if (version !== 1) throw new WireError(PROTOCOL, `version ${version}`, 0);
@@ -37,6 +42,12 @@ export function decodeAvcConfig(record: Uint8Array): AvcConfig {
   const pps = readSets(reader, reader.u8(), NAL.pps);
   if (sps.length === 0) throw new WireError(PROTOCOL, "no sequence parameter set", 5);
   return { lengthSize: lengthSize as 1 | 2 | 4, sps, pps };
+}
+
+/** Octets of the length in front of every NAL unit, as far as a record says; else 4. */
+export function lengthSizeOf(record: Uint8Array): 1 | 2 | 4 {
+  const size = record[0] === 1 && record.length >= 5 ? (record[4]! & 3) + 1 : 4;
+  return size === 3 ? 4 : size as 1 | 2 | 4;
 }
 
 /** Appends the record of at least one SPS and any PPS, with NAL unit lengths of 4 octets. */
@@ -67,6 +78,20 @@ export function profileLevelIdOf(sps: Uint8Array): string {
   let id = "";
   for (let i = 1; i < 4; i++) id += (sps[i] ?? 0).toString(16).padStart(2, "0");
   return id;
+}
+
+function readStartCodes(data: Uint8Array): AvcConfig {
+  const units = new PictureUnits();
+  const sps: Uint8Array[] = [];
+  const pps: Uint8Array[] = [];
+  const readable = units.open(data, 0, data.length, true);
+  while (readable && units.next()) {
+    const type = nalType(data[units.start]!);
+    const sets = type === NAL.sps ? sps : type === NAL.pps ? pps : null;
+    if (sets !== null && sets.length < MAX_SETS) sets.push(data.subarray(units.start, units.end));
+  }
+  if (sps.length === 0) throw new WireError(PROTOCOL, "no sequence parameter set", 0);
+  return { lengthSize: 4, sps, pps };
 }
 
 function readSets(reader: ByteReader, count: number, type: number): Uint8Array[] {

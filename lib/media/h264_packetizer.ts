@@ -1,18 +1,18 @@
-// H.264 frames of RTMP (AVC format: length, NAL unit, length, ...) to RTP payloads, RFC 6184.
+// H.264 frames of RTMP, as picture_units.ts takes them apart, to RTP payloads, RFC 6184.
 // Every NAL unit of a frame is sent: small neighbours together (STAP-A, 5.7.1), large ones in fragments (FU-A,
 // 5.8), the others alone (5.6); the marker is on the last packet of the frame (5.1). In mode 0 all go alone.
 // Parameter sets precede every key frame that does not bring its own. Access unit delimiters and filler stay
 // behind: the marker delimits, and a delimiter would have to come before the parameter sets.
 // Role: machine
-// Answers to: rtmp2rtpH264 in MediaContext, which sent only the last NAL unit of a message (defect 7).
 
 import { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
-import { decodeAvcConfig } from "./avc_config.ts";
+import { decodeAvcConfig, lengthSizeOf } from "./avc_config.ts";
 import type { Frame, Packetizer, PayloadSink } from "./frame.ts";
 import { FU_END, FU_START, isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
 import { ParameterSets } from "./parameter_sets.ts";
+import { isKeyPicture, PictureUnits } from "./picture_units.ts";
 import { RtmpToRtpTimeline } from "./timeline.ts";
 
 /** Size of an RTP payload that fits every path: siprtmp's value. */
@@ -35,10 +35,23 @@ export interface H264PacketizerOptions {
   readonly aggregate?: boolean;
 }
 
+/** Why a frame was left out. */
+export type H264Drop =
+  | "codec"
+  | "configuration"
+  | "unreadable"
+  | "too large"
+  | "no key frame"
+  | "no parameter sets";
+
 /** Frames to payloads; made once per call. */
 export class H264Packetizer implements Packetizer {
   /** Frames left out: broken, too large for the mode, or before the first configuration and key frame. */
   dropped = 0;
+  /** Why the last one was; null before the first. */
+  lastDrop: H264Drop | null = null;
+  /** True when the last frame sent was one to start at, whatever its tag said. */
+  sentKey = false;
   /** Frames with B slices, which Flash and most phones cannot show. */
   bFrames = 0;
   /** The parameter sets in force; their profile is what the publisher really sends. */
@@ -51,11 +64,13 @@ export class H264Packetizer implements Packetizer {
   readonly #packet: ByteWriter;
   readonly #keyFrame = new ByteWriter(4096);
   #sets: readonly Uint8Array[] = [];
-  #lengthSize: 1 | 2 | 4 = 4;
+  readonly #units = new PictureUnits();
   #configured = false;
   #started = false;
   #timestamp = 0;
   #lastNalAt = 0;
+  #hasSlice = false;
+  #tooLarge = false;
   #bringsSets = false;
   #hasB = false;
   /** NAL units waiting in `#packet` to become one STAP-A, and where the first one's octets are. */
@@ -83,13 +98,17 @@ export class H264Packetizer implements Packetizer {
   /** The publisher starts over: its next time means "now", and its next frame must be a key frame. */
   restart(): void {
     this.#timeline.restart();
+    this.#units.reset();
+    this.parameterSets.clear();
+    this.#sets = [];
+    this.#keyFrame.reset();
     this.#started = false;
     this.#configured = false;
   }
 
   /** Sends a frame, or takes over a configuration. */
   push(frame: Frame, emit: PayloadSink): void {
-    if (frame.codec !== "h264") this.dropped++;
+    if (frame.codec !== "h264") this.#drop("codec");
     else if (frame.config) this.#configure(frame.data);
     else if (frame.data.length > 0) this.#pushPicture(frame, emit);
   }
@@ -98,73 +117,75 @@ export class H264Packetizer implements Packetizer {
   repeatKeyFrame(emit: PayloadSink): boolean {
     if (this.#keyFrame.length === 0 || !this.#configured) return false;
     const data = this.#keyFrame.view();
-    if (!this.#survey(data)) return false;
+    if (!this.#survey(data, true)) return false;
     this.#timestamp++;
     this.#send(data, true, emit);
     return true;
   }
 
+  /** Parameter sets that were known before stay when a record cannot be read: others may come in the pictures. */
   #configure(record: Uint8Array): void {
+    this.#units.reset(lengthSizeOf(record));
     try {
       const config = decodeAvcConfig(record);
       this.parameterSets.clear();
       for (const set of config.sps) this.parameterSets.update(set);
       for (const set of config.pps) this.parameterSets.update(set);
-      this.#lengthSize = config.lengthSize;
       this.#configured = true;
       this.#keyFrame.reset();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.dropped++;
-      return;
+      return this.#drop("configuration");
     }
     this.#sets = this.parameterSets.nals;
   }
 
-  /** Cameras that send no configuration bring their parameter sets in the key frame. */
-  #configureInBand(): boolean {
-    if (!this.#bringsSets || !this.parameterSets.complete) return false;
-    this.#configured = true;
-    return true;
+  #drop(reason: H264Drop): void {
+    this.dropped++;
+    this.lastDrop = reason;
   }
 
   #pushPicture(frame: Frame, emit: PayloadSink): void {
-    const startable = (this.#started || frame.key) && this.#survey(frame.data);
-    if (!startable || !this.#configured && !this.#configureInBand()) {
-      this.dropped++;
-      return;
-    }
-    this.#started = true;
+    const { data } = frame;
+    const decodable = isKeyPicture(this.#units, data, 0, data.length, frame.key);
+    if (!this.#survey(data, decodable)) return this.#drop(this.#tooLarge ? "too large" : "unreadable");
+    const key = decodable && this.#hasSlice;
+    if (!this.#hasSlice && !this.#started) return; // parameter sets may come in a tag of their own
+    if (!this.#started && !key) return this.#drop("no key frame");
+    if (!this.#configured && !this.parameterSets.complete) return this.#drop("no parameter sets");
+    this.#started = this.#configured = true; // cameras that send no configuration bring their sets in the pictures
+    this.sentKey = key;
     if (this.#hasB) this.bFrames++;
-    if (frame.key) {
+    if (key) {
       this.#keyFrame.reset();
       if (frame.data.length <= MAX_KEPT_KEY_FRAME_OCTETS) this.#keyFrame.bytes(frame.data);
     }
     this.#timestamp = this.#timeline.place(frame.timeMs) + frame.compositionMs * 90;
-    this.#send(frame.data, frame.key, emit);
+    this.#send(data, key, emit);
   }
 
   /** Looks through a frame before any of it is sent: false when it is broken or cannot be sent. */
-  #survey(data: Uint8Array): boolean {
+  #survey(data: Uint8Array, key: boolean): boolean {
     this.#lastNalAt = -1;
-    this.#bringsSets = this.#hasB = false;
-    let at = 0;
-    while (at < data.length) {
-      const length = this.#lengthAt(data, at);
-      const start = at + this.#lengthSize;
-      at = start + length;
-      if (at > data.length) return false;
-      if (length === 0) continue;
+    this.#hasSlice =
+      this.#tooLarge =
+      this.#bringsSets =
+      this.#hasB =
+        false;
+    const units = this.#units;
+    if (!units.open(data, 0, data.length, key)) return false;
+    while (units.next()) {
+      const { start, end } = units;
       const type = nalType(data[start]!);
       if (!isSent(type)) continue;
-      if (this.#mode === 0 && length > MAX_DATAGRAM_PAYLOAD_OCTETS) return false;
+      this.#tooLarge ||= this.#mode === 0 && end - start > MAX_DATAGRAM_PAYLOAD_OCTETS;
       this.#lastNalAt = start;
-      if (type === NAL.sps || type === NAL.pps) this.#takeSet(data.subarray(start, at));
-      if (isSlice(type) && sliceTypeOf(data.subarray(start, Math.min(at, start + 12))) === "B") {
-        this.#hasB = true;
-      }
+      if (type === NAL.sps || type === NAL.pps) this.#takeSet(data.subarray(start, end));
+      if (!isSlice(type)) continue;
+      this.#hasSlice = true;
+      this.#hasB ||= sliceTypeOf(data.subarray(start, Math.min(end, start + 12))) === "B";
     }
-    return this.#lastNalAt >= 0;
+    return this.#lastNalAt >= 0 && !this.#tooLarge;
   }
 
   #takeSet(nal: Uint8Array): void {
@@ -176,12 +197,12 @@ export class H264Packetizer implements Packetizer {
     if (key && !this.#bringsSets) {
       for (let i = 0; i < this.#sets.length; i++) this.#sendNal(this.#sets[i]!, false, emit);
     }
-    let at = 0;
-    while (at < data.length) {
-      const start = at + this.#lengthSize;
-      at = start + this.#lengthAt(data, at);
-      if (at === start || !isSent(nalType(data[start]!))) continue;
-      this.#sendNal(data.subarray(start, at), start === this.#lastNalAt, emit);
+    const units = this.#units;
+    units.open(data, 0, data.length, key);
+    while (units.next()) {
+      const { start, end } = units;
+      if (!isSent(nalType(data[start]!))) continue;
+      this.#sendNal(data.subarray(start, end), start === this.#lastNalAt, emit);
     }
   }
 
@@ -230,13 +251,6 @@ export class H264Packetizer implements Packetizer {
       emit(packet.view(), this.#timestamp >>> 0, last && end === nal.length);
       packet.reset();
     }
-  }
-
-  #lengthAt(data: Uint8Array, at: number): number {
-    if (at + this.#lengthSize > data.length) return data.length; // beyond the end: refused by the survey
-    if (this.#lengthSize === 1) return data[at]!;
-    if (this.#lengthSize === 2) return data[at]! << 8 | data[at + 1]!;
-    return (data[at]! << 24 | data[at + 1]! << 16 | data[at + 2]! << 8 | data[at + 3]!) >>> 0;
   }
 }
 

@@ -132,3 +132,25 @@ Deno.test("PLI and FIR of the peer reach the publisher; other RTCP does not", ()
   session.onRtcp?.({ type: "fir" });
   assert.deepEqual(made.asked, ["publisher", "publisher"]);
 });
+
+const UNCARRIED: readonly (readonly [what: string, body: string, words: RegExp | null])[] = [
+  ["H.264", "1701000000000000026588", null],
+  ["HEVC", "9168766331000000aa", /HEVC/],
+  ["HEVC by number", "1c01000000aa", /HEVC/],
+  ["AV1", "9161763031aa", /AV1/],
+  ["VP8", "a176703038aa", /VP8/],
+  ["Sorenson", "12aa", /Sorenson/],
+  ["screen video", "13aa", /screen video/],
+  ["another track", "9601687663310100000000", null],
+  ["a command", "5700", null],
+  ["a configuration", "9068766331aa", null],
+];
+
+for (const [what, body, words] of UNCARRIED) {
+  Deno.test(`in a call without video the publisher hears once what no call carries: ${what}`, () => {
+    const made = lines(PCMU, { kind: "none" });
+    for (let i = 0; i < 3; i++) made.lines.fromRtmp({ type: 9, timeMs: i, body: fromHex(body) });
+    assert.equal(made.troubles.length, words === null ? 0 : 1);
+    if (words !== null) assert.match(made.troubles[0]!, words);
+  });
+}

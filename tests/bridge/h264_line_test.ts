@@ -290,3 +290,53 @@ Deno.test("pictures of the client are placed on the RTP clock, those of the peer
   to.line.fromRtp(slice("P", 100), 10_800, true, 99, 0);
   assert.equal(to.line.peekMs(7200 + 9000), 136);
 });
+
+const BROKEN = fromHex("1701000000ffeeddccbbaa");
+const INTER = inter(1);
+
+const UNSENT:
+  readonly (readonly [what: string, first: readonly Uint8Array[], picture: Uint8Array, words: RegExp])[] = [
+    ["neither lengths nor start codes", [config()], BROKEN, /neither lengths nor start codes/],
+    ["no decoder configuration", [], key(40), /no decoder configuration \(SPS and PPS\)/],
+    ["HEVC", [], fromHex("9168766331000000aa"), /HEVC \(H\.265\)/],
+    ["AV1", [], fromHex("9161763031aa"), /AV1/],
+    ["VP9", [], fromHex("9176703039aa"), /VP9/],
+    ["screen video", [], fromHex("13aa"), /screen video/],
+    ["VP6", [], fromHex("14aa"), /VP6/],
+    ["an FLV codec nobody knows", [], fromHex("18aa"), /unknown here/],
+  ];
+
+for (const [what, first, picture, words] of UNSENT) {
+  Deno.test(`what cannot be sent is told to the publisher, once: ${what}`, () => {
+    const { line: made, troubles } = line(new FakeClock());
+    publish(made, first);
+    for (let i = 0; i < 80; i++) publish(made, [picture]);
+    const told = troubles.filter(({ status }) => status === "NetStream.Publish.UnsupportedCodec");
+    assert.equal(told.length, 1);
+    assert.match(told[0]!.text, words);
+  });
+}
+
+Deno.test("without a key frame the publisher is asked for one, and after long told", () => {
+  const { line: made, troubles, asked } = line(new FakeClock());
+  publish(made, [config()]);
+  for (let i = 0; i < 200; i++) publish(made, [INTER]);
+  assert.deepEqual([troubles.length, asked[0]], [0, "publisher"]);
+  for (let i = 0; i < 200; i++) publish(made, [INTER]);
+  assert.match(troubles[0]!.text, /no key frame/);
+  assert.equal(troubles.length, 1);
+});
+
+Deno.test("other tracks, colours and commands are no pictures of the call", () => {
+  const { line: made, troubles, packets } = line(new FakeClock());
+  publish(made, [config(), key(40)]);
+  const sent = packets.length;
+  for (const body of ["9601617663310100000000", "9600687663310101", "946176633102", "5700", "d100"]) {
+    publish(made, [fromHex(body)]);
+  }
+  assert.deepEqual([packets.length, troubles.length, made.unusable], [sent, 0, 0]);
+  publish(made, [
+    concatBytes([fromHex("96116176633101000001aa00"), fromHex("00002f000000"), avc([slice("I", 40)])]),
+  ]);
+  assert.ok(packets.length > sent, "track 0 among many is the picture");
+});

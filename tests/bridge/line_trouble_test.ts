@@ -3,10 +3,13 @@ import {
   answerTrouble,
   B_FRAMES,
   codecTrouble,
+  levelOf,
   type LineTrouble,
   peerProfileTrouble,
+  pictureTrouble,
   profileTrouble,
   TroubleBook,
+  unsentTrouble,
 } from "../../lib/bridge/line_trouble.ts";
 import type { H264Chain } from "../../lib/bridge/video_choice.ts";
 
@@ -51,6 +54,7 @@ Deno.test("another codec than H.264 is told to the publisher by name", () => {
   assert.match(codecTrouble("h263").text, /Sorenson H\.263 where H\.264/);
   assert.match(codecTrouble("unknown").text, /unknown here/);
   assert.equal(codecTrouble("unknown").status, "NetStream.Publish.UnsupportedCodec");
+  assert.equal(levelOf(codecTrouble("unknown")), "error");
 });
 
 Deno.test("the far end's profile: only another profile is a trouble, and none of the publisher's", () => {
@@ -83,4 +87,14 @@ Deno.test("of one kind with several details the first is told", () => {
   book.log("broken", "at 1");
   book.log("broken", "at 2");
   assert.deepEqual(told, ["broken: at 1"]);
+});
+
+Deno.test("what does not end the call is a warning, and a fault of ours nothing for the publisher", () => {
+  assert.equal(levelOf(pictureTrouble("hevc")), "warning");
+  assert.equal(levelOf(B_FRAMES), "warning");
+  for (const reason of ["unreadable", "too large", "no key frame", "no parameter sets"] as const) {
+    const trouble = unsentTrouble(reason);
+    assert.ok(trouble !== null && levelOf(trouble) === "warning" && trouble.status !== null, reason);
+  }
+  assert.equal(unsentTrouble("codec"), null);
 });

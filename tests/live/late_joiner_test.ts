@@ -4,7 +4,9 @@ import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { defaultLiveLimits, LiveStreams, type Publication } from "../../lib/live/streams.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { fromHex } from "../support/hex.ts";
+import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
+import { annexB } from "../support/h264_forms.ts";
+import { avc, slice } from "../support/media_h264.ts";
 import { aacHeader, avcHeader, picture, sound } from "../support/live_flv.ts";
 import { KeepingSink } from "../support/live_sink.ts";
 
@@ -219,3 +221,22 @@ for (const [what, configs, key, others] of ENHANCED) {
     assert.deepEqual(new Set(sink.tags.map(({ timeMs }) => timeMs)), new Set([1000]));
   });
 }
+
+Deno.test("key pictures flagged as inter pictures are key frames for late joiners, players and losses", () => {
+  for (const form of [avc, annexB]) {
+    const publisher = new Publisher();
+    const put = (timeMs: number, nals: Uint8Array[]): void =>
+      publisher.publication.put(9, timeMs, concatBytes([fromHex("2701000000"), form(nals)]));
+    for (let i = 0; i < 40; i++) put(i * 40, i % 20 === 0 ? [slice("I", 40)] : [slice("P", 30)]);
+    const sink = new KeepingSink();
+    publisher.streams.play("live/cam", sink);
+    const pictures = sink.take().filter((line) => /^(?:key|picture)/.test(line));
+    assert.deepEqual(pictures.slice(0, 2), ["key 800", "picture 840"]);
+    assert.equal(pictures.length, 20);
+    sink.slow = 1;
+    put(1600, [slice("P", 30)]);
+    sink.slow = 0;
+    for (let i = 41; i < 62; i++) put(i * 40, i === 60 ? [slice("I", 40)] : [slice("P", 30)]);
+    assert.deepEqual(sink.take(), ["key 2400", "picture 2440"]);
+  }
+});

@@ -5,6 +5,7 @@ import type { Frame } from "../../lib/media/frame.ts";
 import { H264Packetizer, type H264PacketizerOptions } from "../../lib/media/h264_packetizer.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { toHex } from "../support/hex.ts";
+import { H264_FORMS } from "../support/h264_forms.ts";
 import { avc, CONFIG, configFrame, PPS, slice, SPS, videoFrame } from "../support/media_h264.ts";
 import { mutate } from "../support/mutate.ts";
 
@@ -244,4 +245,76 @@ Deno.test("damaged frames never throw", () => {
     send(configFrame());
   }
   assert.ok(some > 50);
+});
+
+const AUD = Uint8Array.of(9, 0xf0);
+const FILLER = Uint8Array.of(12, 0xff, 0x80);
+const SEI = Uint8Array.of(6, 5, 0xff, 0x80);
+
+for (const { what, lengthSize = 4, of } of H264_FORMS) {
+  Deno.test(`however the publisher puts pictures together, the same is sent: ${what}`, () => {
+    const { packetizer, send } = open({ aggregate: false });
+    const record = CONFIG.slice();
+    record[4] = 0xfc | lengthSize - 1;
+    send(configFrame(record));
+    const [key, inter] = [slice("I", 40), slice("P", 30)];
+    const sentKey = send(videoFrame(0, [], { key: true, data: of([AUD, SEI, key, FILLER]) }));
+    assert.deepEqual(payloads(sentKey), [SPS, PPS, SEI, key].map(toHex));
+    assert.deepEqual(sentKey.map(({ marker }) => marker), [false, false, false, true]);
+    assert.deepEqual(payloads(send(videoFrame(40, [], { key: false, data: of([inter]) }))), [toHex(inter)]);
+    assert.equal(packetizer.dropped, 0);
+  });
+}
+
+for (const { what, lengthSize, of } of H264_FORMS) {
+  if (lengthSize !== undefined) continue; // is said by a configuration only
+  Deno.test(`without a configuration, sets in band, flagged as an inter picture: ${what}`, () => {
+    const { packetizer, send } = open({ aggregate: false });
+    const nals = [SPS, PPS, slice("I", 40)];
+    assert.deepEqual(payloads(send(videoFrame(0, [], { key: false, data: of(nals) }))), nals.map(toHex));
+    assert.deepEqual([packetizer.dropped, packetizer.sentKey], [0, true]);
+  });
+}
+
+Deno.test("parameter sets may come in tags of their own, and change there", () => {
+  const { send } = open({ aggregate: false });
+  const key = slice("I", 40);
+  const changed = Uint8Array.of(...SPS.subarray(0, 3), 0x1f, ...SPS.subarray(4));
+  assert.deepEqual(send(videoFrame(0, [SPS], { key: false })), []);
+  assert.deepEqual(send(videoFrame(0, [PPS], { key: true })), []);
+  assert.deepEqual(payloads(send(videoFrame(0, [key], { key: false }))), [SPS, PPS, key].map(toHex));
+  send(videoFrame(40, [changed], { key: false }));
+  assert.deepEqual(payloads(send(videoFrame(40, [key]))), [changed, PPS, key].map(toHex));
+});
+
+Deno.test("a configuration of start codes, or of no sets at all, is one", () => {
+  const key = slice("I", 40);
+  const started = open({ aggregate: false });
+  started.send(configFrame(Uint8Array.of(0, 0, 0, 1, ...SPS, 0, 0, 1, ...PPS)));
+  assert.deepEqual(payloads(started.send(videoFrame(0, [key]))), [SPS, PPS, key].map(toHex));
+  const empty = open({ aggregate: false });
+  empty.send(configFrame(Uint8Array.of(1, 0x42, 0xc0, 0x1e, 0xfd, 0xe0, 0)));
+  const nals = [SPS, PPS, key];
+  assert.deepEqual(payloads(empty.send(videoFrame(0, nals, { data: avc(nals, 2) }))), nals.map(toHex));
+});
+
+Deno.test("why a picture was left out is known", () => {
+  const { packetizer, send } = open({ packetizationMode: 0 });
+  const reason = (frame: Frame): string | null => (send(frame), packetizer.lastDrop);
+  assert.equal(reason(videoFrame(0, [slice("P", 20)])), "no key frame");
+  assert.equal(reason(videoFrame(0, [slice("I", 20)])), "no parameter sets");
+  assert.equal(reason(configFrame(Uint8Array.of(7))), "configuration");
+  assert.equal(reason(videoFrame(0, [], { key: true, data: Uint8Array.of(0x65, 1, 2) })), "unreadable");
+  send(configFrame());
+  assert.equal(reason(videoFrame(0, [slice("I", 65_100)])), "too large");
+  assert.equal(reason(videoFrame(0, [], { codec: "hevc" })), "codec");
+});
+
+Deno.test("another publisher begins without the parameter sets of the one before", () => {
+  const { packetizer, send } = open();
+  send(configFrame());
+  send(videoFrame(0, [slice("I", 20)]));
+  packetizer.restart();
+  assert.deepEqual(send(videoFrame(0, [slice("I", 20)])), []);
+  assert.equal(packetizer.lastDrop, "no parameter sets");
 });
