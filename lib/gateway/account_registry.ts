@@ -72,9 +72,11 @@ export class Account {
     this.#state = "unregistered";
   }
 
-  /** Tries again now when the last attempt has failed. */
-  retry(): void {
-    if (this.#state === "failed") this.agent.retryRegistration();
+  /** Tries again now when the last attempt has failed; false when it has not. */
+  retry(): boolean {
+    if (this.#state !== "failed") return false;
+    this.agent.retryRegistration();
+    return true;
   }
 
   #changed(change: RegistrationChange): void {
@@ -88,6 +90,7 @@ export class Account {
 /** All accounts of a gateway. */
 export class AccountRegistry implements AsyncDisposable {
   readonly #clock: Clock;
+  readonly #log: Logger;
   readonly #accounts = new Map<string, Account>();
   readonly #gate: AccountGate;
   readonly #scope: Scope;
@@ -96,6 +99,7 @@ export class AccountRegistry implements AsyncDisposable {
   /** Makes the user agents; nothing is sent before start(). */
   constructor({ accounts, sip, clock, random, log }: AccountRegistryParts) {
     this.#clock = clock;
+    this.#log = log;
     this.#scope = new Scope("accounts", { log });
     this.#gate = new AccountGate({ clock, random });
     for (const config of accounts) {
@@ -123,7 +127,8 @@ export class AccountRegistry implements AsyncDisposable {
 
   /** Those whose registration failed try again now: whoever asks for it has repaired something. */
   retry(): void {
-    for (const account of this.#accounts.values()) account.retry();
+    const names = this.all().filter((account) => account.retry()).map(({ config }) => config.name);
+    if (names.length > 0) this.#log.info(`registering now: ${namesText(names)}`);
   }
 
   /** Hangs up and unregisters, not all at once; 5 s at most. */
@@ -149,4 +154,9 @@ export class AccountRegistry implements AsyncDisposable {
     if (!await delay(this.#clock, GOODBYE_PATIENCE_MS, done)) return;
     await Promise.all(this.all().map(({ agent }) => agent[Symbol.asyncDispose]()));
   }
+}
+
+/** "account desk", "account desk and 3 more" */
+function namesText([first = "", ...more]: readonly string[]): string {
+  return more.length === 0 ? `account ${first}` : `account ${first} and ${more.length} more`;
 }

@@ -13,9 +13,7 @@ export function registrationText(identity: Identity, change: RegistrationChange,
     return `registered at ${formatSipUri(registrarUri(identity))} for ${change.expiresSeconds} s`;
   }
   const { status, reason, retryMs } = change;
-  const again = retryMs === undefined
-    ? ""
-    : `; trying again in ${durationText(retryMs)}, then ever more seldom`;
+  const again = retryMs === undefined ? "" : `; retrying in ${durationText(retryMs)} (backoff)`;
   const hint = needsHuman(status) ? "; SIGHUP tries at once" : "";
   return `${before ? "no longer" : "not"} registered: ${
     refusalText(identity, status, reason)

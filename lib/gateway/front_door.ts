@@ -70,6 +70,9 @@ const ACCEPTS = 16;
 const ACCEPTS_MS = 16;
 const ACCEPT_PAUSE_MS = 4;
 
+const NOTHING_TO_READ = "nothing to read again: there is no tls-cert and no rtmp-users; " +
+  "all other settings are read at the start";
+
 /** Takes over a client that has come in; `place` is to be disposed when it has left. */
 export type OnClient = (client: RtmpConnection, place: Disposable) => void;
 
@@ -201,26 +204,32 @@ export class FrontDoor {
 
   /**
    * Reads certificate, key and users again. Connections and logins that exist stay; a file that cannot be used is
-   * told in the log, and what it held before goes on.
+   * told in the log, and what it held before goes on. When there is none that is told as well.
    */
   async reload(): Promise<void> {
     const { tls, usersFile } = this.#config.entrance;
     const identity = this.#identity;
     if (tls !== null && identity !== null) {
-      await this.#reloadOne("the certificate was", () => reloadTlsFiles(tls, identity, this.#log));
+      await this.#reloadOne(
+        "the certificate was",
+        tls.certificateFile,
+        () => reloadTlsFiles(tls, identity, this.#log),
+      );
     }
     if (usersFile !== null) {
       await this.#reloadOne(
         "the users were",
+        usersFile,
         async () => this.access.replaceLogins(await readLogins(this.#config.entrance)),
       );
     }
+    if (tls === null && usersFile === null) this.#log.info(NOTHING_TO_READ);
   }
 
-  async #reloadOne(what: string, reload: () => Promise<void>): Promise<void> {
+  async #reloadOne(what: string, file: string, reload: () => Promise<void>): Promise<void> {
     try {
       await reload();
-      this.#log.info(`${what} read again`);
+      this.#log.info(`${what} read again (${file})`);
     } catch (error) {
       if (!(error instanceof TransportError || error instanceof ConfigError)) throw error;
       this.#log.error(`${messageOf(error)}; what was read before is used on`);

@@ -11,6 +11,7 @@ import { ClientTransaction, type ClientTransactionOutlets } from "./client_trans
 import { formatVia, parseVia, type Via } from "./header.ts";
 import { clientKey } from "./matching.ts";
 import { cloneMessage, type SipRequest, type SipResponse } from "./message.ts";
+import { messageTitle } from "./message_text.ts";
 import type { Flow, SendOutcome, Target } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
 import { giveUpMs, type TimerValues } from "./timers.ts";
@@ -281,7 +282,7 @@ export class ClientHandle implements Disposable {
     if (!this.#tryNext()) return false;
     if (failed !== undefined && this.#layer.log.enabled("debug")) {
       this.#layer.log.debug(
-        `${this.#bare.method}: trying another server than ${formatEndpoint(failed.endpoint)}`,
+        `${messageTitle(this.#bare)}: trying another server than ${formatEndpoint(failed.endpoint)}`,
         reason,
       );
     }

@@ -9,13 +9,8 @@ import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
 import { answerStun, decodeStun, encodeStun, isStun, type StunMessage } from "../net/stun.ts";
-import {
-  createResponse,
-  encodeSipMessage,
-  type SipMessage,
-  type SipRequest,
-  type SipResponse,
-} from "./message.ts";
+import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
+import { messageText, messageTitle } from "./message_text.ts";
 import { SipParseError } from "./parse_error.ts";
 import { decodeSipDatagram, isKeepAlive } from "./parser.ts";
 import { recordSource } from "./response_route.ts";
@@ -129,7 +124,9 @@ export class Receiver {
   message(message: SipMessage, warnings: readonly string[], flow: Flow): void {
     this.stats.received++;
     if (this.#wire.enabled("debug")) {
-      this.#wire.debug(`received from ${formatTarget(targetOf(flow))}\n${messageText(message)}`);
+      this.#wire.debug(
+        `received from ${formatTarget(targetOf(flow))}: ${messageTitle(message)}\n${messageText(message)}`,
+      );
     }
     for (const warning of warnings) this.#complain(`${formatEndpoint(flow.remote)}: ${warning}`);
     if (message.kind === "request") recordSource(message, flow.remote);
@@ -188,9 +185,4 @@ function stunOrNull(bytes: Uint8Array): StunMessage | null {
     if (error instanceof WireError) return null;
     throw error;
   }
-}
-
-/** A message as people read it. */
-export function messageText(message: SipMessage): string {
-  return decodeUtf8(encodeSipMessage(message)).replaceAll("\r\n", "\n").trimEnd();
 }

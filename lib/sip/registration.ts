@@ -11,11 +11,14 @@ import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import { grantedExpires, MAX_EXPIRES_SECONDS } from "./registration_schedule.ts";
 import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, firstHop } from "./sip_core.ts";
-import type { Target } from "./target.ts";
+import { formatTarget, type Target } from "./target.ts";
 import type { SipUri } from "./uri.ts";
 
 /** Asked for when a registrar says "too brief" and not how brief (RFC 3261 section 10.2.1.1), in seconds. */
 const USUAL_EXPIRES_SECONDS = 3_600;
+
+/** So long may an answer take before it is mentioned: two retransmissions without an answer (17.1.2.2). */
+const SILENCE_MS = 2_000;
 
 /** What became of a REGISTER. */
 export type RegisterOutcome =
@@ -37,6 +40,8 @@ export class Registration {
   #server: Target | null = null;
   #expiresSeconds: number;
   #bound = false;
+  /** It was said that the server does not answer. */
+  #silent = false;
   #contact: SipUri | null = null;
 
   /** Nothing is sent yet. */
@@ -69,7 +74,7 @@ export class Registration {
   async attempt(signal: AbortSignal): Promise<RegisterOutcome> {
     const before = this.#bound;
     this.#bound = true; // whatever comes back: once sent, it may have been kept
-    const reply = await this.#send(this.#expiresSeconds, signal);
+    const reply = await this.#tellSilence(() => this.#send(this.#expiresSeconds, signal));
     if (reply.type === "response" && reply.target !== null) this.#server = reply.target;
     if (signal.aborted) return { type: "refused", status: 487, reason: "given up" };
     const outcome = this.#outcome(reply);
@@ -77,6 +82,19 @@ export class Registration {
     if (outcome.type === "refused" && [401, 407].includes(outcome.status)) this.#agent.credentials?.forget();
     this.#bound = before || outcome.type === "registered";
     return outcome;
+  }
+
+  /** A server that says nothing is mentioned long before it is given up (32 s), once until it has answered. */
+  async #tellSilence(send: () => Promise<Reply>): Promise<Reply> {
+    const { core, log } = this.#agent;
+    using _timer = core.clock.after(SILENCE_MS, () => {
+      if (this.#silent || this.#server === null) return;
+      this.#silent = true;
+      log.warn(`no answer yet from ${formatTarget(this.#server)} to REGISTER, Call-ID ${this.#callId}`);
+    });
+    const reply = await send();
+    if (reply.type === "response") this.#silent = false;
+    return reply;
   }
 
   #outcome(reply: Reply): RegisterOutcome {

@@ -61,6 +61,8 @@ export class RegistrationKeeper {
   #asking = false;
   #kept = false;
   #stands = false;
+  /** Whether it has ever stood: only then is it lost, or there again. */
+  #everStood = false;
   /** Attempts that failed in a row. */
   #failures = 0;
   /** What the reader of `changes` knows: that it holds, or the status of the last failure. */
@@ -95,6 +97,7 @@ export class RegistrationKeeper {
     this.#admit = admit ?? ADMIT_ALL;
     if (grantedSeconds === null) return this.#start();
     this.#told = "registered";
+    this.#everStood = true;
     this.#wait(this.#standFor(grantedSeconds));
   }
 
@@ -151,7 +154,7 @@ export class RegistrationKeeper {
     });
     if (this.#told !== status) this.#report({ type: "lost", status, reason, retryMs: waitMs });
     this.#told = status;
-    this.#agent.log[this.#level](`Registering again in ${Math.round(waitMs / 1000)} s`);
+    this.#agent.log[this.#level](`Next attempt to register in ${Math.round(waitMs / 1000)} s`);
     return waitMs;
   }
 
@@ -247,10 +250,14 @@ export class RegistrationKeeper {
   #report(change: RegistrationChange): void {
     const registrar = formatSipUri(registrarUri(this.#agent.identity));
     const { log } = this.#agent;
-    if (change.type === "registered") log[this.#level](`Registered at ${registrar} again`);
-    else {
+    if (change.type === "registered") {
+      const again = this.#everStood ? "again " : "";
+      log[this.#level](`Registered ${again}at ${registrar} for ${change.expiresSeconds} s`);
+      this.#everStood = true;
+    } else {
       const level = this.#level === "info" ? "warn" : "debug";
-      log[level](`Registration at ${registrar} lost: ${change.status} ${change.reason}`);
+      const what = this.#everStood ? "lost" : "failed";
+      log[level](`Registration at ${registrar} ${what}: ${change.status} ${change.reason}`);
     }
     this.changes.push(change);
   }

@@ -29,6 +29,7 @@ import {
   type SipRequest,
   type SipResponse,
 } from "./message.ts";
+import { messageTitle } from "./message_text.ts";
 import { RecentMap } from "./recent_map.ts";
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { type Flow, type SendOutcome, type Target, targetOf } from "./target.ts";
@@ -252,7 +253,9 @@ export class TransactionLayer implements Disposable {
 
   #sendAck(ack: SipRequest, target: Target): void {
     this.#options.send(ack, target, (outcome) => {
-      if (outcome.type === "failed") this.#options.log.debug("An ACK could not be sent", outcome.reason);
+      if (outcome.type === "failed") {
+        this.#options.log.debug(`${messageTitle(ack)} could not be sent`, outcome.reason);
+      }
     });
   }
 
@@ -342,7 +345,6 @@ export class TransactionLayer implements Disposable {
     this.#dropped += 1;
     this.#options.onUseless?.(flow);
     if (!this.#options.log.enabled("debug")) return;
-    const name = message.kind === "request" ? message.method : String(message.status);
-    this.#options.log.debug(`Dropped a SIP ${name} because ${why}`);
+    this.#options.log.debug(`Dropped SIP ${messageTitle(message)} because ${why}`);
   }
 }

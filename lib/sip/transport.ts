@@ -11,13 +11,8 @@ import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { TcpConnection } from "../net/tcp.ts";
 import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
 import type { SipMessage } from "./message.ts";
-import {
-  type DatagramScreen,
-  type KeepAliveAnswer,
-  messageText,
-  Receiver,
-  type TransportStats,
-} from "./receiver.ts";
+import { messageText, messageTitle } from "./message_text.ts";
+import { type DatagramScreen, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from "./target.ts";
 import { openSipSockets, type SipSockets } from "./transport_sockets.ts";
@@ -161,11 +156,14 @@ export class SipTransport implements AsyncDisposable {
   async send(message: SipMessage, target: Target): Promise<SendOutcome> {
     if (this.#closed) return { type: "failed", reason: "the SIP transport is closed" };
     if (this.#wire.enabled("debug")) {
-      this.#wire.debug(`sent to ${formatTarget(target)}\n${messageText(message)}`);
+      this.#wire.debug(`sent to ${formatTarget(target)}: ${messageTitle(message)}\n${messageText(message)}`);
     }
     const outcome = await this.#sender.send(message, target);
     if (outcome.type === "sent") this.#receiver.stats.sent++;
-    else this.#log.debug(`Sending to ${formatTarget(target)} failed`, outcome.reason);
+    else {this.#log.debug(
+        `Sending ${messageTitle(message)} to ${formatTarget(target)} failed`,
+        outcome.reason,
+      );}
     return outcome;
   }
 

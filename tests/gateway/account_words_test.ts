@@ -37,7 +37,7 @@ const TABLE: [identity: Identity, change: RegistrationChange, before: boolean, t
     lost(401, "Unauthorized", 47_300),
     false,
     "not registered: sip:example.com refuses the user name or password (401 Unauthorized); " +
-    "trying again in 47 s, then ever more seldom; SIGHUP tries at once",
+    "retrying in 47 s (backoff); SIGHUP tries at once",
   ],
   [
     NO_PASSWORD,
@@ -51,28 +51,28 @@ const TABLE: [identity: Identity, change: RegistrationChange, before: boolean, t
     lost(408, "Request timeout", 1_500),
     true,
     "no longer registered: sip:pbx.example:5080 does not answer (408 Request timeout); " +
-    "trying again in 2 s, then ever more seldom",
+    "retrying in 2 s (backoff)",
   ],
   [
     DESK,
     lost(503, "no address found for sip:example.com", 2_000),
     false,
     "not registered: sip:example.com cannot be reached or has no room (503 no address found for sip:example.com); " +
-    "trying again in 2 s, then ever more seldom",
+    "retrying in 2 s (backoff)",
   ],
   [
     DESK,
     lost(404, "Not Found", 3_600_000),
     true,
     "no longer registered: sip:example.com does not know the user (404 Not Found); " +
-    "trying again in 60 min, then ever more seldom; SIGHUP tries at once",
+    "retrying in 60 min (backoff); SIGHUP tries at once",
   ],
   [
     DESK,
     lost(500, "Server Error", 2_000),
     true,
     "no longer registered: sip:example.com does not register the user (500 Server Error); " +
-    "trying again in 2 s, then ever more seldom",
+    "retrying in 2 s (backoff)",
   ],
 ];
 

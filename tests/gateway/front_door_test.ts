@@ -159,6 +159,25 @@ Deno.test("a reload changes certificate and users for those who come, and leaves
   assert.deepEqual(await ask(await secure(rtmps!, OTHER), "?user=bob&password=bobs%20secret"), [42]);
 });
 
+Deno.test("a reload says what was read, or that there is nothing", async () => {
+  const table: [Partial<Record<SettingName, string>>, RegExp[]][] = [
+    [{}, [
+      /nothing to read again: there is no tls-cert and no rtmp-users; all other settings are read at the start$/,
+    ]],
+    [TLS, [/the certificate was read again \(.*cert\.pem\)$/]],
+    [{ "rtmp-users": "users" }, [/the users were read again \(.*users\)$/]],
+    [{ ...TLS, "rtmp-users": "users" }, [/the certificate was read again/, /the users were read again/]],
+  ];
+  for (const [flags, lines] of table) {
+    await using bench = await Bench.start(flags);
+    const before = bench.log.lines.length;
+    await bench.door.reload();
+    const told = bench.log.lines.slice(before);
+    assert.equal(told.length, lines.length, told.join("\n"));
+    for (const [index, line] of lines.entries()) assert.match(told[index]!, line);
+  }
+});
+
 Deno.test("files that are missing or wrong are told before any port is open", async () => {
   const table: [Partial<Record<SettingName, string>>, new (...args: never[]) => Error, RegExp][] = [
     [{ ...TLS, "tls-cert": "none.pem" }, TransportError, /none\.pem: there is no such file/],

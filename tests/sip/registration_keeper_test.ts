@@ -65,6 +65,47 @@ Deno.test("kept: the first success is told, refreshes are not, and the owner's l
   assert.deepEqual(set.network.log.at("info"), []);
 });
 
+Deno.test("kept: the first success is not said to be another one, and what never was is not lost", async () => {
+  await using set = scene();
+  const about = (): string[] =>
+    set.network.log.at("debug").filter((line) => /Regist(?:ered|ration) /.test(line));
+  set.answer = () => 404;
+  await set.network.clock.advanceAsync(1_000);
+  set.answer = () => 200;
+  await set.network.clock.advanceAsync(2 * HOUR_MS);
+  set.answer = () => 503;
+  await set.network.clock.advanceAsync(400_000);
+  set.answer = () => 200;
+  await set.network.clock.advanceAsync(HOUR_MS);
+  const lines = about().map((line) => line.replace(/^.*?(Regist)/, "$1").replace(/: (\d+).*/, ": $1"));
+  assert.deepEqual(lines, [
+    "Registration at sip:10.0.0.9 failed: 404",
+    "Registered at sip:10.0.0.9 for 180 s",
+    "Registration at sip:10.0.0.9 lost: 503",
+    "Registered again at sip:10.0.0.9 for 180 s",
+  ]);
+});
+
+Deno.test("kept: a registrar that says nothing is mentioned after 2 s, once until it has answered", async () => {
+  await using set = scene();
+  const silence = (): string[] => set.network.log.lines.filter((line) => line.includes("no answer yet"));
+  set.answer = () => null;
+  await set.network.clock.advanceAsync(1_900);
+  assert.deepEqual(silence(), []);
+  await set.network.clock.advanceAsync(200);
+  assert.match(
+    silence().join("\n"),
+    /^warn .*no answer yet from udp 10\.0\.0\.9:5060 to REGISTER, Call-ID \S+$/,
+  );
+  await set.network.clock.advanceAsync(HOUR_MS);
+  assert.equal(silence().length, 1);
+  set.answer = () => 200;
+  await set.network.clock.advanceAsync(HOUR_MS);
+  set.answer = () => null;
+  await set.network.clock.advanceAsync(HOUR_MS);
+  assert.equal(silence().length, 2);
+});
+
 Deno.test("kept: a registrar that is away is asked ever more seldom, and found when it is back", async () => {
   await using set = scene();
   set.answer = () => null;

@@ -391,6 +391,9 @@ Deno.test("transport: messages are logged at debug", async () => {
   await alice.transport.send(wireRequest(), alice.target("udp"));
   await alice.next();
   const wire = alice.log.lines.filter((line) => line.startsWith("debug sip.wire "));
-  assert.match(wire[0]!, /^debug sip\.wire sent to udp 127\.0\.0\.1:\d+\nOPTIONS /);
-  assert.match(wire[1]!, /^debug sip\.wire received from udp 127\.0\.0\.1:\d+\nOPTIONS /);
+  assert.match(wire[0]!, /^debug sip\.wire sent to udp 127\.0\.0\.1:\d+: OPTIONS, Call-ID \S+\nOPTIONS /);
+  assert.match(
+    wire[1]!,
+    /^debug sip\.wire received from udp 127\.0\.0\.1:\d+: OPTIONS, Call-ID \S+\nOPTIONS /,
+  );
 });
