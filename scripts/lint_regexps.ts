@@ -33,9 +33,6 @@ const ROOT = new URL("..", import.meta.url).pathname;
 /** What runs, not what tries it. */
 const PROGRAM = /^(?:lib\/|scripts\/|main\.ts$)/;
 
-/** Not mended yet. */
-const PENDING = /^lib\/sip\//;
-
 /** For `lint.plugins` of deno.json, which takes a default export. */
 const plugin: Deno.lint.Plugin = {
   name: "regexps",
@@ -57,5 +54,5 @@ export default plugin;
 
 function isProgram(file: string): boolean {
   const path = file.startsWith(ROOT) ? file.slice(ROOT.length) : file;
-  return PROGRAM.test(path) && !PENDING.test(path);
+  return PROGRAM.test(path);
 }

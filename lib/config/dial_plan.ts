@@ -12,6 +12,7 @@
 // Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
 
 import { WireError } from "../base/errors.ts";
+import { ALPHANUMERIC, characterSet } from "../sip/grammar.ts";
 import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
 import { formatHostPort, schemeOf, type SipUri } from "../sip/uri.ts";
 import { escapeUri } from "../sip/uri_escape.ts";
@@ -34,7 +35,7 @@ export interface DialRule {
 export type DialPlan = readonly DialRule[];
 
 /** Characters of a dialled text that can mean nothing else inside a URI. */
-const PLAIN = /[A-Za-z0-9\-_.!~*'()+]/;
+const PLAIN = characterSet(`${ALPHANUMERIC}-_.!~*'()+`);
 
 /** Reads the rules of a configuration: a list of tables with `pattern` and `target`; never throws. */
 export function parseDialPlan(value: unknown): ParsedTable<DialRule> {
@@ -111,6 +112,7 @@ function called(target: string, groups: readonly string[], domain: string): Name
   );
   if (/^(sips?|tel):/i.test(text) || text.includes("<")) return parseDestination(text, domain);
   if (schemeOf(text) !== null) throw new WireError("dial plan", "only sip:, sips: and tel: can be called");
+  if (text === "") throw new WireError("dial plan", "nobody is named");
   if (text.includes("@")) return parseDestination(`sip:${text}`, domain);
   const { host, port } = domainUri(domain);
   return parseDestination(`sip:${text}@${formatHostPort(host, port)}`, domain);

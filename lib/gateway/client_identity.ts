@@ -29,6 +29,7 @@ export function identityOf(address: string, args: readonly AmfValue[], askedBy?:
   }
   try {
     const aor = parseSipUri(`sip:${address}`);
+    if (address.startsWith("@")) throw new WireError("SIP", "no user before @");
     const identity: Identity = {
       aor,
       displayName: textOf(displayName),

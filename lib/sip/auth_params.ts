@@ -7,7 +7,7 @@
 // Answers to: defect 6 of siprtmp, which split at every comma and "=".
 
 import { WireError } from "../base/errors.ts";
-import { clip, endOfQuoted, isToken, SIP } from "./grammar.ts";
+import { blankAt, clip, endOfQuoted, isBlank, isToken, SIP, trimBlanks } from "./grammar.ts";
 
 /** A scheme and its parameters. */
 export interface AuthValue {
@@ -19,26 +19,32 @@ export interface AuthValue {
 
 /** Parses one challenge or credentials value. WireError when it is malformed. */
 export function parseAuthValue(text: string): AuthValue {
-  const match = /^([^\s,]+)(?:\s+([\s\S]*))?$/.exec(text.trim());
-  if (!match || !isToken(match[1]!)) throw new WireError(SIP, `bad authentication scheme ${clip(text)}`);
-  const scheme = match[1]!.toLowerCase();
+  const trimmed = trimBlanks(text);
+  const end = blankAt(trimmed);
+  const scheme = trimmed.slice(0, end).toLowerCase();
+  if (!isToken(scheme)) throw new WireError(SIP, `bad authentication scheme ${clip(text)}`);
   // Parameters of other schemes need not look like ours; nobody here reads them.
-  return { scheme, params: scheme === "digest" ? parseAuthParams(match[2] ?? "") : new Map() };
+  return { scheme, params: scheme === "digest" ? parseAuthParams(trimmed.slice(end)) : new Map() };
 }
 
 function parseAuthParams(text: string): Map<string, string> {
   const params = new Map<string, string>();
-  let at = 0;
-  while (at < text.length) {
+  for (let at = nextName(text, 0); at < text.length;) {
     const equals = text.indexOf("=", at);
-    const name = text.slice(at, equals < 0 ? undefined : equals).trim().toLowerCase();
-    if (equals < 0 && name === "") break;
+    const name = trimBlanks(text.slice(at, equals < 0 ? undefined : equals)).toLowerCase();
     if (equals < 0 || !isToken(name)) throw new WireError(SIP, `bad authentication parameter ${clip(name)}`);
     const { value, end } = valueAt(text, equals + 1);
     if (!params.has(name)) params.set(name, value);
-    at = end;
+    at = nextName(text, end);
   }
   return params;
+}
+
+/** Where the next name starts: empty elements have no effect. */
+function nextName(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && (text[at] === "," || isBlank(text.charCodeAt(at)))) at++;
+  return at;
 }
 
 /** The value that starts at `from`, and the place after the comma behind it. */
@@ -46,10 +52,12 @@ function valueAt(text: string, from: number): { value: string; end: number } {
   let start = from;
   while (text[start] === " " || text[start] === "\t") start++;
   const quoted = text[start] === '"';
-  const stop = quoted ? endOfQuoted(text, start) + 1 : start;
+  const close = quoted ? endOfQuoted(text, start) : start;
+  if (close < 0) throw new WireError(SIP, "a quoted value has no end");
+  const stop = quoted ? close + 1 : start;
   const comma = text.indexOf(",", stop);
   const end = comma < 0 ? text.length : comma;
-  const rest = text.slice(stop, end).trim();
+  const rest = trimBlanks(text.slice(stop, end));
   if (!quoted) return { value: rest, end: end + 1 };
   if (rest !== "") throw new WireError(SIP, `text after a quoted value: ${clip(rest)}`);
   return { value: text.slice(start + 1, stop - 1), end: end + 1 };

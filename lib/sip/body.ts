@@ -4,7 +4,10 @@
 // siprtmp took any body for SDP; bodies stay bytes here, the gateway gives them meaning.
 
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import { findHeadEnd } from "./framing.ts";
+import { parseParams, trimBlanks } from "./grammar.ts";
 import type { SipMessage } from "./message.ts";
+import { headLines } from "./message_head.ts";
 import { signallingHosts } from "./signalling_hosts.ts";
 import type { Target } from "./target.ts";
 
@@ -22,10 +25,17 @@ export interface SipBody {
 export const SDP_TYPE = "application/sdp";
 /** Most parts of a multipart body that are looked at. */
 export const MAX_BODY_PARTS = 16;
+/** Longest boundary (RFC 2046 section 5.1.1). */
+const MAX_BOUNDARY_LENGTH = 70;
+/** Bytes of a part's headers that are looked at. */
+const MAX_PART_HEAD = 4096;
+const DEFAULT_PART_TYPE = "text/plain";
+const LF = 10;
+const CR = 13;
 
 /** Media type in lower case, without parameters. */
 export function mediaType(contentType: string): string {
-  return (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+  return trimBlanks(contentType.split(";", 1)[0] ?? "").toLowerCase();
 }
 
 /** True for text that people read: not for "is typing" notices and files, which are sent by MESSAGE as well. */
@@ -59,11 +69,11 @@ export type SessionBody =
 export function sessionBodyOf(message: SipMessage, answered: Target | null = null): SessionBody {
   const body = bodyOf(message);
   if (body === null) return { type: "none" };
-  const encoding = message.headers.get("Content-Encoding")?.trim().toLowerCase() ?? "identity";
+  const encoding = trimBlanks(message.headers.get("Content-Encoding") ?? "identity").toLowerCase();
   if (encoding !== "identity") return { type: "unacceptable", reason: `content encoding ${encoding}` };
   const type = mediaType(body.type);
-  // A peer that forgets Content-Type in an INVITE means SDP (seen with small devices).
-  if (type === SDP_TYPE || !message.headers.has("Content-Type")) {
+  // A peer that forgets Content-Type in an INVITE, or writes none, means SDP (seen with small devices).
+  if (type === SDP_TYPE || !type.includes("/") || !message.headers.has("Content-Type")) {
     return sessionOf(message, body.bytes, answered);
   }
   if (type.startsWith("multipart/")) {
@@ -80,14 +90,13 @@ function sessionOf(message: SipMessage, bytes: Uint8Array, answered: Target | nu
 }
 
 function isOptional(disposition: string | null): boolean {
-  return disposition !== null && /;\s*handling\s*=\s*optional\b/i.test(disposition);
+  return parseParams(disposition ?? "").get("handling")?.toLowerCase() === "optional";
 }
 
 /** Splits a multipart body (RFC 2046 section 5.1.1); empty when it is not one. Parts are views. */
 export function multipartParts(body: SipBody): SipBody[] {
-  const match = /;\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^;\s"]{1,70}))/i.exec(body.type);
-  const boundary = match?.[1] ?? match?.[2];
-  if (boundary === undefined) return [];
+  const boundary = parseParams(body.type).get("boundary") ?? null;
+  if (boundary === null || boundary === "" || boundary.length > MAX_BOUNDARY_LENGTH) return [];
   // latin1 keeps one character per byte, so indexes into the text are indexes into the bytes.
   const text = new TextDecoder("latin1").decode(body.bytes);
   const marker = `--${boundary}`;
@@ -97,19 +106,25 @@ export function multipartParts(body: SipBody): SipBody[] {
     const lineEnd = text.indexOf("\n", at);
     const next = lineEnd < 0 ? -1 : text.indexOf(`\n${marker}`, lineEnd);
     if (next < 0 || text.startsWith(`${marker}--`, at)) break;
-    parts.push(readPart(body.bytes, text, lineEnd + 1, text[next - 1] === "\r" ? next - 1 : next));
+    parts.push(readPart(body.bytes, lineEnd + 1, text[next - 1] === "\r" ? next - 1 : next));
     at = next + 1;
   }
   return parts;
 }
 
-function readPart(bytes: Uint8Array, text: string, from: number, to: number): SipBody {
-  const inside = text.slice(from, Math.max(from, to));
-  const blank = /^\r?\n|\r?\n\r?\n/.exec(inside);
-  const headerText = blank === null ? "" : inside.slice(0, blank.index);
-  const start = blank === null ? from : from + blank.index + blank[0].length;
-  const type = /^content-type\s*:\s*(.*)$/im.exec(headerText)?.[1]?.trim() ?? "text/plain";
-  return { type, bytes: bytes.subarray(start, Math.max(start, to)) };
+/** Headers, an empty line, and the body; either may be missing. */
+function readPart(bytes: Uint8Array, from: number, to: number): SipBody {
+  const part = bytes.subarray(from, Math.max(from, to));
+  const start = part[0] === CR ? 1 : 0;
+  if (part[start] === LF) return { type: DEFAULT_PART_TYPE, bytes: part.subarray(start + 1) };
+  const end = findHeadEnd(part, 0);
+  if (end === null) return { type: DEFAULT_PART_TYPE, bytes: part };
+  const lines = headLines(decodeUtf8(part.subarray(0, Math.min(end.head, MAX_PART_HEAD))));
+  const line = lines.find((one) =>
+    trimBlanks(one.slice(0, one.indexOf(":") + 1)).toLowerCase() === "content-type:"
+  );
+  const type = line === undefined ? DEFAULT_PART_TYPE : trimBlanks(line.slice(line.indexOf(":") + 1));
+  return { type, bytes: part.subarray(end.body) };
 }
 
 /** A text body, UTF-8. */

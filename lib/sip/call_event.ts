@@ -4,6 +4,7 @@
 // Answers to: the 'close' and 'change' tuples that siprtmp's Session.recv returned.
 
 import type { SipBody } from "./body.ts";
+import { parseDecimal, parseParams, trimBlanks } from "./grammar.ts";
 import type { SipRequest } from "./message.ts";
 
 /** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
@@ -44,8 +45,11 @@ export type ReofferOutcome =
 /** The end that a BYE announces; its reason is the text, or the cause, of the Reason header (RFC 3326). */
 export function endedByBye(bye: SipRequest): EndedEvent {
   const header = bye.headers.get("Reason") ?? "";
-  const text = /;\s*text\s*=\s*"((?:[^"\\]|\\.)*)"/i.exec(header)?.[1]?.replace(/\\(.)/g, "$1");
-  const cause = /^\s*([^;\s]+)\s*;.*?\bcause\s*=\s*(\d{1,5})/i.exec(header);
-  const reason = text || (cause === null ? "" : `${cause[1]} cause ${cause[2]}`) || "hung up";
+  const params = parseParams(header);
+  const semicolon = header.indexOf(";");
+  const protocol = trimBlanks(semicolon < 0 ? "" : header.slice(0, semicolon));
+  const cause = parseDecimal(params.get("cause") ?? "", 99_999);
+  const reason = params.get("text") ||
+    (cause === null || protocol === "" ? "" : `${protocol} cause ${cause}`) || "hung up";
   return { type: "ended", by: "remote", reason };
 }

@@ -4,11 +4,12 @@
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
+import { contactOf, type Route, routesOf } from "./dialog_headers.ts";
 import { ownText } from "./grammar.ts";
 import { formatCSeq, SipHeaders } from "./header.ts";
 import { callIdOf, cseqOf, dialogId } from "./matching.ts";
 import { NO_BODY, type SipMessage, type SipRequest, type SipResponse, tagOf, withTag } from "./message.ts";
-import { formatNameAddr, type NameAddr, nameAddrOf, parseNameAddr } from "./name_addr.ts";
+import { formatNameAddr, type NameAddr, nameAddrOf, parseNameAddr, readNameAddr } from "./name_addr.ts";
 import type { DialogRecord } from "./neighbours.ts";
 import { repeatableTo } from "./transaction_requests.ts";
 import { formatSipUri, parseSipUri, type SipUri } from "./uri.ts";
@@ -31,12 +32,6 @@ const CREDENTIALS = ["Authorization", "Proxy-Authorization"] as const;
 /** A restored dialog does not know how many requests were sent after it was written down: a peer takes any gap. */
 const CSEQ_GAP = 1000;
 
-/** One hop: the text goes into Route exactly as it came in Record-Route. */
-interface Route {
-  readonly text: string;
-  readonly address: NameAddr;
-}
-
 interface DialogParts {
   readonly callId: string;
   readonly secure: boolean;
@@ -48,27 +43,6 @@ interface DialogParts {
   readonly localCSeq: number;
   readonly remoteCSeq: number | null;
   readonly state: DialogState;
-}
-
-function routesOf(message: SipMessage): Route[] {
-  return message.headers.all("Record-Route").map((text) => ({ text, address: parseNameAddr(text) }));
-}
-
-/** The value, or null when the peer wrote something that cannot be read. */
-function readable<Value>(read: () => Value): Value | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
-}
-
-/** The first Contact; null when there is none that can be used. */
-function contactOf(message: SipMessage): NameAddr | null {
-  const text = message.headers.get("Contact");
-  if (text === null || text === "*") return null;
-  return readable(() => parseNameAddr(text));
 }
 
 /** A Request-URI carries neither a method parameter nor headers (19.1.1). */
@@ -112,8 +86,6 @@ export class Dialog {
     this.#localText = ownText(parts.localText);
     this.#remoteText = ownText(parts.remoteText);
     this.#contactText = parts.localContact === null ? null : formatNameAddr(parts.localContact);
-    parseNameAddr(this.#localText); // what cannot be read throws here and nowhere else
-    parseNameAddr(this.#remoteText);
     this.#state = parts.state;
     this.#routes = parts.routes;
     this.#remoteTarget = parts.remoteTarget;
@@ -123,7 +95,7 @@ export class Dialog {
 
   /**
    * The caller's dialog, from a 101-199 (early) or 2xx (confirmed) response to its INVITE (12.1.2). A response
-   * without a usable Contact leaves the INVITE's Request-URI as the target, one without a readable route has none.
+   * without a usable Contact leaves the INVITE's Request-URI as the target.
    */
   static fromResponse(request: SipRequest, response: SipResponse): Dialog {
     return new Dialog({
@@ -132,7 +104,7 @@ export class Dialog {
       localText: request.headers.get("From") ?? "",
       remoteText: repeatableTo(request, response),
       localContact: contactOf(request),
-      routes: readable(() => routesOf(response))?.reverse() ?? [],
+      routes: routesOf(response).reverse(),
       remoteTarget: contactOf(response)?.uri ?? request.uri,
       localCSeq: cseqOf(request).sequence,
       remoteCSeq: null,
@@ -145,7 +117,7 @@ export class Dialog {
    *
    * @param localTag the tag our responses carry in To
    * @param localContact the Contact our responses carry
-   * @throws WireError when the INVITE has no usable Contact, From, To or Record-Route: answer 400
+   * @throws WireError when the INVITE has no usable Contact: answer 400
    */
   static fromRequest(request: SipRequest, localTag: string, localContact: NameAddr): Dialog {
     const contact = contactOf(request);
@@ -199,12 +171,12 @@ export class Dialog {
 
   /** Our address with our tag. */
   get local(): NameAddr {
-    return parseNameAddr(this.#localText);
+    return readNameAddr(this.#localText);
   }
 
   /** The peer's address with its tag. */
   get remote(): NameAddr {
-    return parseNameAddr(this.#remoteText);
+    return readNameAddr(this.#remoteText);
   }
 
   /** Our Contact, sent in target refresh requests. */
@@ -253,7 +225,8 @@ export class Dialog {
     const first = this.#state === "early";
     this.#state = "confirmed";
     if (response === undefined || !first) return;
-    this.#routes = readable(() => routesOf(response))?.reverse() ?? this.#routes;
+    const routes = routesOf(response);
+    if (routes.length > 0 || !response.headers.has("Record-Route")) this.#routes = routes.reverse();
     this.refreshTarget(response);
   }
 
@@ -306,11 +279,11 @@ export class Dialog {
 
   /**
    * Checks the order of a request that arrived (12.2.2) and remembers its CSeq. Not for ACK and CANCEL, whose
-   * numbers are those of their INVITE. "out-of-order" is answered with 500.
+   * numbers are those of their INVITE. "out-of-order", a lower number and not an equal one, is answered with 500.
    */
   acceptRequest(request: SipRequest): "ok" | "out-of-order" {
     const { sequence } = cseqOf(request);
-    if (this.#remoteCSeq !== null && sequence <= this.#remoteCSeq) return "out-of-order";
+    if (this.#remoteCSeq !== null && sequence < this.#remoteCSeq) return "out-of-order";
     this.#remoteCSeq = sequence;
     return "ok";
   }

@@ -289,7 +289,7 @@ function textOf(uri: SipUri | string): string {
 
 function hostOf(uri: SipUri | string): string {
   const text = textOf(uri).replace(/^[a-z]+:/i, "");
-  return text.slice(text.indexOf("@") + 1).replace(/[;?].*$/, "").toLowerCase();
+  return text.slice(text.indexOf("@") + 1).split(/[;?]/, 1)[0]!.toLowerCase();
 }
 
 function remember<V>(map: Map<string, V>, key: string, value: V): void {

@@ -7,6 +7,10 @@
 import { decodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import { findHeadEnd, isFiller } from "./framing.ts";
+import { parseDecimal, trimBlanks } from "./grammar.ts";
+import { headerKey } from "./header_names.ts";
+import { tagOf } from "./message.ts";
+import { headLines } from "./message_head.ts";
 import { parseSipUri, type SipUri } from "./uri.ts";
 
 /** What can be seen without parsing. "rubbish": the parser would refuse it. */
@@ -18,17 +22,9 @@ export type Glance =
 const RUBBISH: Glance = { type: "rubbish" };
 const RESPONSE: Glance = { type: "response" };
 
-const START_LINE = /^(?:SIP\/2\.0 [0-9]{3}|([^ \r\n]+) ([^ \r\n]+) SIP\/2\.0\r?\n)/i;
-const WANTED: readonly RegExp[] = [
-  /\n(?:via|v)[^\S\n]*:/i,
-  /\n(?:from|f)[^\S\n]*:/i,
-  /\n(?:to|t)[^\S\n]*:/i,
-  /\n(?:call-id|i)[^\S\n]*:/i,
-  /\ncseq[^\S\n]*:/i,
-];
-/** A line that goes on in the next one (7.3.1); the parser bears it in the first line, too. */
-const FOLD = /\r?\n[ \t]+/g;
-const TO_TAG = /\n(?:to|t)[^\S\n]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=/i;
+const WANTED: readonly string[] = ["via", "from", "to", "call-id", "cseq"];
+/** Most header lines looked at: the parser takes no more either. */
+const MAX_LINES = 256;
 
 /** Looks at the bytes of a datagram that is no keep-alive. Never throws. */
 export function glance(bytes: Uint8Array): Glance {
@@ -36,13 +32,22 @@ export function glance(bytes: Uint8Array): Glance {
   while (start < bytes.length && isFiller(bytes[start]!)) start++;
   const end = findHeadEnd(bytes, start);
   if (end === null) return RUBBISH;
-  const head = decodeUtf8(bytes.subarray(start, end.head)).replace(FOLD, " ");
-  const line = START_LINE.exec(head);
-  if (line === null || !WANTED.every((pattern) => pattern.test(head))) return RUBBISH;
-  const [, method, uriText] = line;
-  if (method === undefined || uriText === undefined) return RESPONSE;
+  const [first, ...lines] = headLines(decodeUtf8(bytes.subarray(start, end.head)));
+  const seen = new Map<string, string>();
+  for (const line of lines.slice(0, MAX_LINES)) {
+    const colon = line.indexOf(":");
+    if (colon > 0) seen.set(headerKey(trimBlanks(line.slice(0, colon))), line.slice(colon + 1));
+  }
+  if (!WANTED.every((name) => seen.has(name))) return RUBBISH;
+  return firstLine(first!, () => tagOf(seen.get("to") ?? null) !== null);
+}
+
+function firstLine(line: string, inDialog: () => boolean): Glance {
+  const [first = "", uriText = "", version = ""] = line.split(" ", 4);
+  if (first.toUpperCase() === "SIP/2.0") return parseDecimal(uriText, 699) === null ? RUBBISH : RESPONSE;
+  if (version.toUpperCase() !== "SIP/2.0") return RUBBISH;
   const uri = uriOf(uriText);
-  return uri === null ? RUBBISH : { type: "request", method, uri, inDialog: TO_TAG.test(head) };
+  return uri === null ? RUBBISH : { type: "request", method: first, uri, inDialog: inDialog() };
 }
 
 function uriOf(text: string): SipUri | null {

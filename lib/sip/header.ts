@@ -5,10 +5,10 @@
 // Role: wire
 // Answers to: the dictionary access of siprtmp's Message and Header classes.
 
-import { splitOutside } from "./grammar.ts";
+import { splitOutside, trimBlanks } from "./grammar.ts";
 import { headerKey, headerKind, headerName } from "./header_names.ts";
 
-export { formatVia, parseVia, type Via } from "./header_via.ts";
+export { formatVia, parseVia, readVia, type Via } from "./header_via.ts";
 export { type CSeq, formatCSeq, parseCSeq } from "./header_values.ts";
 
 interface Entry {
@@ -115,12 +115,16 @@ export class SipHeaders {
   }
 }
 
-/** Line breaks become spaces: no value, whoever made it, can smuggle in another header. */
 function entriesOf(name: string, value: string): Entry[] {
   const key = headerKey(name);
-  const line = value.replace(/[\r\n]+[ \t]*/g, " ").trim();
+  const line = trimBlanks(onOneLine(value));
   const kind = headerKind(key);
   if (kind === "single") return [{ key, value: line }];
   return splitOutside(line, ",", kind === "elements").filter((element) => element !== "")
     .map((element) => ({ key, value: element }));
+}
+
+/** Line breaks become spaces: no value, whoever made it, can smuggle in another header. */
+function onOneLine(value: string): string {
+  return value.includes("\n") || value.includes("\r") ? value.replace(/[\r\n]+[ \t]*/g, " ") : value;
 }

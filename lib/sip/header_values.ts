@@ -4,16 +4,28 @@
 // Answers to: the isdigit() checks spread over siprtmp.
 
 import { WireError } from "../base/errors.ts";
-import { clip, isToken, type Params, parseDecimal, parseParams, quote, SIP } from "./grammar.ts";
+import {
+  blankAt,
+  clip,
+  endOfQuoted,
+  isToken,
+  type Params,
+  parseDecimal,
+  parseParams,
+  quote,
+  SIP,
+  trimBlanks,
+  unquote,
+} from "./grammar.ts";
 
-/** Largest CSeq and RSeq number accepted (8.1.1.5: below 2^31). */
-export const MAX_SEQUENCE = 0x7fff_ffff;
+/** Largest CSeq and RSeq number accepted; below 2^31 is the rule (8.1.1.5), some count with all 32 bits. */
+export const MAX_SEQUENCE = 0xffff_ffff;
 /** Largest number of seconds in Expires and the like (20.19). */
 export const MAX_DELTA_SECONDS = 0xffff_ffff;
 
 /** A CSeq value. */
 export interface CSeq {
-  /** Sequence number, below 2^31. */
+  /** Sequence number, 32 bits. */
   readonly sequence: number;
   /** Method, as written. */
   readonly method: string;
@@ -21,10 +33,17 @@ export interface CSeq {
 
 /** Parses CSeq. WireError when it is malformed or too large. */
 export function parseCSeq(text: string): CSeq {
-  const match = /^([0-9]+)\s+(\S+)$/.exec(text.trim());
-  const sequence = match ? parseDecimal(match[1]!, MAX_SEQUENCE) : null;
-  if (!match || sequence === null || !isToken(match[2]!)) throw new WireError(SIP, `bad CSeq ${clip(text)}`);
-  return { sequence, method: match[2]! };
+  const [first, method] = wordAndRest(text);
+  const sequence = parseDecimal(first, MAX_SEQUENCE);
+  if (sequence === null || !isToken(method)) throw new WireError(SIP, `bad CSeq ${clip(text)}`);
+  return { sequence, method };
+}
+
+/** What stands before the first blanks, and what behind them. */
+function wordAndRest(text: string): [word: string, rest: string] {
+  const trimmed = trimBlanks(text);
+  const end = blankAt(trimmed);
+  return [trimmed.slice(0, end), trimBlanks(trimmed.slice(end))];
 }
 
 /** Formats CSeq. */
@@ -42,10 +61,10 @@ export interface RAck {
 
 /** Parses RAck. WireError when it is malformed. */
 export function parseRAck(text: string): RAck {
-  const match = /^([0-9]+)\s+(.*)$/.exec(text.trim());
-  const responseSequence = match ? parseDecimal(match[1]!, MAX_SEQUENCE) : null;
-  if (!match || responseSequence === null) throw new WireError(SIP, `bad RAck ${clip(text)}`);
-  return { responseSequence, cseq: parseCSeq(match[2]!) };
+  const [first, cseq] = wordAndRest(text);
+  const responseSequence = parseDecimal(first, MAX_SEQUENCE);
+  if (responseSequence === null) throw new WireError(SIP, `bad RAck ${clip(text)}`);
+  return { responseSequence, cseq: parseCSeq(cseq) };
 }
 
 /** Formats RAck. */
@@ -53,13 +72,26 @@ export function formatRAck(rack: RAck): string {
   return `${rack.responseSequence} ${formatCSeq(rack.cseq)}`;
 }
 
+/** Most digits of a number of seconds that are looked at. */
+const MAX_DIGITS = 100;
+
 /**
- * Seconds as in Expires, Min-Expires, Retry-After and Min-SE; parameters and comments behind them are ignored.
- * Null for a missing or malformed value; what exceeds 2^32-1 counts as 2^32-1.
+ * Seconds as in Expires, Min-Expires, Retry-After and Min-SE; a fraction, parameters, comments and words behind them
+ * are ignored. Null for a missing or malformed value; what exceeds 2^32-1 counts as 2^32-1.
  */
 export function parseDeltaSeconds(text: string | null): number | null {
-  const match = /^([0-9]{1,100})\s*(?:[;(].*)?$/.exec(text?.trim() ?? "");
-  return match ? Math.min(Number(match[1]), MAX_DELTA_SECONDS) : null;
+  const trimmed = trimBlanks(text ?? "");
+  const end = endOfDigits(trimmed, 0);
+  if (end === 0 || end > MAX_DIGITS) return null;
+  const next = trimmed[end] === "." ? endOfDigits(trimmed, end + 1) : end;
+  if (next < trimmed.length && !";(, \t\r\n".includes(trimmed[next]!)) return null;
+  return Math.min(Number(trimmed.slice(0, end)), MAX_DELTA_SECONDS);
+}
+
+function endOfDigits(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && text[at]! >= "0" && text[at]! <= "9") at++;
+  return at;
 }
 
 /** A media type with its parameters. */
@@ -73,12 +105,11 @@ export interface ContentType {
 /** Parses Content-Type or one Accept element. WireError when it is malformed. */
 export function parseContentType(text: string): ContentType {
   const semicolon = text.indexOf(";");
-  const [type, subtype, ...more] = (semicolon < 0 ? text : text.slice(0, semicolon)).split("/").map((t) =>
-    t.trim()
-  );
-  if (!isToken(type ?? "") || !isToken(subtype ?? "") || more.length > 0) {
-    throw new WireError(SIP, `bad Content-Type ${clip(text)}`);
-  }
+  const name = semicolon < 0 ? text : text.slice(0, semicolon);
+  const slash = name.indexOf("/");
+  const type = trimBlanks(name.slice(0, Math.max(slash, 0)));
+  const subtype = trimBlanks(name.slice(slash + 1));
+  if (!isToken(type) || !isToken(subtype)) throw new WireError(SIP, `bad Content-Type ${clip(text)}`);
   const params = parseParams(semicolon < 0 ? "" : text.slice(semicolon));
   return { type: `${type}/${subtype}`.toLowerCase(), params };
 }
@@ -112,6 +143,10 @@ export function formatWarning(code: number, agent: string, text: string): string
 
 /** The text of one Warning value; the whole value when it does not look like one. */
 export function warningText(value: string): string {
-  const match = /^[0-9]{3} \S+ "((?:[^"\\]|\\.)*)"$/.exec(value.trim());
-  return match ? match[1]!.replace(/\\(.)/g, "$1") : value;
+  const start = value.indexOf('"');
+  if (start < 0) return value;
+  const [code, agent] = wordAndRest(value.slice(0, start));
+  if (code.length !== 3 || parseDecimal(code, 999) === null || agent === "") return value;
+  const end = endOfQuoted(value, start);
+  return end < 0 ? value.slice(start + 1) : unquote(value.slice(start, end + 1));
 }

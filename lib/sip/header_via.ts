@@ -6,7 +6,16 @@
 // Answers to: siprtmp's Via parsing in rfc3261.Header.
 
 import { WireError } from "../base/errors.ts";
-import { clip, formatParams, isToken, type Params, parseParams, SIP } from "./grammar.ts";
+import {
+  blankAt,
+  clip,
+  formatParams,
+  isToken,
+  type Params,
+  parseParams,
+  SIP,
+  trimBlanks,
+} from "./grammar.ts";
 import { formatHostPort, parseHostPort } from "./uri.ts";
 
 /** Starts every branch made by the rules of RFC 3261 (8.1.1.7). */
@@ -24,14 +33,41 @@ export interface Via {
   readonly params: Params;
 }
 
-/** Parses one Via value. WireError when it is malformed. */
+/** Longest part before the parameters: a host name, and what belongs to it. */
+const MAX_SENT_LENGTH = 600;
+
+/** Parses one Via value. WireError when protocol or sent-by cannot be read. */
 export function parseVia(text: string): Via {
-  const match = /^([^\s/]+)\s*\/\s*([^\s/]+)\s*\/\s*(\S+)\s+([^;]*)(.*)$/.exec(text.trim());
-  if (!match || match[1]!.toUpperCase() !== "SIP" || match[2] !== "2.0" || !isToken(match[3]!)) {
-    throw new WireError(SIP, `bad Via ${clip(text)}`);
+  const semicolon = text.indexOf(";");
+  const sent = trimBlanks(semicolon < 0 ? text : text.slice(0, semicolon));
+  const first = sent.indexOf("/");
+  const second = sent.indexOf("/", first + 1);
+  if (first < 0 || second < 0 || sent.length > MAX_SENT_LENGTH) bad(text);
+  const protocol = trimBlanks(sent.slice(0, first)).toUpperCase();
+  const version = trimBlanks(sent.slice(first + 1, second));
+  const rest = trimBlanks(sent.slice(second + 1));
+  const transport = rest.slice(0, blankAt(rest));
+  if (protocol !== "SIP" || version !== "2.0" || !isToken(transport)) bad(text);
+  const { host, port } = parseHostPort(rest.slice(transport.length));
+  const params = parseParams(semicolon < 0 ? "" : text.slice(semicolon));
+  return { transport: transport.toUpperCase(), host, port, params };
+}
+
+function bad(text: string): never {
+  throw new WireError(SIP, `bad Via ${clip(text)}`);
+}
+
+/**
+ * As parseVia, where it is read for its parameters and something is to be done in any case: a response finds its
+ * request by the branch, a BYE its call by its tags. Never throws.
+ */
+export function readVia(text: string): Via {
+  try {
+    return parseVia(text);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return { transport: "UDP", host: "unreadable.invalid", port: null, params: parseParams(text) };
   }
-  const { host, port } = parseHostPort(match[4]!.replace(/\s+/g, ""));
-  return { transport: match[3]!.toUpperCase(), host, port, params: parseParams(match[5]!) };
 }
 
 /** Formats one Via value. */

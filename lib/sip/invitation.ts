@@ -9,7 +9,7 @@ import type { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, peerRequires } from "./capabilities.ts";
 import { parseCSeq, parseDeltaSeconds } from "./header_values.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
-import { formatNameAddr, type NameAddr, parseNameAddr } from "./name_addr.ts";
+import { formatNameAddr, type NameAddr, readNameAddr } from "./name_addr.ts";
 import { rackOf, ReliableSender } from "./reliable_provisional.ts";
 import { applyTimerAnswer } from "./session_refresh.ts";
 import type { SessionTimerAnswer } from "./session_timer.ts";
@@ -90,7 +90,7 @@ export class IncomingInvite implements Invitation, Ending {
     this.#timerAnswer = options.timerAnswer;
     this.id = link.dialog.callId;
     this.from = link.dialog.remote;
-    this.to = parseNameAddr(request.headers.get("To") ?? "");
+    this.to = readNameAddr(request.headers.get("To") ?? "");
     this.offer = options.offer;
     this.source = { localAddress: options.localAddress, remote: transaction.flow.remote };
     this.#reliable = peerRequires(request, "100rel") ? this.#reliableSender() : null;

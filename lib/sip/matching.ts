@@ -1,11 +1,11 @@
 // Which transaction, which 2xx and which dialog a message belongs to, as comparable keys.
 // RFC 3261 17.1.3 (responses), 17.2.3 (requests, also with branches of RFC 2543), 8.2.2.2 (merged requests),
 // 12 (dialogs), 13.3.1.4 and 13.2.2.4 (the ACK of a 2xx belongs to the dialog, whatever its branch).
-// Everything here throws WireError when a Via, CSeq, From or To that is needed cannot be read.
+// Everything here that needs the CSeq throws WireError when it cannot be read.
 // Role: wire
 // Answers to: Transaction.createId and Dialog.extractId; their shortness was the "second call with Asterisk" fault.
 
-import { type CSeq, parseCSeq, parseVia, type Via } from "./header.ts";
+import { type CSeq, parseCSeq, readVia, type Via } from "./header.ts";
 import { branchOf } from "./header_via.ts";
 import { type SipMessage, type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import { formatSipUri } from "./uri.ts";
@@ -33,7 +33,7 @@ export function callIdOf(message: SipMessage): string {
 }
 
 function topVia(message: SipMessage): Via {
-  return parseVia(message.headers.get("Via") ?? "");
+  return readVia(message.headers.get("Via") ?? "");
 }
 
 /** Whether the branch of the top Via alone tells the transaction (the magic cookie of RFC 3261 8.1.1.7). */

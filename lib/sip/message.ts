@@ -7,9 +7,10 @@
 // Answers to: siprtmp's Message class.
 
 import { concatBytes, encodeUtf8 } from "../base/bytes.ts";
-import { formatParams, parseParams } from "./grammar.ts";
+import { formatParams, trimEmptyParams } from "./grammar.ts";
 import { SipHeaders } from "./header.ts";
 import { headerKey, headerKind } from "./header_names.ts";
+import { headerParamsOf } from "./name_addr.ts";
 import { reasonPhrase } from "./reason_phrase.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
 
@@ -63,10 +64,11 @@ function headerLines(headers: SipHeaders): string {
   for (const [name, value] of headers.entries()) {
     if (name === "Content-Length") continue;
     const joins = name === last && headerKind(headerKey(name)) === "tokens";
-    text = joins ? `${text.slice(0, -2)}, ${value}\r\n` : `${text}${name}: ${value}\r\n`;
+    // Only ever longer: taking the end of a growing text off again costs as much as all of it.
+    text += joins ? `, ${value}` : `${last === "" ? "" : "\r\n"}${name}: ${value}`;
     last = name;
   }
-  return text;
+  return last === "" ? "" : `${text}\r\n`;
 }
 
 /** The first line with its CRLF. */
@@ -99,19 +101,15 @@ export function createResponse(
   return { kind: "response", status, reason: reason ?? reasonPhrase(status), headers, body: NO_BODY };
 }
 
-/** A From or To value with a tag added when it has none; a value that is no address stays as it is. */
+/** A From or To value with a tag added when it has none, instead of empty parameters at its end. */
 export function withTag(address: string, tag: string): string {
-  return tagOf(address) === null ? address + formatParams(new Map([["tag", tag]])) : address;
+  if (tagOf(address) !== null) return address;
+  return trimEmptyParams(address) + formatParams(new Map([["tag", tag]]));
 }
 
-/** The tag of a From or To value; null when there is none. */
+/** The tag of a From or To value, also of one whose URI cannot be read; null when there is none. */
 export function tagOf(address: string | null): string | null {
-  if (address === null) return null;
-  // Parameters of a bare address belong to the header too, so after ">" or the first ";" there are only those.
-  const close = address.lastIndexOf(">");
-  const semicolon = address.indexOf(";", close + 1);
-  if (semicolon < 0) return null;
-  return parseParams(address.slice(semicolon)).get("tag") ?? null;
+  return address === null ? null : headerParamsOf(address).get("tag") ?? null;
 }
 
 /** An independent copy of a message; the body is shared. */

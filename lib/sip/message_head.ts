@@ -4,10 +4,9 @@
 // Role: wire
 // Answers to: Message._parse of siprtmp.
 
-import { messageOf, WireError } from "../base/errors.ts";
-import { isToken } from "./grammar.ts";
+import { WireError } from "../base/errors.ts";
+import { isToken, parseDecimal, trimBlanks } from "./grammar.ts";
 import { SipHeaders } from "./header.ts";
-import { parseVia } from "./header_via.ts";
 import { type ParseStatus, SipParseError } from "./parse_error.ts";
 import { NO_BODY, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
 import { contentLengthOf, requestProblem, responseProblem } from "./message_rules.ts";
@@ -15,6 +14,8 @@ import { MAX_URI_LENGTH, parseSipUri, schemeOf, type SipUri, sipUri } from "./ur
 
 /** Most header lines accepted in one message. */
 export const MAX_HEADER_LINES = 256;
+/** Most header values accepted in one message: elements of lists count one by one. */
+export const MAX_HEADER_VALUES = 4096;
 
 /** A head that was read: the message without its body, or why there is none; and how long the body is. */
 export type MessageHead =
@@ -68,12 +69,12 @@ const UNREADABLE_URI = sipUri("invalid.invalid");
 
 /** Parses the text before the empty line. Never throws: what is wrong is in the result. */
 export function parseMessageHead(text: string): MessageHead {
-  const [first, ...lines] = text.replace(/\r?\n[ \t]+/g, " ").split(/\r?\n/);
+  const [first, ...lines] = headLines(text);
   const start = parseStartLine(first!);
   const { headers, problem: headerProblem } = parseHeaderLines(lines);
   const length = contentLengthOf(headers);
   const contentLength = length === "bad" ? null : length;
-  const problem = start.problem ?? headerProblem ?? badLength(length) ?? ruleProblem(start, headers);
+  const problem = start.problem ?? headerProblem ?? ruleProblem(start, headers);
   if (problem !== null) {
     const { status, text: fault } = problem;
     const error = new SipParseError(status, fault, partialOf(start, headers), responseOf(start, headers));
@@ -85,30 +86,45 @@ export function parseMessageHead(text: string): MessageHead {
   return { type: "message", contentLength, message };
 }
 
+/** The lines of a head, those that were folded (7.3.1) put together again; each ends with CRLF or LF. */
+export function headLines(text: string): string[] {
+  const lines: string[] = [];
+  for (let start = 0; start <= text.length;) {
+    const lf = text.indexOf("\n", start);
+    const end = lf < 0 ? text.length : lf;
+    const line = text.slice(start, lf > start && text[lf - 1] === "\r" ? lf - 1 : end);
+    if (lines.length > 0 && (line.startsWith(" ") || line.startsWith("\t"))) {
+      lines[lines.length - 1] += ` ${trimBlanks(line)}`;
+    } else lines.push(line);
+    start = end + 1;
+  }
+  return lines;
+}
+
 function bad(text: string): Problem {
   return { status: 400, text };
 }
 
-function badLength(length: number | null | "bad"): Problem | null {
-  return length === "bad" ? bad("Bad Content-Length header") : null;
-}
-
 function ruleProblem(start: StartLine, headers: SipHeaders): Problem | null {
-  const text = start.kind === "request"
-    ? requestProblem(start.method, headers)
-    : responseProblem(start.status, headers);
+  const text = start.kind === "request" ? requestProblem(start.method, headers) : responseProblem(headers);
   return text === null ? null : bad(text);
 }
 
+function startsWithVersion(text: string): boolean {
+  return text.slice(0, 4).toUpperCase() === "SIP/";
+}
+
 function parseStartLine(line: string): StartLine {
-  if (/^SIP\//i.test(line)) return parseStatusLine(line);
-  const parts = line.split(" ");
-  const [method = "", uriText = "", version = ""] = parts;
+  if (startsWithVersion(line)) return parseStatusLine(line);
+  const [method = "", uriText = "", version = "", ...more] = line.split(" ", 5);
   const request = { kind: "request", method, uri: UNREADABLE_URI } as const;
-  if (parts.length !== 3 || !isToken(method)) return { ...request, problem: bad("Bad request line") };
-  if (!/^SIP\/[0-9]+\.[0-9]+$/i.test(version)) return { ...request, problem: bad("Bad request line") };
-  if (version.slice(4) !== "2.0") {
+  // A request of another version may have another start line, so the version is looked at first.
+  const last = line.slice(line.lastIndexOf(" ") + 1);
+  if (startsWithVersion(last) && last.slice(4) !== "2.0") {
     return { ...request, problem: { status: 505, text: "Version Not Supported" } };
+  }
+  if (more.length > 0 || !startsWithVersion(version) || !isToken(method)) {
+    return { ...request, problem: bad("Bad request line") };
   }
   if (!METHODS.has(method) && METHODS.has(method.toUpperCase())) {
     return { ...request, problem: bad("Methods are written in capitals") };
@@ -132,57 +148,40 @@ function parseRequestUri(text: string): { uri: SipUri; problem: Problem | null }
   }
 }
 
+/** SIP/2.0, three digits, and a reason phrase in any characters, or none. */
 function parseStatusLine(line: string): StartLine {
-  const match = /^SIP\/2\.0 ([0-9]{3})(?: (.*))?$/i.exec(line);
-  const status = match ? Number(match[1]) : 0;
-  const problem = status < 100 || status > 699 ? bad("Bad status line") : null;
-  return { kind: "response", status, reason: match?.[2] ?? "", problem };
+  const digits = line.slice(8, 11);
+  const status = digits.length === 3 ? parseDecimal(digits, 699) ?? 0 : 0;
+  const isVersion = line.slice(4, 8) === "2.0 ";
+  const problem = !isVersion || status < 100 || (line[11] ?? " ") !== " " ? bad("Bad status line") : null;
+  return { kind: "response", status, reason: line.slice(12), problem };
 }
 
+/** A line that is no header, or has a name that is none, is ignored (8.2): what it was to say is not needed. */
 function parseHeaderLines(lines: readonly string[]): { headers: SipHeaders; problem: Problem | null } {
   const headers = new SipHeaders();
-  let problem = lines.length > MAX_HEADER_LINES ? bad("Too many header lines") : null;
   for (const line of lines.slice(0, MAX_HEADER_LINES)) {
     const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(colon, 0)).trimEnd();
-    if (!isToken(name)) problem ??= bad("Bad header line");
-    else problem = addHeader(headers, name, line.slice(colon + 1)) ?? problem;
+    const name = trimBlanks(line.slice(0, Math.max(colon, 0)));
+    if (isToken(name)) headers.add(name, line.slice(colon + 1));
+    if (headers.size > MAX_HEADER_VALUES) return { headers, problem: bad("Too many header values") };
   }
-  return { headers, problem };
+  return { headers, problem: lines.length > MAX_HEADER_LINES ? bad("Too many header lines") : null };
 }
 
-function addHeader(headers: SipHeaders, name: string, value: string): Problem | null {
-  try {
-    headers.add(name, value);
-    return null;
-  } catch (error) {
-    if (error instanceof WireError) return bad(`Bad ${name} header`);
-    throw error;
-  }
-}
-
-/** What is needed to answer: a request, not ACK, with a Via that says where to. */
+/**
+ * What is needed to answer: a request, not ACK, with a Via, which its sender recognises. One that cannot be read goes
+ * back as it came, to the source.
+ */
 function partialOf(start: StartLine, headers: SipHeaders): SipRequest | null {
   if (start.kind !== "request" || start.method === "ACK" || !isToken(start.method)) return null;
-  const via = headers.get("Via");
-  if (via === null || viaFault(via) !== null) return null;
+  if (!headers.has("Via")) return null;
   return { kind: "request", method: start.method, uri: start.uri, headers, body: NO_BODY };
 }
 
 /** What is needed to end what it answers: the status, and a Via and a CSeq that say what that is. */
 function responseOf(start: StartLine, headers: SipHeaders): SipResponse | null {
   if (start.kind !== "response" || start.problem !== null) return null;
-  const via = headers.get("Via");
-  if (via === null || viaFault(via) !== null || !headers.has("CSeq")) return null;
+  if (!headers.has("Via") || !headers.has("CSeq")) return null;
   return { kind: "response", status: start.status, reason: start.reason, headers, body: NO_BODY };
-}
-
-function viaFault(via: string): string | null {
-  try {
-    parseVia(via);
-    return null;
-  } catch (error) {
-    if (error instanceof WireError) return messageOf(error);
-    throw error;
-  }
 }

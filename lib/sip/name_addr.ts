@@ -7,19 +7,30 @@
 
 import { WireError } from "../base/errors.ts";
 import {
+  characterSet,
   clip,
+  endOfBrackets,
   endOfQuoted,
   formatParams,
-  isToken,
+  isMadeOf,
   NO_PARAMS,
   type Params,
   parseParams,
   quote,
   SIP,
   splitOutside,
+  trimBlanks,
   unquote,
 } from "./grammar.ts";
-import { formatSipUri, parseSipUri, schemeOf, type SipUri, sipUri, withoutSeparators } from "./uri.ts";
+import {
+  formatSipUri,
+  parseHostPort,
+  parseSipUri,
+  schemeOf,
+  type SipUri,
+  sipUri,
+  withoutSeparators,
+} from "./uri.ts";
 
 /** An address: display name, URI and the parameters of the header that carries it (tag, expires, q). */
 export interface NameAddr {
@@ -31,50 +42,113 @@ export interface NameAddr {
   readonly params: Params;
 }
 
-/** Parses one address; without brackets everything from the first `;` belongs to the header (20.10). */
+/** Longest address that is looked at, in characters: a URI, and a long name. */
+const MAX_ADDRESS_LENGTH = 16 * 1024;
+
+/** An address cut into its three texts. */
+interface AddressParts {
+  /** What stands before the bracket. */
+  readonly name: string;
+  /** The URI, or what should be one. */
+  readonly uri: string;
+  /** What stands behind it: header parameters, from their first `;`. */
+  readonly params: string;
+  /** Whether there are brackets around the URI, none, or one that is never closed. */
+  readonly brackets: "both" | "none" | "open";
+}
+
+/**
+ * Without brackets everything from the first `;` belongs to the header (20.10), brackets in quotes there included.
+ * A `<` without `>` is taken as closed there, too. Null for what is too long.
+ */
+function cutAddress(text: string): AddressParts | null {
+  if (text.length > MAX_ADDRESS_LENGTH) return null;
+  const trimmed = trimBlanks(text);
+  const open = bracketAt(trimmed);
+  const close = open < 0 ? -1 : endOfBrackets(trimmed, open);
+  const semicolon = trimmed.indexOf(";", open + 1);
+  const end = close >= 0 ? close : semicolon < 0 ? trimmed.length : semicolon;
+  return {
+    name: trimBlanks(trimmed.slice(0, Math.max(open, 0))),
+    uri: trimBlanks(trimmed.slice(open + 1, end)),
+    params: trimmed.slice(close >= 0 ? close + 1 : end),
+    brackets: open < 0 ? "none" : close < 0 ? "open" : "both",
+  };
+}
+
+/** Where the `<` of the URI is; -1 for an address without brackets. A display name may hold other brackets. */
+function bracketAt(text: string): number {
+  const quoted = text.startsWith('"') ? endOfQuoted(text, 0) : -1;
+  const from = quoted + 1;
+  const bareEnd = from === 0 && hasKnownScheme(text, 0) ? text.indexOf(";") : -1;
+  let first = -1;
+  for (let at = text.indexOf("<", from); at >= 0; at = text.indexOf("<", at + 1)) {
+    if (bareEnd >= 0 && at > bareEnd) return first;
+    if (first < 0) first = at;
+    if (hasKnownScheme(text, at + 1)) return at;
+  }
+  return first;
+}
+
+function hasKnownScheme(text: string, from: number): boolean {
+  const start = trimBlanks(text.slice(from, from + 10)).toLowerCase();
+  return start.startsWith("sip:") || start.startsWith("sips:") || start.startsWith("tel:");
+}
+
+/**
+ * Parses one address. What is odd and has one meaning is taken: names with commas or brackets and without quotes,
+ * quotes that are never closed, empty parameters. WireError when there is no URI that can be used.
+ */
 export function parseNameAddr(text: string): NameAddr {
-  const trimmed = text.trim();
-  const open = openBracket(trimmed);
-  if (open < 0) return parseBareAddress(trimmed);
-  const close = trimmed.indexOf(">", open);
-  if (close < 0) throw new WireError(SIP, `an address has < without >: ${clip(trimmed)}`);
-  const displayName = parseDisplayName(trimmed.slice(0, open).trim());
-  const uri = parseSipUri(trimmed.slice(open + 1, close));
-  return { displayName, uri, params: paramsOf(trimmed.slice(close + 1)) };
+  const parts = cutAddress(text);
+  if (parts === null || parts.brackets === "open") {
+    throw new WireError(SIP, `an address has no end: ${clip(text)}`);
+  }
+  const uri = parseSipUri(parts.uri);
+  if (parts.brackets === "none" && uri.headers !== null) {
+    throw new WireError(SIP, "an address with ? needs angle brackets");
+  }
+  return { displayName: parseDisplayName(parts.name), uri, params: paramsOf(parts.params) };
 }
 
-function openBracket(text: string): number {
-  return text.indexOf("<", text.startsWith('"') ? endOfQuoted(text, 0) : 0);
+/** What stands for an address that cannot be read (RFC 3323 4.1.1.3). */
+const UNREADABLE_URI = sipUri("anonymous.invalid", { user: "anonymous" });
+
+/** As parseNameAddr, for From and To: a URI that cannot be read costs nobody a call, and never throws. */
+export function readNameAddr(text: string): NameAddr {
+  try {
+    return parseNameAddr(text);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    const parts = cutAddress(text);
+    const displayName = parts === null ? null : parseDisplayName(parts.name);
+    return { displayName, uri: UNREADABLE_URI, params: paramsOf(parts?.params ?? "") };
+  }
 }
 
-function parseBareAddress(text: string): NameAddr {
-  const semicolon = text.indexOf(";");
-  const uri = parseSipUri((semicolon < 0 ? text : text.slice(0, semicolon)).trim());
-  if (uri.headers !== null) throw new WireError(SIP, "an address with ? needs angle brackets");
-  return { displayName: null, uri, params: paramsOf(semicolon < 0 ? "" : text.slice(semicolon)) };
+/** One hop of Route or Record-Route: brackets belong around it, without them all of it is the URI. */
+export function parseRoute(text: string): NameAddr {
+  const trimmed = trimBlanks(text);
+  return bracketAt(trimmed) < 0 ? nameAddrOf(parseSipUri(trimmed)) : parseNameAddr(trimmed);
 }
 
+/** The header parameters of an address, also when the rest of it cannot be read. */
+export function headerParamsOf(text: string): Params {
+  return paramsOf(cutAddress(text)?.params ?? "");
+}
+
+/** The grammar wants tokens or a quoted string; devices send any characters here, which harms nobody. */
 function parseDisplayName(text: string): string | null {
-  if (text === "") return null;
-  if (text.startsWith('"')) {
-    if (endOfQuoted(text, 0) !== text.length - 1) {
-      throw new WireError(SIP, "text after a quoted display name");
-    }
-    return unquote(text);
-  }
-  // The grammar wants ASCII tokens; phones send any letters here, which harms nobody.
-  for (const word of text.split(/[ \t]+/)) {
-    // deno-lint-ignore no-control-regex
-    if (!isToken(word.replace(/[^\u0000-\u007f]/g, "x"))) {
-      throw new WireError(SIP, `bad display name ${clip(text)}`);
-    }
-  }
-  return text;
+  const end = text.startsWith('"') ? endOfQuoted(text, 0) : -1;
+  const name = end >= 0 && end === text.length - 1
+    ? unquote(text)
+    : trimBlanks(text.replaceAll('"', "").replaceAll("\\", ""));
+  return name === "" ? null : name;
 }
 
 /** Parses a comma-separated list of addresses. */
 export function parseNameAddrList(text: string): NameAddr[] {
-  return splitOutside(text, ",", true).map(parseNameAddr);
+  return splitOutside(text, ",", true).filter((one) => one !== "").map(parseNameAddr);
 }
 
 /** Formats with brackets always, the display name always quoted. */
@@ -101,12 +175,16 @@ export function withParam(address: NameAddr, name: string, value: string | null)
  */
 export function parseDestination(text: string, domain: string): NameAddr {
   const trimmed = text.trim();
-  if (openBracket(trimmed) >= 0) {
+  if (bracketAt(trimmed) >= 0) {
     const address = parseNameAddr(trimmed);
     return { ...address, uri: inDomain(address.uri, domain) };
   }
-  if (/^(sips?|tel):/i.test(trimmed)) return nameAddrOf(inDomain(parseSipUri(trimmed), domain));
-  if (schemeOf(trimmed) !== null && !/[@.]/.test(schemeOf(trimmed)!) && !/:\d+$/.test(trimmed)) {
+  if (trimmed.startsWith('"')) throw new WireError(SIP, `a name without an address: ${clip(trimmed)}`);
+  const scheme = schemeOf(trimmed);
+  if (scheme === "sip" || scheme === "sips" || scheme === "tel") {
+    return nameAddrOf(inDomain(parseSipUri(trimmed), domain));
+  }
+  if (scheme !== null && !scheme.includes(".") && !endsWithPort(trimmed)) {
     throw new WireError(SIP, `only sip:, sips: and tel: can be called: ${clip(trimmed)}`);
   }
   if (trimmed.includes("@") || isAddress(trimmed)) return nameAddrOf(parseSipUri(`sip:${trimmed}`));
@@ -114,15 +192,31 @@ export function parseDestination(text: string, domain: string): NameAddr {
   return nameAddrOf(atDomain(trimmed, domain, NO_PARAMS));
 }
 
+const DIGITS = characterSet("0123456789");
+const HEX_AND_COLON = characterSet("0123456789ABCDEFabcdef:.");
+const NUMBER_AND_SEPARATORS = characterSet("0123456789().- \t\r\n");
+
+function endsWithPort(text: string): boolean {
+  return isMadeOf(text.slice(text.lastIndexOf(":") + 1), DIGITS);
+}
+
 /** IPv4 or bracketed IPv6, with or without port: meant as a host, never as a number. */
 function isAddress(text: string): boolean {
-  return /^\d{1,3}(\.\d{1,3}){3}(:\d+)?$/.test(text) || /^\[[0-9A-Fa-f:.]+\](:\d+)?$/.test(text);
+  if (text.length > 64 || !(text.startsWith("[") || text.split(".").length === 4)) return false;
+  try {
+    const { host } = parseHostPort(text);
+    return text.startsWith("[") ||
+      host.split(".").every((part) => part.length <= 3 && isMadeOf(part, DIGITS));
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
+  }
 }
 
 function inDomain(uri: SipUri, domain: string): SipUri {
   if (uri.scheme === "tel") return atDomain(uri.user ?? "", domain, new Map([["user", "phone"]]));
   // A host of digits only cannot be a host name (RFC 1123): `sip:7140` means the number.
-  if (uri.user === null && uri.port === null && /^\d+$/.test(uri.host)) {
+  if (uri.user === null && uri.port === null && isMadeOf(uri.host, DIGITS)) {
     return atDomain(uri.host, domain, uri.params);
   }
   return uri;
@@ -130,12 +224,22 @@ function inDomain(uri: SipUri, domain: string): SipUri {
 
 function atDomain(user: string, domain: string, params: Params): SipUri {
   const { host, port } = parseSipUri(`sip:${bracketed(domain)}`);
-  const number = /^\+?[\d\s().-]*\d[\d\s().-]*$/.test(user);
-  return sipUri(host, { user: number ? withoutSeparators(user) : user, port, params });
+  return sipUri(host, { user: isNumber(user) ? withoutSeparators(user) : user, port, params });
 }
 
+/** A telephone number as people write it. */
+function isNumber(text: string): boolean {
+  const rest = text.startsWith("+") ? text.slice(1) : text;
+  if (!isMadeOf(rest, NUMBER_AND_SEPARATORS)) return false;
+  for (let at = 0; at < rest.length; at++) if (isMadeOf(rest[at]!, DIGITS)) return true;
+  return false;
+}
+
+/** An IPv6 address gets its brackets. */
 function bracketed(domain: string): string {
-  return /^[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*$/.test(domain) ? `[${domain}]` : domain;
+  const colon = domain.indexOf(":");
+  const isIpv6 = colon !== domain.lastIndexOf(":") && isMadeOf(domain, HEX_AND_COLON);
+  return isIpv6 ? `[${domain}]` : domain;
 }
 
 function paramsOf(text: string): Params {

@@ -29,7 +29,7 @@ export function decodeSipDatagram(bytes: Uint8Array): DecodedMessage {
   const start = skipFiller(bytes);
   const end = findHeadEnd(bytes, start);
   const text = decodeUtf8(bytes.subarray(start, end === null ? undefined : end.head));
-  const head = parseMessageHead(end === null ? text.replace(/\r?\n$/, "") : text);
+  const head = parseMessageHead(end === null && text.endsWith("\n") ? text.slice(0, -1) : text);
   if (head.type === "malformed") throw head.error;
   const { message } = head;
   if (end === null) {

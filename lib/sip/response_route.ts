@@ -7,7 +7,7 @@ import { WireError } from "../base/errors.ts";
 import { type Endpoint, isIpAddress, isPrivate, sameAddress } from "../net/endpoint.ts";
 import { parseDecimal } from "./grammar.ts";
 import { formatVia, parseVia, type Via } from "./header_via.ts";
-import type { SipRequest, SipResponse } from "./message.ts";
+import type { SipMessage, SipRequest, SipResponse } from "./message.ts";
 
 /** The port of SIP over UDP and TCP. */
 export const DEFAULT_SIP_PORT = 5060;
@@ -15,10 +15,12 @@ export const DEFAULT_SIP_PORT = 5060;
 /**
  * Notes the source of a request in its topmost Via: `received` when it differs from sent-by or rport was asked for,
  * and the value of `rport`. A phone behind NAT that does not ask for rport (private sent-by, other source) is
- * treated as if it had, else no answer would ever reach it. What the peer wrote into `received` does not count.
+ * treated as if it had, else no answer would ever reach it. What the peer wrote into `received` does not count. A Via
+ * that cannot be read stays as it is: answers go to the source.
  */
 export function recordSource(request: SipRequest, source: Endpoint): void {
-  const via = parseVia(request.headers.get("Via") ?? "");
+  const via = topVia(request);
+  if (via === null) return;
   const params = new Map(via.params);
   params.delete("received");
   const moved = !sameAddress(via.host, source.hostname);
@@ -30,15 +32,16 @@ export function recordSource(request: SipRequest, source: Endpoint): void {
 }
 
 /**
- * Where a response goes over UDP by its topmost Via: maddr, else received, else sent-by; the port is that of rport,
- * else of sent-by. Null when the Via names a host and no address.
+ * Where a response goes over UDP by its topmost Via: received, else sent-by; the port is that of rport, else of
+ * sent-by. Null when the Via names a host and no address. `maddr` counts only when it is multicast, which it is meant
+ * for: anything else would let any sender have us write to anybody.
  */
 export function responseEndpoint(response: SipResponse): Endpoint | null {
   const via = topVia(response);
   if (via === null) return null;
   const sentByPort = via.port ?? DEFAULT_SIP_PORT;
   const maddr = via.params.get("maddr") ?? null;
-  if (maddr !== null && isIpAddress(maddr)) return { hostname: maddr, port: sentByPort };
+  if (maddr !== null && isMulticast(maddr)) return { hostname: maddr, port: sentByPort };
   const rport = parseDecimal(via.params.get("rport") ?? "", 65535);
   return addressOf(via, rport ?? sentByPort);
 }
@@ -52,14 +55,21 @@ export function responseListener(response: SipResponse): Endpoint | null {
   return via === null ? null : addressOf(via, via.port ?? DEFAULT_SIP_PORT);
 }
 
-function topVia(response: SipResponse): Via | null {
+function topVia(message: SipMessage): Via | null {
   try {
-    return parseVia(response.headers.get("Via") ?? "");
+    return parseVia(message.headers.get("Via") ?? "");
   } catch (error) {
-    // Only the topmost Via of a request is checked: after a proxy has taken its own, anything may come up.
     if (error instanceof WireError) return null;
     throw error;
   }
+}
+
+/** 224.0.0.0/4 or ff00::/8. */
+function isMulticast(address: string): boolean {
+  if (!isIpAddress(address)) return false;
+  if (address.includes(":")) return address.toLowerCase().startsWith("ff") && address.indexOf(":") === 4;
+  const first = Number(address.split(".", 1)[0]);
+  return first >= 224 && first <= 239;
 }
 
 function addressOf(via: Via, port: number): Endpoint | null {

@@ -10,6 +10,7 @@ import { decodeUtf8 } from "../base/bytes.ts";
 import { findHeadEnd, isFiller } from "./framing.ts";
 import type { SipMessage } from "./message.ts";
 import { type MessageHead, parseMessageHead } from "./message_head.ts";
+import { contentLengthOf } from "./message_rules.ts";
 import { SipParseError } from "./parse_error.ts";
 
 /** Longest head (start line and headers) accepted, in bytes. */
@@ -121,6 +122,7 @@ export class SipStreamParser {
     }
     const head = parseMessageHead(decodeUtf8(bytes.subarray(this.#start, end.head)));
     if (head.type === "malformed" && head.contentLength === null) throw head.error;
+    if (head.type === "message" && contentLengthOf(head.message.headers) === "bad") throw lostFraming();
     if (head.contentLength !== null && head.contentLength > MAX_BODY_BYTES) throw tooLarge(head);
     this.#consume(end.body - this.#start);
     return head;
@@ -143,6 +145,11 @@ function strangerText(byte: number): string {
 
 function warningsFor(head: MessageHead): string[] {
   return head.contentLength === null ? ["Content-Length is missing on a stream, taken as 0"] : [];
+}
+
+/** What a datagram may do without, a stream may not: nobody knows where the next message begins. */
+function lostFraming(): SipParseError {
+  return new SipParseError(400, "Bad Content-Length header", null);
 }
 
 function tooLarge(head: MessageHead): SipParseError {

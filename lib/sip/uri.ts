@@ -8,7 +8,19 @@
 // Answers to: siprtmp's URI class, which could not tell "+1-201" from "+1201" nor parse [::1].
 
 import { WireError } from "../base/errors.ts";
-import { clip, NO_PARAMS, type Params, parseDecimal, SIP } from "./grammar.ts";
+import {
+  ALPHANUMERIC,
+  characterSet,
+  clip,
+  isMadeOf,
+  NO_PARAMS,
+  type Params,
+  paramValue,
+  parseDecimal,
+  SIP,
+  splitOutside,
+  trimBlanks,
+} from "./grammar.ts";
 import { escapeUri, PARAM_SAFE, PASSWORD_SAFE, unescapeUri, USER_SAFE } from "./uri_escape.ts";
 
 /** Longest URI accepted, in characters. */
@@ -32,9 +44,15 @@ export interface SipUri {
   readonly headers: string | null;
 }
 
-const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?$/;
-const IPV6 = /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
-const TELEPHONE_NUMBER = /^\+?[0-9A-Fa-f*#().-]*[0-9*#][0-9A-Fa-f*#().-]*$/;
+/** Longest host name accepted (RFC 1035 2.3.4). */
+const MAX_HOST_LENGTH = 255;
+const ALNUM = characterSet(ALPHANUMERIC);
+const HOST_CHARACTERS = characterSet(`${ALPHANUMERIC}.-_`);
+const IPV6_CHARACTERS = characterSet("0123456789ABCDEFabcdef:.");
+const SCHEME_CHARACTERS = characterSet(`${ALPHANUMERIC}+.-`);
+const LETTERS = characterSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+const NUMBER_CHARACTERS = characterSet("0123456789ABCDEFabcdef*#().-");
+const KEYS = characterSet("0123456789*#");
 
 /** A sip URI from its parts; what is left out is absent. */
 export function sipUri(host: string, parts: Partial<Omit<SipUri, "host">> = {}): SipUri {
@@ -51,44 +69,78 @@ export function sipUri(host: string, parts: Partial<Omit<SipUri, "host">> = {}):
 
 /** The scheme in lower case, also of a URI this program cannot use; null when there is none. */
 export function schemeOf(text: string): string | null {
-  return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(text)?.[1]?.toLowerCase() ?? null;
+  const colon = text.indexOf(":");
+  if (colon < 1 || !isMadeOf(text[0]!, LETTERS)) return null;
+  const scheme = text.slice(0, colon);
+  return isMadeOf(scheme, SCHEME_CHARACTERS) ? scheme.toLowerCase() : null;
 }
 
 /** Parses a URI without angle brackets. WireError for bad syntax and for schemes other than sip, sips, tel. */
 export function parseSipUri(text: string): SipUri {
   if (text.length > MAX_URI_LENGTH) throw new WireError(SIP, "a URI is too long");
-  // deno-lint-ignore no-control-regex
-  if (/[\u0000-\u0020\u007f<>"]/.test(text)) throw new WireError(SIP, `bad character in URI ${clip(text)}`);
   const scheme = schemeOf(text);
-  const rest = text.slice((scheme?.length ?? 0) + 1);
+  if (scheme !== "sip" && scheme !== "sips" && scheme !== "tel") {
+    throw new WireError(SIP, `not a SIP URI: ${clip(text)}`);
+  }
+  const rest = text.slice(scheme.length + 1);
   if (scheme === "tel") return parseTel(rest);
-  if (scheme !== "sip" && scheme !== "sips") throw new WireError(SIP, `not a SIP URI: ${clip(text)}`);
   const at = rest.indexOf("@");
-  const { user, password } = parseUserInfo(at < 0 ? null : rest.slice(0, at));
+  const { user, password } = parseUserInfo(at < 0 ? null : plain(rest.slice(0, at)));
   const question = rest.indexOf("?", at + 1);
-  const headers = question < 0 ? null : rest.slice(question + 1);
-  const [hostPort, ...params] = rest.slice(at + 1, question < 0 ? undefined : question).split(";");
-  return { scheme, user, password, ...parseHostPort(hostPort!), params: parseUriParams(params), headers };
+  const headers = question < 0 ? null : plain(rest.slice(question + 1));
+  const beforeHeaders = rest.slice(at + 1, question < 0 ? undefined : question);
+  const semicolon = beforeHeaders.indexOf(";");
+  const { host, port } = parseHostPort(semicolon < 0 ? beforeHeaders : beforeHeaders.slice(0, semicolon));
+  const params = semicolon < 0 ? NO_PARAMS : parseUriParams(beforeHeaders.slice(semicolon + 1));
+  return { scheme, user, password, host, port, params, headers };
 }
 
+/** The text, which must not hold what ends or breaks a URI: blanks, control characters, brackets, quotes. */
+function plain(text: string): string {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code <= 0x20 || code === 0x7f || text[at] === "<" || text[at] === ">" || text[at] === '"') {
+      throw new WireError(SIP, `bad character in URI ${clip(text)}`);
+    }
+  }
+  return text;
+}
+
+/** `sip:@host` has no user: some devices write that. */
 function parseUserInfo(text: string | null): { user: string | null; password: string | null } {
   if (text === null) return { user: null, password: null };
   const colon = text.indexOf(":");
   const user = unescapeUri(colon < 0 ? text : text.slice(0, colon));
-  if (user === "") throw new WireError(SIP, "a URI has @ but no user");
+  if (user === "") return { user: null, password: null };
   return { user, password: colon < 0 ? null : unescapeUri(text.slice(colon + 1)) };
 }
 
-/** Parses `host`, `host:port`, `[v6]` or `[v6]:port`. WireError when it is none of them. */
+/** Parses `host`, `host:port`, `[v6]` or `[v6]:port`, blanks around each. WireError when it is none of them. */
 export function parseHostPort(text: string): { host: string; port: number | null } {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? "";
-  const valid = match?.[1] === undefined ? HOST_NAME.test(host) : IPV6.test(host);
-  if (!match || !valid || host.length > 255) throw new WireError(SIP, `bad host ${clip(text)}`);
-  if (match[3] === undefined) return { host, port: null };
-  const port = parseDecimal(match[3], 65535);
+  const trimmed = text.length > 2 * MAX_HOST_LENGTH ? "" : trimBlanks(text);
+  const bracketed = trimmed.startsWith("[");
+  const close = bracketed ? trimmed.indexOf("]") : trimmed.indexOf(":");
+  const end = close < 0 ? trimmed.length : close;
+  const host = bracketed ? trimmed.slice(1, end) : trimBlanks(trimmed.slice(0, end));
+  const rest = trimBlanks(trimmed.slice(bracketed ? end + 1 : end));
+  if (bracketed ? close < 0 || !isIpv6(host) : !isHostName(host)) {
+    throw new WireError(SIP, `bad host ${clip(text)}`);
+  }
+  // A colon without a port is legal in other URIs (RFC 3986 3.2.3) and harmless here.
+  if (rest === "" || rest === ":") return { host, port: null };
+  const port = rest.startsWith(":") ? parseDecimal(trimBlanks(rest.slice(1)), 65535) : null;
   if (port === null) throw new WireError(SIP, `bad port ${clip(text)}`);
   return { host, port };
+}
+
+function isHostName(text: string): boolean {
+  if (text.length > MAX_HOST_LENGTH || !isMadeOf(text, HOST_CHARACTERS)) return false;
+  const last = text[text.length - 1]!;
+  return isMadeOf(text[0]!, ALNUM) && (last === "." || isMadeOf(last, ALNUM));
+}
+
+function isIpv6(text: string): boolean {
+  return text.length <= MAX_HOST_LENGTH && text.includes(":") && isMadeOf(text, IPV6_CHARACTERS);
 }
 
 /** Formats a host and optional port, IPv6 in brackets. */
@@ -96,23 +148,36 @@ export function formatHostPort(host: string, port: number | null): string {
   return (host.includes(":") ? `[${host}]` : host) + (port === null ? "" : `:${port}`);
 }
 
-function parseUriParams(parts: readonly string[]): Params {
-  if (parts.length === 0) return NO_PARAMS;
+/** Empty parameters have no effect; a value may stand in quotes, and blanks around each part. */
+function parseUriParams(text: string): Params {
   const params = new Map<string, string | null>();
-  for (const part of parts) {
+  for (const part of splitOutside(text, ";", false)) {
     const equals = part.indexOf("=");
-    const name = unescapeUri(equals < 0 ? part : part.slice(0, equals)).toLowerCase();
-    if (name === "") throw new WireError(SIP, "a URI has a parameter without name");
-    const value = equals < 0 ? null : unescapeUri(part.slice(equals + 1));
-    if (!params.has(name)) params.set(name, value === "" ? null : value);
+    const name = unescapeUri(plain(trimBlanks(equals < 0 ? part : part.slice(0, equals)))).toLowerCase();
+    if (name === "" || params.has(name)) continue;
+    params.set(name, equals < 0 ? null : uriParamValue(trimBlanks(part.slice(equals + 1))));
   }
-  return params;
+  return params.size === 0 ? NO_PARAMS : params;
+}
+
+function uriParamValue(text: string): string | null {
+  const value = text.startsWith('"') ? paramValue(text) : unescapeUri(plain(text));
+  return value === "" ? null : value;
 }
 
 function parseTel(text: string): SipUri {
-  const [number, ...params] = text.split(";");
-  if (!TELEPHONE_NUMBER.test(number!)) throw new WireError(SIP, `bad telephone number ${clip(text)}`);
-  return sipUri("", { scheme: "tel", user: number!, params: parseUriParams(params) });
+  const semicolon = text.indexOf(";");
+  const number = semicolon < 0 ? text : text.slice(0, semicolon);
+  if (!isTelephoneNumber(number)) throw new WireError(SIP, `bad telephone number ${clip(text)}`);
+  const params = semicolon < 0 ? NO_PARAMS : parseUriParams(text.slice(semicolon + 1));
+  return sipUri("", { scheme: "tel", user: number, params });
+}
+
+function isTelephoneNumber(text: string): boolean {
+  const digits = text.startsWith("+") ? text.slice(1) : text;
+  if (!isMadeOf(digits, NUMBER_CHARACTERS)) return false;
+  for (let at = 0; at < digits.length; at++) if (isMadeOf(digits[at]!, KEYS)) return true;
+  return false;
 }
 
 /** Formats without angle brackets. */
@@ -166,7 +231,11 @@ function normalHeader(text: string): string {
   return `${text.slice(0, equals).toLowerCase()}=${text.slice(equals + 1)}`;
 }
 
+const SEPARATORS = characterSet("().- \t\r\n");
+
 /** A telephone number without its visual separators (RFC 3966 3), in lower case. */
 export function withoutSeparators(number: string): string {
-  return number.replace(/[().\-\s]/g, "").toLowerCase();
+  let result = "";
+  for (const character of number) if (!isMadeOf(character, SEPARATORS)) result += character;
+  return result.toLowerCase();
 }

@@ -5,25 +5,52 @@
 // Answers to: siprtmp, which compared users in their escaped form.
 
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
-import { WireError } from "../base/errors.ts";
-import { clip, SIP } from "./grammar.ts";
+import { ALPHANUMERIC, type CharacterSet, characterSet, isMadeOf } from "./grammar.ts";
 
 /** Characters a user part may hold unescaped. */
-export const USER_SAFE = /[A-Za-z0-9\-_.!~*'()&=+$,;?/]/;
+export const USER_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()&=+$,;?/`);
 /** Characters a password may hold unescaped. */
-export const PASSWORD_SAFE = /[A-Za-z0-9\-_.!~*'()&=+$,]/;
+export const PASSWORD_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()&=+$,`);
 /** Characters a URI parameter may hold unescaped. */
-export const PARAM_SAFE = /[A-Za-z0-9\-_.!~*'()[\]/:&+$]/;
+export const PARAM_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()[]/:&+$`);
 
-/** Undoes %XX. WireError when a % is not followed by two hex digits. */
+/** Undoes %XX; a % without two hex digits behind it is a %. */
 export function unescapeUri(text: string): string {
-  if (!text.includes("%")) return text;
-  if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw new WireError(SIP, `bad % escape in ${clip(text)}`);
-  return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, (run) => {
-    const bytes = new Uint8Array(run.length / 3);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(run.slice(i * 3 + 1, i * 3 + 3), 16);
-    return textOf(bytes);
-  });
+  let at = text.indexOf("%");
+  if (at < 0) return text;
+  let result = text.slice(0, at);
+  while (at < text.length) {
+    const end = endOfEscapes(text, at);
+    const next = text.indexOf("%", Math.max(end, at + 1));
+    const stop = next < 0 ? text.length : next;
+    result += textOf(bytesOf(text, at, end)) + text.slice(end, stop);
+    at = stop;
+  }
+  return result;
+}
+
+/** Where the run of %XX that starts at `from` ends. */
+function endOfEscapes(text: string, from: number): number {
+  let at = from;
+  while (text[at] === "%" && hexDigit(text, at + 1) >= 0 && hexDigit(text, at + 2) >= 0) at += 3;
+  return at;
+}
+
+function bytesOf(text: string, from: number, end: number): Uint8Array {
+  const bytes = new Uint8Array((end - from) / 3);
+  for (let i = 0; i < bytes.length; i++) {
+    const at = from + 3 * i;
+    bytes[i] = hexDigit(text, at + 1) * 16 + hexDigit(text, at + 2);
+  }
+  return bytes;
+}
+
+/** -1 when there is none. */
+function hexDigit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 function textOf(bytes: Uint8Array): string {
@@ -42,23 +69,22 @@ function textOf(bytes: Uint8Array): string {
 
 /** Length of the valid UTF-8 sequence at `at`; 0 when there is none. */
 function utf8LengthAt(bytes: Uint8Array, at: number): number {
-  for (let length = 1; length <= 4 && at + length <= bytes.length; length++) {
-    const text = decodeUtf8(bytes.subarray(at, at + length));
-    if ([...text].length === 1 && encodeUtf8(text).length === length && isSame(text, bytes, at)) {
-      return length;
-    }
-  }
-  return 0;
+  const lead = bytes[at]!;
+  const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (length === 0 || at + length > bytes.length) return 0;
+  const text = decodeUtf8(bytes.subarray(at, at + length));
+  return [...text].length === 1 && isSame(text, bytes, at) ? length : 0;
 }
 
 function isSame(text: string, bytes: Uint8Array, at: number): boolean {
   return encodeUtf8(text).every((byte, i) => byte === bytes[at + i]);
 }
 
-/** Escapes every character that `safe`, a one-character class, does not match. */
-export function escapeUri(text: string, safe: RegExp): string {
+/** Escapes every character that is not in `safe`. */
+export function escapeUri(text: string, safe: CharacterSet): string {
+  if (isMadeOf(text, safe)) return text;
   let result = "";
-  for (const character of text) result += safe.test(character) ? character : escapeCharacter(character);
+  for (const character of text) result += isMadeOf(character, safe) ? character : escapeCharacter(character);
   return result;
 }
 

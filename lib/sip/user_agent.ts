@@ -21,7 +21,7 @@ import { type Caller, type Identity, identityAddress } from "./identity.ts";
 import { IncomingInvite, type Invitation } from "./invitation.ts";
 import { type InviteProgress, inviteProgress } from "./invite_client.ts";
 import type { SipRequest } from "./message.ts";
-import { type NameAddr, parseNameAddr } from "./name_addr.ts";
+import { type NameAddr, readNameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import type { RegisterOutcome } from "./registration.ts";
 import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
@@ -266,15 +266,11 @@ export class UserAgent implements AsyncDisposable {
   #receiveMessage(request: SipRequest, transaction: ServerTransactionHandle): void {
     const refusal = messageRefusal(request);
     if (refusal !== null) return void transaction.respond(refusal);
-    try {
-      const from = parseNameAddr(request.headers.get("From") ?? "");
-      const to = parseNameAddr(request.headers.get("To") ?? "");
-      const body = bodyOf(request);
-      const taken = body === null || this.#messages.push({ from, to, body });
-      transaction.reply(taken ? 200 : 503);
-    } catch (error) {
-      refuseBroken(error, transaction);
-    }
+    const from = readNameAddr(request.headers.get("From") ?? "");
+    const to = readNameAddr(request.headers.get("To") ?? "");
+    const body = bodyOf(request);
+    const taken = body === null || this.#messages.push({ from, to, body });
+    transaction.reply(taken ? 200 : 503);
   }
 
   #receiveInvite(request: SipRequest, transaction: ServerTransactionHandle): void {

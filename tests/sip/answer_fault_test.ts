@@ -12,6 +12,11 @@ const ANSWERS: [headers: Record<string, string | null>, fault: string | null, ta
   [{ Contact: "<http://192.0.2.1>" }, "its Contact cannot be read", false],
   [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "<sip:" }, "its Record-Route cannot be read", false],
   [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "<sip:p;lr>" }, null, true],
+  [{ Contact: "Bell, Alexander <sip:bob@192.0.2.1>" }, null, true],
+  [{ Contact: 'sip:bob@192.0.2.1;+sip.instance="<urn:x>"' }, null, true],
+  [{ Contact: '"Bob <sip:bob@192.0.2.1;>;;' }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "Edge, One <sip:p;lr;>;;" }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "sip:p;lr" }, null, true],
   [{ Contact: "<sip:bob@192.0.2.1>", Require: "100rel, timer" }, null, true],
   [{ Contact: "<sip:bob@192.0.2.1>", Require: "timer, precondition" }, "it requires precondition", true],
 ];

@@ -17,9 +17,10 @@ import {
 
 Deno.test("header_values: CSeq", () => {
   assert.deepEqual(parseCSeq(" 0009\tINVITE "), { sequence: 9, method: "INVITE" });
+  assert.deepEqual(parseCSeq("\t4294967295 \t ACK\t"), { sequence: 4294967295, method: "ACK" });
   assert.equal(formatCSeq({ sequence: 2147483647, method: "ACK" }), "2147483647 ACK");
   for (
-    const text of ["", "1", "INVITE 1", "2147483648 INVITE", "-1 INVITE", "1 IN VITE", "1 IN@VITE", "1INVITE"]
+    const text of ["", "1", "INVITE 1", "4294967296 INVITE", "-1 INVITE", "1 IN VITE", "1 IN@VITE", "1INVITE"]
   ) {
     assert.throws(() => parseCSeq(text), WireError, text);
   }
@@ -42,6 +43,14 @@ Deno.test("header_values: seconds", () => {
     ["120 (I am busy)", 120],
     ["4294967296", 4294967295],
     ["9".repeat(80), 4294967295],
+    ["60.5", 60],
+    ["3600 seconds", 3600],
+    ["1800;", 1800],
+    ["60 , x", 60],
+    ["60\u2028", null],
+    ["60x", null],
+    [".5", null],
+    ["1e9", null],
     ["-1", null],
     ["soon", null],
     ["", null],
@@ -52,8 +61,9 @@ Deno.test("header_values: seconds", () => {
 
 Deno.test("header_values: Content-Type", () => {
   assert.deepEqual(parseContentType("Application / SDP"), { type: "application/sdp", params: new Map() });
+  assert.deepEqual(parseContentType("a/b;;=; ").params, new Map());
   assert.deepEqual(parseContentType('multipart/mixed;boundary="a;b"').params.get("boundary"), "a;b");
-  for (const text of ["", "text", "text/", "a/b/c", "a/b;="]) {
+  for (const text of ["", "text", "text/", "a/b/c", "/b", "a;b/c"]) {
     assert.throws(() => parseContentType(text), WireError, text);
   }
 });
@@ -64,6 +74,12 @@ Deno.test("header_values: Session-Expires", () => {
   }
   assert.deepEqual(parseSessionExpires("90 ;Refresher=UAC"), { seconds: 90, refresher: "uac" });
   assert.equal(parseSessionExpires("90;refresher=me").refresher, null);
+  for (
+    const text of ["1800;", "1800 ; ;", "1800;;refresher", '1800;refresher="uac', '1800;refresher="me"x']
+  ) {
+    assert.equal(parseSessionExpires(text).seconds, 1800, text);
+  }
+  assert.equal(parseSessionExpires('90; refresher = "uas"').refresher, "uas");
   assert.throws(() => parseSessionExpires("x"), WireError);
 });
 
@@ -71,5 +87,13 @@ Deno.test("header_values: Warning", () => {
   const value = formatWarning(304, "gw.example.net", 'no "speex" here');
   assert.equal(value, '304 gw.example.net "no \\"speex\\" here"');
   assert.equal(warningText(value), 'no "speex" here');
-  assert.equal(warningText("something else"), "something else");
+  const odd: [value: string, text: string][] = [
+    ["something else", "something else"],
+    ['399 h "it is odd', "it is odd"],
+    ['399 h "a" b', "a"],
+    ['399 "no agent"', '399 "no agent"'],
+    ['1000 h "x"', '1000 h "x"'],
+    ['399  h\t"a\u2028b"', "a\u2028b"],
+  ];
+  for (const [value, text] of odd) assert.equal(warningText(value), text);
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { WireError } from "../../lib/base/errors.ts";
-import { branchOf, formatVia, parseVia, type Via } from "../../lib/sip/header_via.ts";
+import { branchOf, formatVia, parseVia, readVia, type Via } from "../../lib/sip/header_via.ts";
 
 const via = (
   transport: string,
@@ -25,6 +25,8 @@ const CASES: [text: string, value: Via, formatted?: string][] = [
     via("UDP", "h", 5060, ["branch", "b"]),
     "SIP/2.0/UDP h:5060;branch=b",
   ],
+  ["SIP/2.0/UDP h:;;branch=b; ;", via("UDP", "h", null, ["branch", "b"]), "SIP/2.0/UDP h;branch=b"],
+  ["SIP/2.0/UDP\th\t;x=\u2028", via("UDP", "h", null, ["x", "\u2028"]), 'SIP/2.0/UDP h;x="\u2028"'],
   ["SIP/2.0/TLS-SCTP h;received=2001:db8::1", via("TLS-SCTP", "h", null, ["received", "2001:db8::1"])],
 ];
 
@@ -42,11 +44,20 @@ Deno.test("header_via: refused", () => {
     "SIP/2.0 h",
     "SIP/3.0/UDP h",
     "HTTP/2.0/UDP h",
-    "SIP/2.0/UDP h;;",
+    "SIP/2.0/UDP h\u2028",
+    "SIP/2.0/UDP h x",
+    `SIP/2.0/UDP ${"h".repeat(700)}`,
     "SIP/2.0/UDP h:x",
     "SIP/2.0/U@P h",
   ];
   for (const text of bad) assert.throws(() => parseVia(text), WireError, text);
+});
+
+Deno.test("header_via: of one that cannot be read the parameters are", () => {
+  for (const text of ["SIP/2.0/UDP ;branch=b", "nonsense;x;branch=b", 'SIP/7.0/UDP h;y="z;branch=b']) {
+    assert.equal(readVia(text).params.get("branch"), "b", text);
+  }
+  assert.deepEqual(readVia(CASES[1]![0]), CASES[1]![1]);
 });
 
 Deno.test("header_via: only a branch with the cookie and more is unique", () => {

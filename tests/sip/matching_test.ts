@@ -136,8 +136,7 @@ Deno.test("matching: dialog ids seen from our side (12)", () => {
 });
 
 Deno.test("matching: what cannot be read is a WireError", () => {
-  assert.throws(() => serverKey(receivedRequest("INVITE", { Via: "nonsense" })), WireError);
-  assert.throws(() => serverKey(sipRequest("INVITE")), WireError);
+  assert.throws(() => serverKey(receivedRequest("INVITE", { Via: "h", CSeq: "INVITE" })), WireError);
   assert.throws(() => cseqOf(receivedRequest("INVITE", { CSeq: "INVITE" })), WireError);
   assert.throws(() => cseqOf(receivedRequest("INVITE", { CSeq: null })), WireError);
 });

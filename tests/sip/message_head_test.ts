@@ -42,6 +42,11 @@ const BAD: [startLine: string, status: number, answerable: boolean][] = [
   ["OPTIONS sip:b@h", 400, true],
   ["OPTIONS sip:b@h HTTP/1.1", 400, true],
   ["OPTIONS sip:b@h SIP/3.0", 505, true],
+  ["OPTIONS sip:b@h SIP/2.1", 505, true],
+  ["OPTIONS sip:b@h SIP/20.0", 505, true],
+  ["OPTIONS sip:b@h sip/7", 505, true],
+  ["OPTIONS and something new SIP/7.0", 505, true],
+  ["ACK sip:b@h SIP/3.0", 505, false],
   ["OPTIONS http://h/ SIP/2.0", 416, true],
   ["OPTIONS sip:b@h?Route=x SIP/2.0", 400, true],
   ["OPTIONS b@h SIP/2.0", 400, true],
@@ -78,8 +83,11 @@ Deno.test("message_head: header lines", () => {
   assert.equal(headers.get("Subject"), "a b");
   assert.equal(headers.get("X-Empty"), "");
   assert.deepEqual(headers.all("Allow"), ["a", "b", "c"]);
-  for (const line of ["no colon", ": no name", "a b: x", "\u00fc: x"]) {
-    assert.equal(head("OPTIONS sip:b@h SIP/2.0", `\r\n${line}`).type, "malformed", line);
+  for (const line of ["no colon", ": no name", "a b: x", "\u00fc: x", "X[1]: x", "", "\r: x"]) {
+    const odd = head("OPTIONS sip:b@h SIP/2.0", `\r\n${line}\r\nSubject: a`);
+    assert.equal(odd.type, "message", line);
+    assert.deepEqual([...odd.message.headers.entries()].slice(5), [["Subject", "a"]], line);
   }
+  assert.equal(head("OPTIONS sip:b@h SIP/2.0", `\r\nRequire: ${"a,".repeat(5000)}`).type, "malformed");
   assert.equal(head("OPTIONS sip:b@h SIP/2.0", "\r\nX: y".repeat(MAX_HEADER_LINES)).type, "malformed");
 });

@@ -107,10 +107,21 @@ Deno.test("receiver: what can be answered is refused, along its Via, the same ta
   assert.equal(bench.messages.length, 0);
 });
 
-Deno.test("receiver: a malformed To is answered without a tag", () => {
-  const bench = new Bench();
-  bench.datagram(TEXT.replace("To: <sip:bob@example.net>", 'To: <sip:bob@example.net>;x="'));
-  assert.equal(bench.answers[0]!.headers.get("To"), '<sip:bob@example.net>;x="');
+Deno.test("receiver: what has a Via that cannot be read is answered with it as it came", () => {
+  const odd = ["SIP/2.0/UDP", "SIP/7.0/UDP h;branch=z9hG4bKx", "SIP/2.0/UDP h:port;branch=b"];
+  for (const via of odd) {
+    const bench = new Bench();
+    bench.datagram(TEXT.replace(/^Via: .*$/m, `Via: ${via}\r`));
+    assert.deepEqual(bench.answers.map(({ status }) => status), [400], via);
+    assert.equal(bench.answers[0]!.headers.get("Via"), via);
+    bench.datagram(TEXT.replace(/^Via: .*$/m, `Via: ${via}\r`).replace("SIP/2.0\r", "SIP/7.0\r"));
+    assert.equal(bench.answers[1]?.status, 505, via);
+    bench.datagram(
+      TEXT.replace(/^Via: .*$/m, `Via: ${via}\r`).replaceAll("OPTIONS", "ACK").replace("CSeq: 1", "CSeq: x"),
+    );
+    bench.datagram(TEXT.replace(/^Via: .*$/m, `Via: ${via}\r`).replace(/^.*/, "SIP/7.0 200 OK\r"));
+    assert.equal(bench.answers.length, 2, via);
+  }
 });
 
 Deno.test("receiver: what cannot be answered is dropped and counted", () => {
@@ -207,16 +218,32 @@ Deno.test("receiver: what the screen condemns is neither parsed, answered nor to
 
 const RESPONSE = TEXT.replace(/^.*/, "SIP/2.0 200 OK");
 
-/** A response that breaks a rule, and whether whatever waits for it is told. */
-const BROKEN_RESPONSES: [name: string, text: string, told: boolean][] = [
-  ["a To without its bracket", RESPONSE.replace(/^To:.*$/m, "To: <sip:bob@192.0.2.1;tag=x"), true],
-  ["a From that is none", RESPONSE.replace(/^From:.*$/m, "From: <>;tag=x"), true],
-  ["two Call-IDs", RESPONSE.replace(/^(Call-ID:.*)$/m, "$1\r\nCall-ID: other"), true],
+/** What is odd about a response and does not matter. */
+const ODD_RESPONSES: [name: string, text: string][] = [
+  ["a To without its bracket", RESPONSE.replace(/^To:.*$/m, "To: <sip:bob@192.0.2.1;tag=x")],
+  ["a From that is none", RESPONSE.replace(/^From:.*$/m, "From: <>;tag=x")],
   [
     "a Content-Length that is no number",
     `${RESPONSE.trimEnd().replace(/^Content-Length:.*$/m, "Content-Length: x")}\r\n\r\n`,
-    true,
   ],
+  [
+    "a Via that cannot be read but for its branch",
+    RESPONSE.replace(/^Via:.*$/m, "Via: SIP/2.0/UDP ;branch=b\r"),
+  ],
+  ["a line that is no header", RESPONSE.replace(/^Via:/m, "no header\r\nX[1]: y\r\nVia:")],
+];
+
+for (const [name, text] of ODD_RESPONSES) {
+  Deno.test(`receiver: a response with ${name} is as good as any`, () => {
+    const bench = new Bench();
+    bench.datagram(text);
+    assert.deepEqual([bench.messages.length, bench.answers.length, bench.log.at("warn")], [1, 0, []]);
+  });
+}
+
+/** A response that breaks a rule, and whether whatever waits for it is told. */
+const BROKEN_RESPONSES: [name: string, text: string, told: boolean][] = [
+  ["two Call-IDs", RESPONSE.replace(/^(Call-ID:.*)$/m, "$1\r\nCall-ID: other"), true],
   ["no empty line after the headers", RESPONSE.trimEnd(), true],
   ["no Via", RESPONSE.replace(/^Via:.*\r\n/m, ""), false],
   ["no CSeq", RESPONSE.replace(/^CSeq:.*\r\n/m, ""), false],

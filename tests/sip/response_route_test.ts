@@ -116,14 +116,40 @@ for (const [name, via, hostname, port, noted, udp, tcp] of SOURCES) {
   });
 }
 
-Deno.test("response_route: maddr comes first, brackets around IPv6 are forgiven", () => {
-  const maddr = createResponse(
-    requestVia(`SIP/2.0/UDP h:5070;maddr=192.0.2.5;received=192.0.2.1;rport=9;${B}`),
-    200,
-  );
-  assert.equal(formatEndpoint(responseEndpoint(maddr)!), "192.0.2.5:5070");
+const MADDRS: [maddr: string, endpoint: string][] = [
+  ["239.255.255.1", "239.255.255.1:5070"],
+  ["224.0.1.75", "224.0.1.75:5070"],
+  ["ff02::1", "[ff02::1]:5070"],
+  ["192.0.2.5", "192.0.2.1:9"],
+  ["223.255.255.255", "192.0.2.1:9"],
+  ["240.0.0.1", "192.0.2.1:9"],
+  ["255.255.255.255", "192.0.2.1:9"],
+  ["127.0.0.1", "192.0.2.1:9"],
+  ["2001:db8::5", "192.0.2.1:9"],
+  ["ff::1", "192.0.2.1:9"],
+  ["::ffff:239.0.0.1", "192.0.2.1:9"],
+  ["239.example.net", "192.0.2.1:9"],
+  ["", "192.0.2.1:9"],
+];
+
+Deno.test("response_route: maddr counts only when it is multicast", () => {
+  for (const [maddr, endpoint] of MADDRS) {
+    const via = `SIP/2.0/UDP h:5070;maddr=${maddr};received=192.0.2.1;rport=9;${B}`;
+    assert.equal(formatEndpoint(responseEndpoint(createResponse(requestVia(via), 200))!), endpoint, maddr);
+  }
+});
+
+Deno.test("response_route: brackets around IPv6 are forgiven", () => {
   const brackets = createResponse(requestVia(`SIP/2.0/UDP h;received=[2001:db8::7];${B}`), 200);
   assert.equal(formatEndpoint(responseEndpoint(brackets)!), "[2001:db8::7]:5060");
+});
+
+Deno.test("response_route: a Via that cannot be read stays as it is", () => {
+  for (const via of ["nonsense", `SIP/2.0/UDP h:x;rport;${B}`, `SIP/7.0/UDP h;${B}`]) {
+    const request = requestVia(via);
+    recordSource(request, { hostname: "192.0.2.1", port: 9 });
+    assert.deepEqual(request.headers.all("Via"), [via]);
+  }
 });
 
 Deno.test("response_route: no address in the Via, or no Via that can be read, is null", () => {

@@ -88,9 +88,9 @@ Deno.test("sip_connection: one byte at a time", async () => {
 
 Deno.test("sip_connection: a bad message with a known length is reported and the next one read", async () => {
   const bench = new Bench();
-  await bench.farPuts(decodeUtf8(bytesOf("one")).replace("Max-Forwards: 70", "Max-Forwards: x"));
+  await bench.farPuts(decodeUtf8(bytesOf("one")).replace(/CSeq: \d+/, "CSeq: x"));
   await bench.farPuts(bytesOf("two"));
-  assert.deepEqual(bench.seen, ["bad: Bad Max-Forwards header", "two"]);
+  assert.deepEqual(bench.seen, ["bad: Bad CSeq header", "two"]);
   bench.far.close();
   await bench.ended;
 });

@@ -270,7 +270,9 @@ Deno.test("transport: CRLFCRLF gets CRLF, in the middle of traffic", async () =>
 
 Deno.test("transport: a malformed request gets 400 over UDP and TCP, and the next request passes", async () => {
   await using bob = new Peer();
-  const bad = encodeUtf8(decodeUtf8(encodeSipMessage(wireRequest())).replace("Forwards: 70", "Forwards: x"));
+  const bad = encodeUtf8(
+    decodeUtf8(encodeSipMessage(wireRequest())).replace(/^[A-Z]+/, (method) => method.toLowerCase()),
+  );
   using udp = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });
   const packets = packetsOf(udp);
   udp.send(bad, bob.endpoint);

@@ -1,0 +1,46 @@
+// What dialogs read out of messages: the addresses of Contact and Record-Route (RFC 3261 12.1). Either may hold
+// anything; what cannot be read is left out.
+// Role: wire
+
+import { WireError } from "../base/errors.ts";
+import { trimEmptyParams } from "./grammar.ts";
+import type { SipMessage } from "./message.ts";
+import { formatNameAddr, type NameAddr, parseNameAddr, parseRoute } from "./name_addr.ts";
+
+/** One hop: the text goes into Route exactly as it came in Record-Route. */
+export interface Route {
+  /** Value of the Route header. */
+  readonly text: string;
+  /** The same, read. */
+  readonly address: NameAddr;
+}
+
+/** The hops that can be read; those that came without brackets get them. */
+export function routesOf(message: SipMessage): Route[] {
+  const routes: Route[] = [];
+  for (const text of message.headers.all("Record-Route")) {
+    const address = readable(() => parseRoute(text));
+    if (address === null) continue;
+    routes.push({ text: text.includes("<") ? trimEmptyParams(text) : formatNameAddr(address), address });
+  }
+  return routes;
+}
+
+/** The value, or null when the peer wrote something that cannot be read. */
+function readable<Value>(read: () => Value): Value | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
+/** The first Contact that can be used; null when there is none. */
+export function contactOf(message: SipMessage): NameAddr | null {
+  for (const text of message.headers.all("Contact")) {
+    const contact = readable(() => parseNameAddr(text));
+    if (contact !== null) return contact;
+  }
+  return null;
+}
