@@ -9,6 +9,7 @@ import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { formatFmtp, parseFmtp } from "../sdp/fmtp.ts";
+import { withLevelOf } from "../sdp/h264_format.ts";
 import { isNamed, type MediaFormat } from "../sdp/media_format.ts";
 
 /** A larger configuration is not kept, nor named in a description. */
@@ -20,6 +21,7 @@ export class PublishedVideo {
   readonly #tag = createTag();
   #config: MediaMessage | null = null;
   #sprop = "";
+  #profileLevelId: string | null = null;
 
   /** The last configuration, an own copy; null when none came. */
   get config(): MediaMessage | null {
@@ -33,17 +35,29 @@ export class PublishedVideo {
     if (kind !== "video" || content !== "config" || codec !== "h264" || track !== 0 || start === end) return;
     if (body.length > MAX_CONFIG_OCTETS) return;
     this.#config = { ...message, body: body.slice() };
-    this.#sprop = spropOf(this.#config.body.subarray(start, end));
+    const sets = parameterSetsOf(this.#config.body.subarray(start, end));
+    this.#profileLevelId = sets.profileLevelId;
+    const sprop = sets.formatSprop();
+    this.#sprop = sprop.length <= MAX_SPROP_LENGTH ? sprop : "";
   }
 
   /** Another publisher: what is kept is not its. */
   forget(): void {
     this.#config = null;
     this.#sprop = "";
+    this.#profileLevelId = null;
   }
 
-  /** A format of ours as our description should have it: H.264 with the parameter sets, others as they are. */
+  /**
+   * A format of ours as our description should have it: H.264 with the parameter sets, and of the level of what is
+   * published where that is higher; others as they are.
+   */
   described(format: MediaFormat): MediaFormat {
+    if (!isNamed(format, "h264") || this.#profileLevelId === null) return this.#withSprop(format);
+    return this.#withSprop({ ...format, fmtp: withLevelOf(format.fmtp, this.#profileLevelId) });
+  }
+
+  #withSprop(format: MediaFormat): MediaFormat {
     if (!isNamed(format, "h264")) return format;
     const parameters = new Map(parseFmtp(format.fmtp));
     if (this.#sprop === "") parameters.delete("sprop-parameter-sets");
@@ -51,26 +65,24 @@ export class PublishedVideo {
     return { ...format, fmtp: formatFmtp(parameters) };
   }
 
-  /** A description of ours with all its H.264 formats so. */
+  /** A description of ours with the parameter sets; levels stay, for they were agreed. */
   describedIn(description: SessionDescription): SessionDescription {
     const media = description.media.map((section) => ({
       ...section,
-      formats: section.formats.map((format) => this.described(format)),
+      formats: section.formats.map((format) => this.#withSprop(format)),
     }));
     return { ...description, media };
   }
 }
 
-/** The value of sprop-parameter-sets; empty when the record cannot be read or its sets are too long for a line. */
-function spropOf(record: Uint8Array): string {
+/** The sets of a record; none when it cannot be read. */
+function parameterSetsOf(record: Uint8Array): ParameterSets {
+  const sets = new ParameterSets();
   try {
     const config = decodeAvcConfig(record);
-    const sets = new ParameterSets();
     for (const set of [...config.sps, ...config.pps]) sets.update(set);
-    const text = sets.formatSprop();
-    return text.length <= MAX_SPROP_LENGTH ? text : "";
   } catch (error) {
-    if (error instanceof WireError) return "";
-    throw error;
+    if (!(error instanceof WireError)) throw error;
   }
+  return sets;
 }

@@ -1,5 +1,6 @@
 // The codec tokens a siprtmp client may name in invite() and accept(), and what each means on both sides.
-// The table is behaviour.md 1.6; names and payload types are law. `opus` and `aac` are ours: clients that send them
+// The table is behaviour.md 1.6; names and payload types are law. H.264 is offered as constrained baseline of level 3.1
+// (720p30): siprtmp's 420014 was level 2.0, less than any encoder sends. `opus` and `aac` are ours: clients that send them
 // over (Enhanced) RTMP, such as encoders that dial by URL.
 // Role: wire
 // Answers to: MediaContext._codecs of siprtmp.py and the codec arguments of rtmp_invite and rtmp_accept.
@@ -78,7 +79,7 @@ export const CODEC_ENTRIES: readonly CodecEntry[] = [
     "h264",
     "video",
     ["h264", "h264"],
-    ["h264", 90000, 99, "profile-level-id=420014;packetization-mode=1"],
+    ["h264", 90000, 99, "profile-level-id=42e01f;packetization-mode=1"],
     "h264",
   ),
   entry("flv", "video", ["x-flv", "x-flv"], ["x-flv", 90000, 97], "default"),

@@ -2,7 +2,7 @@
 // A stream is passed through, never re-encoded, so the profile must be one both sides named. Baseline and
 // constrained baseline count as one family: what either encodes without arbitrary slice order, the other decodes.
 // Role: wire
-// Answers to: siprtmp's fixed "profile-level-id=420014;packetization-mode=1" (behaviour 1.6, defect 3).
+// Answers to: siprtmp's fixed "profile-level-id=420014;packetization-mode=1" (behaviour 1.6, defect 3): level 2.0.
 
 import { formatFmtp, parseFmtp } from "./fmtp.ts";
 
@@ -137,6 +137,17 @@ export function describeH264(parameters: H264Parameters): string {
   const name = profile === "other" ? `profile ${profileIdc}` : profile;
   const number = level === LEVEL_1B ? "1b" : `${Math.floor(level / 10)}.${level % 10}`;
   return `${name} ${number} (${formatProfileLevelId(parameters, level)})`;
+}
+
+/** Parameters that allow for a stream of this profile-level-id: their level, or its own where that is higher. */
+export function withLevelOf(fmtp: string | null, sentId: string): string {
+  const ours = parseH264Parameters(fmtp);
+  const { level } = parseH264Parameters(`profile-level-id=${sentId}`);
+  const parameters = new Map(parseFmtp(fmtp));
+  if (levelRank(level) > levelRank(ours.level)) {
+    parameters.set("profile-level-id", formatProfileLevelId(ours, level));
+  }
+  return formatFmtp(parameters);
 }
 
 /** Parameters without the parameter sets, which belong to the side that wrote them. */

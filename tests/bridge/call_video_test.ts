@@ -181,7 +181,7 @@ Deno.test("an answer with another profile is named in the log; the publisher lea
   ));
   const warnings = bench.log.at("warn");
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0]!, /answers with H.264 main 2\.0 \(4d0014\), we named baseline 2\.0/);
+  assert.match(warnings[0]!, /answers with H.264 main 2\.0 \(4d0014\), we named constrained-baseline 3\.1/);
   await publish(bench, a, [config(), key(1)]); // baseline 3.0
   assert.deepEqual(a.told, ["NetStream.Publish.ProfileMismatch"]);
 });

@@ -169,7 +169,7 @@ Deno.test("names that cannot be used are told apart from those that can", () => 
 
 Deno.test("the H.264 of an offer carries siprtmp's parameters", () => {
   const [h264] = plannedFormats(planCodecs(["h264"], plain), "video");
-  assert.equal(h264?.fmtp, "profile-level-id=420014;packetization-mode=1;level-asymmetry-allowed=1");
+  assert.equal(h264?.fmtp, "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1");
   assert.deepEqual(h264?.rtcpFb, ["nack pli", "ccm fir"]);
 });
 

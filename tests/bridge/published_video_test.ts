@@ -42,11 +42,26 @@ Deno.test("nothing is known at first; then our formats name the parameter sets, 
   body.fill(0); // borrowed
   assert.deepEqual(kept(), config());
   const described = published.described(H264);
-  assert.equal(described.fmtp, `${FMTP};${SPROP}`);
+  assert.equal(
+    described.fmtp,
+    `${FMTP.replace("420014", "42001e")};${SPROP}`,
+    "the level is what is published",
+  );
   assert.deepEqual(parseH264Parameters(described.fmtp).parameterSets, [SPS.toBase64(), PPS.toBase64()]);
   published.forget();
-  assert.equal(published.described(described).fmtp, FMTP);
+  assert.equal(published.described(H264).fmtp, FMTP);
+  assert.equal(published.described(described).fmtp, FMTP.replace("420014", "42001e"));
   assert.equal(kept(), null);
+});
+
+Deno.test("a level of ours that is high enough stays, and so does one that was agreed", () => {
+  const published = new PublishedVideo();
+  published.note(message(config()));
+  const high = { ...H264, fmtp: "profile-level-id=42e01f;packetization-mode=1" };
+  assert.equal(published.described(high).fmtp, `${high.fmtp};${SPROP}`);
+  const session = { address: "192.0.2.1", sessionId: 1, sessionVersion: 1 };
+  const agreed = createOffer({ ...session, media: [{ kind: "video", port: 9, formats: [H264] }] });
+  assert.equal(published.describedIn(agreed).media[0]!.formats[0]!.fmtp, `${FMTP};${SPROP}`);
 });
 
 Deno.test("other formats, and other messages, change nothing", () => {

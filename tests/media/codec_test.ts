@@ -32,7 +32,7 @@ Deno.test("tokens mean what siprtmp says", () => {
     entry.transcoded,
   ]);
   assert.deepEqual(rows, TABLE);
-  assert.equal(codecEntry("h264").fmtp, "profile-level-id=420014;packetization-mode=1");
+  assert.equal(codecEntry("h264").fmtp, "profile-level-id=42e01f;packetization-mode=1");
   assert.equal(codecEntry("dtmf").rtmpCodec, null);
 });
 

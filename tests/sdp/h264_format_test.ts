@@ -8,6 +8,8 @@ import {
   h264Mismatch,
   type H264Profile,
   parseH264Parameters,
+  withLevelOf,
+  withoutSprop,
 } from "../../lib/sdp/h264_format.ts";
 
 const PROFILES: [id: string, H264Profile][] = [
@@ -92,6 +94,27 @@ const ANSWERS: [offered: string | null, local: string | null, answer: string][] 
 
 Deno.test("H.264 format: answers keep profile and mode, take the lower level (RFC 6184 8.2.2)", () => {
   for (const [offered, local, answer] of ANSWERS) assert.equal(answerH264Fmtp(offered, local), answer);
+});
+
+const LEVELS: [fmtp: string | null, sent: string, raised: string][] = [
+  ["profile-level-id=42e01f;packetization-mode=1", "42c014", "profile-level-id=42e01f;packetization-mode=1"],
+  ["profile-level-id=42e01f;packetization-mode=1", "42c01f", "profile-level-id=42e01f;packetization-mode=1"],
+  ["profile-level-id=42e01f;packetization-mode=1", "640028", "profile-level-id=42e028;packetization-mode=1"],
+  ["packetization-mode=1;profile-level-id=420014", "4d0033", "packetization-mode=1;profile-level-id=420033"],
+  ["profile-level-id=42f00b", "42e00b", "profile-level-id=42e00b"],
+  ["profile-level-id=42e00a", "42f00b", "profile-level-id=42f00b"],
+  [null, "42c01e", "profile-level-id=42001e"],
+  [null, "no hex", ""],
+];
+
+Deno.test("H.264 format: the level that allows for what is sent", () => {
+  for (const [fmtp, sent, raised] of LEVELS) assert.equal(withLevelOf(fmtp, sent), raised, `${fmtp} ${sent}`);
+});
+
+Deno.test("H.264 format: parameter sets are taken out, all else stays as it is", () => {
+  assert.equal(withoutSprop("a=1; sprop-parameter-sets=Z0I=,aM4=;b"), "a=1;b");
+  assert.equal(withoutSprop("a=1; b"), "a=1; b");
+  assert.equal(withoutSprop(null), null);
 });
 
 Deno.test("H.264 format: the agreed packetization mode is the lower one", () => {
