@@ -51,6 +51,11 @@ export function fourCcOf(text: string): number {
   return value >>> 0;
 }
 
+/** As text again. */
+export function fourCcText(fourCc: number): string {
+  return String.fromCharCode(fourCc >>> 24, fourCc >>> 16 & 255, fourCc >>> 8 & 255, fourCc & 255);
+}
+
 function byFourCc(codecs: Readonly<Record<string, CodecName>>): ReadonlyMap<number, CodecName> {
   return new Map(Object.entries(codecs).map(([text, codec]) => [fourCcOf(text), codec]));
 }

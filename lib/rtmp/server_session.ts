@@ -19,6 +19,7 @@ import {
   parseConnect,
 } from "./command.ts";
 import { withoutSetDataFrame } from "./data_frame.ts";
+import { ENHANCED_RTMP, understandsReconnect } from "./enhanced.ts";
 import { CommandReply, type RtmpEvent } from "./event.ts";
 import {
   type MediaMessage,
@@ -35,6 +36,9 @@ import { StreamCommands } from "./stream_commands.ts";
 
 /** Name and version in the connect reply; programs written for siprtmp may look at it. */
 const SERVER_VERSION = "rtmplite/8,2";
+
+/** What a gateway that stops says to everybody. */
+const SHUTDOWN = "NetConnection.Connect.AppShutdown";
 
 /** Transaction ids of our own calls start here, as they did in siprtmp. */
 const FIRST_CALL_ID = 2;
@@ -76,6 +80,7 @@ export class ServerSession implements MessageSink {
   /** Kept until it is answered. */
   #connect: Command | null = null;
   #hasConnect = false;
+  #reconnects = false;
   #callId = FIRST_CALL_ID;
 
   /** Starts right behind the handshake. */
@@ -127,6 +132,7 @@ export class ServerSession implements MessageSink {
     if (encoding !== 0 && encoding !== 3) return null;
     this.link.amf3 = encoding === 3;
     const request = parseConnect(connect);
+    this.#reconnects = understandsReconnect(request.properties);
     this.#log.debug(
       `<- connect to "${
         withoutQueries(request.app)
@@ -145,6 +151,7 @@ export class ServerSession implements MessageSink {
       fmsVer: SERVER_VERSION,
       objectEncoding: this.link.amf3 ? 3 : 0,
       details: null,
+      ...ENHANCED_RTMP,
       ...properties,
     });
   }
@@ -157,9 +164,16 @@ export class ServerSession implements MessageSink {
 
   /** Sends a status event to the client's NetConnection. */
   status(code: string, description: string): void {
+    if (code === SHUTDOWN && this.#reconnects) this.#requestReconnect(description);
     this.commands.stopPlaying(); // it is the last word: players end well instead of losing their connection
     const level = code === "NetConnection.Connect.Closed" ? "status" : "error";
     this.#send("onStatus", 0, [createStatus(level, code, description)]);
+  }
+
+  /** Who stops asks those to come again who understand it: to where they connected before, since no tcUrl is named. */
+  #requestReconnect(description: string): void {
+    const code = "NetConnection.Connect.ReconnectRequest";
+    this.#send("onStatus", 0, [createStatus("status", code, description)]);
   }
 
   /** Calls a procedure of the client; its answer is not waited for. */

@@ -53,7 +53,7 @@ function connected() {
   return all;
 }
 
-Deno.test("session: the connect reply is the one siprtmp gave", () => {
+Deno.test("session: the connect reply is the one siprtmp gave, and says what there is of Enhanced RTMP", () => {
   const { sink, session, command } = setUp();
   session.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
   assert.equal(session.hasConnect, true);
@@ -65,7 +65,10 @@ Deno.test("session: the connect reply is the one siprtmp gave", () => {
     "chunk size 4096",
     "user 0 0",
     'command 0 _result 1 null {"level":"status","code":"NetConnection.Connect.Success",' +
-    '"description":"Connection succeeded.","fmsVer":"rtmplite/8,2","objectEncoding":0,"details":null}',
+    '"description":"Connection succeeded.","fmsVer":"rtmplite/8,2","objectEncoding":0,"details":null,' +
+    '"fourCcList":["avc1","hvc1","vvc1","av01","vp09","vp08","Opus","mp4a",".mp3","fLaC","ac-3","ec-3"],' +
+    '"videoFourCcInfoMap":{"avc1":4,"hvc1":4,"vvc1":4,"av01":4,"vp09":4,"vp08":4},' +
+    '"audioFourCcInfoMap":{"Opus":4,"mp4a":4,".mp3":4,"fLaC":4,"ac-3":4,"ec-3":4},"capsEx":7}',
   ]);
 });
 
@@ -76,7 +79,10 @@ Deno.test("session: an AMF3 client is answered in AMF3 messages", () => {
   session.admit({ extra: 1 });
   session.call("ringing", ["180 Ringing"]);
   const lines = sink.lines();
-  assert.match(lines[4]!, /^command3 0 _result 1 null .*"objectEncoding":3,"details":null,"extra":1}$/);
+  assert.match(
+    lines[4]!,
+    /^command3 0 _result 1 null .*"objectEncoding":3,"details":null,.*"capsEx":7,"extra":1}$/,
+  );
   assert.equal(lines[5], 'command3 0 ringing 2 null "180 Ringing"');
 });
 
@@ -311,3 +317,32 @@ Deno.test("session: a damaged conversation ends in a WireError or goes on, never
   }
   assert.ok(broken > 100 && whole > 100, `${broken} broken, ${whole} whole`);
 });
+
+const CAPABILITIES: readonly (readonly [what: string, properties: AmfObject, asked: boolean])[] = [
+  ["that understands it", { capsEx: 1 }, true],
+  ["that understands more", { capsEx: 15, fourCcList: ["avc1"] }, true],
+  ["that understands other things", { capsEx: 6 }, false],
+  ["of old", {}, false],
+  ["whose capsEx is no number", { capsEx: "1" }, false],
+  ["with other FourCCs only", { fourCcList: ["*"] }, false],
+];
+
+for (const [what, properties, asked] of CAPABILITIES) {
+  Deno.test(`session: a gateway that stops asks a client to connect again, one ${what}: ${asked}`, () => {
+    const { sink, session, command } = setUp();
+    session.push(command(0, "connect", 1, { ...CONNECT, ...properties }));
+    session.connectRequest();
+    session.admit({});
+    sink.lines();
+    session.status("NetConnection.Connect.Closed", "hung up");
+    session.status("NetConnection.Connect.AppShutdown", "the gateway is stopping");
+    const said = sink.lines().map((line) =>
+      /"level":"(\w+)","code":"NetConnection\.Connect\.(\w+)"/.exec(line)
+    );
+    assert.deepEqual(said.map((found) => found?.slice(1).join(" ")), [
+      "status Closed",
+      ...(asked ? ["status ReconnectRequest"] : []),
+      "error AppShutdown",
+    ]);
+  });
+}
