@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { flagsOf } from "../../bench/control/subjects.ts";
 
 Deno.test("bench: the gateway has the options of its task, and the unit file has those of start:fast", () => {
-  const safe = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
+  const safe = ["--no-prompt", "--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
   const v8Flags = ["--max-semi-space-size=8"];
   assert.deepEqual(flagsOf("start"), { v8Flags, denoFlags: safe });
   assert.deepEqual(flagsOf("start:fast"), { v8Flags, denoFlags: [...safe, "--allow-ffi"] });
