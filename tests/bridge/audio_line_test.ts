@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AudioLine, type AudioLineOptions } from "../../lib/bridge/audio_line.ts";
-import type { G711Chain, SpeexChain } from "../../lib/bridge/negotiation.ts";
+import type { G711Chain, OpusChain, SpeexChain } from "../../lib/bridge/negotiation.ts";
 import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
 import { decodeTelephoneEvent, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
 import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
@@ -246,4 +246,50 @@ Deno.test("disposed in the middle of a tone: no timer is left, nothing more is s
   const sent = bench.sent.length;
   bench.clock.advance(5000);
   assert.equal(bench.sent.length, sent);
+});
+
+const OPUS: OpusChain = {
+  kind: "opus",
+  clockRate: 48000,
+  sendPayloadType: 107,
+  receive: [
+    { payloadType: 107, codec: "opus", clockRate: 48000, toClient: "opus" },
+    { payloadType: 111, codec: "opus", clockRate: 48000, toClient: "opus" },
+    { payloadType: 0, codec: "pcmu", clockRate: 8000, toClient: "pcmu" },
+  ],
+  ptimeMs: null,
+};
+
+Deno.test("a peer that changes between codecs of different clocks, and numbers of one codec, is played in time", () => {
+  using bench = new Bench({ chain: OPUS });
+  let timestamp = 0;
+  // The timestamps go on as the peer's clock of the moment says (RFC 7160 tells why it should not be so).
+  for (
+    const [payloadType, ticks, count] of [[107, 960, 50], [0, 160, 75], [111, 960, 50], [107, 960, 10], [
+      0,
+      160,
+      50,
+    ]] as const
+  ) {
+    for (let i = 0; i < count; i++) {
+      const payload = new Uint8Array(payloadType === 0 ? 160 : 40).fill(0x55);
+      assert.ok(bench.line.fromRtp(payload, timestamp, false, payloadType, 0));
+      timestamp += ticks;
+      const { timeMs } = bench.played.at(-1)!;
+      const lateMs = bench.clock.now() - 9_000 - timeMs;
+      assert.ok(Math.abs(lateMs) <= 1, `${payloadType}: ${lateMs} ms off`);
+      bench.clock.advance(20);
+    }
+  }
+});
+
+Deno.test("a codec that goes on under its other number goes on in time, whenever its packets come", () => {
+  using bench = new Bench({ chain: OPUS });
+  const times = [[107, 0, 0], [107, 960, 20], [111, 1920, 15], [107, 2880, 30]] as const;
+  for (const [payloadType, timestamp, waitMs] of times) {
+    bench.clock.advance(waitMs);
+    bench.line.fromRtp(new Uint8Array(40).fill(0x55), timestamp, false, payloadType, 0);
+  }
+  const sound = bench.played.filter(({ hex }) => !hex.startsWith("90"));
+  assert.deepEqual(sound.map(({ timeMs }) => timeMs), [1000, 1020, 1040, 1060]);
 });

@@ -241,6 +241,34 @@ test("comfort noise of the peer is taken where its audio is transcoded", () => {
   assert.equal(passing.line.fromRtp(noise, 0, false, 13, 0), false);
 });
 
+test("comfort noise has any number of the peer's description, and the static one", () => {
+  using bench = new LineBench(chainOf("speex", "pcmu"), { comfortNoise: [120, 97] });
+  bench.receive("pcmu", toneOf(sipFormat("pcmu", 8000), 100));
+  const noise = encodeComfortNoise({ levelDbov: 38, reflection: [] });
+  const taken = [13, 97, 120, 96].map((type) => bench.line.fromRtp(noise, 0, false, type, 0));
+  assert.deepEqual(taken, [true, true, true, false]);
+});
+
+test("a peer that changes between transcoded codecs of different clocks is heard in time, without a gap", () => {
+  using bench = new LineBench(chainOf("speex", "opus", "pcmu", "g722"));
+  for (const codec of ["opus", "pcmu", "opus", "g722", "pcmu"] as const) {
+    bench.receive(codec, toneOf(sipFormat(codec, CLOCKS[codec]), 1000));
+  }
+  const steps = bench.played.slice(1).map(({ timeMs }, i) => timeMs - bench.played[i]!.timeMs);
+  assert.ok(steps.every((step) => step >= 0 && step <= 60), `${Math.max(...steps)} ms`);
+  assert.ok(bench.played.length > 230, `${bench.played.length} packets`);
+  assert.ok(bench.mostBufferedMs <= 400);
+  const { samples, sampleRate } = bench.playedSound();
+  for (const second of [0.6, 1.6, 2.6, 3.6, 4.6]) {
+    const { amplitude } = measureTone(
+      samples.subarray(sampleRate * second, sampleRate * (second + 0.3)),
+      1004,
+      sampleRate,
+    );
+    assert.ok(amplitude > 7000, `${amplitude} at ${second} s`);
+  }
+});
+
 test("stereo G.711 is mixed down, whatever the peer takes", () => {
   const mono = encodeAudio(clientFormat("pcmu"), tone(1004, 8000, 1000));
   const packets = mono.packets.map((packet) => {

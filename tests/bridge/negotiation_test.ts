@@ -259,6 +259,49 @@ Deno.test("an answer names nothing that would be transcoded when something passe
   assert.equal(formatsOf(["pcmu"], inUse).length, 6, "a call that is transcoded stays so");
 });
 
+const CLOCKS_OF_KEYS: [codecs: string[], offer: string, sent: number[]][] = [
+  [["opus", "pcmu", "dtmf"], "111=opus/48000/2 0 101=telephone-event/48000 102=telephone-event/8000", [
+    101,
+    102,
+  ]],
+  [["pcmu", "dtmf"], "111=opus/48000/2 0 101=telephone-event/48000 102=telephone-event/8000", [102]],
+  [["pcmu", "opus", "dtmf"], "0 111=opus/48000/2 101=telephone-event/48000 102=telephone-event/8000", [
+    102,
+    101,
+  ]],
+  [["wideband", "pcmu", "dtmf"], "96=speex/16000 0 101=telephone-event/8000 103=telephone-event/16000", [
+    103,
+    101,
+  ]],
+  [["opus", "dtmf"], "111=opus/48000/2 101=telephone-event/8000", [101]],
+  [["pcmu", "dtmf"], "0 101=telephone-event/8000 102=telephone-event/8000", [101, 102]],
+  [["pcmu"], "0 101=telephone-event/8000", []],
+];
+
+Deno.test("touch tones are sent on the clock of the audio that is sent, those of other clocks may arrive", () => {
+  for (const [codecs, offer, sent] of CLOCKS_OF_KEYS) {
+    const { choice } = asCallee(codecs, plain, described(`audio ${offer}`))!;
+    assert.deepEqual(choice.telephoneEvents.map(({ sendPayloadType }) => sendPayloadType), sent, offer);
+  }
+  const answered = described("audio 0 122=telephone-event/48000 123=telephone-event/8000 99=CN/8000");
+  const { choice } = asCaller(["pcmu", "dtmf"], plain, answered)!;
+  assert.deepEqual(choice.telephoneEvents.map(({ receivePayloadTypes }) => receivePayloadTypes), [
+    [101, 123],
+    [122],
+  ]);
+  assert.deepEqual(choice.comfortNoise, [99]);
+});
+
+Deno.test("what a peer numbers in its own way is one codec under two numbers", () => {
+  const { choice } = asCaller(["opus", "pcmu"], plain, described("audio 111=opus/48000/2 0"))!;
+  assert.ok(choice.audio.kind === "opus");
+  assert.deepEqual(choice.audio.receive.map(({ payloadType, codec }) => [payloadType, codec]), [
+    [107, "opus"],
+    [111, "opus"],
+    [0, "pcmu"],
+  ]);
+});
+
 Deno.test("a renewed offer keeps what is in use, transcoded or not", () => {
   const plan = planCodecs(["wideband"], transcoding);
   const { choice } = asCaller(["wideband"], transcoding, described("audio 9"))!;

@@ -143,3 +143,72 @@ Deno.test("a key that still sounds when the call ends is told", () => {
   bench.tones[Symbol.dispose]();
   assert.deepEqual(bench.digits.map((digit) => digit[0]), ["9"]);
 });
+
+/** Events of another clock and number. */
+const eventsAt = (clockRate: number, payloadType: number, ...more: number[]): AgreedFormat => ({
+  ...agreed("telephone-event", payloadType, payloadType),
+  receivePayloadTypes: [payloadType, ...more],
+  clockRate,
+});
+
+const HEARD: [name: string, formats: AgreedFormat[], keys: [payloadType: number, duration: number][]][] = [
+  ["two clocks", [eventsAt(48000, 101), eventsAt(8000, 102)], [[101, 4800], [102, 800]]],
+  ["three clocks, the last first", [eventsAt(16000, 103), eventsAt(48000, 101), eventsAt(8000, 102)], [
+    [102, 800],
+    [101, 4800],
+    [103, 1600],
+  ]],
+  ["our number and the peer's", [eventsAt(8000, 101, 122)], [[101, 800], [122, 800]]],
+  ["one clock under two numbers", [eventsAt(8000, 101), eventsAt(8000, 96)], [[96, 800], [101, 800]]],
+  ["only 8000 beside audio of 48000", [eventsAt(8000, 101)], [[101, 800]]],
+];
+
+for (const [name, telephoneEvents, keys] of HEARD) {
+  Deno.test(`every agreed event is heard, for as long as its clock says: ${name}`, () => {
+    using bench = new Bench({ telephoneEvents, clockRate: 48000, redundancy: RED });
+    keys.forEach(([payloadType, duration], i) => {
+      assert.ok(bench.tones.fromRtp(key(i, true, duration), i * 50_000, true, payloadType));
+      const data = key(i + 5, true, duration);
+      assert.ok(
+        bench.tones.fromRtp(encodeRedundancy([], { payloadType, data }), i * 50_000 + 9000, true, 104),
+      );
+    });
+    assert.deepEqual(bench.digits, keys.flatMap((_, i) => [`${i}/100`, `${i + 5}/100`]));
+    assert.equal(bench.tones.fromRtp(key(1, true, 800), 900_000, true, 99), false, "no number of an event");
+  });
+}
+
+Deno.test("one key pressed twice without markers is two keys, where events run on their own clock", () => {
+  using bench = new Bench({ telephoneEvents: [eventsAt(48000, 101), eventsAt(8000, 102)], clockRate: 48000 });
+  for (const timestamp of [0, 1600]) {
+    for (const duration of [160, 480, 800]) {
+      bench.tones.fromRtp(key(5, duration === 800, duration), timestamp, false, 102);
+    }
+  }
+  assert.deepEqual(bench.digits, ["5/100", "5/100"]);
+});
+
+Deno.test("a key that is sent in two events at once is one key", () => {
+  using bench = new Bench({ telephoneEvents: [eventsAt(48000, 101), eventsAt(8000, 102)], clockRate: 48000 });
+  bench.tones.fromRtp(key(5, true, 4800), 700, true, 101);
+  bench.tones.fromRtp(key(5, true, 800), 700, false, 102);
+  assert.deepEqual(bench.digits, ["5/100"]);
+});
+
+const CARRIED: [fmtp: string | null, sent: number][] = [
+  [null, 103],
+  ["", 103],
+  ["101/101", 103],
+  ["0/101", 103],
+  ["102/102", 101],
+  ["0/0", 101],
+];
+
+Deno.test("keys are sent in redundancy that names their events, or nothing", () => {
+  for (const [fmtp, sent] of CARRIED) {
+    using bench = new Bench({ telephoneEvents: [eventsAt(8000, 101)], redundancy: { ...RED, fmtp } });
+    bench.tones.send("1", 60);
+    bench.clock.advance(1000);
+    assert.deepEqual([...new Set(bench.sent.map(({ payloadType }) => payloadType))], [sent], `${fmtp}`);
+  }
+});
