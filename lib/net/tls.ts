@@ -87,6 +87,9 @@ export async function* listenTls(
   }
 }
 
+/** What the runtime says of a client that sends anything else than TLS. */
+const NOT_TLS = /InvalidContentType|wrong version number/;
+
 /** A listening server, its unfinished handshakes and its accepted connections. */
 class TlsDoor implements Disposable {
   readonly accepted = new Mailbox<TlsConnection>(MAX_WAITING);
@@ -94,11 +97,14 @@ class TlsDoor implements Disposable {
   readonly #server: Server;
   readonly #following: Disposable;
   readonly #handshakes = new Set<Socket>();
+  /** Clients that speak something else: told once a minute. */
+  readonly #strangers: AcceptFailures;
   #closed = false;
 
   constructor(options: ListenTlsOptions) {
     const { identity, handshakeMs } = options;
     this.#options = options;
+    this.#strangers = new AcceptFailures(() => systemClock.now(), options.onError);
     this.#server = createServer({
       ...contextOf(identity.pem),
       handshakeTimeout: handshakeMs ?? HANDSHAKE_MS,
@@ -156,7 +162,9 @@ class TlsDoor implements Disposable {
   #refuse(error: Error, socket: TLSSocket): void {
     const peer = socket.remoteAddress === undefined ? "a peer" : unmapAddress(socket.remoteAddress);
     socket.destroy();
-    if (!this.#closed) this.#tell(`TLS handshake with ${peer} failed`, error);
+    if (this.#closed) return;
+    if (!NOT_TLS.test(error.message)) return this.#tell(`TLS handshake with ${peer} failed`, error);
+    this.#strangers.failed(new TransportError("A client without TLS came to the TLS port", "failed"));
   }
 
   #tell(attempt: string, error: Error): void {

@@ -57,7 +57,7 @@ export interface ServerHandshake {
 export function answerClient(hello: Uint8Array, uptimeMs: number, random: RandomBytes): ServerHandshake {
   const version = hello[0];
   if (version !== RTMP_VERSION) {
-    throw new WireError("RTMP handshake", `version ${version}: ${strangerText(version ?? 0)}`);
+    throw new WireError("RTMP handshake", `version ${version}: not RTMP`); // what it is, other_protocol.ts knows
   }
   if (hello.length < 1 + HANDSHAKE_SIZE) throw new WireError("RTMP handshake", "C1 is cut");
   const c1 = hello.subarray(1, 1 + HANDSHAKE_SIZE);
@@ -71,16 +71,6 @@ export function answerClient(hello: Uint8Array, uptimeMs: number, random: Random
   writeDigest(s1, found.scheme, SERVER_KEY.subarray(0, SERVER_NAME.length));
   const s2 = createSigned(SERVER_KEY, found.digest, random);
   return { reply: concatBytes([s0, s1, s2]), scheme: found.scheme };
-}
-
-/** Programs are most often wrong about the port or the scheme: the first octet tells what they meant. */
-function strangerText(version: number): string {
-  if (version === 6 || version === 8 || version === 9) return "RTMPE is not supported";
-  if (version === 0x16) return "not RTMP but TLS, which this port does not speak";
-  if (version >= 0x41 && version <= 0x5a) {
-    return "not RTMP but text, as of HTTP or SIP, which have other ports";
-  }
-  return "not RTMP";
 }
 
 /** What a client starts with. */

@@ -5,15 +5,27 @@
 
 import type { Clock } from "../base/clock.ts";
 import { encodeUtf8, equalBytes } from "../base/bytes.ts";
-import { TransportError } from "../base/errors.ts";
+import { TransportError, WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { ByteStream } from "../net/tcp.ts";
-import { answerClient, answerServer, createHello, type DigestScheme, HANDSHAKE_SIZE } from "./handshake.ts";
+import {
+  answerClient,
+  answerServer,
+  createHello,
+  type DigestScheme,
+  HANDSHAKE_SIZE,
+  RTMP_VERSION,
+} from "./handshake.ts";
+import { recognise } from "./other_protocol.ts";
 import type { ReadBuffer } from "./read_buffer.ts";
 
 const POLICY_REQUEST = encodeUtf8("<policy-file-request/>\0");
 const LESS_THAN = 0x3c;
-const POLICY_FLUSH_MS = 1_000;
+const FLUSH_MS = 1_000;
+
+/** Who came by mistake has so long to read the answer and to close. */
+const LINGER_MS = 1_000;
+const MAX_PASSED_OVER = 1024 * 1024;
 
 /** What is needed to shake hands. */
 export interface ShakeHandsOptions {
@@ -35,8 +47,7 @@ export async function receiveHandshake(options: ShakeHandsOptions): Promise<Hand
   const { stream, input } = options;
   if (!await input.need(1)) return "left";
   if (input.view()[0] === LESS_THAN) return await answerPolicy(stream, input);
-  // The version alone decides about refusal: a stranger need not send 1537 bytes to be told.
-  if (input.view()[0] !== 3) answerClient(input.view(), 0, () => new Uint8Array(0));
+  if (input.view()[0] !== RTMP_VERSION) return await refuseOther(options);
   if (!await input.need(1 + HANDSHAKE_SIZE)) return "left";
   const answer = answerClient(input.view(), options.clock.now(), (count) => options.random.bytes(count));
   input.consume(1 + HANDSHAKE_SIZE);
@@ -45,6 +56,33 @@ export async function receiveHandshake(options: ShakeHandsOptions): Promise<Hand
   if (!await input.need(HANDSHAKE_SIZE)) return "left";
   input.consume(HANDSHAKE_SIZE);
   return "ready";
+}
+
+/** Another protocol came by mistake: it is told so, and what it was is thrown. A stranger need not send much for that. */
+async function refuseOther({ stream, input, clock }: ShakeHandsOptions): Promise<never> {
+  let found = recognise(input.view(), false);
+  while (found === null) found = recognise(input.view(), !await input.fill());
+  if (found.reply !== null) {
+    stream.put(found.reply);
+    await stream.flush(FLUSH_MS);
+  }
+  if (found.more) {
+    using _timer = clock.after(LINGER_MS, () => stream.close());
+    await passOver(input);
+  }
+  throw new WireError("RTMP handshake", found.what);
+}
+
+/** Reads until the peer has closed: what nobody has read would turn our close into a reset, and the answer be lost. */
+async function passOver(input: ReadBuffer): Promise<void> {
+  try {
+    for (let passed = 0; passed < MAX_PASSED_OVER; passed += input.length) {
+      input.consume(input.length);
+      if (!await input.fill()) return;
+    }
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+  }
 }
 
 /** The client's side, plain or signed. Throws WireError, or TransportError also when the server leaves. */
@@ -68,7 +106,7 @@ async function answerPolicy(stream: ByteStream, input: ReadBuffer): Promise<Hand
   if (!await input.need(POLICY_REQUEST.length)) return "left";
   if (!equalBytes(input.view().subarray(0, POLICY_REQUEST.length), POLICY_REQUEST)) return "left";
   stream.put(policyFile(stream.local.port));
-  await stream.flush(POLICY_FLUSH_MS);
+  await stream.flush(FLUSH_MS);
   return "policy";
 }
 

@@ -60,6 +60,7 @@ export class HttpConnection {
     let headEnd = findHeadEnd(this.#view());
     while (headEnd < 0) {
       if (!await this.#fill(READ_BYTES)) return null;
+      refuseOther(this.#buffer[0]!);
       headEnd = findHeadEnd(this.#view());
     }
     const head = parseRequestHead(this.#view().subarray(0, headEnd));
@@ -116,4 +117,10 @@ export class HttpConnection {
     this.#filled = rest.length;
     this.#used = 0;
   }
+}
+
+/** Programs that were given the wrong port wait for an answer that would never come. */
+function refuseOther(first: number): void {
+  if (first === 0x03) throw new WireError("HTTP request", "it is RTMP, which has another port");
+  if (first === 0x16) throw new WireError("HTTP request", "it is TLS, which this port does not speak");
 }
