@@ -86,6 +86,8 @@ export interface MediaFactory {
    * another family than its signalling; `hop`, the one its signalling sees, when there is no offer.
    */
   addressFacing(offer: SipBody | null, hop: string): string;
+  /** The description with addresses for its host names, as far as they resolve in 2 s. */
+  withAddresses(description: SipBody): Promise<SipBody>;
   /** Null when a call with this offer can work; else the text of the Warning header. */
   objection(offer: SipBody): string | null;
 }

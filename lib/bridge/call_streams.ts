@@ -13,7 +13,7 @@ import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import { RtpSession } from "../rtp/session.ts";
-import type { AgreedMedia } from "../sdp/agreed_media.ts";
+import { type AgreedMedia, receives } from "../sdp/agreed_media.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -118,6 +118,15 @@ export class CallStreams implements Disposable {
       media.heldByRemote ? null : at,
       describedAddress(media.rtcpRemote, signalling, guard).at,
     );
+  }
+
+  /**
+   * Why a medium cannot be sent: its address cannot be used, and a peer that sends nothing will not show where it is.
+   * Null: it can.
+   */
+  objection(media: AgreedMedia, signalling: readonly string[]): string | null {
+    if (media.heldByRemote || receives(media.direction)) return null;
+    return describedAddress(media.remote, signalling, this.#options.services.guard).problem;
   }
 
   /** Nobody takes anything until a new receiver is set. */

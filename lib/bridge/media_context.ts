@@ -207,6 +207,8 @@ export class MediaContext implements CallMedia, TagSink {
     if (choice.audio.kind === "none" && choice.video.kind === "none") {
       return { type: "none", reason: "the codecs both sides name cannot be used here" };
     }
+    const lost = agreed.map((media) => this.#streams.objection(media, from)).find((why) => why !== null);
+    if (lost) return { type: "none", reason: `the peer only listens, and cannot be sent to: ${lost}` };
     const wasHeld = this.#heldByRemote;
     this.#heldByRemote = agreed.some((media) => media.heldByRemote);
     if (wasHeld && !this.#heldByRemote) this.#lines?.audio?.publisherChanged(); // a new talk spurt, with its marker

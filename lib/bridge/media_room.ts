@@ -11,9 +11,12 @@ import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
 import { isIpAddress, isUnspecified, type TargetGuard } from "../net/endpoint.ts";
+import type { DnsResolver } from "../net/dns.ts";
+import { lookUpAddress } from "../net/look_up.ts";
 import { denoSockets, type Sockets } from "../net/sockets.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
+import { withAddresses } from "../sdp/connection_names.ts";
 import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { MediaFactory, MediaOpening } from "./call_media.ts";
@@ -21,6 +24,9 @@ import { flashCapability, planCodecs, type RtmpCapability } from "./codec_tokens
 import type { Config } from "../config/config.ts";
 import { MediaContext, type MediaContextOptions, type MediaServices } from "./media_context.ts";
 import { objectionTo } from "./negotiation.ts";
+
+/** How long an answer may wait for the host names in an offer. */
+const LOOK_UP_MS = 2_000;
 
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
@@ -32,6 +38,7 @@ interface MediaDoor {
   readonly capability: RtmpCapability;
   open(call: CallOptions): MediaOpening;
   addressFacing(offer: SipBody | null, hop: string): string;
+  withAddresses(description: SipBody): Promise<SipBody>;
 }
 
 /** The factory of one client: there are thousands that never call. */
@@ -53,6 +60,10 @@ class ClientMedia implements MediaFactory {
     return this.#door.addressFacing(offer, hop);
   }
 
+  withAddresses(description: SipBody): Promise<SipBody> {
+    return this.#door.withAddresses(description);
+  }
+
   objection(offer: SipBody): string | null {
     return objection(offer, (description) => objectionTo(description, this.#door.capability));
   }
@@ -66,6 +77,8 @@ export interface MediaRoomEnvironment {
   readonly random: Random;
   /** Where lines go. */
   readonly log: Logger;
+  /** Host names in session descriptions; absent: they are not resolved. */
+  readonly dns?: Pick<DnsResolver, "a" | "aaaa">;
   /** What turns one codec into another; absent: audio only passes through. */
   readonly codecs?: Codecs;
   /** Where may be sent to; absent: everywhere. */
@@ -80,6 +93,7 @@ export class MediaRoom implements AsyncDisposable {
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
+  readonly #dns: MediaRoomEnvironment["dns"];
   readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
@@ -90,6 +104,7 @@ export class MediaRoom implements AsyncDisposable {
     calls: Tally = new LocalTally(),
   ) {
     this.#calls = calls;
+    this.#dns = environment.dns;
     this.#addresses = addresses;
     const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets, guard } = environment;
     const log = environment.log.category("media");
@@ -142,7 +157,17 @@ export class MediaRoom implements AsyncDisposable {
       capability: flashCapability(rate, this.#services.codecs.transcodable),
       open: (call) => this.#open(call),
       addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
+      withAddresses: (description) => this.#withAddresses(description),
     };
+  }
+
+  async #withAddresses(description: SipBody): Promise<SipBody> {
+    const dns = this.#dns;
+    if (dns === undefined) return description;
+    const options = { dns, clock: this.#services.clock, withinMs: LOOK_UP_MS };
+    const lookUp = (name: string, family: 4 | 6) => lookUpAddress(name, family, options);
+    const bytes = await withAddresses(description.bytes, lookUp);
+    return bytes === description.bytes ? description : { ...description, bytes };
   }
 
   #addressFacing(offer: SipBody | null, hop: string): string {

@@ -5,7 +5,8 @@
 
 import type { Invitation } from "../sip/invitation.ts";
 import { formatNameAddr } from "../sip/name_addr.ts";
-import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { DECLINE } from "./hang_up.ts";
+import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
 import { formatWarning } from "../bridge/negotiation.ts";
 import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
@@ -67,8 +68,10 @@ async function acceptCall(
   codecs: readonly string[],
 ): Promise<void> {
   using opened = new DisposableStack();
-  const media = opened.use(openMedia(owner, invitation, codecs));
-  const answered = media === null ? null : answerOffer(owner, media, invitation);
+  const offer = invitation.offer === null ? null : await withAddresses(owner, invitation.offer);
+  if (owner.line !== line) return invitation.refuse(DECLINE.status, DECLINE.reason); // hung up meanwhile
+  const media = opened.use(openMedia(owner, invitation, { offer, codecs }));
+  const answered = media === null ? null : answerOffer(owner, media, invitation, offer);
   if (media === null || answered === null) return failed(owner, line);
   line.media = media;
   media.toRtmp = owner; // from the 200 on the caller may send, and a first key frame does not come twice
@@ -77,7 +80,7 @@ async function acceptCall(
     owner.log.warn(`the call was answered but not set up: ${outcome.reason}`);
     return failed(owner, line);
   }
-  const report = answered.report ?? lateReport(owner, media, outcome.call.remoteBody);
+  const report = answered.report ?? await lateReport(owner, media, outcome.call.remoteBody);
   if (report === null) {
     failed(owner, line);
     return await outcome.call.hangUp();
@@ -87,9 +90,13 @@ async function acceptCall(
   owner.scope.spawn(`call ${call.id}`, () => talk(owner, line, { call, media, report }));
 }
 
-function openMedia(owner: LineOwner, invitation: Invitation, codecs: readonly string[]): CallMedia | null {
+function openMedia(
+  owner: LineOwner,
+  invitation: Invitation,
+  { offer, codecs }: { offer: SipBody | null; codecs: readonly string[] },
+): CallMedia | null {
   const { media } = owner.services;
-  const localAddress = media.addressFacing(invitation.offer, invitation.source.localAddress);
+  const localAddress = media.addressFacing(offer, invitation.source.localAddress);
   const opening = media.open(localAddress, codecs);
   if (opening.type === "open") {
     owner.primeMedia(opening.media);
@@ -106,17 +113,22 @@ function answerOffer(
   owner: LineOwner,
   media: CallMedia,
   invitation: Invitation,
+  offer: SipBody | null,
 ): { body: SipBody; report: AcceptedReport | null } | null {
-  if (invitation.offer === null) return { body: media.makeOffer(), report: null };
-  const outcome = media.takeOffer(invitation.offer);
+  if (offer === null) return { body: media.makeOffer(), report: null };
+  const outcome = media.takeOffer(offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
   owner.log.warn(`cannot accept the call: ${outcome.reason}`);
   notAcceptable(invitation, outcome.reason);
   return null;
 }
 
-function lateReport(owner: LineOwner, media: CallMedia, body: SipBody | null): AcceptedReport | null {
-  const outcome = body === null ? null : media.takeAnswer(body);
+async function lateReport(
+  owner: LineOwner,
+  media: CallMedia,
+  body: SipBody | null,
+): Promise<AcceptedReport | null> {
+  const outcome = body === null ? null : media.takeAnswer(await withAddresses(owner, body));
   if (outcome?.type === "agreed") return outcome.report;
   owner.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
   return null;

@@ -10,6 +10,7 @@ import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
+import type { SipBody } from "../sip/body.ts";
 import type { Caller } from "../sip/identity.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import { formatHostPort } from "../sip/uri.ts";
@@ -132,6 +133,11 @@ export function statusText(status: number, phrase: string): string {
 /** On whose behalf a line calls and writes: the addresses it names are the client's, whoever's the account is. */
 export function callerOf({ services: { askedBy } }: LineOwner): Caller {
   return askedBy === undefined ? {} : { askedBy };
+}
+
+/** A description of the far end as media take it: with addresses for host names, as far as they resolve. */
+export async function withAddresses({ services: { media } }: LineOwner, body: SipBody): Promise<SipBody> {
+  return await media.withAddresses(body);
 }
 
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */

@@ -10,7 +10,7 @@ import type { NameAddr } from "../sip/name_addr.ts";
 import { formatTarget } from "../sip/target.ts";
 import type { InviteProgress } from "../sip/user_agent.ts";
 import type { AcceptedReport, CallMedia, MediaOutcome } from "../bridge/call_media.ts";
-import { callerOf, IDLE, type Line, type LineOwner, statusText, targetOf } from "./line.ts";
+import { callerOf, IDLE, type Line, type LineOwner, statusText, targetOf, withAddresses } from "./line.ts";
 import { talk } from "./talking.ts";
 
 type Dialing = Extract<Line, { state: "dialing" }>;
@@ -105,22 +105,22 @@ async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: Call
   for await (const step of owner.agent.invite(to, media.makeOffer(), signal, callerOf(owner))) {
     outcome = step;
     if (signal.aborted) continue;
-    if (step.type === "progress") heard = progress(owner, media, step) ?? heard;
-    if (step.type === "offer") heard = renewed(owner, media, step.offer) ?? heard;
+    if (step.type === "progress") heard = await progress(owner, media, step) ?? heard;
+    if (step.type === "offer") heard = await renewed(owner, media, step.offer) ?? heard;
   }
-  if (outcome?.type === "accepted") return settle(owner, { call: outcome.call, media, heard, signal });
+  if (outcome?.type === "accepted") return await settle(owner, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
   if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
   return { type: "rejected", reason: statusText(outcome.status, outcome.reason) };
 }
 
-function settle(
+async function settle(
   owner: LineOwner,
   answered: { call: Call; media: CallMedia; heard: Heard | null; signal: AbortSignal },
-): Attempt {
+): Promise<Attempt> {
   const { call, media, heard, signal } = answered;
-  const outcome = agreedWith(call.remoteBody, media, heard);
+  const outcome = await agreedWith(owner, call.remoteBody, media, heard);
   if (outcome.type === "agreed" && !signal.aborted) {
     return { type: "established", call, report: outcome.report };
   }
@@ -131,30 +131,35 @@ function settle(
 }
 
 /** The session was settled before the 2xx, or is now. */
-function agreedWith(remote: SipBody | null, media: CallMedia, heard: Heard | null): MediaOutcome {
+async function agreedWith(
+  owner: LineOwner,
+  remote: SipBody | null,
+  media: CallMedia,
+  heard: Heard | null,
+): Promise<MediaOutcome> {
   if (remote === null) return { type: "none", reason: "it has no session description" };
-  return heard?.body === remote ? { type: "agreed", report: heard.report } : media.takeAnswer(remote);
+  if (heard?.body === remote) return { type: "agreed", report: heard.report };
+  return media.takeAnswer(await withAddresses(owner, remote));
 }
 
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
-function progress(
+async function progress(
   owner: LineOwner,
   media: CallMedia,
   step: Extract<InviteProgress, { type: "progress" }>,
-): Heard | null {
-  if (step.body !== null) media.toRtmp = owner;
-  const outcome = step.body === null ? null : media.takeAnswer(step.body);
+): Promise<Heard | null> {
   if (step.status === 180 || step.status === 183) {
     owner.link.call("ringing", `${step.status} ${step.reason}`);
   }
-  return outcome?.type === "agreed" && step.body !== null
-    ? { body: step.body, report: outcome.report }
-    : null;
+  if (step.body === null) return null;
+  media.toRtmp = owner;
+  const outcome = media.takeAnswer(await withAddresses(owner, step.body));
+  return outcome.type === "agreed" ? { body: step.body, report: outcome.report } : null;
 }
 
 /** Another session before the 2xx, for example another place for early media (RFC 3311). */
-function renewed(owner: LineOwner, media: CallMedia, offer: OfferEvent): Heard | null {
-  const outcome = offer.body === null ? null : media.takeOffer(offer.body);
+async function renewed(owner: LineOwner, media: CallMedia, offer: OfferEvent): Promise<Heard | null> {
+  const outcome = offer.body === null ? null : media.takeOffer(await withAddresses(owner, offer.body));
   if (offer.body === null || outcome?.type !== "agreed") {
     const reason = outcome?.type === "none" ? outcome.reason : "there is no offer in it";
     owner.log.warn(`UPDATE before the answer refused with 488: ${reason}`);

@@ -10,7 +10,7 @@ import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
 import { formatPictureFastUpdate, parseInfo } from "./info_bodies.ts";
-import { IDLE, type Line, type LineOwner } from "./line.ts";
+import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
 import { receivedMessage } from "./messages.ts";
 
 /** A call that is up. */
@@ -65,7 +65,7 @@ export async function talk(
   try {
     for await (const event of call.events()) {
       if (event.type === "ended") ending = event;
-      else handle(conversation, event);
+      else await handle(conversation, event);
     }
   } finally {
     if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
@@ -78,13 +78,13 @@ export async function talk(
   }
 }
 
-function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): void {
+async function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): Promise<void> {
   const { owner, media } = conversation;
   switch (event.type) {
     case "offer":
-      return renewed(conversation, event);
+      return await renewed(conversation, event);
     case "answer": {
-      const outcome = media.takeAnswer(event.body);
+      const outcome = media.takeAnswer(await withAddresses(owner, event.body));
       if (outcome.type === "none") owner.log.warn(`the late answer cannot be used: ${outcome.reason}`);
       return tellHold(conversation);
     }
@@ -147,10 +147,13 @@ function pictureRequests(owner: LineOwner, call: Call): () => void {
   };
 }
 
-function renewed(conversation: Conversation, event: Extract<CallEvent, { type: "offer" }>): void {
+async function renewed(
+  conversation: Conversation,
+  event: Extract<CallEvent, { type: "offer" }>,
+): Promise<void> {
   const { owner, media } = conversation;
   if (event.body === null) return void event.answer(media.makeOffer());
-  const outcome = media.takeOffer(event.body);
+  const outcome = media.takeOffer(await withAddresses(owner, event.body));
   if (outcome.type === "none") {
     owner.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
     return event.refuse(488, "Not Acceptable Here");

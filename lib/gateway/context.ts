@@ -24,6 +24,7 @@ import {
   type Line,
   type LineOwner,
   statusText,
+  withAddresses,
 } from "../call/line.ts";
 import {
   type CommandReply,
@@ -250,8 +251,9 @@ export class Context implements LineOwner, AsyncDisposable {
       if (outcome.type === "refused") {
         media.setHold(!on);
         this.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
-      } else if (outcome.body !== null && media.takeAnswer(outcome.body).type === "none") {
-        this.log.warn("the answer to the hold cannot be used");
+      } else if (outcome.body !== null) {
+        const answer = await withAddresses(this, outcome.body);
+        if (media.takeAnswer(answer).type === "none") this.log.warn("the answer to the hold cannot be used");
       }
     });
   }

@@ -123,6 +123,7 @@ function freshForEachCall(create: () => MediaFactory): MediaFactory {
   return {
     open: (localAddress, codecs) => create().open(localAddress, codecs),
     addressFacing: (offer, hop) => create().addressFacing(offer, hop),
+    withAddresses: (description) => create().withAddresses(description),
     objection: (offer) => create().objection(offer),
   };
 }

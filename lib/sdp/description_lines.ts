@@ -111,7 +111,7 @@ function readLine(type: string, value: string, block: SdpLines): void {
 
 /** "IN IP4 224.2.1.1/127" without the time to live, which only multicast has. */
 function mendConnection(value: string): string {
-  const match = /^IN +IP([46]) +([0-9a-z.:%-]{1,255})(?:\/\S*)?$/i.exec(value);
+  const match = /^IN +IP([46]) +([0-9a-z._:%-]{1,255})(?:\/\S*)?$/i.exec(value);
   if (match === null) throw sdpError(`broken c= line "${value.slice(0, 80)}"`);
   return `IN IP${match[1]} ${match[2]}`;
 }

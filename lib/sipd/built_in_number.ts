@@ -6,6 +6,7 @@
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
+import { withAddresses } from "../sdp/connection_names.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { Call, CallEvent, OfferEvent } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
@@ -94,7 +95,8 @@ export class BuiltInNumber implements AsyncDisposable {
     const { treatment, services } = this.#options;
     const { localAddress } = invitation.source;
     using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
-    const body = this.#firstBody(media, invitation);
+    const offer = await this.#withAddresses(invitation.offer);
+    const body = this.#firstBody(media, invitation, offer);
     if (body === null) return;
     invitation.ring();
     const outcome = await invitation.accept(body);
@@ -104,10 +106,10 @@ export class BuiltInNumber implements AsyncDisposable {
   }
 
   /** Our answer, or our offer for a caller without one; null: the call was refused. */
-  #firstBody(media: LineMedia, invitation: Invitation): SipBody | null {
+  #firstBody(media: LineMedia, invitation: Invitation, offer: SipBody | null): SipBody | null {
     try {
-      if (invitation.offer === null) return media.makeOffer();
-      const outcome = media.takeOffer(invitation.offer);
+      if (offer === null) return media.makeOffer();
+      const outcome = media.takeOffer(offer);
       if (outcome.type === "answer") return outcome.body;
       this.#log.info(`Call refused: ${outcome.reason}`);
       invitation.refuse(outcome.status, refusalOf(outcome.status), warning(outcome.reason));
@@ -125,33 +127,34 @@ export class BuiltInNumber implements AsyncDisposable {
     const startMs = clock.now();
     this.#log.info(`${caller} is connected`);
     using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
-    if (offeredByUs) this.#takeAnswer(established, media, established.remoteBody);
+    if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
     let ending = "";
     for await (const event of established.events()) {
       if (event.type === "ended") ending = `${event.by}: ${event.reason}`;
-      this.#handle(established, media, event);
+      await this.#handle(established, media, event);
     }
     const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
     this.#log.info(`${caller} left after ${seconds} s (${ending}); ${media.summary()}`);
   }
 
-  #handle(call: Call, media: LineMedia, event: CallEvent): void {
+  async #handle(call: Call, media: LineMedia, event: CallEvent): Promise<void> {
     switch (event.type) {
       case "offer":
-        return this.#answerOffer(media, event);
+        return await this.#answerOffer(media, event);
       case "answer":
-        return this.#takeAnswer(call, media, event.body);
+        return await this.#takeAnswer(call, media, event.body);
       case "message":
         return this.#options.onCallMessage?.(call, event.body);
       default: // INFO needs no more than the 200 it got; the end ends the loop
     }
   }
 
-  #answerOffer(media: LineMedia, event: OfferEvent): void {
+  async #answerOffer(media: LineMedia, event: OfferEvent): Promise<void> {
+    const offer = await this.#withAddresses(event.body);
     try {
-      const outcome = event.body === null
+      const outcome = offer === null
         ? { type: "answer" as const, body: media.makeOffer() }
-        : media.takeOffer(event.body);
+        : media.takeOffer(offer);
       if (outcome.type === "none") event.refuse(outcome.status, refusalOf(outcome.status));
       else this.#scope.spawn("answer", async () => void await event.answer(outcome.body));
     } catch (error) {
@@ -161,11 +164,18 @@ export class BuiltInNumber implements AsyncDisposable {
   }
 
   /** A call whose media cannot be understood is no use to anybody. */
-  #takeAnswer(call: Call, media: LineMedia, answer: SipBody | null): void {
+  async #takeAnswer(call: Call, media: LineMedia, body: SipBody | null): Promise<void> {
+    const answer = await this.#withAddresses(body);
     const problem = answer === null ? "the caller did not answer our offer" : media.takeAnswer(answer);
     if (problem === null) return;
     this.#log.warn(`Hanging up: ${problem}`);
     this.#hangUp(call);
+  }
+
+  async #withAddresses(body: SipBody | null): Promise<SipBody | null> {
+    const { lookUp } = this.#options.services;
+    if (body === null || lookUp === undefined) return body;
+    return { ...body, bytes: await withAddresses(body.bytes, lookUp) };
   }
 
   #hangUp(call: Call): void {

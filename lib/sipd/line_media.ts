@@ -6,7 +6,8 @@
 import { encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { Scope } from "../base/scope.ts";
-import type { AgreedMedia } from "../sdp/agreed_media.ts";
+import { describedAddress } from "../rtp/described_peer.ts";
+import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
 import { isAuxiliary, type MediaFormat } from "../sdp/media_format.ts";
 import {
@@ -74,6 +75,10 @@ export class LineMedia implements Disposable {
     if (typeof description === "string") return { type: "none", status: 400, reason: description };
     const outcome = createAnswer(description, { ...this.#fields(), media: this.#acceptedMedia(description) });
     if (outcome.type === "none") return { type: "none", status: 488, reason: outcome.reason };
+    const lost = outcome.agreed.map((media) => this.#objection(media, offer.from)).find((why) =>
+      why !== null
+    );
+    if (lost) return { type: "none", status: 488, reason: lost };
     this.#local = outcome.answer;
     this.#apply(outcome.agreed, offer.from);
     return { type: "answer", body: bodyOf(outcome.answer) };
@@ -99,6 +104,13 @@ export class LineMedia implements Disposable {
   /** Ends the streams and frees their ports. */
   [Symbol.dispose](): void {
     for (const stream of this.#streams.values()) stream[Symbol.dispose]();
+  }
+
+  /** A peer that sends nothing does not show where it is. */
+  #objection({ direction, remote }: AgreedMedia, from: readonly string[] = []): string | null {
+    return receives(direction) || !sends(direction)
+      ? null
+      : describedAddress(remote, from, this.#options.services.guard).problem;
   }
 
   #fields() {

@@ -12,6 +12,7 @@ import type { Endpoint, TargetGuard } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
 import { RtpSession } from "../rtp/session.ts";
+import type { LookUp } from "../sdp/connection_names.ts";
 import { type AgreedMedia, sends } from "../sdp/agreed_media.ts";
 import type { MediaFormat } from "../sdp/media_format.ts";
 
@@ -44,6 +45,8 @@ export interface LineServices {
   readonly bind: string;
   /** Where may be sent to; absent: everywhere. */
   readonly guard?: TargetGuard;
+  /** Resolves host names in descriptions; absent: nobody does. */
+  readonly lookUp?: LookUp;
 }
 
 /** What a stream is made of. */

@@ -10,6 +10,7 @@ import { TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "../net/dns.ts";
+import { lookUpAddress } from "../net/look_up.ts";
 import {
   type Endpoint,
   formatEndpoint,
@@ -61,6 +62,9 @@ export interface SipServerEnvironment {
   /** Replaces RTP sockets in tests. */
   readonly rtpPorts?: Pick<RtpPorts, "bindPair">;
 }
+
+/** How long an answer may wait for the host names in an offer. */
+const LOOK_UP_MS = 2_000;
 
 /** The numbers that are always there. */
 const NUMBERS: ReadonlySet<string> = new Set(["echo", "tone"]);
@@ -151,9 +155,10 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): LineServices {
-  const { clock, random, log, rtpPorts, guard } = environment;
+  const { clock, random, log, rtpPorts, guard, dns } = environment;
   return {
     ...(guard && { guard }),
+    lookUp: (name, family) => lookUpAddress(name, family, { dns, clock, withinMs: LOOK_UP_MS }),
     clock,
     random,
     log,

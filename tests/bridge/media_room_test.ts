@@ -6,6 +6,7 @@ import { buildConfig } from "../../lib/config/config.ts";
 import { MediaRoom } from "../../lib/bridge/media_room.ts";
 import { bodyText, SDP_TYPE } from "../../lib/sip/body.ts";
 import { description, linesOf } from "../support/gateway_media.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 
 /** Tells each destination an address of its own family. */
@@ -136,4 +137,28 @@ Deno.test("the address for an answer faces the offer's media, whatever family it
   ) {
     assert.equal(factory.addressFacing(unusable, "192.0.2.9"), "192.0.2.9");
   }
+});
+
+Deno.test("host names of a description become addresses; an answer waits 2 s for them at most", async () => {
+  const clock = new FakeClock();
+  const log = new RecordLog();
+  const dns = {
+    a: (name: string) => name === "slow" ? new Promise<string[]>(() => {}) : Promise.resolve(["192.0.2.5"]),
+    aaaa: () => Promise.resolve([]),
+  };
+  const config = buildConfig({
+    presets: { "int-ip": "127.0.0.1", "rtp-ports": { min: 0, max: 0 } },
+    flags: {},
+  });
+  await using media = new MediaRoom(config, { clock, random: seededRandom(3), log, dns }, ADDRESSES);
+  const factory = media.factory("wideband", log);
+  const known = await factory.withAddresses({ ...description("media.example.com"), from: ["203.0.113.9"] });
+  assert.match(bodyText(known), /c=IN IP4 192\.0\.2\.5\r\n/);
+  assert.deepEqual(known.from, ["203.0.113.9"]);
+  const plain = description("192.0.2.7");
+  assert.equal(await factory.withAddresses(plain), plain);
+  const slow = description("slow");
+  const waiting = factory.withAddresses(slow);
+  await clock.advanceAsync(2000);
+  assert.equal(await waiting, slow);
 });

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
 import { answer, invited } from "../../lib/call/incoming.ts";
 import { hangUp, UNAVAILABLE } from "../../lib/call/hang_up.ts";
+import type { SipBody } from "../../lib/sip/body.ts";
 import { settle } from "../support/fake_clock.ts";
+import { sdp } from "../support/sip_network.ts";
 import { ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
 
 Deno.test("an idle line is left as it is", async () => {
@@ -41,6 +43,7 @@ Deno.test("between our answer and the ACK: the BYE goes when the call is there",
   const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
   invited(owner, invitation);
   answer(owner, ["pcmu"]);
+  await settle();
   owner.factory.last.hear(20);
   hangUp(owner);
   assert.equal(owner.line.state, "idle");
@@ -66,4 +69,18 @@ Deno.test("a call is hung up; the line is free before the BYE is answered", asyn
   call.byeAnswer.resolve();
   await settle();
   assert.deepEqual(owner.link.take(), []);
+});
+
+Deno.test("while the names of an offer are looked up: declined, nothing is opened", async () => {
+  await using owner = new ScriptedOwner();
+  const invitation = new ScriptedInvitation();
+  const looking = Promise.withResolvers<SipBody>();
+  owner.factory.withAddresses = () => looking.promise;
+  invited(owner, invitation);
+  answer(owner, ["pcmu"]);
+  hangUp(owner);
+  looking.resolve(sdp("their offer"));
+  await settle();
+  assert.deepEqual([owner.line.state, owner.factory.opened.length], ["idle", 0]);
+  assert.deepEqual(invitation.said, ["180", "603 Decline"]);
 });

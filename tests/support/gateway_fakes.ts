@@ -200,6 +200,10 @@ export class RecordingFactory implements MediaFactory {
     return hop;
   }
 
+  withAddresses(description: SipBody): Promise<SipBody> {
+    return Promise.resolve(description);
+  }
+
   objection(offer: SipBody): string | null {
     return sdpText(offer)?.includes("impossible") ? 'peer has "g729", gateway has speex' : null;
   }

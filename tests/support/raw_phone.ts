@@ -62,13 +62,16 @@ export function header(message: string, name: string): string {
 export function rawInvite(phone: RawPhone, to: { user: string; port: number }, changes: {
   readonly callId: string;
   readonly formats?: string;
+  /** Of the c= line. */
+  readonly connection?: string;
   readonly sdpLines?: string;
   readonly via?: string;
   readonly contact?: string;
   readonly contentLength?: number;
   readonly extra?: string;
 }): string {
-  const body = `v=0$o=- 1 1 IN IP4 127.0.0.1$s=-$c=IN IP4 127.0.0.1$t=0 0$m=audio ${phone.rtpPort} RTP/AVP ` +
+  const connection = changes.connection ?? "IN IP4 127.0.0.1";
+  const body = `v=0$o=- 1 1 IN IP4 127.0.0.1$s=-$c=${connection}$t=0 0$m=audio ${phone.rtpPort} RTP/AVP ` +
     `${changes.formats ?? "0"}$${changes.sdpLines ?? ""}`;
   const via = changes.via ?? `SIP/2.0/UDP 127.0.0.1:${phone.port};branch=z9hG4bK${changes.callId};rport`;
   return `INVITE sip:${to.user}@127.0.0.1:${to.port} SIP/2.0$Via: ${via}$Max-Forwards: 70$` +
@@ -96,11 +99,16 @@ export function rawInDialog(
     `Content-Length: 0$$`;
 }
 
-/** A 200 to an INVITE with an answer that takes one format. */
-export function rawAnswer(phone: RawPhone, invite: string, format: string): string {
+/** An answer to an INVITE that takes one format; a 200 unless told otherwise. */
+export function rawAnswer(phone: RawPhone, invite: string, format: string, changes: {
+  readonly status?: string;
+  readonly connection?: string;
+  readonly sdpLines?: string;
+} = {}): string {
+  const { status = "200 OK", connection = "IN IP4 127.0.0.1", sdpLines = "" } = changes;
   const body =
-    `v=0$o=- 1 1 IN IP4 127.0.0.1$s=-$c=IN IP4 127.0.0.1$t=0 0$m=audio ${phone.rtpPort} RTP/AVP ${format}$`;
-  return `SIP/2.0 200 OK$Via: ${header(invite, "Via")}$From: ${header(invite, "From")}$To: ${
+    `v=0$o=- 1 1 IN IP4 127.0.0.1$s=-$c=${connection}$t=0 0$m=audio ${phone.rtpPort} RTP/AVP ${format}$${sdpLines}`;
+  return `SIP/2.0 ${status}$Via: ${header(invite, "Via")}$From: ${header(invite, "From")}$To: ${
     header(invite, "To")
   };tag=d1$` +
     `Call-ID: ${header(invite, "Call-ID")}$CSeq: ${
