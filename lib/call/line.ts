@@ -136,8 +136,8 @@ export function callerOf({ services: { askedBy } }: LineOwner): Caller {
 }
 
 /** A description of the far end as media take it: with addresses for host names, as far as they resolve. */
-export async function withAddresses({ services: { media } }: LineOwner, body: SipBody): Promise<SipBody> {
-  return await media.withAddresses(body);
+export function withAddresses({ services: { media } }: LineOwner, body: SipBody): Promise<SipBody> {
+  return media.withAddresses(body);
 }
 
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
