@@ -2,13 +2,13 @@
 // pace of one shared tick. Either direction may rest while its audio passes through as it is.
 // RFC 3550 5.1 (timestamps), RFC 3389 (comfort noise).
 // Role: machine
-// Answers to: the transcoding halves of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import type { Ticker } from "../base/ticker.ts";
 import type { Random } from "../base/random.ts";
 import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
+import { AdtsFrames, configOfAdts, isLoas } from "../media/adts.ts";
 import type { Frame } from "../media/frame.ts";
 import { formatOfFrame } from "./client_audio.ts";
 import { Transcoder } from "./transcoder.ts";
@@ -28,6 +28,9 @@ export interface TranscodeServices {
  * time, NaN when it is nothing of the client's.
  */
 export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
+
+const IN_LATM =
+  "its AAC is in LATM, which cannot be read here: send it raw, as FLV has it, or with ADTS headers";
 
 /** Takes a packet for the player and its RTMP time. */
 export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
@@ -67,6 +70,7 @@ export class TranscodeLine implements Disposable {
   #up: Transcoder | null = null;
   #down: Transcoder | null = null;
   #ticking: Disposable | null = null;
+  readonly #adts = new AdtsFrames();
   #expected = NaN;
   /** RTMP time of what the player gets, minus its time on the peer's scale. */
   #playedOffsetMs = NaN;
@@ -156,16 +160,31 @@ export class TranscodeLine implements Disposable {
 
   /** The configuration of the client's AAC. */
   configure(config: Uint8Array): void {
-    this.#upwards().configure(config);
+    this.#upwards().configure(configOfAdts(config) ?? config);
   }
 
   /** One frame of the client; false when it cannot be transcoded. */
   fromRtmp(frame: Frame): boolean {
     const format = formatOfFrame(frame);
-    if (format === null || !this.#upwards().takes(format)) return false;
-    this.#upwards().push(format, frame.data, frame.timeMs);
+    const up = this.#upwards();
+    if (format === null || !up.takes(format)) return false;
+    if (format.codec !== "aac") up.push(format, frame.data, frame.timeMs);
+    else if (isLoas(frame.data)) up.refuse(IN_LATM);
+    else if (this.#adts.open(frame.data)) this.#pushAdts(up, format, frame);
+    else up.push(format, frame.data, frame.timeMs);
     this.#run();
     return true;
+  }
+
+  /** Frames with ADTS headers, one or more in a tag: each says by itself how it is coded. */
+  #pushAdts(up: Transcoder, format: AudioFormat, { data, timeMs }: Frame): void {
+    const adts = this.#adts;
+    let placedMs = timeMs;
+    while (adts.next()) {
+      if (adts.changed) up.configure(adts.config);
+      up.push(format, data.subarray(adts.start, adts.end), placedMs);
+      placedMs += up.receivedMs;
+    }
   }
 
   /** One payload of the peer, in order; false when it cannot be transcoded. */

@@ -7,7 +7,6 @@
 // Broken packets are concealed and counted. A stream of AAC starts over when its configuration changes; a source
 // that changes it all the time is made to wait.
 // Role: machine
-// Answers to: the transcoding branches of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import { messageOf, WireError } from "../base/errors.ts";
@@ -37,6 +36,9 @@ export interface TranscoderOptions {
 const BUFFER_MS = 400;
 /** A decoder for AAC costs as much as a second of audio: not more often than this. */
 const CONFIGURE_EVERY_MS = 200;
+/** About a second of AAC without its configuration: the source is told. */
+const UNCONFIGURED_PACKETS = 50;
+const NO_CONFIG = "its AAC comes without its configuration (AudioSpecificConfig, AF 00), so nobody hears it";
 /** No configuration is longer. */
 const MAX_CONFIG_OCTETS = 64;
 
@@ -52,6 +54,7 @@ export class Transcoder implements Disposable {
   #configured = true;
   #configuredMs = -Infinity;
   #broken = 0;
+  #unconfigured = 0;
 
   /** Opens nothing yet. */
   constructor(options: TranscoderOptions) {
@@ -114,10 +117,17 @@ export class Transcoder implements Disposable {
       this.#broken++;
       return;
     }
+    if (format.codec === "aac" && this.#config === null) return this.#waitForConfig();
     const damaged = path.damaged + path.unconfigured;
     path.push(packet);
     if (path.damaged + path.unconfigured !== damaged) this.#countBroken(format);
     this.#playout!.arrived(this.#options.clock.now(), mediaMs);
+  }
+
+  /** What came cannot be read at all; the source is told once why. */
+  refuse(text: string): void {
+    this.#broken++;
+    this.#tell(text, true);
   }
 
   /** So much audio is missing before the packet to come; what was made up meanwhile counts. */
@@ -200,9 +210,15 @@ export class Transcoder implements Disposable {
       this.#configured = true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#tell(`its AAC cannot be decoded: ${messageOf(error)}`, true);
+      this.#tell(`its AAC cannot be decoded: ${messageOf(error)}; send AAC-LC, mono or stereo`, true);
     }
     return this.#configured;
+  }
+
+  /** It may come late; when it never does, nothing of the source is ever heard. */
+  #waitForConfig(): void {
+    this.#broken++;
+    if (++this.#unconfigured === UNCONFIGURED_PACKETS) this.#tell(NO_CONFIG, true);
   }
 
   #countBroken(format: AudioFormat): void {

@@ -6,7 +6,7 @@
 // Role: wire
 // Answers to: nothing in siprtmp, where dialling took a program written for it.
 
-import { createTag, isFrame, readTag } from "../media/tag.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 
 /** What a URL asks for. */
@@ -64,7 +64,7 @@ function secondsIn(parameters: URLSearchParams, name: string, max: number): numb
 export function isSound(message: MediaMessage): boolean {
   if (message.type !== 8 || message.body.length < 2) return false;
   const tag = readTag(8, message.body, createTag());
-  return tag.track === 0 && isFrame(tag);
+  return tag.track === 0 && tag.content === "frame";
 }
 
 /** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */

@@ -6,6 +6,7 @@ import { settle } from "../support/fake_clock.ts";
 import type { ScriptedCall } from "../support/gateway_fakes.ts";
 import { LineBench, message, sipAccount, text } from "../support/stream_line_bench.ts";
 
+const OPUS_CHANNELS = "944f707573010200000003";
 const SOUND = "af0121";
 const AAC = "af001210";
 const AVC = "170000000001420020";
@@ -58,6 +59,29 @@ Deno.test("the first sound dials with its codec, touch tones, and H.264 when tha
     ["AAC without pictures", [[8, AAC], [8, SOUND]], {}, "aac,dtmf"],
     ["G.711 at once", [[8, "82ff"]], {}, "pcmu,dtmf"],
     ["Speex with pictures too late", [[8, "b201"], [9, AVC]], {}, "wideband,narrowband,dtmf"],
+    [
+      "Opus behind its multichannel configuration",
+      [[8, OPUS_CHANNELS], [8, "914f707573fc"]],
+      {},
+      "opus,dtmf",
+    ],
+    [
+      "Opus with its head first",
+      [[8, "904f70757301"], [8, OPUS_CHANNELS], [8, "914f707573fc"]],
+      {},
+      "opus,dtmf",
+    ],
+    ["Opus of several tracks", [[8, "95014f70757301fc"], [8, "95014f70757300fc"]], {}, "opus,dtmf"],
+    ["Opus behind ModEx", [[8, "97020003e8014f707573fc"]], {}, "opus,dtmf"],
+    ["AAC with ADTS headers", [[8, "af01fff150800bfffc21aabbcc"]], {}, "aac,dtmf"],
+    [
+      "H.264 whose parameter sets are in band",
+      [[9, "27010000000000000165"], [8, SOUND]],
+      {},
+      "aac,dtmf,h264",
+    ],
+    ["HEVC, of which the call hears the sound", [[9, "9168766331000000aa"], [8, SOUND]], {}, "aac,dtmf"],
+    ["H.264 of several tracks", [[9, "960161766331010000000000000165"], [8, SOUND]], {}, "aac,dtmf"],
     ["codecs of the account", [[9, AVC], [8, SOUND]], { codecs: ["opus", "pcmu"] }, "opus,pcmu"],
   ];
   for (const [name, sent, rules, codecs] of rows) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { TAG_TABLE } from "../support/tag_table.ts";
 import { dialledByUrl, isSound, publisherCodecs } from "../../lib/gateway/url_dial.ts";
 
 const QUERIES: [query: string, destination: string | null][] = [
@@ -71,6 +72,13 @@ for (const [type, body, sound] of SOUNDS) {
     assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound);
   });
 }
+
+Deno.test("of every tag only sound of the default track dials", () => {
+  for (const { what, type, body, content, track = 0 } of TAG_TABLE) {
+    const sound = type === 8 && track === 0 && body.length > 2 && content === "frame";
+    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound, what);
+  }
+});
 
 const LIMITS: [query: string, answerTimeout: number | null, maxDuration: number | null][] = [
   ["dial=echo", null, null],
