@@ -6,7 +6,7 @@
 
 import type { Logger } from "../base/log.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import type { AgreedMedia } from "../sdp/agreed_media.ts";
+import { type AgreedMedia, withEarlierNumbers } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import type { SipBody } from "../sip/body.ts";
@@ -73,6 +73,7 @@ export class MediaContext implements CallMedia, TagSink {
   #version: number;
   #local: SessionDescription | null = null;
   #choice: MediaChoice | null = null;
+  #agreed: readonly AgreedMedia[] = [];
   #lines: CallLines | null = null;
   readonly #published = new PublishedVideo();
   readonly #publishedAudio = new PublishedAudio();
@@ -201,8 +202,9 @@ export class MediaContext implements CallMedia, TagSink {
   }
 
   /** @param from where the peer's description came from */
-  #apply(agreed: readonly AgreedMedia[], offeredBy: OfferSide, from: readonly string[] = []): MediaOutcome {
+  #apply(settled: readonly AgreedMedia[], offeredBy: OfferSide, from: readonly string[] = []): MediaOutcome {
     if (this.#ended) return { type: "none", reason: "the call is over" };
+    const agreed = withEarlierNumbers(settled, this.#agreed);
     const choice = this.#choose(agreed, offeredBy);
     if (choice.audio.kind === "none" && choice.video.kind === "none") {
       return { type: "none", reason: "the codecs both sides name cannot be used here" };
@@ -215,6 +217,7 @@ export class MediaContext implements CallMedia, TagSink {
     if (!sameChoice(choice, this.#choice)) this.#build(choice);
     else if (choice.video.kind === "h264") this.#lines?.takeSprop(choice.video.sprop);
     this.#choice = choice;
+    this.#agreed = agreed;
     for (const media of agreed) this.#streams.direct(media, from);
     return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
   }

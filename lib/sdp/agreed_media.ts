@@ -195,6 +195,52 @@ function agreedFormats(pairs: readonly FormatPair[], ours: readonly number[]): A
   }));
 }
 
+/**
+ * What was agreed anew in a call, where a number of before that means nothing else now goes on to mean what it did: it
+ * may not change (RFC 3264 8.3.2), and packets with it may be under way.
+ */
+export function withEarlierNumbers(
+  now: readonly AgreedMedia[],
+  before: readonly AgreedMedia[],
+): AgreedMedia[] {
+  return now.map((media) => {
+    const earlier = before.find(({ kind }) => kind === media.kind);
+    return earlier === undefined ? media : withNumbersOf(media, earlier);
+  });
+}
+
+function withNumbersOf(media: AgreedMedia, before: AgreedMedia): AgreedMedia {
+  const taken = allFormats(media).flatMap((format) => format.receivePayloadTypes);
+  const known = allFormats(before);
+  const extended = (format: AgreedFormat): AgreedFormat => {
+    const earlier = known.find((other) => isSameEncoding(other, format))?.receivePayloadTypes ?? [];
+    const own = format.receivePayloadTypes;
+    const free = earlier.filter((type) => !taken.includes(type));
+    const all = [...own, ...free];
+    // The same numbers stay in their order, so that whoever compares sees that nothing changed.
+    const same = all.length === earlier.length && all.every((type) => earlier.includes(type));
+    return { ...format, receivePayloadTypes: same ? earlier : all };
+  };
+  const telephoneEvents = media.telephoneEvents.map(extended);
+  const sent = media.telephoneEvent === null ? -1 : media.telephoneEvents.indexOf(media.telephoneEvent);
+  return {
+    ...media,
+    formats: media.formats.map(extended),
+    telephoneEvents,
+    telephoneEvent: telephoneEvents[sent] ?? null,
+    redundancy: media.redundancy === null ? null : extended(media.redundancy),
+    comfortNoise: media.comfortNoise.map(extended),
+  };
+}
+
+function allFormats({ formats, telephoneEvents, redundancy, comfortNoise }: AgreedMedia): AgreedFormat[] {
+  return [...formats, ...telephoneEvents, ...(redundancy === null ? [] : [redundancy]), ...comfortNoise];
+}
+
+function isSameEncoding(a: AgreedFormat, b: AgreedFormat): boolean {
+  return isNamed(a, b.name.toLowerCase()) && a.clockRate === b.clockRate && a.channels === b.channels;
+}
+
 /** The feedback messages both formats name. */
 export function commonFeedback(a: MediaFormat, b: MediaFormat): string[] {
   return a.rtcpFb.filter((type) => b.rtcpFb.includes(type));

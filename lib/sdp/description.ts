@@ -13,6 +13,7 @@ import {
 } from "sdp-transform";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { MAX_SDP_LENGTH, readSdpLines, sdpError, type SdpLines } from "./description_lines.ts";
+import { isEventList } from "./fmtp.ts";
 import { mappedFormat, type MediaFormat, mediaFormat, staticFormat } from "./media_format.ts";
 
 /** Who sends, as seen by the side that wrote the description (RFC 8866 6.7). */
@@ -127,6 +128,9 @@ function readFormat(payloadType: number, media: MediaDescription): MediaFormat {
     rtcpFb: readFeedback(payloadType, media),
   };
   const usable = clockRate >= 0 && clockRate <= 1e9;
+  if (name === "" && known === null && isEventList(details.fmtp)) {
+    return mediaFormat(payloadType, "telephone-event", 8000, details);
+  }
   if (name === "" || known !== null && clockRate === 0 || !usable) {
     return mediaFormat(payloadType, known?.name ?? "", known?.clockRate ?? 0, {
       ...details,

@@ -45,6 +45,13 @@ export function parseEventCodes(fmtp: string | null): ReadonlySet<number> {
   return codes;
 }
 
+/** Whether parameters can only be those of touch tones, as phones write them that leave out the a=rtpmap. */
+export function isEventList(fmtp: string | null): boolean {
+  const list = fmtp?.split(",", 32) ?? [];
+  return (list[0] === "0-15" || list[0] === "0-16" || list[0] === "0-11") &&
+    list.every((element) => /^\d{1,3}(?:-\d{1,3})?$/.test(element.trim()));
+}
+
 /** The payload types a red format carries, primary first ("101/101"); empty when it names none. */
 export function parseRedPayloadTypes(fmtp: string | null): number[] {
   const types: number[] = [];

@@ -291,7 +291,11 @@ function pairAnswered(ours: MediaSection, answered: MediaSection): FormatPair[] 
       findSame(remote, ours.formats) ?? onlyOneLike(remote, ours.formats);
     if (local !== undefined) pairs.push({ remote, local });
   }
-  return pairs.some((pair) => !isAuxiliary(pair.remote)) ? pairs : [];
+  if (pairs.every((pair) => isAuxiliary(pair.remote))) return [];
+  const numbers = pairs.filter((pair) => ours.formats.includes(pair.local)).map((pair) =>
+    pair.local.payloadType
+  );
+  return pairs.filter(({ local }) => ours.formats.includes(local) || !numbers.includes(local.payloadType));
 }
 
 /** A payload type of ours that is repeated without a usable a=rtpmap stands for what we said of it. */

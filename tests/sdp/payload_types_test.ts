@@ -2,7 +2,7 @@
 // what has one meaning, or repeats our numbers (RFC 3264 5.1, 6.1).
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
+import { type AgreedFormat, withEarlierNumbers } from "../../lib/sdp/agreed_media.ts";
 import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
 import { type MediaFormat, mediaFormat } from "../../lib/sdp/media_format.ts";
 import { createAnswer, createOffer, type LocalMedia, readAnswer } from "../../lib/sdp/offer_answer.ts";
@@ -140,6 +140,11 @@ const ANSWERS: [name: string, lines: string[], expected: string[]][] = [
     "a=rtpmap:102 telephone-event/48000",
     "a=rtpmap:103 telephone-event/8000",
   ], ["opus/48000 111<-107,111", "telephone-event/48000 102<-102", "telephone-event/8000 103<-101,103"]],
+  ["touch tones on another clock, with a number that is ours for an agreed codec: it stays the codec's", [
+    "m=audio 4000 RTP/AVP 110 96",
+    "a=rtpmap:110 speex/16000",
+    "a=rtpmap:96 telephone-event/48000",
+  ], ["speex/16000 110<-96,110"]],
   ["lines in another order", ["m=video 4002 RTP/AVP 99", "m=audio 4000 RTP/AVP 0"], [
     "PCMU/8000 0<-0",
     "h264/90000 99<-99",
@@ -282,4 +287,122 @@ Deno.test("any renumbering: sent is theirs, and what arrives with a number of ei
       );
     }
   }));
+});
+
+const RENEWED: [name: string, before: string[], now: string[], expected: string[]][] = [
+  ["the same numbers", ["0 101", "101 telephone-event/8000"], ["0 101", "101 telephone-event/8000"], [
+    "PCMU/8000 0<-0",
+    "telephone-event/8000 101<-101",
+  ]],
+  ["other numbers", ["0 101", "101 telephone-event/8000"], ["0 126", "126 telephone-event/8000"], [
+    "PCMU/8000 0<-0",
+    "telephone-event/8000 126<-126,101",
+  ]],
+  ["a number of before for another codec", ["0 101", "101 telephone-event/8000"], [
+    "101 126",
+    "101 opus/48000/2",
+    "126 telephone-event/8000",
+  ], ["opus/48000 101<-101", "telephone-event/8000 126<-126"]],
+  ["two numbers exchanged", ["96 98", "96 speex/16000", "98 speex/8000"], [
+    "98 96",
+    "98 speex/16000",
+    "96 speex/8000",
+  ], ["speex/16000 98<-98", "speex/8000 96<-96"]],
+  ["a codec more", ["0"], ["111 0", "111 opus/48000/2"], ["opus/48000 111<-111", "PCMU/8000 0<-0"]],
+  ["a codec less", ["111 0", "111 opus/48000/2"], ["0"], ["PCMU/8000 0<-0"]],
+];
+
+for (const [name, before, now, expected] of RENEWED) {
+  Deno.test(`a renewed offer with ${name}: numbers of before mean what they did, while they mean nothing else`, () => {
+    const agreed = ([formats, ...maps]: string[]) => {
+      const lines = [`m=audio 4000 RTP/AVP ${formats}`, ...maps.map((map) => `a=rtpmap:${map}`)];
+      const outcome = createAnswer(parseSdp(fromPhone(...lines)), { ...FIELDS, media: [audio] });
+      assert.ok(outcome.type === "answer");
+      return outcome.agreed;
+    };
+    const [media] = withEarlierNumbers(agreed(now), agreed(before));
+    assert.deepEqual([...media!.formats, ...media!.telephoneEvents].map(shown), expected);
+    assert.equal(media!.telephoneEvent, media!.telephoneEvents[0] ?? null);
+  });
+}
+
+Deno.test("a peer that renews what it answered changes nothing: our numbers stay beside its own", () => {
+  const lines = [
+    "m=audio 4000 RTP/AVP 111 122",
+    "a=rtpmap:111 opus/48000/2",
+    "a=rtpmap:122 telephone-event/8000",
+  ];
+  const answered = readAnswer(createOffer({ ...FIELDS, media: [audio] }), parseSdp(fromPhone(...lines)));
+  const renewed = createAnswer(parseSdp(fromPhone(...lines)), { ...FIELDS, media: [audio] });
+  assert.ok(answered.type === "answer" && renewed.type === "answer");
+  const [media] = withEarlierNumbers(renewed.agreed, answered.agreed);
+  assert.deepEqual([...media!.formats, ...media!.telephoneEvents].map(shown), [
+    "opus/48000 111<-107,111",
+    "telephone-event/8000 122<-101,122",
+  ]);
+});
+
+const UNMAPPED: [fmtp: string, name: string][] = [
+  ["0-15", "telephone-event"],
+  ["0-16", "telephone-event"],
+  ["0-11,16", "telephone-event"],
+  ["0-15,66,70", "telephone-event"],
+  ["0-15;x", ""],
+  ["mode=20", ""],
+  ["1-15", ""],
+];
+
+Deno.test("a number with the parameters of touch tones alone is touch tones", () => {
+  for (const [fmtp, name] of UNMAPPED) {
+    const text = fromPhone("m=audio 4000 RTP/AVP 0 101", `a=fmtp:101 ${fmtp}`);
+    assert.equal(parseSdp(text).media[0]!.formats[1]!.name, name, fmtp);
+  }
+});
+
+Deno.test("any lines at all: an answer is read or refused, and each number has one meaning", () => {
+  const type = fc.integer({ min: 0, max: 127 }).map(String);
+  const name = fc.constantFrom(
+    "opus/48000/2",
+    "opus",
+    "speex/16000",
+    "PCMU/8000",
+    "telephone-event/8000",
+    "telephone-event/48000",
+    "CN/8000",
+    "red/8000",
+    "x/0",
+    "",
+  );
+  const line = fc.oneof(
+    fc.tuple(
+      fc.constantFrom("audio", "video", "image"),
+      fc.constantFrom("0", "4000"),
+      fc.array(type, { maxLength: 6 }),
+    )
+      .map(([kind, port, types]) => `m=${kind} ${port} RTP/AVP ${types.join(" ")}`),
+    fc.tuple(type, name).map(([number, mapped]) => `a=rtpmap:${number} ${mapped}`),
+    fc.tuple(type, fc.constantFrom("0-15", "101/101", "profile-level-id=42e01f", "")).map((parts) =>
+      `a=fmtp:${parts.join(" ")}`
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
+      const outcome = readAnswer(
+        createOffer({ ...FIELDS, media: [audio, video] }),
+        parseSdp(fromPhone(...lines)),
+      );
+      if (outcome.type === "none") return assert.ok(outcome.reason.length <= 400);
+      for (const { formats, telephoneEvents } of outcome.agreed) {
+        const meanings = new Map<number, string>();
+        for (const { name, clockRate, receivePayloadTypes } of [...formats, ...telephoneEvents]) {
+          for (const number of receivePayloadTypes) {
+            const meaning = `${name.toLowerCase()}/${clockRate}`;
+            assert.equal(meanings.get(number) ?? meaning, meaning, lines.join("\n"));
+            meanings.set(number, meaning);
+          }
+        }
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
