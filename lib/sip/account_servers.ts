@@ -43,9 +43,12 @@ export class AccountServers {
     this.#options = options;
   }
 
-  /** A URI was resolved for a request; what it leads to is remembered when it names one of the servers. */
-  note(uri: SipUri, targets: readonly Target[]): void {
-    if (!this.#uris().some((server) => isSamePlace(server, uri))) return;
+  /**
+   * A URI was resolved for a request; what it leads to is remembered when it names one of the servers.
+   * @param isRoute the user's proxy, or the registrar, has named it as the way of all requests (RFC 3608)
+   */
+  note(uri: SipUri, targets: readonly Target[], isRoute = false): void {
+    if (!isRoute && !this.#uris().some((server) => isSamePlace(server, uri))) return;
     const addresses = this.#addresses ??= new Set();
     for (const target of targets) {
       const key = addressOf(target);

@@ -57,8 +57,8 @@ export class Credentials {
   }
 
   /** A URI was resolved for a request: see {@link AccountServers.note}. */
-  note(uri: SipUri, targets: readonly Target[]): void {
-    this.#options.servers.note(uri, targets);
+  note(uri: SipUri, targets: readonly Target[], isRoute = false): void {
+    this.#options.servers.note(uri, targets, isRoute);
   }
 
   /** Whether credentials may be sent there. */

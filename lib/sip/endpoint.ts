@@ -155,6 +155,10 @@ export class SipEndpoint implements AsyncDisposable {
       send: (message, target, outcome) => void this.#send(message, target, outcome),
       targetTried: (target, answered) => failed.note(target, answered),
       screen: (request, flow, cancels) => this.#screen.judge(request, flow.remote.hostname, cancels),
+      userOf: ({ uri }) => {
+        const found = this.#agents.find(uri);
+        return found.type === "agent" ? found.agent.line : null;
+      },
       onUseful: (flow) => this.#screen.useful(flow.remote.hostname),
       onUseless: (flow) => this.#screen.stray(flow.remote.hostname),
     });

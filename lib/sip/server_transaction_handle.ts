@@ -23,6 +23,8 @@ export interface ServerSurroundings {
   awaitAck(key: string, handle: ServerTransactionHandle): void;
   /** No ACK with this key is waited for any more. */
   forgetAck(key: string): void;
+  /** The final response was sent: nothing but repetitions, and the ACK of an INVITE, is to come. */
+  answered(response: SipResponse): void;
   /** The transaction has ended. */
   ended(): void;
 }
@@ -97,6 +99,7 @@ export class ServerTransactionHandle implements Disposable {
     const final = response.status >= 200;
     this.#answered = final;
     if (!this.#transaction.respond(response)) return false;
+    if (final) this.#layer.answered(response);
     if (final && response.status < 300 && this.request.method === "INVITE") this.#repeatUntilAck(response);
     return true;
   }

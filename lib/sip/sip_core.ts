@@ -95,7 +95,7 @@ export async function firstHop(
   const options = hopOptions(identity);
   const isProxy = proxy !== null && isSameHop(next, proxy); // the operator's choice
   const hop = await agent.core.router.hopTo(next, isProxy ? { ...options, askedBy: null } : options);
-  if (!("type" in hop)) agent.credentials?.note(next, hop.targets);
+  if (!("type" in hop)) agent.credentials?.note(next, hop.targets, routes.length > 0);
   return hop;
 }
 

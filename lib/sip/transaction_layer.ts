@@ -13,15 +13,7 @@ import type { ClientTransaction } from "./client_transaction.ts";
 import { formatVia, type Via } from "./header.ts";
 import { MAGIC_COOKIE } from "./header_via.ts";
 import { KeptRequest } from "./kept_request.ts";
-import {
-  acknowledgementKey,
-  cseqOf,
-  hasUniqueBranch,
-  mergeKey,
-  responseKey,
-  serverKey,
-  tagsOf,
-} from "./matching.ts";
+import { acknowledgementKey, cseqOf, hasUniqueBranch, responseKey, serverKey, tagsOf } from "./matching.ts";
 import {
   cloneMessage,
   createResponse,
@@ -31,7 +23,9 @@ import {
 } from "./message.ts";
 import { messageTitle } from "./message_text.ts";
 import { RecentMap } from "./recent_map.ts";
-import { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import type { Overload, Requester } from "./server_load.ts";
+import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import { ServerTransactions } from "./server_transactions.ts";
 import { type Flow, type SendOutcome, type Target, targetOf } from "./target.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 
@@ -51,7 +45,6 @@ const ANSWERED_PER_UNANSWERED = 16;
 const RETRY_AFTER_SECONDS = 5;
 
 const BRANCH_LENGTH = 20;
-const TAG_LENGTH = 12;
 const MAX_FORWARDS = "70";
 
 /** Host and port of a Via: where the peer's answers are to go. */
@@ -72,7 +65,7 @@ export interface TransactionLayerOptions {
   readonly log: Logger;
   /** T1, T2, T4; the RFC's when left out. */
   readonly timers?: TimerValues;
-  /** Most requests of ours without an answer and most server transactions at a time; 4096 each when left out. */
+  /** Most requests of ours, and of others, without a final response at a time; 4096 each when left out. */
   readonly maxTransactions?: number;
   /** What our Via says towards a target. */
   sentBy(target: Target): SentBy;
@@ -83,6 +76,8 @@ export interface TransactionLayerOptions {
    * leaves it unanswered. `cancels`: it is a CANCEL, and its INVITE is there. Everything is let in when left out.
    */
   screen?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
+  /** Which user a request outside dialogs is for, so that one who is flooded hurts no other. */
+  userOf?(request: SipRequest): string | null;
   /** A response came that was waited for. */
   onUseful?(flow: Flow): void;
   /** A response or an ACK came that belongs to nothing. */
@@ -115,9 +110,7 @@ export class TransactionLayer implements Disposable {
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #handles = new Set<ClientHandle>();
   readonly #answered: RecentMap<true>;
-  readonly #servers = new Map<string, ServerTransactionHandle>();
-  readonly #merges = new Map<string, string>();
-  readonly #awaitingAck = new Map<string, ServerTransactionHandle>();
+  readonly #servers: ServerTransactions;
   /** By `acknowledgementKey` of each 2xx that was told; null: its ACK is still being made. */
   readonly #acks: RecentMap<SentAck | null>;
   #dropped = 0;
@@ -129,6 +122,13 @@ export class TransactionLayer implements Disposable {
     this.#limit = options.maxTransactions ?? DEFAULT_MAX_TRANSACTIONS;
     this.#answered = new RecentMap(options.clock, this.#limit * ANSWERED_PER_UNANSWERED);
     this.#acks = new RecentMap(options.clock, this.#limit);
+    this.#servers = new ServerTransactions({
+      clock: options.clock,
+      random: options.random,
+      timers: this.#timers,
+      limit: this.#limit,
+      send: (response, flow, outcome) => options.send(response, targetOf(flow), outcome),
+    });
     this.#surroundings = {
       clock: options.clock,
       timers: this.#timers,
@@ -149,7 +149,7 @@ export class TransactionLayer implements Disposable {
     return this.#clients.size + this.#answered.size;
   }
 
-  /** Server transactions that have not ended. */
+  /** Requests that came in and are remembered. */
   get serverCount(): number {
     return this.#servers.size;
   }
@@ -210,7 +210,7 @@ export class TransactionLayer implements Disposable {
   [Symbol.dispose](): void {
     for (const handle of [...this.#handles]) handle[Symbol.dispose]();
     for (const transaction of [...this.#clients.values()]) transaction[Symbol.dispose]();
-    for (const handle of [...this.#awaitingAck.values(), ...this.#servers.values()]) handle[Symbol.dispose]();
+    this.#servers[Symbol.dispose]();
     this.#handles.clear();
     this.#answered[Symbol.dispose]();
     this.#acks[Symbol.dispose]();
@@ -265,8 +265,12 @@ export class TransactionLayer implements Disposable {
     if (handle !== undefined && this.#acknowledgesFailure(ack, handle)) {
       return handle.transaction.receiveAck();
     }
-    const accepted = this.#awaitingAck.get(acknowledgementKey(ack));
-    if (accepted === undefined) return this.#drop(ack, "no response waits for it", flow);
+    const accepted = this.#servers.awaitingAck(acknowledgementKey(ack));
+    if (accepted === undefined) {
+      // Of a refusal that is not remembered any more, or never was: nobody is to blame.
+      if (this.#servers.isOurTag(tagsOf(ack).to)) return;
+      return this.#drop(ack, "no response waits for it", flow);
+    }
     if (accepted.acknowledge(ack)) this.onAck?.(ack, flow);
   }
 
@@ -280,18 +284,29 @@ export class TransactionLayer implements Disposable {
   #receiveRequest(request: SipRequest, key: string, flow: Flow): void {
     const known = this.#servers.get(key);
     if (known !== undefined) return known.transaction.receive();
+    const final = this.#servers.finalResponse(key);
+    if (final !== null) return this.#options.send(final, targetOf(flow), () => {});
     if (!this.#letIn(request, flow)) return;
-    if (this.#servers.size >= this.#limit || this.onRequest === null) return this.#refuse(request, flow);
-    const merged = tagsOf(request).to === "" && this.#merges.has(mergeKey(request));
-    const handle = this.#open(request, key, flow);
+    const taken = this.onRequest === null ? "all" : this.#servers.take(this.#requesterOf(request, flow));
+    if (typeof taken === "string") return this.#refuse(request, flow, taken);
+    const merged = tagsOf(request).to === "" && this.#servers.isMerged(request);
+    const handle = this.#servers.open(request, key, flow, taken);
     if (request.method === "CANCEL") this.#receiveCancel(request, handle);
     else if (merged) handle.reply(482); // 8.2.2.2
-    else this.onRequest(request, handle);
+    else this.onRequest?.(request, handle);
+  }
+
+  /** Null: what belongs to a dialog or to an INVITE that is here is always taken. */
+  #requesterOf(request: SipRequest, { remote }: Flow): Requester | null {
+    if (request.method === "CANCEL" || tagsOf(request).to !== "") return null;
+    const user = this.#options.userOf?.(request) ?? null;
+    return { address: remote.hostname, user, isInvite: request.method === "INVITE" };
   }
 
   /** False when the request was answered without a transaction, or dropped. */
   #letIn(request: SipRequest, flow: Flow): boolean {
-    const cancels = request.method === "CANCEL" && this.#servers.has(serverKey(request, "INVITE"));
+    const cancels = request.method === "CANCEL" &&
+      this.#servers.get(serverKey(request, "INVITE")) !== undefined;
     const verdict = this.#options.screen?.(request, flow, cancels) ?? "pass";
     if (typeof verdict === "object") this.#options.send(verdict, targetOf(flow), () => {});
     return verdict === "pass";
@@ -306,30 +321,14 @@ export class TransactionLayer implements Disposable {
     invite.cancel(cancel);
   }
 
-  #open(request: SipRequest, key: string, flow: Flow): ServerTransactionHandle {
-    const merge = request.method === "CANCEL" ? null : mergeKey(request);
-    const handle = new ServerTransactionHandle(request, flow, this.#options.random.token(TAG_LENGTH), {
-      clock: this.#options.clock,
-      timers: this.#timers,
-      send: (response, way, outcome) => this.#options.send(response, targetOf(way), outcome),
-      awaitAck: (ackKey, waiting) => void this.#awaitingAck.set(ackKey, waiting),
-      forgetAck: (ackKey) => void this.#awaitingAck.delete(ackKey),
-      ended: () => this.#forgetServer(key, merge),
-    });
-    this.#servers.set(key, handle);
-    if (merge !== null && !this.#merges.has(merge)) this.#merges.set(merge, key);
-    return handle;
-  }
-
-  #forgetServer(key: string, merge: string | null): void {
-    this.#servers.delete(key);
-    if (merge !== null && this.#merges.get(merge) === key) this.#merges.delete(merge);
-  }
-
-  /** 21.5.4, without a transaction: the peer is asked to come back, and nothing is remembered. */
-  #refuse(request: SipRequest, flow: Flow): void {
-    const response = createResponse(request, 503, undefined, this.#options.random.token(TAG_LENGTH));
-    response.headers.add("Retry-After", String(RETRY_AFTER_SECONDS));
+  /**
+   * Without a transaction, and nothing is remembered (8.2.7): the user is busy with others (21.4.24), or the peer is asked
+   * to come back (21.5.4).
+   */
+  #refuse(request: SipRequest, flow: Flow, why: Overload): void {
+    const isBusy = why === "user" && request.method === "INVITE";
+    const response = createResponse(request, isBusy ? 486 : 503, undefined, this.#servers.newTag());
+    if (!isBusy) response.headers.add("Retry-After", String(RETRY_AFTER_SECONDS));
     this.#options.send(response, targetOf(flow), () => {});
   }
 

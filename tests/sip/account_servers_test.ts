@@ -151,6 +151,17 @@ Deno.test("a user's servers: their names are resolved when asked, and not again 
   assert.notEqual(servers.lookUp(), null);
 });
 
+Deno.test("a user's servers: the registrar may name another one as the way of all requests (RFC 3608)", () => {
+  const user = identity("sip:alice@pbx.example", "secret");
+  const router = { hopTo: () => assert.fail() };
+  const servers = new AccountServers({ identity: user, proxy: null, router, clock: new FakeClock() });
+  const edge = [at("192.0.2.77")];
+  servers.note(parseSipUri("sip:edge.example;lr"), edge);
+  assert.equal(servers.includes(edge[0]!), false);
+  servers.note(parseSipUri("sip:edge.example;lr"), edge, true);
+  assert.equal(servers.includes(edge[0]!), true);
+});
+
 Deno.test("a user's servers: addresses are bounded, the oldest goes", () => {
   const user = identity("sip:alice@pbx.example", "secret");
   const router = { hopTo: () => assert.fail() };

@@ -22,6 +22,7 @@ class Bench {
       },
       awaitAck: () => this.note("await ACK"),
       forgetAck: () => this.note("forget ACK"),
+      answered: () => {},
       ended: () => this.note("ended"),
     });
     this.handle.onTimeout = () => this.note("no ACK");
