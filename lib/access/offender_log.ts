@@ -12,6 +12,7 @@ export type Offence =
   | "SIP requests for nobody here"
   | "SIP messages that belong to nothing"
   | "SIP pings"
+  | "calls that were refused unheard"
   | "addresses that may not be sent to"
   | "RTMP connections that said nothing usable"
   | "RTMP connections that never said connect"

@@ -159,6 +159,7 @@ export class SipEndpoint implements AsyncDisposable {
         const found = this.#agents.find(uri);
         return found.type === "agent" ? found.agent.line : null;
       },
+      onOverload: (flow) => this.#screen.refusedUnheard(flow.remote.hostname),
       onUseful: (flow) => this.#screen.useful(flow.remote.hostname),
       onUseless: (flow) => this.#screen.stray(flow.remote.hostname),
     });

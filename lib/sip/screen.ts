@@ -23,7 +23,8 @@ export type BadSip =
   | "malformed SIP messages"
   | "SIP requests for nobody here"
   | "SIP messages that belong to nothing"
-  | "SIP pings";
+  | "SIP pings"
+  | "calls that were refused unheard";
 
 /** Counts what sources send, and says when it is too much. Addresses are IP addresses. */
 export interface SipTraffic {
@@ -95,6 +96,11 @@ export class Screen {
   /** A message could not be parsed; false: it is neither answered nor told. */
   malformed(address: string): boolean {
     return this.#options.traffic.bad(address, "malformed SIP messages");
+  }
+
+  /** A request was refused because there was too much of the kind: it is counted. */
+  refusedUnheard(address: string): void {
+    this.#options.traffic.dropped(address, "calls that were refused unheard");
   }
 
   /** A response was waited for. */

@@ -78,6 +78,8 @@ export interface TransactionLayerOptions {
   screen?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
   /** Which user a request outside dialogs is for, so that one who is flooded hurts no other. */
   userOf?(request: SipRequest): string | null;
+  /** A request was refused for what there is of its kind: see server_load.ts. */
+  onOverload?(flow: Flow): void;
   /** A response came that was waited for. */
   onUseful?(flow: Flow): void;
   /** A response or an ACK came that belongs to nothing. */
@@ -326,6 +328,7 @@ export class TransactionLayer implements Disposable {
    * to come back (21.5.4).
    */
   #refuse(request: SipRequest, flow: Flow, why: Overload): void {
+    this.#options.onOverload?.(flow);
     const isBusy = why === "user" && request.method === "INVITE";
     const response = createResponse(request, isBusy ? 486 : 503, undefined, this.#servers.newTag());
     if (!isBusy) response.headers.add("Retry-After", String(RETRY_AFTER_SECONDS));

@@ -8,7 +8,7 @@ import { type GatewayProcess, startGateway } from "../../bench/control/subjects.
 import type { RunResult } from "../../bench/load/protocol.ts";
 import { type Attack, type AttackResult, startAttack } from "../support/attack.ts";
 import { testTask } from "../support/test_gateway.ts";
-import { openRawPhone } from "../support/raw_phone.ts";
+import { openRawPhone, rawInvite } from "../support/raw_phone.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 
 const CALLS = 10;
@@ -147,5 +147,25 @@ Deno.test("50 Mbit/s of junk, and 10,000 commands a second: read more slowly, ca
   await stage.underAttack(video);
   await stage.underAttack({ kind: "commands", port, app, perSecond: 10_000, seconds: 1.5 });
   assert.equal(told(stage, /127\.0\.0\.1 is limited.*it sends too much/), 1);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
+
+Deno.test("5000 calls to one user, 2000 a second, never acknowledged: running calls lose nothing, others are called", async () => {
+  await using stage = await startStage();
+  const { rtmpPort, sipPort: port } = stage.gateway;
+  const connect = (user: string) =>
+    RtmpPhone.connect({ url: `rtmp://127.0.0.1:${rtmpPort}/sip/${user}@127.0.0.1` });
+  await using target = await connect("target");
+  await using innocent = await connect("innocent");
+  const flood: Attack = { kind: "invites", port, perSecond: 2_000, seconds: 2.5 };
+  let calls = 0;
+  const { sent } = await stage.underAttack(flood, async () => {
+    using desk = openRawPhone();
+    desk.send(rawInvite(desk, { user: "innocent", port }, { callId: `honest${calls++}` }), port);
+    await desk.receive(calls === 1 ? /^SIP\/2.0 180/ : /^SIP\/2.0 (?:180|486)/);
+  });
+  assert.ok(sent > 1_000, `only ${sent} were sent`);
+  await Promise.all([target.expect("invited"), innocent.expect("invited")]);
+  assert.ok(told(stage, /127\.0\.0\.9 is limited/) <= 1);
   assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
 });

@@ -6,10 +6,10 @@ const PROGRAM = new URL("./attacker.ts", import.meta.url).pathname;
 /** What it does, for how long and how fast. */
 export interface Attack {
   /**
-   * scan, nasty: SIP datagrams; rtp: garbage to media ports; half-open: connections that say nothing; video:
+   * scan, nasty: SIP datagrams; invites: well-formed calls to the user "target", never acknowledged; rtp: garbage to media ports; half-open: connections that say nothing; video:
    * kilobits of junk; commands: RTMP commands.
    */
-  readonly kind: "scan" | "nasty" | "rtp" | "half-open" | "video" | "commands";
+  readonly kind: "scan" | "nasty" | "invites" | "rtp" | "half-open" | "video" | "commands";
   /** Where: the SIP port, or the RTMP port. */
   readonly port: number;
   /** Media ports, for rtp. */

@@ -71,6 +71,14 @@ function nastyText(n: number, port: number): string {
   return sipText("INVITE", "sip:x@y", n).replace(/^.*\r\n/, "SIP/2.0 200 OK\r\n");
 }
 
+/** A call that nothing is wrong with. */
+function inviteText(n: number, port: number): string {
+  const sdp =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.9\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\nm=audio 42000 RTP/AVP 0\r\n";
+  const described = `Content-Type: application/sdp\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`;
+  return sipText("INVITE", `sip:target@127.0.0.1:${port}`, n).replace("Content-Length: 0\r\n\r\n", described);
+}
+
 async function floodUdp(
   { from, port, perSecond, seconds }: Attack,
   bytesOf: (n: number) => { bytes: Uint8Array; port: number },
@@ -177,6 +185,8 @@ function perform(attack: Attack): Promise<AttackResult> {
       return floodUdp(attack, (n) => text(scanText(n, port)));
     case "nasty":
       return floodUdp(attack, (n) => text(nastyText(n, port)));
+    case "invites":
+      return floodUdp(attack, (n) => text(inviteText(n, port)));
     case "rtp":
       return floodUdp(attack, (n) => rtpGarbage(n, attack.ports ?? [port]));
     case "half-open":
