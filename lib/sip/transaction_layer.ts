@@ -268,11 +268,9 @@ export class TransactionLayer implements Disposable {
       return handle.transaction.receiveAck();
     }
     const accepted = this.#servers.awaitingAck(acknowledgementKey(ack));
-    if (accepted === undefined) {
-      // Of a refusal that is not remembered any more, or never was: nobody is to blame.
-      if (this.#servers.isOurTag(tagsOf(ack).to)) return;
-      return this.#drop(ack, "no response waits for it", flow);
-    }
+    // Of a refusal that is not remembered nobody is to blame.
+    if (accepted === undefined && this.#servers.isOurTag(tagsOf(ack).to)) return;
+    if (accepted === undefined) return this.#drop(ack, "no response waits for it", flow);
     if (accepted.acknowledge(ack)) this.onAck?.(ack, flow);
   }
 
