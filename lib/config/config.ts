@@ -176,7 +176,9 @@ function checkTogether(settings: Settings): void {
     );
   }
   const sipPort = settings["sip-port"];
-  const clash = (["port", "rtmps-port", "rtmpt-port"] as const).find((name) => settings[name] === sipPort);
+  const clash = (["port", "rtmps-port", "rtmpt-port", "rtmpts-port"] as const).find((name) =>
+    settings[name] === sipPort
+  );
   if (clash !== undefined && sipPort !== null && sipPort !== 0 && overlap(bind, settings.host)) {
     throw new ConfigError(
       `${clash} and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`,

@@ -78,6 +78,7 @@ const schema = z.strictObject(
     "tls-cert": path("a file"),
     "tls-key": path("a file"),
     "rtmpt-port": wholeNumber(0, 65535),
+    "rtmpts-port": wholeNumber(0, 65535),
     "rtmp-users": path("a file"),
     "rtmp-token": secret("16 to 256 letters, digits and signs, without spaces and & = # % + ?", parseToken),
     "allowed-domains": converted(

@@ -159,6 +159,12 @@ export const settingDescriptions: readonly SettingDescription[] = [
   text("tls-cert", null, "<file>", "certificate chain, PEM; read again on SIGHUP"),
   text("tls-key", null, "<file>", "its private key, PEM"),
   whole("rtmpt-port", null, "<port>", "port for RTMP in HTTP requests (default: none)"),
+  whole(
+    "rtmpts-port",
+    null,
+    "<port>",
+    "port for RTMP in HTTPS requests; needs tls-cert and tls-key (default: none)",
+  ),
   text("rtmp-users", null, "<file>", "who may connect, with password hashes; read again on SIGHUP"),
   text("rtmp-token", null, "<text>", "who shows it may connect (better set in the file than here)"),
   text("root", "r", "<folder>", "folder of FLV files"),

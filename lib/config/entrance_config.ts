@@ -19,6 +19,8 @@ export interface EntranceSettings {
   "tls-key": string | null;
   /** Port for RTMP in HTTP requests; null: none. */
   "rtmpt-port": number | null;
+  /** Port for the same over TLS; null: none. */
+  "rtmpts-port": number | null;
   /** File of users and password hashes; null: nobody has to log in. */
   "rtmp-users": string | null;
   /** What a client may show instead of a password; null: none. */
@@ -43,6 +45,7 @@ export const defaultEntrance: Readonly<EntranceSettings> = {
   "tls-cert": null,
   "tls-key": null,
   "rtmpt-port": null,
+  "rtmpts-port": null,
   "rtmp-users": null,
   "rtmp-token": null,
   "allowed-domains": null,
@@ -55,7 +58,7 @@ export const defaultEntrance: Readonly<EntranceSettings> = {
 
 /** Who comes in and how. */
 export interface EntranceConfig {
-  /** RTMP over TLS; null: none. */
+  /** RTMP over TLS, plain or in HTTP requests; null: none. */
   readonly tls: TlsConfig | null;
   /** RTMP in HTTP requests; null: none. */
   readonly tunnel: Endpoint | null;
@@ -77,10 +80,12 @@ export interface EntranceConfig {
   readonly callsPerAddress: number;
 }
 
-/** A TLS port. */
+/** The TLS ports, at least one, and their certificate. */
 export interface TlsConfig {
-  /** Where to listen; port 0 takes any free one. */
-  readonly listen: Endpoint;
+  /** Where RTMPS clients connect; port 0 takes any free one; null: nowhere. */
+  readonly listen: Endpoint | null;
+  /** Where RTMPTS clients do, in HTTPS requests. */
+  readonly tunnel: Endpoint | null;
   /** PEM file of the certificate chain. */
   readonly certificateFile: string;
   /** PEM file of its private key. */
@@ -115,17 +120,26 @@ export function entranceOf(
 }
 
 function tlsOf(settings: EntranceSettings, hostname: string): TlsConfig | null {
-  const { "rtmps-port": port, "tls-cert": certificateFile, "tls-key": keyFile } = settings;
-  if (port === null && certificateFile === null && keyFile === null) return null;
-  if (port === null) throw new ConfigError("tls-cert and tls-key are for rtmps-port, which is not set");
-  if (certificateFile === null || keyFile === null) {
-    throw new ConfigError("rtmps-port needs a certificate: set tls-cert and tls-key");
+  const { "rtmps-port": port, "rtmpts-port": tunnelPort } = settings;
+  const { "tls-cert": certificateFile, "tls-key": keyFile } = settings;
+  if (port === null && tunnelPort === null) {
+    if (certificateFile === null && keyFile === null) return null;
+    throw new ConfigError("tls-cert and tls-key are for rtmps-port and rtmpts-port, which are not set");
   }
-  return { listen: { hostname, port }, certificateFile, keyFile };
+  if (certificateFile === null || keyFile === null) {
+    const name = port === null ? "rtmpts-port" : "rtmps-port";
+    throw new ConfigError(`${name} needs a certificate: set tls-cert and tls-key`);
+  }
+  return {
+    listen: port === null ? null : { hostname, port },
+    tunnel: tunnelPort === null ? null : { hostname, port: tunnelPort },
+    certificateFile,
+    keyFile,
+  };
 }
 
 function checkPorts(settings: EntranceSettings & { port: number }): void {
-  const names = ["port", "rtmps-port", "rtmpt-port"] as const;
+  const names = ["port", "rtmps-port", "rtmpt-port", "rtmpts-port"] as const;
   for (const [index, name] of names.entries()) {
     const same = names.slice(0, index).find((other) => settings[other] === settings[name]);
     if (same !== undefined && settings[name] !== null && settings[name] !== 0) {

@@ -24,7 +24,7 @@ import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
 import { listenRtmpt } from "../rtmpt/listen.ts";
 import type { Config } from "../config/config.ts";
-import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
+import type { EntranceConfig } from "../config/entrance_config.ts";
 import { type FirstStream, firstStream } from "./first_stream.ts";
 import { credentialsOf, isNothing } from "./rtmp_credentials.ts";
 import type { StreamsHome, Team } from "./team.ts";
@@ -55,7 +55,11 @@ export interface DoorAddresses {
   readonly rtmps: Endpoint | null;
   /** RTMP in HTTP requests; null: not open. */
   readonly rtmpt: Endpoint | null;
+  /** RTMP in HTTPS requests; null: not open. */
+  readonly rtmpts: Endpoint | null;
 }
+
+type Door = keyof DoorAddresses;
 
 /** Connections that never become clients: so many are told one by one in the log. */
 const STRANGERS: Partial<BadTrafficOptions> = {
@@ -139,17 +143,13 @@ export class FrontDoor {
   async run(signal: AbortSignal, onClient: OnClient): Promise<void> {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal]);
-    const { entrance, rtmp } = this.#config;
-    const ports = [
-      this.#enter("client", this.#plain(rtmp.listen), stop, onClient),
-      entrance.tls === null ? null : this.#enter("TLS client", this.#tls(entrance.tls), stop, onClient),
-      entrance.tunnel === null
-        ? null
-        : this.#enter("RTMPT client", this.#tunnel(entrance.tunnel), stop, onClient),
-    ].filter((port) => port !== null);
+    const ports = this.#ways().map(([door, name, way]) => ({
+      door,
+      ...this.#enter(name, way, stop, onClient),
+    }));
     const ended = ports.map((port) => port.ended);
     try {
-      await Promise.race([this.#tellOpened(ports.map((port) => port.listening)), Promise.all(ended)]);
+      await Promise.race([this.#tellOpened(ports), Promise.all(ended)]);
       await Promise.all(ended);
       this.#opened.reject(new TransportError("the gateway was stopped before its ports were open", "closed"));
     } catch (error) {
@@ -236,37 +236,54 @@ export class FrontDoor {
     }
   }
 
-  async #tellOpened(listening: readonly Promise<Endpoint>[]): Promise<void> {
-    const { tls } = this.#config.entrance;
-    const [rtmp, ...others] = await Promise.all(listening);
-    const rtmps = tls === null ? null : others.shift() ?? null;
-    const addresses = { rtmp: rtmp!, rtmps, rtmpt: others.shift() ?? null };
-    if (rtmps !== null) this.#log.info(`RTMPS clients connect to ${formatEndpoint(rtmps)}`);
-    if (addresses.rtmpt !== null) {
-      this.#log.info(`RTMPT clients connect to ${formatEndpoint(addresses.rtmpt)}`);
+  async #tellOpened(ports: readonly { door: Door; listening: Promise<Endpoint> }[]): Promise<void> {
+    const addresses: DoorAddresses = {
+      rtmp: this.#config.rtmp.listen,
+      rtmps: null,
+      rtmpt: null,
+      rtmpts: null,
+    };
+    for (const { door, listening } of ports) Object.assign(addresses, { [door]: await listening });
+    for (const door of ["rtmps", "rtmpt", "rtmpts"] as const) {
+      const at = addresses[door];
+      if (at !== null) this.#log.info(`${door.toUpperCase()} clients connect to ${formatEndpoint(at)}`);
     }
     this.#opened.resolve(addresses);
   }
 
-  #plain(at: Endpoint): Way {
+  /** Every way in that is configured, with the name of its clients in the log. */
+  #ways(): [door: Door, name: string, way: Way][] {
+    const { entrance: { tls, tunnel }, rtmp } = this.#config;
     const { team, sockets = denoSockets } = this.#environment;
     const reusePort = team !== undefined;
-    return (signal, onListening) =>
-      sockets.listenTcp(at, { ...this.#listenOptions(signal, onListening), reusePort });
+    const ways: [Door, string, Way][] = [
+      [
+        "rtmp",
+        "client",
+        (...how) => sockets.listenTcp(rtmp.listen, { ...this.#listenOptions(...how), reusePort }),
+      ],
+    ];
+    const tcp = (at: Endpoint): Way => (...how) => listenTcp(at, this.#listenOptions(...how));
+    if (tls !== null && tls.listen !== null) ways.push(["rtmps", "TLS client", this.#tls(tls.listen)]);
+    if (tunnel !== null) ways.push(["rtmpt", "RTMPT client", this.#tunnel(tcp(tunnel))]);
+    if (tls !== null && tls.tunnel !== null) {
+      ways.push(["rtmpts", "RTMPTS client", this.#tunnel(this.#tls(tls.tunnel))]);
+    }
+    return ways;
   }
 
-  #tls({ listen }: TlsConfig): Way {
+  #tls(at: Endpoint): Way {
     const identity = this.#identity!;
-    return (signal, onListening) =>
-      listenTls(listen, { ...this.#listenOptions(signal, onListening), identity });
+    return (...how) => listenTls(at, { ...this.#listenOptions(...how), identity });
   }
 
-  #tunnel(at: Endpoint): Way {
+  /** @param http where the HTTP connections come from */
+  #tunnel(http: Way): Way {
     const { softUnsent, hardUnsent } = this.#config.rtmp.options;
     const options = { softUnsent, hardUnsent, maxSessions: this.#config.limit.connections };
     return (signal, onListening) =>
       listenRtmpt(
-        (inner) => listenTcp(at, this.#listenOptions(AbortSignal.any([signal, inner]), onListening)),
+        (inner) => http(AbortSignal.any([signal, inner]), onListening),
         options,
         this.#environment,
       );

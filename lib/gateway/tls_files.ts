@@ -8,8 +8,11 @@ import { readTextFile } from "../net/text_file.ts";
 import { TlsIdentity } from "../net/tls.ts";
 import { type TlsPem, validityProblem } from "../net/tls_pem.ts";
 
+/** Where they are. */
+export type TlsFiles = Pick<TlsConfig, "certificateFile" | "keyFile">;
+
 /** The certificate of these files. Throws TransportError and ConfigError, in words that name the files. */
-export async function openTlsFiles(files: TlsConfig, log: Logger): Promise<TlsIdentity> {
+export async function openTlsFiles(files: TlsFiles, log: Logger): Promise<TlsIdentity> {
   const pem = await readPem(files);
   const identity = named(files, () => new TlsIdentity(pem));
   warn(files, identity, log);
@@ -17,17 +20,17 @@ export async function openTlsFiles(files: TlsConfig, log: Logger): Promise<TlsId
 }
 
 /** Reads them again: later connections are shown what is in them now. Throws as above, and keeps what it had. */
-export async function reloadTlsFiles(files: TlsConfig, identity: TlsIdentity, log: Logger): Promise<void> {
+export async function reloadTlsFiles(files: TlsFiles, identity: TlsIdentity, log: Logger): Promise<void> {
   const pem = await readPem(files);
   named(files, () => identity.replace(pem));
   warn(files, identity, log);
 }
 
-async function readPem({ certificateFile, keyFile }: TlsConfig): Promise<TlsPem> {
+async function readPem({ certificateFile, keyFile }: TlsFiles): Promise<TlsPem> {
   return { certificate: await readTextFile(certificateFile), privateKey: await readTextFile(keyFile) };
 }
 
-function named<T>({ certificateFile, keyFile }: TlsConfig, use: () => T): T {
+function named<T>({ certificateFile, keyFile }: TlsFiles, use: () => T): T {
   try {
     return use();
   } catch (error) {
@@ -36,7 +39,7 @@ function named<T>({ certificateFile, keyFile }: TlsConfig, use: () => T): T {
   }
 }
 
-function warn({ certificateFile }: TlsConfig, { pem }: TlsIdentity, log: Logger): void {
+function warn({ certificateFile }: TlsFiles, { pem }: TlsIdentity, log: Logger): void {
   const problem = validityProblem(pem, Date.now());
   if (problem !== null) log.warn(`the certificate in ${certificateFile} ${problem}: clients will refuse it`);
 }

@@ -36,6 +36,7 @@ Deno.test("ports of the entrance are on the RTMP address", () => {
   );
   assert.deepEqual(tls, {
     listen: { hostname: "192.0.2.1", port: 443 },
+    tunnel: null,
     certificateFile: "c.pem",
     keyFile: "k.pem",
   });
@@ -43,11 +44,23 @@ Deno.test("ports of the entrance are on the RTMP address", () => {
   assert.deepEqual([entranceOf(settings({})).tls, entranceOf(settings({})).tunnel], [null, null]);
 });
 
+Deno.test("RTMP in HTTPS requests has the same certificate, with or without RTMPS", () => {
+  const { tls, tunnel } = entranceOf(
+    settings({ "rtmpts-port": 8443, "tls-cert": "c.pem", "tls-key": "k.pem" }),
+  );
+  assert.deepEqual([tls?.listen, tls?.tunnel, tunnel], [null, { hostname: "192.0.2.1", port: 8443 }, null]);
+});
+
 Deno.test("what is wrong only in combination", () => {
   const table: [Partial<EntranceSettings>, RegExp][] = [
     [{ "rtmps-port": 443 }, /^rtmps-port needs a certificate: set tls-cert and tls-key$/],
     [{ "rtmps-port": 443, "tls-cert": "c" }, /^rtmps-port needs a certificate/],
-    [{ "tls-key": "k" }, /^tls-cert and tls-key are for rtmps-port/],
+    [{ "rtmpts-port": 443, "tls-key": "k" }, /^rtmpts-port needs a certificate: set tls-cert and tls-key$/],
+    [
+      { "rtmpt-port": 80, "rtmpts-port": 80, "tls-cert": "c", "tls-key": "k" },
+      /^rtmpt-port and rtmpts-port cannot both be 80$/,
+    ],
+    [{ "tls-key": "k" }, /^tls-cert and tls-key are for rtmps-port and rtmpts-port, which are not set$/],
     [{ "rtmpt-port": 1935 }, /^port and rtmpt-port cannot both be 1935$/],
     [
       { "rtmps-port": 443, "tls-cert": "c", "tls-key": "k", "rtmpt-port": 443 },

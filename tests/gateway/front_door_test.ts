@@ -114,6 +114,23 @@ Deno.test("plain, TLS and HTTP lead to the same gateway", async () => {
   }
 });
 
+Deno.test("RTMP in HTTPS requests: a whole session, a certificate that is read again, and no RTMPS needed", async () => {
+  const { "rtmps-port": _none, ...files } = TLS;
+  await using bench = await Bench.start({ ...files, "rtmpts-port": "0" });
+  const { rtmps, rtmpt, rtmpts } = bench.addresses;
+  assert.deepEqual([rtmps, rtmpt], [null, null]);
+  assert.ok(bench.log.lines.join("\n").includes(`RTMPTS clients connect to 127.0.0.1:${rtmpts!.port}`));
+  using before = await secure(rtmpts!, PAIR);
+  const tunnel = new HttpTestClient(before);
+  assert.match(await tunnel.open(), /^[a-z0-9]{24}$/);
+  while (bench.clients.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await bench.write(OTHER);
+  await bench.door.reload();
+  using after = await secure(rtmpts!, OTHER);
+  assert.match(await new HttpTestClient(after).open(), /^[a-z0-9]{24}$/);
+  assert.match(await tunnel.open(), /^[a-z0-9]{24}$/, "the old connection goes on");
+});
+
 Deno.test("only what is configured is open", async () => {
   await using bench = await Bench.start();
   assert.deepEqual([bench.addresses.rtmps, bench.addresses.rtmpt], [null, null]);

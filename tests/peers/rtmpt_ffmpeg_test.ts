@@ -5,7 +5,9 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { listenTcp } from "../../lib/net/tcp.ts";
+import { listenTls, TlsIdentity } from "../../lib/net/tls.ts";
 import { listenRtmpt } from "../../lib/rtmpt/listen.ts";
+import { createSelfSigned } from "../../scripts/self_signed.ts";
 import { runProgram } from "../support/media_programs.ts";
 import { hasPeer } from "../support/peers.ts";
 import { tagsOf, type TestTransport } from "../support/rtmp_server.ts";
@@ -29,6 +31,33 @@ const rtmpt: TestTransport = {
       ENVIRONMENT,
     ),
 };
+
+const identity = new TlsIdentity(await createSelfSigned());
+
+const rtmpts: TestTransport = {
+  scheme: "rtmpts",
+  listen: (at, signal, onListening) =>
+    listenRtmpt(
+      (inner) => listenTls(at, { signal: AbortSignal.any([signal, inner]), onListening, identity }),
+      { maxSessions: 10 },
+      ENVIRONMENT,
+    ),
+};
+
+Deno.test({
+  name: "ffmpeg publishes and plays through RTMPTS: every tag arrives unchanged",
+  ignore: !hasPeer("ffmpeg"),
+  fn: async () => {
+    const file = await makeSource();
+    const { server, tags, done } = await startKeeper(rtmpts);
+    await using _server = server;
+    await publish(file, `${server.url}/live/x`, ["-tls_verify", "0"]);
+    await done;
+    assertSameMedia(tags, tagsOf(file));
+    await using giver = await startGiver(tagsOf(file), rtmpts);
+    assertSameMedia(await play(`${giver.url}/live/x`), tagsOf(file));
+  },
+});
 
 Deno.test({
   name: "FAQ 7 (hosts with HTTP only): ffmpeg publishes through RTMPT: every tag arrives unchanged",
