@@ -220,7 +220,10 @@ const MAX_WARNING_LENGTH = 400;
  * @param agent host or name of this gateway
  */
 export function formatWarning(agent: string, text: string): string {
-  const plain = maskSecrets(text).replace(/\p{Cc}+/gu, " ").slice(0, MAX_WARNING_LENGTH).toWellFormed();
+  const plain = maskSecrets(text.slice(0, MAX_WARNING_LENGTH)).replace(/\p{Cc}+/gu, " ").slice(
+    0,
+    MAX_WARNING_LENGTH,
+  ).toWellFormed();
   return `305 ${agent} "${plain.replace(/["\\]/g, "\\$&")}"`;
 }
 

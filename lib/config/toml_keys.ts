@@ -174,7 +174,7 @@ function isBare(code: number): boolean {
 
 /** The name of a key in quotes; escapes as in JSON, and as they are where JSON has others. */
 function unquoted(text: string): string {
-  if (text[0] === "'") return text.slice(1, -1);
+  if (text[0] === "'" || !text.includes("\\")) return text.slice(1, -1);
   try {
     return String(JSON.parse(text));
   } catch (error) {

@@ -9,6 +9,7 @@
 
 import { joinStreamPath } from "../rtmp/stream_path.ts";
 import { decodePercent } from "./app_path.ts";
+import { parseQuery } from "./query.ts";
 
 /** A stream that an account is asked for. */
 export interface AccountStream {
@@ -65,5 +66,5 @@ function wrong(reason: string): AccountPath {
 }
 
 function keyIn(query: string): string | null {
-  return new URLSearchParams(query.replaceAll("+", "%2B")).get("key");
+  return parseQuery(query).get("key");
 }

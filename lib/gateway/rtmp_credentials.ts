@@ -9,6 +9,7 @@
 
 import type { Credentials } from "../access/login_guard.ts";
 import { type AmfValue, getProperty, isAmfObject } from "../amf/value.ts";
+import { parseQuery } from "./query.ts";
 
 const MAX_LENGTH = 256;
 
@@ -29,8 +30,7 @@ export function isNothing({ password, token }: Credentials): boolean {
 type Lookup = (name: string) => string | null;
 
 function fromQuery(query: string): Lookup {
-  // A plus sign is one, not a space as in a web form: passwords have them.
-  const parameters = new URLSearchParams(query.replaceAll("+", "%2B"));
+  const parameters = parseQuery(query);
   return (name) => textOf(parameters.get(name) ?? undefined);
 }
 

@@ -8,6 +8,7 @@
 
 import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
+import { parseQuery } from "./query.ts";
 
 /** What a URL asks for. */
 export interface UrlDial {
@@ -35,8 +36,7 @@ const ASKED_CODECS: Readonly<Record<string, readonly string[]>> = {
 
 /** What the query of a URL asks for, or nothing. */
 export function dialledByUrl(query: string): UrlDial | null {
-  // A plus sign is part of a telephone number here, not a space as in a web form.
-  const parameters = new URLSearchParams(query.replaceAll("+", "%2B"));
+  const parameters = parseQuery(query);
   const destination = parameters.get("dial")?.trim() ?? "";
   if (destination === "" || destination.length > 256) return null;
   const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";

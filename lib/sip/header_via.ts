@@ -36,8 +36,12 @@ export interface Via {
 /** Longest part before the parameters: a host name, and what belongs to it. */
 const MAX_SENT_LENGTH = 600;
 
+/** Longest value. */
+const MAX_VIA_LENGTH = 4096;
+
 /** Parses one Via value. WireError when protocol or sent-by cannot be read. */
 export function parseVia(text: string): Via {
+  if (text.length > MAX_VIA_LENGTH) bad(text);
   const semicolon = text.indexOf(";");
   const sent = trimBlanks(semicolon < 0 ? text : text.slice(0, semicolon));
   const first = sent.indexOf("/");
@@ -66,7 +70,12 @@ export function readVia(text: string): Via {
     return parseVia(text);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    return { transport: "UDP", host: "unreadable.invalid", port: null, params: parseParams(text) };
+    return {
+      transport: "UDP",
+      host: "unreadable.invalid",
+      port: null,
+      params: parseParams(text.slice(0, MAX_VIA_LENGTH)),
+    };
   }
 }
 

@@ -12,6 +12,8 @@ import { parseVia } from "./header_via.ts";
 import { tagOf } from "./message.ts";
 import { parseNameAddr } from "./name_addr.ts";
 
+/** Most contacts looked at: one that can be used, where one is enough, is among the first. */
+const MAX_CONTACTS = 100;
 const IDENTITY: readonly string[] = ["From", "To", "Call-ID", "CSeq"];
 /** Requests outside dialogs whose Contact is used as an address to send to. */
 const CONTACT_METHODS: ReadonlySet<string> = new Set(["INVITE", "SUBSCRIBE", "NOTIFY", "REFER", "REGISTER"]);
@@ -65,9 +67,11 @@ function viaProblem(headers: SipHeaders): string | null {
 function contactProblem(method: string, headers: SipHeaders): string | null {
   const values = headers.all("Contact");
   if (values.length === 0) return null;
-  if (method !== "REGISTER") return values.some(isAddress) ? null : "Bad Contact header";
+  if (method !== "REGISTER") {
+    return values.slice(0, MAX_CONTACTS).some(isAddress) ? null : "Bad Contact header";
+  }
   if (values.includes("*")) return values.length === 1 ? null : "Contact * beside other contacts";
-  return values.every(isAddress) ? null : "Bad Contact header";
+  return values.length <= MAX_CONTACTS && values.every(isAddress) ? null : "Bad Contact header";
 }
 
 function isAddress(text: string): boolean {

@@ -20,6 +20,8 @@ export const MAX_REFUSED_RETRY_MS = 3_600_000;
 export const MAX_RETRY_AFTER_SECONDS = 3_600;
 /** Refreshes are at least this far apart, whatever a registrar grants, in milliseconds. */
 export const MIN_REFRESH_MS = 1_000;
+/** So many bindings of an address are looked at; each that cannot be read costs some microseconds. */
+const MAX_BINDINGS = 200;
 /** So much of a Contact that cannot be read is looked at. */
 const MAX_CONTACT_LENGTH = 1024;
 /** Longest expiry that is believed and asked for, in seconds. */
@@ -42,7 +44,7 @@ export function grantedExpires(
   contact: SipUri | null,
   requestedSeconds: number,
 ): number {
-  const bindings = response.headers.all("Contact").map(bindingOf);
+  const bindings = response.headers.all("Contact").slice(0, MAX_BINDINGS).map(bindingOf);
   const usual = plausible(parseDeltaSeconds(response.headers.get("Expires"))) ?? requestedSeconds;
   const seconds = ourBindings(bindings, contact).map((binding) => plausible(binding.seconds) ?? usual);
   if (seconds.length === 0) return usual;

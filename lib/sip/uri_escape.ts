@@ -23,7 +23,7 @@ export function unescapeUri(text: string): string {
     const end = endOfEscapes(text, at);
     const next = text.indexOf("%", Math.max(end, at + 1));
     const stop = next < 0 ? text.length : next;
-    result += textOf(bytesOf(text, at, end)) + text.slice(end, stop);
+    result += end === at ? text.slice(at, stop) : textOf(bytesOf(text, at, end)) + text.slice(end, stop);
     at = stop;
   }
   return result;
@@ -67,17 +67,17 @@ function textOf(bytes: Uint8Array): string {
   return result;
 }
 
-/** Length of the valid UTF-8 sequence at `at`; 0 when there is none. */
+/** Length of the valid UTF-8 sequence at `at` (RFC 3629 4); 0 when there is none. */
 function utf8LengthAt(bytes: Uint8Array, at: number): number {
   const lead = bytes[at]!;
-  const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length === 0 || at + length > bytes.length) return 0;
-  const text = decodeUtf8(bytes.subarray(at, at + length));
-  return [...text].length === 1 && isSame(text, bytes, at) ? length : 0;
-}
-
-function isSame(text: string, bytes: Uint8Array, at: number): boolean {
-  return encodeUtf8(text).every((byte, i) => byte === bytes[at + i]);
+  const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  for (let i = 1; i < length; i++) {
+    const lowest = i > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
+    const highest = i > 1 ? 0xbf : lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
+    const byte = bytes[at + i] ?? 0;
+    if (byte < lowest || byte > highest) return 0;
+  }
+  return length;
 }
 
 /** Escapes every character that is not in `safe`. */
@@ -90,6 +90,7 @@ export function escapeUri(text: string, safe: CharacterSet): string {
 
 function escapeCharacter(character: string): string {
   const code = character.charCodeAt(0);
+  if (code < 0x80) return percent(code);
   if (character.length === 1 && code >= 0xdc80 && code <= 0xdcff) return percent(code - 0xdc00);
   let result = "";
   for (const byte of encodeUtf8(character)) result += percent(byte);
@@ -97,5 +98,10 @@ function escapeCharacter(character: string): string {
 }
 
 function percent(byte: number): string {
-  return `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  return PERCENT[byte]!;
 }
+
+const PERCENT = Array.from(
+  { length: 256 },
+  (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
+);

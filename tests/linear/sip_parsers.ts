@@ -1,0 +1,303 @@
+// What lib/sip reads: values, messages, streams of them, and what is asked of a message before anybody is known.
+// Role: wire
+
+import { WireError } from "../../lib/base/errors.ts";
+import { parseAuthValue } from "../../lib/sip/auth_params.ts";
+import {
+  bodyOf,
+  bodyText,
+  isText,
+  mediaType,
+  multipartParts,
+  sessionBodyOf,
+  textBody,
+} from "../../lib/sip/body.ts";
+import {
+  messageRefusal,
+  peerAllows,
+  peerRequires,
+  peerSupports,
+  refusalOf,
+  unsupportedOptions,
+} from "../../lib/sip/capabilities.ts";
+import { parseAlgorithm, parseChallenge } from "../../lib/sip/digest_challenge.ts";
+import { findHeadEnd, isKeepAlive } from "../../lib/sip/framing.ts";
+import { glance } from "../../lib/sip/glance.ts";
+import {
+  clip,
+  endOfQuoted,
+  isMadeOf,
+  isToken,
+  ownText,
+  parseDecimal,
+  parseParams,
+  quote,
+  splitOutside,
+  trimBlanks,
+  trimEmptyParams,
+  unquote,
+} from "../../lib/sip/grammar.ts";
+import { headerKey, headerName } from "../../lib/sip/header_names.ts";
+import {
+  parseContentType,
+  parseCSeq,
+  parseDeltaSeconds,
+  parseRAck,
+  parseSessionExpires,
+  warningText,
+} from "../../lib/sip/header_values.ts";
+import { parseVia, readVia } from "../../lib/sip/header_via.ts";
+import {
+  acknowledgementKey,
+  callIdOf,
+  cseqOf,
+  dialogIdOfRequest,
+  hasUniqueBranch,
+  mergeKey,
+  serverKey,
+  tagsOf,
+} from "../../lib/sip/matching.ts";
+import {
+  createResponse,
+  encodeSipMessage,
+  NO_BODY,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "../../lib/sip/message.ts";
+import { parseMessageHead } from "../../lib/sip/message_head.ts";
+import { contentLengthOf, requestProblem } from "../../lib/sip/message_rules.ts";
+import {
+  formatNameAddr,
+  parseDestination,
+  parseNameAddr,
+  parseNameAddrList,
+  parseRoute,
+  readNameAddr,
+} from "../../lib/sip/name_addr.ts";
+import { decodeSipDatagram } from "../../lib/sip/parser.ts";
+import { messageText, messageTitle } from "../../lib/sip/message_text.ts";
+import { grantedExpires } from "../../lib/sip/registration_schedule.ts";
+import { recordSource } from "../../lib/sip/response_route.ts";
+import { minSeOf, sessionExpiresOf } from "../../lib/sip/session_timer.ts";
+import { SipStreamParser } from "../../lib/sip/stream_parser.ts";
+import {
+  formatSipUri,
+  parseHostPort,
+  parseSipUri,
+  sameSipUri,
+  schemeOf,
+  withoutSeparators,
+} from "../../lib/sip/uri.ts";
+import { unescapeUri, USER_SAFE } from "../../lib/sip/uri_escape.ts";
+import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
+
+const URI = "sip:alice:p%41w@[2001:db8::1]:5060;transport=tcp;lr?subject=x&y=z";
+const VIA = "SIP / 2.0 / UDP [2001:db8::1] : 5060 ;branch=z9hG4bK1;rport;received=192.0.2.1";
+const ADDRESS = '"A \\"B\\" (c)" <sip:a@b:5060;lr?x=y>;tag=1;q="0.5"';
+
+/** Most kinds of values in one message. */
+const INVITE = [
+  "INVITE sip:bob:pw@example.net;user=phone SIP/2.0",
+  "v: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1;rport, SIP/2.0/TCP h",
+  'From: "A, B" <sip:a@b;x=y>;tag=1',
+  "t: sip:n@x",
+  "Call-ID: 1@h",
+  "CSeq: 1 INVITE",
+  "Require: timer, a",
+  "Contact: <sip:a@192.0.2.1>, <sip:c@d>;q=0.1",
+  'Warning: 399 h "a"',
+  "Session-Expires: 90;refresher=uac",
+  "Content-Type: multipart/mixed;boundary=b",
+  "Content-Length: 61",
+  "",
+  "--b",
+  "Content-Type: application/sdp",
+  "",
+  "v=0",
+  "--b",
+  "",
+  "hello",
+  "--b--",
+].join("\r\n");
+
+/** Little but a list of option tags. */
+const OPTIONS = [
+  "OPTIONS sip:a SIP/2.0",
+  "Via: SIP/2.0/UDP h",
+  "From: <sip:a@b>;tag=1",
+  "To: sip:n@x",
+  "Call-ID: 1",
+  "CSeq: 1 OPTIONS",
+  "Require: timer, a",
+  "",
+  "",
+].join("\r\n");
+
+const REGISTERED = [
+  "SIP/2.0 200 OK",
+  "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1",
+  "From: <sip:a@b>;tag=1",
+  "To: <sip:a@b>;tag=2",
+  "Call-ID: 1",
+  "CSeq: 1 REGISTER",
+  "Contact: <sip:a@h;line=x>;expires=60, <sip:c@d>;q=0.1",
+  'WWW-Authenticate: Digest realm="r", nonce="n"',
+  "Session-Expires: 90",
+  "",
+  "",
+].join("\r\n");
+
+/** What is asked of a message, which is decoded out of the measured time; one that cannot be is nothing to ask. */
+function asked<M extends SipMessage>(
+  name: string,
+  samples: string[],
+  ...questions: ((message: M) => unknown)[]
+): Subject {
+  const ask = (message: M | null): void => {
+    for (const question of message === null ? [] : questions) orWireError(() => question(message!));
+  };
+  return { ...named(name, () => {}, ...samples), prepare: decoded, call: ask };
+}
+
+function decoded(text: string): SipMessage | null {
+  return orWireError(() => decodeSipDatagram(new TextEncoder().encode(text)).message) ?? null;
+}
+
+function orWireError<T>(run: () => T): T | undefined {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
+/** A stream cut into pieces. */
+function inPieces(bytes: Uint8Array, octets: number): void {
+  const parser = new SipStreamParser();
+  for (let at = 0; at < bytes.length; at += octets) parser.push(bytes.subarray(at, at + octets), () => {});
+}
+
+/** All there is. */
+export const SIP_PARSERS: readonly Subject[] = [
+  text("sip/auth_params.ts", parseAuthValue, 'Digest  realm="a, \\"b", nonce=c ,qop="auth,auth-int"'),
+  text("sip/body.ts", mediaType, "application/sdp ;charset=utf-8"),
+  text("sip/digest_challenge.ts", parseAlgorithm, "SHA-256-sess"),
+  text(
+    "sip/digest_challenge.ts",
+    parseChallenge,
+    'Digest realm="r", nonce="n", qop="auth, auth-int", stale=true',
+  ),
+  text("sip/grammar.ts", isToken, "a.b-c"),
+  named("sip/grammar.ts isMadeOf", (text) => isMadeOf(text, USER_SAFE), "01234"),
+  text("sip/grammar.ts", trimBlanks, " a\t\r\n b "),
+  text("sip/grammar.ts", trimEmptyParams, "a;b;; ;"),
+  named("sip/grammar.ts endOfQuoted", (text) => endOfQuoted(text, 0), '"a \\"b" c'),
+  named("sip/grammar.ts splitOutside", (text) => splitOutside(text, ",", true), 'a, "b, \\"c", <d,e>;f=g, h'),
+  text("sip/grammar.ts", unquote, '"a \\"b" c'),
+  text("sip/grammar.ts", quote, 'a "b" \\c'),
+  text("sip/grammar.ts", parseParams, ';a;b=c ; d = "e;\\"f" ;g=[::1]'),
+  named("sip/grammar.ts parseDecimal", (text) => parseDecimal(text, 65535), "5060"),
+  text("sip/grammar.ts", clip, "a b\tc"),
+  text("sip/grammar.ts", ownText, "a b\tc"),
+  text("sip/header_names.ts", headerKey, "Call-ID"),
+  text("sip/header_names.ts", headerName, "Call-ID"),
+  text("sip/header_values.ts", parseCSeq, "1  INVITE"),
+  text("sip/header_values.ts", parseRAck, "1 2  INVITE"),
+  text("sip/header_values.ts", parseDeltaSeconds, "60 (a) ;b=c"),
+  text("sip/header_values.ts", parseContentType, 'multipart / mixed ; boundary="a b";c=d'),
+  text("sip/header_values.ts", parseSessionExpires, "90 ;refresher = uac"),
+  text("sip/header_values.ts", warningText, '399 h:5060 "a \\"b", 370 i "c"'),
+  text("sip/header_via.ts", parseVia, VIA),
+  text("sip/header_via.ts", readVia, VIA),
+  text("sip/name_addr.ts", parseNameAddr, ADDRESS, "sip:a@b;tag=1"),
+  text("sip/name_addr.ts", readNameAddr, ADDRESS),
+  text("sip/name_addr.ts", parseRoute, ADDRESS, URI),
+  text("sip/name_addr.ts", parseNameAddrList, `${ADDRESS}, <sip:c@d>`),
+  named(
+    "sip/name_addr.ts parseDestination",
+    (text) => parseDestination(text, "example.com"),
+    ADDRESS,
+    "+49 (30) 123",
+    URI,
+    "a@::1",
+  ),
+  text("sip/uri.ts", schemeOf, URI),
+  text("sip/uri.ts", parseSipUri, URI, "tel:+49-30-(123);phone-context=+49"),
+  text("sip/uri.ts", parseHostPort, "[2001:db8::1]:5060", "example.com:5060"),
+  text("sip/uri.ts", withoutSeparators, "+49-30 (123)"),
+  text("sip/uri_escape.ts", unescapeUri, "a%41%zz+b"),
+  named("sip/uri.ts sameSipUri formatSipUri", (text) => {
+    const [a, b] = [parseSipUri(text), parseSipUri(text)];
+    return sameSipUri(a, b) && formatSipUri(a) === formatSipUri(b);
+  }, URI),
+  utf8(
+    "sip/framing.ts findHeadEnd isKeepAlive",
+    (bytes) => findHeadEnd(bytes, 0) ?? isKeepAlive(bytes),
+    "A: b\r\n\r\nc",
+  ),
+  utf8("sip/glance.ts glance", glance, INVITE),
+  text(
+    "sip/message_head.ts",
+    parseMessageHead,
+    INVITE.slice(0, INVITE.indexOf("\r\n\r\n")),
+    REGISTERED.trim(),
+  ),
+  utf8("sip/parser.ts decodeSipDatagram", decodeSipDatagram, INVITE, REGISTERED),
+  utf8("sip/stream_parser.ts SipStreamParser", (bytes) => inPieces(bytes, bytes.length), INVITE),
+  utf8("sip/stream_parser.ts SipStreamParser in pieces", (bytes) => inPieces(bytes, 64), INVITE),
+  asked(
+    "sip/matching.ts serverKey",
+    [INVITE, OPTIONS],
+    serverKey,
+    mergeKey,
+    hasUniqueBranch,
+    acknowledgementKey,
+  ),
+  asked("sip/matching.ts cseqOf", [INVITE, OPTIONS], cseqOf, tagsOf, callIdOf, dialogIdOfRequest),
+  asked(
+    "sip/message_rules.ts requestProblem",
+    [INVITE, OPTIONS],
+    (message: SipRequest) => requestProblem(message.method, message.headers),
+    (message) => contentLengthOf(message.headers),
+  ),
+  asked("sip/capabilities.ts refusalOf", [INVITE, OPTIONS], refusalOf, messageRefusal, unsupportedOptions),
+  asked(
+    "sip/capabilities.ts peerSupports",
+    [INVITE, OPTIONS],
+    (m) => peerSupports(m, "x"),
+    (m) => peerRequires(m, "x"),
+    (m) => peerAllows(m, "X"),
+  ),
+  asked("sip/body.ts bodyOf sessionBodyOf", [INVITE, OPTIONS], sessionBodyOf),
+  asked("sip/body.ts multipartParts", [INVITE], (message) => {
+    const body = bodyOf(message);
+    return body === null ? null : multipartParts(body);
+  }),
+  named("sip/body.ts isText", (type) => isText({ type, bytes: NO_BODY }), "text/plain;charset=utf-8"),
+  utf8("sip/body.ts bodyText", (bytes) => bodyText({ ...textBody(""), bytes }), "a\r\nb"),
+  asked("sip/message.ts encodeSipMessage", [INVITE, OPTIONS], encodeSipMessage),
+  asked(
+    "sip/message.ts createResponse",
+    [INVITE, OPTIONS],
+    (message: SipRequest) => encodeSipMessage(createResponse(message, 420, "x", "tag")),
+  ),
+  asked("sip/message_text.ts messageText", [INVITE, OPTIONS], messageText, messageTitle),
+  asked(
+    "sip/response_route.ts recordSource",
+    [INVITE, OPTIONS],
+    (message: SipRequest) => recordSource(message, { hostname: "192.0.2.2", port: 5060 }),
+  ),
+  asked(
+    "sip/registration_schedule.ts grantedExpires",
+    [REGISTERED],
+    (message: SipResponse) => grantedExpires(message, parseSipUri("sip:a@h;line=x"), 60),
+  ),
+  asked("sip/session_timer.ts sessionExpiresOf", [REGISTERED], sessionExpiresOf, minSeOf),
+  asked(
+    "sip/name_addr.ts formatNameAddr",
+    [INVITE, OPTIONS],
+    (message) => formatNameAddr(parseNameAddr(message.headers.get("From")!)),
+  ),
+];
