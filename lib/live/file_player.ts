@@ -105,7 +105,7 @@ export class FilePlayer {
 
   async #start(): Promise<void> {
     const { startMs } = this.#options;
-    this.#player.send(18, startMs, this.#reader.metadata);
+    this.#player.send(18, 0, this.#reader.metadata); // whatever the start: with a time it passes for a stream
     if (startMs <= 0) return;
     const place = await this.#reader.seek(startMs);
     if (place === null) this.#end();

@@ -9,6 +9,8 @@ import { headerSlot, isHeader, type Tag } from "../media/tag.ts";
 export const MAX_LIVE_HEADER_BYTES = 64 * 1024;
 /** Configurations of one stream: of pictures and sound of some tracks. What comes when it is full is not kept. */
 export const MAX_LIVE_HEADERS = 32;
+/** All of them together. */
+const MAX_BYTES = 256 * 1024;
 
 /** One configuration, as it came. */
 export interface LiveHeader {
@@ -40,6 +42,7 @@ export function withHeader(headers: LiveHeaders, tag: Tag, body: Uint8Array): Li
   if (known !== undefined && equalBytes(known.body, body)) return headers;
   if (known === undefined && headers.configs.length >= MAX_LIVE_HEADERS) return headers;
   const others = headers.configs.filter((config) => config !== known);
+  if (others.reduce((sum, config) => sum + config.body.length, body.length) > MAX_BYTES) return headers;
   const fresh: LiveHeader = { type: tag.kind === "audio" ? 8 : 9, slot, body: body.slice() };
   const configs = [...others, fresh].sort((a, b) => b.type - a.type);
   return { ...headers, configs };

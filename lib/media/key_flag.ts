@@ -30,7 +30,7 @@ export class KeyFlag {
   }
 
   #withFrameType(body: Uint8Array, frameType: number): Uint8Array {
-    if (this.#copy.length < body.length) this.#copy = new Uint8Array(2 * body.length);
+    if (this.#copy.length < body.length) this.#copy = new Uint8Array(body.length);
     this.#copy.set(body);
     this.#copy[0] = body[0]! & 0x8f | frameType;
     return this.#copy.subarray(0, body.length);

@@ -31,9 +31,15 @@ export class DropPolicy {
   /** Audio messages not sent. */
   droppedAudio = 0;
   readonly #header = createTag();
-  readonly #firstTrack = new FirstTrack();
+  #firstTrack = new FirstTrack();
   #sentVideo = false;
   #awaitingKey = false;
+
+  /** Another stream is sent from now on. */
+  restart(): void {
+    this.#firstTrack = new FirstTrack();
+    this.#sentVideo = this.#awaitingKey = false;
+  }
 
   /** True when the message is to be sent. */
   admit(type: 8 | 9 | 18, body: Uint8Array, congestion: Congestion): boolean {

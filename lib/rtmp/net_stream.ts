@@ -214,6 +214,7 @@ export class NetStream {
     this.name = name;
     this.#started = false;
     this.#paused = false;
+    this.#drops.restart();
     this.#lastTimeMs = null;
   }
 

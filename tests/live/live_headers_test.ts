@@ -68,4 +68,11 @@ Deno.test("what is too long is not kept, nor more than a stream can have", () =>
     headers = after(headers, 9, Uint8Array.of(0x96, 0, 0x61, 0x76, 0x63, 0x31, track, 1));
   }
   assert.equal(headers.configs.length, MAX_LIVE_HEADERS);
+  headers = NO_HEADERS;
+  for (let track = 0; track < 10; track++) {
+    const large = new Uint8Array(MAX_LIVE_HEADER_BYTES);
+    large.set([0x96, 0, 0x61, 0x76, 0x63, 0x31, track, 1]);
+    headers = after(headers, 9, large);
+  }
+  assert.equal(headers.configs.length, 4);
 });
