@@ -89,7 +89,7 @@ export class SipApp {
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
     const arrival = await this.#tenancy.arrive(path, identity.identity.password !== null);
-    if (arrival.type === "rejected") return await client.reject(arrival.reason);
+    if (arrival.type === "rejected") return await this.#turnAway(client, path, arrival.reason);
     const agent = arrival.shared
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
@@ -105,7 +105,7 @@ export class SipApp {
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
     const entry = await this.#tenancy.enter(path, client, outcome.type === "registered");
-    if (entry.type === "rejected") return await client.reject(entry.reason);
+    if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
       client.onMedia = (stream, message) => context.rtmpMedia(stream, message);
@@ -117,6 +117,11 @@ export class SipApp {
     } finally {
       this.#tenancy.leave(path, client);
     }
+  }
+
+  async #turnAway(client: RtmpConnection, { key }: SipPath, reason: string): Promise<void> {
+    this.#logOf(key).info(`client ${formatEndpoint(client.peer)} turned away: ${reason}`);
+    await client.reject(reason);
   }
 
   /** Programs written for siprtmp get no metadata: many have nothing that takes it. */

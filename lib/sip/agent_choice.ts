@@ -16,6 +16,8 @@ import { isIpAddress, isLoopback } from "../net/endpoint.ts";
 export interface AgentCandidate {
   /** Domain of its address of record. */
   readonly host: string;
+  /** Its port: another one may be another registrar. */
+  readonly port: number | null;
   /** Whether a registrar has taken its password, or the gateway itself is this user. */
   readonly ownsAddress: boolean;
 }
@@ -28,13 +30,13 @@ export function chooseAgent<T>(
 ): T | null {
   const wanted = host.toLowerCase();
   const isName = !isIpAddress(wanted) && !isLoopback(wanted);
-  let best = null as { readonly agent: T; readonly host: string; readonly rank: number } | null;
+  let best = null as { readonly agent: T; readonly domain: string; readonly rank: number } | null;
   for (const agent of agents) {
-    const { closing, ownsAddress, host: written } = read(agent);
-    const own = written.toLowerCase();
-    const rank = rankOf(ownsAddress, own === wanted, isName) - (closing ? LIVING : 0);
-    const isLate = best?.rank === rank && ownsAddress && best.host !== own;
-    if (best === null || rank > best.rank || rank === best.rank && !isLate) best = { agent, host: own, rank };
+    const { closing, ownsAddress, host, port } = read(agent);
+    const domain = `${host.toLowerCase()}:${port ?? ""}`;
+    const rank = rankOf(ownsAddress, host.toLowerCase() === wanted, isName) - (closing ? LIVING : 0);
+    const isLate = best?.rank === rank && ownsAddress && best.domain !== domain;
+    if (best === null || rank > best.rank || rank === best.rank && !isLate) best = { agent, domain, rank };
   }
   return best?.agent ?? null;
 }

@@ -54,6 +54,7 @@ export class AgentDirectory {
     }
     const found = chooseAgent(this.#byUser.get(uri.user) ?? [], uri.host, (agent) => ({
       host: agent.identity.aor.host,
+      port: agent.identity.aor.port,
       ownsAddress: agent.ownsAddress,
       closing: agent.closing,
     }));

@@ -239,18 +239,18 @@ export class SipEndpoint implements AsyncDisposable {
    */
   createUserAgent(identity: Identity, ownsAddress = false): UserAgent {
     const { neighbours, random } = this.#core;
-    const { user, host } = identity.aor;
+    const { user, host, port } = identity.aor;
     const line = `${neighbours?.linePrefix ?? ""}${random.token(10)}`;
     const agent = new UserAgent(this.#core, identity, line, {
       ownsAddress,
-      proved: () => neighbours?.agentCame({ line, user, host, ownsAddress: true }),
+      proved: () => neighbours?.agentCame({ line, user, host, port, ownsAddress: true }),
       ended: () => {
         this.#agents.remove(agent);
         neighbours?.agentLeft(line);
       },
     });
     this.#agents.add(agent);
-    neighbours?.agentCame({ line, user, host, ownsAddress });
+    neighbours?.agentCame({ line, user, host, port, ownsAddress });
     return agent;
   }
 

@@ -14,6 +14,8 @@ export interface AgentNews {
   readonly user: string | null;
   /** Host part. */
   readonly host: string;
+  /** Port, if one is written. */
+  readonly port: number | null;
   /** Whether it has shown that the address is its own. */
   readonly ownsAddress: boolean;
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { chooseAgent } from "../../lib/sip/agent_choice.ts";
 
-/** Host of each namesake in the order they came: "+": has shown that the address is its own, "-": is about to end. */
+/** Host, and port, of each namesake in the order they came: "+": has shown that the address is its own, "-": is about to end. */
 const ROWS: [why: string, wanted: string, agents: string[], chosen: number | null][] = [
   ["nobody", "pbx.example", [], null],
   ["alone", "10.0.0.1", ["pbx.example"], 0],
@@ -17,6 +17,15 @@ const ROWS: [why: string, wanted: string, agents: string[], chosen: number | nul
   ["the same in IPv6", "2001:db8::1", ["2001:db8::1", "+pbx.example"], 1],
   ["the same by localhost", "localhost", ["+pbx.example", "localhost"], 0],
   ["who registered the name elsewhere, later", "10.0.0.1", ["+pbx.example", "+evil.example"], 0],
+  ["who registered with another port of the host, later", "pbx.example", [
+    "+pbx.example/5070",
+    "+pbx.example/9999",
+  ], 0],
+  ["the same with the port again", "10.0.0.1", [
+    "+pbx.example/5070",
+    "+pbx.example/9999",
+    "+pbx.example/5070",
+  ], 2],
   ["elsewhere, and its own again", "10.0.0.1", ["+pbx.example", "+evil.example", "+pbx.example"], 2],
   ["a domain of its own without a password", "two.example", ["two.example", "+one.example"], 0],
   ["a domain of its own with one", "two.example", ["+one.example", "two.example", "+two.example"], 2],
@@ -30,8 +39,13 @@ for (const [why, wanted, agents, chosen] of ROWS) {
     const found = chooseAgent(agents.keys(), wanted, (index) => {
       const words = agents[index]!;
       const closing = words.startsWith("-");
-      const host = words.replace(/^[-+]+/, "");
-      return { host, ownsAddress: words.includes("+"), closing };
+      const [host = "", port] = words.replace(/^[-+]+/, "").split("/");
+      return {
+        host,
+        port: port === undefined ? null : Number(port),
+        ownsAddress: words.includes("+"),
+        closing,
+      };
     });
     assert.equal(found, chosen);
   });

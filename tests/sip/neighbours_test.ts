@@ -14,8 +14,8 @@ Deno.test("neighbours: hear of each user agent; its line begins with what tells 
   const bob = endpoint.createUserAgent(identity("sip:bob@example.com"));
   assert.match(alice.line, /^3\.[a-z0-9]{10}$/);
   assert.deepEqual([...neighbours.agents.values()], [
-    { line: alice.line, user: "alice", host: "Example.com", ownsAddress: false },
-    { line: bob.line, user: "bob", host: "example.com", ownsAddress: false },
+    { line: alice.line, user: "alice", host: "Example.com", port: null, ownsAddress: false },
+    { line: bob.line, user: "bob", host: "example.com", port: null, ownsAddress: false },
   ]);
   await network.settled(alice[Symbol.asyncDispose]());
   assert.deepEqual([...neighbours.agents.keys()], [bob.line]);

@@ -140,7 +140,7 @@ Deno.test("hand-over: the flow of another worker is told apart from ours, and gi
 
 Deno.test("a flood at this port: what is for a user of another worker is read all the same", () => {
   const directory = new UserDirectory();
-  directory.add({ worker: 1, line: "1.b", user: "bob", host: "example.com", ownsAddress: false });
+  directory.add({ worker: 1, line: "1.b", user: "bob", host: "example.com", port: null, ownsAddress: false });
   const inner: MessageTransport = {
     port: 5060,
     onMessage: null,

@@ -35,7 +35,7 @@ function member(index: number, changes: Partial<Opening> = {}) {
     files: new OpenFiles().memory,
     secret: "s",
     places: [{ worker: 0, sipPort: 5060, home: null }],
-    residents: [{ worker: 0, line: "0.a", user: "alice", host: "x", ownsAddress: false }],
+    residents: [{ worker: 0, line: "0.a", user: "alice", host: "x", port: null, ownsAddress: false }],
     addresses: [{ type: "came", key: "a" }],
     orphans: [],
     ...changes,
@@ -80,15 +80,15 @@ Deno.test("member: knows the users of others from the opening and from news, unt
   assert.deepEqual([ask("alice"), ask("bob")], [1, 0]);
   team.take({
     type: "came",
-    resident: { worker: 0, line: "0.b", user: "bob", host: "x", ownsAddress: false },
+    resident: { worker: 0, line: "0.b", user: "bob", host: "x", port: null, ownsAddress: false },
   });
   assert.equal(ask("bob"), 1);
   team.take({ type: "left", line: "0.b" });
   assert.equal(ask("bob"), 0);
-  team.sip.agentCame({ line: "1.c", user: "alice", host: "x", ownsAddress: false }); // the newest is ours
+  team.sip.agentCame({ line: "1.c", user: "alice", host: "x", port: null, ownsAddress: false }); // the newest is ours
   assert.deepEqual(posted.at(-1), {
     type: "came",
-    news: { line: "1.c", user: "alice", host: "x", ownsAddress: false },
+    news: { line: "1.c", user: "alice", host: "x", port: null, ownsAddress: false },
   });
   team.sip.agentLeft("1.c");
   team.take({ type: "gone", worker: 0 });

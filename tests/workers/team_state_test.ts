@@ -36,7 +36,7 @@ function team(policy: SameAddressPolicy = "replace", workers = 3) {
 
 Deno.test("team: users and addresses are told to the others, and to who begins later", () => {
   const { state, take } = team();
-  const news = { line: "1.a", user: "alice", host: "example.com", ownsAddress: false };
+  const news = { line: "1.a", user: "alice", host: "example.com", port: null, ownsAddress: false };
   state.take(1, { type: "came", news });
   const resident = { worker: 1, ...news };
   assert.deepEqual(take(), [[0, { type: "came", resident }], [2, { type: "came", resident }]]);
@@ -56,7 +56,10 @@ Deno.test("team: users and addresses are told to the others, and to who begins l
 
 Deno.test("team: a worker that is gone leaves nothing behind but its calls, which are given back once", () => {
   const { state, take } = team();
-  state.take(1, { type: "came", news: { line: "1.a", user: "alice", host: "x", ownsAddress: false } });
+  state.take(1, {
+    type: "came",
+    news: { line: "1.a", user: "alice", host: "x", port: null, ownsAddress: false },
+  });
   state.take(1, { type: "address", change: { type: "came", key: "k" } });
   state.take(1, { type: "address", change: { type: "called", key: "k" } });
   state.take(1, { type: "dialog", record: DIALOG });

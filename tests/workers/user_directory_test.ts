@@ -6,7 +6,7 @@ function directory(...rows: [worker: number, line: string, address: string][]): 
   const users = new UserDirectory();
   for (const [worker, line, address] of rows) {
     const [user = "", host = ""] = address.split("@");
-    users.add({ worker, line, user, host, ownsAddress: false });
+    users.add({ worker, line, user, host, port: null, ownsAddress: false });
   }
   return users;
 }
