@@ -99,9 +99,9 @@ async function openAll(
   host.onReload(async () => await started?.reload()); // first: a SIGHUP ends programs that do not expect it
   const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
   const guard = new TargetPolicy(config.entrance.targets);
-  const sipd = config.sipd === null
-    ? null
-    : opened.use(await SipServer.start(config.sipd, { ...environment, guard }));
+  const sipd = config.sipd === null ? null : opened.use(
+    await SipServer.start(config.sipd, { ...environment, guard, timeouts: config.rtp.timeouts }),
+  );
   const beside = besideSipServer(config, sipd?.address.port);
   const gateway = opened.use(
     workersOf(config.workers) === 1

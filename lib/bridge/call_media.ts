@@ -29,6 +29,14 @@ export interface TagSink {
 /** Level of a status for the publisher. Programs like ffmpeg show only errors, and end with one. */
 export type TroubleLevel = "error" | "warning";
 
+/** Told what is missing of the peer's media, in words. */
+export interface WatchOutlets {
+  /** There is no audio, although some should be; once a call. */
+  quiet(text: string): void;
+  /** There has been nothing for so long that the call is to end. */
+  dead(reason: string): void;
+}
+
 /** The media of one call. Owned by the call's task; disposing it, once or again, frees its sockets and ports. */
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
@@ -61,6 +69,8 @@ export interface CallMedia extends Disposable {
   setHold(on: boolean): void;
   /** Queues touch tones as RTP events, unless as sound; false when the peer cannot take them this way. */
   sendDigits(digits: string, durationMs: number, way?: DigitWay): boolean;
+  /** The call is up: whether the peer's media come is watched from now on. */
+  watch(outlets: WatchOutlets): void;
   /** One line of counters for the log. */
   summary(): string;
 }

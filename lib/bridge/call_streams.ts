@@ -8,9 +8,17 @@ import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Ticker } from "../base/ticker.ts";
 import type { Codecs } from "../codecs/codecs.ts";
-import { isIpv6, type TargetGuard } from "../net/endpoint.ts";
+import {
+  formatEndpoint,
+  isIpAddress,
+  isIpv6,
+  isPrivate,
+  sameAddress,
+  type TargetGuard,
+} from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
+import type { MediaLife, MediaTimeouts } from "../rtp/media_watch.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives } from "../sdp/agreed_media.ts";
@@ -29,6 +37,8 @@ export interface MediaServices {
   readonly codecs: Codecs;
   /** Runs what receives on the sockets. */
   readonly scope: Scope;
+  /** How long a call lasts without anything of its peer; absent: for ever. */
+  readonly timeouts?: MediaTimeouts;
   /** Where may be sent to; absent: everywhere. */
   readonly guard?: TargetGuard;
   /** Whose first packet counts; "nat" unless given. */
@@ -53,6 +63,8 @@ export interface CallStreamsOptions {
 interface Stream {
   readonly pair: RtpPortPair;
   session: RtpSession | null;
+  /** What was agreed last, and where it was said; null: not used. */
+  agreed: { readonly media: AgreedMedia; readonly signalling: readonly string[] } | null;
 }
 
 /** The streams of one call. */
@@ -106,8 +118,10 @@ export class CallStreams implements Disposable {
    * @param signalling IP addresses the description came from
    */
   direct(media: AgreedMedia, signalling: readonly string[]): void {
-    const session = this.#streams.get(media.kind)?.session;
-    if (session === null || session === undefined) return;
+    const stream = this.#streams.get(media.kind);
+    if (stream === undefined || stream.session === null) return;
+    const { session } = stream;
+    stream.agreed = { media, signalling };
     const { services: { guard }, log } = this.#options;
     const { at, problem } = describedAddress(media.remote, signalling, guard);
     if (problem !== null) {
@@ -127,6 +141,41 @@ export class CallStreams implements Disposable {
   objection(media: AgreedMedia, signalling: readonly string[]): string | null {
     if (media.heldByRemote || receives(media.direction)) return null;
     return describedAddress(media.remote, signalling, this.#options.services.guard).problem;
+  }
+
+  /** How the media stand; `audio` false: sound is no stream of its own here. */
+  life(audio: boolean): MediaLife {
+    const life = { expected: false, heardMs: -Infinity, audioExpected: false, audioMs: -Infinity };
+    for (const [kind, { session, agreed }] of this.#streams) {
+      if (session === null || agreed === null) continue;
+      life.heardMs = Math.max(life.heardMs, session.heardMs);
+      const carries = kind === "video" || audio;
+      if (!carries || agreed.media.heldByRemote || !receives(agreed.media.direction)) continue;
+      life.expected = true;
+      if (kind !== "audio") continue;
+      life.audioExpected = true;
+      life.audioMs = session.receivedMs;
+    }
+    return life;
+  }
+
+  /** Where the peer's media come from or should, for people: "203.0.113.9:4000", and what is odd about it. */
+  peerText(kind: MediaKind): { readonly from: string; readonly oddity: string } {
+    const { session, agreed } = this.#streams.get(kind) ?? { session: null, agreed: null };
+    const described = agreed?.media.remote ?? null;
+    const [host = described?.hostname ?? "nowhere"] = agreed?.signalling ?? [];
+    const said = describedOddity(described?.hostname ?? null, host);
+    const expected = described === null
+      ? host
+      : formatEndpoint(said === "" ? described : { ...described, hostname: host });
+    return { from: session?.source ? formatEndpoint(session.source) : expected, oddity: said };
+  }
+
+  /** A medium that is no longer agreed is not missed. */
+  keepOnly(agreed: readonly AgreedMedia[]): void {
+    for (const [kind, stream] of this.#streams) {
+      if (!agreed.some((media) => media.kind === kind)) stream.agreed = null;
+    }
   }
 
   /** Nobody takes anything until a new receiver is set. */
@@ -156,7 +205,16 @@ export class CallStreams implements Disposable {
     const { services, bind, localAddress } = this.#options;
     const hostname = isIpv6(localAddress) && !isIpv6(bind) ? "::" : bind;
     const pair = services.ports.bindPair(hostname, kind);
-    this.#streams.set(kind, { pair, session: null });
+    this.#streams.set(kind, { pair, session: null, agreed: null });
     return pair;
   }
+}
+
+/** A description that cannot be where the media come from, as far as the signalling tells. */
+function describedOddity(described: string | null, signalling: string): string {
+  if (described === null || sameAddress(described, signalling)) return "";
+  if (!isIpAddress(described)) return `; its SDP said "${described}", which is no address`;
+  return isPrivate(described) && !isPrivate(signalling)
+    ? `; its SDP said ${described}, a private address`
+    : "";
 }

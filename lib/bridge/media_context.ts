@@ -6,13 +6,21 @@
 
 import type { Logger } from "../base/log.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
+import { type MediaTimeouts, MediaWatch, QUIET_MS } from "../rtp/media_watch.ts";
 import { type AgreedMedia, withEarlierNumbers } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import type { SipBody } from "../sip/body.ts";
 import { CallLines } from "./call_lines.ts";
 import { CallStreams, type MediaServices } from "./call_streams.ts";
-import type { AnswerOutcome, CallMedia, MediaOutcome, TagSink, TroubleLevel } from "./call_media.ts";
+import type {
+  AnswerOutcome,
+  CallMedia,
+  MediaOutcome,
+  TagSink,
+  TroubleLevel,
+  WatchOutlets,
+} from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
 import {
   acceptedReport,
@@ -33,6 +41,11 @@ import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DigitWay } from "./touch_tones.ts";
 
 export type { MediaServices } from "./call_streams.ts";
+
+/** Ticks of 10 ms between two looks at whether the peer's media come. */
+const TICKS_PER_LOOK = 100;
+
+const NO_TIMEOUTS: MediaTimeouts = { initialMs: 0, silenceMs: 0 };
 
 /** One call's own settings. */
 export interface MediaContextOptions {
@@ -81,6 +94,7 @@ export class MediaContext implements CallMedia, TagSink {
   #wasHeld = false;
   #heldByRemote = false;
   #ended = false;
+  #watching: Disposable | null = null;
 
   /** Binds the audio sockets. Errors: TransportError when there is no port. */
   constructor(options: MediaContextOptions) {
@@ -166,6 +180,29 @@ export class MediaContext implements CallMedia, TagSink {
     return this.#lines?.sendDigits(digits, durationMs, way) ?? false;
   }
 
+  /** Once a second, on the ticks of all calls. */
+  watch(outlets: WatchOutlets): void {
+    const { clock, ticker, timeouts = NO_TIMEOUTS } = this.#options.services;
+    const watch = new MediaWatch(timeouts, {
+      quiet: () => {
+        const { from, oddity } = this.#streams.peerText("audio");
+        outlets.quiet(`no audio from ${from} for ${QUIET_MS / 1000} s${oddity}`);
+      },
+      dead: (seconds) => {
+        const { from } = this.#streams.peerText(this.#hasSound ? "audio" : "video");
+        outlets.dead(`no RTP from ${from} for ${seconds} s`);
+      },
+    }, clock.now());
+    const look = (nowMs: number): void => watch.look(nowMs, this.#streams.life(this.#hasSound));
+    this.#watching ??= ticker.add(look, TICKS_PER_LOOK);
+  }
+
+  /** Whether audio is a stream of its own: in x-flv it is not. */
+  get #hasSound(): boolean {
+    const kind = this.#choice?.audio.kind ?? "none";
+    return kind !== "none" && kind !== "x-flv";
+  }
+
   /** Counters for the log. */
   summary(): string {
     const parts = this.#streams.summary();
@@ -181,6 +218,7 @@ export class MediaContext implements CallMedia, TagSink {
   [Symbol.dispose](): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#watching?.[Symbol.dispose]();
     this.#lines?.[Symbol.dispose]();
     this.#lines = null;
     this.#streams[Symbol.dispose]();
@@ -218,6 +256,7 @@ export class MediaContext implements CallMedia, TagSink {
     else if (choice.video.kind === "h264") this.#lines?.takeSprop(choice.video.sprop);
     this.#choice = choice;
     this.#agreed = agreed;
+    this.#streams.keepOnly(agreed);
     for (const media of agreed) this.#streams.direct(media, from);
     return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
   }

@@ -111,6 +111,7 @@ export class MediaRoom implements AsyncDisposable {
     this.#config = config;
     this.#services = {
       sourceRule: config.rtp.sourceRule,
+      timeouts: config.rtp.timeouts,
       ...(guard !== undefined && { guard }),
       clock,
       random,

@@ -112,6 +112,8 @@ export interface LineOwner extends TagSink {
   keyFrameWanted(): void;
   /** Tells the publisher what it could do better; absent: level warning. */
   publisherTrouble(code: string, text: string, level?: TroubleLevel): void;
+  /** Tells the client, by whichever stream it has, what is wrong with the call. */
+  callTrouble(code: string, text: string): void;
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean;
 }

@@ -52,6 +52,16 @@ export async function talk(
   media.onKeyFrameWanted = () => owner.keyFrameWanted();
   media.onPublisherTrouble = (code, text, level) => owner.publisherTrouble(code, text, level);
   media.onPictureWanted = pictureRequests(owner, call);
+  media.watch({
+    quiet: (text) => {
+      owner.log.warn(text);
+      owner.callTrouble("NetStream.Call.NoAudio", text);
+    },
+    dead: (reason) => {
+      owner.callTrouble("NetStream.Call.MediaTimeout", `the call ends: ${reason}`);
+      call.fail(reason);
+    },
+  });
   owner.primeMedia(media);
   const inbox = new DigitInbox(
     owner.services.clock,

@@ -6,6 +6,7 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
+import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
@@ -18,6 +19,7 @@ import { checkSettings, readOptionValue, type SettingIssue } from "./config_sche
 import type { DialPlan } from "./dial_plan.ts";
 import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
 import { type LimitConfig, limitOf, publishBytesPerSecond } from "./guard_config.ts";
+import { timeoutsOf } from "./media_config.ts";
 import type { SipAccount } from "./sip_account.ts";
 import {
   DEFAULT_SIP_PORT,
@@ -116,6 +118,8 @@ export interface RtpConfig {
   readonly portMax: number;
   /** Who may send a call's media first. */
   readonly sourceRule: SourceRule;
+  /** How long a call lasts without anything of its peer. */
+  readonly timeouts: MediaTimeouts;
 }
 
 /** Several clients of one address. */
@@ -222,6 +226,7 @@ function configOf(settings: Settings): Config {
       portMin: settings["rtp-ports"].min,
       portMax: settings["rtp-ports"].max,
       sourceRule: settings["rtp-source"],
+      timeouts: timeoutsOf(settings),
     },
     sockets: settings.sockets,
     limit: limitOf(settings),

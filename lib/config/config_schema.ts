@@ -57,6 +57,8 @@ const schema = z.strictObject(
     "sip-port": wholeNumber(0, 65535),
     "rtp-ports": converted("a range of ports like 10000-20000", parsePortRange),
     "rtp-source": oneOf(...sourceRules),
+    "media-timeout-initial": wholeNumber(0, 86400),
+    "media-timeout": wholeNumber(0, 86400),
     sockets: oneOf("auto", "deno", "linux"),
     "outbound-proxy": converted("a SIP address like sip:proxy.example.com", parseProxy),
     expires: wholeNumber(30, 86400),

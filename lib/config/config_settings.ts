@@ -184,6 +184,13 @@ export const settingDescriptions: readonly SettingDescription[] = [
     "<rule>",
     "who may send a call's media first: nat, strict or any, see docs/security.md",
   ),
+  whole(
+    "media-timeout-initial",
+    null,
+    "<seconds>",
+    "end a call when no RTP has come so long after the answer; 0: never",
+  ),
+  whole("media-timeout", null, "<seconds>", "end a call when no RTP has come for so long; 0: never"),
   text(
     "sockets",
     null,

@@ -194,6 +194,11 @@ export class Context implements LineOwner, AsyncDisposable {
     this.#publishing?.status(level, code, text);
   }
 
+  /** A client that only plays hears of it as well. */
+  callTrouble(code: string, text: string): void {
+    (this.#publishing ?? this.#playing)?.status("warning", code, text);
+  }
+
   /** Replaces `from` by `to`; false when something else holds the line by now. */
   advance(from: Line, to: Line): boolean {
     if (this.#line !== from) return false;

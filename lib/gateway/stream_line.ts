@@ -147,6 +147,11 @@ export class StreamLine implements LineOwner, AsyncDisposable {
     this.#publisher?.status(level, code, text);
   }
 
+  /** Players are many, and others than who called. */
+  callTrouble(code: string, text: string): void {
+    this.#publisher?.status("warning", code, text);
+  }
+
   /** Replaces `from` by `to`; false when something else holds the line by now. The far end ends with its call. */
   advance(from: Line, to: Line): boolean {
     if (this.#line !== from) return false;

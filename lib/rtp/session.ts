@@ -216,6 +216,16 @@ export class RtpSession implements Disposable {
     this.#lock.payloadTypes = payloadTypes;
   }
 
+  /** When a packet of the stream came last; -Infinity before the first. */
+  get receivedMs(): number {
+    return this.#lock.heardMs;
+  }
+
+  /** Where packets come from; null before the first. */
+  get source(): Endpoint | null {
+    return this.#lock.locked;
+  }
+
   /** When the peer was heard last, by RTP or RTCP; -Infinity before. */
   get heardMs(): number {
     return Math.max(this.#lock.heardMs, this.#rtcp.heardMs);

@@ -252,6 +252,12 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     await limit;
   }
 
+  /** Ends a call whose media are dead: BYE with this reason, then "ended" by failure. */
+  fail(reason: string): void {
+    const header = `SIP ;cause=408 ;text="${reason.replace(/["\\]/g, "'")}"`;
+    this.#hangUp({ type: "ended", by: "failure", reason }, header);
+  }
+
   /** Same as hangUp(), waiting for the answer as long as it takes. */
   async end(): Promise<void> {
     this.#hangUp({ type: "ended", by: "local", reason: "hung up" }, null);

@@ -128,6 +128,7 @@ export class BuiltInNumber implements AsyncDisposable {
     this.#log.info(`${caller} is connected`);
     using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
     if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
+    using _watch = media.watch((seconds) => established.fail(`no RTP for ${seconds} s`));
     let ending = "";
     for await (const event of established.events()) {
       if (event.type === "ended") ending = `${event.by}: ${event.reason}`;

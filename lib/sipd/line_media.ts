@@ -7,6 +7,7 @@ import { encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { Scope } from "../base/scope.ts";
 import { describedAddress } from "../rtp/described_peer.ts";
+import { type MediaLife, MediaWatch } from "../rtp/media_watch.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 import { formatSdp, parseSdp, type SessionDescription } from "../sdp/description.ts";
 import { isAuxiliary, type MediaFormat } from "../sdp/media_format.ts";
@@ -38,6 +39,9 @@ export interface LineMediaOptions {
 export type OfferOutcome =
   | { readonly type: "answer"; readonly body: SipBody }
   | { readonly type: "none"; readonly status: 400 | 488; readonly reason: string };
+
+/** Ticks of 20 ms between two looks at whether the caller's media come. */
+const TICKS_PER_LOOK = 50;
 
 const KINDS: readonly MediaKind[] = ["audio", "video"];
 
@@ -93,6 +97,24 @@ export class LineMedia implements Disposable {
     if (outcome.type === "none") return outcome.reason;
     this.#apply(outcome.agreed, answer.from);
     return null;
+  }
+
+  /** Calls `dead` once, when nothing of the caller has come for too long; until it is disposed. */
+  watch(dead: (seconds: number) => void): Disposable {
+    const { clock, ticker, timeouts = { initialMs: 0, silenceMs: 0 } } = this.#options.services;
+    const watch = new MediaWatch(timeouts, { quiet: () => {}, dead }, clock.now());
+    return ticker.add((nowMs) => watch.look(nowMs, this.#life()), TICKS_PER_LOOK);
+  }
+
+  #life(): MediaLife {
+    const lives = [...this.#streams.values()].map(({ life }) => life);
+    const audio = this.#streams.get("audio")?.life;
+    return {
+      expected: lives.some(({ expected }) => expected),
+      heardMs: Math.max(-Infinity, ...lives.map(({ heardMs }) => heardMs)),
+      audioExpected: audio?.expected ?? false,
+      audioMs: audio?.receivedMs ?? -Infinity,
+    };
   }
 
   /** Counters for the log. */

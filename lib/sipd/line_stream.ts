@@ -11,9 +11,10 @@ import type { Scope } from "../base/scope.ts";
 import type { Endpoint, TargetGuard } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
+import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import { RtpSession } from "../rtp/session.ts";
 import type { LookUp } from "../sdp/connection_names.ts";
-import { type AgreedMedia, sends } from "../sdp/agreed_media.ts";
+import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 import type { MediaFormat } from "../sdp/media_format.ts";
 
 /** What m-lines may carry here. */
@@ -43,6 +44,8 @@ export interface LineServices {
   readonly ports: Pick<RtpPorts, "bindPair">;
   /** Address to bind. */
   readonly bind: string;
+  /** How long a call lasts without anything of its caller; absent: for ever. */
+  readonly timeouts?: MediaTimeouts;
   /** Where may be sent to; absent: everywhere. */
   readonly guard?: TargetGuard;
   /** Resolves host names in descriptions; absent: nobody does. */
@@ -68,6 +71,7 @@ export class LineStream implements Disposable {
   #session: RtpSession | null = null;
   #connection: Disposable | null = null;
   #connectedAs = "";
+  #expected = false;
 
   /** Binds the ports. Throws TransportError when there are none. */
   constructor(options: LineStreamOptions) {
@@ -86,6 +90,7 @@ export class LineStream implements Disposable {
    * @param signalling IP addresses the peer's description came from
    */
   apply(agreed: AgreedMedia | null, signalling: readonly string[] = []): void {
+    this.#expected = agreed !== null && !agreed.heldByRemote && receives(agreed.direction);
     if (agreed === null) {
       this.#session?.setRemote(null, null);
       return;
@@ -102,6 +107,16 @@ export class LineStream implements Disposable {
     this.#connect(agreed, session);
     // Received from now on, when there is somebody to take it.
     if (known === null) this.#options.scope.spawn(`rtp port ${this.port}`, () => session.run());
+  }
+
+  /** Whether the peer is to send here, and when it was heard last. */
+  get life(): { readonly expected: boolean; readonly heardMs: number; readonly receivedMs: number } {
+    const session = this.#session;
+    return {
+      expected: session !== null && this.#expected,
+      heardMs: session?.heardMs ?? -Infinity,
+      receivedMs: session?.receivedMs ?? -Infinity,
+    };
   }
 
   /** Counters for the log. */

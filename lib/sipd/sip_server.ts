@@ -20,6 +20,7 @@ import {
   type TargetGuard,
 } from "../net/endpoint.ts";
 import { AddressPolicy } from "../net/route.ts";
+import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { type MessageTransport, SipEndpoint } from "../sip/endpoint.ts";
 import { SipTransport } from "../sip/transport.ts";
@@ -53,6 +54,8 @@ export interface SipServerEnvironment {
   readonly random: Random;
   /** Names that callers of the built-in numbers put into their Contact. */
   readonly dns: DnsResolver;
+  /** How long a call of a number lasts without anything of its caller; absent: an hour. */
+  readonly timeouts?: MediaTimeouts;
   /** Where requests may be sent on to; absent: everywhere. */
   readonly guard?: TargetGuard;
   /** Replaces SIP sockets in tests. */
@@ -155,9 +158,10 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): LineServices {
-  const { clock, random, log, rtpPorts, guard, dns } = environment;
+  const { clock, random, log, rtpPorts, guard, dns, timeouts } = environment;
   return {
     ...(guard && { guard }),
+    ...(timeouts && { timeouts }),
     lookUp: (name, family) => lookUpAddress(name, family, { dns, clock, withinMs: LOOK_UP_MS }),
     clock,
     random,

@@ -86,3 +86,56 @@ Deno.test("call streams: nothing but ports before a clock rate is known; all are
   streams[Symbol.dispose]();
   assert.equal(bench.services.ports.inUse, 0);
 });
+
+const PEERS:
+  readonly (readonly [described: string | null, signalling: string[], from: string, oddity: string])[] = [
+    ["192.0.2.5", ["192.0.2.5"], "192.0.2.5:4000", ""],
+    ["10.99.0.5", ["203.0.113.9"], "203.0.113.9:4000", "; its SDP said 10.99.0.5, a private address"],
+    ["10.99.0.5", ["10.0.0.1"], "10.99.0.5:4000", ""],
+    [
+      "media.nobody.example",
+      ["203.0.113.9"],
+      "203.0.113.9:4000",
+      '; its SDP said "media.nobody.example", which is no address',
+    ],
+    ["192.0.2.5", ["203.0.113.9"], "192.0.2.5:4000", ""],
+    [null, ["203.0.113.9"], "203.0.113.9", ""],
+    ["2001:db8::5", [], "[2001:db8::5]:4000", ""],
+  ];
+
+for (const [described, signalling, from, oddity] of PEERS) {
+  Deno.test(`call streams: who is not heard, described ${described}, calling from ${signalling}`, async () => {
+    await using bench = fakeMediaBench();
+    using streams = open(bench, "audio");
+    streams.session("audio", 8000);
+    streams.direct(agreed("audio", described), signalling);
+    assert.deepEqual(streams.peerText("audio"), { from, oddity });
+  });
+}
+
+Deno.test("call streams: what is expected of the peer, by what was agreed", async () => {
+  await using bench = fakeMediaBench();
+  using streams = open(bench, "audio", "video");
+  const expected = (audio = true) => {
+    const { expected, audioExpected } = streams.life(audio);
+    return [expected, audioExpected];
+  };
+  assert.deepEqual(expected(), [false, false], "nothing is agreed yet");
+  streams.session("audio", 8000);
+  streams.session("video", 90_000);
+  const audio = agreed("audio", "192.0.2.5");
+  streams.direct(audio, []);
+  assert.deepEqual(expected(), [true, true]);
+  assert.deepEqual(expected(false), [false, false], "in x-flv sound is no stream");
+  for (
+    const changes of [{ heldByRemote: true }, { direction: "sendonly" }, { direction: "inactive" }] as const
+  ) {
+    streams.direct({ ...audio, ...changes }, []);
+    assert.deepEqual(expected(), [false, false], JSON.stringify(changes));
+  }
+  streams.direct({ ...audio, direction: "recvonly" }, []);
+  assert.deepEqual(expected(), [true, true]);
+  streams.direct(agreed("video", "192.0.2.5"), []);
+  streams.keepOnly([agreed("video", "192.0.2.5")]);
+  assert.deepEqual(expected(), [true, false], "its audio was switched off: port 0");
+});

@@ -501,3 +501,30 @@ Deno.test("touch tones as sound reach a peer that takes no events, and are heard
   const steps = b.timesMs.slice(1).map((timeMs, i) => timeMs - b.timesMs[i]!);
   assert.ok(steps.every((step) => step === 20), steps.join());
 });
+
+Deno.test("a call is watched from its answer on: what is told, and when it is dead", async () => {
+  await using bench = fakeMediaBench();
+  const plan = planCodecs(["pcmu"], flashCapability("wideband", NO_TRANSCODING, false));
+  using media = new MediaContext({
+    services: { ...bench.services, timeouts: { initialMs: 30_000, silenceMs: 60_000 } },
+    log: bench.log,
+    plan,
+    localAddress: A,
+    bind: A,
+    originMs: 0,
+    onEnd: () => {},
+  });
+  const offer = { ...description("10.99.0.5", "m=audio 4000 RTP/AVP 0"), from: ["203.0.113.9"] };
+  assert.ok(media.takeOffer(offer).type === "agreed");
+  await bench.clock.advanceAsync(60_000);
+  const told: string[] = [];
+  media.watch({ quiet: (text) => told.push(text), dead: (reason) => told.push(reason) });
+  await bench.clock.advanceAsync(4_000);
+  assert.deepEqual(told, []);
+  await bench.clock.advanceAsync(2_000);
+  assert.deepEqual(told, [
+    "no audio from 203.0.113.9:4000 for 5 s; its SDP said 10.99.0.5, a private address",
+  ]);
+  await bench.clock.advanceAsync(25_000);
+  assert.deepEqual(told.slice(1), ["no RTP from 203.0.113.9:4000 for 30 s"]);
+});

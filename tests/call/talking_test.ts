@@ -236,3 +236,21 @@ Deno.test("what the publisher could do better is told to it", async () => {
   assert.deepEqual(owner.troubles, ["NetStream.Publish.BFrames"]);
   call.end("remote");
 });
+
+Deno.test("media that do not come: the client is told, then the call ends with byed", async () => {
+  await using owner = new ScriptedOwner();
+  const { call, media } = await talking(owner);
+  media.watched!.quiet("no audio from 203.0.113.9:4000 for 5 s; its SDP said 10.99.0.5, a private address");
+  assert.deepEqual(owner.link.take(), [
+    'trouble("NetStream.Call.NoAudio", "no audio from 203.0.113.9:4000 for 5 s; its SDP said 10.99.0.5, a private address")',
+  ]);
+  assert.match(owner.log.at("warn").join(), /no audio from 203\.0\.113\.9:4000 for 5 s/);
+  media.watched!.dead("no RTP from 203.0.113.9:4000 for 30 s");
+  await settle();
+  assert.deepEqual(call.failures, ["no RTP from 203.0.113.9:4000 for 30 s"]);
+  assert.deepEqual(owner.link.take(), [
+    'trouble("NetStream.Call.MediaTimeout", "the call ends: no RTP from 203.0.113.9:4000 for 30 s")',
+    "byed()",
+  ]);
+  assert.deepEqual([owner.line, media.disposed], [IDLE, true]);
+});

@@ -12,3 +12,10 @@ Deno.test("media: whose first packet counts", () => {
     /rtp-source must be nat, strict or any/,
   );
 });
+
+Deno.test("media: for how long a peer's media may be missing", () => {
+  assert.deepEqual(buildConfig({ flags: {} }).rtp.timeouts, { initialMs: 30_000, silenceMs: 60_000 });
+  const flags = { "media-timeout-initial": "0", "media-timeout": "7" };
+  assert.deepEqual(buildConfig({ flags }).rtp.timeouts, { initialMs: 0, silenceMs: 7_000 });
+  assert.throws(() => buildConfig({ flags: { "media-timeout": "-1" } }), /media-timeout must be/);
+});

@@ -6,7 +6,12 @@ import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/bridge/call_media.ts";
-import type { AcceptedReport, MediaOpening, MediaOutcome } from "../../lib/bridge/call_media.ts";
+import type {
+  AcceptedReport,
+  MediaOpening,
+  MediaOutcome,
+  WatchOutlets,
+} from "../../lib/bridge/call_media.ts";
 import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
@@ -138,6 +143,13 @@ export class RecordingMedia implements CallMedia {
     this.log.push("key frame requested");
   }
 
+  /** What watches the peer's media. */
+  watched: WatchOutlets | null = null;
+
+  watch(outlets: WatchOutlets): void {
+    this.watched = outlets;
+  }
+
   setHold(on: boolean): void {
     this.log.push(`hold ${on}`);
   }
@@ -234,6 +246,8 @@ export class ScriptedCall {
   readonly reoffers: (ReofferOutcome | Promise<ReofferOutcome>)[] = [];
   /** Our offers. */
   readonly offered: (string | null)[] = [];
+  /** Why we broke it off. */
+  readonly failures: string[] = [];
   /** What we sent as MESSAGE. */
   readonly messages: string[] = [];
   /** How they are answered. */
@@ -244,6 +258,13 @@ export class ScriptedCall {
   /** As the gateway sees it. */
   get call(): Call {
     return this as unknown as Call;
+  }
+
+  /** As Call.fail: the end is an event. */
+  fail(reason: string): void {
+    this.failures.push(reason);
+    this.#ending = { type: "ended", by: "failure", reason };
+    this.#events.end(this.#ending);
   }
 
   /** Something happens in the call. */
@@ -479,6 +500,10 @@ export class ScriptedOwner implements LineOwner, AsyncDisposable {
 
   takeMissed(): boolean {
     return this.missed;
+  }
+
+  callTrouble(code: string, text: string): void {
+    this.link.call("trouble", code, text);
   }
 
   publisherTrouble(code: string): void {
