@@ -103,7 +103,7 @@ export class AccessPolicy {
     if (this.#limits.beginCall(address)) return ALLOWED;
     return {
       type: "refused",
-      reason: `${this.#callsPerAddress} calls a minute are the limit of one address`,
+      reason: `${this.#callsPerAddress} calls a minute are the limit of one address (max-calls-per-address)`,
     };
   }
 

@@ -49,7 +49,7 @@ export class DialRules {
   mayUse(host: string): Decision {
     const { domains } = this.#options;
     if (domains === null || domains.some((domain) => isWithin(host, domain))) return ALLOWED;
-    return { type: "refused", reason: `the domain ${shown(host)} is not allowed here` };
+    return { type: "refused", reason: `the domain ${shown(host)} is not in allowed-domains` };
   }
 
   /** Whether this target may be called. */
@@ -59,7 +59,7 @@ export class DialRules {
     if (domain.type === "refused" || dials === null) return domain;
     const name = user ?? "";
     const fits = dials.some((dial) => dial.match(dial.wantsHost ? `${name}@${host}` : name) !== null);
-    return fits ? ALLOWED : { type: "refused", reason: `${shown(name)} may not be dialled here` };
+    return fits ? ALLOWED : { type: "refused", reason: `${shown(name)} is not in allowed-dials` };
   }
 }
 

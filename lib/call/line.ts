@@ -82,6 +82,8 @@ export interface ContextServices {
   readonly askedBy?: string;
   /** Whether the client may call this target, and counts the call; absent: it may. */
   mayCall?(target: DialTarget): Decision;
+  /** Whether a 3xx is followed; absent: it is. */
+  readonly redirect?: boolean;
   /** Whether there is room for a call; absent: as long as there are ports. */
   readonly room?: CallRoom;
   /** Whether the client may send a message to this target; absent: it may. */
@@ -140,6 +142,11 @@ export function callerOf({ services: { askedBy } }: LineOwner): Caller {
 /** A description of the far end as media take it: with addresses for host names, as far as they resolve. */
 export function withAddresses({ services: { media } }: LineOwner, body: SipBody): Promise<SipBody> {
   return media.withAddresses(body);
+}
+
+/** What the client hears of a target that the rules of this gateway forbid. */
+export function blockedHere(reason: string): string {
+  return `403 Forbidden: blocked by this gateway, ${reason}`;
 }
 
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */

@@ -10,7 +10,7 @@ import { bodyText, isText, type SipBody, textBody } from "../sip/body.ts";
 import type { Call } from "../sip/call.ts";
 import { formatNameAddr, type NameAddr } from "../sip/name_addr.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
-import { callerOf, type LineOwner, targetOf } from "./line.ts";
+import { blockedHere, callerOf, type LineOwner, targetOf } from "./line.ts";
 
 /** Answers one RPC. */
 export interface CommandReply {
@@ -45,7 +45,7 @@ export function sendPagingMessage(
   const permission = owner.services.mayMessage?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
     owner.log.warn(`no message goes to "${destination}": ${permission.reason}`);
-    return reply.error("NetConnection.Call.Failed", "403 Forbidden");
+    return reply.error("NetConnection.Call.Failed", blockedHere(permission.reason));
   }
   owner.scope.spawn(`message to ${destination}`, async (signal) => {
     const outcome = await owner.agent.request("MESSAGE", to, textBody(text), signal, callerOf(owner));

@@ -6,18 +6,35 @@ import { ALLOWED } from "../access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { Call, OfferEvent } from "../sip/call.ts";
+import { type FailoverNotice, formatFailover } from "../sip/client_outlets.ts";
+import type { Caller } from "../sip/identity.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import { formatTarget } from "../sip/target.ts";
-import type { InviteProgress } from "../sip/user_agent.ts";
+import { formatSipUri, type SipUri } from "../sip/uri.ts";
+import type { Hop, InviteProgress } from "../sip/user_agent.ts";
+import { createStatus } from "../rtmp/command.ts";
 import type { AcceptedReport, CallMedia, MediaOutcome } from "../bridge/call_media.ts";
-import { callerOf, IDLE, type Line, type LineOwner, statusText, targetOf, withAddresses } from "./line.ts";
+import {
+  blockedHere,
+  callerOf,
+  IDLE,
+  type Line,
+  type LineOwner,
+  statusText,
+  targetOf,
+  withAddresses,
+} from "./line.ts";
 import { talk } from "./talking.ts";
 
 type Dialing = Extract<Line, { state: "dialing" }>;
 
 type Attempt =
-  | { type: "established"; call: Call; report: AcceptedReport }
+  | { type: "established"; call: Call; media: CallMedia; report: AcceptedReport }
   | { type: "rejected"; reason: string }
+  /** `by`: the server that says so. */
+  | { type: "redirected"; reason: string; targets: readonly SipUri[]; by: string }
+  /** The client knows, and so does the log. */
+  | { type: "unreported" }
   | { type: "given up" };
 
 const INTERNAL_ERROR = "Internal server error";
@@ -38,7 +55,7 @@ export function dial(owner: LineOwner, destination: string, codecs: readonly str
   const permission = owner.services.mayCall?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
     owner.log.warn(`"${destination}" is not called: ${permission.reason}`);
-    return rejected(owner, line, "403 Forbidden");
+    return rejected(owner, line, blockedHere(permission.reason));
   }
   owner.scope.spawn(`invite ${destination}`, async () => {
     try {
@@ -59,37 +76,86 @@ function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
   }
 }
 
+/** Whom to reach, and with which codecs. */
+interface Wanted {
+  /** Who is called. */
+  readonly to: NameAddr;
+  /** Where: the address of `to`, or where a 3xx has sent us. */
+  readonly uri: SipUri;
+  /** On whose behalf: who has named the address. */
+  readonly caller: Caller;
+  readonly codecs: readonly string[];
+}
+
 async function attemptCall(
   owner: LineOwner,
   line: Dialing,
   to: NameAddr,
   codecs: readonly string[],
 ): Promise<void> {
-  const route = await owner.agent.route(to.uri, callerOf(owner));
-  if (line.attempt.signal.aborted) return;
-  const name = `${to.uri.user ?? ""}@${to.uri.host}`;
-  if ("type" in route) return failed(owner, line, `${route.status ?? 503} ${route.reason}`, name);
-  const opening = owner.services.media.open(route.localAddress, codecs);
+  const wanted = { to, uri: to.uri, caller: callerOf(owner), codecs };
+  const first = await reach(owner, line, wanted);
+  const attempt = first.type === "redirected" ? await follow(owner, line, wanted, first) : first;
+  if (attempt.type === "given up" || attempt.type === "unreported") return;
+  if (attempt.type !== "established") return failed(owner, line, attempt.reason, nameOf(to.uri));
+  const { call, media, report } = attempt;
+  // This coroutine is not to wait for the end of the call, for hours.
+  owner.scope.spawn(`call ${nameOf(to.uri)}`, () => talk(owner, line, { call, media, report }));
+}
+
+/** Once: what is tried here is not redirected again, so nobody can send us round in circles. */
+async function follow(
+  owner: LineOwner,
+  line: Dialing,
+  wanted: Wanted,
+  { targets, reason, by }: Extract<Attempt, { type: "redirected" }>,
+): Promise<Attempt> {
+  let last: Attempt = { type: "rejected", reason };
+  if (owner.services.redirect === false) return last;
+  for (const target of targets) {
+    const uri = callable(owner, target);
+    if (uri === null || formatSipUri(uri) === formatSipUri(wanted.uri)) continue;
+    const permission = owner.services.mayCall?.(uri) ?? ALLOWED;
+    owner.log.info(`${nameOf(wanted.uri)} answered ${reason}: ${nameOf(uri)}`);
+    if (permission.type === "refused") {
+      owner.log.warn(`the redirection to ${nameOf(uri)} is not followed: ${permission.reason}`);
+      last = { type: "rejected", reason: blockedHere(permission.reason) };
+      continue;
+    }
+    last = await reach(owner, line, { ...wanted, uri, caller: { askedBy: by } });
+    // 6xx (RFC 3261 section 21.6): nobody else can answer either.
+    if (last.type !== "redirected" && (last.type !== "rejected" || last.reason.startsWith("6"))) return last;
+  }
+  return last;
+}
+
+/** A number becomes an address as if it had been dialled; null: it is neither. */
+function callable(owner: LineOwner, target: SipUri): SipUri | null {
+  return target.scheme === "tel" ? destinationOf(owner, formatSipUri(target))?.uri ?? null : target;
+}
+
+function nameOf(uri: SipUri): string {
+  return `${uri.user ?? ""}@${uri.host}`;
+}
+
+async function reach(owner: LineOwner, line: Dialing, wanted: Wanted): Promise<Attempt> {
+  const { uri, codecs } = wanted;
+  const hop = await owner.agent.route(uri, wanted.caller);
+  if (line.attempt.signal.aborted) return { type: "given up" };
+  if ("type" in hop) return { type: "rejected", reason: `${hop.status ?? 503} ${hop.reason}` };
+  const opening = owner.services.media.open(hop.localAddress, codecs);
   if (opening.type !== "open") {
-    owner.log.warn(`cannot call ${name}: ${opening.reason}`);
-    return rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
+    owner.log.warn(`cannot call ${nameOf(uri)}: ${opening.reason}`);
+    rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
+    return { type: "unreported" };
   }
   using opened = new DisposableStack();
   const media = line.media = opened.use(opening.media);
   owner.primeMedia(media); // the offer can name the parameter sets of the picture
-  owner.log.info(`calling ${name} by way of ${formatTarget(route.target)}`);
-  const attempt = await invite(owner, line, to, media);
-  switch (attempt.type) {
-    case "given up":
-      return;
-    case "rejected":
-      return failed(owner, line, attempt.reason, name);
-    case "established": {
-      const { call, report } = attempt;
-      opened.move(); // talk() ends it; this coroutine is not to wait for that, for hours
-      return owner.scope.spawn(`call ${name}`, () => talk(owner, line, { call, media, report }));
-    }
-  }
+  owner.log.info(`calling ${nameOf(uri)} by way of ${formatTarget(hop.targets[0])}`);
+  const attempt = await invite(owner, line, { ...wanted, hop }, media);
+  if (attempt.type === "established") opened.move(); // talk() ends it
+  return attempt;
 }
 
 /** What was agreed before the 2xx, and the description of the far end that it came from. */
@@ -98,11 +164,18 @@ interface Heard {
   readonly report: AcceptedReport;
 }
 
-async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: CallMedia): Promise<Attempt> {
+async function invite(
+  owner: LineOwner,
+  line: Dialing,
+  { to, uri, caller, hop }: Wanted & { readonly hop: Hop },
+  media: CallMedia,
+): Promise<Attempt> {
   const { signal } = line.attempt;
+  const onFailover = (notice: FailoverNotice): void => trying(owner, notice);
   let outcome: InviteProgress | null = null;
   let heard: Heard | null = null;
-  for await (const step of owner.agent.invite(to, media.makeOffer(), signal, callerOf(owner))) {
+  const options = { ...caller, hop, target: uri, onFailover };
+  for await (const step of owner.agent.invite(to, media.makeOffer(), signal, options)) {
     outcome = step;
     if (signal.aborted) continue;
     if (step.type === "progress") heard = await progress(owner, media, step) ?? heard;
@@ -112,7 +185,14 @@ async function invite(owner: LineOwner, line: Dialing, to: NameAddr, media: Call
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
   if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
-  return { type: "rejected", reason: statusText(outcome.status, outcome.reason) };
+  const reason = statusText(outcome.status, outcome.reason);
+  const { redirects: targets } = outcome;
+  if (targets === undefined) return { type: "rejected", reason };
+  return { type: "redirected", reason, targets, by: hop.targets[0].endpoint.hostname };
+}
+
+function trying(owner: LineOwner, notice: FailoverNotice): void {
+  owner.link.call("onStatus", createStatus("status", "NetConnection.Call.Trying", formatFailover(notice)));
 }
 
 async function settle(
@@ -122,7 +202,7 @@ async function settle(
   const { call, media, heard, signal } = answered;
   const outcome = await agreedWith(owner, call.remoteBody, media, heard);
   if (outcome.type === "agreed" && !signal.aborted) {
-    return { type: "established", call, report: outcome.report };
+    return { type: "established", call, media, report: outcome.report };
   }
   owner.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
   if (outcome.type === "agreed" || signal.aborted) return { type: "given up" };

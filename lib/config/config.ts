@@ -64,6 +64,8 @@ export interface Config {
   readonly dtmf: DtmfMode;
   /** What happens to who publishes what another client publishes. */
   readonly onBusy: OnBusyPolicy;
+  /** Whether a 3xx is followed, unless an account says otherwise. */
+  readonly redirect: boolean;
   /** True when the two sides of each call may be played by other RTMP clients. */
   readonly publishCalls: boolean;
   /** The built-in SIP server for trials; null: it does not run. */
@@ -238,6 +240,7 @@ function configOf(settings: Settings): Config {
     accounts: settings.account.flatMap(({ account }) => account ?? []),
     onBusy: settings["on-busy"],
     dtmf: settings.dtmf,
+    redirect: settings.redirect,
     publishCalls: settings["publish-calls"],
     sipd: settings.sipd,
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",

@@ -67,6 +67,7 @@ const schema = z.strictObject(
     "same-address": oneOf(...sameAddressPolicies),
     "on-busy": oneOf(...onBusyPolicies),
     dtmf: oneOf("auto", "rtp", "info", "inband"),
+    redirect: converted("true or false", parseTruth),
     "publish-calls": truth(),
     sipd: converted("true, false or an IP address like 127.0.0.1:5060", parseSipd),
     "max-connections": wholeNumber(1, 100000),
@@ -209,6 +210,12 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (value instanceof Date) return "a date";
   return typeof value === "object" && value !== null ? "a table" : String(value);
+}
+
+/** Of the file, or of the command line. */
+function parseTruth(value: unknown): boolean | undefined {
+  if (value === "true" || value === "false") return value === "true";
+  return typeof value === "boolean" ? value : undefined;
 }
 
 function parseAddress(value: unknown): string | undefined {

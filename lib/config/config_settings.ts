@@ -48,6 +48,8 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   "on-busy": OnBusyPolicy;
   /** How touch tones are sent. */
   dtmf: DtmfMode;
+  /** Whether a call goes on where a 3xx sends it. */
+  redirect: boolean;
   /** Whether other RTMP clients may play the two sides of calls. */
   "publish-calls": boolean;
   /** Where the built-in SIP server listens; null: it does not run. */
@@ -131,6 +133,7 @@ export const defaultSettings: Readonly<Settings> = {
   "same-address": "replace",
   "on-busy": "replace",
   dtmf: "auto",
+  redirect: true,
   "publish-calls": false,
   sipd: null,
   ...defaultGuard,
@@ -219,6 +222,7 @@ export const settingDescriptions: readonly SettingDescription[] = [
     "<way>",
     "touch tones by rtp, info or inband; auto: the first of them that a call takes",
   ),
+  text("redirect", null, "<true|false>", "follow a call once to where a 3xx answer sends it"),
   flag("publish-calls", null, "let other RTMP clients play both sides of calls, under calls/<address>"),
   text("sipd", null, "[address]", "also run a small SIP server for trials (at 127.0.0.1:5060)"),
   whole("max-connections", null, "<count>", "most RTMP connections at a time"),

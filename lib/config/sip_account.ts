@@ -35,6 +35,8 @@ export interface SipAccount {
   readonly waiting: "silence" | "tone";
   /** What happens to who publishes what another client publishes; null: as for all. */
   readonly onBusy: OnBusyPolicy | null;
+  /** Outgoing: whether a 3xx is followed; absent: as for all. */
+  readonly redirect?: boolean;
   /** Outgoing: ringing is given up after this time, in seconds. */
   readonly answerTimeoutSeconds: number;
   /** Outgoing: calls that were not answered are tried again. */
@@ -67,6 +69,7 @@ export const SIP_ACCOUNT_KEYS: readonly string[] = [
   "answer",
   "waiting",
   "on-busy",
+  "redirect",
   "answer-timeout",
   "redial",
   "redial-delay",
@@ -108,6 +111,7 @@ export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAcc
       onBusy: entry["on-busy"] === undefined
         ? null
         : choice<OnBusyPolicy>(entry, "on-busy", ["replace", "reject"]),
+      ...(entry.redirect !== undefined && { redirect: truth(entry, "redirect", true) }),
       answerTimeoutSeconds: whole(entry, "answer-timeout", { min: 1, max: 600, absent: 60 }),
       redial: {
         attempts: whole(entry, "redial", { min: 0, max: 100, absent: 0 }),

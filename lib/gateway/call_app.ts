@@ -45,6 +45,8 @@ export interface AccountAppParts {
   readonly dialPlan: DialPlan;
   /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
+  /** Whether a 3xx is followed, unless the account says otherwise. */
+  readonly redirect: boolean;
   /** Where far ends are published. */
   readonly streams: LiveStreams;
 }
@@ -114,7 +116,9 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const { account, rest, connection } = use;
     const { clock, random, streams } = this.#parts;
     const log = account.log.child(`call to ${rest}`);
-    const services = servicesOf(this.#parts, log, connection.peer.hostname);
+    const { redirect } = account.config;
+    const parts = redirect === undefined ? this.#parts : { ...this.#parts, redirect };
+    const services = servicesOf(parts, log, connection.peer.hostname);
     const call: PublishedCall = new PublishedCall({
       destination: rest,
       rules: account.config,
@@ -167,13 +171,14 @@ export class CallApp implements AccountApplication, AsyncDisposable {
 
 /** What the lines of an account take from the gateway. @param address of the client that pays for the call */
 export function servicesOf(parts: AccountAppParts, log: Logger, address: string): ContextServices {
-  const { clock, media, access, room, dialPlan, dtmf } = parts;
+  const { clock, media, access, room, dialPlan, dtmf, redirect } = parts;
   return {
     clock,
     log,
     media: media(log),
     room,
     dtmf,
+    redirect,
     dialPlan,
     askedBy: address,
     mayCall: (target) => access.mayCall(address, target),

@@ -20,6 +20,8 @@ export interface SharedServices {
   readonly clock: Clock;
   /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
+  /** Whether a 3xx is followed. */
+  readonly redirect: boolean;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
   /** Whether there is room for a call. */
@@ -71,6 +73,11 @@ export class ClientServices implements ContextServices {
   /** See {@linkcode ContextServices}. */
   get dtmf(): DtmfMode {
     return this.#shared.dtmf;
+  }
+
+  /** See {@linkcode ContextServices}. */
+  get redirect(): boolean {
+    return this.#shared.redirect;
   }
 
   /** See {@linkcode ContextServices}. */

@@ -1,14 +1,15 @@
 // One RTMP client and its SIP user agent: commands of the client become calls, events of the calls become
 // callbacks. Everything it runs is in its scope; the coroutines of a call are in outgoing, incoming, talking.
 // Role: edge
-// Answers to: class Context of siprtmp.py (rtmp_* and sip_* methods); behaviour.md 1.3 to 1.5.
 
 import type { AmfValue } from "../amf/value.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
+import { createStatus } from "../rtmp/command.ts";
 import type { RtmpEvent } from "../rtmp/event.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
+import { formatFailover } from "../sip/client_outlets.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { RegisterOutcome } from "../sip/registration.ts";
@@ -82,7 +83,10 @@ export class Context implements LineOwner, AsyncDisposable {
   /** Registers when the client gave a password; without one only calls straight to our port reach it. */
   async register(signal: AbortSignal): Promise<RegisterOutcome | { type: "not needed" }> {
     if (!this.agent.identity.password) return { type: "not needed" };
-    return await this.agent.register(signal);
+    return await this.agent.register(signal, (notice) => {
+      const status = createStatus("status", "NetConnection.Connect.Trying", formatFailover(notice));
+      this.link.call("onStatus", status);
+    });
   }
 
   /** Takes calls, messages and changes of the registration from now on; nothing waits for them meanwhile. */

@@ -1,7 +1,6 @@
 // The gateway: accepts RTMP clients and hands each to the application of its path: sip, or the streams of an
 // RTMP server. Owns everything that runs.
 // Role: edge
-// Answers to: the App and Gateway classes of siprtmp.py and the accept loop of rtmp.py.
 
 import { BadTraffic } from "../access/bad_traffic.ts";
 import { TargetPolicy } from "../access/target_policy.ts";
@@ -114,6 +113,7 @@ export class Gateway implements AsyncDisposable {
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
     this.#guard = new LoadGuard(config.limit, { calls: () => calls.everywhere, memoryBytes }, environment);
+    const dialling = { dialPlan: config.dialPlan, dtmf: config.dtmf, redirect: config.redirect };
     this.#accountApps = new AccountApps({
       ...environment,
       accounts: this.#accounts,
@@ -121,8 +121,7 @@ export class Gateway implements AsyncDisposable {
       transcodable: environment.codecs?.transcodable ?? new Set(),
       access: door.access,
       room: this.#guard,
-      dialPlan: config.dialPlan,
-      dtmf: config.dtmf,
+      ...dialling,
       streams: this.#live.streams,
       latencyMs: LIVE_LATENCY_MS,
       onBusy: config.onBusy,
@@ -137,8 +136,7 @@ export class Gateway implements AsyncDisposable {
       room: this.#guard,
       sameAddress: config.sameAddress,
       ...(team !== undefined && { tenancy: team.tenancy }),
-      dialPlan: config.dialPlan,
-      dtmf: config.dtmf,
+      ...dialling,
       streams: this.#live.streams,
       publishCalls: config.publishCalls,
     });

@@ -13,6 +13,7 @@ import type { RegisterOutcome } from "../sip/registration.ts";
 import type { RegistrationChange } from "../sip/registration_keeper.ts";
 import {
   type IncomingMessage,
+  type InviteOptions,
   type InviteProgress,
   MAX_INVITATIONS,
   MAX_MESSAGES,
@@ -82,10 +83,10 @@ export class LineMember implements Agent {
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
-    caller: Caller = {},
+    options: InviteOptions = {},
   ): AsyncGenerator<InviteProgress, void, void> {
     const both = AbortSignal.any([signal, this.#end.signal]);
-    return this.#agent.invite(to, offer, both, this.#as(caller));
+    return this.#agent.invite(to, offer, both, { ...this.#as({}), ...options });
   }
 
   /** The user agent is that of the client who came first. */

@@ -1,7 +1,6 @@
 // One RTMP client on its socket, from its first byte to its last: open(), accept() or reject(), events(),
 // close(). Reading is driven by whoever consumes events(); media leaves by onMedia while it is read.
 // Role: edge
-// Answers to: class Client of rtmp.py.
 
 import type { AmfObject, AmfValue } from "../amf/value.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -233,9 +232,10 @@ export class RtmpConnection implements AsyncDisposable {
     this.#session.giveBack(event);
   }
 
-  /** Calls a procedure of the client; its answer is not waited for. */
+  /** Calls a procedure of the client, from its connect on; its answer is not waited for. */
   call(method: string, ...args: AmfValue[]): void {
-    if (this.#phase === "connected") this.#session.call(method, args);
+    const listens = this.#phase === "connected" || this.#phase === "opening" && this.#session.hasConnect;
+    if (listens) this.#session.call(method, args);
   }
 
   #beat(): Disposable {

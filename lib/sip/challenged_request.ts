@@ -4,6 +4,7 @@
 // Answers to: UserAgent.authenticate of siprtmp, which tried once per realm and stopped at stale nonces.
 
 import type { ClientHandle } from "./client_handle.ts";
+import type { FailoverNotice } from "./client_outlets.ts";
 import type { Answers, Credentials } from "./credentials.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 import type { Target } from "./target.ts";
@@ -29,6 +30,8 @@ export interface ChallengedOptions {
   readonly renumber: (request: SipRequest) => SipRequest;
   /** A changed copy (already renumbered) to send after a refusal that is no challenge; null: it stands. */
   readonly retry?: (response: SipResponse, request: SipRequest) => SipRequest | null;
+  /** Told when another target is tried. */
+  readonly onFailover?: (notice: FailoverNotice) => void;
 }
 
 /** Where the outcome goes. `request` is the one that was answered, as it was sent. */
@@ -41,6 +44,8 @@ export interface ChallengedOutlets {
   refused(response: SipResponse, request: SipRequest): void;
   /** No answer (408) or no way to send (503). */
   failed(status: 408 | 503, reason: string): void;
+  /** A 2xx of another server than the one that was told of, to an INVITE: to be ended. */
+  surplus?(response: SipResponse, request: SipRequest, target: Target): void;
 }
 
 /** One request with all its retries; starts at once. */
@@ -80,6 +85,8 @@ export class ChallengedRequest {
       response: (response) => this.#receive(response, request),
       timeout: () => this.#outlets.failed(408, REQUEST_TIMEOUT),
       transportError: (reason) => this.#outlets.failed(503, reason),
+      surplus: (response, target) => this.#outlets.surplus?.(response, request, target),
+      failover: (notice) => this.#options.onFailover?.(notice),
     });
   }
 

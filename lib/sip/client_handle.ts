@@ -2,62 +2,27 @@
 // Failover as in RFC 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1. With the first
 // 2xx of an INVITE it is over: what RFC 6026 7.2 waits for afterwards, the layer knows by the ACKs it has sent.
 // Role: machine
-// Answers to: the single try of siprtmp's UserAgent, which knew one address and no second chance.
+// A silent target with a successor is left after 4 s; whichever of them answers first is the one, and the others, should
+// they answer too, hear CANCEL, or their 2xx is told as one too many.
 
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
-import { formatEndpoint } from "../net/endpoint.ts";
+import { type ClientOutlets, type ClientSurroundings, formatFailover } from "./client_outlets.ts";
 import { ClientTransaction, type ClientTransactionOutlets } from "./client_transaction.ts";
-import { formatVia, parseVia, type Via } from "./header.ts";
+import { formatVia, parseVia } from "./header.ts";
 import { clientKey } from "./matching.ts";
-import { cloneMessage, type SipRequest, type SipResponse } from "./message.ts";
+import { cloneMessage, type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import { messageTitle } from "./message_text.ts";
 import type { Flow, SendOutcome, Target } from "./target.ts";
 import { TimerSet } from "./timer_set.ts";
-import { giveUpMs, type TimerValues } from "./timers.ts";
+import { giveUpMs } from "./timers.ts";
 import { createCancel } from "./transaction_requests.ts";
+
+export type { ClientOutlets, ClientSurroundings } from "./client_outlets.ts";
 
 /** How many targets of one request are tried at most. */
 const MAX_TRIES = 8;
 
-/** What the sender of a request hears. Exactly one end: a final response, `timeout` or `transportError`. */
-export interface ClientOutlets {
-  /**
-   * A response. Every 1xx and the final one; the 2xx of further forks of an INVITE are strays for the layer. The 503
-   * of a target that has a successor is not told.
-   */
-  response(response: SipResponse): void;
-  /** No target answered in time, or a cancelled INVITE got no final response within 64*T1. */
-  timeout(): void;
-  /** No target could be reached. */
-  transportError(reason: string): void;
-}
-
-/** What a handle needs from the transaction layer. */
-export interface ClientSurroundings {
-  /** Where timers run. */
-  readonly clock: Clock;
-  /** T1, T2, T4. */
-  readonly timers: TimerValues;
-  /** Failovers are told here. */
-  readonly log: Logger;
-  /** A Via towards `target` with a new branch. */
-  createVia(target: Target): Via;
-  /** Hands a request to the transport. */
-  send(request: SipRequest, target: Target, outcome: (outcome: SendOutcome) => void): void;
-  /** Lets responses with this key find the transaction. */
-  register(key: string, transaction: ClientTransaction): void;
-  /** The transaction with this key has ended. */
-  forget: (key: string) => void;
-  /** What belongs to this key from now on is a repetition of an answer: to be dropped for so long. */
-  absorb: (key: string, keptMs: number) => void;
-  /** True when this 2xx is a repetition; it is answered with the ACK that is known for it. */
-  isRepeated(response: SipResponse): boolean;
-  /** Nothing but repetitions is to be expected any more. */
-  finished(handle: ClientHandle): void;
-  /** A target has answered, or is given up. */
-  targetTried(target: Target, answered: boolean): void;
-}
+/** How long a target may be silent while there is another, in milliseconds (RFC 3263 4.3 leaves it to us). */
+export const NEXT_TARGET_MS = 4_000;
 
 interface Attempt {
   readonly request: SipRequest;
@@ -67,6 +32,7 @@ interface Attempt {
   connectionId: number | null;
   answered: boolean;
   alerted: boolean;
+  cancelled: boolean;
   failure: string;
 }
 
@@ -77,8 +43,8 @@ export class ClientHandle implements Disposable {
   readonly #bare: SipRequest;
   readonly #targets: Target[];
   readonly #outlets: ClientOutlets;
-  readonly #layer: ClientSurroundings;
-  readonly #timers: TimerSet<"fail" | "give up">;
+  readonly #layer: ClientSurroundings<ClientHandle>;
+  readonly #timers: TimerSet<"fail" | "give up" | "next">;
   #attempt: Attempt | null = null;
   #cancel: CancelState = "no";
   #cancelReason: string | null = null;
@@ -90,7 +56,7 @@ export class ClientHandle implements Disposable {
     request: SipRequest,
     targets: readonly Target[],
     outlets: ClientOutlets,
-    layer: ClientSurroundings,
+    layer: ClientSurroundings<ClientHandle>,
   ) {
     this.#bare = request;
     this.#targets = targets.slice(0, MAX_TRIES);
@@ -98,7 +64,7 @@ export class ClientHandle implements Disposable {
     this.#layer = layer;
     this.#timers = new TimerSet(
       layer.clock,
-      (name) => name === "fail" ? this.#fail() : this.#cancelTimedOut(),
+      (name) => this.#expired(name),
     );
   }
 
@@ -120,6 +86,12 @@ export class ClientHandle implements Disposable {
   /** True after the final response, the timeout or the transport error. */
   get finished(): boolean {
     return this.#finished;
+  }
+
+  #expired(timer: "fail" | "give up" | "next"): void {
+    if (timer === "fail") this.#fail();
+    else if (timer === "give up") this.#cancelTimedOut();
+    else this.#silent();
   }
 
   /** Sends the request to the first target; failing for want of one is told later, not from inside. */
@@ -174,6 +146,7 @@ export class ClientHandle implements Disposable {
       connectionId: null,
       answered: false,
       alerted: false,
+      cancelled: false,
       failure: "the transport failed",
       transaction: this.#createTransaction(request, target, {
         send: (message) => this.#send(attempt, message),
@@ -183,8 +156,14 @@ export class ClientHandle implements Disposable {
       }),
     };
     this.#attempt = attempt;
+    if (this.#targets.length > 0 && !this.#inDialog) this.#timers.start("next", NEXT_TARGET_MS);
     attempt.transaction.start();
     return true;
+  }
+
+  /** Inside a dialog all targets lead to the same far end: it is given its time. */
+  get #inDialog(): boolean {
+    return tagOf(this.#bare.headers.get("To")) !== null;
   }
 
   /** A transaction that responses find by the branch of `request` until it ends. */
@@ -227,8 +206,11 @@ export class ClientHandle implements Disposable {
   }
 
   #receive(attempt: Attempt, response: SipResponse): void {
-    if (attempt !== this.#attempt) return;
     if (!attempt.answered) this.#layer.targetTried(attempt.target, true);
+    if (attempt !== this.#attempt && !this.#comesFirst(attempt)) {
+      return this.#receiveSurplus(attempt, response);
+    }
+    this.#timers.stop("next");
     attempt.answered = true;
     if (response.status < 200) return this.#receiveProvisional(attempt, response);
     const invited = this.#bare.method === "INVITE";
@@ -242,6 +224,29 @@ export class ClientHandle implements Disposable {
     this.#outlets.response(response);
   }
 
+  /** Nobody has answered but this target, which had been left: it is the one after all. */
+  #comesFirst(attempt: Attempt): boolean {
+    const present = this.#attempt;
+    if (this.#finished || attempt.answered || present?.answered !== false) return false;
+    present.transaction.stopSending();
+    this.#attempt = attempt;
+    return true;
+  }
+
+  /** Another target answers as well. */
+  #receiveSurplus(attempt: Attempt, response: SipResponse): void {
+    attempt.answered = true;
+    if (this.#bare.method !== "INVITE" || response.status >= 300) return;
+    if (response.status < 200) return this.#cancelSurplus(attempt);
+    if (!this.#layer.isRepeated(response)) this.#outlets.surplus?.(response, attempt.target);
+  }
+
+  #cancelSurplus(attempt: Attempt): void {
+    if (attempt.cancelled) return;
+    attempt.cancelled = true;
+    this.#createCancel(attempt).start();
+  }
+
   /** 17.1.2.2 timer K, RFC 6026 7.2: the transaction would only wait for repetitions, and hold all of this meanwhile. */
   #absorb({ branch, target, transaction }: Attempt): void {
     const { absorb, timers } = this.#layer;
@@ -253,6 +258,14 @@ export class ClientHandle implements Disposable {
     if (response.status > 100) attempt.alerted = true;
     if (this.#cancel === "wanted") this.#sendCancel(attempt);
     this.#outlets.response(response);
+  }
+
+  #silent(): void {
+    const attempt = this.#attempt;
+    if (attempt === null || attempt.answered || this.#cancel !== "no") return;
+    attempt.transaction.stopSending();
+    this.#layer.targetTried(attempt.target, false);
+    this.#failOver(`no answer for ${NEXT_TARGET_MS / 1000} s`);
   }
 
   #timedOut(attempt: Attempt): void {
@@ -280,12 +293,11 @@ export class ClientHandle implements Disposable {
     if (this.#cancel !== "no" || this.#finished) return false;
     const failed = this.#attempt?.target;
     if (!this.#tryNext()) return false;
-    if (failed !== undefined && this.#layer.log.enabled("debug")) {
-      this.#layer.log.debug(
-        `${messageTitle(this.#bare)}: trying another server than ${formatEndpoint(failed.endpoint)}`,
-        reason,
-      );
-    }
+    const to = this.#attempt?.target;
+    if (failed === undefined || to === undefined) return true;
+    const notice = { from: failed, to, reason };
+    this.#layer.log.info(`${messageTitle(this.#bare)}: ${formatFailover(notice)}`);
+    this.#outlets.failover?.(notice);
     return true;
   }
 
@@ -303,16 +315,20 @@ export class ClientHandle implements Disposable {
 
   #sendCancel(attempt: Attempt): void {
     this.#cancel = "sent";
+    const transaction = this.#createCancel(attempt);
+    this.#timers.start("give up", giveUpMs(this.#layer.timers));
+    transaction.start();
+  }
+
+  #createCancel(attempt: Attempt): ClientTransaction {
     const request = createCancel(attempt.request);
     if (this.#cancelReason !== null) request.headers.add("Reason", this.#cancelReason);
-    const transaction = this.#createTransaction(request, attempt.target, {
+    return this.#createTransaction(request, attempt.target, {
       send: (message) => this.#layer.send(message, attempt.target, () => {}),
       response: () => {}, // the INVITE's own final response tells the end
       timeout: () => {},
       transportError: () => {},
     });
-    this.#timers.start("give up", giveUpMs(this.#layer.timers));
-    transaction.start();
   }
 
   /** 9.1: 64*T1 after the CANCEL without a final response, the INVITE counts as cancelled. */

@@ -170,6 +170,11 @@ export class ClientTransaction implements Disposable {
   /** The request went by TCP although UDP was meant (18.1.1): no more retransmissions, no waiting for any. */
   becomeReliable(): void {
     this.#times = timerTable(this.#values, true);
+    this.stopSending();
+  }
+
+  /** Another target is tried: nothing is sent again, an answer may still come. */
+  stopSending(): void {
     this.#timers.stop("A");
     this.#timers.stop("E");
   }

@@ -8,9 +8,10 @@ import { answerFault } from "./answer_fault.ts";
 import type { Call } from "./call.ts";
 import { endedByBye, type EndedEvent, type OfferEvent } from "./call_event.ts";
 import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
+import type { FailoverNotice } from "./client_outlets.ts";
 import { EarlyCalls } from "./early_calls.ts";
 import { warningText } from "./header_values.ts";
-import { identityAddress } from "./identity.ts";
+import { type Caller, identityAddress } from "./identity.ts";
 import { declineAnswer } from "./late_forks.ts";
 import { callIdOf, tagsOf } from "./matching.ts";
 import { type SipRequest, type SipResponse, tagOf } from "./message.ts";
@@ -20,7 +21,10 @@ import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, inBackground, routesOf } from "./sip_core.ts";
 import type { DialogUser } from "./dialog_table.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
+import { redirectsOf } from "./redirect.ts";
+import type { Hop } from "./routing.ts";
 import type { Target } from "./target.ts";
+import type { SipUri } from "./uri.ts";
 
 /** What happens to an outgoing call attempt; "accepted" and "refused" are last. */
 export type InviteProgress =
@@ -40,6 +44,8 @@ export type InviteProgress =
     readonly reason: string;
     /** Text of the Warning header, if any. */
     readonly warning: string | null;
+    /** Where a 3xx says to call instead, best first. */
+    readonly redirects?: readonly SipUri[];
   };
 
 /** Progress events that may wait for their reader; further 1xx are dropped. */
@@ -50,23 +56,47 @@ export const NO_PROGRESS_MS = 185_000;
 /** What a client hears of a 2xx that no call can be made of. */
 const UNUSABLE_STATUS = 488;
 
+/** A header of the user's own, name and value. */
+export type ExtraHeader = readonly [name: string, value: string];
+
 const TERMINATED = { type: "refused", status: 487, reason: "Request Terminated", warning: null } as const;
 
-/** Calls `to`; one iteration per event. Aborting cancels: "refused" with 487 comes at once. */
+/** What may be different for one call. */
+export interface InviteOptions extends Caller {
+  /** Where it goes, by `UserAgent.route`; resolved when left out. */
+  readonly hop?: Hop;
+  /** Its Request-URI, when the far end is asked for at another address than `to`. */
+  readonly target?: SipUri;
+  /** From, without tag; that of the identity when left out. */
+  readonly from?: NameAddr;
+  /** Further headers. */
+  readonly headers?: readonly ExtraHeader[];
+  /** Told when another server is tried. */
+  readonly onFailover?: (notice: FailoverNotice) => void;
+}
+
+/** Whom to call, and what with. */
+export interface InviteParts extends InviteOptions {
+  /** Who is called. */
+  readonly to: NameAddr;
+  /** Our session description; null: the far end makes the offer. */
+  readonly offer: SipBody | null;
+}
+
+/** Calls somebody; one iteration per event. Aborting cancels: "refused" with 487 comes at once. */
 export async function* inviteProgress(
   agent: AgentContext,
-  to: NameAddr,
-  offer: SipBody | null,
+  parts: InviteParts,
   signal: AbortSignal,
 ): AsyncGenerator<InviteProgress, void, void> {
-  const hop = await firstHop(agent, to.uri);
+  const hop = parts.hop ?? await firstHop(agent, parts.target ?? parts.to.uri);
   if (signal.aborted) return yield TERMINATED;
   if ("type" in hop) {
     return yield { type: "refused", status: hop.status ?? 503, reason: hop.reason, warning: null };
   }
   const contact = contactOf(agent, hop.localAddress, hop.targets[0].transport);
-  const attempt = new InviteAttempt(agent, offer);
-  attempt.start(createInvite(agent, { to, offer, contact }), hop.targets);
+  const attempt = new InviteAttempt(agent, parts);
+  attempt.start(createInvite(agent, parts, contact), hop.targets);
   const onAbort = (): void => attempt.giveUp();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
@@ -80,20 +110,17 @@ export async function* inviteProgress(
   }
 }
 
-function createInvite(
-  agent: AgentContext,
-  parts: { to: NameAddr; offer: SipBody | null; contact: NameAddr },
-): SipRequest {
+function createInvite(agent: AgentContext, parts: InviteParts, contact: NameAddr): SipRequest {
   const { core } = agent;
   const request = createOutgoingRequest({
     method: "INVITE",
-    uri: parts.to.uri,
-    from: identityAddress(agent.identity),
+    uri: parts.target ?? parts.to.uri,
+    from: parts.from ?? identityAddress(agent.identity),
     fromTag: core.random.token(12),
     to: parts.to,
     callId: core.random.token(24),
     sequence: 1,
-    contact: parts.contact,
+    contact,
     routes: routesOf(agent),
     userAgent: core.userAgent,
     body: parts.offer,
@@ -101,6 +128,7 @@ function createInvite(
   // Without an offer of ours a reliable 1xx could bring one that must be answered in the PRACK (RFC 3262 5).
   if (parts.offer === null) request.headers.set("Supported", "timer");
   proposeTimer(request, null);
+  for (const [name, value] of parts.headers ?? []) request.headers.add(name, value);
   return request;
 }
 
@@ -111,6 +139,7 @@ class InviteAttempt implements Ending, DialogUser {
   delivered = false;
   readonly #agent: AgentContext;
   readonly #offer: SipBody | null;
+  readonly #onFailover: InviteOptions["onFailover"];
   readonly #finished = Promise.withResolvers<void>();
   #early: EarlyCalls | null = null;
   #invite: ChallengedRequest | null = null;
@@ -120,9 +149,10 @@ class InviteAttempt implements Ending, DialogUser {
   #lastRequest: SipRequest | null = null;
   #id = { callId: "", localTag: "" };
 
-  constructor(agent: AgentContext, offer: SipBody | null) {
+  constructor(agent: AgentContext, { offer, onFailover }: InviteParts) {
     this.#agent = agent;
     this.#offer = offer;
+    this.#onFailover = onFailover;
   }
 
   start(request: SipRequest, targets: readonly [Target, ...Target[]]): void {
@@ -146,11 +176,14 @@ class InviteAttempt implements Ending, DialogUser {
         const next = withNextSequence(sent);
         return raiseInterval(response, next) ? next : null;
       },
+      onFailover: (notice) => this.#gaveUp || this.#onFailover?.(notice),
     }, {
       provisional: (response, sent) => this.#provisional(response, sent),
       success: (response, sent) => this.#success(response, sent),
       refused: (response) => this.#refused(response),
       failed: (status, reason) => this.#close({ type: "refused", status, reason, warning: null }),
+      surplus: (response, invite, target) =>
+        void declineAnswer({ agent: this.#agent, invite, response, target }),
     });
     this.#watchSilence();
   }
@@ -298,11 +331,13 @@ class InviteAttempt implements Ending, DialogUser {
   #refused(response: SipResponse): void {
     const { status, reason } = response;
     const warning = response.headers.get("Warning");
+    const redirects = redirectsOf(response);
     this.#close({
       type: "refused",
       status,
       reason,
       warning: warning === null ? null : warningText(warning),
+      ...(redirects.length > 0 && { redirects }),
     });
   }
 }

@@ -2,6 +2,7 @@
 // RFC 3261 section 10.2.
 // Role: edge
 
+import type { FailoverNotice } from "./client_outlets.ts";
 import { exchange, reasonOf, type Reply, statusOf } from "./exchange.ts";
 import { parseDeltaSeconds } from "./header_values.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
@@ -30,6 +31,9 @@ export type RegisterOutcome =
     /** Retry-After of the answer, in seconds; absent without one. */
     readonly retryAfterSeconds?: number;
   };
+
+/** Told when another server is asked. */
+export type OnFailover = (notice: FailoverNotice) => void;
 
 /** The binding of one user agent at its registrar. */
 export class Registration {
@@ -71,10 +75,10 @@ export class Registration {
   }
 
   /** Sends one REGISTER (with the retries 401, 407 and 423 ask for). */
-  async attempt(signal: AbortSignal): Promise<RegisterOutcome> {
+  async attempt(signal: AbortSignal, onFailover?: OnFailover): Promise<RegisterOutcome> {
     const before = this.#bound;
     this.#bound = true; // whatever comes back: once sent, it may have been kept
-    const reply = await this.#tellSilence(() => this.#send(this.#expiresSeconds, signal));
+    const reply = await this.#tellSilence(() => this.#send(this.#expiresSeconds, signal, onFailover));
     if (reply.type === "response" && reply.target !== null) this.#server = reply.target;
     if (signal.aborted) return { type: "refused", status: 487, reason: "given up" };
     const outcome = this.#outcome(reply);
@@ -119,7 +123,7 @@ export class Registration {
     if (now !== before) log.info(now === "" ? "No Service-Route any more" : `Requests go by way of ${now}`);
   }
 
-  async #send(expiresSeconds: number, signal: AbortSignal): Promise<Reply> {
+  async #send(expiresSeconds: number, signal: AbortSignal, onFailover?: OnFailover): Promise<Reply> {
     const { core, identity } = this.#agent;
     const registrar = registrarUri(identity);
     const routes = proxyRoute(this.#agent.proxy);
@@ -153,6 +157,7 @@ export class Registration {
       credentials: this.#agent.credentials,
       renumber: (sent) => this.#renumber(sent),
       retry: (response, sent) => this.#longer(response, sent),
+      ...(onFailover !== undefined && { onFailover }),
     }, signal);
   }
 

@@ -9,7 +9,7 @@ import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest } from "./message.ts";
 import { nameAddrOf } from "./name_addr.ts";
 import { createOutgoingRequest } from "./outgoing_request.ts";
-import { type RegisterOutcome, Registration } from "./registration.ts";
+import { type OnFailover, type RegisterOutcome, Registration } from "./registration.ts";
 import { FIRST_RETRY_MS, refreshDelayMs, retryDelayMs } from "./registration_schedule.ts";
 import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
@@ -82,8 +82,8 @@ export class RegistrationKeeper {
   }
 
   /** Sends one REGISTER, whose outcome is no change. */
-  attempt(signal: AbortSignal): Promise<RegisterOutcome> {
-    return this.#registration.attempt(signal);
+  attempt(signal: AbortSignal, onFailover?: OnFailover): Promise<RegisterOutcome> {
+    return this.#registration.attempt(signal, onFailover);
   }
 
   /**

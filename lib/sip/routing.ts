@@ -1,7 +1,6 @@
 // Where requests go and which of our addresses the far end is told.
 // RFC 3263 through resolve.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
 // Role: edge
-// Answers to: gethostbyname of siprtmp, and its FAQ question 6: loopback is never advertised silently.
 
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -13,6 +12,9 @@ import type { FailedTargets } from "./failed_targets.ts";
 import { resolveTargets } from "./resolve.ts";
 import type { Target, TransportName } from "./target.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
+
+/** So much of the name of a transport is told. */
+const MAX_SHOWN = 16;
 
 /** Where a request goes: at least one target, and the address we are known by on the way to the first. */
 export interface Hop {
@@ -76,7 +78,8 @@ export class SipRouter {
    * judged here, where the addresses are those that will be used: a name can mean something else a moment later.
    */
   async hopTo(uri: SipUri, { transport, askedBy }: HopOptions): Promise<Hop | Unreachable> {
-    if (uri.scheme === "sips") return unreachable("sips: addresses need TLS, which is not spoken here");
+    const objection = unspoken(uri);
+    if (objection !== null) return unreachable(objection);
     try {
       const { dns, random } = this.#options;
       const targets = await resolveTargets(uri, dns, { random, ...(transport && { transport }) });
@@ -145,6 +148,16 @@ export class SipRouter {
       return { host: "0.0.0.0", port: this.port };
     }
   }
+}
+
+/** What of a URI asks for a transport that is not spoken here; null: nothing. */
+function unspoken({ scheme, params }: SipUri): string | null {
+  const spoken = "spoken are UDP and TCP";
+  if (scheme === "sips") return `sips: addresses need TLS, which is not spoken here: ${spoken}`;
+  const named = params.get("transport")?.toLowerCase().slice(0, MAX_SHOWN) ?? null;
+  if (named === null || named === "udp" || named === "tcp") return null;
+  const plain = /^[a-z0-9-]+$/.test(named) ? named.toUpperCase() : "that transport";
+  return `the address asks for ${plain}, which is not spoken here: ${spoken}`;
 }
 
 function unreachable(reason: string): Unreachable {

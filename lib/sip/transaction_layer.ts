@@ -108,7 +108,7 @@ export class TransactionLayer implements Disposable {
   readonly #options: TransactionLayerOptions;
   readonly #timers: TimerValues;
   readonly #limit: number;
-  readonly #surroundings: ClientSurroundings;
+  readonly #surroundings: ClientSurroundings<ClientHandle>;
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #handles = new Set<ClientHandle>();
   readonly #answered: RecentMap<true>;

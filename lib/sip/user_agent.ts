@@ -19,13 +19,13 @@ import { DigestClient } from "./digest.ts";
 import { exchange, reasonOf, statusOf } from "./exchange.ts";
 import { type Caller, type Identity, identityAddress } from "./identity.ts";
 import { IncomingInvite, type Invitation } from "./invitation.ts";
-import { type InviteProgress, inviteProgress } from "./invite_client.ts";
+import { type InviteOptions, type InviteProgress, inviteProgress } from "./invite_client.ts";
 import type { SipRequest } from "./message.ts";
 import { type NameAddr, readNameAddr } from "./name_addr.ts";
 import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
-import type { RegisterOutcome } from "./registration.ts";
+import type { OnFailover, RegisterOutcome } from "./registration.ts";
 import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
-import type { Unreachable } from "./routing.ts";
+import type { Hop, Unreachable } from "./routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
@@ -34,10 +34,10 @@ import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
 
-export type { InviteProgress } from "./invite_client.ts";
-export type { RegisterOutcome } from "./registration.ts";
+export type { InviteOptions, InviteProgress } from "./invite_client.ts";
+export type { OnFailover, RegisterOutcome } from "./registration.ts";
 export type { Admission, RegistrationChange } from "./registration_keeper.ts";
-export type { Unreachable } from "./routing.ts";
+export type { Hop, Unreachable } from "./routing.ts";
 export type { Identity } from "./identity.ts";
 
 /** Invitations that may wait for their reader; further callers hear 486. */
@@ -103,9 +103,9 @@ export class UserAgent implements AsyncDisposable {
    * Registers, and stays registered afterwards: refreshes, retries after losses, unregisters at the end.
    * Call it once; after a refusal it may be called again.
    */
-  async register(signal: AbortSignal): Promise<RegisterOutcome> {
+  async register(signal: AbortSignal, onFailover?: OnFailover): Promise<RegisterOutcome> {
     using both = this.#scope.join(signal);
-    const outcome = await this.#registration.attempt(both.signal);
+    const outcome = await this.#registration.attempt(both.signal, onFailover);
     if (outcome.type === "registered" && this.identity.password !== null) this.#prove();
     if (outcome.type === "registered" && this.#closing === null && !this.#registration.kept) {
       this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
@@ -158,12 +158,8 @@ export class UserAgent implements AsyncDisposable {
   }
 
   /** Where requests to `uri` go (the outbound proxy if there is one), and our address as seen from there. */
-  async route(
-    uri: SipUri,
-    caller: Caller = {},
-  ): Promise<{ target: Target; localAddress: string } | Unreachable> {
-    const hop = await firstHop(this.#as(caller, uri), uri);
-    return "type" in hop ? hop : { target: hop.targets[0], localAddress: hop.localAddress };
+  route(uri: SipUri, caller: Caller = {}): Promise<Hop | Unreachable> {
+    return firstHop(this.#as(caller, uri), uri);
   }
 
   /**
@@ -174,10 +170,11 @@ export class UserAgent implements AsyncDisposable {
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
-    caller: Caller = {},
+    options: InviteOptions = {},
   ): AsyncGenerator<InviteProgress, void, void> {
     using both = this.#scope.join(signal);
-    yield* inviteProgress(this.#as(caller, to.uri), to, offer, both.signal);
+    const agent = this.#as(options, options.target ?? to.uri);
+    yield* inviteProgress(agent, { to, offer, ...options }, both.signal);
   }
 
   /** Where requests go anyway (a proxy, the registrar's routes) is not asked for by whoever calls, nor are own servers. */

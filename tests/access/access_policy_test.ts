@@ -54,7 +54,7 @@ Deno.test("a call counts, one that may not be dialled does not", () => {
   assert.deepEqual(limited.mayCall("192.0.2.1", TARGET), { type: "allowed" });
   assert.deepEqual(limited.mayCall("192.0.2.1", TARGET), {
     type: "refused",
-    reason: "1 calls a minute are the limit of one address",
+    reason: "1 calls a minute are the limit of one address (max-calls-per-address)",
   });
   assert.deepEqual(limited.mayDial(TARGET), { type: "allowed" }, "asking alone costs nothing");
   assert.deepEqual(limited.mayCall("192.0.2.2", TARGET), { type: "allowed" });

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
 import { hangUp } from "../../lib/call/hang_up.ts";
 import { IDLE, type Line } from "../../lib/call/line.ts";
+import { type ContextServices } from "../../lib/call/line.ts";
+import { formatSipUri, parseSipUri } from "../../lib/sip/uri.ts";
 import type { OfferEvent } from "../../lib/sip/call.ts";
 import type { InviteProgress } from "../../lib/sip/user_agent.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -361,5 +363,162 @@ Deno.test("an offer before the 2xx that cannot be used is 488, and the attempt g
   assert.deepEqual(said, ["488 Not Acceptable Here"]);
   assert.equal(owner.line.state, "dialing");
   invite.steps.push(refused(486, "Busy Here"));
+  await settle();
+});
+
+const moved = (...uris: string[]): Refused => ({
+  ...refused(302, "Moved Temporarily"),
+  redirects: uris.map(parseSipUri),
+});
+
+/** What a 302 names, what each further INVITE is answered, and what comes of it. */
+const REDIRECTED: {
+  name: string;
+  contacts: string[];
+  services?: Partial<ContextServices>;
+  answers?: Refused[];
+  called: string[];
+  told: string;
+}[] = [
+  {
+    name: "followed",
+    contacts: ["sip:carol@10.0.0.3"],
+    answers: [refused(486, "Busy Here")],
+    called: ["sip:carol@10.0.0.3"],
+    told: "486 Busy Here",
+  },
+  {
+    name: "several, best first, until one answers for all",
+    contacts: ["sip:a@10.0.0.3", "sip:b@10.0.0.4", "sip:c@10.0.0.5"],
+    answers: [refused(404, "Not Found"), refused(603, "Decline")],
+    called: ["sip:a@10.0.0.3", "sip:b@10.0.0.4"],
+    told: "603 Decline",
+  },
+  {
+    name: "redirected again: not followed",
+    contacts: ["sip:carol@10.0.0.3"],
+    answers: [moved("sip:dave@10.0.0.4")],
+    called: ["sip:carol@10.0.0.3"],
+    told: "302 Moved Temporarily",
+  },
+  {
+    name: "to where we came from",
+    contacts: ["sip:bob@10.0.0.2"],
+    called: [],
+    told: "302 Moved Temporarily",
+  },
+  {
+    name: "switched off",
+    contacts: ["sip:carol@10.0.0.3"],
+    services: { redirect: false },
+    called: [],
+    told: "302 Moved Temporarily",
+  },
+  {
+    name: "to what may not be called",
+    contacts: ["sip:0900@10.0.0.3"],
+    services: {
+      mayCall: ({ user }) =>
+        user === "0900" ? { type: "refused", reason: "0900 is not in allowed-dials" } : { type: "allowed" },
+    },
+    called: [],
+    told: "403 Forbidden: blocked by this gateway, 0900 is not in allowed-dials",
+  },
+  {
+    name: "to what may not be called, and what may",
+    contacts: ["sip:0900@10.0.0.3", "sip:carol@10.0.0.3"],
+    services: {
+      mayCall: ({ user }) =>
+        user === "0900" ? { type: "refused", reason: "0900 is not in allowed-dials" } : { type: "allowed" },
+    },
+    answers: [refused(480, "Temporarily Unavailable")],
+    called: ["sip:carol@10.0.0.3"],
+    told: "480 Temporarily Unavailable",
+  },
+  {
+    name: "to a number: as if it was dialled",
+    contacts: ["tel:+4930123"],
+    answers: [refused(486, "Busy Here")],
+    called: ["sip:+4930123@example.com;user=phone"],
+    told: "486 Busy Here",
+  },
+];
+
+for (const { name, contacts, services, answers = [], called, told } of REDIRECTED) {
+  Deno.test(`302, ${name}`, async () => {
+    await using owner = new ScriptedOwner();
+    Object.assign(owner.services, services);
+    const first = await dialled(owner);
+    first.steps.push(moved(...contacts));
+    await settle();
+    for (const [n, answer] of answers.entries()) {
+      owner.agent.invites[n + 1]?.steps.push(answer);
+      await settle();
+    }
+    const targets = owner.agent.invites.slice(1).map(({ options }) => formatSipUri(options.target!));
+    assert.deepEqual([targets, owner.link.take()], [called, [`rejected(${JSON.stringify(told)})`]]);
+    for (const { to } of owner.agent.invites) assert.equal(to.uri.user, "bob"); // whom the user wanted
+    assert.deepEqual([owner.line.state, owner.factory.openCount, owner.scope.size], ["idle", 0, 0]);
+  });
+}
+
+Deno.test("302: who answers there has the call", async () => {
+  await using owner = new ScriptedOwner();
+  const first = await dialled(owner);
+  first.steps.push(moved("sip:carol@10.0.0.3"));
+  await settle();
+  const call = new ScriptedCall();
+  owner.agent.invites[1]!.steps.push({ type: "accepted", call: call.call });
+  await settle();
+  assert.deepEqual([owner.line.state, owner.link.take()], ["talking", ["accepted()"]]);
+  hangUp(owner);
+  await settle();
+});
+
+Deno.test("302: hanging up meanwhile ends it", async () => {
+  await using owner = new ScriptedOwner();
+  const first = await dialled(owner);
+  first.steps.push(moved("sip:carol@10.0.0.3", "sip:dave@10.0.0.4"));
+  await settle();
+  hangUp(owner);
+  await settle();
+  assert.deepEqual([owner.agent.invites.length, owner.link.take()], [2, []]);
+});
+
+Deno.test("the way is looked up once: media and INVITE take the same", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  assert.deepEqual(owner.agent.routed, ["10.0.0.2"]);
+  assert.equal(invite.options.hop, await owner.agent.routeOutcome);
+  invite.steps.push(refused(404, "Not Found"));
+  await settle();
+});
+
+Deno.test("a change of server is a status of the client's connection", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  const target = (hostname: string) => ({ transport: "udp" as const, endpoint: { hostname, port: 5060 } });
+  invite.options.onFailover?.({
+    from: target("10.0.0.2"),
+    to: target("10.0.0.3"),
+    reason: "no answer for 4 s",
+  });
+  const [told] = owner.link.take();
+  assert.match(told ?? "", /^onStatus\(.*NetConnection\.Call\.Trying/);
+  assert.match(told ?? "", /10\.0\.0\.2:5060 failed \(no answer for 4 s\): trying the next server/);
+  invite.steps.push(refused(404, "Not Found"));
+  await settle();
+});
+
+Deno.test("an answer that cannot be used is told at once, not when the BYE is answered", async () => {
+  await using owner = new ScriptedOwner();
+  const invite = await dialled(owner);
+  const call = new ScriptedCall();
+  call.remoteBody = null;
+  call.byeAnswer = Promise.withResolvers();
+  invite.steps.push({ type: "accepted", call: call.call });
+  await settle();
+  assert.deepEqual([owner.link.take(), call.hangUps], [['rejected("488 Not Acceptable Here")'], 1]);
+  call.byeAnswer.resolve();
   await settle();
 });

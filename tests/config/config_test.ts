@@ -64,6 +64,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     accounts: [],
     onBusy: "replace",
     dtmf: "auto",
+    redirect: true,
     publishCalls: false,
     sipd: null,
     verbosity: "normal",

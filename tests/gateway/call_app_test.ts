@@ -141,7 +141,9 @@ Deno.test("what may not be dialled is refused before anything is sent, and not t
   const [house, publisher, second] = await open({ onlyNumber: "100", accounts: [{ redial }] });
   (await publisher.publish("200")).send(8, 0, SOUND);
   await house.until("the connection ends", () => publisher.ended, 100);
-  assert.deepEqual(publisher.told, ["NetConnection.Connect.Closed: 403 Forbidden"]);
+  assert.deepEqual(publisher.told, [
+    "NetConnection.Connect.Closed: 403 Forbidden: blocked by this gateway, 200 is not in allowed-dials",
+  ]);
   assert.equal(house.agent.invites.length, 0);
   await talking(house, second, "desk/100");
   assert.deepEqual(await house.close(), []);

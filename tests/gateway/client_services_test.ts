@@ -18,6 +18,7 @@ function bench(published: string | null) {
   const app: SharedServices = {
     clock,
     dtmf: "info",
+    redirect: false,
     dialPlan: [],
     room: { refusal: () => "full", retryAfterSeconds: () => 5 },
     access: {

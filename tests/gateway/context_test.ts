@@ -144,7 +144,7 @@ scene("invite with a codec list is told what was agreed", async ({ bob, alice })
 });
 
 for (
-  const [status, reason] of [[486, "Busy Here"], [302, "Moved"], [480, "Gone fishing"], [
+  const [status, reason] of [[486, "Busy Here"], [305, "Use Proxy"], [480, "Gone fishing"], [
     600,
     "Busy",
   ]] as const

@@ -73,7 +73,9 @@ Deno.test("only allowed domains may be used, and only allowed numbers called or 
   );
   await using phone = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
   phone.client.send("invite", "0900123", "pcmu");
-  assert.deepEqual(await phone.expect("rejected"), ["403 Forbidden"]);
+  assert.deepEqual(await phone.expect("rejected"), [
+    "403 Forbidden: blocked by this gateway, 0900123 is not in allowed-dials",
+  ]);
   await assert.rejects(phone.client.call("sendPagingMessage", "0900123", "hello"), /403/);
   assert.equal(running.gateway.usage.calls, 0);
 });

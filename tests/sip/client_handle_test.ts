@@ -1,7 +1,9 @@
 // Answers to: lib/sip/client_handle.ts, inside the layer it lives in: failover, CANCEL, forks.
 
 import assert from "node:assert/strict";
+import type { SipRequest } from "../../lib/sip/message.ts";
 import { parseVia } from "../../lib/sip/header.ts";
+import { NEXT_TARGET_MS } from "../../lib/sip/client_handle.ts";
 import { LayerBench } from "../support/sip_layer_bench.ts";
 import { flowBy, responseTo, sipRequest, targetAt } from "../support/sip_messages.ts";
 
@@ -44,17 +46,23 @@ Deno.test("failover: transport error, then the next target with a new branch and
   assert.deepEqual(bench.takeTold(), ["200"]);
 });
 
-Deno.test("failover: no answer within 64*T1, then the next; the last timeout is told", () => {
+Deno.test("failover: no answer for 4 s, then the next; the last has 64*T1, and its timeout is told", () => {
   using bench = new LayerBench();
   bench.request(sipRequest("INVITE"), TWO);
-  bench.clock.advance(32000);
+  bench.clock.advance(NEXT_TARGET_MS - 1);
+  assert.ok(bench.takeSent().every((one) => one === "INVITE 192.0.2.1"));
+  bench.clock.advance(1);
   assert.deepEqual(bench.takeTold(), []);
   assert.equal(bench.takeSent().at(-1), "INVITE 192.0.2.2");
   bench.clock.advance(31999);
   assert.deepEqual(bench.takeTold(), []);
   bench.clock.advance(1);
   assert.deepEqual(bench.takeTold(), ["timeout"]);
-  assert.ok(bench.log.lines.some((line) => line.includes("trying another server than 192.0.2.1:5060")));
+  assert.ok(
+    bench.log.lines.some((line) =>
+      line.includes("192.0.2.1:5060 failed (no answer for 4 s): trying the next server, 192.0.2.2:5060")
+    ),
+  );
 });
 
 Deno.test("failover: a provisional response binds a request to its target", () => {
@@ -114,7 +122,7 @@ Deno.test("failover: which targets answered and which did not is told, once each
   ]);
   assert.deepEqual(
     told((bench) => {
-      bench.clock.advance(32000);
+      bench.clock.advance(NEXT_TARGET_MS);
       bench.answer(404);
     }),
     ["- 192.0.2.1", "+ 192.0.2.2"],
@@ -256,7 +264,7 @@ Deno.test("forks: a 2xx after another fork's failure is a stray (13.2.2.4)", () 
 
 Deno.test("large requests: gone by TCP, so ACK and CANCEL follow and nothing is retransmitted (18.1.1)", () => {
   using bench = new LayerBench();
-  const handle = bench.request(sipRequest("INVITE"), TWO);
+  const handle = bench.request(sipRequest("INVITE"), [TWO[0]!]);
   bench.last().outcome({ type: "sent", transport: "tcp", flow: flowBy("tcp") });
   bench.clock.advance(20000);
   assert.deepEqual(bench.takeSent(), ["INVITE 192.0.2.1"]);
@@ -307,4 +315,131 @@ Deno.test("client: disposing the layer ends a request silently, also from inside
   bench.clock.advance(100000);
   bench.receive(responseTo(invite, 486));
   assert.deepEqual([bench.takeSent(), bench.takeTold()], [["INVITE 192.0.2.1"], []]);
+});
+
+/** What a target that was left for another does later, and what comes of it. */
+const LATE: {
+  name: string;
+  method: "INVITE" | "REGISTER";
+  act: (bench: LayerBench, first: SipRequest) => void;
+  sent: string[];
+  told: string[];
+}[] = [
+  {
+    name: "the first rings before the second answers: it is the one",
+    method: "INVITE",
+    act: (bench, first) => {
+      const second = bench.lastRequest();
+      bench.answer(180, "a", first);
+      bench.answer(180, "b", second);
+      bench.answer(200, "a", first);
+    },
+    sent: ["CANCEL 192.0.2.2"],
+    told: ["180", "200"],
+  },
+  {
+    name: "both ring, the second before the first: the first hears CANCEL",
+    method: "INVITE",
+    act: (bench, first) => {
+      bench.answer(180, "b");
+      bench.answer(180, "a", first);
+      bench.answer(183, "a", first);
+    },
+    sent: ["CANCEL 192.0.2.1"],
+    told: ["180"],
+  },
+  {
+    name: "both accept: the 2xx of the first is one too many, once",
+    method: "INVITE",
+    act: (bench, first) => {
+      bench.answer(200, "b");
+      bench.answer(200, "a", first);
+      bench.answer(200, "a", first);
+    },
+    sent: [],
+    told: ["200", "surplus 200 192.0.2.1"],
+  },
+  {
+    name: "the first refuses while the second rings",
+    method: "INVITE",
+    act: (bench, first) => {
+      bench.answer(180, "b");
+      bench.answer(486, "a", first);
+    },
+    sent: ["ACK 192.0.2.1"],
+    told: ["180"],
+  },
+  {
+    name: "the first refuses before the second answers: that stands",
+    method: "INVITE",
+    act: (bench, first) => void bench.answer(486, "a", first),
+    sent: ["ACK 192.0.2.1"],
+    told: ["486"],
+  },
+  {
+    name: "a REGISTER is answered by the first after all",
+    method: "REGISTER",
+    act: (bench, first) => void bench.answer(200, "a", first),
+    sent: [],
+    told: ["200"],
+  },
+  {
+    name: "a REGISTER is answered by both",
+    method: "REGISTER",
+    act: (bench, first) => {
+      bench.answer(200, "b");
+      bench.answer(200, "a", first);
+    },
+    sent: [],
+    told: ["200"],
+  },
+];
+
+for (const { name, method, act, sent, told } of LATE) {
+  Deno.test(`failover, late answers: ${name}`, () => {
+    using bench = new LayerBench();
+    bench.request(sipRequest(method), TWO);
+    const first = bench.lastRequest();
+    bench.clock.advance(NEXT_TARGET_MS);
+    bench.takeSent();
+    act(bench, first);
+    assert.deepEqual([bench.takeSent(), bench.takeTold()], [sent, told]);
+  });
+}
+
+/** When the next target is not hurried for. */
+const PATIENT: [name: string, request: SipRequest, act: (bench: LayerBench) => void][] = [
+  ["inside a dialog", sipRequest("BYE", { To: "<sip:bob@example.net>;tag=b" }), () => {}],
+  ["a re-INVITE", sipRequest("INVITE", { To: "<sip:bob@example.net>;tag=b" }), () => {}],
+  ["somebody answered 100", sipRequest("INVITE"), (bench) => void bench.answer(100)],
+  ["somebody rings", sipRequest("INVITE"), (bench) => void bench.answer(180)],
+];
+
+for (const [name, request, act] of PATIENT) {
+  Deno.test(`failover: nobody is in a hurry: ${name}`, () => {
+    using bench = new LayerBench();
+    bench.request(request, TWO);
+    act(bench);
+    bench.clock.advance(NEXT_TARGET_MS * 4);
+    assert.ok(bench.takeSent().every((one) => one.endsWith("192.0.2.1")));
+  });
+}
+
+Deno.test("failover: who cancels meanwhile waits for no other target", () => {
+  using bench = new LayerBench();
+  const handle = bench.request(sipRequest("INVITE"), TWO);
+  handle.cancelRequest();
+  bench.clock.advance(NEXT_TARGET_MS * 2);
+  assert.ok(bench.takeSent().every((one) => one === "INVITE 192.0.2.1"));
+});
+
+Deno.test("failover: three targets, two of them silent; a TCP connection that does not come about", () => {
+  using bench = new LayerBench();
+  bench.request(sipRequest("REGISTER"), [targetAt("tcp", 1), targetAt("udp", 2), targetAt("udp", 3)]);
+  bench.clock.advance(NEXT_TARGET_MS);
+  assert.ok(bench.takeSent().includes("REGISTER 192.0.2.2"));
+  bench.clock.advance(NEXT_TARGET_MS);
+  assert.equal(bench.takeSent().at(-1), "REGISTER 192.0.2.3");
+  bench.answer(200);
+  assert.deepEqual([bench.takeTold(), bench.tried], [["200"], ["- 192.0.2.1", "- 192.0.2.2", "+ 192.0.2.3"]]);
 });

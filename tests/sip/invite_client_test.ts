@@ -6,6 +6,7 @@ import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
 import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import { formatSipUri } from "../../lib/sip/uri.ts";
 import { accepted, type Attempt, dial } from "../support/sip_calls.ts";
 import { responseTo } from "../support/sip_messages.ts";
 import { identity, type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
@@ -101,7 +102,11 @@ for (const [status, reason] of [[486, "Busy Here"], [302, "Moved Temporarily"], 
     const set = await dialed();
     set.peer.answer(set.invite, status, { headers: { Warning: '399 peer "not now"' } });
     await set.peer.request("ACK");
-    assert.deepEqual(set.attempt.steps, [{ type: "refused", status, reason, warning: "not now" }]);
+    const [step] = set.attempt.steps;
+    assert.ok(step?.type === "refused");
+    const { redirects, ...told } = step;
+    assert.deepEqual(told, { type: "refused", status, reason, warning: "not now" });
+    assert.equal(redirects?.map(formatSipUri).join(), status === 302 ? "sip:peer@10.0.0.9:5060" : undefined);
     await finish(set);
   });
 }

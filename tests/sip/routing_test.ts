@@ -116,3 +116,24 @@ Deno.test("addresses that may not be sent to are left out; when none is left the
   const nobody = await some.hopTo(parseSipUri("sip:x@none.example"), { askedBy: null });
   assert.ok("type" in nobody && nobody.status === undefined);
 });
+
+/** Addresses that want what is not spoken, and what is said of each. */
+const UNSPOKEN: [uri: string, words: RegExp][] = [
+  ["sip:x@192.0.2.1;transport=tls", /asks for TLS, which is not spoken here/],
+  ["sip:x@192.0.2.1;transport=TLS", /asks for TLS, /],
+  ["sip:x@192.0.2.1;transport=ws", /asks for WS, /],
+  ["sip:x@192.0.2.1;transport=wss", /asks for WSS, /],
+  ["sip:x@192.0.2.1;transport=sctp", /asks for SCTP, /],
+  ["sip:x@192.0.2.1;transport=tls-sctp", /asks for TLS-SCTP, /],
+  ["sip:x@192.0.2.1;transport=%0d", /asks for that transport, /],
+  ["sips:x@192.0.2.1", /need TLS, which is not spoken here/],
+];
+
+for (const [uri, words] of UNSPOKEN) {
+  Deno.test(`no way to ${uri}, and why`, async () => {
+    const hop = await router(() => "198.51.100.7").router.hopTo(parseSipUri(uri), { askedBy: null });
+    assert.ok("type" in hop);
+    assert.match(hop.reason, words);
+    assert.match(hop.reason, /spoken are UDP and TCP$/);
+  });
+}

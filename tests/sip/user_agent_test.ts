@@ -74,7 +74,7 @@ Deno.test("route() tells target and address, through the proxy if there is one",
   const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
   const direct = await alice.route(parseSipUri("sip:bob@far.example"));
   assert.deepEqual(direct, {
-    target: { transport: "udp", endpoint: { hostname: "10.0.0.9", port: 5060 } },
+    targets: [{ transport: "udp", endpoint: { hostname: "10.0.0.9", port: 5060 } }],
     localAddress: "10.0.0.1",
   });
   const nowhere = await alice.route(parseSipUri("sip:bob@nowhere.example"));
@@ -87,7 +87,7 @@ Deno.test("route() tells target and address, through the proxy if there is one",
     parseSipUri("sip:bob@nowhere.example"),
   );
   assert.ok(!("type" in proxied));
-  assert.deepEqual(proxied.target, { transport: "tcp", endpoint: { hostname: "10.0.0.8", port: 5070 } });
+  assert.deepEqual(proxied.targets[0], { transport: "tcp", endpoint: { hostname: "10.0.0.8", port: 5070 } });
   await network.close(behind);
 });
 
@@ -277,5 +277,79 @@ Deno.test("where a user's requests may go depends on who named the place", async
   assert.equal((await network.settled(reached)).status, 200);
   assert.equal(await statusOf(account, "sip:x@127.0.0.1:5071", remote), 403);
   assert.equal(await statusOf(account, "sip:x@127.0.0.1:22;transport=tcp", remote), 403);
+  await network.close(endpoint);
+});
+
+Deno.test("what route() has found is what the call takes: SRV of equal weight, two interfaces", async () => {
+  const network = new SipNetwork();
+  const hosts = ["10.0.0.8", "10.0.0.9"];
+  hosts.forEach((host, n) => network.names.set(`s${n}.pbx.example`, [host]));
+  const srv = (name: string) =>
+    Promise.resolve(
+      name.startsWith("_sip._udp")
+        ? hosts.map((_, n) => ({ target: `s${n}.pbx.example`, port: 5060, priority: 1, weight: 50 }))
+        : [],
+    );
+  const endpoint = network.endpoint("10.0.0.1", {
+    addresses: { addressFor: ({ hostname }) => hostname === "10.0.0.8" ? "198.51.100.8" : "198.51.100.9" },
+  }, { dns: { ...network.dns, srv } });
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const peers = new Map(hosts.map((host) => [host, network.peer(host)]));
+  const taken = new Set<string>();
+  for (let n = 0; n < 20; n++) {
+    const hop = await alice.route(parseSipUri("sip:bob@pbx.example"));
+    assert.ok(!("type" in hop));
+    const { hostname } = hop.targets[0].endpoint;
+    taken.add(hostname);
+    const to = parseNameAddr("sip:bob@pbx.example");
+    const steps = collect(alice.invite(to, sdp("offer"), new AbortController().signal, { hop }));
+    const peer = peers.get(hostname)!;
+    const invite = await peer.request("INVITE");
+    assert.match(invite.headers.get("Contact") ?? "", new RegExp(`@${hop.localAddress}:5060`));
+    peer.send(peer.answer(invite, 486), "10.0.0.1"); // the interfaces exist in our words only
+    await peer.request("ACK");
+    await network.until("the refusal", () => steps.length > 0);
+  }
+  assert.equal(taken.size, 2, "both were chosen at some time");
+  await network.close(endpoint);
+});
+
+Deno.test("a silent first server: a call goes to the next after 4 s, and what it answers too late gets ACK and BYE", async () => {
+  const network = new SipNetwork();
+  network.names.set("pbx.example", ["10.0.0.8", "10.0.0.9"]);
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
+  const [first, second] = ["10.0.0.8", "10.0.0.9"].map((host) => network.peer(host));
+  const notices: string[] = [];
+  const signal = new AbortController().signal;
+  const steps = collect(
+    alice.invite(parseNameAddr("sip:bob@pbx.example"), sdp("offer"), signal, {
+      onFailover: ({ from, to }) => void notices.push(`${from.endpoint.hostname} ${to.endpoint.hostname}`),
+    }),
+  );
+  const silent = await first!.request("INVITE");
+  const invite = await second!.request("INVITE");
+  assert.ok(network.clock.now() < 5_000);
+  assert.deepEqual(notices, ["10.0.0.8 10.0.0.9"]);
+  second!.answer(invite, 200, { body: sdp("answer") });
+  await second!.request("ACK");
+  await network.until("the call", () => steps.at(-1)?.type === "accepted");
+  const late = first!.answer(silent, 200, { tag: "late", body: sdp("late") });
+  assert.match((await first!.request("ACK")).headers.get("To") ?? "", /tag=late/);
+  first!.answer(await first!.request("BYE"), 200);
+  first!.send(late, "10.0.0.1");
+  await first!.request("ACK");
+  const last = steps.at(-1);
+  assert.ok(last?.type === "accepted" && last.call.ending === null);
+  // The next call does not wait for it.
+  const fromMs = network.clock.now();
+  const next = collect(alice.invite(parseNameAddr("sip:bob@pbx.example"), sdp("offer"), signal));
+  // It answered in the end, so it is asked first again; when it stays silent it is the last to be asked.
+  await network.until(
+    "the third INVITE",
+    () => network.wire.filter((line) => / INVITE$/.test(line)).length > 2,
+  );
+  assert.ok(network.clock.now() - fromMs < 1_000 && next.length === 0);
+  last.call.abandon("remote", "test over");
   await network.close(endpoint);
 });

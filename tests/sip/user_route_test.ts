@@ -130,8 +130,8 @@ for (const row of TABLE) {
     const steps = collect(alice.invite(bob, sdp("o"), forever));
     await network.until("the refusal", () => steps.length > 0);
     const way = await alice.route(bob.uri);
-    assert.ok("target" in way && way.target.endpoint.hostname === row.others[0]);
-    assert.equal(way.target.transport, row.others[3].toLowerCase());
+    assert.ok("targets" in way && way.targets[0].endpoint.hostname === row.others[0]);
+    assert.equal(way.targets[0].transport, row.others[3].toLowerCase());
     for (const method of ["MESSAGE", "INVITE"]) {
       assert.deepEqual(log.find((one) => one.method === method)?.seen, row.others, method);
     }
@@ -153,7 +153,7 @@ Deno.test("a user's way: nobody else's requests take it", async () => {
   });
   const other = endpoint.createUserAgent(identity("sip:alice@pbx.example"));
   const way = await other.route(parseSipUri(BOB));
-  assert.deepEqual("target" in way && way.target, {
+  assert.deepEqual("targets" in way && way.targets[0], {
     transport: "udp",
     endpoint: { hostname: "10.0.0.7", port: 5060 },
   });

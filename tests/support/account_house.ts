@@ -140,6 +140,7 @@ export class AccountHouse {
       transcodable: new Set(["aac"]),
       room: { refusal: () => this.full, retryAfterSeconds: () => 1 },
       dialPlan: [],
+      redirect: true,
       dtmf: "auto",
       onBusy,
       streams: this.streams,

@@ -23,8 +23,14 @@ import type { AcceptOutcome, Invitation } from "../../lib/sip/invitation.ts";
 import { type NameAddr, parseNameAddr } from "../../lib/sip/name_addr.ts";
 import type { RegisterOutcome } from "../../lib/sip/registration.ts";
 import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
-import type { Target } from "../../lib/sip/target.ts";
-import type { IncomingMessage, InviteProgress, Unreachable } from "../../lib/sip/user_agent.ts";
+import type { SipUri } from "../../lib/sip/uri.ts";
+import type {
+  Hop,
+  IncomingMessage,
+  InviteOptions,
+  InviteProgress,
+  Unreachable,
+} from "../../lib/sip/user_agent.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { RecordLog } from "./record_log.ts";
 import { identity, sdp, sdpText } from "./sip_network.ts";
@@ -334,6 +340,8 @@ export interface ScriptedInvite {
   readonly to: NameAddr;
   readonly offer: SipBody | null;
   readonly signal: AbortSignal;
+  /** What is different for this call. */
+  readonly options: InviteOptions;
   /** Takes what the far end says; a refusal or acceptance is the last. */
   readonly steps: Mailbox<InviteProgress>;
 }
@@ -394,10 +402,12 @@ export class ScriptedAgent implements Agent {
   /** Outcome of register(). */
   registerOutcome: RegisterOutcome = { type: "registered", expiresSeconds: 180 };
   /** Outcome of route(). */
-  routeOutcome: Promise<{ target: Target; localAddress: string } | Unreachable> = Promise.resolve({
-    target: { transport: "udp", endpoint: { hostname: "10.0.0.2", port: 5060 } },
+  routeOutcome: Promise<Hop | Unreachable> = Promise.resolve({
+    targets: [{ transport: "udp", endpoint: { hostname: "10.0.0.2", port: 5060 } }],
     localAddress: "10.0.0.1",
   });
+  /** Hosts that were looked up. */
+  readonly routed: string[] = [];
   /** Outcome of request(). */
   requestOutcome = { status: 200, reason: "OK" };
   /** Requests outside calls: `MESSAGE <sip:bob@10.0.0.2> hello`. */
@@ -421,7 +431,8 @@ export class ScriptedAgent implements Agent {
     return this.registrationChanges[Symbol.asyncIterator]();
   }
 
-  route(): Promise<{ target: Target; localAddress: string } | Unreachable> {
+  route(uri: SipUri): Promise<Hop | Unreachable> {
+    this.routed.push(uri.host);
     return this.routeOutcome;
   }
 
@@ -429,9 +440,10 @@ export class ScriptedAgent implements Agent {
     to: NameAddr,
     offer: SipBody | null,
     signal: AbortSignal,
+    options: InviteOptions = {},
   ): AsyncGenerator<InviteProgress, void, void> {
     const steps = new Mailbox<InviteProgress>(32);
-    this.invites.push({ to, offer, signal, steps });
+    this.invites.push({ to, offer, signal, steps, options });
     signal.addEventListener("abort", () => {
       steps.push({ type: "refused", status: 487, reason: "Request Terminated", warning: null });
       steps.close();

@@ -76,6 +76,7 @@ export class LayerBench implements Disposable {
       response: (response) => void this.told.push(String(response.status)),
       timeout: () => void this.told.push("timeout"),
       transportError: (reason) => void this.told.push(`transport error: ${reason}`),
+      surplus: ({ status }, target) => void this.told.push(`surplus ${status} ${target.endpoint.hostname}`),
     };
     return this.layer.request(request, targets, outlets);
   }
