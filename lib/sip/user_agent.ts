@@ -30,7 +30,6 @@ import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
 import { isOwnServer } from "./account_servers.ts";
-import type { Target } from "./target.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "./uri.ts";
 
