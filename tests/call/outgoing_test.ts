@@ -104,7 +104,7 @@ Deno.test("the Warning of a refusal is in the log", async () => {
   assert.ok(owner.log.at("info").some((line) => line.includes("only G.729 here")));
 });
 
-for (const destination of ["<sip:bob@x", "mailto:bob@example.com", "sip:", "   ", '"Bob <sip:bob@x>']) {
+for (const destination of ["<sip:bob@x", "mailto:bob@example.com", "sip:", "   "]) {
   Deno.test(`a destination like ${JSON.stringify(destination)} is an invalid dest URI`, async () => {
     await using owner = new ScriptedOwner();
     dial(owner, destination, []);
