@@ -276,8 +276,8 @@ const UNUSABLE: [name: string, headers: Record<string, string>, told: RegExp][] 
   ["a Contact that is only a name", { Contact: '"Bob"' }, /its Contact cannot be read/],
   ["a Record-Route that is no address", { "Record-Route": "<sip:" }, /its Record-Route cannot be read/],
   [
-    "two Record-Routes, one bad",
-    { "Record-Route": "<sip:10.0.0.9;lr>, <http://10.0.0.9>" },
+    "two Record-Routes, both bad",
+    { "Record-Route": "<mailto:a@b>, <http://10.0.0.9>" },
     /Record-Route cannot be read/,
   ],
   ["an extension we do not know", { Require: "precondition" }, /it requires precondition/],
