@@ -23,7 +23,7 @@ export function unescapeUri(text: string): string {
     const end = endOfEscapes(text, at);
     const next = text.indexOf("%", Math.max(end, at + 1));
     const stop = next < 0 ? text.length : next;
-    result += end === at ? text.slice(at, stop) : textOf(bytesOf(text, at, end)) + text.slice(end, stop);
+    result += (end === at ? "" : textOf(bytesOf(text, at, end))) + text.slice(end, stop);
     at = stop;
   }
   return result;
@@ -84,24 +84,17 @@ function utf8LengthAt(bytes: Uint8Array, at: number): number {
 export function escapeUri(text: string, safe: CharacterSet): string {
   if (isMadeOf(text, safe)) return text;
   let result = "";
-  for (const character of text) result += isMadeOf(character, safe) ? character : escapeCharacter(character);
+  for (const character of text) {
+    const code = character.charCodeAt(0);
+    if (code < 128) result += safe[code] === 1 ? character : ESCAPES[code];
+    else if (character.isWellFormed()) result += encodeURIComponent(character);
+    else result += code >= 0xdc80 && code <= 0xdcff ? ESCAPES[code - 0xdc00] : "%EF%BF%BD";
+  }
   return result;
 }
 
-function escapeCharacter(character: string): string {
-  const code = character.charCodeAt(0);
-  if (code < 0x80) return percent(code);
-  if (character.length === 1 && code >= 0xdc80 && code <= 0xdcff) return percent(code - 0xdc00);
-  let result = "";
-  for (const byte of encodeUtf8(character)) result += percent(byte);
-  return result;
-}
-
-function percent(byte: number): string {
-  return PERCENT[byte]!;
-}
-
-const PERCENT = Array.from(
+/** %XX of each byte. */
+const ESCAPES: readonly string[] = Array.from(
   { length: 256 },
   (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`,
 );
