@@ -8,9 +8,9 @@ import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { reasonPhrase } from "../sip/reason_phrase.ts";
 import type { SipBody } from "../sip/body.ts";
+import { formatDtmf, formatDtmfRelay } from "../sip/info_bodies.ts";
 import type { CallMedia } from "../bridge/call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
-import { formatDtmf, formatDtmfRelay } from "./info_bodies.ts";
 
 /** What a route needs. */
 export interface DigitRouteOptions {

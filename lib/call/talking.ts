@@ -6,10 +6,10 @@
 import { unreachable } from "../base/errors.ts";
 import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
 import type { SipBody } from "../sip/body.ts";
+import { formatPictureFastUpdate, parseInfo } from "../sip/info_bodies.ts";
 import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
-import { formatPictureFastUpdate, parseInfo } from "./info_bodies.ts";
 import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
 import { receivedMessage } from "./messages.ts";
 
@@ -20,8 +20,6 @@ interface Conversation {
   readonly inbox: DigitInbox;
   /** The hold of the far end as the client knows it. */
   toldHeld: boolean;
-  /** INFO bodies that made no sense. */
-  brokenInfos: number;
 }
 
 /** SIP is no media: requests for key frames are farther apart than those in RTCP. */
@@ -68,7 +66,7 @@ export async function talk(
     (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs),
   );
   media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
-  const conversation: Conversation = { owner, media, inbox, toldHeld: false, brokenInfos: 0 };
+  const conversation: Conversation = { owner, media, inbox, toldHeld: false };
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   owner.link.call("accepted", ...established.report);
   let ending: EndedEvent | null = null;
@@ -81,10 +79,7 @@ export async function talk(
     if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
     const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
     const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
-    const infos = conversation.brokenInfos > 0
-      ? `; ${conversation.brokenInfos} INFO bodies made no sense`
-      : "";
-    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}${infos}`);
+    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
   }
 }
 
@@ -114,14 +109,11 @@ function informed(conversation: Conversation, body: SipBody): void {
   switch (meaning.type) {
     case "key frame":
       return media.keyFrameRequested();
-    case "digit":
-      return inbox.take("info", meaning.digit.digit, meaning.digit.durationMs);
-    case "broken":
-      if (conversation.brokenInfos++ === 0) {
-        owner.log.warn(`the far end sends INFO that makes no sense: ${body.type}`);
-      }
+    case "digits":
+      for (const digit of meaning.digits) inbox.take("info", digit, meaning.durationMs);
       return;
-    case "unknown":
+    case "nothing":
+    case "unknown": // was answered 415
       return owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
   }
 }

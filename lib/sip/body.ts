@@ -89,7 +89,8 @@ function sessionOf(message: SipMessage, bytes: Uint8Array, answered: Target | nu
   return { type: "session", body: { type: SDP_TYPE, bytes, from } };
 }
 
-function isOptional(disposition: string | null): boolean {
+/** Whether a body of this Content-Disposition may be ignored (20.11). */
+export function isOptional(disposition: string | null): boolean {
   return parseParams(disposition ?? "").get("handling")?.toLowerCase() === "optional";
 }
 

@@ -14,7 +14,7 @@ import {
   type OfferEvent,
   type ReofferOutcome,
 } from "./call_event.ts";
-import { addResponseCapabilities, messageRefusal, peerAllows } from "./capabilities.ts";
+import { addResponseCapabilities, infoRefusal, messageRefusal, peerAllows } from "./capabilities.ts";
 import { openDelayedOffer } from "./delayed_offer.ts";
 import type { DialogUser } from "./dialog_table.ts";
 import { statusOf } from "./exchange.ts";
@@ -195,7 +195,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   }
 
   #deliver(request: SipRequest, transaction: ServerTransactionHandle): void {
-    const refusal = request.method === "MESSAGE" ? messageRefusal(request) : null;
+    const refusal = request.method === "MESSAGE" ? messageRefusal(request) : infoRefusal(request);
     if (refusal !== null) return void transaction.respond(refusal);
     const body = bodyOf(request);
     const type = request.method === "INFO" ? "info" as const : "message" as const;

@@ -29,7 +29,7 @@ export interface EndedEvent {
   readonly reason: string;
 }
 
-/** One event of a call. INFO and MESSAGE have been answered with 200 already. */
+/** One event of a call. INFO and MESSAGE have been answered with 200 already, those not understood with 415. */
 export type CallEvent =
   | OfferEvent
   | { readonly type: "answer"; readonly body: SipBody }

@@ -3,8 +3,9 @@
 // Role: wire
 // siprtmp sent none of these headers and answered 420 to every Require.
 
-import { bodyOf, isText } from "./body.ts";
+import { bodyOf, isOptional, isText } from "./body.ts";
 import type { SipHeaders } from "./header.ts";
+import { INFO_TYPES, parseInfo } from "./info_bodies.ts";
 import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "./message.ts";
 
 /** Methods we accept, in dialogs or out of them. */
@@ -91,6 +92,14 @@ export function messageRefusal(request: SipRequest): SipResponse | null {
   const body = bodyOf(request);
   if (body === null || isText(body)) return null;
   return unacceptableBody(request, ["text/plain"]);
+}
+
+/** 415 for an INFO whose body is not understood, unless it may be ignored; null when it is, or there is none. */
+export function infoRefusal(request: SipRequest): SipResponse | null {
+  const body = bodyOf(request);
+  if (body === null || parseInfo(body).type !== "unknown") return null;
+  if (isOptional(request.headers.get("Content-Disposition"))) return null;
+  return unacceptableBody(request, INFO_TYPES);
 }
 
 /** 415 with the types we take (RFC 3261 section 8.2.3). */

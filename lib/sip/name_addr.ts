@@ -175,6 +175,9 @@ export function withParam(address: NameAddr, name: string, value: string | null)
  */
 export function parseDestination(text: string, domain: string): NameAddr {
   const trimmed = text.trim();
+  if (trimmed.startsWith('"') && endOfQuoted(trimmed, 0) < 0) {
+    throw new WireError(SIP, `a quote is never closed: ${clip(trimmed)}`);
+  }
   if (bracketAt(trimmed) >= 0) {
     const address = parseNameAddr(trimmed);
     return { ...address, uri: inDomain(address.uri, domain) };

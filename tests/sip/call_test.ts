@@ -28,6 +28,8 @@ Deno.test("a call carries messages and INFO both ways and ends once on each side
     await network.settled(callee.info({ type: "application/dtmf", bytes: new Uint8Array([53]) })),
     200,
   );
+  const qsig = { type: "application/qsig", bytes: new Uint8Array(3) };
+  assert.equal(await network.settled(callee.info(qsig)), 415);
   await network.settled(callee.hangUp());
   await network.until("both ends", () => atCaller.length === 2 && atCallee.length === 2);
   assert.deepEqual(texts(atCaller), ["info", "ended by remote: hung up"]);

@@ -1,10 +1,12 @@
 // Tests of lib/sip/capabilities.ts: what we say we can do, and the refusals of RFC 3261 section 8.2.
 
 import assert from "node:assert/strict";
+import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import {
   addRequestCapabilities,
   addResponseCapabilities,
   ALLOWED_METHODS,
+  infoRefusal,
   messageRefusal,
   peerAllows,
   peerRequires,
@@ -86,4 +88,24 @@ Deno.test("a MESSAGE that is no text is refused with what we can show", () => {
     if (refusal !== null) assert.equal(refusal.headers.get("Accept"), "text/plain");
   }
   assert.equal(messageRefusal(receivedRequest("MESSAGE", { "Content-Type": "image/png" })), null, "empty");
+});
+
+Deno.test("an INFO that is not understood is refused with what is; without a body, or an optional one, never", () => {
+  const table: [type: string, text: string, more: Record<string, string>, refused: boolean][] = [
+    ["application/dtmf-relay", "Signal=5", {}, false],
+    ["APPLICATION/DTMF", "5", {}, false],
+    ["application/dtmf-relay", "Signal=hf", {}, false],
+    ["application/dtmf-relay", "Signal=?", {}, true],
+    ["application/qsig", "x", {}, true],
+    ["application/qsig", "x", { "Content-Disposition": "signal ; handling=Optional;" }, false],
+    ["text/plain", "5", {}, true],
+    ["application/qsig", "", {}, false],
+  ];
+  for (const [type, text, more, refused] of table) {
+    const request = receivedRequest("INFO", { "Content-Type": type, ...more });
+    request.body = encodeUtf8(text);
+    const refusal = infoRefusal(request);
+    assert.equal(refusal?.status ?? null, refused ? 415 : null, `${type} ${text}`);
+    if (refusal !== null) assert.ok(refusal.headers.includes("Accept", "application/dtmf-relay"));
+  }
 });
