@@ -4,7 +4,7 @@
 // Role: wire
 // Answers to: siprtmp, which compared users in their escaped form.
 
-import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import { decodeUtf8 } from "../base/bytes.ts";
 import { ALPHANUMERIC, type CharacterSet, characterSet, isMadeOf } from "./grammar.ts";
 
 /** Characters a user part may hold unescaped. */

@@ -12,7 +12,7 @@ import { trimCharacters, trimEndCharacters } from "../../lib/base/trim.ts";
 import { formatWarning } from "../../lib/bridge/negotiation.ts";
 import { readSdpBody } from "../../lib/bridge/sdp_body.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
-import { parseInfo } from "../../lib/call/info_bodies.ts";
+import { parseInfo } from "../../lib/sip/info_bodies.ts";
 import { parseAccounts, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
 import { readOptionValue } from "../../lib/config/config_schema.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
