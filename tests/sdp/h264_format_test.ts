@@ -85,6 +85,12 @@ const ANSWERS: [offered: string | null, local: string | null, answer: string][] 
     "profile-level-id=42e028;level-asymmetry-allowed=1;packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=",
     "profile-level-id=42e028;packetization-mode=1;level-asymmetry-allowed=1;sprop-parameter-sets=Z0I=,aM4=",
   ],
+  // What siprtmp offers is answered so, though we offer more.
+  [
+    "profile-level-id=420014;packetization-mode=1",
+    "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1",
+    "profile-level-id=420014;packetization-mode=1",
+  ],
   // Level 1b lies between 1.0 and 1.1.
   ["profile-level-id=42f00b", "profile-level-id=42e00a", "profile-level-id=42f00a;packetization-mode=0"],
   ["profile-level-id=42e00b", "profile-level-id=42f00b", "profile-level-id=42f00b;packetization-mode=0"],
