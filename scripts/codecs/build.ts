@@ -8,12 +8,13 @@ import type { CompileAnswer, CompileRequest } from "./compile_worker.ts";
 import type { Recipe } from "./recipe.ts";
 import { RECIPES } from "./recipes.ts";
 import { downloadSourcePackages } from "./apt.ts";
+import { BuildProgress, compilersFor } from "./progress.ts";
 import { findSources, sha256, SOURCES_VARIABLE } from "./sources.ts";
 
 const OUT = new URL("../../lib/codecs/wasm/", import.meta.url);
 const CACHE = new URL("../../.cache/codecs", import.meta.url);
-/** Each takes some 300 MB. */
-const MAX_COMPILERS = 2;
+/** Who waits hears so often that it goes on. */
+const WAITING_EVERY_MS = 10_000;
 
 /** Those modules that are missing, or not what they should be. */
 async function findStale(): Promise<Recipe[]> {
@@ -27,6 +28,15 @@ async function findStale(): Promise<Recipe[]> {
 
 /** Builds what is stale; one line for each module that cannot be built. */
 async function buildAll(stale: readonly Recipe[], checkHashes: boolean): Promise<string[]> {
+  const progress = new BuildProgress(stale.length, () => performance.now());
+  using _waiting = every(WAITING_EVERY_MS, () => void say(progress.waiting()));
+  const problems = await buildEach(stale, { checkHashes, progress });
+  const last = progress.end();
+  if (last !== null) await say(last);
+  return problems;
+}
+
+async function buildEach(stale: readonly Recipe[], how: BuildOptions): Promise<string[]> {
   const { found, reason } = await findSources(stale.map((recipe) => recipe.archive), {
     local: Deno.env.get(SOURCES_VARIABLE),
     cache: fromFileUrl(CACHE),
@@ -38,32 +48,45 @@ async function buildAll(stale: readonly Recipe[], checkHashes: boolean): Promise
   const work = async (): Promise<void> => {
     using compiler = new Compiler();
     for (let recipe = queue.shift(); recipe !== undefined; recipe = queue.shift()) {
-      const problem = await build(recipe, compiler, found.get(recipe.archive.sha256)!, checkHashes);
+      const problem = await build(recipe, compiler, found.get(recipe.archive.sha256)!, how);
       if (problem !== null) problems.push(problem);
     }
   };
-  const threads = Math.min(queue.length, navigator.hardwareConcurrency, MAX_COMPILERS);
+  const threads = queue.length === 0
+    ? 0
+    : compilersFor(queue.length, navigator.hardwareConcurrency, freeBytes());
   await Promise.all(Array.from({ length: threads }, work));
   const without = stale.filter((recipe) => !found.has(recipe.archive.sha256));
   if (without.length > 0) problems.push(withoutSource(without, reason));
   return problems;
 }
 
+/** How modules are built. */
+interface BuildOptions {
+  /** False: whatever comes out is used, and its hash told. */
+  readonly checkHashes: boolean;
+  /** Told what is being done. */
+  readonly progress: BuildProgress;
+}
+
 async function build(
   recipe: Recipe,
   compiler: Compiler,
   archive: Uint8Array,
-  checkHashes: boolean,
+  { checkHashes, progress }: BuildOptions,
 ): Promise<string | null> {
-  const started = performance.now();
+  await say(progress.begin(recipe.title));
   const answer = await compiler.compile({ name: recipe.name, archive });
-  if ("problem" in answer) return `${recipe.title}: cannot be built: ${answer.problem}`;
+  if ("problem" in answer) {
+    progress.fail(recipe.title);
+    return `${recipe.title}: cannot be built: ${answer.problem}`;
+  }
   const sum = await sha256(answer.module);
   if (checkHashes && sum !== recipe.sha256) {
+    progress.fail(recipe.title);
     return `${recipe.title}: the module built is not the expected one (sha256 ${sum}); it is not used.`;
   }
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  await say(`${recipe.title}: built in ${seconds} s${checkHashes ? "" : `, sha256 ${sum}`}`);
+  await say(progress.finish(recipe.title, checkHashes ? "" : `, sha256 ${sum}`));
   await Deno.mkdir(OUT, { recursive: true });
   const unfinished = new URL(`${recipe.name}.${Deno.pid}.new`, OUT);
   await Deno.writeFile(unfinished, answer.module);
@@ -89,6 +112,17 @@ class Compiler implements Disposable {
   [Symbol.dispose](): void {
     this.#worker.terminate();
   }
+}
+
+/** Null where it may not be asked. */
+function freeBytes(): number | null {
+  if (Deno.permissions.querySync({ name: "sys", kind: "systemMemoryInfo" }).state !== "granted") return null;
+  return Deno.systemMemoryInfo().available;
+}
+
+function every(ms: number, run: () => void): Disposable {
+  const timer = setInterval(run, ms);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function fromFileUrl(url: URL): string {
@@ -118,7 +152,9 @@ function absent(error: unknown): null {
 
 if (import.meta.main) {
   const stale = await findStale();
-  if (stale.length > 0) await say(`Building ${stale.length} codec modules, once: about a minute`);
+  if (stale.length > 0) {
+    await say(`Building ${stale.length} codec modules, once; this takes one to three minutes`);
+  }
   const problems = stale.length === 0 ? [] : await buildAll(stale, !Deno.args.includes("--hashes"));
   for (const problem of problems) await say(problem);
   if (problems.length > 0 && Deno.args.includes("--strict")) Deno.exit(1);
