@@ -180,7 +180,7 @@ async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<num
 }
 
 function printReport(report: TrialReport, host: Host): number {
-  host.print(formatTrialReport(report));
+  host.print(maskSecrets(formatTrialReport(report)));
   return judge(report.outcome).good ? 0 : 1;
 }
 

@@ -33,7 +33,7 @@ export function parseAppPath(app: string): AppPath {
   if (address === "") return rejected(`the SIP address is missing${HINT_OF_COLONS}`);
   const decoded = decodePercent(address);
   if (decoded === null || !/^[^@\s<>"]+@[^@\s<>"]+$/.test(decoded)) {
-    return rejected(`"${address.slice(0, 80)}" is not a SIP address like alice@example.com`);
+    return rejected(`"${withoutPassword(address.slice(0, 80))}" is not a SIP address like alice@example.com`);
   }
   const host = decoded.slice(decoded.indexOf("@") + 1);
   // The password of a SIP URI does not count, and must not get into names and the log: connect() has its own.
@@ -41,6 +41,12 @@ export function parseAppPath(app: string): AppPath {
   if (user === "") return rejected("the user of the SIP address is missing");
   const key = ["sip", `${user}@${host.toLowerCase()}`, ...suffix].join("/");
   return { type: "sip", address: `${user}@${host}`, key };
+}
+
+/** "alice:secret@host" is shown as "alice:****". */
+function withoutPassword(address: string): string {
+  const [colon, at] = [address.search(/:|%3a/i), address.search(/@|%40/i)];
+  return colon < 0 || at >= 0 && at < colon ? address : `${address.slice(0, colon)}:****`;
 }
 
 function rejected(reason: string): AppPath {

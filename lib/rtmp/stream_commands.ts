@@ -210,7 +210,7 @@ export class StreamCommands {
 
   #answerFc(reply: CommandReply, callback: string, code: string, name: AmfValue): void {
     reply.result();
-    const status = createStatus("status", code, textOf(name));
+    const status = createStatus("status", code, splitQuery(textOf(name))[0]);
     this.#link.sendCommand(0, { name: callback, transactionId: 0, object: null, args: [status] });
   }
 
