@@ -159,7 +159,7 @@ export class H264Depacketizer implements Depacketizer, Disposable {
   /** The next picture begins with `payload`. Lost packets before it may have been the end of this one. */
   #end(payload: Uint8Array, emit: FrameSink, lostBefore: number): void {
     const isWhole = lostBefore === 0 ||
-      this.#held && (this.#markers.isUsual(this.#slices) || sliceOf(payload) === "further");
+      this.#held && (this.#markers.likelyEndsAt(this.#slices) || sliceOf(payload) === "further");
     if (!isWhole) this.#damaged = this.#lossSeen = true;
     this.#close(emit);
   }

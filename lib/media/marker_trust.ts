@@ -25,8 +25,9 @@ export class MarkerTrust {
     return slices >= this.#usualSlices || this.#inARow < STEADY && this.#seen >= LEARNING_PICTURES;
   }
 
-  /** Whether a picture with so many slices is whole, as far as the ones before tell. */
-  isUsual(slices: number): boolean {
+  /** Whether a marker behind so many slices ends the picture most likely, when what follows it is lost. */
+  likelyEndsAt(slices: number): boolean {
+    if (this.#seen === 0 && !this.#wasWrong) return true;
     return this.#inARow >= STEADY && slices >= this.#usualSlices;
   }
 

@@ -262,6 +262,17 @@ Deno.test("pictures of one timestamp are kept apart where a marker ends each", (
   assert.deepEqual(bench.left, sent.map((nals) => toHex(avc(withoutSets(nals)))));
 });
 
+Deno.test("the first picture outlives the loss of the second, its marker having been the only one", () => {
+  const bench = open();
+  const [first, lost, third] = pictures(3, () => 1);
+  for (const packet of packetsOf(first!, 0)) bench.send(packet, packet.last);
+  bench.clock.advance(2 * FRAME_MS);
+  for (const packet of packetsOf(third!, 7200)) bench.send(packet, packet.last, lost!.length);
+  bench.clock.advance(200);
+  assert.deepEqual(bench.left, [first!, third!].map((nals) => toHex(avc(withoutSets(nals)))));
+  assert.equal(bench.wanted, 1);
+});
+
 Deno.test("each packet lost in turn, every slice marked: no part of a picture is ever taken for a whole one", () => {
   const sent = pictures(24, () => 3);
   const whole = new Set(sent.map((nals) => toHex(avc(withoutSets(nals)))));
