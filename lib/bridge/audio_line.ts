@@ -7,6 +7,7 @@
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
 import { WireError } from "../base/errors.ts";
 import type { AudioPacketizer } from "../media/audio_packets.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
@@ -27,6 +28,7 @@ import {
 } from "./audio_pass.ts";
 import type { TagSink } from "./call_media.ts";
 import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
+import { EarlySilence, silentPayload } from "./early_silence.ts";
 import type { LineTrouble } from "./line_trouble.ts";
 import type { VoiceChain } from "./negotiation.ts";
 import { type DigitWay, TouchTones } from "./touch_tones.ts";
@@ -89,8 +91,9 @@ export class AudioLine implements Disposable {
   /** What the last payload of the peer was. */
   #hearing: PeerVoice | null = null;
   /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
-  #origin: "passed" | "made" | null = null;
+  #origin: "passed" | "made" | "silence" | null = null;
   #shift = 0;
+  #silence: EarlySilence | null = null;
   #refused = false;
   #announced = false;
   #lastTimeMs = 0;
@@ -142,6 +145,7 @@ export class AudioLine implements Disposable {
     }
     if (!frame.media || frame.data.length === 0) return; // Flash says so when its microphone falls silent
     if (frame.config) return this.#configured(frame);
+    if (this.#silence !== null) this.#stopSilence();
     if (passesAsItIs(frame.codec, this.#taken)) return this.#pass(frame);
     if (this.#transcode?.fromRtmp(frame) !== true) this.#refuse(frame.codec);
   }
@@ -192,6 +196,21 @@ export class AudioLine implements Disposable {
     this.#transcode?.publisherChanged();
   }
 
+  /** Sends silence until the client's own audio comes; nothing changes once that has come, or while it is sent. */
+  startSilence(ticker: Ticker): void {
+    const { chain, clock } = this.#options;
+    const payload = silentPayload(chain);
+    if (payload === null || this.#origin !== null || this.#silence !== null) return;
+    const send = (bytes: Uint8Array, timestamp: number, marker: boolean): void =>
+      this.#send("silence", bytes, timestamp, marker);
+    this.#silence = new EarlySilence({ payload, clockRate: chain.clockRate, clock, ticker, send });
+  }
+
+  #stopSilence(): void {
+    this.#silence?.[Symbol.dispose]();
+    this.#silence = null;
+  }
+
   /** Another stream plays now: it needs the configuration of what it gets. */
   playerChanged(): void {
     this.#announced = false;
@@ -204,6 +223,7 @@ export class AudioLine implements Disposable {
 
   /** Stops the touch tones and the transcoding. */
   [Symbol.dispose](): void {
+    this.#stopSilence();
     this.#tones[Symbol.dispose]();
     this.#transcode?.[Symbol.dispose]();
   }
@@ -252,7 +272,12 @@ export class AudioLine implements Disposable {
     this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
-  #send(origin: "passed" | "made", payload: Uint8Array, timestamp: number, marker: boolean): void {
+  #send(
+    origin: "passed" | "made" | "silence",
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+  ): void {
     if (this.#tones.active) return; // audio and events share the stream: RFC 4733 section 2.5.1.1
     const changed = origin !== this.#origin;
     if (changed) {

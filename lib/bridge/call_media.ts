@@ -69,6 +69,8 @@ export interface CallMedia extends Disposable {
   setHold(on: boolean): void;
   /** Queues touch tones as RTP events, unless as sound; false when the peer cannot take them this way. */
   sendDigits(digits: string, durationMs: number, way?: DigitWay): boolean;
+  /** Media are agreed before the call is up: silence is sent from now on, until the client's own audio comes. */
+  earlyMedia(): void;
   /** The call is up: whether the peer's media come is watched from now on. */
   watch(outlets: WatchOutlets): void;
   /** One line of counters for the log. */

@@ -94,6 +94,7 @@ export class MediaContext implements CallMedia, TagSink {
   #wasHeld = false;
   #heldByRemote = false;
   #ended = false;
+  #early = false;
   #watching: Disposable | null = null;
 
   /** Binds the audio sockets. Errors: TransportError when there is no port. */
@@ -178,6 +179,12 @@ export class MediaContext implements CallMedia, TagSink {
   /** Touch tones as RTP events, or as sound. */
   sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
     return this.#lines?.sendDigits(digits, durationMs, way) ?? false;
+  }
+
+  /** The peer has described early media: it may wait for ours before it sends any. */
+  earlyMedia(): void {
+    this.#early = true;
+    this.#lines?.audio?.startSilence(this.#options.services.ticker);
   }
 
   /** Once a second, on the ticks of all calls. */
@@ -288,6 +295,7 @@ export class MediaContext implements CallMedia, TagSink {
     for (const { config } of [this.#published, this.#publishedAudio]) {
       if (config !== null) this.#lines.fromRtmp(config);
     }
+    if (this.#early) this.#lines.audio?.startSilence(this.#options.services.ticker);
     this.#log.info(describeChoice(choice));
   }
 

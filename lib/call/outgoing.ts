@@ -234,7 +234,9 @@ async function progress(
   if (step.body === null) return null;
   media.toRtmp = owner;
   const outcome = media.takeAnswer(await withAddresses(owner, step.body));
-  return outcome.type === "agreed" ? { body: step.body, report: outcome.report } : null;
+  if (outcome.type !== "agreed") return null;
+  media.earlyMedia();
+  return { body: step.body, report: outcome.report };
 }
 
 /** Another session before the 2xx, for example another place for early media (RFC 3311). */
@@ -247,6 +249,7 @@ async function renewed(owner: LineOwner, media: CallMedia, offer: OfferEvent): P
     return null;
   }
   media.toRtmp = owner;
+  media.earlyMedia();
   void offer.answer(outcome.answer);
   return { body: offer.body, report: outcome.report };
 }

@@ -226,6 +226,7 @@ Deno.test("early media of a 183 are heard before the call is accepted", async ()
   owner.factory.last.hear(20);
   assert.deepEqual(owner.played, ["8@20"]);
   assert.ok(owner.factory.last.log.includes("answer early"));
+  assert.ok(owner.factory.last.early, "and silence is sent");
   invite.steps.push(refused(486, "Busy Here"));
   await settle();
   assert.equal(owner.factory.openCount, 0);

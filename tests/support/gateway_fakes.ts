@@ -149,6 +149,13 @@ export class RecordingMedia implements CallMedia {
     this.log.push("key frame requested");
   }
 
+  earlyMedia(): void {
+    this.early = true;
+  }
+
+  /** Whether early media were begun. */
+  early = false;
+
   /** What watches the peer's media. */
   watched: WatchOutlets | null = null;
 
