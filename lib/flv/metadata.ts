@@ -38,6 +38,8 @@ export const MAX_HEADERS = 32;
 
 /** Room for what a publisher says. */
 const MAX_PROPERTY_BYTES = 4096;
+/** Longest body of a publisher that is read. */
+const MAX_PUBLISHED_BYTES = 64 * 1024;
 const MAX_PROPERTIES = 64;
 const MAX_NAME = 64;
 const MAX_TEXT = 256;
@@ -138,7 +140,7 @@ export function encodePlayerMetaData(summary: FlvSummary, durationMs: number): U
 
 /** What a publisher's metadata body says in plain values, within bounds; empty when it is none. */
 export function publisherProperties(body: Uint8Array): AmfObject {
-  const members = membersOf(body);
+  const members = body.length > MAX_PUBLISHED_BYTES ? null : membersOf(body);
   return members === null ? {} : plainProperties(members);
 }
 

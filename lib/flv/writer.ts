@@ -19,6 +19,8 @@ import { encodeFlvHeader, encodeFlvTag } from "./tag.ts";
 const FIRST_BUFFER_BYTES = 65536;
 /** A buffer that a slow disk has let grow is given back. */
 const KEPT_BUFFER_BYTES = 1024 * 1024;
+/** Properties of a recording at most; what a publisher says beyond them is left out. */
+const MAX_DESCRIPTIONS = 64;
 /** What may wait for a slow disk; above it tags are dropped and counted. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
@@ -132,7 +134,8 @@ export class FlvWriter implements AsyncDisposable {
 
   /** What the publisher has said about the stream, for the metadata; later words replace earlier ones. */
   describe(properties: AmfObject): void {
-    this.#properties = { ...this.#properties, ...properties };
+    const all = { ...this.#properties, ...properties };
+    if (Object.keys(all).length <= MAX_DESCRIPTIONS) this.#properties = all;
   }
 
   /** Appends a tag; the body is consumed when it returns. False when it was dropped. */

@@ -81,6 +81,8 @@ Deno.test("of a publisher's words plain values are kept, and none that are ours"
   ]);
   assert.deepEqual(publisherProperties(body), { width: 640, encoder: "obs" });
   assert.deepEqual(publisherProperties(encodeAmf0(["onCuePoint", { a: 1 }])), {});
+  const long = encodeAmf0(["onMetaData", { width: 640, nothing: new Array(70_000).fill(null) }]);
+  assert.deepEqual(publisherProperties(long), {}, "longer than anybody's");
 });
 
 Deno.test("players get the duration and no index", () => {

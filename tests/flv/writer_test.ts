@@ -185,3 +185,15 @@ Deno.test("configuration that changes is remembered in both versions", () =>
     await writer.close();
     assert.equal((await readBack(`${folder}/h.flv`)).summary!.headers.length, 4);
   }));
+
+Deno.test("a publisher that says ever more about its stream is not written down for ever", () =>
+  inFolder(async (folder) => {
+    const writer = await FlvWriter.create(`${folder}/a.flv`);
+    for (let i = 0; i < 1000; i++) writer.describe({ [`name${i}`]: i });
+    writer.describe({ name0: "changed" });
+    putAll(writer, film(100));
+    await writer.close();
+    const { properties } = (await readBack(`${folder}/a.flv`)).summary!;
+    assert.equal(Object.keys(properties).length, 64);
+    assert.equal(properties.name0, "changed");
+  }));

@@ -6,6 +6,7 @@ import { parseAuthValue } from "../../lib/sip/auth_params.ts";
 import {
   bodyOf,
   bodyText,
+  isOptional,
   isText,
   mediaType,
   multipartParts,
@@ -275,6 +276,7 @@ export const SIP_PARSERS: readonly Subject[] = [
     const body = bodyOf(message);
     return body === null ? null : multipartParts(body);
   }),
+  text("sip/body.ts", isOptional, "session ; handling=optional"),
   named("sip/body.ts isText", (type) => isText({ type, bytes: NO_BODY }), "text/plain;charset=utf-8"),
   utf8("sip/body.ts bodyText", (bytes) => bodyText({ ...textBody(""), bytes }), "a\r\nb"),
   asked("sip/message.ts encodeSipMessage", [INVITE, OPTIONS], encodeSipMessage),

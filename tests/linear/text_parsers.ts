@@ -162,22 +162,22 @@ export const TEXT_PARSERS: readonly Subject[] = [
   utf8("bridge/sdp_body.ts readSdpBody", (bytes) => readSdpBody({ type: "application/sdp", bytes }), SDP),
   text("call/call_broadcast.ts", callPath, "alice@example.com"),
   utf8(
-    "call/info_bodies.ts parseInfo",
+    "sip/info_bodies.ts parseInfo",
     (bytes) => parseInfo({ type: "application/dtmf-relay", bytes }),
     INFO.relay,
   ),
   utf8(
-    "call/info_bodies.ts parseInfo of dtmf",
+    "sip/info_bodies.ts parseInfo of dtmf",
     (bytes) => parseInfo({ type: "application/dtmf", bytes }),
     "5",
   ),
   utf8(
-    "call/info_bodies.ts parseInfo of media_control",
+    "sip/info_bodies.ts parseInfo of media_control",
     (bytes) => parseInfo({ type: "application/media_control+xml", bytes }),
     INFO.xml,
   ),
   named(
-    "call/info_bodies.ts parseInfo of a type",
+    "sip/info_bodies.ts parseInfo of a type",
     (type) => parseInfo({ type, bytes: new Uint8Array() }),
     "a/b; c=d",
   ),
