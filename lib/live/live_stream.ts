@@ -5,8 +5,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { KeyFlag } from "../media/key_flag.ts";
-import { createTag, FirstTrack, readTag } from "../media/tag.ts";
+import { PictureMender } from "../media/picture_mender.ts";
+import { createTag, FirstTrack, readTag, type Tag } from "../media/tag.ts";
 import type { ByteBudget } from "./byte_budget.ts";
 import { GopCache } from "./gop_cache.ts";
 import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
@@ -52,7 +52,7 @@ export class LiveStream implements SubscribedStream {
   #soundTimeMs = 0;
   readonly #tag = createTag();
   #firstTrack = new FirstTrack();
-  #keyFlag = new KeyFlag();
+  #mender = new PictureMender();
 
   /** Nobody is here yet. */
   constructor(options: LiveStreamOptions) {
@@ -113,7 +113,15 @@ export class LiveStream implements SubscribedStream {
   /** The publisher's: one tag; borrowed. */
   put(type: 8 | 9 | 18, timeMs: number, sent: Uint8Array): void {
     const tag = readTag(type, sent, this.#tag);
-    const body = type === 9 ? this.#keyFlag.mended(tag, sent) : sent;
+    if (type !== 9) return this.#relay(tag, type, timeMs, sent);
+    const mender = this.#mender;
+    const body = mender.mended(tag, sent);
+    const { config } = mender;
+    if (config !== null) this.#relay(readTag(9, config, createTag()), 9, timeMs, config);
+    this.#relay(tag, 9, timeMs, body);
+  }
+
+  #relay(tag: Tag, type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#headers = withHeader(this.#headers, tag, body);
     if (type !== 18) this.#lastTimeMs = timeMs;
     if (type === 8) this.#soundTimeMs = timeMs;
@@ -143,7 +151,7 @@ export class LiveStream implements SubscribedStream {
     this.#hasVideo = false;
     this.#lastTimeMs = this.#soundTimeMs = 0;
     this.#firstTrack = new FirstTrack();
-    this.#keyFlag = new KeyFlag();
+    this.#mender = new PictureMender();
     this.cache.close();
     for (const each of this.#subscriptions) this.#guard(each, () => each.end());
     this.#tellIdle();

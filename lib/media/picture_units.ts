@@ -34,6 +34,11 @@ export class PictureUnits {
   #annexB = false;
   #nested = false;
 
+  /** False when what was seen of this sender has start codes: not all of it is as RTMP has it. */
+  get plain(): boolean {
+    return !this.#annexB && !this.#nested;
+  }
+
   /** Another sender, or another configuration. */
   reset(lengthSize: 1 | 2 | 4 = 4): void {
     this.lengthSize = lengthSize;

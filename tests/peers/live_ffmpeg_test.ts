@@ -4,6 +4,11 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
+import { concatBytes } from "../../lib/base/bytes.ts";
+import { decodeAvcConfig } from "../../lib/media/avc_config.ts";
+import { PictureUnits } from "../../lib/media/picture_units.ts";
+import { annexB } from "../support/h264_forms.ts";
+import { avc } from "../support/media_h264.ts";
 import { inFolder, type TestTag } from "../support/live_flv.ts";
 import { LiveHouse } from "../support/live_house.ts";
 import {
@@ -264,6 +269,65 @@ for (const container of ["mkv", "flv"]) {
         const [duration, ...codecs] = out.trim().split("\n").reverse();
         assert.deepEqual(codecs.sort(), ["aac", "h264"]);
         assert.ok(Number(duration) > 1 && Number(duration) < 3.5, `${duration} s`);
+      }),
+  });
+}
+
+/** Ways to put a film's pictures together; whether its configuration is sent. */
+const FORMS: readonly (readonly [
+  what: string,
+  config: boolean,
+  of: (nals: Uint8Array[]) => Uint8Array,
+])[] = [
+  ["start codes", true, (nals) => annexB(nals)],
+  ["start codes, flagged as inter pictures", true, (nals) => annexB(nals)],
+  ["parameter sets in band", false, (nals) => avc(nals)],
+  ["start codes, parameter sets in band", false, (nals) => annexB(nals)],
+  ["one length around start codes", true, (nals) => avc([concatBytes([nals[0]!, annexB(nals.slice(1))])])],
+];
+
+function unitsOf(body: Uint8Array): Uint8Array[] {
+  const units = new PictureUnits();
+  const found: Uint8Array[] = [];
+  units.open(body, 5, body.length, false);
+  while (units.next()) found.push(body.slice(units.start, units.end));
+  return found;
+}
+
+for (const [what, withConfig, of] of FORMS) {
+  Deno.test({
+    name: `early and late ffmpeg decode what was published with ${what}`,
+    ignore,
+    fn: () =>
+      inFolder(async (folder) => {
+        const film = `${folder}/film.flv`;
+        await makeFilm(film, 4, "160x120");
+        const tags = tagsOf(await Deno.readFile(film)).filter(({ type }) => type === 9);
+        const { sps, pps } = decodeAvcConfig(tags[0]!.body.subarray(5));
+        await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+        const url = `${server.url}/live/odd`;
+        const environment = { clock: systemClock, log: silentLog, random: systemRandom };
+        await using client = await RtmpClient.open(`${server.url}/live`, environment);
+        const stream = await client.createStream();
+        await stream.publish("odd");
+        if (withConfig) stream.send(9, 0, tags[0]!.body);
+        const seen: Promise<string[]>[] = [];
+        const startMs = systemClock.now();
+        for (const { timeMs, body } of tags.slice(1)) {
+          if (body[1] !== 1) continue;
+          const key = body[0] === 0x17;
+          const sets = key && !withConfig ? [...sps, ...pps] : [];
+          const header = body.slice(0, 5);
+          if (what.includes("inter")) header[0] = 0x27;
+          stream.send(9, timeMs, concatBytes([header, of([...sets, ...unitsOf(body)])]));
+          if (seen.length === 0 || seen.length === 1 && timeMs > 1500) seen.push(frameHashes(url, "v"));
+          const waitMs = startMs + timeMs - systemClock.now();
+          if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+        }
+        stream.command("closeStream");
+        const [early, late] = await Promise.all(seen);
+        assert.ok(early!.length >= 75 && late!.length >= 40, `${early!.length} and ${late!.length} pictures`);
+        assert.deepEqual(early!.slice(-late!.length), late);
       }),
   });
 }
