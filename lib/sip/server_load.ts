@@ -26,15 +26,15 @@ export interface Requester {
 
 /** A request that was taken; to be told what became of it. */
 export interface Taken {
-  /** It has a final response, or is given up; the first call counts. @param refused it was an INVITE, and 3xx to 6xx */
+  /** It has a final response, or is given up; the first call counts. @param refused by its user: an INVITE, and busy or declined */
   settled(refused: boolean): void;
 }
 
 /** What one user may have unanswered, and when half of all places are taken. */
 const UNANSWERED_OF_USER = 32;
 const UNANSWERED_OF_USER_WHEN_BUSY = 4;
-/** Refused INVITEs: at once, and each second. */
-const USER_REFUSALS = { burst: 32, perSecond: 10 };
+/** Refused INVITEs: at once, and each second. Each costs a transaction, an invitation and a line in the log. */
+const USER_REFUSALS = { burst: 8, perSecond: 5 };
 const SOURCE_REFUSALS = { burst: 1000, perSecond: 200 };
 /** Users and sources whose refusals are remembered; the one that was quiet longest goes. */
 const MAX_REMEMBERED = 4096;

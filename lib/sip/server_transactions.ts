@@ -123,7 +123,7 @@ export class ServerTransactions implements Disposable {
       awaitAck: (ackKey, waiting) => void this.#awaitingAck.set(ackKey, waiting),
       forgetAck: (ackKey) => void this.#awaitingAck.delete(ackKey),
       answered: (response) => {
-        taken.settled(request.method === "INVITE" && response.status >= 300);
+        taken.settled(request.method === "INVITE" && isRefusalOfUser(response.status));
         if (request.method === "INVITE") this.#answeredInvite(handle, response);
         else this.#finish(handle, key, { response, merge });
       },
@@ -193,4 +193,9 @@ export class ServerTransactions implements Disposable {
   #forgetMerge(key: string, merge: string | null): void {
     if (merge !== null && this.#merges.get(merge) === key) this.#merges.delete(merge);
   }
+}
+
+/** 5xx is ours, and asks the peer to try another server; it is to hear that each time. */
+function isRefusalOfUser(status: number): boolean {
+  return status >= 400 && status < 500 || status >= 600;
 }
