@@ -28,6 +28,8 @@ import {
 import type { H264Chain } from "./video_choice.ts";
 
 const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
+const WRONG_MARKERS =
+  "the RTP markers of the far end do not end its pictures: they are shown one picture later";
 const MALFORMED = "pictures of the far end are broken as it sends them";
 
 /** Pictures of the client in a row that could not be sent, about a second of them: it is told why. */
@@ -171,11 +173,12 @@ export class H264Line implements Disposable {
   /** One RTP payload of the peer, in order. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number): void {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
-    const { unsupported, malformed } = this.#depacketizer;
+    const { unsupported, malformed, wrongMarkers } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
     if (this.#wantsKey) this.#askPeer();
     if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(UNSUPPORTED);
     if (this.#depacketizer.malformed !== malformed) this.#troubles.log(MALFORMED);
+    if (this.#depacketizer.wrongMarkers !== wrongMarkers) this.#troubles.log(WRONG_MARKERS);
   }
 
   /** The peer asks for a key frame, by RTCP or INFO: it gets the last one at once, the publisher hears of it. */

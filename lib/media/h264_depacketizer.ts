@@ -91,6 +91,11 @@ export class H264Depacketizer implements Depacketizer, Disposable {
     this.#frame.codec = "h264";
   }
 
+  /** Markers behind which a picture went on. */
+  get wrongMarkers(): number {
+    return this.#markers.wrongOnes;
+  }
+
   /** True until a key frame has been sent on. */
   get waitingForKey(): boolean {
     return this.#waitingForKey;

@@ -12,6 +12,8 @@ const LEARNING_PICTURES = 6;
 
 /** What is known of one stream's markers. */
 export class MarkerTrust {
+  /** Markers behind which a picture went on. */
+  wrongOnes = 0;
   /** Pictures that have yet to show that markers are right. */
   #owed = 1;
   #wasWrong = false;
@@ -42,6 +44,7 @@ export class MarkerTrust {
 
   /** The picture went on behind a marker. */
   wrong(): void {
+    this.wrongOnes++;
     this.#wasWrong = true;
     this.#owed = PROOF_AFTER_WRONG;
   }

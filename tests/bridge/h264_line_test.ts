@@ -340,3 +340,20 @@ Deno.test("other tracks, colours and commands are no pictures of the call", () =
   ]);
   assert.ok(packets.length > sent, "track 0 among many is the picture");
 });
+
+Deno.test("markers that do not end pictures are told of once", () => {
+  const clock = new FakeClock();
+  const { line: one, troubles, tags } = line(clock);
+  for (let i = 0; i < 3; i++) {
+    for (const nal of [SPS, PPS, slice("I", 30), slice("I", 30, { first: false })]) {
+      one.fromRtp(nal, i * 3600, true, 99, 0);
+    }
+    clock.advance(40);
+  }
+  one[Symbol.dispose]();
+  assert.equal(tags.length, 4, "two configurations and key frames; the third would have come with the next");
+  assert.deepEqual(troubles.map(({ text }) => text), [
+    "the RTP markers of the far end do not end its pictures: they are shown one picture later",
+  ]);
+  assert.equal(clock.pending, 0, "a timer is left");
+});
