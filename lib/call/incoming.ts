@@ -40,7 +40,8 @@ export function invited(owner: LineOwner, invitation: Invitation): void {
   }, { once: true });
   owner.log.info(`${from} calls`);
   invitation.ring();
-  owner.link.call("invited", from, to);
+  const more = owner.services.tellsCallerHeaders === true ? invitation.callerHeaders : {};
+  owner.link.call("invited", from, to, ...(Object.keys(more).length > 0 ? [more] : []));
 }
 
 /** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */

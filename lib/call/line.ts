@@ -12,6 +12,7 @@ import type { Call } from "../sip/call.ts";
 import type { Invitation } from "../sip/invitation.ts";
 import type { SipBody } from "../sip/body.ts";
 import type { Caller } from "../sip/identity.ts";
+import type { CallerFields } from "../sip/extra_headers.ts";
 import type { NameAddr } from "../sip/name_addr.ts";
 import { formatHostPort } from "../sip/uri.ts";
 import type { UserAgent } from "../sip/user_agent.ts";
@@ -82,6 +83,10 @@ export interface ContextServices {
   readonly askedBy?: string;
   /** Whether the client may call this target, and counts the call; absent: it may. */
   mayCall?(target: DialTarget): Decision;
+  /** What is different about the client's INVITEs; absent: nothing. */
+  readonly fields?: CallerFields;
+  /** Whether `invited` has a third argument when the caller says more about itself; absent: it has not. */
+  readonly tellsCallerHeaders?: boolean;
   /** Whether a 3xx is followed; absent: it is. */
   readonly redirect?: boolean;
   /** Whether there is room for a call; absent: as long as there are ports. */

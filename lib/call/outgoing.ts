@@ -174,7 +174,7 @@ async function invite(
   const onFailover = (notice: FailoverNotice): void => trying(owner, notice);
   let outcome: InviteProgress | null = null;
   let heard: Heard | null = null;
-  const options = { ...caller, hop, target: uri, onFailover };
+  const options = { ...owner.services.fields, ...caller, hop, target: uri, onFailover };
   for await (const step of owner.agent.invite(to, media.makeOffer(), signal, options)) {
     outcome = step;
     if (signal.aborted) continue;

@@ -68,7 +68,10 @@ function keyAtFault(problem: string, entry: unknown): string[] {
   const unknown = keys.find((key) => problem.startsWith(unknownKey(key)));
   if (unknown !== undefined) return [unknown];
   const named = problem.split(/[^\w-]+/).find((word) => keys.includes(word));
-  return named === undefined ? [] : [named];
+  if (named === undefined) return [];
+  const table = (entry as Readonly<Record<string, unknown>>)[named];
+  const within = typeof table === "object" && table !== null ? Object.keys(table) : [];
+  return [named, ...within.filter((key) => problem.includes(`"${key}"`)).slice(0, 1)];
 }
 
 function unknownKey(key: string): string {

@@ -5,6 +5,7 @@
 //   address = "desk@example.com"        its address of record
 //   password = "..."                    and, where they differ: username, registrar, proxy, transport
 //   key = "..."                         asked of RTMP programs that want to use it
+//   [account.headers]                   names and values of further headers of its INVITEs
 //
 // What was written into password and key is never repeated in a complaint, nor is the text of an address.
 // Role: wire
@@ -12,6 +13,7 @@
 
 import { ConfigError, WireError } from "../base/errors.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
+import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/extra_headers.ts";
 import type { Identity } from "../sip/identity.ts";
 import type { TransportName } from "../sip/target.ts";
 import { parseSipUri, type SipUri } from "../sip/uri.ts";
@@ -35,6 +37,8 @@ export interface SipAccount {
   readonly waiting: "silence" | "tone";
   /** What happens to who publishes what another client publishes; null: as for all. */
   readonly onBusy: OnBusyPolicy | null;
+  /** Outgoing: what is different about its INVITEs; absent: nothing. */
+  readonly fields?: CallerFields;
   /** Outgoing: whether a 3xx is followed; absent: as for all. */
   readonly redirect?: boolean;
   /** Outgoing: ringing is given up after this time, in seconds. */
@@ -69,6 +73,8 @@ export const SIP_ACCOUNT_KEYS: readonly string[] = [
   "answer",
   "waiting",
   "on-busy",
+  "from-user",
+  "headers",
   "redirect",
   "answer-timeout",
   "redial",
@@ -111,6 +117,7 @@ export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAcc
       onBusy: entry["on-busy"] === undefined
         ? null
         : choice<OnBusyPolicy>(entry, "on-busy", ["replace", "reject"]),
+      ...readFields(entry),
       ...(entry.redirect !== undefined && { redirect: truth(entry, "redirect", true) }),
       answerTimeoutSeconds: whole(entry, "answer-timeout", { min: 1, max: 600, absent: 60 }),
       redial: {
@@ -146,6 +153,16 @@ function readIdentity(entry: Entry): Identity {
     ...(proxy !== undefined && { proxy }),
     ...(transport !== undefined && { transport }),
   };
+}
+
+function readFields(entry: Entry): Pick<SipAccount, "fields"> {
+  const { headers: table, "from-user": user } = entry;
+  if (table === undefined && user === undefined) return {};
+  const headers = table === undefined ? [] : readExtraHeaders(table);
+  if (typeof headers === "string") throw new ConfigError(`headers ${headers}`);
+  const fromUser = user === undefined ? undefined : readFromUser(user);
+  if (fromUser === null) throw new ConfigError("from-user must be a number or name: what is before the @");
+  return { fields: { headers, ...(fromUser !== undefined && { fromUser }) } };
 }
 
 function readAddress(address: unknown): SipUri {

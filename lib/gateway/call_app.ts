@@ -116,9 +116,9 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const { account, rest, connection } = use;
     const { clock, random, streams } = this.#parts;
     const log = account.log.child(`call to ${rest}`);
-    const { redirect } = account.config;
+    const { redirect, fields = {} } = account.config;
     const parts = redirect === undefined ? this.#parts : { ...this.#parts, redirect };
-    const services = servicesOf(parts, log, connection.peer.hostname);
+    const services = { ...servicesOf(parts, log, connection.peer.hostname), fields };
     const call: PublishedCall = new PublishedCall({
       destination: rest,
       rules: account.config,

@@ -13,6 +13,7 @@ import type { CallRoom, ContextServices } from "../call/line.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveStreams } from "../live/streams.ts";
+import type { CallerFields } from "../sip/extra_headers.ts";
 
 /** What all clients share. */
 export interface SharedServices {
@@ -40,6 +41,10 @@ export interface ClientServicesParts {
   readonly log: Logger;
   /** Opens the media of its calls. */
   readonly media: MediaFactory;
+  /** What is different about its calls; absent: nothing. */
+  readonly fields?: CallerFields;
+  /** Whether it is told more about callers; absent: it is not. */
+  readonly tellsCallerHeaders?: boolean;
   /** Where it is: calls are counted by it. */
   readonly hostname: string;
   /** Its SIP address, under which its calls are published; null: they are not. */
@@ -52,14 +57,21 @@ export class ClientServices implements ContextServices {
   readonly log: Logger;
   /** See {@linkcode ContextServices}. */
   readonly media: MediaFactory;
+  /** See {@linkcode ContextServices}. */
+  readonly fields: CallerFields;
+  /** See {@linkcode ContextServices}. */
+  readonly tellsCallerHeaders: boolean;
   readonly #shared: SharedServices;
   readonly #hostname: string;
   readonly #published: string | null;
 
   /** Only keeps them. */
-  constructor({ shared, log, media, hostname, published }: ClientServicesParts) {
+  constructor(parts: ClientServicesParts) {
+    const { shared, log, media, hostname, published, fields = {}, tellsCallerHeaders = false } = parts;
     this.log = log;
     this.media = media;
+    this.fields = fields;
+    this.tellsCallerHeaders = tellsCallerHeaders;
     this.#shared = shared;
     this.#hostname = hostname;
     this.#published = published;

@@ -125,6 +125,11 @@ export class ForkLeg implements Invitation {
     return this.#invitation.offer;
   }
 
+  /** See {@link Invitation.callerHeaders}. */
+  get callerHeaders(): Invitation["callerHeaders"] {
+    return this.#invitation.callerHeaders;
+  }
+
   /** See {@link Invitation.source}. */
   get source(): Invitation["source"] {
     return this.#invitation.source;

@@ -14,7 +14,8 @@ import { mayPublishCalls } from "../config/accounts.ts";
 import { identityOf, type SpeexRate } from "./client_identity.ts";
 import type { SameAddressConfig } from "../config/config.ts";
 import { refusalText } from "./account_words.ts";
-import { ClientServices, type SharedServices } from "./client_services.ts";
+import { ClientServices, type ClientServicesParts, type SharedServices } from "./client_services.ts";
+import { connectOptionsOf } from "./connect_options.ts";
 import { Context } from "./context.ts";
 import { statusText } from "../call/line.ts";
 import type { MediaRoom } from "../bridge/media_room.ts";
@@ -86,6 +87,8 @@ export class SipApp {
   ): Promise<void> {
     const identity = identityOf(path.address, request.args, client.peer.hostname);
     if (identity.type === "rejected") return await client.reject(identity.reason);
+    const options = connectOptionsOf(request);
+    if (options.type === "rejected") return await client.reject(options.reason);
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
     const arrival = await this.#tenancy.arrive(path, identity.identity.password !== null);
@@ -94,7 +97,11 @@ export class SipApp {
       ? this.#sharedLines.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
     const wanted = dialledByUrl(request.query);
-    const services = this.#servicesFor(client, path, identity.rate, wanted !== null);
+    const services = this.#servicesFor(client, path, {
+      ...options,
+      rate: identity.rate,
+      dialsByUrl: wanted !== null,
+    });
     const { clock, log } = services;
     using dialled = wanted === null ? null : new UrlDialLink({ clock, log, client, limits: wanted });
     await using context = new Context(dialled ?? client, agent, services, wanted);
@@ -128,15 +135,20 @@ export class SipApp {
   #servicesFor(
     client: RtmpConnection,
     { address, key }: SipPath,
-    rate: SpeexRate,
-    dialsByUrl: boolean,
+    wanted: Required<Pick<ClientServicesParts, "fields" | "tellsCallerHeaders">> & {
+      readonly rate: SpeexRate;
+      readonly dialsByUrl: boolean;
+    },
   ): ClientServices {
+    const { rate, dialsByUrl, fields, tellsCallerHeaders } = wanted;
     const { media, publishCalls: everywhere, sameAddress: { accounts } } = this.#parts;
     const log = this.#logOf(key);
     return new ClientServices({
       shared: this.#parts,
       log,
       media: media.factory(rate, log, dialsByUrl),
+      fields,
+      tellsCallerHeaders,
       hostname: client.peer.hostname,
       published: mayPublishCalls({ everywhere, accounts }, address) ? address : null,
     });

@@ -36,6 +36,7 @@ const SPELLING: ReadonlyMap<string, string> = new Map([
   ["mime-version", "MIME-Version"],
   ["min-se", "Min-SE"],
   ["rack", "RAck"],
+  ["remote-party-id", "Remote-Party-ID"],
   ["rseq", "RSeq"],
   ["sip-etag", "SIP-ETag"],
   ["sip-if-match", "SIP-If-Match"],

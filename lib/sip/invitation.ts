@@ -7,6 +7,7 @@ import { sessionBodyOf, setBody, type SipBody } from "./body.ts";
 import { Call } from "./call.ts";
 import type { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, peerRequires } from "./capabilities.ts";
+import { callerHeaders } from "./extra_headers.ts";
 import { parseCSeq, parseDeltaSeconds } from "./header_values.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 import { formatNameAddr, type NameAddr, readNameAddr } from "./name_addr.ts";
@@ -38,6 +39,8 @@ export interface Invitation {
   readonly offer: SipBody | null;
   /** Where it came from, and our own address as the caller's side sees it. */
   readonly source: { readonly localAddress: string; readonly remote: Endpoint };
+  /** What the caller says about itself in headers of its own; nobody has verified it. */
+  readonly callerHeaders: Readonly<Record<string, string>>;
   /** Aborted when the caller gave up (or waited too long); accept() and refuse() do nothing then. */
   readonly cancelled: AbortSignal;
   /** Tells the caller that somebody is alerted: 180, or 183 for early media; reliably when the caller requires it. */
@@ -69,6 +72,7 @@ export class IncomingInvite implements Invitation, Ending {
   readonly to: NameAddr;
   readonly offer: SipBody | null;
   readonly source: { readonly localAddress: string; readonly remote: Endpoint };
+  readonly callerHeaders: Readonly<Record<string, string>>;
   readonly #link: CallDialog;
   readonly #transaction: ServerTransactionHandle;
   readonly #timerAnswer: SessionTimerAnswer;
@@ -93,6 +97,7 @@ export class IncomingInvite implements Invitation, Ending {
     this.to = readNameAddr(request.headers.get("To") ?? "");
     this.offer = options.offer;
     this.source = { localAddress: options.localAddress, remote: transaction.flow.remote };
+    this.callerHeaders = callerHeaders(request);
     this.#reliable = peerRequires(request, "100rel") ? this.#reliableSender() : null;
     this.#call = new Call({
       link,

@@ -8,6 +8,7 @@ import { answerFault } from "./answer_fault.ts";
 import type { Call } from "./call.ts";
 import { endedByBye, type EndedEvent, type OfferEvent } from "./call_event.ts";
 import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
+import type { CallerFields } from "./extra_headers.ts";
 import type { FailoverNotice } from "./client_outlets.ts";
 import { EarlyCalls } from "./early_calls.ts";
 import { warningText } from "./header_values.ts";
@@ -56,21 +57,14 @@ export const NO_PROGRESS_MS = 185_000;
 /** What a client hears of a 2xx that no call can be made of. */
 const UNUSABLE_STATUS = 488;
 
-/** A header of the user's own, name and value. */
-export type ExtraHeader = readonly [name: string, value: string];
-
 const TERMINATED = { type: "refused", status: 487, reason: "Request Terminated", warning: null } as const;
 
 /** What may be different for one call. */
-export interface InviteOptions extends Caller {
+export interface InviteOptions extends Caller, CallerFields {
   /** Where it goes, by `UserAgent.route`; resolved when left out. */
   readonly hop?: Hop;
   /** Its Request-URI, when the far end is asked for at another address than `to`. */
   readonly target?: SipUri;
-  /** From, without tag; that of the identity when left out. */
-  readonly from?: NameAddr;
-  /** Further headers. */
-  readonly headers?: readonly ExtraHeader[];
   /** Told when another server is tried. */
   readonly onFailover?: (notice: FailoverNotice) => void;
 }
@@ -115,7 +109,7 @@ function createInvite(agent: AgentContext, parts: InviteParts, contact: NameAddr
   const request = createOutgoingRequest({
     method: "INVITE",
     uri: parts.target ?? parts.to.uri,
-    from: parts.from ?? identityAddress(agent.identity),
+    from: fromOf(agent, parts.fromUser),
     fromTag: core.random.token(12),
     to: parts.to,
     callId: core.random.token(24),
@@ -130,6 +124,11 @@ function createInvite(agent: AgentContext, parts: InviteParts, contact: NameAddr
   proposeTimer(request, null);
   for (const [name, value] of parts.headers ?? []) request.headers.add(name, value);
   return request;
+}
+
+function fromOf({ identity }: AgentContext, user: string | undefined): NameAddr {
+  const from = identityAddress(identity);
+  return user === undefined ? from : { ...from, uri: { ...from.uri, user } };
 }
 
 /** One attempt; lives on after its reader left until the far end has answered. */

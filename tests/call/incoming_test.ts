@@ -228,3 +228,27 @@ Deno.test("accept inside the invited callback works", async () => {
   call.end("remote");
   await settle();
 });
+
+/** What the caller says about itself, whether the client wants it, and how it is called. */
+const MORE: [headers: Record<string, string>, wanted: boolean | undefined, told: string][] = [
+  [{}, true, 'invited("\\"Bob\\" <sip:bob@10.0.0.2>", "<sip:alice@10.0.0.1>")'],
+  [{ "X-Tenant": "7" }, undefined, 'invited("\\"Bob\\" <sip:bob@10.0.0.2>", "<sip:alice@10.0.0.1>")'],
+  [{ "X-Tenant": "7" }, false, 'invited("\\"Bob\\" <sip:bob@10.0.0.2>", "<sip:alice@10.0.0.1>")'],
+  [
+    { "X-Tenant": "7" },
+    true,
+    'invited("\\"Bob\\" <sip:bob@10.0.0.2>", "<sip:alice@10.0.0.1>", {"X-Tenant":"7"})',
+  ],
+];
+
+for (const [headers, wanted, told] of MORE) {
+  Deno.test(`headers ${JSON.stringify(headers)}, wanted: ${wanted}`, async () => {
+    await using owner = new ScriptedOwner();
+    if (wanted !== undefined) Object.assign(owner.services, { tellsCallerHeaders: wanted });
+    const invitation = new ScriptedInvitation();
+    invitation.callerHeaders = headers;
+    invited(owner, invitation);
+    assert.deepEqual(owner.link.take(), [told]);
+    invitation.cancel();
+  });
+}

@@ -201,3 +201,28 @@ Deno.test("sip account: anything may be written; nothing throws", () => {
     if (parsed.type === "wrong") assert.match(parsed.problem, /^rule 1: /);
   }));
 });
+
+/** What stands in [account.headers] or from-user, and the line and words of the complaint; null: it is taken. */
+const FIELDS: [text: string, complaint: RegExp | null][] = [
+  ['from-user = "4930123"\n[account.headers]\nX-Tenant = "7"\nPrivacy = "id"', null],
+  ["from-user = 4930123", null],
+  ['from-user = "a@b"', /x\.toml, line 4, column \d+: .*from-user must be a number or name/],
+  [
+    '[account.headers]\nX-A = "1"\nVia = "x"',
+    /x\.toml, line 6, column \d+: .*headers has "Via", which is the gateway's own/,
+  ],
+  ['[account.headers]\n"content-type" = "x"', /x\.toml, line 5, column \d+: .*headers has "content-type"/],
+  ['[account.headers]\nX-A = "1\\r\\nVia: x"', /x\.toml, line 5, column \d+: .*"X-A" a text of one line/],
+  ['[account.headers]\n"X A" = "1"', /x\.toml, line 4, column \d+: .*a name that is none of a SIP header/],
+  ["headers = 7", /x\.toml, line 4, column \d+: .*headers must be names and values/],
+];
+
+for (const [text, complaint] of FIELDS) {
+  Deno.test(`sip account: ${text.replaceAll("\n", " ")}: ${complaint === null ? "taken" : "refused"}`, () => {
+    const head = '[[account]]\nname = "desk"\naddress = "desk@example.com"\n';
+    const read = () => buildConfig({ file: { name: "x.toml", text: head + text } });
+    if (complaint !== null) return assert.throws(read, complaint);
+    const [account] = read().accounts;
+    assert.equal(account?.fields?.fromUser, "4930123");
+  });
+}

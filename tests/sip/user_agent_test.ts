@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { TargetPolicy } from "../../lib/access/target_policy.ts";
 import { parseNetwork } from "../../lib/net/network.ts";
 import { bodyText, textBody } from "../../lib/sip/body.ts";
+import type { SipRequest } from "../../lib/sip/message.ts";
 import { parseNameAddr } from "../../lib/sip/name_addr.ts";
 import { GOODBYE_MS, MAX_INVITATIONS, MAX_MESSAGES, type UserAgent } from "../../lib/sip/user_agent.ts";
 import { parseSipUri } from "../../lib/sip/uri.ts";
@@ -351,5 +352,30 @@ Deno.test("a silent first server: a call goes to the next after 4 s, and what it
   );
   assert.ok(network.clock.now() - fromMs < 1_000 && next.length === 0);
   last.call.abandon("remote", "test over");
+  await network.close(endpoint);
+});
+
+Deno.test("a call has the headers and the From user of its caller, also when it is asked for a password", async () => {
+  const network = new SipNetwork();
+  const endpoint = network.endpoint("10.0.0.1");
+  const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.9", "secret"));
+  const peer = network.peer("10.0.0.9");
+  const fields = { fromUser: "+4930123", headers: [["X-Tenant", "7"], ["Privacy", "id"]] as const };
+  const { signal } = new AbortController();
+  const steps = collect(alice.invite(parseNameAddr("sip:bob@10.0.0.9"), sdp("offer"), signal, fields));
+  const check = (invite: SipRequest): void => {
+    assert.match(invite.headers.get("From") ?? "", /^<sip:\+4930123@10\.0\.0\.9>;tag=/);
+    assert.deepEqual([invite.headers.get("X-Tenant"), invite.headers.get("Privacy")], ["7", "id"]);
+    assert.match(invite.headers.get("Contact") ?? "", /^<sip:alice@10\.0\.0\.1/); // where it is reached
+  };
+  const first = await peer.request("INVITE");
+  check(first);
+  peer.answer(first, 401, { headers: { "WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"' } });
+  await peer.request("ACK");
+  const second = await peer.request("INVITE");
+  check(second);
+  assert.match(second.headers.get("Authorization") ?? "", /username="alice"/);
+  peer.answer(second, 486);
+  await network.until("the refusal", () => steps.length > 0);
   await network.close(endpoint);
 });

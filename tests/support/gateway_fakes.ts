@@ -360,6 +360,7 @@ export class ScriptedInvitation implements Invitation {
   readonly to: NameAddr = parseNameAddr("<sip:alice@10.0.0.1>;tag=1");
   readonly offer: SipBody | null;
   readonly source = { localAddress: "10.0.0.1", remote: { hostname: "10.0.0.2", port: 5060 } };
+  callerHeaders: Readonly<Record<string, string>> = {};
   /** What we said: `180`, `200 answer to x`, `488 Not Acceptable Here | 305 ...`. */
   readonly said: string[] = [];
   readonly #cancel = new AbortController();
