@@ -5,7 +5,7 @@ import { decodeAmf0, decodeReadableAmf0, encodeAmf0 } from "../../lib/amf/amf0.t
 import { decodeAmf3, encodeAmf3 } from "../../lib/amf/amf3.ts";
 import { Amf3Decoder } from "../../lib/amf/amf3_decoder.ts";
 import { AmfEcmaArray, type AmfValue, formatAmf } from "../../lib/amf/value.ts";
-import { ByteReader, ByteWriter, decodeUtf8, fromHex } from "../../lib/base/bytes.ts";
+import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8, fromHex } from "../../lib/base/bytes.ts";
 import { PublisherConfigs } from "../../lib/bridge/publisher_configs.ts";
 import { decodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
 import { parseAacConfig } from "../../lib/codecs/audio_specific_config.ts";
@@ -32,6 +32,7 @@ import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.t
 import { decodeCommand } from "../../lib/rtmp/command.ts";
 import { withoutSetDataFrame } from "../../lib/rtmp/data_frame.ts";
 import { answerClient, findDigest, HANDSHAKE_KEYS, HANDSHAKE_SIZE } from "../../lib/rtmp/handshake.ts";
+import { recognise } from "../../lib/rtmp/other_protocol.ts";
 import {
   decodeControlValue,
   decodePeerBandwidth,
@@ -206,6 +207,11 @@ export const BYTE_PARSERS: readonly Subject[] = [
     "rtmp/data_frame.ts withoutSetDataFrame",
     withoutSetDataFrame,
     encodeAmf0(["@setDataFrame", "onMetaData"]),
+  ),
+  octets(
+    "rtmp/other_protocol.ts recognise",
+    (bytes) => recognise(bytes, true),
+    encodeUtf8("GET / HTTP/1.1\r\nl: 1\r\n\r\n"),
   ),
   octets("rtmp/handshake.ts answerClient findDigest isSigned", (hello) => {
     findDigest(hello.subarray(1, 1 + HANDSHAKE_SIZE), HANDSHAKE_KEYS.client);
