@@ -12,7 +12,7 @@ export interface TomlKey {
   readonly column: number;
 }
 
-/** Inline tables and lists in each other at most. */
+/** Inline tables and lists in each other at most, and names of one key that are told apart. */
 const MAX_DEPTH = 100;
 
 /** Every key of a text, in order. */
@@ -87,11 +87,11 @@ class KeyScanner {
       const sign = this.#text[start];
       if (sign === '"' || sign === "'") {
         this.#string();
-        names.push(unquoted(this.#text.slice(start, this.#at)));
+        if (names.length < MAX_DEPTH) names.push(unquoted(this.#text.slice(start, this.#at)));
       } else {
         while (isBare(this.#text.charCodeAt(this.#at))) this.#at++;
         if (this.#at === start) return names;
-        names.push(this.#text.slice(start, this.#at));
+        if (names.length < MAX_DEPTH) names.push(this.#text.slice(start, this.#at));
       }
       this.#skip(false);
       if (this.#text[this.#at] !== ".") return names;
