@@ -33,9 +33,9 @@ const DEFAULT_PART_TYPE = "text/plain";
 const LF = 10;
 const CR = 13;
 
-/** Media type in lower case, without parameters. */
+/** Media type in lower case, without parameters, and without the blanks that may stand around its slash. */
 export function mediaType(contentType: string): string {
-  return trimBlanks(contentType.split(";", 1)[0] ?? "").toLowerCase();
+  return contentType.split(";", 1)[0]!.replace(/[ \t]+/g, "").toLowerCase();
 }
 
 /** True for text that people read: not for "is typing" notices and files, which are sent by MESSAGE as well. */
