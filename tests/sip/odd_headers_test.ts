@@ -9,7 +9,7 @@ import { answerCalls, openLoopback } from "../support/sip_loopback.ts";
 import { identity, sdp } from "../support/sip_network.ts";
 
 /** Users who never answer: of one, only so many calls may fail at once. */
-const RINGING_USERS = 8;
+const RINGING_USERS = 32;
 const OFFER = "v=0\r\ns=offer\r\n";
 
 /** Adds lines in front of the last header. */
