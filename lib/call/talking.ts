@@ -68,6 +68,7 @@ export async function talk(
   media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
   const conversation: Conversation = { owner, media, inbox, toldHeld: false };
   owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
+  owner.log.debug(`its Call-ID is ${call.id}`); // finds it among the lines of SIP
   owner.link.call("accepted", ...established.report);
   let ending: EndedEvent | null = null;
   try {

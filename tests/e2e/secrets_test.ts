@@ -83,6 +83,11 @@ async function askByRtmp(port: number): Promise<string> {
     ] as const
   ) await live.call(name, ...args).catch((error) => void (said += error.message));
   const stream = await live.createStream();
+  const plain = await live.createStream();
+  await plain.publish("film?hunter2").catch((error) => void (said += error.message));
+  await plain.play("film?hunter2&x=hunter2", -1).catch((error) => void (said += error.message));
+  await using odd = await RtmpClient.open(`${base}/live?hunter2`, options);
+  await odd.call("releaseStream", "film?sig=hunter2").catch((error) => void (said += error.message));
   await stream.publish("film?token=hunter2").catch((error) => void (said += error.message));
   await stream.play("sip:eve:hunter2@h?k=hunter2", 0).catch((error) => void (said += error.message));
   await using phone = await RtmpClient.open(`${base}/sip/eve@127.0.0.1`, { ...options, args: ["eve"] });

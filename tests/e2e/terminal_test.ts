@@ -13,6 +13,31 @@ const CLIENT = { log: silentLog, clock: systemClock, random: systemRandom };
 const LOCAL = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"];
 const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
 
+/** What gives a command a terminal of its own: Python has it, and util-linux. */
+const LAUNCHERS: [program: string, args: (command: readonly string[]) => string[]][] = [
+  ["python3", (command) => [
+    "-c",
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+    ...command,
+  ]],
+  ["script", (command) => ["-qefc", command.map((word) => `'${word}'`).join(" "), "/dev/null"]],
+];
+
+const LAUNCHER = await (async () => {
+  for (const launcher of LAUNCHERS) {
+    const [program, args] = launcher;
+    const trial = new Deno.Command(program, {
+      args: args(["true"]),
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    });
+    const works = await Promise.try(() => trial.output()).then(({ success }) => success, () => false);
+    if (works) return launcher;
+  }
+  return null;
+})();
+
 /** A command on a pseudo-terminal; Ctrl-C ends it. */
 class Terminal implements AsyncDisposable {
   said = "";
@@ -20,10 +45,8 @@ class Terminal implements AsyncDisposable {
   readonly #reading: Promise<void>;
 
   constructor(command: readonly string[]) {
-    // The words of the program go on when its own input ends; util-linux has `script`, but not everywhere.
-    const spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-    this.#process = new Deno.Command("python3", {
-      args: ["-c", spawn, ...command],
+    this.#process = new Deno.Command(LAUNCHER![0], {
+      args: LAUNCHER![1](command),
       cwd: ROOT,
       env: { NO_COLOR: "1" },
       stdin: "piped",
@@ -69,9 +92,6 @@ class Terminal implements AsyncDisposable {
   }
 }
 
-const hasPython = await new Deno.Command("python3", { args: ["-c", "import pty"] }).output()
-  .then(({ success }) => success, () => false);
-
 /** Publishes in a mode that writes, and says what came of it. */
 async function record(port: number, mode: "record" | "append"): Promise<string> {
   await using client = await RtmpClient.open(`rtmp://127.0.0.1:${port}/live`, {
@@ -104,7 +124,7 @@ const COMMANDS: [name: string, command: string[]][] = [
 
 for (const [name, command] of COMMANDS) {
   Deno.test(
-    { name: `on a terminal, ${name}: who records is refused, and all goes on`, ignore: !hasPython },
+    { name: `on a terminal, ${name}: who records is refused, and all goes on`, ignore: LAUNCHER === null },
     () =>
       inFolder(async (folder) => {
         await using terminal = new Terminal([...command, "-r", `${folder}/videos`]);
