@@ -91,6 +91,7 @@ function lastWordOf(name: string): string {
 }
 
 function secretBehind(text: string, at: number, name: Name): Secret | null {
+  if (name.text.length === 1 && !QUERY_NAMES.has(name.text)) return null; // a text may be nothing but such names
   const sign = text[at]!;
   let from = at + 1;
   if (sign === ">") {

@@ -23,6 +23,7 @@ import {
 } from "../../lib/sip/capabilities.ts";
 import { parseAlgorithm, parseChallenge } from "../../lib/sip/digest_challenge.ts";
 import { findHeadEnd, isKeepAlive } from "../../lib/sip/framing.ts";
+import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/extra_headers.ts";
 import { glance } from "../../lib/sip/glance.ts";
 import {
   clip,
@@ -233,6 +234,13 @@ export const SIP_PARSERS: readonly Subject[] = [
     const [a, b] = [parseSipUri(text), parseSipUri(text)];
     return sameSipUri(a, b) && formatSipUri(a) === formatSipUri(b);
   }, URI),
+  named(
+    "sip/extra_headers.ts readExtraHeaders",
+    (text) => readExtraHeaders({ [text]: text, "X-A": text }),
+    "X-A b",
+  ),
+  text("sip/extra_headers.ts", readFromUser, "alice"),
+  asked("sip/extra_headers.ts callerHeaders", [INVITE], callerHeaders),
   utf8(
     "sip/framing.ts findHeadEnd isKeepAlive",
     (bytes) => findHeadEnd(bytes, 0) ?? isKeepAlive(bytes),
