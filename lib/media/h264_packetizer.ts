@@ -12,7 +12,7 @@ import { decodeAvcConfig, lengthSizeOf } from "./avc_config.ts";
 import type { Frame, Packetizer, PayloadSink } from "./frame.ts";
 import { FU_END, FU_START, isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
 import { ParameterSets } from "./parameter_sets.ts";
-import { isKeyPicture, PictureUnits } from "./picture_units.ts";
+import { isKey, type PictureContent, PictureUnits } from "./picture_units.ts";
 import { RtmpToRtpTimeline } from "./timeline.ts";
 
 /** Size of an RTP payload that fits every path: siprtmp's value. */
@@ -71,6 +71,7 @@ export class H264Packetizer implements Packetizer {
   #lastNalAt = 0;
   #hasSlice = false;
   #tooLarge = false;
+  readonly #found: PictureContent = { idr: false, described: false, predicted: false };
   #bringsSets = false;
   #hasB = false;
   /** NAL units waiting in `#packet` to become one STAP-A, and where the first one's octets are. */
@@ -147,9 +148,8 @@ export class H264Packetizer implements Packetizer {
 
   #pushPicture(frame: Frame, emit: PayloadSink): void {
     const { data } = frame;
-    const decodable = isKeyPicture(this.#units, data, 0, data.length, frame.key);
-    if (!this.#survey(data, decodable)) return this.#drop(this.#tooLarge ? "too large" : "unreadable");
-    const key = decodable && this.#hasSlice;
+    if (!this.#survey(data, frame.key)) return this.#drop(this.#tooLarge ? "too large" : "unreadable");
+    const key = this.#hasSlice && isKey(this.#found, frame.key);
     if (!this.#hasSlice && !this.#started) return; // parameter sets may come in a tag of their own
     if (!this.#started && !key) return this.#drop("no key frame");
     if (!this.#configured && !this.parameterSets.complete) return this.#drop("no parameter sets");
@@ -165,15 +165,16 @@ export class H264Packetizer implements Packetizer {
   }
 
   /** Looks through a frame before any of it is sent: false when it is broken or cannot be sent. */
-  #survey(data: Uint8Array, key: boolean): boolean {
+  #survey(data: Uint8Array, flagged: boolean): boolean {
+    const [units, found] = [this.#units, this.#found];
     this.#lastNalAt = -1;
     this.#hasSlice =
       this.#tooLarge =
       this.#bringsSets =
       this.#hasB =
         false;
-    const units = this.#units;
-    if (!units.open(data, 0, data.length, key)) return false;
+    found.idr = found.described = found.predicted = false;
+    if (!units.open(data, 0, data.length, flagged)) return false;
     while (units.next()) {
       const { start, end } = units;
       const type = nalType(data[start]!);
@@ -181,9 +182,13 @@ export class H264Packetizer implements Packetizer {
       this.#tooLarge ||= this.#mode === 0 && end - start > MAX_DATAGRAM_PAYLOAD_OCTETS;
       this.#lastNalAt = start;
       if (type === NAL.sps || type === NAL.pps) this.#takeSet(data.subarray(start, end));
+      if (type === NAL.sei) found.described = true;
       if (!isSlice(type)) continue;
       this.#hasSlice = true;
-      this.#hasB ||= sliceTypeOf(data.subarray(start, Math.min(end, start + 12))) === "B";
+      const coding = sliceTypeOf(data.subarray(start, Math.min(end, start + 12)));
+      if (coding === "B") this.#hasB = true;
+      if (type === NAL.idr) found.idr = true;
+      else if (coding === "P" || coding === "B") found.predicted = true;
     }
     return this.#lastNalAt >= 0 && !this.#tooLarge;
   }
@@ -198,7 +203,7 @@ export class H264Packetizer implements Packetizer {
       for (let i = 0; i < this.#sets.length; i++) this.#sendNal(this.#sets[i]!, false, emit);
     }
     const units = this.#units;
-    units.open(data, 0, data.length, key);
+    units.open(data, 0, data.length, false); // what the survey has found is known by now
     while (units.next()) {
       const { start, end } = units;
       if (!isSent(nalType(data[start]!))) continue;

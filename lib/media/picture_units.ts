@@ -117,10 +117,25 @@ export class PictureUnits {
   }
 }
 
+/** What was found in a picture. */
+export interface PictureContent {
+  /** Slices of an IDR picture. */
+  idr: boolean;
+  /** Supplemental information (SEI), which may tell of recovery. */
+  described: boolean;
+  /** Slices that are coded from other pictures. */
+  predicted: boolean;
+}
+
 /**
- * True when a decoder can start with this picture: it has IDR slices, whatever its tag says. One that is flagged as a
- * key picture is none when it is coded from others and says nothing of recovery (SEI); what cannot be read is believed.
+ * True when a decoder can start with a picture: it has IDR slices, whatever its tag says. One that is flagged as a key
+ * picture is none when it is coded from others and says nothing of recovery.
  */
+export function isKey({ idr, described, predicted }: PictureContent, flagged: boolean): boolean {
+  return idr || flagged && (described || !predicted);
+}
+
+/** As {@link isKey}, of a picture that is still to be looked at; what cannot be read is believed. */
 export function isKeyPicture(
   units: PictureUnits,
   data: Uint8Array,
@@ -129,17 +144,16 @@ export function isKeyPicture(
   flagged: boolean,
 ): boolean {
   if (!units.open(data, from, to, flagged)) return flagged;
-  let predicted = false;
-  let described = false;
+  const found: PictureContent = { idr: false, described: false, predicted: false };
   while (units.next()) {
     const type = nalType(data[units.start]!);
     if (type === NAL.idr) return true;
-    if (type === NAL.sei) described = true;
-    if (!flagged || predicted || !isSlice(type)) continue;
+    if (type === NAL.sei) found.described = true;
+    if (!flagged || found.predicted || !isSlice(type)) continue;
     const coding = sliceTypeOf(data.subarray(units.start, Math.min(units.end, units.start + 12)));
-    predicted = coding === "P" || coding === "B";
+    found.predicted = coding === "P" || coding === "B";
   }
-  return flagged && (described || !predicted);
+  return isKey(found, flagged);
 }
 
 /** Octets of the start code that stands here, zeros before it included; 0 when there is none. */
