@@ -206,8 +206,7 @@ async function settle(
   }
   owner.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
   if (outcome.type === "agreed" || signal.aborted) return { type: "given up" };
-  owner.log.warn(`the answer cannot be used: ${outcome.reason}`);
-  return { type: "rejected", reason: NOT_ACCEPTABLE };
+  return { type: "rejected", reason: `${NOT_ACCEPTABLE}: the answer cannot be used, ${outcome.reason}` };
 }
 
 /** The session was settled before the 2xx, or is now. */

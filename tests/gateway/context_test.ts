@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import type { RegisterOutcome } from "../../lib/sip/registration.ts";
 import { textBody } from "../../lib/sip/body.ts";
-import { RecordingStream } from "../support/gateway_fakes.ts";
+import { Context } from "../../lib/gateway/context.ts";
+import { RecordingStream, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { GatewayPhone, PHONE_HOST, PHONE_URI } from "../support/gateway_phone.ts";
-import { type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
+import { identity, type ScriptedPeer, sdp, sdpText, SipNetwork } from "../support/sip_network.ts";
 
 const BOB = "10.0.0.2";
 const DIAL = `sip:bob@${BOB}`;
@@ -820,4 +821,27 @@ scene("leaving right after bye", async ({ network, bob, alice }) => {
   const left = alice.leave();
   bob.answer(await bob.request("BYE"), 200);
   await network.settled(left);
+});
+
+Deno.test("a silent registrar with a successor: the client is told, and connected 4 s later", async () => {
+  const network = new SipNetwork();
+  network.names.set("pbx.example", ["10.0.0.98", "10.0.0.99"]);
+  const registrar = network.peer("10.0.0.99");
+  const endpoint = network.endpoint("10.0.0.1");
+  const agent = endpoint.createUserAgent(identity("sip:alice@pbx.example", "secret"));
+  await using owner = new ScriptedOwner();
+  const context = new Context(owner.link, agent, owner.services);
+  const registering = context.register(new AbortController().signal);
+  registrar.answer(await registrar.request("REGISTER"), 200);
+  assert.equal((await network.settled(registering)).type, "registered");
+  const [told, ...more] = owner.link.take();
+  assert.match(
+    told ?? "",
+    /^onStatus\(.*NetConnection\.Connect\.Trying.*10\.0\.0\.98:5060 failed \(no answer for 4 s\)/,
+  );
+  assert.deepEqual(more, []);
+  const leaving = context[Symbol.asyncDispose]();
+  registrar.answer(await registrar.request("REGISTER"), 200);
+  await network.settled(leaving);
+  await network.close(endpoint);
 });

@@ -438,3 +438,22 @@ Deno.test("connection: a byte a second does not keep it open: the time for hands
   assert.equal(clock.pending, 0);
   clientEnd.close();
 });
+
+Deno.test("connection: a client hears what is said while its connect is decided, before the answer", async () => {
+  const { server, connect } = rtmpPair();
+  const told: string[] = [];
+  const connecting = connect({ onCall: (name, args) => told.push(`${name} ${JSON.stringify(args)}`) });
+  await server.open();
+  server.call("onStatus", {
+    level: "status",
+    code: "NetConnection.Connect.Trying",
+    description: "the next server",
+  });
+  await settle();
+  server.accept();
+  const client = await connecting;
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? "", /^onStatus .*Connect\.Trying.*the next server/);
+  await client.close();
+  await server.close();
+});
