@@ -167,7 +167,7 @@ export class CallStreams implements Disposable {
     const said = describedOddity(described?.hostname ?? null, host);
     const expected = described === null
       ? host
-      : formatEndpoint(said === "" ? described : { ...described, hostname: host });
+      : formatEndpoint(isElsewhere(described.hostname, host) ? { ...described, hostname: host } : described);
     return { from: session?.source ? formatEndpoint(session.source) : expected, oddity: said };
   }
 
@@ -210,11 +210,16 @@ export class CallStreams implements Disposable {
   }
 }
 
-/** A description that cannot be where the media come from, as far as the signalling tells. */
+/** A description that may not be where the media come from, as far as the signalling tells. */
 function describedOddity(described: string | null, signalling: string): string {
   if (described === null || sameAddress(described, signalling)) return "";
   if (!isIpAddress(described)) return `; its SDP said "${described}", which is no address`;
-  return isPrivate(described) && !isPrivate(signalling)
-    ? `; its SDP said ${described}, a private address`
-    : "";
+  if (!isPrivate(described)) return "";
+  const said = `; its SDP said ${described}, a private address`;
+  return isPrivate(signalling) ? `${said}, and its SIP comes from ${signalling}` : said;
+}
+
+/** Such a description cannot be it. */
+function isElsewhere(described: string, signalling: string): boolean {
+  return !isIpAddress(described) || isPrivate(described) && !isPrivate(signalling);
 }

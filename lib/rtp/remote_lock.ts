@@ -2,7 +2,8 @@
 // arrives, then to where that came from, which is what gets through address translators. Whoever else finds the port
 // must not get the call's sound, so not every first packet will do, and no silence hands the stream to somebody else:
 //
-//   first packet   from the described host, or from a host that the peer's signalling came from (see source_rule below)
+//   first packet   from the described address, or from a host that the peer's signalling came from; from another port of
+//                  the described host, or as SourceRule says, by who shows to be a stream of the call
 //   another sender who is nearer to the description than the present one, or carries the same stream on: its SSRC and
 //                  its sequence numbers, once the present one has fallen silent
 //   signalling     that moves the description or the peer's hosts: it starts over, the old sender heard a while longer
@@ -18,7 +19,7 @@ export const FORMER_HEARD_MS = 2000;
 /** Silence after which the same stream may come from somewhere else: a few packets. */
 export const TAKE_OVER_AFTER_MS = 200;
 /** Packets in order, and the time they take at least, by which an unexpected source shows that it is a stream. */
-export const PROBATION_PACKETS = 5;
+export const PROBATION_PACKETS = 6;
 /** See {@link PROBATION_PACKETS}: a burst is none. */
 export const PROBATION_MS = 60;
 
@@ -27,6 +28,8 @@ const CANDIDATE_MS = 1000;
 /** Sequence numbers that go on: as far as RFC 3550 A.1 takes a gap for loss, or a packet for late. */
 const MAX_STEP = 3000;
 const MAX_LATE = 100;
+/** A host has many users, but symmetric RTP may come from any of its ports. */
+const ANOTHER_PORT = 2;
 /** The stream of an earlier call goes on at up to 100 packets a second; it is forgotten after five minutes. */
 const EARLIER_STEP_MS = 10;
 const EARLIER_MS = 300_000;
@@ -151,7 +154,7 @@ export class RemoteLock {
   }
 
   #admits(from: Endpoint, nowMs: number, packet: PacketIdentity): boolean {
-    if (!this.#latch) return this.#lastRemote === null || this.#nearness(from) >= 2;
+    if (!this.#latch) return this.#lastRemote === null || this.#nearness(from) >= ANOTHER_PORT;
     if (this.#isFormer(from, nowMs)) return true;
     if (!this.#mayTakeOver(from, nowMs, packet)) return false;
     this.#locked = { hostname: from.hostname, port: from.port };
@@ -166,17 +169,20 @@ export class RemoteLock {
 
   #mayTakeOver(from: Endpoint, nowMs: number, packet: PacketIdentity): boolean {
     const locked = this.#locked;
-    if (this.#nearness(from) > (locked === null ? 0 : this.#nearness(locked))) return true;
+    const nearness = this.#nearness(from);
+    if (nearness > (locked === null ? 0 : this.#nearness(locked))) {
+      return nearness !== ANOTHER_PORT || this.#isStream(from, nowMs, packet);
+    }
     const silent = locked === null || nowMs - this.heardMs >= TAKE_OVER_AFTER_MS;
     if (silent && packet.ssrc === this.#ssrc && goesOn(this.#sequence, packet.sequenceNumber)) return true;
     return locked === null && this.#guesses && this.#isStream(from, nowMs, packet);
   }
 
-  /** 3: the described address, 2: another port of its host, 1: a host of the peer's signalling, 0: anybody. */
+  /** 3: the described address, {@link ANOTHER_PORT} of its host, 1: a host of the peer's signalling, 0: anybody. */
   #nearness(from: Endpoint): number {
     const described = this.#lastRemote;
     if (described !== null && sameAddress(from.hostname, described.hostname)) {
-      return from.port === described.port ? 3 : 2;
+      return from.port === described.port ? 3 : ANOTHER_PORT;
     }
     for (const host of this.signalling) if (sameAddress(from.hostname, host)) return 1;
     return 0;

@@ -91,7 +91,19 @@ const PEERS:
   readonly (readonly [described: string | null, signalling: string[], from: string, oddity: string])[] = [
     ["192.0.2.5", ["192.0.2.5"], "192.0.2.5:4000", ""],
     ["10.99.0.5", ["203.0.113.9"], "203.0.113.9:4000", "; its SDP said 10.99.0.5, a private address"],
-    ["10.99.0.5", ["10.0.0.1"], "10.99.0.5:4000", ""],
+    [
+      "10.99.0.5",
+      ["10.0.0.1"],
+      "10.99.0.5:4000",
+      "; its SDP said 10.99.0.5, a private address, and its SIP comes from 10.0.0.1",
+    ],
+    [
+      "10.99.0.5",
+      ["127.0.0.1"],
+      "10.99.0.5:4000",
+      "; its SDP said 10.99.0.5, a private address, and its SIP comes from 127.0.0.1",
+    ],
+    ["10.99.0.5", ["10.99.0.5"], "10.99.0.5:4000", ""],
     [
       "media.nobody.example",
       ["203.0.113.9"],
