@@ -27,11 +27,13 @@ const encoder = new TextEncoder();
 const verbose = Deno.args.some((arg) => /^(?:-[dD]+|--verbose(?:-all)?)$/.test(arg));
 let started = false;
 let stoppedAtMs = 0;
+/** Hides secrets in what is complained about, once it is loaded: before that there are none. */
+let mask = (text: string): string => text;
 
 const host: Host = {
   readFile: (path) => Deno.readTextFileSync(path),
   print: (text) => write(Deno.stdout, text),
-  complain: (text) => write(Deno.stderr, text),
+  complain: (text) => write(Deno.stderr, mask(text)),
   started: () => void (started = true),
   stop: stop.signal,
   onReload: (reload) => {
@@ -95,6 +97,7 @@ const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGI
 for (const signal of signals) Deno.addSignalListener(signal, onSignal);
 try {
   // Loaded here and not above: a module that is missing is a failed start like any other.
+  mask = (await import("./lib/base/mask_secrets.ts")).maskSecrets;
   const { runProgram } = await import("./lib/app/program.ts");
   Deno.exit(await runProgram(Deno.args, host));
 } catch (error) {

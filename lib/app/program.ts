@@ -72,7 +72,7 @@ async function withLog(
   } catch (error) {
     const unusable = error instanceof ConfigError;
     if (!(unusable || error instanceof TransportError || error instanceof WireError)) throw error;
-    host.complain(`siprtmp: ${messageOf(error)}`);
+    host.complain(maskSecrets(`siprtmp: ${messageOf(error)}`));
     return unusable ? 2 : 1;
   } finally {
     await log.close();
