@@ -2,6 +2,11 @@
 // and to players that come late.
 
 import assert from "node:assert/strict";
+import { getProperty, propertiesOf, textOf } from "../../lib/amf/value.ts";
+import { systemClock } from "../../lib/base/clock.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { systemRandom } from "../../lib/base/random.ts";
+import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { annexB } from "../support/h264_forms.ts";
 import { avc, CONFIG, PPS, slice, SPS } from "../support/media_h264.ts";
@@ -149,4 +154,32 @@ Deno.test("a player that joins when pictures have stopped hears now", async () =
   const sound = late.audio.filter(({ body }) => body[1] === 1);
   assert.ok(sound[0]!.timeMs >= 59_000, `it begins at ${sound[0]!.timeMs}`);
   assert.equal(late.heard.some(({ body }) => body[0] === 0x17 && body[1] === 1), false);
+});
+
+Deno.test("a gateway that stops asks those to connect again who understand it, in every application", async () => {
+  const running = await startGateway({}, ACCOUNT);
+  const told = new Map<string, string[]>();
+  const clients: RtmpClient[] = [];
+  for (const path of ["live", "call/desk", "line/desk", "sip/USER@127.0.0.1"]) {
+    for (const capsEx of [7, 6]) {
+      const codes: string[] = [];
+      told.set(`${path} ${capsEx}`, codes);
+      clients.push(
+        await RtmpClient.open(urlOf(running, path.replace("USER", `user${capsEx}`)), {
+          clock: systemClock,
+          log: silentLog,
+          random: systemRandom,
+          properties: { capsEx },
+          onCall: (_name, args) => void codes.push(textOf(getProperty(propertiesOf(args[0]!), "code"))),
+        }),
+      );
+    }
+  }
+  await running[Symbol.asyncDispose]();
+  await Promise.all(clients.map((client) => client.closed));
+  for (const [who, codes] of told) {
+    const asked = who.endsWith("7") ? ["NetConnection.Connect.ReconnectRequest"] : [];
+    assert.deepEqual(codes, [...asked, "NetConnection.Connect.AppShutdown"], who);
+  }
+  for (const client of clients) await client.close();
 });
