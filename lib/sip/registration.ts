@@ -148,7 +148,8 @@ export class Registration {
     });
     request.headers.set("Contact", formatNameAddr(withParam(contact, "expires", `${expiresSeconds}`)));
     request.headers.set("Expires", `${expiresSeconds}`);
-    request.headers.add("Supported", "path"); // RFC 3327 section 4: proxies may note the way back to us
+    // RFC 3327 section 4: proxies may note the way back to us.
+    request.headers.set("Supported", [...request.headers.all("Supported"), "path"].join(", "));
     this.#contact = contact.uri;
     return await exchange({
       layer: core.layer,
