@@ -117,16 +117,20 @@ export class Dialog {
    *
    * @param localTag the tag our responses carry in To
    * @param localContact the Contact our responses carry
-   * @throws WireError when the INVITE has no usable Contact: answer 400
+   * Without a Contact, as RFC 2543 allowed, the target is the caller's address: send what is in the dialog to where the
+   * INVITE came from.
+   *
+   * @throws WireError when the INVITE has a Contact that cannot be used: answer 400
    */
   static fromRequest(request: SipRequest, localTag: string, localContact: NameAddr): Dialog {
-    const contact = contactOf(request);
+    const from = request.headers.get("From") ?? "";
+    const contact = request.headers.has("Contact") ? contactOf(request) : readNameAddr(from);
     if (contact === null) throw new WireError("SIP", "a request that creates a dialog has no usable Contact");
     return new Dialog({
       callId: callIdOf(request),
       secure: request.uri.scheme === "sips",
       localText: withTag(request.headers.get("To") ?? "", localTag),
-      remoteText: request.headers.get("From") ?? "",
+      remoteText: from,
       localContact,
       routes: routesOf(request),
       remoteTarget: contact.uri,

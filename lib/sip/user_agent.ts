@@ -285,7 +285,8 @@ export class UserAgent implements AsyncDisposable {
         contactOf(this.#agent, localAddress, flow.transport),
       );
       const fallback = { transport: flow.transport, endpoint: flow.remote, flow };
-      const link = new CallDialog({ agent: this.#agent, dialog, fallback });
+      const direct = !request.headers.has("Contact");
+      const link = new CallDialog({ agent: this.#agent, dialog, fallback, direct });
       const offer = session.type === "session" ? session.body : null;
       const invitation = new IncomingInvite({ link, transaction, offer, timerAnswer, localAddress });
       if (!this.#invitations.push(invitation)) invitation.refuse(486, "Busy Here");

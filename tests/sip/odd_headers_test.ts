@@ -137,6 +137,7 @@ const ODD: [name: string, edit: Edit][] = [
   ["Content-Type that is none", rewritten("Content-Type", "Content-Type: sdp")],
   ["Content-Length with blanks", rewritten("Content-Length", "Content-Length: \t $1 ")],
   ["Content-Length with +", rewritten("Content-Length", "l: +$1")],
+  ["no Contact", (text) => text.replace(/^Contact: .*\r\n/m, "")],
   ["no Max-Forwards", (text) => text.replace(/^Max-Forwards: .*\r\n/m, "")],
   [
     "everything at once",

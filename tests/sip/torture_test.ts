@@ -2,55 +2,17 @@
 // receiver.
 
 import assert from "node:assert/strict";
-import { encodeUtf8, fromHex } from "../../lib/base/bytes.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { createResponse, encodeSipMessage, type SipMessage, startLine } from "../../lib/sip/message.ts";
 import { decodeSipDatagram, SipParseError, SipStreamParser } from "../../lib/sip/parser.ts";
 import { Receiver } from "../../lib/sip/receiver.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-
-interface Case {
-  readonly name: string;
-  readonly notes: readonly [name: string, value: string][];
-  readonly bytes: Uint8Array;
-}
-
-function readCases(kind: "valid" | "invalid"): Case[] {
-  const folder = new URL(`../torture/sip/${kind}/`, import.meta.url);
-  const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-  return names.map((name) => readCase(name, Deno.readTextFileSync(new URL(name, folder))));
-}
-
-function readCase(name: string, text: string): Case {
-  const cut = text.indexOf("---\n");
-  assert.ok(cut > 0, `${name} has no --- line`);
-  const notes = text.slice(0, cut).split("\n")
-    .map((line): [string, string] => {
-      const match = /^# (\w+): (.*)$/.exec(line);
-      return match ? [match[1]!, match[2]!] : ["", line];
-    });
-  const lineEnd = notes.some(([key, value]) => key === "LineEnd" && value === "LF") ? "\n" : "\r\n";
-  return {
-    name: name.replace(/\.txt$/, ""),
-    notes,
-    bytes: wireBytes(text.slice(cut + 4).replaceAll("\n", lineEnd)),
-  };
-}
-
-function wireBytes(text: string): Uint8Array {
-  const parts = text.split(/(\\x[0-9a-f]{2}|\\\\)/);
-  const bytes: number[] = [];
-  for (const part of parts) {
-    const escaped = /^\\x([0-9a-f]{2})$/.exec(part);
-    bytes.push(...(escaped ? fromHex(escaped[1]!) : encodeUtf8(part === "\\\\" ? "\\" : part)));
-  }
-  return Uint8Array.from(bytes);
-}
+import { readTortureCases, type TortureCase } from "../support/torture_cases.ts";
 
 const plain = (text: string | null) => text?.replace(/\s+/g, " ") ?? null;
-const noteOf = (one: Case, key: string) => one.notes.find(([name]) => name === key)?.[1] ?? null;
+const noteOf = (one: TortureCase, key: string) => one.notes.find(([name]) => name === key)?.[1] ?? null;
 
-function checkMessage(one: Case, message: SipMessage): void {
+function checkMessage(one: TortureCase, message: SipMessage): void {
   const expected = noteOf(one, "Expect")!;
   const line = startLine(message).slice(0, -2);
   if (message.kind === "request") assert.equal(`request ${line}`, `${expected} SIP/2.0`);
@@ -64,7 +26,7 @@ function checkMessage(one: Case, message: SipMessage): void {
   }
 }
 
-for (const one of readCases("valid")) {
+for (const one of readTortureCases("valid")) {
   Deno.test(`torture: valid: ${one.name}`, () => {
     const { message, warnings } = decodeSipDatagram(one.bytes);
     checkMessage(one, message);
@@ -85,7 +47,7 @@ function outcomeOf(error: SipParseError): string {
   return error.partial === null ? "dropped" : `${error.status} ${error.problem}`;
 }
 
-for (const one of readCases("invalid")) {
+for (const one of readTortureCases("invalid")) {
   Deno.test(`torture: invalid: ${one.name}`, () => {
     const expected = noteOf(one, "Expect");
     assert.throws(() => decodeSipDatagram(one.bytes), (error) => {
@@ -131,12 +93,12 @@ function checkStream(bytes: Uint8Array): void {
 }
 
 Deno.test("torture: there are cases of both kinds", () => {
-  assert.ok(readCases("valid").length >= 50);
-  assert.ok(readCases("invalid").length >= 35);
+  assert.ok(readTortureCases("valid").length >= 50);
+  assert.ok(readTortureCases("invalid").length >= 35);
 });
 
 Deno.test("torture: every valid request can be answered, and the answer decodes", () => {
-  for (const one of readCases("valid")) {
+  for (const one of readTortureCases("valid")) {
     const { message } = decodeSipDatagram(one.bytes);
     if (message.kind !== "request") continue;
     const response = createResponse(message, 200, undefined, "torture");

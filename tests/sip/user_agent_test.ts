@@ -125,13 +125,15 @@ Deno.test("a MESSAGE that is no text is 415 and reaches nobody", async () => {
   await finish(scene);
 });
 
-Deno.test("an INVITE without Contact is 400", async () => {
+Deno.test("an INVITE without Contact, as of RFC 2543, is taken", async () => {
   const scene = calleeScene();
   const invite = scene.peer.build("INVITE", "sip:bob@10.0.0.2", {}, sdp("o"));
   invite.headers.delete("Contact");
   scene.peer.send(invite, "10.0.0.2");
-  await scene.peer.response(400, "INVITE");
-  await finish(scene);
+  await scene.peer.response(100, "INVITE");
+  const ended = finish(scene);
+  await scene.peer.response(480, "INVITE");
+  await ended;
 });
 
 Deno.test("the end hangs up, cancels, refuses and waits 2 s at most for a dead network", async () => {
