@@ -23,8 +23,8 @@ export interface EarlyCallsOptions {
   readonly agent: AgentContext;
   /** Our offer in the INVITE; null: none. */
   readonly offer: SipBody | null;
-  /** Where the INVITE went. */
-  readonly fallback: Target;
+  /** Where the INVITE has gone: another server may have taken it than the first. */
+  readonly fallback: () => Target;
   /** A fork offers another session; false: nobody can take it. */
   readonly onOffer: (offer: OfferEvent) => boolean;
   /** A fork hung up, and no other is left. */
@@ -120,7 +120,8 @@ export class EarlyCalls {
 
   #createCall(response: SipResponse, request: SipRequest): Call {
     const { agent, offer, fallback } = this.#options;
-    const link = new CallDialog({ agent, dialog: Dialog.fromResponse(request, response), fallback });
+    const dialog = Dialog.fromResponse(request, response);
+    const link = new CallDialog({ agent, dialog, fallback: fallback() });
     return new Call({ link, weAreCaller: true, localBody: offer, remoteBody: null });
   }
 }

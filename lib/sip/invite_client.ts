@@ -161,7 +161,7 @@ class InviteAttempt implements Ending, DialogUser {
     this.#early = new EarlyCalls({
       agent: this.#agent,
       offer: this.#offer,
-      fallback: targets[0],
+      fallback: () => this.#invite?.target ?? targets[0],
       onOffer: (offer) => this.#roomForOne && this.steps.push({ type: "offer", offer }),
       onAllGone: (ending) => this.#hungUp(ending),
     });
