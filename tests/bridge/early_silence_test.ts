@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { EarlySilence, silentPayload } from "../../lib/bridge/early_silence.ts";
 import type { VoiceChain } from "../../lib/bridge/negotiation.ts";
+import { loadCodecs } from "../../lib/codecs/load.ts";
 import { countSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -55,3 +56,20 @@ Deno.test("early silence: every 20 ms from the start on, the first one marked; a
   for (let i = 0; i < 50; i++) clock.advance(10);
   assert.deepEqual([sent.length, clock.pending], [count, 0]);
 });
+
+const codecs = await loadCodecs();
+
+for (const [codec, sampleRate] of [["speex", 8000], ["speex", 16000], ["opus", 48000]] as const) {
+  const ignore = !codecs.transcodable.has(codec);
+  Deno.test(
+    { name: `early silence: a real decoder of ${codec} at ${sampleRate} Hz hears nothing`, ignore },
+    () => {
+      using decoder = codecs.createDecoder({ codec, sampleRate }, sampleRate);
+      for (let n = 0; n < 20; n++) {
+        const samples = decoder.decode(silentPayload(chain(codec, sampleRate))!);
+        assert.equal(samples.length, sampleRate / 50);
+        assert.ok(samples.every((sample) => Math.abs(sample) < 20));
+      }
+    },
+  );
+}
