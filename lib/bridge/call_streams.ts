@@ -17,11 +17,11 @@ import {
   type TargetGuard,
 } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
-import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
+import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../rtp/described_peer.ts";
 import type { MediaLife, MediaTimeouts } from "../rtp/media_watch.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import { RtpSession } from "../rtp/session.ts";
-import { type AgreedMedia, receives } from "../sdp/agreed_media.ts";
+import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -150,9 +150,10 @@ export class CallStreams implements Disposable {
       if (session === null || agreed === null) continue;
       life.heardMs = Math.max(life.heardMs, session.heardMs);
       const carries = kind === "video" || audio;
-      if (!carries || agreed.media.heldByRemote || !receives(agreed.media.direction)) continue;
+      const speaks = receives(agreed.media.direction);
+      if (!carries || agreed.media.heldByRemote || !speaks && !mustReport(agreed)) continue;
       life.expected = true;
-      if (kind !== "audio") continue;
+      if (kind !== "audio" || !speaks) continue;
       life.audioExpected = true;
       life.audioMs = session.receivedMs;
     }
@@ -208,6 +209,11 @@ export class CallStreams implements Disposable {
     this.#streams.set(kind, { pair, session: null, agreed: null });
     return pair;
   }
+}
+
+/** Who has us send to somebody else than itself has to show, by RTCP at least, that it is wanted there. */
+function mustReport({ media: { direction, remote }, signalling }: NonNullable<Stream["agreed"]>): boolean {
+  return sends(direction) && isSomebodyElse(remote, signalling);
 }
 
 /** A description that may not be where the media come from, as far as the signalling tells. */

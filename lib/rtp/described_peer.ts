@@ -2,7 +2,7 @@
 // an address to send to, or that there is one which cannot be used, so that its packets have to show it.
 // Role: wire
 
-import { type Endpoint, isIpAddress, type TargetGuard } from "../net/endpoint.ts";
+import { type Endpoint, isIpAddress, sameAddress, type TargetGuard } from "../net/endpoint.ts";
 import type { Described } from "./remote_lock.ts";
 
 /** What was agreed for one stream, as far as its addresses and payload types go; SDP's AgreedMedia is one. */
@@ -36,6 +36,12 @@ export function expectedPayloadTypes(agreed: AgreedStream): ReadonlySet<number> 
   return new Set(
     all.flatMap(({ sendPayloadType, receivePayloadTypes }) => [sendPayloadType, ...receivePayloadTypes]),
   );
+}
+
+/** Whether a description names another host than any its message came from: somebody else may be sent to. */
+export function isSomebodyElse(described: Endpoint | null, signalling: readonly string[]): boolean {
+  return described !== null && signalling.length > 0 &&
+    !signalling.some((host) => sameAddress(host, described.hostname));
 }
 
 /** An address of a description, and why it cannot be used if so. */

@@ -10,7 +10,7 @@ import type { Random } from "../base/random.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Endpoint, TargetGuard } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
-import { describedAddress, expectedPayloadTypes } from "../rtp/described_peer.ts";
+import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../rtp/described_peer.ts";
 import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import { RtpSession } from "../rtp/session.ts";
 import type { LookUp } from "../sdp/connection_names.ts";
@@ -90,7 +90,8 @@ export class LineStream implements Disposable {
    * @param signalling IP addresses the peer's description came from
    */
   apply(agreed: AgreedMedia | null, signalling: readonly string[] = []): void {
-    this.#expected = agreed !== null && !agreed.heldByRemote && receives(agreed.direction);
+    this.#expected = agreed !== null && !agreed.heldByRemote &&
+      (receives(agreed.direction) || sends(agreed.direction) && isSomebodyElse(agreed.remote, signalling));
     if (agreed === null) {
       this.#session?.setRemote(null, null);
       return;

@@ -147,6 +147,13 @@ Deno.test("call streams: what is expected of the peer, by what was agreed", asyn
   }
   streams.direct({ ...audio, direction: "recvonly" }, []);
   assert.deepEqual(expected(), [true, true]);
+  // A peer that only listens has to report when it has us send to somebody else.
+  for (const [signalling, reports] of [["192.0.2.5", false], ["203.0.113.9", true]] as const) {
+    streams.direct({ ...audio, direction: "sendonly" }, [signalling]);
+    assert.deepEqual(expected(), [reports, false], signalling);
+    streams.direct({ ...audio, direction: "inactive" }, [signalling]);
+    assert.deepEqual(expected(), [false, false]);
+  }
   streams.direct(agreed("video", "192.0.2.5"), []);
   streams.keepOnly([agreed("video", "192.0.2.5")]);
   assert.deepEqual(expected(), [true, false], "its audio was switched off: port 0");

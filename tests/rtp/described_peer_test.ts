@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { type AgreedStream, describedAddress, expectedPayloadTypes } from "../../lib/rtp/described_peer.ts";
+import {
+  type AgreedStream,
+  describedAddress,
+  expectedPayloadTypes,
+  isSomebodyElse,
+} from "../../lib/rtp/described_peer.ts";
 
 Deno.test("described peer: the payload types of every agreed format, by both sides' numbers", () => {
   const format = (sendPayloadType: number, receivePayloadType = sendPayloadType) => ({
@@ -45,4 +50,19 @@ Deno.test("described peer: what may not be sent to is not, for this peer", () =>
   assert.deepEqual(judged(["127.0.0.1"]), { at: at("127.0.0.1"), problem: null });
   assert.deepEqual(judged([]).at, "unknown", "nobody knows who said so");
   assert.deepEqual(asked, ["203.0.113.9", "127.0.0.1", ""]);
+});
+
+Deno.test("described peer: who has us send to somebody else", () => {
+  const TABLE: readonly (readonly [described: string, signalling: string[], somebodyElse: boolean])[] = [
+    ["192.0.2.5", ["192.0.2.5"], false],
+    ["192.0.2.5", ["203.0.113.9", "192.0.2.5"], false],
+    ["192.0.2.5", ["::ffff:192.0.2.5"], false],
+    ["192.0.2.5", ["203.0.113.9"], true],
+    ["2001:db8::5", ["2001:db8:0:0::5"], false],
+    ["192.0.2.5", [], false],
+  ];
+  for (const [described, signalling, expected] of TABLE) {
+    assert.equal(isSomebodyElse(at(described), signalling), expected, `${described} ${signalling}`);
+  }
+  assert.equal(isSomebodyElse(null, ["192.0.2.5"]), false);
 });
