@@ -12,10 +12,7 @@ import { GopCache } from "./gop_cache.ts";
 import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
 import type { Publisher } from "./publisher.ts";
-import { type SubscribedStream, Subscription } from "./subscription.ts";
-
-/** Sound, and data beside it, that is older than this is nothing to begin with. */
-const PAST_MS = 1_000;
+import { PAST_MS, type SubscribedStream, Subscription } from "./subscription.ts";
 
 /** What a stream needs. */
 export interface LiveStreamOptions {

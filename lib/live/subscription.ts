@@ -5,9 +5,13 @@
 // Role: machine
 
 import { createTag, isFrame, readTag, type Tag } from "../media/tag.ts";
+import { FoldedPast } from "./folded_past.ts";
 import type { GopCache } from "./gop_cache.ts";
 import type { LiveHeaders } from "./live_headers.ts";
 import type { LiveSink } from "./live_sink.ts";
+
+/** Sound, and data beside it, that is older than this is nothing to begin with; older pictures are shown in fast motion. */
+export const PAST_MS = 1_000;
 
 /** What a subscription sees of its stream. */
 export interface SubscribedStream {
@@ -39,6 +43,7 @@ export class Subscription implements Disposable {
   readonly #sink: LiveSink;
   readonly #now: () => number;
   readonly #tag = createTag();
+  readonly #folded = new FoldedPast();
   #closed = false;
   #catchingUp = false;
   /** The next tag of the cache. */
@@ -68,9 +73,10 @@ export class Subscription implements Disposable {
     const { cache, lastTimeMs, cachedHeaders, headers } = this.#stream;
     this.#catchingUp = cache.open && cache.size > 0;
     this.#cursor = 0;
+    if (this.#catchingUp) this.#folded.begin(cache.timeMsAt(0), lastTimeMs - PAST_MS, PAST_MS);
     this.#sendHeaders(
       this.#catchingUp ? cachedHeaders : headers,
-      this.#catchingUp ? cache.timeMsAt(0) : lastTimeMs,
+      this.#catchingUp ? this.#folded.timeMs(cache.timeMsAt(0)) : lastTimeMs,
     );
     if (this.#catchingUp) this.#catchUp();
   }
@@ -94,6 +100,7 @@ export class Subscription implements Disposable {
   cacheEnds(): void {
     if (!this.#catchingUp) return;
     const { cache } = this.#stream;
+    this.#folded.end();
     for (; this.#cursor < cache.size; this.#cursor++) this.#countLost(cache.typeAt(this.#cursor));
     this.#cursor = 0;
     this.#awaitingKey = true;
@@ -132,13 +139,20 @@ export class Subscription implements Disposable {
         this.#cursor++;
         continue;
       }
-      const taken = this.#send(type, timeMs, cache.bodyAt(this.#cursor++));
+      const taken = this.#sendCached(type, timeMs, cache.bodyAt(this.#cursor++));
       if (!taken && type === 9) return this.#giveUpCatchingUp();
       if (type === 9) this.#awaitingKey = false;
     }
     this.#catchingUp = false;
     this.#losing = false;
+    this.#folded.end();
     this.#sentHeaders = this.#stream.headers; // those that changed were in the cache
+  }
+
+  #sendCached(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
+    const folded = this.#folded;
+    const shown = type === 9 ? folded.body(readTag(9, body, this.#tag), timeMs, body) : body;
+    return this.#send(type, folded.timeMs(timeMs), shown);
   }
 
   /** Pictures are needed from the key frame on; sound of then would only be heard late, and for ever after. */

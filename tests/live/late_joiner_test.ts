@@ -144,6 +144,25 @@ for (const { what, before, picture: hasPicture } of SITUATIONS) {
   });
 }
 
+Deno.test("pictures of long ago are shown in fast motion, in the second before the sound", () => {
+  const publisher = new Publisher();
+  publisher.key();
+  publisher.runs(20_000, true);
+  const got = publisher.joins();
+  const times = (kind: RegExp): number[] =>
+    got.filter((line) => kind.test(line)).map((line) => Number(line.split(" ")[1]));
+  const pictures = times(/^(?:key|picture)/);
+  assert.equal(pictures.length, 500, "every one of them");
+  assert.deepEqual(pictures, pictures.toSorted((a, b) => a - b));
+  assert.ok(
+    pictures[0]! >= 17_900 && times(/^sound/)[0]! >= 18_900,
+    `${pictures[0]} and ${times(/^sound/)[0]}`,
+  );
+  assert.ok(times(/^avc1|^aac/).every((timeMs) => timeMs === pictures[0]));
+  publisher.runs(80, true);
+  assert.equal(publisher.timeMs, 20_080);
+});
+
 Deno.test("sound goes on at once for who joins without a picture", () => {
   const publisher = new Publisher();
   publisher.key();
