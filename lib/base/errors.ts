@@ -20,6 +20,16 @@ export class WireError extends Error {
   }
 }
 
+/** What `read` makes of a peer's bytes or text; null when it throws WireError, for what can be done without. */
+export function nullIfMalformed<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof WireError) return null;
+    throw error;
+  }
+}
+
 /** Why a socket operation failed, as far as anybody must tell the cases apart. */
 export type TransportErrorCode = "addr-in-use" | "refused" | "unreachable" | "timeout" | "closed" | "failed";
 

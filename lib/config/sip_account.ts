@@ -11,7 +11,7 @@
 // Role: wire
 // Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
 
-import { ConfigError, WireError } from "../base/errors.ts";
+import { ConfigError, nullIfMalformed } from "../base/errors.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
 import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/extra_headers.ts";
 import type { Identity } from "../sip/identity.ts";
@@ -251,10 +251,5 @@ function whole(entry: Entry, key: string, range: { min: number; max: number; abs
 }
 
 function parsed(uri: string): SipUri | null {
-  try {
-    return parseSipUri(uri);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseSipUri(uri));
 }

@@ -15,7 +15,7 @@ import {
   propertiesOf,
   setProperty,
 } from "../amf/value.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import { type KeyFrame, MAX_KEY_FRAMES } from "./key_frame_index.ts";
 
@@ -157,12 +157,7 @@ export function durationOffset(body: Uint8Array): number | null {
 
 function membersOf(body: Uint8Array): AmfObject | null {
   if (readTag(18, body, createTag()).content !== "metadata") return null;
-  try {
-    return propertiesOf(decodeAmf0(body)[1]);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => propertiesOf(decodeAmf0(body)[1]));
 }
 
 function plainProperties(members: AmfObject): AmfObject {

@@ -2,7 +2,7 @@
 // anything; what cannot be read is left out.
 // Role: wire
 
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { trimEmptyParams } from "./grammar.ts";
 import type { SipMessage } from "./message.ts";
 import { formatNameAddr, type NameAddr, parseNameAddr, parseRoute } from "./name_addr.ts";
@@ -19,27 +19,17 @@ export interface Route {
 export function routesOf(message: SipMessage): Route[] {
   const routes: Route[] = [];
   for (const text of message.headers.all("Record-Route")) {
-    const address = readable(() => parseRoute(text));
+    const address = nullIfMalformed(() => parseRoute(text));
     if (address === null) continue;
     routes.push({ text: text.includes("<") ? trimEmptyParams(text) : formatNameAddr(address), address });
   }
   return routes;
 }
 
-/** The value, or null when the peer wrote something that cannot be read. */
-function readable<Value>(read: () => Value): Value | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
-}
-
 /** The first Contact that can be used; null when there is none. */
 export function contactOf(message: SipMessage): NameAddr | null {
   for (const text of message.headers.all("Contact")) {
-    const contact = readable(() => parseNameAddr(text));
+    const contact = nullIfMalformed(() => parseNameAddr(text));
     if (contact !== null) return contact;
   }
   return null;

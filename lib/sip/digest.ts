@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { encodeUtf8 } from "../base/bytes.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { formatAuthValue } from "./auth_params.ts";
 import {
@@ -275,12 +275,7 @@ const PAIRS = [["WWW-Authenticate", "Authorization"], ["Proxy-Authenticate", "Pr
 
 /** A malformed challenge is one that cannot be answered. */
 function readable(header: string): DigestChallenge | null {
-  try {
-    return parseChallenge(header);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseChallenge(header));
 }
 
 function textOf(uri: SipUri | string): string {

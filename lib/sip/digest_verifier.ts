@@ -6,7 +6,7 @@
 
 import { encodeUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { parseAuthValue } from "./auth_params.ts";
 import { digestHash, digestResponse } from "./digest.ts";
@@ -149,10 +149,5 @@ function qopOf(text: string | undefined): DigestQop | null | undefined {
 
 /** The parameters of Digest credentials; empty for other schemes, null when malformed. */
 function digestParams(header: string): ReadonlyMap<string, string> | null {
-  try {
-    return parseAuthValue(header).params;
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseAuthValue(header).params);
 }

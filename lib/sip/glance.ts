@@ -5,7 +5,7 @@
 // Answers to: nothing in siprtmp.
 
 import { decodeUtf8 } from "../base/bytes.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { findHeadEnd, isFiller } from "./framing.ts";
 import { parseDecimal, trimBlanks } from "./grammar.ts";
 import { headerKey } from "./header_names.ts";
@@ -51,10 +51,5 @@ function firstLine(line: string, inDialog: () => boolean): Glance {
 }
 
 function uriOf(text: string): SipUri | null {
-  try {
-    return parseSipUri(text);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseSipUri(text));
 }

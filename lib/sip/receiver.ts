@@ -5,7 +5,7 @@
 
 import { decodeUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { formatEndpoint } from "../net/endpoint.ts";
 import { answerStun, decodeStun, encodeStun, isStun, type StunMessage } from "../net/stun.ts";
@@ -179,10 +179,5 @@ export class Receiver {
 
 /** Damaged STUN is as good as any other odd bytes: it kept a flow open. */
 function stunOrNull(bytes: Uint8Array): StunMessage | null {
-  try {
-    return decodeStun(bytes);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => decodeStun(bytes));
 }

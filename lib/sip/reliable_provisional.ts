@@ -4,7 +4,7 @@
 // siprtmp refused `Require: 100rel` with 420.
 
 import type { Clock } from "../base/clock.ts";
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { parseDeltaSeconds, parseRAck, type RAck } from "./header_values.ts";
 import type { SipRequest, SipResponse } from "./message.ts";
 
@@ -19,12 +19,7 @@ export function reliableSequence(response: SipResponse): number | null {
 /** The RAck of a PRACK; null when it is absent or malformed. */
 export function rackOf(prack: SipRequest): RAck | null {
   const text = prack.headers.get("RAck");
-  try {
-    return text === null ? null : parseRAck(text);
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => text === null ? null : parseRAck(text));
 }
 
 /** Receiving side, one per early dialog: which reliable responses are new (RFC 3262 section 4). */

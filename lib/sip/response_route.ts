@@ -3,7 +3,7 @@
 // Role: wire
 // Answers to: the received and rport handling of siprtmp's Stack, and its missing answer to phones without rport.
 
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { type Endpoint, isIpAddress, isPrivate, sameAddress } from "../net/endpoint.ts";
 import { parseDecimal } from "./grammar.ts";
 import { formatVia, parseVia, type Via } from "./header_via.ts";
@@ -56,12 +56,7 @@ export function responseListener(response: SipResponse): Endpoint | null {
 }
 
 function topVia(message: SipMessage): Via | null {
-  try {
-    return parseVia(message.headers.get("Via") ?? "");
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseVia(message.headers.get("Via") ?? ""));
 }
 
 /** 224.0.0.0/4 or ff00::/8. */

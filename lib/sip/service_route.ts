@@ -2,7 +2,7 @@
 // RFC 3261 section 8.1.2 (preloaded Route), 12.2.1.1 (loose and strict); RFC 3608 section 6.1.
 // Role: machine
 
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed, WireError } from "../base/errors.ts";
 import { type NameAddr, nameAddrOf, parseNameAddr } from "./name_addr.ts";
 import type { SipResponse } from "./message.ts";
 import type { SipUri } from "./uri.ts";
@@ -32,16 +32,13 @@ export class ServiceRoute {
 }
 
 function readAll(texts: readonly string[]): NameAddr[] | null {
-  try {
-    return texts.map((text) => {
+  return nullIfMalformed(() =>
+    texts.map((text) => {
       const { uri } = parseNameAddr(text);
       if (uri.scheme === "tel") throw new WireError("SIP", "a hop is no host");
       return nameAddrOf(uri);
-    });
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+    })
+  );
 }
 
 /** The outbound proxy as a route; loose, whatever was written. */

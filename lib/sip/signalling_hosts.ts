@@ -3,7 +3,7 @@
 // whatever its session description says.
 // Role: wire
 
-import { WireError } from "../base/errors.ts";
+import { nullIfMalformed } from "../base/errors.ts";
 import { isIpAddress, isUnspecified, unmapAddress } from "../net/endpoint.ts";
 import { parseVia, type Via } from "./header_via.ts";
 import type { SipMessage } from "./message.ts";
@@ -25,23 +25,13 @@ export function signallingHosts(message: SipMessage, answered: string | null): s
 }
 
 function hostOfVia(text: string): string {
-  const via = readable<Via>(() => parseVia(text));
+  const via = nullIfMalformed<Via>(() => parseVia(text));
   return via === null ? "" : via.params.get("received") ?? via.host;
 }
 
 function hostOfContact(text: string | null): string {
   if (text === null || text === "*") return "";
-  return readable(() => parseNameAddr(text))?.uri.host ?? "";
-}
-
-/** Null for what cannot be read: nothing follows from it. */
-function readable<Value>(read: () => Value): Value | null {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof WireError) return null;
-    throw error;
-  }
+  return nullIfMalformed(() => parseNameAddr(text))?.uri.host ?? "";
 }
 
 function unbracketed(host: string): string {

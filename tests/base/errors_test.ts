@@ -1,7 +1,14 @@
 // Messages and codes of the error classes.
 
 import assert from "node:assert/strict";
-import { ConfigError, messageOf, TransportError, unreachable, WireError } from "../../lib/base/errors.ts";
+import {
+  ConfigError,
+  messageOf,
+  nullIfMalformed,
+  TransportError,
+  unreachable,
+  WireError,
+} from "../../lib/base/errors.ts";
 
 Deno.test("WireError says which format broke, and where if that is known", () => {
   const somewhere = new WireError("RTMP chunk", "message length 20000000 exceeds 16777215", 7);
@@ -38,4 +45,18 @@ Deno.test("messageOf makes one plain line of whatever was thrown", () => {
 
 Deno.test("unreachable throws with the value that came", () => {
   assert.throws(() => unreachable("surprise" as never), /Unexpected value: surprise/);
+});
+
+Deno.test("what is malformed and can be done without is null; our own bugs are thrown on", () => {
+  assert.equal(nullIfMalformed(() => 7), 7);
+  assert.equal(
+    nullIfMalformed(() => {
+      throw new WireError("SIP", "bad Contact");
+    }),
+    null,
+  );
+  assert.throws(() =>
+    nullIfMalformed(() => {
+      throw new TypeError("ours");
+    }), TypeError);
 });
