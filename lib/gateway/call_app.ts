@@ -94,6 +94,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     }
     active.publisher = use;
     publisher.end(REPLACED);
+    use.stream.started(); // programs wait for this status, and take the first one for it
     active.call.publishedBy(use.stream);
     account.log.info(`call to ${rest}: now published by the client at ${use.connection.peer.hostname}`);
     return { type: "publishing", publisher: this.#publisherOf(name, active.call) };

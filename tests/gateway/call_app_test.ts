@@ -95,6 +95,7 @@ Deno.test("an encoder that is back publishes on into its call: the far end is no
     if (unplugged) await house.clock.advanceAsync(3000);
     const stream = await publishing;
     await back.hears("Call.Accepted");
+    assert.match(back.lines[0]!, /^Publish\.Start/, "before anything else");
     if (!unplugged) await house.until("the old connection ends", () => old.ended, 100);
     stream.send(8, 0, SOUND);
     await house.until(
