@@ -33,8 +33,14 @@ const RTP_PORTS = { min: 10000, max: 10099 };
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-async function capture(sippPort: number | null, play: (stage: Stage) => Promise<void>): Promise<Seen> {
-  await using running = await startGateway({ "rtp-ports": `${RTP_PORTS.min}-${RTP_PORTS.max - 1}` });
+/** @param calls of two ports each; one call has the first two ports, whatever chance says */
+async function capture(
+  { sippPort, calls }: { sippPort: number | null; calls: number },
+  play: (stage: Stage) => Promise<void>,
+): Promise<Seen> {
+  await using running = await startGateway({
+    "rtp-ports": `${RTP_PORTS.min}-${RTP_PORTS.min + 2 * calls - 1}`,
+  });
   const { sipPort, rtmp } = running.gateway;
   const sipPorts = sippPort === null ? [sipPort] : [sipPort, sippPort];
   await using tshark = await Capture.start({ sipPorts, rtmpPort: rtmp.port, rtpPorts: RTP_PORTS });
@@ -108,7 +114,7 @@ const speech = () => sineWave({ hz: 733, peak: 8000, seconds: SPOKEN / 50, sampl
 /** A user calls SIPp, which returns the audio. */
 async function echoed(): Promise<Seen> {
   await using sipp = await startSipp({ scenario: "callee_echo", args: ["-rtp_echo"] });
-  return await capture(sipp.port, async ({ url }) => {
+  return await capture({ sippPort: sipp.port, calls: 1 }, async ({ url }) => {
     await using user = await RtmpPhone.connect({ url: url("user@127.0.0.1") });
     user.client.send("invite", `echo@127.0.0.1:${sipp.port}`, "pcmu", "dtmf");
     await user.expect("accepted");
@@ -122,7 +128,7 @@ async function echoed(): Promise<Seen> {
 
 /** SIPp calls a user. */
 async function called(): Promise<Seen> {
-  return await capture(null, async ({ url, sipPort }) => {
+  return await capture({ sippPort: null, calls: 1 }, async ({ url, sipPort }) => {
     await using user = await RtmpPhone.connect({ url: url("bob@127.0.0.1"), answers: ["pcmu"] });
     await using sipp = await startSipp({
       scenario: "caller",
@@ -138,7 +144,7 @@ async function called(): Promise<Seen> {
 
 /** Two users of the gateway talk, with all that a call may have: touch tones, a message, hold. */
 async function everything(): Promise<Seen> {
-  return await capture(null, async ({ url, sipPort }) => {
+  return await capture({ sippPort: null, calls: 20 }, async ({ url, sipPort }) => {
     await using alice = await RtmpPhone.connect({ url: url("alice@127.0.0.1") });
     await using bob = await RtmpPhone.connect({
       url: url("bob@127.0.0.1"),
