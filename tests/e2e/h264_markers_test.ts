@@ -1,8 +1,7 @@
-// A phone whose markers do not end its pictures, over real sockets of both kinds: the client is sent what a phone with
+// A phone whose markers do not end its pictures, over real sockets: the client is sent what a phone with
 // right markers gives.
 
 import assert from "node:assert/strict";
-import { testEachKind } from "../support/both_sockets.ts";
 import { avc, PPS, slice, SPS } from "../support/media_h264.ts";
 import { openRawPhone, rawAnswer } from "../support/raw_phone.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
@@ -26,8 +25,8 @@ const MARKINGS: [name: string, marker: (at: number, count: number) => boolean, h
 ];
 
 for (const [name, marker, heard] of MARKINGS) {
-  testEachKind(`H.264 with its marker ${name}: each picture comes once, whole`, async (sockets) => {
-    await using running = await startGateway({ sockets });
+  Deno.test(`H.264 with its marker ${name}: each picture comes once, whole`, async () => {
+    await using running = await startGateway();
     await using client = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
     using desk = openRawPhone();
     using screen = openRawPhone();

@@ -1,11 +1,10 @@
-// Peers that number formats in their own way, over real sockets of both kinds: their sound, pictures and touch tones
+// Peers that number formats in their own way, over real sockets: their sound, pictures and touch tones
 // are heard, what they get has the numbers of their description, whoever called and after a re-INVITE as well.
 
 import assert from "node:assert/strict";
 import { SampleSource } from "../../lib/media/sample.ts";
 import { encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
 import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
-import { testEachKind } from "../support/both_sockets.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { PPS, slice, SPS } from "../support/media_h264.ts";
 import { openRawPhone, rawAnswer, rawInDialog, rawInvite, type RawPhone } from "../support/raw_phone.ts";
@@ -88,8 +87,8 @@ const CALLED: [
 ];
 
 for (const [name, codecs, answer, [payloadType, ticks, payload], tag] of CALLED) {
-  testEachKind(`a phone that is called answers and sends ${name}, and touch tones so`, async (sockets) => {
-    await using running = await startGateway({ sockets });
+  Deno.test(`a phone that is called answers and sends ${name}, and touch tones so`, async () => {
+    await using running = await startGateway();
     await using client = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
     using desk = openRawPhone();
     client.client.send("invite", `sip:desk@127.0.0.1:${desk.port}`, ...codecs);
@@ -112,10 +111,10 @@ for (const [name, codecs, answer, [payloadType, ticks, payload], tag] of CALLED)
   });
 }
 
-testEachKind(
+Deno.test(
   "a phone that calls has its numbers used both ways, and those of its re-INVITE",
-  async (sockets) => {
-    await using running = await startGateway({ sockets });
+  async () => {
+    await using running = await startGateway();
     await using client = await RtmpPhone.connect({
       url: running.url("bob@127.0.0.1"),
       answers: ["opus", "pcmu", "dtmf"],
@@ -169,8 +168,8 @@ testEachKind(
 );
 
 for (const [name, number] of [["its own", 126], ["our", 99]] as const) {
-  testEachKind(`H.264 that a called phone renumbers is seen under ${name} number`, async (sockets) => {
-    await using running = await startGateway({ sockets });
+  Deno.test(`H.264 that a called phone renumbers is seen under ${name} number`, async () => {
+    await using running = await startGateway();
     await using client = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
     using desk = openRawPhone();
     using screen = openRawPhone();

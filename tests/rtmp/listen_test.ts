@@ -99,6 +99,7 @@ Deno.test("listen: streams of any kind are served by one acceptor, in the order 
   for await (const connection of serveRtmp(streamsOf(1), acceptor, "tls client")) {
     ids.push(connection.id);
     pipes[1][1].put(Uint8Array.of(0x50, 0x4f, 0x53, 0x54));
+    pipes[1][1].close();
     assert.equal(await connection.open(), null);
   }
   assert.deepEqual(ids, [1, 2, 3]);
