@@ -152,7 +152,7 @@ export class CallsEnd implements Disposable {
 
   /** Null when it came to nothing; the reason is noted. */
   async #attempt(
-    { target, port, kind }: Pick<DialRequest, "target" | "port" | "kind">,
+    { target, port, kind, query }: Pick<DialRequest, "target" | "port" | "kind" | "query">,
     done: SetUps,
   ): Promise<DialledCall | null> {
     const index = this.#freeIndex();
@@ -161,6 +161,7 @@ export class CallsEnd implements Disposable {
       index,
       port,
       kind,
+      query: query ?? "",
       audio: this.#audio[target],
       video: this.#video,
       sockets: this.#sockets,

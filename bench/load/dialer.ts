@@ -29,6 +29,8 @@ export interface Dialing {
   readonly index: number;
   readonly port: number;
   readonly kind: CallKind;
+  /** Behind the path. */
+  readonly query: string;
   readonly audio: Tally;
   readonly video: Tally;
   readonly sockets: LoadSockets;
@@ -46,14 +48,14 @@ const BYE_MS = 200;
 export async function dialGateway(
   dialing: Dialing & { readonly sipPort: number; readonly onCall: (call: LoadCall) => void },
 ): Promise<DialledCall> {
-  const { index, port, sipPort, sockets } = dialing;
+  const { index, port, query, sipPort, sockets } = dialing;
   const kind = kindOfCall(dialing.kind);
   const startMs = performance.now();
   const answer = Promise.withResolvers<void>();
   answer.promise.catch(() => {}); // it may fail when nobody waits yet
   let call: LoadCall | null = null;
   const client = await RtmpLoadClient.open(
-    { port, app: `sip/u${index}@127.0.0.1`, args: [`u${index}`, "", null, "wideband"], sockets },
+    { port, app: `sip/u${index}@127.0.0.1${query}`, args: [`u${index}`, "", null, "wideband"], sockets },
     {
       onCall: (name, args) => {
         if (name === "accepted") answer.resolve();

@@ -37,6 +37,8 @@ export interface DialRequest {
   readonly count: number;
   /** New calls per second. */
   readonly perSecond: number;
+  /** Behind the path of each client, for a gateway that wants a token: "?token=...". */
+  readonly query?: string;
 }
 
 /** How that went. */

@@ -8,6 +8,7 @@ import { type GatewayProcess, startGateway } from "../../bench/control/subjects.
 import type { RunResult } from "../../bench/load/protocol.ts";
 import { type Attack, type AttackResult, startAttack } from "../support/attack.ts";
 import { testTask } from "../support/test_gateway.ts";
+import { udpPortsOf } from "../support/program.ts";
 import { openRawPhone, rawInvite } from "../support/raw_phone.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 
@@ -15,6 +16,8 @@ const CALLS = 10;
 const RUN_SECONDS = 1;
 const WARM_SECONDS = 0.2;
 const RTP_PORTS = { min: 21_000, max: 21_999 };
+/** What the worst hundredth may be later by than three times that of calm calls, on busy machines. */
+const SPARE_MS = 100;
 
 interface Stage extends AsyncDisposable {
   readonly gateway: GatewayProcess;
@@ -78,7 +81,7 @@ async function underAttack(
     const verdict = `lost ${lostOf(calm)} -> ${lostOf(attacked)}, p99 ${worstMs(calm)} -> ${
       worstMs(attacked)
     } ms`;
-    if (lostOf(attacked) <= Math.max(0, lostOf(calm)) && worstMs(attacked) < 100 + 3 * worstMs(calm)) {
+    if (lostOf(attacked) <= Math.max(0, lostOf(calm)) && worstMs(attacked) < SPARE_MS + 3 * worstMs(calm)) {
       return did;
     }
     verdicts.push(verdict);
@@ -119,7 +122,10 @@ Deno.test("bad SIP that only the parser can tell, and garbage at the ports of th
   await using stage = await startStage();
   const nasty: Attack = { kind: "nasty", port: stage.gateway.sipPort, perSecond: 5_000, seconds: 1.5 };
   assert.ok((await stage.underAttack(nasty)).answers < 200);
-  const ports = Array.from({ length: 2 * CALLS }, (_, i) => RTP_PORTS.min + i);
+  const ports = (await udpPortsOf(stage.gateway.pid)).filter((port) =>
+    port >= RTP_PORTS.min && port <= RTP_PORTS.max
+  );
+  assert.equal(ports.length, 2 * CALLS);
   const garbage: Attack = { kind: "rtp", port: 0, ports, perSecond: 10_000, seconds: 1.5 };
   assert.equal((await stage.underAttack(garbage)).answers, 0);
   assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
@@ -159,13 +165,43 @@ Deno.test("5000 calls to one user, 2000 a second, never acknowledged: running ca
   await using innocent = await connect("innocent");
   const flood: Attack = { kind: "invites", port, perSecond: 2_000, seconds: 2.5 };
   let calls = 0;
-  const { sent } = await stage.underAttack(flood, async () => {
+  const meanwhile = async () => {
     using desk = openRawPhone();
     desk.send(rawInvite(desk, { user: "innocent", port }, { callId: `honest${calls++}` }), port);
     await desk.receive(calls === 1 ? /^SIP\/2.0 180/ : /^SIP\/2.0 (?:180|486)/);
-  });
+  };
+  const { sent } = await stage.underAttack(flood, meanwhile);
   assert.ok(sent > 1_000, `only ${sent} were sent`);
   await Promise.all([target.expect("invited"), innocent.expect("invited")]);
   assert.ok(told(stage, /127\.0\.0\.9 is limited/) <= 1);
+  assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
+});
+
+Deno.test("single messages that are slow to read, and 20 users flooded from 60 addresses: calls are on time", async () => {
+  await using talkative = await startStage(["-d"]);
+  const { rtmpPort, sipPort } = talkative.gateway;
+  const some = { perSecond: 20, seconds: 1.5 };
+  for (const kind of ["slow-texts", "slashes", "slash-names"] as const) {
+    const port = kind === "slow-texts" ? sipPort : rtmpPort;
+    const { sent } = await talkative.underAttack({ kind, port, ...some });
+    assert.ok(sent >= 10, `${kind}: only ${sent} were sent`);
+  }
+  await using stage = await startStage();
+  await using phones = new AsyncDisposableStack();
+  for (let i = 0; i < 20; i++) {
+    const url = `rtmp://127.0.0.1:${stage.gateway.rtmpPort}/sip/target${i}@127.0.0.1`;
+    phones.use(await RtmpPhone.connect({ url }));
+  }
+  const from = Array.from({ length: 60 }, (_, i) => `127.0.1.${i + 1}`);
+  const flood: Attack = {
+    kind: "invites",
+    users: 20,
+    from,
+    port: stage.gateway.sipPort,
+    perSecond: 2_000,
+    seconds: 1.5,
+  };
+  const { sent } = await stage.underAttack(flood);
+  assert.ok(sent > 1_000, `only ${sent} were sent`);
   assert.ok(stage.gateway.troubles.length <= 5, stage.gateway.troubles.join("\n"));
 });

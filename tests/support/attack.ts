@@ -1,23 +1,32 @@
 // Starts an attacker (attacker.ts) and waits for what it did.
 // Role: edge
 
+import type { SlowText } from "./attack_texts.ts";
+
 const PROGRAM = new URL("./attacker.ts", import.meta.url).pathname;
 
 /** What it does, for how long and how fast. */
 export interface Attack {
   /**
-   * scan, nasty: SIP datagrams; invites: well-formed calls to the user "target", never acknowledged; rtp: garbage to media ports; half-open: connections that say nothing; video:
-   * kilobits of junk; commands: RTMP commands.
+   * scan, nasty: SIP datagrams; invites: well-formed calls to the user "target", never acknowledged; messages: texts to
+   * that user; rtp: garbage to media ports; strangers: good RTP to them; half-open: connections that say nothing; video:
+   * kilobits of junk; commands: RTMP commands; slashes: paths of 60,000 of them in a connect; slash-names: 100,000 in a
+   * play; logins: wrong tokens; else one kind of SIP text that was slow to read, see attack_texts.ts; slow-texts: all of them in turn.
    */
-  readonly kind: "scan" | "nasty" | "invites" | "rtp" | "half-open" | "video" | "commands";
+  readonly kind:
+    | ("scan" | "nasty" | "invites" | "messages" | "rtp" | "strangers" | "half-open" | "video" | "commands")
+    | ("slashes" | "slash-names" | "logins" | "slow-texts")
+    | SlowText;
   /** Where: the SIP port, or the RTMP port. */
   readonly port: number;
   /** Media ports, for rtp. */
   readonly ports?: readonly number[];
   /** Path of the RTMP client, for video and commands. */
   readonly app?: string;
-  /** Source address of datagrams. */
-  readonly from?: string;
+  /** Source addresses of datagrams, in turn; 127.0.0.9 unless given. */
+  readonly from?: readonly string[];
+  /** For invites: "target0" and so many in all are called in turn; absent: "target". */
+  readonly users?: number;
   /** Datagrams, connections, kilobits or commands a second. */
   readonly perSecond: number;
   /** For how long. */

@@ -4,6 +4,7 @@
 
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { systemClock } from "../../lib/base/clock.ts";
+import { TransportError, WireError } from "../../lib/base/errors.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { connectTcp, type TcpConnection } from "../../lib/net/tcp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
@@ -11,6 +12,8 @@ import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { ReadBuffer } from "../../lib/rtmp/read_buffer.ts";
 import { initiateHandshake } from "../../lib/rtmp/shake_hands.ts";
 import { type Attack, type AttackResult, BEGUN } from "./attack.ts";
+import { inviteText, messageText, nastyText, scanText, SLOW_TEXTS } from "./attack_texts.ts";
+import { rtpBytes } from "./rtp_packets.ts";
 
 const encoder = new TextEncoder();
 
@@ -33,65 +36,19 @@ async function atRate(perSecond: number, seconds: number, act: (n: number) => un
   }
 }
 
-function sipText(method: string, uri: string, n: number, spoil = ""): string {
-  return `${method} ${uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.9:5060;branch=z9hG4bK${n}${spoil};rport\r\n` +
-    `Max-Forwards: 70\r\nFrom: "x" <sip:x@127.0.0.9>;tag=${n}\r\nTo: <${uri.replace(/;.*/, "")}>\r\n` +
-    `Call-ID: ${n}@127.0.0.9\r\nCSeq: 1 ${method}\r\nContact: <sip:x@127.0.0.9>\r\n` +
-    "User-Agent: friendly-scanner\r\nContent-Length: 0\r\n\r\n";
-}
-
-/** What scanners send, in turn: rubbish, methods we do not serve, names nobody has, broken headers, made-up calls. */
-function scanText(n: number, port: number): string {
-  const nobody = `sip:${100 + n % 9000}@127.0.0.1:${port}`;
-  switch (n % 8) {
-    case 0:
-      return `\u0007${n} not SIP at all`;
-    case 1:
-      return sipText("REGISTER", `sip:127.0.0.1:${port}`, n);
-    case 2:
-      return sipText("OPTIONS", nobody, n);
-    case 3:
-      return sipText("INVITE", nobody, n);
-    case 4:
-      return sipText("INVITE", nobody, n).replace(/CSeq.*\r\n/, "CSeq: many\r\n");
-    case 5:
-      return sipText("OPTIONS", `sip:127.0.0.1:${port}`, n);
-    case 6:
-      return sipText("INVITE", nobody, n).replace("\r\n\r\n", "\r\n");
-    default:
-      return sipText("BYE", nobody, n).replace(/(To: .*)\r\n/, "$1;tag=made-up\r\n");
-  }
-}
-
-/** What only the parser can tell: broken requests for somebody who is there, and answers to nothing. */
-function nastyText(n: number, port: number): string {
-  if (n % 2 === 0) {
-    return sipText("INVITE", `sip:u0@127.0.0.1:${port}`, n).replace(/CSeq.*\r\n/, "CSeq: x y\r\n");
-  }
-  return sipText("INVITE", "sip:x@y", n).replace(/^.*\r\n/, "SIP/2.0 200 OK\r\n");
-}
-
-/** A call that nothing is wrong with. */
-function inviteText(n: number, port: number): string {
-  const sdp =
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.9\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\nm=audio 42000 RTP/AVP 0\r\n";
-  const described = `Content-Type: application/sdp\r\nContent-Length: ${sdp.length}\r\n\r\n${sdp}`;
-  return sipText("INVITE", `sip:target@127.0.0.1:${port}`, n).replace("Content-Length: 0\r\n\r\n", described);
-}
-
 async function floodUdp(
   { from, port, perSecond, seconds }: Attack,
   bytesOf: (n: number) => { bytes: Uint8Array; port: number },
 ): Promise<AttackResult> {
-  const socket = UdpSocket.bind({ hostname: from ?? "127.0.0.9", port: 0 });
+  const sockets = (from ?? ["127.0.0.9"]).map((hostname) => UdpSocket.bind({ hostname, port: 0 }));
   let answers = 0;
-  const receiving = socket.run(() => void answers++);
+  const receiving = sockets.map((socket) => socket.run(() => void answers++));
   const sent = await atRate(perSecond, seconds, (n) => {
     const { bytes, port: to } = bytesOf(n);
-    socket.send(bytes, { hostname: "127.0.0.1", port: to || port });
+    sockets[n % sockets.length]!.send(bytes, { hostname: "127.0.0.1", port: to || port });
   });
-  socket.close();
-  await receiving;
+  for (const socket of sockets) socket.close();
+  await Promise.all(receiving);
   return { sent, answers };
 }
 
@@ -116,8 +73,8 @@ async function halfOpen({ port, perSecond, seconds }: Attack): Promise<AttackRes
   return { sent, answers };
 }
 
-/** An RTMP client behind its handshake and connect; what comes back is read and counted. */
-async function connected(port: number, app: string): Promise<{ stream: TcpConnection; writer: ChunkWriter }> {
+/** An RTMP client behind its handshake that has said connect; `fill` waits for what comes. */
+async function saidConnect(port: number, app: string) {
   const stream = await connectTcp({ hostname: "127.0.0.1", port });
   const input = new ReadBuffer(stream);
   await initiateHandshake({ stream, input, clock: systemClock, random: systemRandom }, null);
@@ -126,11 +83,45 @@ async function connected(port: number, app: string): Promise<{ stream: TcpConnec
   const say = (...values: Parameters<typeof encodeAmf0>[0]) =>
     stream.put(writer.encode(3, 20, 0, 0, encodeAmf0(values)));
   say("connect", 1, { app, tcUrl, flashVer: "x", objectEncoding: 0 }, null, "", "", "wideband");
+  return { stream, writer, say, input };
+}
+
+/** The same after the answer, with a stream; what comes back is read and thrown away. */
+async function connected(port: number, app: string): Promise<{ stream: TcpConnection; writer: ChunkWriter }> {
+  const { stream, writer, say, input } = await saidConnect(port, app);
   await input.fill();
   say("createStream", 2, null);
   stream.put(writer.encode(8, 20, 1, 0, encodeAmf0(["publish", 3, null, "junk"])));
   void drain(input);
   return { stream, writer };
+}
+
+/** Clients that each say one thing; they stay for as long as the gateway likes. */
+async function clients(
+  { port, perSecond, seconds }: Attack,
+  appOf: (n: number) => string,
+  play: string | null,
+): Promise<AttackResult> {
+  const open: TcpConnection[] = [];
+  let closed = 0;
+  const sent = await atRate(perSecond, seconds, async (n) => {
+    try {
+      const { stream, writer, say, input } = await saidConnect(port, appOf(n));
+      open.push(stream);
+      if (play !== null) {
+        await input.fill();
+        say("createStream", 2, null);
+        stream.put(writer.encode(8, 20, 1, 0, encodeAmf0(["play", 3, null, play])));
+      }
+      void drain(input).then(() => void closed++);
+    } catch (error) {
+      if (!(error instanceof TransportError || error instanceof WireError)) throw error;
+      closed++;
+    }
+  });
+  const answers = closed;
+  for (const stream of open) stream.close();
+  return { sent, answers };
 }
 
 async function drain(input: ReadBuffer): Promise<void> {
@@ -177,24 +168,54 @@ function rtpGarbage(n: number, ports: readonly number[]): { bytes: Uint8Array; p
   return { bytes, port: ports[n % ports.length]! };
 }
 
+/** A stream of somebody who is not the peer, in order. */
+function strangersRtp(n: number, ports: readonly number[]): { bytes: Uint8Array; port: number } {
+  const sequenceNumber = Math.floor(n / ports.length) & 0xffff;
+  const payload = new Uint8Array(160).fill(0x55);
+  const bytes = rtpBytes({
+    payloadType: 97,
+    sequenceNumber,
+    timestamp: sequenceNumber * 320,
+    ssrc: 9,
+    payload,
+  });
+  return { bytes, port: ports[n % ports.length]! };
+}
+
 function perform(attack: Attack): Promise<AttackResult> {
-  const { port } = attack;
+  const { port, kind } = attack;
   const text = (made: string) => ({ bytes: encoder.encode(made), port });
-  switch (attack.kind) {
+  const ports = attack.ports ?? [port];
+  const slowTexts = Object.values(SLOW_TEXTS);
+  switch (kind) {
     case "scan":
       return floodUdp(attack, (n) => text(scanText(n, port)));
     case "nasty":
       return floodUdp(attack, (n) => text(nastyText(n, port)));
     case "invites":
-      return floodUdp(attack, (n) => text(inviteText(n, port)));
+      return floodUdp(attack, (n) => text(inviteText(n, port, attack.users)));
+    case "messages":
+      return floodUdp(attack, (n) => text(messageText(n, port)));
     case "rtp":
-      return floodUdp(attack, (n) => rtpGarbage(n, attack.ports ?? [port]));
+      return floodUdp(attack, (n) => rtpGarbage(n, ports));
+    case "strangers":
+      return floodUdp(attack, (n) => strangersRtp(n, ports));
     case "half-open":
       return halfOpen(attack);
     case "video":
       return junkVideo(attack);
     case "commands":
       return junkCommands(attack);
+    case "slashes":
+      return clients(attack, () => `x${"/".repeat(60_000)}x`, null);
+    case "slash-names":
+      return clients(attack, () => "call", `x${"/".repeat(100_000)}x`);
+    case "logins":
+      return clients(attack, (n) => `live/x?token=wrong${n}`, null);
+    case "slow-texts":
+      return floodUdp(attack, (n) => text(slowTexts[n % slowTexts.length]!(n, port)));
+    default:
+      return floodUdp(attack, (n) => text(SLOW_TEXTS[kind](n, port)));
   }
 }
 

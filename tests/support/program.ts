@@ -108,6 +108,11 @@ export async function socketInodes(pid: number): Promise<Set<string>> {
   return inodes;
 }
 
+/** The UDP ports a process has bound. */
+export async function udpPortsOf(pid: number): Promise<number[]> {
+  return await localPorts("/proc/net/udp", await socketInodes(pid), "07");
+}
+
 async function localPorts(table: string, inodes: Set<string>, state: string): Promise<number[]> {
   const rows = (await Deno.readTextFile(table)).trim().split("\n").slice(1).map((row) =>
     row.trim().split(/\s+/)
