@@ -1,7 +1,7 @@
 // What one media packet costs on its way through the gateway, without sockets.
 
 import { systemClock } from "../lib/base/clock.ts";
-import { AudioLine } from "../lib/bridge/audio_line.ts";
+import { AudioLine } from "../lib/call/audio_line.ts";
 import { speexSample } from "../lib/media/sample.ts";
 import { encodeRtpHeader, RtpView } from "../lib/rtp/packet.ts";
 

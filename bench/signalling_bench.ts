@@ -3,8 +3,8 @@
 import { encodeUtf8 } from "../lib/base/bytes.ts";
 import { decodeAmf0, encodeAmf0 } from "../lib/amf/amf0.ts";
 import { formatSdp, parseSdp } from "../lib/sdp/description.ts";
-import { encodeSipMessage } from "../lib/sip/message.ts";
-import { decodeSipDatagram } from "../lib/sip/parser.ts";
+import { encodeSipMessage } from "../lib/sip/message/message.ts";
+import { decodeSipDatagram } from "../lib/sip/message/parser.ts";
 
 const SDP = [
   "v=0",

@@ -5,9 +5,9 @@ import { seededRandom } from "../lib/base/random.ts";
 import type { Clock } from "../lib/base/clock.ts";
 import { Ticker } from "../lib/base/ticker.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
-import { AudioLine } from "../lib/bridge/audio_line.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/bridge/client_audio.ts";
-import type { VoiceChain } from "../lib/bridge/negotiation.ts";
+import { AudioLine } from "../lib/call/audio_line.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/call/client_audio.ts";
+import type { VoiceChain } from "../lib/call/negotiation.ts";
 import { speechSamples } from "../lib/media/sample.ts";
 
 const codecs = await loadCodecs();

@@ -2,11 +2,11 @@
 // core than what it measures; elsewhere those of the runtime.
 // Role: edge
 
-import { LINUX, mayCallLinux, openLinuxCalls } from "../../lib/net/linux_calls.ts";
-import { LinuxPoll } from "../../lib/net/linux_poll.ts";
-import { type ConnectedSocket, LinuxTcpConnection } from "../../lib/net/linux_tcp.ts";
-import { bindLinuxUdp } from "../../lib/net/linux_udp.ts";
-import { AF_INET, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/sockaddr.ts";
+import { LINUX, mayCallLinux, openLinuxCalls } from "../../lib/net/linux/calls.ts";
+import { LinuxPoll } from "../../lib/net/linux/poll.ts";
+import { type ConnectedSocket, LinuxTcpConnection } from "../../lib/net/linux/tcp.ts";
+import { bindLinuxUdp } from "../../lib/net/linux/udp.ts";
+import { AF_INET, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/sockaddr.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 
 /** A connection of a client. */

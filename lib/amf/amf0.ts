@@ -1,7 +1,6 @@
 // AMF0: the value encoding of RTMP commands, data messages and FLV metadata.
 // Adobe "Action Message Format - AMF 0", section 2; every marker that a peer may send is decoded.
 // Role: wire
-// Answers to: class AMF0 of amf.py.
 //
 //   value   = marker:u8 body            object  = 03 member* 00 00 09
 //   string  = 02 length:u16 utf8        member  = length:u16 name value

@@ -1,7 +1,6 @@
 // AMF3: the value encoding of ActionScript 3, alone or switched to from AMF0 (marker 0x11).
 // Adobe "AMF 3 Specification". Reference tables live for one body, or for one switched value.
 // Role: wire
-// Answers to: class AMF3 of amf.py.
 //
 //   U29     = 1 to 4 bytes, 7 bits each, highest bit "more follows"; a fourth byte counts with 8 bits
 //   string  = U29 (length << 1 | 1) utf8          or U29 (index << 1), an earlier string

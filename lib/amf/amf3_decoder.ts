@@ -1,7 +1,6 @@
 // AMF3 decoding: variable-length integers and three reference tables (strings, objects, traits).
 // Adobe "AMF 3 Specification", sections 1.3, 2 and 3; the wire pictures are in amf3.ts.
 // Role: wire
-// Answers to: the reading half of class AMF3 of amf.py.
 
 import { type ByteReader, decodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";

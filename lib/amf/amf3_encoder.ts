@@ -1,7 +1,6 @@
 // AMF3 encoding: variable-length integers and three reference tables (strings, objects, traits).
 // Adobe "AMF 3 Specification", sections 1.3, 2 and 3; the wire pictures are in amf3.ts.
 // Role: wire
-// Answers to: the writing half of class AMF3 of amf.py.
 
 import { type ByteWriter, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";

@@ -1,7 +1,6 @@
 // The type markers of AMF3 and the externalizable classes whose body is known.
 // Adobe "AMF 3 Specification", sections 3.1 and 3.12.
 // Role: wire
-// Answers to: the constants of class AMF3 of amf.py.
 
 /** Type markers (3.1). Those from XML_DOCUMENT on start with a U29 that may be an object reference. */
 export const AMF3 = {

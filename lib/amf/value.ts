@@ -2,7 +2,6 @@
 // twin, small classes where it has not (typed objects, associative arrays, XML, vectors, dictionaries).
 // AMF0: Adobe amf0-file-format-specification. AMF3: Adobe amf-file-format-spec.
 // Role: wire
-// Answers to: the data types of amf.py in the original, without its name reflection.
 
 import { WireError } from "../base/errors.ts";
 

@@ -3,7 +3,7 @@
 // Role: edge
 // Answers to: the __main__ part of siprtmp.py.
 
-import { loopbackPlaces, TargetPolicy } from "../access/target_policy.ts";
+import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
@@ -14,16 +14,16 @@ import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
-import { SipServer } from "../sipd/sip_server.ts";
+import { SipServer } from "../tools/sipd/sip_server.ts";
 import { Supervisor, workersOf } from "../workers/supervisor.ts";
-import { formatTrialReport } from "../trial/report.ts";
+import { formatTrialReport } from "../tools/trial/report.ts";
 import {
   runTrialCall,
   type TrialEnvironment,
   type TrialOptions,
   type TrialReport,
-} from "../trial/trial_call.ts";
-import { judge } from "../trial/verdict.ts";
+} from "../tools/trial/trial_call.ts";
+import { judge } from "../tools/trial/verdict.ts";
 import { demoAddresses } from "./demo_text.ts";
 import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
 

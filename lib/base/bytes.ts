@@ -1,7 +1,6 @@
 // Cursor reading and writing over one buffer, big-endian unless named otherwise, and small byte helpers.
 // The reader hands out views and never copies; the writer grows one buffer and is reused.
 // Role: wire
-// Answers to: the struct.pack/unpack calls of siprtmp, and amf.BytesIO.
 
 import { WireError } from "./errors.ts";
 

@@ -1,7 +1,6 @@
 // Time as an argument: machines take a Clock, so that tests turn it by hand.
 // systemClock is the only place of the project that sets timers or asks for the time.
 // Role: edge
-// Answers to: multitask.sleep and the Timer class that siprtmp gave to its SIP stack.
 
 /** Where a machine learns the time and sets its timers. */
 export interface Clock {

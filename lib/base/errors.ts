@@ -2,7 +2,6 @@
 // A broken peer is a WireError or a TransportError; an unusable option is a ConfigError; everything else
 // that is thrown is our own bug. Expected outcomes (busy, 401, cancel) are values, never errors.
 // Role: wire
-// Answers to: the bare `raise ValueError` and `except:` pairs of siprtmp.
 
 /** Bytes or text of a peer that break a format or exceed a limit. */
 export class WireError extends Error {
@@ -35,7 +34,6 @@ export type TransportErrorCode = "addr-in-use" | "refused" | "unreachable" | "ti
 
 /** A bind, connect, read or write that failed. */
 export class TransportError extends Error {
-  /** The kind of failure. */
   readonly code: TransportErrorCode;
 
   /** Keeps the cause. @param options `cause` is the runtime's own error */

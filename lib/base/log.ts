@@ -3,7 +3,6 @@
 // A logger is passed down and extended with child(), never global, so a test can give one that records.
 // Deno permissions: none (standard error is always open to the process).
 // Role: edge
-// Answers to: the print statements under _debug in siprtmp.
 
 import { configureSync, getConfig, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import { ConfigError, messageOf, TransportError, WireError } from "./errors.ts";

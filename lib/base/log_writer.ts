@@ -2,7 +2,6 @@
 // A full disk, a closed pipe or a reader that stalls costs lines, which are counted; when writing works
 // again one line says how many were lost.
 // Role: edge
-// Answers to: print in siprtmp, which raised IOError into whatever task was running.
 
 import { systemClock } from "./clock.ts";
 

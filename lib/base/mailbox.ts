@@ -1,7 +1,6 @@
 // Where push becomes pull: a bounded queue between callbacks and one reader that awaits.
 // It is used for signalling only (invitations, call events, INVITE progress), never for media.
 // Role: edge
-// Answers to: multitask.Queue of siprtmp, with a bound that the writer learns about.
 
 /** A bounded queue with many writers and one reader. `undefined` cannot be a value: it means the end. */
 export class Mailbox<T> implements AsyncIterable<T>, Disposable {
@@ -137,7 +136,6 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
 export class MailboxReader<T> implements AsyncGenerator<T, void, void> {
   #mailbox: Mailbox<T> | null;
 
-  /** Made by the mailbox. */
   constructor(mailbox: Mailbox<T>) {
     this.#mailbox = mailbox;
   }
@@ -147,7 +145,6 @@ export class MailboxReader<T> implements AsyncGenerator<T, void, void> {
     this.#mailbox?.handTo(take);
   }
 
-  /** For loops. */
   next(): Promise<IteratorResult<T, void>> {
     return new Promise((resolve, reject) => {
       const mailbox = this.#mailbox;
@@ -161,24 +158,20 @@ export class MailboxReader<T> implements AsyncGenerator<T, void, void> {
     });
   }
 
-  /** For loops. */
   return(): Promise<IteratorResult<T, void>> {
     this.#mailbox = null;
     return Promise.resolve({ value: undefined, done: true });
   }
 
-  /** For loops. */
   throw(reason: unknown): Promise<IteratorResult<T, void>> {
     this.#mailbox = null;
     return Promise.reject(reason);
   }
 
-  /** For loops. */
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** For loops. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#mailbox = null;
     return Promise.resolve();

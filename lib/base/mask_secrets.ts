@@ -35,7 +35,6 @@ export function maskSecrets(text: string): string {
 
 /** A name before "=", ":" or ">". */
 interface Name {
-  /** In lower case. */
   readonly text: string;
   /** Its last word: "key" of "streamKey" and of "stream-key". */
   readonly lastWord: string;
@@ -199,7 +198,6 @@ function lineEnd(text: string, from: number): number {
   return at;
 }
 
-/** A letter, digit, - or _ */
 function isNameSign(code: number): boolean {
   return code >= 0x30 && code <= 0x39 || isCapital(code) || code >= 0x61 && code <= 0x7a || code === 0x2d ||
     code === 0x5f;

@@ -2,7 +2,6 @@
 // systemRandom is fit for secrets (RFC 3261 19.3 asks for cryptographically random tags);
 // seededRandom is not and exists for tests and repeatable simulations.
 // Role: wire
-// Answers to: random.randint in siprtmp's SIP and RTP code.
 
 /** A source of random values. */
 export interface Random {

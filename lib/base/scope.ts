@@ -2,7 +2,6 @@
 // Nothing in the project runs outside a scope; a failing task is logged once and leaves its siblings alone.
 // A task ends by its wait being ended (its signal aborts, its socket closes), never by force.
 // Role: edge
-// Answers to: multitask.add of siprtmp, whose tasks nobody waited for.
 
 import { systemClock } from "./clock.ts";
 import { type Logger, silentLog } from "./log.ts";
@@ -15,7 +14,6 @@ const GIVE_UP_MS = 30_000;
 
 /** What a scope needs besides its name. */
 export interface ScopeOptions {
-  /** Aborting it aborts the scope. */
   parent?: AbortSignal;
   /** Where failures go; nowhere by default. */
   log?: Logger;
@@ -183,7 +181,6 @@ export class JoinedSignal implements Disposable {
     else source.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** The signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }

@@ -2,7 +2,6 @@
 // here 150. Registrations wait for their refresh by the thousand, transactions for repetitions of their answers.
 // What a timer throws is our bug: it is handed to the owner, and the other timers go on.
 // Role: machine
-// Answers to: the Timer class of siprtmp's SIP stack, and the except clauses around its callbacks.
 
 import type { Clock } from "./clock.ts";
 

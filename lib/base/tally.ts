@@ -1,11 +1,8 @@
 // A count of something that has a limit. A process with several workers has one for all of them, which each worker
 // sees as its own part and the whole.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
-/** A count, here and everywhere. */
 export interface Tally {
-  /** Those of this gateway. */
   readonly here: number;
   /** Those of all gateways of this process. */
   readonly everywhere: number;
@@ -17,7 +14,6 @@ export interface Tally {
 export class LocalTally implements Tally {
   #count = 0;
 
-  /** The count. */
   get here(): number {
     return this.#count;
   }
@@ -27,7 +23,6 @@ export class LocalTally implements Tally {
     return this.#count;
   }
 
-  /** Counts. */
   add(by: number): void {
     this.#count += by;
   }

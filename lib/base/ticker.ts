@@ -1,6 +1,5 @@
 // One timer for many: what all calls do every 10 ms, all connections every second.
 // Role: edge
-// Answers to: nothing in siprtmp, where every call and every transaction had timers of its own.
 
 import type { Clock } from "./clock.ts";
 

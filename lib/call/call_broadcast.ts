@@ -1,7 +1,6 @@
 // The two sides of a call as streams for other RTMP players: rtmp://gateway/calls/<address>, names `near` (what the
 // client says) and `far` (what it hears). Only while the call is up, and only where the settings allow it.
 // Role: machine
-// Answers to: playing another client's "local" and "remote" in siprtmp, whose streams were scoped by path.
 
 import type { LiveStreams, Publication } from "../live/streams.ts";
 

@@ -1,7 +1,6 @@
 // Touch tones of the far end, told to the client once each: some far ends send a key both in the media and in SIP
 // INFO. Each key of one way is held against one of the other; two of one way are two keys.
 // Role: machine
-// Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
 
 import type { Clock } from "../base/clock.ts";
 
@@ -17,7 +16,6 @@ interface Told {
 
 /** The two ways of one key are so close, its own length left out. */
 const TOGETHER_MS = 1000;
-/** Keys that are remembered. */
 const REMEMBERED = 32;
 
 /** The incoming keys of one call. */
@@ -32,7 +30,6 @@ export class DigitInbox {
     this.#tell = tell;
   }
 
-  /** A key arrived. */
   take(source: DigitSource, digit: string, durationMs: number): void {
     const atMs = this.#clock.now();
     const same = this.#told.findIndex((told) =>

@@ -2,25 +2,20 @@
 // (application/dtmf-relay, or application/dtmf for a far end that knows only that), one after the other, else as
 // sound in G.711; or the one way the settings say.
 // Role: edge
-// Answers to: rtmp_sendDTMF of siprtmp.py and the DTMF-by-INFO patch of its FAQ; behaviour.md 1.12, row 15.
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { reasonPhrase } from "../sip/reason_phrase.ts";
-import type { SipBody } from "../sip/body.ts";
-import { formatDtmf, formatDtmfRelay } from "../sip/info_bodies.ts";
-import type { CallMedia } from "../bridge/call_media.ts";
+import { reasonPhrase } from "../sip/message/reason_phrase.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
+import type { CallMedia } from "./call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 
-/** What a route needs. */
 export interface DigitRouteOptions {
   /** Sends an INFO in the call; the final status. */
   readonly info: (body: SipBody) => Promise<number>;
-  /** The media of the call. */
   readonly media: Pick<CallMedia, "sendDigits">;
-  /** What the settings say. */
   readonly mode: DtmfMode;
-  /** Lengths of tones. */
   readonly clock: Clock;
   /** The client's log. */
   readonly log: Logger;

@@ -1,16 +1,14 @@
 // Our side ends whatever its line is doing: a call, an attempt, an invitation that rings.
 // Role: edge
-// Answers to: rtmp_bye and rtmp_reject of siprtmp.py.
 
-import type { CallMedia } from "../bridge/call_media.ts";
-import type { Invitation } from "../sip/invitation.ts";
+import type { CallMedia } from "./call_media.ts";
+import type { Invitation } from "../sip/ua/invitation.ts";
 import { IDLE, type LineOwner } from "./line.ts";
 
 /** How an invitation that still rings is refused. */
 export interface RefusalStatus {
   /** 3xx to 6xx. */
   readonly status: number;
-  /** Its phrase. */
   readonly reason: string;
 }
 

@@ -1,16 +1,15 @@
 // The coroutine of an incoming call: the offer is judged before anybody is alerted, then the client is told
 // and its `accept` turns the invitation into a call.
 // Role: edge
-// Answers to: _incominghandler, rtmp_accept and rtmp_reject of siprtmp.py, less its defects 1.11 #2, #4, #11.
 
-import type { Invitation } from "../sip/invitation.ts";
-import { formatNameAddr } from "../sip/name_addr.ts";
+import type { Invitation } from "../sip/ua/invitation.ts";
+import { formatNameAddr } from "../sip/message/name_addr.ts";
 import { DECLINE } from "./hang_up.ts";
 import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
-import { formatWarning } from "../bridge/negotiation.ts";
+import { formatWarning } from "./negotiation.ts";
 import { talk } from "./talking.ts";
-import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
-import type { SipBody } from "../sip/body.ts";
+import type { AcceptedReport, CallMedia } from "./call_media.ts";
+import type { SipBody } from "../sip/message/body.ts";
 
 type Answering = Extract<Line, { state: "answering" }>;
 

@@ -1,24 +1,23 @@
 // The state of a client's one telephone line, and what the call coroutines need of the client that owns it.
 // Five nullable fields of the original are one value here, so impossible states cannot be written.
 // Role: wire
-// Answers to: the attributes of class Context in siprtmp.py (user, session, incoming, outgoing, media).
 
-import type { Decision, DialTarget } from "../access/dial_rules.ts";
+import type { Decision, DialTarget } from "../gateway/access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Scope } from "../base/scope.ts";
-import type { Call } from "../sip/call.ts";
-import type { Invitation } from "../sip/invitation.ts";
-import type { SipBody } from "../sip/body.ts";
-import type { Caller } from "../sip/identity.ts";
-import type { CallerFields } from "../sip/extra_headers.ts";
-import type { NameAddr } from "../sip/name_addr.ts";
-import { formatHostPort } from "../sip/uri.ts";
-import type { UserAgent } from "../sip/user_agent.ts";
+import type { Call } from "../sip/ua/call.ts";
+import type { Invitation } from "../sip/ua/invitation.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import type { Caller } from "../sip/ua/identity.ts";
+import type { CallerFields } from "../sip/message/extra_headers.ts";
+import type { NameAddr } from "../sip/message/name_addr.ts";
+import { formatHostPort } from "../sip/message/uri.ts";
+import type { UserAgent } from "../sip/ua/user_agent.ts";
 import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
-import type { CallMedia, MediaFactory, TagSink, TroubleLevel } from "../bridge/call_media.ts";
+import type { CallMedia, MediaFactory, TagSink, TroubleLevel } from "./call_media.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DigitRoute } from "./digit_route.ts";
 
@@ -41,7 +40,6 @@ export type Line =
 
 /** What a context needs of its RTMP connection. */
 export interface ClientLink {
-  /** Calls a method of the client. */
   call(method: string, ...args: AmfValue[]): void;
 }
 
@@ -69,7 +67,6 @@ export interface CallRoom {
 
 /** What every context of a gateway shares. */
 export interface ContextServices {
-  /** Call times. */
   readonly clock: Clock;
   /** The client's log. */
   readonly log: Logger;

@@ -1,18 +1,16 @@
 // Text messages in and out of a call, as siprtmp's FAQ named them: sendMessage, receivedMessage,
 // sendPagingMessage, receivedPagingMessage. The result of the RPC says whether the message was taken.
 // Role: edge
-// Answers to: the MESSAGE patch of siprtmp's FAQ (behaviour.md 1.5, 1.12 #16).
 
-import { ALLOWED } from "../access/dial_rules.ts";
+import { ALLOWED } from "../gateway/access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
-import { bodyText, isText, type SipBody, textBody } from "../sip/body.ts";
-import type { Call } from "../sip/call.ts";
-import { formatNameAddr, type NameAddr } from "../sip/name_addr.ts";
-import { reasonPhrase } from "../sip/reason_phrase.ts";
+import { bodyText, isText, type SipBody, textBody } from "../sip/message/body.ts";
+import type { Call } from "../sip/ua/call.ts";
+import { formatNameAddr, type NameAddr } from "../sip/message/name_addr.ts";
+import { reasonPhrase } from "../sip/message/reason_phrase.ts";
 import { blockedHere, callerOf, type LineOwner, targetOf } from "./line.ts";
 
-/** Answers one RPC. */
 export interface CommandReply {
   /** Success, with the values the client gets. */
   result(...values: AmfValue[]): void;

@@ -2,18 +2,18 @@
 // Role: edge
 
 import { maskSecrets } from "../base/mask_secrets.ts";
-import { ALLOWED } from "../access/dial_rules.ts";
+import { ALLOWED } from "../gateway/access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
-import type { SipBody } from "../sip/body.ts";
-import type { Call, OfferEvent } from "../sip/call.ts";
-import { type FailoverNotice, formatFailover } from "../sip/client_outlets.ts";
-import type { Caller } from "../sip/identity.ts";
-import type { NameAddr } from "../sip/name_addr.ts";
-import { formatTarget } from "../sip/target.ts";
-import { formatSipUri, type SipUri } from "../sip/uri.ts";
-import type { Hop, InviteProgress } from "../sip/user_agent.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import type { Call, OfferEvent } from "../sip/ua/call.ts";
+import { type FailoverNotice, formatFailover } from "../sip/transaction/client_outlets.ts";
+import type { Caller } from "../sip/ua/identity.ts";
+import type { NameAddr } from "../sip/message/name_addr.ts";
+import { formatTarget } from "../sip/message/target.ts";
+import { formatSipUri, type SipUri } from "../sip/message/uri.ts";
+import type { Hop, InviteProgress } from "../sip/ua/user_agent.ts";
 import { createStatus } from "../rtmp/command.ts";
-import type { AcceptedReport, CallMedia, MediaOutcome } from "../bridge/call_media.ts";
+import type { AcceptedReport, CallMedia, MediaOutcome } from "./call_media.ts";
 import {
   blockedHere,
   callerOf,
@@ -78,7 +78,6 @@ function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
 
 /** Whom to reach, and with which codecs. */
 interface Wanted {
-  /** Who is called. */
   readonly to: NameAddr;
   /** Where: the address of `to`, or where a 3xx has sent us. */
   readonly uri: SipUri;
@@ -263,7 +262,6 @@ function rejected(owner: LineOwner, line: Line, reason: string): void {
   if (owner.advance(line, IDLE)) owner.link.call("rejected", maskSecrets(reason));
 }
 
-/** What those who configure can do about it. */
 function hintFor(reason: string, { agent }: LineOwner): string {
   if (!/^40[17]\b/.test(reason)) return "";
   return agent.identity.password === null

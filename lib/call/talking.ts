@@ -1,19 +1,17 @@
 // The coroutine of an established call: holds the line, answers renewed offers, reports hold, messages and
 // the end to the client. Both directions of call set-up end here.
 // Role: edge
-// Answers to: _sessionhandler of siprtmp.py.
 
 import { unreachable } from "../base/errors.ts";
-import type { Call, CallEvent, EndedEvent } from "../sip/call.ts";
-import type { SipBody } from "../sip/body.ts";
-import { formatPictureFastUpdate, parseInfo } from "../sip/info_bodies.ts";
-import type { AcceptedReport, CallMedia } from "../bridge/call_media.ts";
+import type { Call, CallEvent, EndedEvent } from "../sip/ua/call.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.ts";
+import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
 import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
 import { receivedMessage } from "./messages.ts";
 
-/** A call that is up. */
 interface Conversation {
   readonly owner: LineOwner;
   readonly media: CallMedia;

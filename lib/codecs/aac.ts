@@ -2,48 +2,38 @@
 // ADTS. Of HE-AAC the core layer is decoded. Each decoder has an instance of its own: its input comes from
 // anybody who may publish. Code from FAAD2 is copyright (c) Nero AG, www.nero.com
 // Role: machine
-// Answers to: nothing; siprtmp refused calls from encoders that speak AAC.
 
 import { WireError } from "../base/errors.ts";
 import { formatAacConfig, parseAacConfig } from "./audio_specific_config.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-/** What aac_decoder.wasm exports. */
 export interface AacDecoderExports extends ModuleExports {
   /** Opens a decoder for an AudioSpecificConfig; 0 when it cannot. */
   open(config: number, length: number): number;
-  /** Ends it. */
   close(handle: number): void;
   /** Gives the samples of all channels together, or a negative error. */
   decode(handle: number, octets: number, length: number): number;
-  /** Where they are. */
   samples(handle: number): number;
   /** How many channels they have. */
   channels(handle: number): number;
 }
 
-/** What aac_encoder.wasm exports. */
 export interface AacEncoderExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   open(sampleRate: number, channels: number, bitrate: number): number;
-  /** Ends it. */
   close(handle: number): void;
   /** Gives the octets of the frame, or -1. */
   encode(handle: number, samples: number, octets: number, capacity: number): number;
 }
 
-/** The library behind all AAC decoders. */
 export type AacDecoderLibrary = CodecLibrary<AacDecoderExports>;
-/** The library behind all AAC encoders. */
 export type AacEncoderLibrary = CodecLibrary<AacEncoderExports>;
 
-/** Samples a channel of one frame. */
 export const AAC_FRAME_SAMPLES = 1024;
 /** A frame has at most 6144 bits a channel (ISO/IEC 14496-3 4.5.3). */
 const MAX_FRAME_OCTETS = 1536;
 
-/** The library from the compiled module. */
 export function createAacDecoderLibrary(module: WebAssembly.Module): AacDecoderLibrary {
   return new CodecLibrary(module, {
     name: "AAC",
@@ -53,7 +43,6 @@ export function createAacDecoderLibrary(module: WebAssembly.Module): AacDecoderL
   });
 }
 
-/** The library from the compiled module. */
 export function createAacEncoderLibrary(module: WebAssembly.Module): AacEncoderLibrary {
   return new CodecLibrary(module, {
     name: "AAC encoder",
@@ -110,7 +99,6 @@ export class AacDecoder implements AudioDecoder {
     return NOTHING;
   }
 
-  /** Ends the decoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }
@@ -155,7 +143,6 @@ export class AacEncoder implements AudioEncoder {
     });
   }
 
-  /** One frame. */
   encode(samples: Int16Array): Uint8Array {
     const { handle, instance } = this.#core;
     const { exports, input, output } = instance;
@@ -169,7 +156,6 @@ export class AacEncoder implements AudioEncoder {
     }
   }
 
-  /** Ends the encoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }

@@ -6,7 +6,6 @@
 //   packet -> decoder -> mono -> resampler -> concealer -> ring -> encoder -> packet
 //
 // Role: machine
-// Answers to: the Speex to G.711 branches of rtmp2rtp and rtp2rtmp in MediaContext of siprtmp.py.
 
 import { WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
@@ -22,15 +21,11 @@ import { Resampler } from "./resampler.ts";
 /** Takes one encoded packet, borrowed, and how many samples (of {@link AudioPath.sampleRate}) it holds. */
 export type PacketSink = (packet: Uint8Array, samples: number) => void;
 
-/** What a path is made of. */
 export interface AudioPathOptions {
   /** What comes in. For AAC the sample rate is only a guess until {@link AudioPath.configure}. */
   readonly from: AudioFormat;
-  /** What goes out. */
   readonly to: AudioFormat;
-  /** The codecs that are there. */
   readonly codecs: Codecs;
-  /** For comfort noise. */
   readonly random: Random;
   /** The most audio that waits; default 400 ms. */
   readonly bufferMs?: number;
@@ -186,7 +181,6 @@ export class AudioPath implements Disposable {
     this.#ring.skip(Math.floor(milliseconds * this.sampleRate / 1000));
   }
 
-  /** Ends the codecs. */
   [Symbol.dispose](): void {
     this.#decoder?.[Symbol.dispose]();
     this.#resampler?.[Symbol.dispose]();

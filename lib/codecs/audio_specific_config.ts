@@ -5,7 +5,6 @@
 //   frameLength960:1 dependsOnCore:1 extension:1 ...      an index of 15 is followed by the rate in 24 bits
 //
 // Role: wire
-// Answers to: nothing; siprtmp did not look into AAC.
 
 import { WireError } from "../base/errors.ts";
 

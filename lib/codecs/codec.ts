@@ -1,14 +1,11 @@
 // What every audio codec of this project looks like: a decoder gives 16-bit samples of one packet, an encoder
 // takes exactly one packet's worth of mono samples. Everything is borrowed and nothing waits.
 // Role: wire
-// Answers to: the audiospeex module of siprtmp, and the codecs it did not have.
 
-/** The audio codecs that can be transcoded. */
 export type AudioCodecName = "speex" | "pcmu" | "pcma" | "g722" | "aac" | "opus";
 
 /** How one side of a call carries its audio. */
 export interface AudioFormat {
-  /** The codec. */
   readonly codec: AudioCodecName;
   /**
    * Samples a second: Speex 8000 or 16000, G.711 8000, G.722 16000, Opus 48000 or what is wanted of it, AAC what
@@ -53,7 +50,6 @@ export interface AudioDecoder extends Disposable {
 export interface AudioEncoder extends Disposable {
   /** Samples a second it takes. */
   readonly sampleRate: number;
-  /** Samples of one packet. */
   readonly frameSamples: number;
   /** Encodes exactly `frameSamples` samples; the packet is borrowed until the next one of the same codec. */
   encode(samples: Int16Array): Uint8Array;

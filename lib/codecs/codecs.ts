@@ -1,6 +1,5 @@
 // All codecs that are there: whichever of the modules were built, and those that need none (G.711, G.722).
 // Role: machine
-// Answers to: the `try: import audiospeex` of siprtmp and what followed from its absence.
 
 import { AacDecoder, AacEncoder, createAacDecoderLibrary, createAacEncoderLibrary } from "./aac.ts";
 import type { AacDecoderLibrary, AacEncoderLibrary } from "./aac.ts";
@@ -31,7 +30,6 @@ export const MODULE_NAMES: readonly ModuleName[] = [
   "opus",
 ];
 
-/** The compiled modules that are there. */
 export type CodecModules = ReadonlyMap<ModuleName, WebAssembly.Module>;
 
 /** Makes decoders, encoders and resamplers. One for the whole process. */
@@ -44,7 +42,6 @@ export class Codecs {
   readonly #aacDecoder: AacDecoderLibrary | null;
   readonly #aacEncoder: AacEncoderLibrary | null;
 
-  /** Takes what was built. */
   constructor(modules: CodecModules) {
     this.missing = MODULE_NAMES.filter((name) => !modules.has(name));
     const library = <T>(name: ModuleName, create: (module: WebAssembly.Module) => T): T | null => {

@@ -4,7 +4,6 @@
 //   level:8 in -dBov (0-127), then up to 12 reflection coefficients, each an octet N: 258 * (N - 127) / 32768
 //
 // Role: machine
-// Answers to: nothing; siprtmp sent nothing and played nothing in pauses.
 
 import { WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
@@ -38,7 +37,6 @@ export function decodeComfortNoise(payload: Uint8Array): NoiseDescription {
   return { levelDbov: level & MAX_LEVEL, reflection };
 }
 
-/** Makes a payload. */
 export function encodeComfortNoise(noise: NoiseDescription): Uint8Array<ArrayBuffer> {
   const level = Math.max(0, Math.min(MAX_LEVEL, Math.round(noise.levelDbov)));
   const reflection = noise.reflection.slice(0, MAX_ORDER);

@@ -2,7 +2,6 @@
 // The method is that of ITU-T G.711 Appendix I with its times (history 48 ms, pitch 5-15 ms, silent after
 // 60 ms), without the appendix's delay: the seam at the start is hidden by letting the step decay instead.
 // Role: machine
-// Answers to: nothing; in siprtmp a lost packet was a click.
 
 const HISTORY_MS = 48;
 const MIN_PITCH_MS = 5;

@@ -1,6 +1,5 @@
 // G.711 in the shape of the other codecs; the tables are media's.
 // Role: machine
-// Answers to: the ulaw/alaw calls into the audiospeex module of siprtmp.
 
 import { decodeG711, encodeG711, type G711Law } from "../media/g711.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
@@ -13,7 +12,6 @@ const MAX_PACKET_OCTETS = 4000;
 export class G711Encoder implements AudioEncoder {
   /** 8000. */
   readonly sampleRate: number = SAMPLE_RATE;
-  /** Samples of a packet. */
   readonly frameSamples: number;
   readonly #law: G711Law;
   readonly #packet: Uint8Array;

@@ -4,7 +4,6 @@
 //   octet  higher:2 lower:6        one octet is two samples of 16 kHz
 //
 // Role: machine
-// Answers to: nothing; siprtmp had no G.722. RTP counts it at 8000 Hz (RFC 3551 4.5.2).
 
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { clip, G722Band } from "./g722_band.ts";
@@ -42,7 +41,6 @@ const OUTPUT_2 = new Int16Array([-LEVELS_2[1]!, -LEVELS_2[0]!, LEVELS_2[1]!, LEV
 export class G722Encoder implements AudioEncoder {
   /** 16000. */
   readonly sampleRate: number = SAMPLE_RATE;
-  /** Samples of a packet. */
   readonly frameSamples: number;
   readonly #lower = new G722Band(false);
   readonly #higher = new G722Band(true);

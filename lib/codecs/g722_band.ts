@@ -1,7 +1,6 @@
 // One sub-band of G.722: the adaptive predictor (two poles, six zeros) and the adaptive quantiser scale that
 // encoder and decoder run alike. ITU-T G.722 (1988) 3.6; arithmetic is 16-bit with the standard's shifts.
 // Role: machine
-// Answers to: nothing; siprtmp had no G.722.
 
 const ZEROS = 6;
 
@@ -34,7 +33,6 @@ const HIGHER_LIMIT = 22528;
 
 /** The state of one sub-band. */
 export class G722Band {
-  /** The predicted sample. */
   prediction = 0;
   /** The quantiser's scale. */
   scale: number;

@@ -1,7 +1,6 @@
 // Reads the codec modules that `deno task codecs` has put beside this file, once, when the program starts.
 // A module that is missing or unreadable is left out: what needs it is then refused, all else works.
 // Role: edge
-// Answers to: the `try: import audiospeex` of siprtmp.
 
 import { type CodecModules, Codecs, MODULE_NAMES, type ModuleName } from "./codecs.ts";
 

@@ -1,21 +1,17 @@
 // Opus by libopus in WebAssembly: mono, at any rate that Opus knows, for RFC 7587 on the SIP side and Enhanced
 // RTMP on the other. A stereo packet is mixed down by the decoder; a packet may hold 2.5 to 120 ms.
 // Role: machine
-// Answers to: nothing; siprtmp had no Opus.
 
 import { WireError } from "../base/errors.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-/** What opus.wasm exports. */
 export interface OpusExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   openEncoder(sampleRate: number, bitrate: number, complexity: number, lossPercent: number): number;
   /** Opens a decoder; 0 when it cannot. */
   openDecoder(sampleRate: number): number;
-  /** Ends an encoder. */
   closeEncoder(handle: number): void;
-  /** Ends a decoder. */
   closeDecoder(handle: number): void;
   /** Gives the octets of the packet, or a negative error. */
   encode(handle: number, samples: number, count: number, octets: number, capacity: number): number;
@@ -30,7 +26,6 @@ export interface OpusExports extends ModuleExports {
   ): number;
 }
 
-/** The library behind all Opus codecs. */
 export type OpusLibrary = CodecLibrary<OpusExports>;
 
 /** The rates an Opus codec can run at on our side; the wire always says 48000. */
@@ -42,7 +37,6 @@ const MAX_SAMPLES = 5760;
 const MAX_PACKET_OCTETS = 8192;
 const MAX_MADE_OCTETS = 1275;
 
-/** The library from the compiled module. */
 export function createOpusLibrary(module: WebAssembly.Module): OpusLibrary {
   return new CodecLibrary(module, {
     name: "Opus",
@@ -74,11 +68,9 @@ export interface OpusEncoderOptions {
 export class OpusEncoder implements AudioEncoder {
   /** Samples a second it takes. */
   readonly sampleRate: number;
-  /** Samples of a packet. */
   readonly frameSamples: number;
   readonly #core: CodecHandle<OpusExports>;
 
-  /** Opens an encoder. */
   constructor(library: OpusLibrary, options: OpusEncoderOptions) {
     const { sampleRate, bitrate = 32000, complexity = 3, packetMs = 20, lossPercent = 0 } = options;
     this.sampleRate = sampleRate;
@@ -89,7 +81,6 @@ export class OpusEncoder implements AudioEncoder {
     });
   }
 
-  /** One packet. */
   encode(samples: Int16Array): Uint8Array {
     const { handle, instance } = this.#core;
     const { exports, input, output } = instance;
@@ -109,7 +100,6 @@ export class OpusEncoder implements AudioEncoder {
     }
   }
 
-  /** Ends the encoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }
@@ -132,7 +122,6 @@ export class OpusDecoder implements AudioDecoder {
     });
   }
 
-  /** All frames of a packet. */
   decode(packet: Uint8Array): Int16Array {
     if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) {
       throw new WireError("Opus packet", `${packet.length} octets are no packet`);
@@ -155,7 +144,6 @@ export class OpusDecoder implements AudioDecoder {
     return this.#decode(this.#core.instance.input.address, packet.length, samples, 1);
   }
 
-  /** Ends the decoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }

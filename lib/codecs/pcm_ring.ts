@@ -1,7 +1,6 @@
 // Samples on their way from a decoder to an encoder: a bounded ring. When it is full the oldest go, and the
 // cut is blended so that it does not click.
 // Role: machine
-// Answers to: nothing; siprtmp passed strings.
 
 const BLEND_MS = 5;
 
@@ -20,7 +19,6 @@ export class PcmRing {
     this.#blend = Math.min(capacity >> 1, Math.floor(BLEND_MS * sampleRate / 1000));
   }
 
-  /** Samples waiting. */
   get length(): number {
     return this.#length;
   }
@@ -64,7 +62,6 @@ export class PcmRing {
     this.#cut(Math.min(count, this.#length));
   }
 
-  /** Forgets everything. */
   clear(): void {
     this.#start = this.#length = 0;
   }

@@ -1,15 +1,12 @@
 // Changes the sample rate of mono audio: speexdsp's resampler in WebAssembly, one per direction of a call.
 // Its delay at quality 4 is 32 samples of the lower rate: 4 ms at 8 kHz.
 // Role: machine
-// Answers to: audiospeex.resample of siprtmp.
 
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-/** What resampler.wasm exports. */
 export interface ResamplerExports extends ModuleExports {
   /** Opens a resampler; 0 when it cannot. */
   open(fromRate: number, toRate: number, quality: number): number;
-  /** Ends it. */
   close(handle: number): void;
   /** Delay in samples of the output. */
   latency(handle: number): number;
@@ -17,7 +14,6 @@ export interface ResamplerExports extends ModuleExports {
   process(handle: number, from: number, count: number, to: number, capacity: number): number;
 }
 
-/** The library behind all resamplers. */
 export type ResamplerLibrary = CodecLibrary<ResamplerExports>;
 
 /** 4 of 0-10: images and aliases below -70 dB, flat within 1 dB up to 90 % of the lower half rate. */
@@ -28,7 +24,6 @@ const MAX_BLOCK = 2048;
 const MAX_GROWTH = 6;
 const MAX_MADE = (MAX_BLOCK + 1) * MAX_GROWTH;
 
-/** The library from the compiled module. */
 export function createResamplerLibrary(module: WebAssembly.Module): ResamplerLibrary {
   return new CodecLibrary(module, {
     name: "resampler",
@@ -73,7 +68,6 @@ export class Resampler implements Disposable {
     return output.firstSamples(made);
   }
 
-  /** Ends the resampler. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }

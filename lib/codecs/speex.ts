@@ -2,19 +2,16 @@
 // A packet holds one or more 20 ms frames (RFC 5574 3.3); frames of a wideband stream may lack the wideband
 // layer, and a narrowband decoder passes over that layer.
 // Role: machine
-// Answers to: speex.py and the audiospeex module of siprtmp.
 
 import { WireError } from "../base/errors.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-/** What speex.wasm exports. */
 export interface SpeexExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   openEncoder(mode: number, quality: number, complexity: number): number;
   /** Opens a decoder; 0 when it cannot. */
   openDecoder(mode: number, enhance: number): number;
-  /** Ends either. */
   close(handle: number): void;
   /** Gives the octets of a packet of so many frames. */
   encode(handle: number, samples: number, frames: number, octets: number, capacity: number): number;
@@ -22,7 +19,6 @@ export interface SpeexExports extends ModuleExports {
   decode(handle: number, octets: number, length: number, samples: number, maxFrames: number): number;
 }
 
-/** The library behind all Speex codecs. */
 export type SpeexLibrary = CodecLibrary<SpeexExports>;
 
 /** Frames of one packet that are decoded, as many as speex_bits.ts counts: 1.28 s. */
@@ -30,7 +26,6 @@ const MAX_FRAMES = 64;
 const MAX_PACKET_OCTETS = 8192;
 const WIDEBAND_SAMPLES = 320;
 
-/** The library from the compiled module. */
 export function createSpeexLibrary(module: WebAssembly.Module): SpeexLibrary {
   const samplesOctets = 2 * MAX_FRAMES * WIDEBAND_SAMPLES;
   return new CodecLibrary(module, {
@@ -56,12 +51,10 @@ export interface SpeexEncoderOptions {
 export class SpeexEncoder implements AudioEncoder {
   /** 8000 or 16000. */
   readonly sampleRate: number;
-  /** Samples of a packet. */
   readonly frameSamples: number;
   readonly #frames: number;
   readonly #core: CodecHandle<SpeexExports>;
 
-  /** Opens an encoder. */
   constructor(library: SpeexLibrary, options: SpeexEncoderOptions) {
     const { sampleRate, quality = 8, complexity = 2, framesPerPacket = 1 } = options;
     this.sampleRate = sampleRate;
@@ -73,7 +66,6 @@ export class SpeexEncoder implements AudioEncoder {
     });
   }
 
-  /** One packet. */
   encode(samples: Int16Array): Uint8Array {
     const { handle, instance } = this.#core;
     const { exports, input, output } = instance;
@@ -86,7 +78,6 @@ export class SpeexEncoder implements AudioEncoder {
     }
   }
 
-  /** Ends the encoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }
@@ -131,7 +122,6 @@ export class SpeexDecoder implements AudioDecoder {
     return output.firstSamples(frames * this.#frameSamples);
   }
 
-  /** Ends the decoder. */
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
   }

@@ -2,7 +2,6 @@
 // Codecs of one library share an instance; one that traps (a broken stream found a bug) loses its instance, and
 // everything opened later gets a fresh one. A library can also be asked for an instance per codec.
 // Role: machine
-// Answers to: nothing; siprtmp loaded native modules into its process.
 
 import { WireError } from "../base/errors.ts";
 
@@ -28,7 +27,6 @@ export interface LibraryOptions {
   readonly isolated?: boolean;
 }
 
-/** A compiled library. */
 export class CodecLibrary<E extends ModuleExports> {
   /** How its instances are made. */
   readonly options: LibraryOptions;
@@ -41,7 +39,6 @@ export class CodecLibrary<E extends ModuleExports> {
     this.options = options;
   }
 
-  /** The instance for the next codec. */
   instance(): CodecInstance<E> {
     if (this.options.isolated === true) return new CodecInstance(this.#module, this.options);
     return this.#shared ??= new CodecInstance(this.#module, this.options);
@@ -55,14 +52,11 @@ export class CodecLibrary<E extends ModuleExports> {
 
 /** One running module with a place for input and one for output, shared by its codecs. */
 export class CodecInstance<E extends ModuleExports> {
-  /** The functions of the module. */
   readonly exports: E;
   /** Where packets to decode and samples to encode go. */
   readonly input: Place;
-  /** Where results are. */
   readonly output: Place;
 
-  /** Starts the module. */
   constructor(module: WebAssembly.Module, options: LibraryOptions) {
     this.exports = new WebAssembly.Instance(module).exports as unknown as E;
     this.input = new Place(this.exports, options.inputOctets);
@@ -72,7 +66,6 @@ export class CodecInstance<E extends ModuleExports> {
 
 /** Octets inside a module's memory. Views are made again when the memory has grown. */
 export class Place {
-  /** Where it starts. */
   readonly address: number;
   readonly #memory: WebAssembly.Memory;
   readonly #size: number;
@@ -122,7 +115,6 @@ export class Place {
 export interface HandleFunctions<E extends ModuleExports> {
   /** Gives the handle, or 0 when the module cannot. */
   readonly open: (instance: CodecInstance<E>) => number;
-  /** Ends it. */
   readonly close: (exports: E, handle: number) => void;
 }
 
@@ -130,7 +122,6 @@ export interface HandleFunctions<E extends ModuleExports> {
 export class CodecHandle<E extends ModuleExports> implements Disposable {
   /** Where it lives now. */
   instance: CodecInstance<E>;
-  /** Its address there. */
   handle: number;
   readonly #library: CodecLibrary<E>;
   readonly #functions: HandleFunctions<E>;

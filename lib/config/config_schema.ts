@@ -8,7 +8,7 @@ import { onBusyPolicies } from "../live/publisher.ts";
 import { type Endpoint, isIpAddress, isUnspecified, parseEndpoint } from "../net/endpoint.ts";
 import { parseNetwork } from "../net/network.ts";
 import { STUN_PORT } from "../net/stun.ts";
-import { parseSipUri, type SipUri } from "../sip/uri.ts";
+import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
 import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
 import {
   DEFAULT_SIP_PORT,

@@ -5,8 +5,8 @@
 
 import type { Endpoint } from "../net/endpoint.ts";
 import type { SocketKind } from "../net/sockets.ts";
-import type { KeepAliveMethod } from "../sip/keep_alive.ts";
-import type { SipUri } from "../sip/uri.ts";
+import type { KeepAliveMethod } from "../sip/transport/keep_alive.ts";
+import type { SipUri } from "../sip/message/uri.ts";
 import type { AccountEntry, SameAddressPolicy } from "./accounts.ts";
 import type { DialPlan } from "./dial_plan.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";

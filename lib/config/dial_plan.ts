@@ -12,10 +12,10 @@
 // Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
 
 import { WireError } from "../base/errors.ts";
-import { ALPHANUMERIC, characterSet } from "../sip/grammar.ts";
-import { type NameAddr, parseDestination } from "../sip/name_addr.ts";
-import { formatHostPort, schemeOf, type SipUri } from "../sip/uri.ts";
-import { escapeUri } from "../sip/uri_escape.ts";
+import { ALPHANUMERIC, characterSet } from "../sip/message/grammar.ts";
+import { type NameAddr, parseDestination } from "../sip/message/name_addr.ts";
+import { formatHostPort, schemeOf, type SipUri } from "../sip/message/uri.ts";
+import { escapeUri } from "../sip/message/uri_escape.ts";
 import { type ParsedTable, parseTable } from "./config_table.ts";
 import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
 

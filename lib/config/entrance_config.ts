@@ -2,8 +2,8 @@
 // Role: wire
 // Answers to: FAQ question 17 (RTMPS) and defect 15 (nobody was asked who they are) of siprtmp.
 
-import type { DialMatcher } from "../access/dial_rules.ts";
-import { loopbackPlaces, type TargetPolicyOptions } from "../access/target_policy.ts";
+import type { DialMatcher } from "../gateway/access/dial_rules.ts";
+import { loopbackPlaces, type TargetPolicyOptions } from "../gateway/access/target_policy.ts";
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
 import type { Network } from "../net/network.ts";

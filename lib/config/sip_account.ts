@@ -13,10 +13,10 @@
 
 import { ConfigError, nullIfMalformed } from "../base/errors.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
-import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/extra_headers.ts";
-import type { Identity } from "../sip/identity.ts";
-import type { TransportName } from "../sip/target.ts";
-import { parseSipUri, type SipUri } from "../sip/uri.ts";
+import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/message/extra_headers.ts";
+import type { Identity } from "../sip/ua/identity.ts";
+import type { TransportName } from "../sip/message/target.ts";
+import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
 import { parseToken } from "./entrance_config.ts";
 
 /** One `[[account]]` that has a `name`: the gateway itself is this SIP user. */

@@ -1,7 +1,6 @@
 // Reads the tags of an open FLV file from any position on, in pieces: next() takes what has been read, fill()
 // reads on. So whoever plays a file waits for the disk only where a piece ends.
 // Role: edge
-// Answers to: FLV.read of rtmp.py.
 
 import { WireError } from "../base/errors.ts";
 import type { DiskFile } from "./disk.ts";

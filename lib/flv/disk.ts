@@ -2,11 +2,9 @@
 // The only file of this folder that names the runtime; every failure is a TransportError with the path in it.
 // Deno permissions: --allow-read and --allow-write for the folder of recordings.
 // Role: edge
-// Answers to: the open and os calls of the FLV class in rtmp.py.
 
 import { messageOf, TransportError } from "../base/errors.ts";
 
-/** What a path may be used for. */
 type PathPermission = "read" | "write";
 
 /** What a file is opened for: reading; a new or emptied file; reading and changing one that exists. */
@@ -20,7 +18,6 @@ const OPEN_OPTIONS: Readonly<Record<DiskAccess, Deno.OpenOptions>> = {
 
 /** One open file. One operation at a time. */
 export class DiskFile implements Disposable {
-  /** As it was opened. */
   readonly path: string;
   readonly #file: Deno.FsFile;
   #position = 0;
@@ -88,7 +85,6 @@ export class DiskFile implements Disposable {
     this.#file.close();
   }
 
-  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

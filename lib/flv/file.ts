@@ -1,7 +1,6 @@
 // FLV files on disk, read from start to end tag by tag; and, from their own files, recorded and played from
 // any time on.
 // Role: edge
-// Answers to: FLV.open, FLV.read and FLV.close of rtmp.py.
 
 import { FlvCursor } from "./cursor.ts";
 import { DiskFile } from "./disk.ts";
@@ -43,7 +42,6 @@ export class FlvReader implements Disposable {
     this.#file.close();
   }
 
-  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,7 +1,6 @@
 // What an FLV file on disk is like: its metadata when that is up to date, else what reading it through shows.
 // A file whose writer crashed has old metadata and may end inside a tag; both are noticed here.
 // Role: edge
-// Answers to: the look for the last timestamp before an append in rtmp.py.
 
 import { ByteReader } from "../base/bytes.ts";
 import { createTag, readTag } from "../media/tag.ts";
@@ -14,13 +13,10 @@ import { FlvSurvey } from "./survey.ts";
 export interface FlvMetaDataTag {
   /** Where its body is in the file. */
   readonly position: number;
-  /** The body, its own copy. */
   readonly body: Uint8Array;
-  /** What it says. */
   readonly summary: FlvSummary;
 }
 
-/** The beginning of a file. */
 export interface FlvBeginning {
   /** Length of the file now. */
   readonly size: number;
@@ -61,7 +57,6 @@ export async function readBeginning(file: DiskFile): Promise<FlvBeginning> {
 
 /** What has been found out about a whole file. */
 export interface FlvInspection {
-  /** All places and headers. */
   readonly survey: FlvSurvey;
   /** Null when there is none at the beginning. */
   readonly metadata: FlvMetaDataTag | null;

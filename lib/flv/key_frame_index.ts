@@ -1,11 +1,8 @@
 // Where playing can start in a file: times and positions in order, in bounded memory. When it is full every
 // second entry goes, and from then on only every second one comes in: a longer file has a coarser index.
 // Role: machine
-// Answers to: nothing in siprtmp, which sought by reading the file from its start.
 
-/** One place to start at. */
 export interface KeyFrame {
-  /** Time of the tag. */
   readonly timeMs: number;
   /** Its first byte in the file. */
   readonly position: number;
@@ -55,12 +52,10 @@ export class KeyFrameIndex {
     return low === 0 ? null : this.#at(low - 1);
   }
 
-  /** All places, in order. */
   entries(): KeyFrame[] {
     return this.#timesMs.map((_time, at) => this.#at(at));
   }
 
-  /** Forgets everything. */
   clear(): void {
     this.#timesMs.length = 0;
     this.#positions.length = 0;

@@ -2,7 +2,6 @@
 // common tools write and read ("keyframes" with "filepositions" and "times" in seconds). It stands before the
 // media but is known only at the end, so room is kept for it and the rest of the room is filled with spaces.
 // Role: wire
-// Answers to: the onMetaData {duration, videocodecid} of the FLV class in rtmp.py.
 //
 //   "onMetaData" | array: duration FIRST, publisher's values..., keyframes, siprtmpheaders, padding
 

@@ -1,7 +1,6 @@
 // Plays an FLV file from any time on: finds the key frame at or before it by the file's index, or by reading
 // the file as far as needed and remembering what was seen, and the decoder configuration that applies there.
 // Role: edge
-// Answers to: FLV.seek of rtmp.py, which read linearly and forgot.
 
 import { WireError } from "../base/errors.ts";
 import { createTag, FirstTrack, headerSlot, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
@@ -49,7 +48,6 @@ export class FlvSeekReader implements Disposable {
   readonly metadata: Uint8Array;
   readonly #file: DiskFile;
   readonly #beginning: FlvBeginning;
-  /** Plays. */
   readonly #cursor: FlvCursor;
   #survey = new FlvSurvey();
   readonly #headers: FoundHeader[] = [];
@@ -113,7 +111,6 @@ export class FlvSeekReader implements Disposable {
     this.#file.close();
   }
 
-  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -1,7 +1,6 @@
 // What is learned about an FLV file tag by tag, while it is written or read through: where playing can start,
 // where decoder configuration is, when it ends.
 // Role: machine
-// Answers to: the duration that the FLV class of rtmp.py kept while recording.
 
 import { KeyFrameIndex } from "./key_frame_index.ts";
 import { type FlvSummary, MAX_HEADERS } from "./metadata.ts";

@@ -5,7 +5,6 @@
 //   tag     type:8 body size:24 time:24 time bits 24-31:8 stream id 0:24 | body | 11 + body size:32
 //
 // Role: wire
-// Answers to: the FLV class of rtmp.py.
 
 import type { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";

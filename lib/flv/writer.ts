@@ -4,7 +4,6 @@
 // its last tag, with metadata that can be told to be old. When the disk is full or breaks, the recording is finished
 // at once with the whole tags that are there, so that it can be played; without any it is removed.
 // Role: edge
-// Answers to: FLV.open, FLV.write and FLV.close of rtmp.py, modes record and append.
 
 import type { AmfObject } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
@@ -38,7 +37,6 @@ interface Start {
   readonly firstMs: number;
 }
 
-/** One recording. */
 export class FlvWriter implements AsyncDisposable {
   /** Tags that did not fit into the queue of a slow disk, or came after a failed write. */
   dropped = 0;
@@ -165,7 +163,6 @@ export class FlvWriter implements AsyncDisposable {
     await this.#closing;
   }
 
-  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -1,11 +1,10 @@
 // Lets the clients of one application in: accepts their connection and runs an AccountClient on it until they leave.
 // Role: edge
-// Answers to: nothing in siprtmp; LiveApp is the same for streams without accounts.
 
 import type { Logger } from "../base/log.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import { AccountClient, type AccountServices } from "./account_client.ts";
+import { AccountClient, type AccountServices } from "./apps/account_client.ts";
 
 /** Serves the clients of the call application, or of the line application. */
 export class AccountDoor {

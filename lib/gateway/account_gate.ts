@@ -4,7 +4,6 @@
 //   accounts --> lane of their registrar (so many at once) --> one pace for all (so many per second) --> out
 //
 // Role: edge
-// Answers to: nothing in siprtmp, which had no accounts of its own.
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -14,21 +13,16 @@ export const MOST_AT_ONCE = 20;
 /** Mean time between two REGISTERs of all accounts, in milliseconds; each time is 50 to 150 % of it. */
 export const MEAN_GAP_MS = 10;
 
-/** What a gate needs. */
 export interface AccountGateEnvironment {
-  /** Time. */
   readonly clock: Clock;
-  /** Spreads the gaps. */
   readonly random: Random;
 }
 
-/** The registrations of one registrar. */
 interface Lane {
   inside: number;
   readonly waiting: Set<() => void>;
 }
 
-/** One gate for all accounts. */
 export class AccountGate {
   readonly #environment: AccountGateEnvironment;
   readonly #lanes = new Map<string, Lane>();

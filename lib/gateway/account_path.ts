@@ -5,15 +5,12 @@
 //
 // The query may stand at either. Percent-encoding is undone once; a plus sign is one.
 // Role: wire
-// Answers to: nothing in siprtmp, which was no SIP user itself.
 
 import { joinStreamPath } from "../rtmp/stream_path.ts";
-import { decodePercent } from "./app_path.ts";
+import { decodePercent } from "./apps/app_path.ts";
 import { parseQuery } from "./query.ts";
 
-/** A stream that an account is asked for. */
 export interface AccountStream {
-  /** Name of the account. */
   readonly account: string;
   /** What stands behind it, decoded; "" for nothing. */
   readonly rest: string;
@@ -26,13 +23,10 @@ export type AccountPath =
   | ({ readonly type: "stream" } & AccountStream)
   | { readonly type: "wrong"; readonly reason: string };
 
-/** The pieces in which it came. */
 export interface AccountPathParts {
   /** The `app` of connect. */
   readonly app: string;
-  /** Query of connect. */
   readonly connectQuery: string;
-  /** Name of the stream. */
   readonly name: string;
   /** Query behind the name. */
   readonly query: string;

@@ -2,18 +2,17 @@
 // background from the start to the end of the gateway. A registrar that is away or refuses delays and ends nothing.
 // RFC 3261 section 10.2; waits of registration_schedule.ts, pace of account_gate.ts.
 // Role: edge
-// Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
 import type { SipAccount } from "../config/sip_account.ts";
-import type { SipEndpoint } from "../sip/endpoint.ts";
-import { registrarUri } from "../sip/identity.ts";
-import type { RegistrationChange } from "../sip/registration_keeper.ts";
-import { formatSipUri } from "../sip/uri.ts";
-import type { UserAgent } from "../sip/user_agent.ts";
+import type { SipEndpoint } from "../sip/ua/endpoint.ts";
+import { registrarUri } from "../sip/ua/identity.ts";
+import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
+import { formatSipUri } from "../sip/message/uri.ts";
+import type { UserAgent } from "../sip/ua/user_agent.ts";
 import { AccountGate } from "./account_gate.ts";
 import { registrationText, unregisteredText } from "./account_words.ts";
 
@@ -25,15 +24,10 @@ const GOODBYE_PATIENCE_MS = 3_000;
 /** How an account stands with its registrar; "unregistered": it is not to be registered, or it has ended. */
 export type AccountState = "unregistered" | "registering" | "registered" | "failed";
 
-/** What the registry is made of. */
 export interface AccountRegistryParts {
-  /** The accounts of the configuration. */
   readonly accounts: readonly SipAccount[];
-  /** Makes their user agents. */
   readonly sip: Pick<SipEndpoint, "createUserAgent">;
-  /** Time. */
   readonly clock: Clock;
-  /** Jitter. */
   readonly random: Random;
   /** Where the lines of accounts go, each with its name. */
   readonly log: Logger;
@@ -41,7 +35,6 @@ export interface AccountRegistryParts {
 
 /** One SIP user that the gateway itself is. */
 export class Account {
-  /** What was configured. */
   readonly config: SipAccount;
   /** Calls and is called in its name; its invitations and messages have one reader. */
   readonly agent: UserAgent;
@@ -87,7 +80,6 @@ export class Account {
   }
 }
 
-/** All accounts of a gateway. */
 export class AccountRegistry implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Logger;

@@ -1,11 +1,10 @@
 // What the log says about the registration of an account, or of a client, in words for people who run the gateway.
 // Role: wire
-// Answers to: nothing in siprtmp, which had no accounts of its own.
 
-import { type Identity, registrarUri } from "../sip/identity.ts";
-import type { RegistrationChange } from "../sip/registration_keeper.ts";
-import { needsHuman } from "../sip/registration_schedule.ts";
-import { formatSipUri } from "../sip/uri.ts";
+import { type Identity, registrarUri } from "../sip/ua/identity.ts";
+import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
+import { needsHuman } from "../sip/ua/registration_schedule.ts";
+import { formatSipUri } from "../sip/message/uri.ts";
 
 /** A line about a change. @param before whether the account was registered until now */
 export function registrationText(identity: Identity, change: RegistrationChange, before: boolean): string {

@@ -3,7 +3,6 @@
 // who declines) is not.
 // RFC 3261 section 21.
 // Role: machine
-// Answers to: nothing in siprtmp, where dialling again was the user's business.
 
 import type { Random } from "../base/random.ts";
 import type { RedialPolicy } from "../config/sip_account.ts";

@@ -1,11 +1,10 @@
 // Who an RTMP client is on the SIP side: its path and the connect arguments login, password, display name, rate.
 // Role: wire
-// Answers to: onConnect of siprtmp.py (behaviour.md 1.3).
 
 import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
-import type { Identity } from "../sip/endpoint.ts";
-import { parseSipUri } from "../sip/uri.ts";
+import type { Identity } from "../sip/ua/endpoint.ts";
+import { parseSipUri } from "../sip/message/uri.ts";
 
 /** Default audio when the client gives no codec list. */
 export type SpeexRate = "wideband" | "narrowband";

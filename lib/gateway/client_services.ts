@@ -1,23 +1,20 @@
 // What a client's Context is given of the gateway: mostly what all clients share, and a few things of its own. One
 // object without closures, because there are thousands of clients that only wait.
 // Role: edge
-// Answers to: the attributes of siprtmp's Context that pointed at its application.
 
-import type { AccessPolicy } from "../access/access_policy.ts";
-import type { Decision, DialTarget } from "../access/dial_rules.ts";
+import type { AccessPolicy } from "./access/access_policy.ts";
+import type { Decision, DialTarget } from "./access/dial_rules.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { MediaFactory } from "../bridge/call_media.ts";
+import type { MediaFactory } from "../call/call_media.ts";
 import { CallBroadcast } from "../call/call_broadcast.ts";
 import type { CallRoom, ContextServices } from "../call/line.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveStreams } from "../live/streams.ts";
-import type { CallerFields } from "../sip/extra_headers.ts";
+import type { CallerFields } from "../sip/message/extra_headers.ts";
 
-/** What all clients share. */
 export interface SharedServices {
-  /** Call times. */
   readonly clock: Clock;
   /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
@@ -25,7 +22,6 @@ export interface SharedServices {
   readonly redirect: boolean;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
-  /** Whether there is room for a call. */
   readonly room: CallRoom;
   /** Whom clients may call. */
   readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
@@ -35,7 +31,6 @@ export interface SharedServices {
 
 /** What one client's services are made of. */
 export interface ClientServicesParts {
-  /** Of the application. */
   readonly shared: SharedServices;
   /** The client's log. */
   readonly log: Logger;
@@ -51,15 +46,10 @@ export interface ClientServicesParts {
   readonly published: string | null;
 }
 
-/** The services of one client. */
 export class ClientServices implements ContextServices {
-  /** See {@linkcode ContextServices}. */
   readonly log: Logger;
-  /** See {@linkcode ContextServices}. */
   readonly media: MediaFactory;
-  /** See {@linkcode ContextServices}. */
   readonly fields: CallerFields;
-  /** See {@linkcode ContextServices}. */
   readonly tellsCallerHeaders: boolean;
   readonly #shared: SharedServices;
   readonly #hostname: string;
@@ -77,47 +67,38 @@ export class ClientServices implements ContextServices {
     this.#published = published;
   }
 
-  /** See {@linkcode ContextServices}. */
   get clock(): Clock {
     return this.#shared.clock;
   }
 
-  /** See {@linkcode ContextServices}. */
   get dtmf(): DtmfMode {
     return this.#shared.dtmf;
   }
 
-  /** See {@linkcode ContextServices}. */
   get redirect(): boolean {
     return this.#shared.redirect;
   }
 
-  /** See {@linkcode ContextServices}. */
   get dialPlan(): DialPlan {
     return this.#shared.dialPlan;
   }
 
-  /** See {@linkcode ContextServices}. */
   get room(): CallRoom {
     return this.#shared.room;
   }
 
-  /** See {@linkcode ContextServices}. */
   get askedBy(): string {
     return this.#hostname;
   }
 
-  /** See {@linkcode ContextServices}. */
   mayCall(target: DialTarget): Decision {
     return this.#shared.access.mayCall(this.#hostname, target);
   }
 
-  /** See {@linkcode ContextServices}. */
   mayMessage(target: DialTarget): Decision {
     return this.#shared.access.mayDial(target);
   }
 
-  /** See {@linkcode ContextServices}. */
   openBroadcast(): CallBroadcast | null {
     return this.#published === null ? null : new CallBroadcast(this.#shared.streams, this.#published);
   }

@@ -1,8 +1,6 @@
 // The commands an RTMP client may call, checked: a whitelist, one line each, arguments turned into a typed
 // value. A name that is not in the table does not exist, whatever methods our objects have.
 // Role: wire
-// Answers to: the rtmp_* methods of Context in siprtmp.py, which were found by reflection (behaviour.md 1.4
-// and 1.11, defect 15). Dial strings are parsed by sip; here they are only bounded.
 
 /** A command with its checked arguments. */
 export type ClientCommand =
@@ -15,9 +13,7 @@ export type ClientCommand =
   | SendMessageCommand
   | SendPagingMessageCommand;
 
-/** Starts a call. */
 export interface InviteCommand {
-  /** The RPC name. */
   readonly name: "invite";
   /** Whom to call, as the client wrote it. */
   readonly destination: string;
@@ -27,7 +23,6 @@ export interface InviteCommand {
 
 /** Answers the pending invitation. */
 export interface AcceptCommand {
-  /** The RPC name. */
   readonly name: "accept";
   /** Codec tokens in the client's order; empty: it gave none. */
   readonly codecs: readonly string[];
@@ -35,7 +30,6 @@ export interface AcceptCommand {
 
 /** Refuses the pending invitation. */
 export interface RejectCommand {
-  /** The RPC name. */
   readonly name: "reject";
   /** SIP status, 400 to 699. */
   readonly status: number;
@@ -45,13 +39,11 @@ export interface RejectCommand {
 
 /** Ends the call, or the attempt. */
 export interface ByeCommand {
-  /** The RPC name. */
   readonly name: "bye";
 }
 
 /** Sends touch tones. */
 export interface SendDtmfCommand {
-  /** The RPC name. */
   readonly name: "sendDTMF";
   /** One or more of 0-9 * # A-D, upper case. */
   readonly digits: string;
@@ -61,7 +53,6 @@ export interface SendDtmfCommand {
 
 /** Puts the call on hold or takes it back. */
 export interface HoldCommand {
-  /** The RPC name. */
   readonly name: "hold";
   /** True: hold. */
   readonly on: boolean;
@@ -69,19 +60,15 @@ export interface HoldCommand {
 
 /** Sends text to the other side of the call. */
 export interface SendMessageCommand {
-  /** The RPC name. */
   readonly name: "sendMessage";
-  /** What to send. */
   readonly text: string;
 }
 
 /** Sends text to anybody, outside a call. */
 export interface SendPagingMessageCommand {
-  /** The RPC name. */
   readonly name: "sendPagingMessage";
   /** To whom, as the client wrote it. */
   readonly destination: string;
-  /** What to send. */
   readonly text: string;
 }
 

@@ -7,7 +7,7 @@
 
 import { type AmfValue, getProperty, propertiesOf } from "../amf/value.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
-import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/extra_headers.ts";
+import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/message/extra_headers.ts";
 
 /** What was asked for, or why it cannot be had. */
 export type ConnectOptions =

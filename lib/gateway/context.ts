@@ -9,12 +9,12 @@ import { createStatus } from "../rtmp/command.ts";
 import type { RtmpEvent } from "../rtmp/event.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
-import { formatFailover } from "../sip/client_outlets.ts";
-import type { Invitation } from "../sip/invitation.ts";
-import { reasonPhrase } from "../sip/reason_phrase.ts";
-import type { RegisterOutcome } from "../sip/registration.ts";
-import type { RegistrationChange } from "../sip/registration_keeper.ts";
-import type { CallMedia, TroubleLevel } from "../bridge/call_media.ts";
+import { formatFailover } from "../sip/transaction/client_outlets.ts";
+import type { Invitation } from "../sip/ua/invitation.ts";
+import { reasonPhrase } from "../sip/message/reason_phrase.ts";
+import type { RegisterOutcome } from "../sip/ua/registration.ts";
+import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
+import type { CallMedia, TroubleLevel } from "../call/call_media.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited } from "../call/incoming.ts";
 import {
@@ -35,8 +35,8 @@ import {
 } from "../call/messages.ts";
 import { dial } from "../call/outgoing.ts";
 import { DECLINE, hangUp, UNAVAILABLE } from "../call/hang_up.ts";
-import { PublisherConfigs } from "../bridge/publisher_configs.ts";
-import { isSound, publisherCodecs, type UrlDial } from "./url_dial.ts";
+import { PublisherConfigs } from "../call/publisher_configs.ts";
+import { isSound, publisherCodecs, type UrlDial } from "./apps/url_dial.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; a call is one. */
 const MAX_WAITING = 64;
@@ -44,7 +44,6 @@ const MAX_WAITING = 64;
 /** What a client may always do. */
 const ENDING_COMMANDS: readonly string[] = ["bye", "reject"];
 
-/** One connected client. */
 export class Context implements LineOwner, AsyncDisposable {
   /** The client's callbacks. */
   readonly link: ClientLink;
@@ -175,7 +174,6 @@ export class Context implements LineOwner, AsyncDisposable {
     else this.#playing.send(type, timeMs, body);
   }
 
-  /** See {@link LineOwner}: early media is there before the call is. */
   takeMissed(): boolean {
     const missed = this.#missed;
     this.#missed = false;

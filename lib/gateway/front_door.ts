@@ -1,14 +1,13 @@
 // Every way an RTMP client can come in: plain, TLS, HTTP. Opens the ports, counts who comes from where, reads the
 // certificate and the users, and reads them again when told; the gateway gets connections, whatever their way.
 // Role: edge
-// Answers to: the accept loop of rtmp.py, rtmpt.py and the stunnel recipe of siprtmp's FAQ (question 17).
 
-import { AccessPolicy } from "../access/access_policy.ts";
-import type { LoginOutcome, LoginRules } from "../access/login_guard.ts";
-import { BadTraffic, type BadTrafficOptions } from "../access/bad_traffic.ts";
-import { HalfOpen, halfOpenLimits } from "../access/half_open.ts";
-import { OffenderLog } from "../access/offender_log.ts";
-import { parseUsers } from "../access/users_file.ts";
+import { AccessPolicy } from "./access/access_policy.ts";
+import type { LoginOutcome, LoginRules } from "./access/login_guard.ts";
+import { BadTraffic, type BadTrafficOptions } from "./access/bad_traffic.ts";
+import { HalfOpen, halfOpenLimits } from "./access/half_open.ts";
+import { OffenderLog } from "./access/offender_log.ts";
+import { parseUsers } from "./access/users_file.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -22,7 +21,7 @@ import { Turn } from "../net/turn.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
-import { listenRtmpt } from "../rtmpt/listen.ts";
+import { listenRtmpt } from "../rtmp/tunnel/listen.ts";
 import type { Config } from "../config/config.ts";
 import type { EntranceConfig } from "../config/entrance_config.ts";
 import { type FirstStream, firstStream } from "./first_stream.ts";
@@ -32,7 +31,6 @@ import { openTlsFiles, reloadTlsFiles } from "./tls_files.ts";
 
 /** What the door takes from outside. */
 export interface FrontDoorEnvironment {
-  /** Every timer. */
   readonly clock: Clock;
   /** Where lines go. */
   readonly log: Logger;
@@ -49,7 +47,6 @@ export type FrontDoorConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
 
 /** Where clients connect; the real ports when 0 was asked for. */
 export interface DoorAddresses {
-  /** RTMP. */
   readonly rtmp: Endpoint;
   /** RTMP over TLS; null: not open. */
   readonly rtmps: Endpoint | null;
@@ -83,9 +80,7 @@ export type OnClient = (client: RtmpConnection, place: Disposable) => void;
 /** Streams of one way in, told where it listens. */
 type Way = (signal: AbortSignal, onListening: (local: Endpoint) => void) => AsyncIterable<ByteStream>;
 
-/** The entrance of one gateway. */
 export class FrontDoor {
-  /** Who may do what. */
   readonly access: AccessPolicy;
   /** Tells who is limited, of the SIP side too. */
   readonly offenders: OffenderLog;
@@ -299,7 +294,6 @@ export class FrontDoor {
     return { signal, onListening, onError, softUnsent, hardUnsent };
   }
 
-  /** Starts one way in. */
   #enter(
     name: string,
     way: Way,

@@ -2,8 +2,8 @@
 // RTMP server. Owns everything that runs.
 // Role: edge
 
-import { BadTraffic } from "../access/bad_traffic.ts";
-import { TargetPolicy } from "../access/target_policy.ts";
+import { BadTraffic } from "./access/bad_traffic.ts";
+import { TargetPolicy } from "./access/target_policy.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
@@ -13,24 +13,24 @@ import type { Codecs } from "../codecs/codecs.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
-import type { OpenFiles } from "../net/open_files.ts";
+import type { OpenFiles } from "../net/linux/open_files.ts";
 import { residentBytes } from "../net/process_memory.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
 import { openSockets, type Sockets } from "../net/sockets.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import { SipEndpoint, type SipEnvironment } from "../sip/endpoint.ts";
-import type { DialogRecord } from "../sip/neighbours.ts";
+import { SipEndpoint, type SipEnvironment } from "../sip/ua/endpoint.ts";
+import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import { AccountRegistry } from "./account_registry.ts";
-import { AccountApps } from "./account_apps.ts";
-import { type AppPath, parseAppPath } from "./app_path.ts";
+import { AccountApps } from "./apps/account_apps.ts";
+import { type AppPath, parseAppPath } from "./apps/app_path.ts";
 import { mayPublishCalls } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
 import { type FirstStream, isToldLater } from "./first_stream.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
-import { MediaRoom } from "../bridge/media_room.ts";
-import { SipApp } from "./sip_app.ts";
+import { MediaRoom } from "../call/media_room.ts";
+import { SipApp } from "./apps/sip_app.ts";
 import type { Team } from "./team.ts";
 
 /** How often the default route is looked at again. */
@@ -41,7 +41,6 @@ const LIVE_LATENCY_MS = 2000;
 
 /** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment {
-  /** Every timer. */
   readonly clock: Clock;
   /** Where lines go. */
   readonly log: Logger;

@@ -6,7 +6,6 @@
 //
 // RFC 3261 21.5.4: 503 and Retry-After; the times told are spread, so that those refused do not return together.
 // Role: machine
-// Answers to: nothing in siprtmp, which took calls until all of them stuttered.
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -34,7 +33,6 @@ export interface LoadProbes {
 /** What asks to be let in; a ping is somebody who wants to know whether a call would be. */
 export type Newcomer = "call" | "client" | "ping";
 
-/** The answer to a newcomer. */
 export type Admission =
   | { readonly type: "admitted" }
   | {
@@ -137,7 +135,6 @@ export class LoadGuard implements CallRoom, Disposable {
     return RETRY_MIN_SECONDS + Math.floor(this.#random.float() * (RETRY_SPREAD_SECONDS + 1));
   }
 
-  /** Stops measuring. */
   [Symbol.dispose](): void {
     this.#timer[Symbol.dispose]();
   }

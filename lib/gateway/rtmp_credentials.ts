@@ -5,9 +5,8 @@
 //   the arguments     connect(url, user, password, ...), as siprtmp's clients give their SIP login
 //
 // Role: wire
-// Answers to: defect 15 of siprtmp, whose RTMP side asked nobody.
 
-import type { Credentials } from "../access/login_guard.ts";
+import type { Credentials } from "./access/login_guard.ts";
 import { type AmfValue, getProperty, isAmfObject } from "../amf/value.ts";
 import { parseQuery } from "./query.ts";
 

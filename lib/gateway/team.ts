@@ -1,14 +1,13 @@
 // What a gateway asks of the others when it is one of several in a process (lib/workers makes them a team). A gateway
 // that is alone has no team and asks nobody. Nothing here is asked per packet.
 // Role: wire
-// Answers to: nothing in siprtmp, which was one thread.
 
-import type { AddressChange } from "../access/address_limits.ts";
+import type { AddressChange } from "./access/address_limits.ts";
 import type { Tally } from "../base/tally.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import type { MessageTransport } from "../sip/endpoint.ts";
-import type { SipNeighbours } from "../sip/neighbours.ts";
+import type { MessageTransport } from "../sip/ua/endpoint.ts";
+import type { SipNeighbours } from "../sip/ua/neighbours.ts";
 import type { TenancyDesk } from "./tenancy.ts";
 
 /** The other gateways of this process. */
@@ -19,11 +18,8 @@ export interface Team {
   joinTransport(transport: MessageTransport): MessageTransport;
   /** A number for an RTMP connection, from 1, that no gateway of the team has given before. */
   nextConnectionId(): number;
-  /** RTMP connections. */
   readonly connections: Tally;
-  /** Calls. */
   readonly calls: Tally;
-  /** Who has which address. */
   readonly tenancy: TenancyDesk<RtmpConnection>;
   /** What addresses did, told and heard. */
   readonly addresses: AddressNews;
@@ -48,7 +44,6 @@ export type StreamsHome =
 
 /** Keeps the limits of addresses the same everywhere. */
 export interface AddressNews {
-  /** Something happened here. */
   tell(change: AddressChange): void;
   /** Told what happened elsewhere. */
   onChange: ((change: AddressChange) => void) | null;

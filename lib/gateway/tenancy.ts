@@ -12,7 +12,6 @@
 // "There" means: the same path for replace and reject, so /sip/alice@host/anything is a place of its own; the same
 // address, whatever follows it, for share. A client with a password counts from the moment its registrar has taken it.
 // Role: machine
-// Answers to: the "kick older connections" loop of siprtmp's Gateway; FAQ question 18.
 
 import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "../config/accounts.ts";
 
@@ -22,9 +21,7 @@ export interface Tenant {
   readonly id: number;
 }
 
-/** What a client asked for. */
 export interface TenantPath {
-  /** user@host. */
   readonly address: string;
   /** The whole path, what follows the address too. */
   readonly key: string;
@@ -44,11 +41,8 @@ export type Entry<Client> =
 export interface TenancyDesk<Client extends Tenant> {
   /** Clients of this gateway that have entered and not left. */
   readonly size: number;
-  /** See {@link Tenancy.arrive}. */
   arrive(path: TenantPath, registers: boolean): Arrival | Promise<Arrival>;
-  /** See {@link Tenancy.enter}. */
   enter(path: TenantPath, client: Client, registered: boolean): Entry<Client> | Promise<Entry<Client>>;
-  /** See {@link Tenancy.leave}. */
   leave(path: TenantPath, client: Client): void;
   /** Told of a client here whose place was taken by one elsewhere; one gateway alone never calls it. */
   onReplaced?: ((client: Client, path: TenantPath) => void) | null;
@@ -62,14 +56,12 @@ const FULL = "too many clients share this address";
 const TAKEN = "a client that gave a password is registered at this address: connect with login and password";
 const OVERTAKEN = "a newer client connected to the same address";
 
-/** Who is where. */
 export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
   /** Clients by place, and whether they have registered. */
   readonly #places = new Map<string, Map<Client, boolean>>();
   #size = 0;
 
-  /** Nobody yet. */
   constructor(config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] }) {
     this.#config = config;
   }

@@ -8,7 +8,6 @@ import { readTextFile } from "../net/text_file.ts";
 import { TlsIdentity } from "../net/tls.ts";
 import { type TlsPem, validityProblem } from "../net/tls_pem.ts";
 
-/** Where they are. */
 export type TlsFiles = Pick<TlsConfig, "certificateFile" | "keyFile">;
 
 /** The certificate of these files. Throws TransportError and ConfigError, in words that name the files. */

@@ -2,7 +2,6 @@
 // play under names that belong to their whole path; nothing of it knows SIP. `wirecast` was an application of
 // its own with headers kept for late joiners; now every path keeps them.
 // Role: edge
-// Answers to: class App of rtmp.py under "*", and class Wirecast.
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -31,7 +30,6 @@ export interface LiveOptions {
 
 /** What the application takes from outside. */
 export interface LiveEnvironment {
-  /** Times and timers. */
   readonly clock: Clock;
   /** Category rtmp is chosen here. */
   readonly log: Logger;

@@ -1,14 +1,12 @@
 // A number of bytes that many caches share: who finds it spent keeps nothing, and nobody is worse off than
 // without a cache.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
 /** Bytes to be shared. */
 export class ByteBudget {
   readonly #total: number;
   #used = 0;
 
-  /** All of it is free. */
   constructor(total: number) {
     this.#total = total;
   }

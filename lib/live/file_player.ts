@@ -3,7 +3,6 @@
 // waits; the disk is waited for only where a piece of the file ends.
 // Adobe RTMP 1.0, sections 7.2.2.1 (play), 7.2.2.7 (seek) and 7.2.2.8 (pause).
 // Role: edge
-// Answers to: Stream.playfile of rtmp.py and its linear seek.
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 import type { Clock } from "../base/clock.ts";
@@ -19,7 +18,6 @@ export type RecordedPlayer = Pick<
   "name" | "send" | "congestion" | "bufferLengthMs" | "status" | "stop"
 >;
 
-/** What is played. */
 export interface FilePlayOptions {
   /** From the key frame at or before this time on. */
   readonly startMs: number;
@@ -141,7 +139,6 @@ export class FilePlayer {
     for (const { type, body } of headers) this.#player.send(type, timeMs, body);
   }
 
-  /** Sends what is due. */
   #sendDue(): Pause {
     const { startMs, durationMs } = this.#options;
     const endMs = durationMs < 0 ? Number.POSITIVE_INFINITY : startMs + durationMs;

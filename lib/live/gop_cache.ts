@@ -105,7 +105,6 @@ export class GopCache implements Disposable {
     this.#bytes = NO_BYTES;
   }
 
-  /** As {@link close}. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -2,7 +2,6 @@
 // Events are handled at once, because the socket is read only between them; what has to wait (files) runs in
 // tasks of the client and finds out afterwards whether it is still wanted.
 // Role: edge
-// Answers to: the onPublish, onPlay, onSeek... callbacks of class App in rtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
@@ -28,9 +27,7 @@ import type { Subscription } from "./subscription.ts";
 
 /** What the clients of one application share. */
 export interface LiveServices {
-  /** Live streams. */
   readonly streams: LiveStreams;
-  /** Files. */
   readonly recordings: Recordings;
   /** Later than this nothing should arrive at a live player. */
   readonly latencyMs: number;

@@ -9,10 +9,8 @@ import { headerSlot, isHeader, type Tag } from "../media/tag.ts";
 export const MAX_LIVE_HEADER_BYTES = 64 * 1024;
 /** Configurations of one stream: of pictures and sound of some tracks. What comes when it is full is not kept. */
 export const MAX_LIVE_HEADERS = 32;
-/** All of them together. */
 const MAX_BYTES = 256 * 1024;
 
-/** One configuration, as it came. */
 export interface LiveHeader {
   /** 8 sound, 9 pictures. */
   readonly type: 8 | 9;

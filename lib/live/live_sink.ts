@@ -1,6 +1,5 @@
 // Who takes a live stream: an RTMP player, a recording, a part of this program. And what it is told.
 // Role: machine
-// Answers to: the client streams in the players list of rtmp.py's App.
 
 import type { Congestion } from "../rtmp/drop_policy.ts";
 

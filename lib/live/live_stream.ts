@@ -14,13 +14,11 @@ import type { LiveSink } from "./live_sink.ts";
 import type { Publisher } from "./publisher.ts";
 import { PAST_MS, type SubscribedStream, Subscription } from "./subscription.ts";
 
-/** What a stream needs. */
 export interface LiveStreamOptions {
   /** Its whole path: application and name. */
   readonly path: string;
   /** Cached bytes at most; 0 for no cache. */
   readonly cacheBytes: number;
-  /** Shared by all streams. */
   readonly budget: ByteBudget;
   /** For times of several publishers. */
   readonly clock: Clock;
@@ -34,7 +32,6 @@ export interface LiveStreamOptions {
 export class LiveStream implements SubscribedStream {
   /** Its whole path: application and name. */
   readonly path: string;
-  /** See {@linkcode SubscribedStream}. */
   readonly cache: GopCache;
   readonly #options: LiveStreamOptions;
   readonly #now: () => number;
@@ -51,7 +48,6 @@ export class LiveStream implements SubscribedStream {
   #firstTrack = new FirstTrack();
   #mender = new PictureMender();
 
-  /** Nobody is here yet. */
   constructor(options: LiveStreamOptions) {
     this.path = options.path;
     this.#options = options;
@@ -69,27 +65,22 @@ export class LiveStream implements SubscribedStream {
     return this.#subscriptions.length;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   get headers(): LiveHeaders {
     return this.#headers;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   get cachedHeaders(): LiveHeaders {
     return this.#cachedHeaders;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   get hasVideo(): boolean {
     return this.#hasVideo;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   get lastTimeMs(): number {
     return this.#lastTimeMs;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   isPast(type: 8 | 18, timeMs: number, arrivedMs: number): boolean {
     const latestMs = type === 8 ? this.#soundTimeMs : this.#lastTimeMs;
     return Math.abs(latestMs - timeMs) > PAST_MS || this.#now() - arrivedMs > PAST_MS;
@@ -167,7 +158,6 @@ export class LiveStream implements SubscribedStream {
     return subscription;
   }
 
-  /** See {@linkcode SubscribedStream}. */
   unsubscribe(subscription: Subscription): void {
     this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
     this.#tellIdle();

@@ -1,7 +1,6 @@
 // The folder of recordings (-r): finds files in it and makes places for new ones. A path is believed only after
 // all links in it have been followed and it still lies in the folder; what is no regular file is refused.
 // Role: edge
-// Answers to: the -r prefix of rtmp.py (deviation: a folder, not a prefix of file names).
 
 import { TransportError } from "../base/errors.ts";
 import { trimEndCharacters } from "../base/trim.ts";

@@ -1,11 +1,9 @@
 // When a tag of a file is due: at its time since the start, less what the player may have in advance.
 // Role: machine
-// Answers to: the sleeps between tags in Stream playback of rtmp.py.
 
 /** A tag this much before its predecessor starts a new time line. */
 const MAX_DISORDER_MS = 1_000;
 
-/** The clock of one playback. */
 export class Pacer {
   readonly #now: () => number;
   #startedAtMs = 0;

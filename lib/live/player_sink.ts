@@ -1,6 +1,5 @@
 // An RTMP player of a live stream: how much it lags, what it is told, when it has seen enough.
 // Role: machine
-// Answers to: Stream.play with start -1 and -2 of rtmp.py (deviation: defect 10, its queue had no bound).
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -14,7 +13,6 @@ export type LivePlayer = Pick<
   "name" | "send" | "congestion" | "lagMs" | "started" | "published" | "stop"
 >;
 
-/** How it plays. */
 export interface PlayerSinkOptions {
   /** Later than this nothing should arrive: pictures are left out, and from twice as much on sound. */
   readonly latencyMs: number;
@@ -30,7 +28,6 @@ export interface PlayerSinkOptions {
 
 const TELL_EVERY_MS = 1_000;
 
-/** One player. */
 export class PlayerSink implements LiveSink {
   readonly #player: LivePlayer;
   readonly #options: PlayerSinkOptions;
@@ -46,7 +43,6 @@ export class PlayerSink implements LiveSink {
     this.#options = options;
   }
 
-  /** See {@linkcode LiveSink}. */
   congestion(): Congestion {
     const { latencyMs } = this.#options;
     const { congestion, lagMs } = this.#player;
@@ -54,7 +50,6 @@ export class PlayerSink implements LiveSink {
     return congestion === 1 || lagMs >= latencyMs ? 1 : 0;
   }
 
-  /** See {@linkcode LiveSink}. */
   media(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
     if (this.#finished) return true;
     if (type !== 18) this.#firstMs ??= timeMs;
@@ -66,23 +61,19 @@ export class PlayerSink implements LiveSink {
     return this.#player.send(type, timeMs, body);
   }
 
-  /** See {@linkcode LiveSink}. */
   started(): void {
     this.#player.started(false);
   }
 
-  /** See {@linkcode LiveSink}. */
   published(): void {
     this.#player.published();
   }
 
-  /** See {@linkcode LiveSink}. */
   unpublished(): void {
     if (this.#finished) return;
     this.#player.stop("NetStream.Play.UnpublishNotify", `${this.#player.name} is now unpublished.`);
   }
 
-  /** See {@linkcode LiveSink}. */
   dropped(video: number, audio: number): void {
     const nowMs = this.#options.clock.now();
     if (nowMs - this.#toldAtMs < TELL_EVERY_MS) return;

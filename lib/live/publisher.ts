@@ -16,13 +16,11 @@ export interface PublisherConnection {
   answers(): Promise<boolean>;
 }
 
-/** One publisher of one stream. */
 export interface Publisher extends PublisherConnection {
   /** Its stream ends, and it is told why. */
   replaced(): void;
 }
 
-/** Told to who was replaced. */
 export const REPLACED = "a newer connection publishes this stream";
 
 /**

@@ -1,7 +1,6 @@
 // Records a live stream: takes its tags like a player, on the time line of the file. A new file starts at 0,
 // an appended one 20 ms behind its last tag; a publisher whose clock jumps back does not overwrite time.
 // Role: edge
-// Answers to: Stream.recordfile of rtmp.py.
 
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import type { FlvWriter } from "../flv/writer.ts";
@@ -18,7 +17,6 @@ const MAX_DISORDER_MS = 1_000;
 /** From so many bytes that wait for the disk on, pictures are left out up to the next key frame. */
 const SLOW_DISK_BYTES = 4 * 1024 * 1024;
 
-/** One recording. */
 export class Recording implements LiveSink {
   /** Told once, with the reason in plain words, when nothing more can be recorded. */
   onFailure: ((reason: string) => void) | null = null;
@@ -49,12 +47,10 @@ export class Recording implements LiveSink {
     return this.#writer.kept;
   }
 
-  /** See {@linkcode LiveSink}. */
   congestion(): Congestion {
     return this.#writer.waiting > SLOW_DISK_BYTES ? 1 : 0;
   }
 
-  /** See {@linkcode LiveSink}. */
   media(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean {
     if (this.#failed) return true;
     if (type === 18 && readTag(type, body, this.#tag).content === "metadata") {
@@ -67,7 +63,6 @@ export class Recording implements LiveSink {
     return taken || this.#failed;
   }
 
-  /** See {@linkcode LiveSink}. */
   dropped(video: number, audio: number): void {
     this.droppedFrames = video + audio;
   }

@@ -1,7 +1,6 @@
 // Who records into which file: one recording per file at a time, and whoever wants a file that is just being
 // finished waits for it.
 // Role: edge
-// Answers to: FLV.open for modes record, append and read of rtmp.py.
 
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -17,7 +16,6 @@ export type Opened<T> =
 
 /** A recording that is under way. */
 export interface OpenRecording {
-  /** Takes the tags. */
   readonly recording: Recording;
   /** Finishes the file; failures are logged. To be called once. */
   close(): Promise<void>;
@@ -32,7 +30,6 @@ export class Recordings {
   /** Files being written; the promise is there once they are being finished. */
   readonly #busy = new Map<string, { finished: Promise<void> | null }>();
 
-  /** None yet. */
   constructor(folder: MediaFolder, log: Logger) {
     this.#folder = folder;
     this.#log = log;

@@ -2,7 +2,6 @@
 // element .flv, as siprtmp had it. Whatever could lead out of the root, or means something special to a file system,
 // is no file name; it may still be the path of a live stream.
 // Role: wire
-// Answers to: getfilename of rtmp.py, which refused "/../" and nothing else.
 
 import { encodeUtf8 } from "../base/bytes.ts";
 import { joinStreamPath } from "../rtmp/stream_path.ts";

@@ -1,7 +1,6 @@
 // All live streams by path. RTMP clients publish and play through it, and so may any part of this
 // program: the two sides of a call, a recording, a meter.
 // Role: machine
-// Answers to: the App instances of rtmp.py, one for each path.
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
@@ -15,7 +14,6 @@ import type { Subscription } from "./subscription.ts";
 export interface LiveLimits {
   /** Paths with a publisher or players. */
   readonly streams: number;
-  /** Players of all streams. */
   readonly players: number;
   /** Bytes cached for late joiners of one stream; 0 turns the cache off. */
   readonly cacheBytes: number;
@@ -31,7 +29,6 @@ export const defaultLiveLimits: LiveLimits = {
   cacheBytesTotal: 256 * 1024 * 1024,
 };
 
-/** What came of a publish. */
 export type PublishOutcome =
   | { readonly type: "publishing"; readonly publication: Publication }
   | {
@@ -41,14 +38,12 @@ export type PublishOutcome =
     readonly publisher: Publisher | null;
   };
 
-/** What came of a play. */
 export type PlayOutcome =
   | { readonly type: "playing"; readonly subscription: Subscription }
   | { readonly type: "refused"; readonly reason: string };
 
 /** One publisher's hold of a stream, from publish() to its end. */
 export class Publication implements Disposable {
-  /** What is published. */
   readonly stream: LiveStream;
   #ended = false;
 
@@ -75,25 +70,20 @@ export class Publication implements Disposable {
     this.stream.end();
   }
 
-  /** As {@link end}. */
   [Symbol.dispose](): void {
     this.end();
   }
 }
 
-/** What is in use. */
 export interface LiveUsage {
   /** Paths with a publisher or players. */
   readonly streams: number;
-  /** Of those, with a publisher. */
   readonly publishers: number;
   /** Players of all streams, recordings included. */
   readonly players: number;
-  /** Memory of all caches. */
   readonly cachedBytes: number;
 }
 
-/** The registry of live streams. */
 export class LiveStreams {
   readonly #limits: LiveLimits;
   readonly #clock: Clock;
@@ -109,7 +99,6 @@ export class LiveStreams {
     this.#budget = new ByteBudget(limits.cacheBytesTotal);
   }
 
-  /** What is in use now. */
   get usage(): LiveUsage {
     let publishers = 0;
     let players = 0;

@@ -19,21 +19,16 @@ export interface SubscribedStream {
   readonly cache: GopCache;
   /** Headers as of that key frame. */
   readonly cachedHeaders: LiveHeaders;
-  /** Headers as of now. */
   readonly headers: LiveHeaders;
   /** True when the stream has pictures. */
   readonly hasVideo: boolean;
-  /** Latest time. */
   readonly lastTimeMs: number;
   /** True for sound or data of the cache that is not of now any more. */
   isPast(type: 8 | 18, timeMs: number, arrivedMs: number): boolean;
-  /** The subscription is over. */
   unsubscribe(subscription: Subscription): void;
 }
 
-/** One player of one stream. */
 export class Subscription implements Disposable {
-  /** Tags sent. */
   sent = 0;
   /** Pictures left out because the player was slow. */
   droppedVideo = 0;
@@ -119,7 +114,6 @@ export class Subscription implements Disposable {
     this.#follow(tag, starts, timeMs, body);
   }
 
-  /** Leaves the stream. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;

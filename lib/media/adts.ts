@@ -18,7 +18,6 @@ export class AdtsFrames {
   changed = false;
   /** Where the frame begins, behind its header. */
   start = 0;
-  /** Where it ends. */
   end = 0;
   #data: Uint8Array = new Uint8Array(0);
 

@@ -3,7 +3,6 @@
 // wideband layer is stripped. G.711 of any block size leaves in blocks of one packet time.
 // Timestamps come from timeline.ts only; the marker bit opens a talk spurt (RFC 3551 4.1).
 // Role: machine
-// Answers to: the audio halves of rtmp2rtp and rtp2rtmp in MediaContext.
 
 import type { Clock } from "../base/clock.ts";
 import {
@@ -209,7 +208,6 @@ class OctetBlocks {
     this.#heldTimestamp = timestamp + at;
   }
 
-  /** Forgets what is held. */
   clear(): void {
     this.#heldLength = 0;
   }

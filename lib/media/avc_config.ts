@@ -5,7 +5,6 @@
 //   sets:8 (length:16 PPS)* | High profiles: 111111 chroma:2 | 11111 luma depth - 8:3 | 11111 chroma depth - 8:3 | 0:8
 //
 // Role: wire
-// Answers to: the "AVC header" built and read in MediaContext.
 
 import { ByteReader, type ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";

@@ -3,7 +3,6 @@
 // (720p30): siprtmp's 420014 was level 2.0, less than any encoder sends. `opus` and `aac` are ours: clients that send them
 // over (Enhanced) RTMP, such as encoders that dial by URL.
 // Role: wire
-// Answers to: MediaContext._codecs of siprtmp.py and the codec arguments of rtmp_invite and rtmp_accept.
 
 import type { CodecName } from "./frame.ts";
 

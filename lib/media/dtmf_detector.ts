@@ -7,7 +7,6 @@
 //   silence -> two windows with the same key: sounding -> several windows without it: reported
 //
 // Role: machine
-// Answers to: nothing; siprtmp ignored incoming touch tones (behaviour.md 1.8).
 
 import { DTMF_COLUMNS, DTMF_ROWS, dtmfKey } from "./dtmf_tones.ts";
 import { type G711Law, g711Samples } from "./g711.ts";

@@ -4,7 +4,6 @@
 //   idle -> key (20 ms blocks) -> pause (60 ms of silence) -> next key | idle
 //
 // Role: machine
-// Answers to: nothing; siprtmp sent touch tones as RTP events only.
 
 import type { Clock } from "../base/clock.ts";
 import { dtmfFrequencies, DtmfTone } from "./dtmf_tones.ts";
@@ -12,7 +11,6 @@ import { encodeG711, type G711Law } from "./g711.ts";
 
 /** The shortest key: 40 ms are the least that receivers must recognise (ITU-T Q.24). */
 const MIN_KEY_MS = 40;
-/** The longest key. */
 const MAX_KEY_MS = 10_000;
 /** Most keys that wait. */
 const MAX_QUEUED_KEYS = 128;
@@ -21,11 +19,8 @@ const BLOCK_SAMPLES = 160;
 const PAUSE_BLOCKS = 3;
 const SAMPLE_RATE = 8000;
 
-/** What a sender needs. */
 export interface DtmfSenderOptions {
-  /** Time and timers. */
   readonly clock: Clock;
-  /** What the stream carries. */
   readonly law: G711Law;
   /** The stream's timestamp at a moment of `clock`. */
   readonly timestampAt: (nowMs: number) => number;
@@ -47,7 +42,6 @@ export class DtmfSender implements Disposable {
   #first = false;
   #closed = false;
 
-  /** Starts idle. */
   constructor(options: DtmfSenderOptions) {
     this.#options = options;
   }

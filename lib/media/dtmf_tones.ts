@@ -1,6 +1,5 @@
 // Touch tones as sound: the two sines of each key (ITU-T Q.23), as samples.
 // Role: machine
-// Answers to: nothing; siprtmp sent touch tones as RTP events only.
 
 /** Frequencies of the rows, in Hz. */
 export const DTMF_ROWS: readonly number[] = [697, 770, 852, 941];

@@ -1,7 +1,6 @@
 // The neutral unit of media between the RTMP side and the RTP side: one audio block, one video access unit,
 // one data message. Frames on the hot path are made once and filled again and again; their data is borrowed.
 // Role: wire
-// Answers to: the (type, time, data) messages that siprtmp handed from rtmp.Message to MediaContext.
 
 /** The codecs this project can name; from `flac` on those that no call carries, whose frames are whole tag bodies. */
 export type CodecName =

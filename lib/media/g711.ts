@@ -2,9 +2,7 @@
 // ITU-T G.711; the segment arithmetic is the decoder's formula, the encoder picks the nearest level by its
 // own bias-and-segment rule, so that decode(encode(x)) is the standard's quantisation of x.
 // Role: wire
-// Answers to: the ulaw/alaw calls into the audiospeex module that siprtmp needed for G.711.
 
-/** Which of the two laws. */
 export type G711Law = "pcmu" | "pcma";
 
 /** What silence looks like on the line: linear 0 (u-law) and the smallest positive level (A-law). */

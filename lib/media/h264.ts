@@ -1,7 +1,6 @@
 // What every H.264 file here shares: NAL unit types and the first values of a slice header.
 // ITU-T H.264 7.3.1, 7.3.3, table 7-1; aggregation and fragmentation types from RFC 6184 table 1.
 // Role: wire
-// Answers to: the nal_unit_type tests in MediaContext's h264 code.
 
 /** NAL unit types by name. */
 export const NAL = {
@@ -35,7 +34,6 @@ export function isSlice(type: number): boolean {
   return type >= NAL.slice && type <= NAL.idr;
 }
 
-/** The coding of one slice. */
 export type SliceType = "P" | "B" | "I" | "SP" | "SI";
 
 const SLICE_TYPES: readonly SliceType[] = ["P", "B", "I", "SP", "SI"];

@@ -4,7 +4,6 @@
 // frame is asked for. Parameter sets become an AVC configuration in front of every key frame, rebuilt when they change.
 // Nothing leaves before parameter sets and a key frame.
 // Role: machine
-// Answers to: rtp2rtmpH264 in MediaContext, which assumed order and only logged gaps.
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
@@ -25,7 +24,6 @@ const STALL_MS = 40;
 
 /** How the video stream is carried. */
 export interface H264DepacketizerOptions {
-  /** Time is judged by it. */
   readonly clock: Clock;
   /** What `clock.now()` was at RTMP time 0; absent: now. */
   readonly originMs?: number;

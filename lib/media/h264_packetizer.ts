@@ -25,7 +25,6 @@ const CLOCK_RATE = 90000;
 
 /** How the video stream is carried. */
 export interface H264PacketizerOptions {
-  /** Time is judged by it. */
   readonly clock: Clock;
   /** The packetization-mode agreed upon (RFC 6184 6.2, 6.3). */
   readonly packetizationMode: 0 | 1;

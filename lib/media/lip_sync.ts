@@ -1,7 +1,6 @@
 // Brings the video of a far end in step with its audio: its sender reports say which timestamps of the two streams
 // belong to one moment (RFC 3550 6.4.1). Audio keeps its time line, since ears are keener; video is moved to it.
 // Role: machine
-// Answers to: nothing; in siprtmp each stream began at its own "now" (behaviour.md 1.8).
 
 /** Nobody notices less (ITU-T J.100 asks for 20 ms ahead, 40 ms behind). */
 const LEAST_SKEW_MS = 5;
@@ -12,17 +11,14 @@ const MOST_SKEW_MS = 2000;
 export interface StreamReport {
   /** Wall clock, in ms. */
   readonly wallMs: number;
-  /** Timestamp, unwrapped. */
   readonly timestamp: number;
 }
 
-/** A stream whose times can be read. */
 export interface TimedStream {
   /** RTMP time of a timestamp as things stand; null before the first. */
   peekMs(timestamp: number): number | null;
 }
 
-/** A stream whose times can be moved. */
 export interface MovableStream extends TimedStream {
   /** Moves the times of what follows by `ms`, little by little; replaces what was left of an earlier move. */
   shift(ms: number): void;
@@ -51,13 +47,11 @@ export class LipSync {
     this.#videoRate = rates.video;
   }
 
-  /** A sender report of the audio. */
   audioReported(report: StreamReport): void {
     this.#audioReport = report;
     this.#align(report.wallMs);
   }
 
-  /** A sender report of the video. */
   videoReported(report: StreamReport): void {
     this.#videoReport = report;
     this.#align(report.wallMs);

@@ -4,9 +4,7 @@
 import { ByteWriter } from "../base/bytes.ts";
 import { FU_END, FU_START, NAL, nalType } from "./h264.ts";
 
-/** What became of a payload. */
 export type UnpackResult =
-  /** It made sense. */
   | "taken"
   /** It, or the fragments before it, made none: a NAL unit is missing. */
   | "broken"
@@ -34,12 +32,10 @@ export class NalUnits {
     return this.#fragments.length > 0;
   }
 
-  /** Forgets the fragments. */
   reset(): void {
     this.#fragments.reset();
   }
 
-  /** Unpacks one payload, in order. */
   push(payload: Uint8Array): UnpackResult {
     const type = nalType(payload[0] ?? 0);
     if (type === NAL.fuA) return this.#takeFragment(payload) ? "taken" : "broken";

@@ -4,7 +4,6 @@
 //   config:5 stereo:1 frame count code:2 | code 3 only: VBR:1 padding:1 count:6
 //
 // Role: machine
-// Answers to: nothing; siprtmp had no Opus.
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { AudioDepacketizer, AudioPacketizer, AudioPacketOptions } from "./audio_packets.ts";
@@ -67,7 +66,6 @@ export class OpusPacketizer implements AudioPacketizer {
     this.timeline.restart();
   }
 
-  /** One packet is one payload. */
   push(frame: Frame, emit: PayloadSink): void {
     if (frame.config || frame.data.length === 0) return;
     const ticks = frame.codec === "opus" ? opusTicks(frame.data) : 0;
@@ -99,7 +97,6 @@ export class OpusDepacketizer implements AudioDepacketizer {
     this.timeline.restart();
   }
 
-  /** One payload is one packet. */
   push(payload: Uint8Array, timestamp: number, _marker: boolean, emit: FrameSink): void {
     if (opusTicks(payload) === 0) {
       this.dropped++;

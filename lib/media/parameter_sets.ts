@@ -1,7 +1,6 @@
 // The H.264 parameter sets in force on a stream, by their ids, whichever way they came: AVC configuration,
 // in band, or `sprop-parameter-sets` of SDP (RFC 6184 8.1).
 // Role: machine
-// Answers to: _h264.sps and _h264.pps in MediaContext, which kept the first of each.
 
 import { type ByteWriter, equalBytes } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -57,7 +56,6 @@ export class ParameterSets {
     return true;
   }
 
-  /** Forgets all. */
   clear(): void {
     this.#sps = [];
     this.#pps = [];

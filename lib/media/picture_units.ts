@@ -16,7 +16,6 @@ export class PictureUnits {
   lengthSize: 1 | 2 | 4 = 4;
   /** Where the NAL unit that next() has found begins. */
   start = 0;
-  /** Where it ends. */
   end = 0;
   #data: Uint8Array = new Uint8Array(0);
   #to = 0;
@@ -117,7 +116,6 @@ export class PictureUnits {
   }
 }
 
-/** What was found in a picture. */
 export interface PictureContent {
   /** Slices of an IDR picture. */
   idr: boolean;

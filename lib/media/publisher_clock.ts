@@ -1,7 +1,6 @@
 // The publisher's clock beside ours, one for its audio and its video: which moment of ours an RTMP time stands for.
 // Sender reports made from it let the far end play both in step (RFC 3550 6.4.1), since both streams err alike.
 // Role: machine
-// Answers to: nothing; siprtmp's reports knew nothing of RTMP time (behaviour.md 1.8).
 
 import type { Clock } from "../base/clock.ts";
 

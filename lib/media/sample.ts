@@ -4,7 +4,6 @@
 // packets below were made once from the same arithmetic (our own recording): speechSamples(16000) played twice
 // into `speexenc -w --quality 5 --comp 10` (Speex 1.2.1), of which the packets of the second round were kept.
 // Role: wire
-// Answers to: nothing; siprtmp needed a browser with a microphone to be tried.
 
 import { encodeG711, type G711Law } from "./g711.ts";
 

@@ -7,7 +7,6 @@
 //   layer   1 submode:3 parameters    in-band     0 14:4 request (1..64 bits by id), or 0 13:4 size:4 user data
 //
 // Role: wire
-// Answers to: the "wideband layer bits stripped" step of siprtmp's MediaContext (token `narrowband`).
 
 import { WireError } from "../base/errors.ts";
 
@@ -170,7 +169,6 @@ export class SpeexBitWriter {
     return this.#bits;
   }
 
-  /** Forgets what was written. */
   reset(): void {
     this.#bits = 0;
   }

@@ -3,7 +3,6 @@
 // (stream restarted, counter wrapped, new SSRC, nonsense), they go on from where they were by the time that
 // really passed, so that neither a player nor a phone sees time run backwards.
 // Role: machine
-// Answers to: `+20 ms per message` and `(ts - ts0) / (rate / 1000)` in MediaContext (defects 9 and 19).
 
 import type { Clock } from "../base/clock.ts";
 

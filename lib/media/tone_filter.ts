@@ -4,7 +4,6 @@
 // Level and slope of the sound come cheaper still, without any filter: who needs no more than those to say no, asks
 // for nothing else, and the blocks are not filtered at all.
 // Role: machine
-// Answers to: nothing; siprtmp ignored incoming touch tones.
 
 /** Frequencies that are measured together. */
 const TONES = 8;
@@ -18,7 +17,6 @@ export function goertzelCoefficient(hz: number, sampleRate: number): number {
 const COEFFICIENT = 0;
 const COS = 1;
 const SIN = 2;
-/** The turn of one block. */
 const TURN_COS = 3;
 const TURN_SIN = 4;
 const NUMBERS = 5;
@@ -27,7 +25,6 @@ const NUMBERS = 5;
 export interface ToneBank {
   /** Samples from one window to the next. */
   readonly block: number;
-  /** Blocks of a window. */
   readonly blocks: number;
   /** The numbers of each frequency. */
   readonly table: Float64Array;
@@ -122,7 +119,6 @@ export class ToneFilter {
     return this.#add(start, taken);
   }
 
-  /** Forgets everything. */
   reset(): void {
     this.#filled = 0;
     this.#complete = 0;

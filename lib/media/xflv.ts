@@ -8,7 +8,6 @@
 // 65535 octets passes; a larger one cannot be written and is dropped. Packets of the two messages in the making
 // may come in any order.
 // Role: machine
-// Answers to: rtp2rtmpFLV and rtmp2rtpFLV in MediaContext, whose signed length lost every good key frame.
 
 import { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";

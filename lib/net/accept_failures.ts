@@ -19,7 +19,6 @@ const SHORTAGES: readonly (readonly [reason: string, remedy: string])[] = [
   ["Cannot allocate memory", "the machine is short of memory"],
 ];
 
-/** The failures of one listener. */
 export class AcceptFailures {
   readonly #now: () => number;
   readonly #tell: ((error: TransportError) => void) | undefined;
@@ -46,7 +45,6 @@ export class AcceptFailures {
     return pauseMs;
   }
 
-  /** One was accepted. */
   succeeded(): void {
     this.#pauseMs = FIRST_PAUSE_MS;
   }

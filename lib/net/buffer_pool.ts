@@ -3,7 +3,6 @@
 // next. Who takes a buffer owns it until it gives it back, and gives it back once, when nobody else can touch it any
 // more (a write has settled).
 // Role: machine
-// Answers to: nothing in siprtmp, where every message was a new string.
 
 import { viewOf } from "../base/bytes.ts";
 
@@ -15,7 +14,6 @@ const LARGEST = 64 * 1024;
 /** Bytes kept of each size. */
 const KEPT_BYTES = 512 * 1024;
 
-/** A buffer on loan. */
 export class PooledBuffer {
   /** All of it; what is in it is not cleared. */
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -23,7 +21,6 @@ export class PooledBuffer {
   readonly release: () => void;
   #view: Uint8Array<ArrayBuffer>;
 
-  /** A new one. */
   constructor(size: number, pool: BufferPool) {
     this.bytes = new Uint8Array(size);
     this.#view = this.bytes;
@@ -36,7 +33,6 @@ export class PooledBuffer {
   }
 }
 
-/** Lends buffers. */
 export class BufferPool {
   readonly #free: PooledBuffer[][] = [];
   #lent = 0;

@@ -3,7 +3,6 @@
 // asked of the name server. "localhost" and IP addresses are answered without asking (RFC 6761 6.3).
 // Deno permissions: --allow-net (the names, and the name server).
 // Role: edge
-// Answers to: rfc3263.py of siprtmp.
 
 import { lookup } from "node:dns";
 import { systemClock } from "../base/clock.ts";
@@ -14,19 +13,16 @@ import { transportError } from "./failure.ts";
 /** Longest wait for one answer. */
 const TIMEOUT_MS = 5_000;
 
-/** One SRV record. */
 export interface SrvRecord {
   /** Smaller first. */
   readonly priority: number;
   /** Share among equal priorities. */
   readonly weight: number;
-  /** Port of the service. */
   readonly port: number;
   /** Host name without trailing dot; empty: the service does not exist. */
   readonly target: string;
 }
 
-/** One NAPTR record. */
 export interface NaptrRecord {
   /** Smaller first. */
   readonly order: number;

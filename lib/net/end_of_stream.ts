@@ -1,11 +1,9 @@
 // How a stream of bytes ends for its reader. The reader is the owner, so it is the reader who learns why the writing side
 // gave up: once, and after that the stream has simply ended.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
 import type { TransportError } from "../base/errors.ts";
 
-/** The end of one stream. */
 export class EndOfStream {
   #failure: TransportError | null = null;
 

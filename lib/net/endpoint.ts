@@ -2,7 +2,6 @@
 // IPv6 addresses are kept without brackets (RFC 3986 3.2.2 puts them around); an IPv4 address mapped into
 // IPv6 (RFC 4291 2.5.5.2) counts as the IPv4 address it holds.
 // Role: wire
-// Answers to: the (host, port) tuples and rfc2396.isIPv4 of siprtmp.
 
 import { WireError } from "../base/errors.ts";
 

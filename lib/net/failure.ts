@@ -1,6 +1,5 @@
 // The errors of the runtime's sockets as TransportError, so that nobody else needs to know them.
 // Role: edge
-// Answers to: the socket.error tuples of siprtmp.
 
 import { messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
 

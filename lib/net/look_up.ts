@@ -6,11 +6,8 @@ import { TransportError } from "../base/errors.ts";
 import type { DnsResolver } from "./dns.ts";
 import { isIpAddress, isUnspecified } from "./endpoint.ts";
 
-/** How to look up. */
 export interface LookUpOptions {
-  /** Who knows. */
   readonly dns: Pick<DnsResolver, "a" | "aaaa">;
-  /** Time. */
   readonly clock: Clock;
   /** How long it may take. */
   readonly withinMs: number;

@@ -4,7 +4,6 @@
 
 import { decodeIp, formatIp, prefixMatches } from "./endpoint.ts";
 
-/** A block of addresses. */
 export interface Network {
   /** 4 or 16 bytes; those behind the prefix do not count. */
   readonly prefix: readonly number[];

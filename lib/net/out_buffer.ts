@@ -4,7 +4,6 @@
 // when they are empty: a stream that has nothing to send holds none.
 // Per write there is one promise and nothing else: what goes on is a function made once.
 // Role: edge
-// Answers to: the write task and its queue in siprtmp's rtmp.Protocol.
 
 import { systemClock } from "../base/clock.ts";
 import { BufferPool, type PooledBuffer } from "./buffer_pool.ts";
@@ -31,7 +30,6 @@ export interface Writable {
 
 /** Where the bytes go. */
 export interface OutBufferOutlets {
-  /** The stream. */
   readonly to: Writable;
   /** More than the hard mark is unsent; the buffer takes no more. */
   overflow(unsent: number): void;

@@ -1,7 +1,6 @@
 // How much memory this process holds, as the operating system counts it: what a limit of a container is about.
 // Deno permissions: none.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 /** Resident memory of the whole process, workers included, in bytes. Costs some microseconds: not per packet. */
 export function residentBytes(): number {

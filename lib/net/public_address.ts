@@ -2,7 +2,6 @@
 // While it has not answered, peers are told the address of the interface, and the log says so.
 // Deno permissions: --allow-net for the server.
 // Role: edge
-// Answers to: FAQ question 5 of siprtmp (Amazon EC2), where the address had to be found and given by hand.
 
 import { type Clock, delay } from "../base/clock.ts";
 import { toHex } from "../base/bytes.ts";
@@ -28,13 +27,11 @@ const REQUESTS = 4;
 const MAX_ADDRESSES = 3;
 const MAX_ANSWER_BYTES = 2048;
 
-/** What is asked, and how. */
 export interface PublicAddressOptions {
   /** The STUN server; a name or an IP address. */
   readonly server: Endpoint;
   /** Address to ask from: the one SIP is bound to. */
   readonly bind: string;
-  /** Time. */
   readonly clock: Clock;
   /** Transaction ids, jitter. */
   readonly random: Random;
@@ -53,7 +50,6 @@ type Answer = { readonly type: "mapped"; readonly mapped: Endpoint; readonly loc
   readonly reason: string;
 };
 
-/** Watches the public address. */
 export class PublicAddress {
   /** Settles with the first answer, the first failure or after 3 s, whichever comes first. */
   readonly settled: Promise<void>;

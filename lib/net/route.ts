@@ -4,7 +4,6 @@
 // else learnDefaultIpv4() asks the kernel by a multicast packet with TTL 0, which never leaves this host.
 // Deno permissions: --allow-sys=networkInterfaces; for learnDefaultIpv4() --allow-net, unstable net flag.
 // Role: edge
-// Answers to: getlocaladdr of siprtmp.
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";

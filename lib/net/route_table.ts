@@ -2,13 +2,11 @@
 // kernel's routing table where it can be read, and the address of the default route where that was learnt.
 // Longest prefix wins; among several source addresses RFC 6724 5 in short: same scope, not link-local.
 // Role: wire
-// Answers to: getlocaladdr of siprtmp, which asked for the host's own name.
 
 import { decodeIp, isLoopback, prefixMatches, unmapAddress } from "./endpoint.ts";
 
 /** One address of this host. */
 export interface LocalAddress {
-  /** Interface name. */
   readonly name: string;
   /** IP address without zone. */
   readonly address: string;
@@ -18,7 +16,6 @@ export interface LocalAddress {
 
 /** One line of a routing table. */
 export interface Route {
-  /** Interface name. */
   readonly name: string;
   /** 4 or 16 bytes. */
   readonly prefix: Uint8Array;

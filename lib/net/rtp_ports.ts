@@ -4,7 +4,6 @@
 // one; a port taken by another program is passed over.
 // Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
-// Answers to: RTPNetwork's port choice in siprtmp, which counted up and failed on the first busy port.
 
 import type { Clock } from "../base/clock.ts";
 import { ConfigError, TransportError } from "../base/errors.ts";
@@ -30,7 +29,6 @@ const USUAL_VIDEO_PACKET = MAX_PACKET;
 /** The same for RTCP: two reports and a description take about 150 bytes. */
 const USUAL_RTCP_PACKET = 511;
 
-/** Opens one socket. */
 type BindSocket = (at: Endpoint, options: UdpOptions) => UdpSocket;
 
 /** Tries when the system chooses the ports. */
@@ -38,11 +36,9 @@ const ANY_PORT_TRIES = 64;
 
 /** The stream that was heard last on a port. */
 export interface HeardStream {
-  /** Its SSRC. */
   readonly ssrc: number;
   /** Its last sequence number. */
   readonly sequence: number;
-  /** When, by the clock of the ports. */
   readonly atMs: number;
 }
 
@@ -58,7 +54,6 @@ export interface RtpPortPair extends Disposable {
   heard: HeardStream | null;
 }
 
-/** Which ports may be used. */
 export interface RtpPortRange {
   /** First port; 0 with max 0: any pair the system has free (tests). */
   min: number;

@@ -1,16 +1,15 @@
 // Whose sockets carry RTMP and media: those of the runtime, or those of the system itself, which cost a fraction but
 // need a permission of their own.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6 } from "./endpoint.ts";
-import { mayCallLinux, openLinuxCalls } from "./linux_calls.ts";
-import { listenLinuxTcp } from "./linux_listen.ts";
-import { LinuxPoll } from "./linux_poll.ts";
+import { mayCallLinux, openLinuxCalls } from "./linux/calls.ts";
+import { listenLinuxTcp } from "./linux/listen.ts";
+import { LinuxPoll } from "./linux/poll.ts";
 
-import type { OpenFiles } from "./open_files.ts";
-import { bindLinuxUdp } from "./linux_udp.ts";
+import type { OpenFiles } from "./linux/open_files.ts";
+import { bindLinuxUdp } from "./linux/udp.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
 
@@ -19,11 +18,8 @@ export type SocketKind = "auto" | "deno" | "linux";
 
 /** Opens the sockets of one thread; disposed when all of them are closed. */
 export interface Sockets extends Disposable {
-  /** What they are. */
   readonly kind: "deno" | "linux";
-  /** As {@link UdpSocket}.bind. */
   bindUdp(at: Endpoint, options?: UdpOptions): UdpSocket;
-  /** As {@link listenTcp}. */
   listenTcp(at: Endpoint, options: ListenOptions): AsyncGenerator<ByteStream, void, void>;
 }
 

@@ -9,7 +9,6 @@
 //
 // No authentication, no other method. Old servers (RFC 3489) that send MAPPED-ADDRESS only are understood.
 // Role: wire
-// Answers to: the STUN code of siprtmp's p2p-sip, which was there and switched off.
 
 import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8, fromHex, toHex } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -23,30 +22,23 @@ export const STUN_ID_BYTES = 12;
 /** A binding message. `id` is the transaction id in hexadecimal: 24 digits. */
 export type StunMessage =
   | {
-    /** Which message. */
     readonly type: "request";
-    /** The transaction. */
     readonly id: string;
     /** Attributes that must be understood and are not (RFC 8489 6.3.1): the answer is 420. */
     readonly unknown: readonly number[];
   }
   | { readonly type: "indication"; readonly id: string }
   | {
-    /** Which message. */
     readonly type: "success";
-    /** The transaction. */
     readonly id: string;
     /** Where the server saw the request come from. */
     readonly mapped: Endpoint;
   }
   | {
-    /** Which message. */
     readonly type: "error";
-    /** The transaction. */
     readonly id: string;
     /** 300 to 699. */
     readonly code: number;
-    /** For people. */
     readonly reason: string;
     /** With 420: what the server did not understand. */
     readonly unknown: readonly number[];

@@ -4,18 +4,15 @@
 //   0 ms, 500, 1500, 3500, 7500, 15500, 31500 requests; 39500 silent
 //
 // Role: machine
-// Answers to: the STUN code of siprtmp's p2p-sip, which was there and switched off.
 
 import type { Clock } from "../base/clock.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { encodeStun, type StunMessage } from "./stun.ts";
 
-/** What became of a question. */
 export type StunOutcome =
   | {
     /** The server told where it sees us. */
     readonly type: "mapped";
-    /** There. */
     readonly mapped: Endpoint;
   }
   | { readonly type: "refused"; readonly code: number; readonly reason: string }
@@ -23,7 +20,6 @@ export type StunOutcome =
 
 /** How a question is asked. */
 export interface StunQueryOptions {
-  /** Time. */
   readonly clock: Clock;
   /** Transaction id, 24 random hexadecimal digits. */
   readonly id: string;
@@ -39,7 +35,6 @@ const RTO_MS = 500;
 const REQUESTS = 7;
 const LAST_WAIT_MS = 16 * RTO_MS;
 
-/** A question on its way. */
 export class StunQuery implements Disposable {
   readonly #options: StunQueryOptions;
   readonly #request: Uint8Array;

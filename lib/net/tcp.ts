@@ -3,7 +3,6 @@
 // a peer that reads slowly costs memory up to a bound and then its connection, never a wait.
 // Deno permissions: --allow-net for the addresses used; reusePort needs the unstable net flag.
 // Role: edge
-// Answers to: Server.run, serverlistener and SockStream of siprtmp.
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
@@ -15,9 +14,7 @@ import { OutBuffer } from "./out_buffer.ts";
 
 /** Bytes both ways. TcpConnection is one, the pipes of the tests are others. */
 export interface ByteStream extends Disposable {
-  /** The other side. */
   readonly peer: Endpoint;
-  /** This side. */
   readonly local: Endpoint;
   /**
    * Reads at least one byte into the front of `into` and says how many; null when the peer has ended or we
@@ -42,7 +39,6 @@ export interface SendLimits {
   hardUnsent?: number;
 }
 
-/** How to listen. */
 export interface ListenOptions extends SendLimits {
   /** Ends the listening; accepted connections are not touched. */
   signal: AbortSignal;
@@ -68,11 +64,8 @@ export function probePort(at: Endpoint): number {
   return port;
 }
 
-/** One TCP connection. */
 export class TcpConnection implements ByteStream {
-  /** The other side. */
   readonly peer: Endpoint;
-  /** This side. */
   readonly local: Endpoint;
   readonly #conn: Deno.TcpConn;
   readonly #out: OutBuffer;
@@ -108,23 +101,19 @@ export class TcpConnection implements ByteStream {
     return this.#closed;
   }
 
-  /** See {@link ByteStream.read}. One read at a time. */
   read(into: Uint8Array): Promise<number | null> {
     if (this.#closed) return this.#readAfterEnd();
     return this.#conn.read(into).then(this.#onRead, this.#onReadFailure);
   }
 
-  /** See {@link ByteStream.put}. */
   put(bytes: Uint8Array): boolean {
     return this.#out.put(bytes);
   }
 
-  /** See {@link ByteStream.flush}. */
   flush(withinMs: number): Promise<boolean> {
     return this.#out.flush(withinMs);
   }
 
-  /** See {@link ByteStream.close}. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,7 +1,6 @@
 // Small text files of the administrator: certificates, keys, users. Read whole, at the start and on reload.
 // Deno permissions: --allow-read for the file.
 // Role: edge
-// Answers to: nothing in siprtmp, which had no such files.
 
 import { messageOf, TransportError } from "../base/errors.ts";
 

@@ -4,7 +4,6 @@
 // that connection and is told to onError, never to the loop.
 // Deno permissions: --allow-net for the address.
 // Role: edge
-// Answers to: the stunnel recipe of siprtmp's FAQ (question 17).
 
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Socket } from "node:net";
@@ -49,9 +48,7 @@ export class TlsIdentity {
   }
 }
 
-/** How to listen with TLS. */
 export interface ListenTlsOptions extends ListenOptions {
-  /** Who we are. */
   identity: TlsIdentity;
   /** A handshake that takes longer ends its connection; default 10 s. */
   handshakeMs?: number;

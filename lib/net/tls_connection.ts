@@ -1,7 +1,6 @@
 // One TLS connection that was accepted: the ByteStream of tcp.ts over a socket of node:tls. Reading is by
 // pull (the socket stays paused), sending through the same bounded queue as plain TCP.
 // Role: edge
-// Answers to: nothing in siprtmp, whose FAQ put stunnel in front.
 
 import type { TLSSocket } from "node:tls";
 import { systemClock } from "../base/clock.ts";
@@ -17,9 +16,7 @@ const CLOSING_MS = 1_000;
 
 /** One TLS connection, its handshake done. */
 export class TlsConnection implements ByteStream {
-  /** The other side. */
   readonly peer: Endpoint;
-  /** This side. */
   readonly local: Endpoint;
   readonly #socket: TLSSocket;
   readonly #out: OutBuffer;
@@ -55,7 +52,6 @@ export class TlsConnection implements ByteStream {
     return this.#closed;
   }
 
-  /** See {@link ByteStream.read}. One read at a time. */
   async read(into: Uint8Array): Promise<number | null> {
     for (;;) {
       if (this.#closed) return this.#ending.told();
@@ -67,17 +63,14 @@ export class TlsConnection implements ByteStream {
     }
   }
 
-  /** See {@link ByteStream.put}. */
   put(bytes: Uint8Array): boolean {
     return this.#out.put(bytes);
   }
 
-  /** See {@link ByteStream.flush}. */
   flush(withinMs: number): Promise<boolean> {
     return this.#out.flush(withinMs);
   }
 
-  /** See {@link ByteStream.close}. A peer that took everything is sent the closing alert as well. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

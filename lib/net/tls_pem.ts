@@ -14,7 +14,6 @@ export interface TlsPem {
 }
 
 interface Block {
-  /** Such as "CERTIFICATE". */
   readonly label: string;
   /** With its first and last line. */
   readonly text: string;

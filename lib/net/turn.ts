@@ -2,7 +2,6 @@
 // the runtime asks the system only now and then which other sockets have something: a flood on one port would delay
 // the media on all others by tenths of a second. So who has had many packets in a short time waits a moment.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
 /** Packets after which the time is looked at. */
 export const TURN_PACKETS = 32;

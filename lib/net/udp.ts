@@ -3,7 +3,6 @@
 // pool until it has left.
 // Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
-// Answers to: multitask.recvfrom and RTPNetwork of siprtmp.
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
@@ -235,7 +234,6 @@ function tellOf(error: unknown, socket: Pick<UdpSocket, "onError"> & { receiveEr
   }
 }
 
-/** Opens UDP sockets. */
 export const UdpSocket: {
   /** Binds to an IP address; port 0 lets the system choose. Throws {@link TransportError}. */
   bind(at: Endpoint, options?: UdpOptions): UdpSocket;

@@ -2,7 +2,6 @@
 // Adobe RTMP 1.0, section 5.3. A message that lies whole in one chunk and in the bytes pushed is handed out
 // as a view of them; any other is gathered in a buffer of its chunk stream, grown as bytes arrive.
 // Role: wire
-// Answers to: Protocol.parseMessages of rtmp.py.
 //
 //   basic    fmt:2 id:6            id 0: one byte more (64 + b)   id 1: two more (64 + b + 256 * c)
 //   header   0: time:u24 length:u24 type:u8 stream:u32le   1: delta length type   2: delta   3: none
@@ -17,7 +16,6 @@ export const DEFAULT_CHUNK_SIZE = 128;
 
 /** What a peer may make us hold. */
 export interface ChunkLimits {
-  /** Longest message. */
   maxMessageBytes: number;
   /** All buffers of unfinished messages together. */
   maxBufferedBytes: number;

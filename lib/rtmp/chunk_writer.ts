@@ -2,7 +2,6 @@
 // Adobe RTMP 1.0, section 5.3. Times beyond 24 bits are extended, also on the type 3 chunks that follow.
 // Form 3 never starts a message: readers disagree about its time after form 0.
 // Role: wire
-// Answers to: Protocol.write of rtmp.py (deviation: defect 17, it left out the repeated extended time).
 
 import { ByteWriter } from "../base/bytes.ts";
 import { DEFAULT_CHUNK_SIZE } from "./chunk_reader.ts";

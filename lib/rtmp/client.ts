@@ -2,7 +2,6 @@
 // RTMP server. Reading is a task of its own that ends with the connection.
 // Adobe RTMP 1.0, section 7.2.
 // Role: edge
-// Answers to: rtmpclient.py.
 
 import type { AmfObject, AmfValue } from "../amf/value.ts";
 import { formatAmf, propertiesOf } from "../amf/value.ts";

@@ -1,7 +1,6 @@
 // One stream of an RTMP client: publishes or plays, sends or takes media.
 // Adobe RTMP 1.0, section 7.2.2.
 // Role: machine
-// Answers to: class NetStream of rtmpclient.py.
 
 import { type AmfObject, type AmfValue, getProperty, textOf } from "../amf/value.ts";
 import type { MediaMessage, RtmpMessage } from "./message.ts";

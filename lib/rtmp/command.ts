@@ -2,7 +2,6 @@
 // Adobe RTMP 1.0, sections 7.1.1 and 7.2. An AMF3 connection puts one byte 0 before the same AMF0 values and
 // switches to AMF3 where it needs to.
 // Role: wire
-// Answers to: class Command of rtmp.py and its connect handling.
 
 import { decodeReadableAmf0, writeAmf0 } from "../amf/amf0.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";

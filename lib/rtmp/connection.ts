@@ -33,17 +33,14 @@ export interface RtmpEnvironment {
    * it sends too much (greedy). False: the connection keeps quiet about it.
    */
   readonly onOffence?: (peer: Endpoint, offence: RtmpOffence) => boolean;
-  /** Times and timers. */
   readonly clock: Clock;
   /** Category rtmp is chosen here. */
   readonly log: Logger;
-  /** Fills the handshake. */
   readonly random: Random;
   /** Ticks for the beat ({@link HEARTBEAT}), shared by many connections; each has its own when missing. */
   readonly ticker?: Ticker;
 }
 
-/** Counters of one connection. */
 export interface RtmpStats {
   /** Bytes read, without the handshake. */
   bytesIn: number;
@@ -62,9 +59,7 @@ const FLUSH_MS = 1_000;
 /** After the last words we read on for so long: closing with unread bytes would cut them off (TCP reset). */
 const LINGER_MS = 500;
 
-/** One RTMP client. */
 export class RtmpConnection implements AsyncDisposable {
-  /** Where the client is. */
   readonly peer: Endpoint;
   /** Number of the connection, for the log. */
   readonly id: number;
@@ -123,7 +118,6 @@ export class RtmpConnection implements AsyncDisposable {
     this.#session.streamLength = outlet;
   }
 
-  /** Counters, as of now. */
   get stats(): RtmpStats {
     const { bytesIn, bytesOut, roundTripMs } = this.#session.link;
     const { droppedVideo, droppedAudio } = this.#session.commands;

@@ -1,7 +1,6 @@
 // "@setDataFrame": how publishers ask a server to keep a data message for later players.
 // Adobe Flash Media Server documentation, "Add metadata to a live stream"; FMLE, ffmpeg and OBS send it.
 // Role: wire
-// Answers to: nothing in siprtmp, which relayed the message as it was.
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 

@@ -1,6 +1,5 @@
 // What a slow client loses: first video up to the next key frame, then audio; never headers, data or commands.
 // Role: machine
-// Answers to: nothing in siprtmp (defect 10: 30 s of delayed video).
 
 import { createTag, FirstTrack, isFrame, readTag, type Tag } from "../media/tag.ts";
 
@@ -11,7 +10,6 @@ export type Congestion = 0 | 1 | 2;
 export interface CongestionLimits {
   /** Shed video from so many unsent bytes on; audio from half way to `hardUnsent`. */
   readonly softUnsent: number;
-  /** The connection is closed here. */
   readonly hardUnsent: number;
   /** Shed video from so much lag on; audio from twice as much. */
   readonly maxLagMs: number;

@@ -4,7 +4,6 @@
 import { type AmfObject, getProperty } from "../amf/value.ts";
 import { AUDIO_FOURCCS, fourCcText, VIDEO_FOURCCS } from "../media/codec_ids.ts";
 
-/** Bits of capsEx. */
 export const CAPS_EX = {
   /** The client connects again when it is asked to. */
   RECONNECT: 1,

@@ -1,7 +1,6 @@
 // What the owner of a connection is told, and how it answers a command.
 // Adobe RTMP 1.0, section 7.2.
 // Role: machine
-// Answers to: the onCommand, onPublish, onPlay... callbacks of class App in rtmp.py.
 
 import type { AmfValue } from "../amf/value.ts";
 import { createStatus } from "./command.ts";

@@ -2,7 +2,6 @@
 // The digest form is not in the specification; Flash Player needs it for H.264 and AAC. Every party signs its
 // packet with HMAC-SHA256 under a key that is public knowledge, so this proves nothing and protects nothing.
 // Role: wire
-// Answers to: Protocol.parseHandshake of rtmp.py.
 //
 //   C0, S0   version:u8 (3)            C1, S1   time:u32 version:u32 random:1528       C2, S2   echo, or signed
 //   scheme 0 digest block at 8, key block at 772     scheme 1 key block at 8, digest block at 772

@@ -1,7 +1,6 @@
 // Watches one connection once a second: pings it, notices when it is dead, reports what it was too slow for.
 // Adobe RTMP 1.0, section 7.1.7 (Ping Request and Response).
 // Role: machine
-// Answers to: nothing in siprtmp, which never noticed a dead client.
 
 import type { MessageLink } from "./message_link.ts";
 import type { RtmpOptions } from "./options.ts";
@@ -18,7 +17,6 @@ export const HEARTBEAT = { tickMs: 100, every: 10 } as const;
 /** Asked whether it is alive, a client that is not heard for so long is not. */
 export const PROBE_MS = 2_000;
 
-/** What the watch says. */
 export interface HeartbeatOutlets {
   /** Video and audio messages dropped so far. */
   dropped(): readonly [video: number, audio: number];
@@ -61,7 +59,6 @@ export class Heartbeat {
     this.#pingMs = nowMs;
   }
 
-  /** The connection has ended. */
   stop(): void {
     this.#running = false;
     this.#settleProbe(false);

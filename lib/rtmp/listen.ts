@@ -2,7 +2,6 @@
 // Streams come from TCP, TLS or RTMPT alike; all share one numbering and one heartbeat. What a client sends
 // cannot end the loop; only the signal and an unusable port can.
 // Role: edge
-// Answers to: FlashServer.serverlistener of rtmp.py (deviation: defect 20, an empty app ended it).
 
 import { Ticker } from "../base/ticker.ts";
 import { messageOf } from "../base/errors.ts";

@@ -1,7 +1,6 @@
 // RTMP messages: type ids, the payloads of the control messages, and aggregates.
 // Adobe "Real Time Messaging Protocol 1.0", sections 5.4 (control), 6 and 7.1 (message types).
 // Role: wire
-// Answers to: class Message of rtmp.py.
 //
 //   user control   event:u16 value:u32 [second:u32]         peer bandwidth   window:u32 limit:u8
 //   aggregate      ( type:u8 length:u24 time:u24 timeHigh:u8 stream:u24 body previous:u32 )*

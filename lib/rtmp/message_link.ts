@@ -2,7 +2,6 @@
 // answered here (chunk size, abort, acknowledgements, bandwidth, ping), everything else handed on.
 // Adobe RTMP 1.0, sections 5.4, 6 and 7.1.7.
 // Role: machine
-// Answers to: class Protocol of rtmp.py, which neither pinged nor knew Abort or Set Peer Bandwidth.
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 import type { AmfValue } from "../amf/value.ts";
@@ -46,11 +45,9 @@ const STREAM_CHUNK_STREAMS = 5;
 const CHUNK_STREAMS_EACH = 4;
 const STREAMS_APART = 16;
 
-/** What a link needs. */
 export interface MessageLinkOptions {
   /** Where the bytes go; reading stays with the owner. */
   stream: ByteStream;
-  /** For pings and lag. */
   clock: Clock;
   /** Lines per message at level trace, category rtmp.wire. */
   log: Logger;

@@ -2,7 +2,6 @@
 // Adobe RTMP 1.0, section 7.2.2; status codes as ActionScript programs know them.
 // States: idle -> publishing | playing (by the client's command) -> idle (closeStream, stop(), failed()).
 // Role: machine
-// Answers to: class Stream of rtmp.py.
 
 import type { AmfObject } from "../amf/value.ts";
 import { type Command, createStatus } from "./command.ts";

@@ -1,6 +1,5 @@
 // Limits and times of RTMP connections, in one value with defaults.
 // Role: wire
-// Answers to: the constants spread over rtmp.py.
 
 /** How a connection behaves. */
 export interface RtmpOptions {

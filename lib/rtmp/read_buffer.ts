@@ -2,11 +2,9 @@
 // A pending read holds it, for hours in an idle client: it grows only while reads fill it, and shrinks when they
 // have not needed it for long, so that an idle or audio-only client costs half a KiB.
 // Role: edge
-// Answers to: SockStream of rtmp.py.
 
 import type { ByteStream } from "../net/tcp.ts";
 
-/** Holds a handshake. */
 const FIRST_BYTES = 4 * 1024;
 const LARGEST_BYTES = 64 * 1024;
 /** Holds two messages of 20 ms. */
@@ -32,7 +30,6 @@ export class ReadBuffer {
     return this.#end - this.#start;
   }
 
-  /** Memory it takes. */
   get capacity(): number {
     return this.#bytes.length;
   }
@@ -47,7 +44,6 @@ export class ReadBuffer {
     return this.#start;
   }
 
-  /** Where it ends. */
   get end(): number {
     return this.#end;
   }

@@ -4,13 +4,11 @@
 //   due = max(due, now - burst) + amount / rate        wait until due
 //
 // Role: machine
-// Answers to: nothing in siprtmp, which read as fast as anybody sent.
 
 /** Most of each a second; 0: as much as comes. */
 export interface PaceLimits {
   /** Bytes. */
   readonly readBytesPerSecond: number;
-  /** Commands. */
   readonly commandsPerSecond: number;
 }
 

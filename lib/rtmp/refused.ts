@@ -1,7 +1,6 @@
 // A server's "no" to a client: the object of `_error`, or a status event of level error.
 // Adobe RTMP 1.0, sections 7.2.1.1 and 7.2.2.
 // Role: wire
-// Answers to: nothing in siprtmp.
 
 import { type AmfValue, getProperty, propertiesOf, textOf } from "../amf/value.ts";
 

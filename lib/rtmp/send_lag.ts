@@ -2,7 +2,6 @@
 // time, and 256 KiB are half a minute of speech. A few marks (count of bytes, time) answer in constant time.
 // A peer that reads what it is sent needs a single mark; room for more is made when its queue begins to stand.
 // Role: machine
-// Answers to: nothing in siprtmp, whose queue grew without bound (defect 10).
 
 const MARKS = 32;
 const MARK_SPACING_MS = 50;

@@ -3,7 +3,6 @@
 // so the order of the wire holds: no media of a stream comes before its publish event.
 // Adobe RTMP 1.0, sections 7.2 and 7.3.
 // Role: machine
-// Answers to: Client.messageReceived, accept and reject of rtmp.py.
 
 import { type AmfObject, type AmfValue, formatAmf } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
@@ -48,19 +47,15 @@ const COMMANDS_AT_ONCE = 16;
 
 const NO_BYTES = new Uint8Array(0);
 
-/** What a session needs. */
 export interface ServerSessionOptions {
   /** Where answers go. */
   readonly stream: ByteStream;
-  /** For pings and lag. */
   readonly clock: Clock;
   /** Commands both ways at level debug; never the arguments of connect. */
   readonly log: Logger;
-  /** Sizes and limits. */
   readonly limits: RtmpOptions;
 }
 
-/** The conversation of one connection. */
 export class ServerSession implements MessageSink {
   /** Takes media of publishing streams while it is read; message and body are borrowed. */
   onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
@@ -68,7 +63,6 @@ export class ServerSession implements MessageSink {
   streamLength: ((name: string) => number | Promise<number>) | null = null;
   /** Chunks and protocol control. */
   readonly link: MessageLink;
-  /** The streams. */
   readonly commands: StreamCommands;
   /** Commands that came behind connect. */
   commandCount = 0;

@@ -1,7 +1,6 @@
 // Carries a handshake over a stream, for either side, and answers the Flash policy file request.
 // Adobe RTMP 1.0, section 5.2; the policy file is Adobe's "Setting up a socket policy file server".
 // Role: edge
-// Answers to: the first part of Protocol.parse in rtmp.py.
 
 import type { Clock } from "../base/clock.ts";
 import { encodeUtf8, equalBytes } from "../base/bytes.ts";
@@ -27,15 +26,12 @@ const FLUSH_MS = 1_000;
 const LINGER_MS = 1_000;
 const MAX_PASSED_OVER = 1024 * 1024;
 
-/** What is needed to shake hands. */
 export interface ShakeHandsOptions {
   /** Where the bytes go. */
   stream: ByteStream;
   /** Where they come from; nothing else may be reading. */
   input: ReadBuffer;
-  /** For the time field. */
   clock: Clock;
-  /** Fills the packets. */
   random: Random;
 }
 

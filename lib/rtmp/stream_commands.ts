@@ -3,7 +3,6 @@
 // Adobe RTMP 1.0, sections 7.2.1.3 and 7.2.2; releaseStream, FCPublish and their kin are Adobe's FMLE habits
 // that librtmp, ffmpeg and OBS share.
 // Role: machine
-// Answers to: Client.messageReceived and App.* of rtmp.py, where deleteStream closed nothing.
 
 import { type AmfValue, booleanOf, getProperty, numberOf, propertiesOf, textOf } from "../amf/value.ts";
 import { type Command, createStatus, splitQuery } from "./command.ts";
@@ -12,7 +11,6 @@ import { CommandReply, type RtmpEvent } from "./event.ts";
 import type { MessageLink } from "./message_link.ts";
 import { NetStream } from "./net_stream.ts";
 
-/** What it needs. */
 export interface StreamCommandsOptions {
   /** Where answers go. */
   link: MessageLink;
@@ -24,7 +22,6 @@ export interface StreamCommandsOptions {
   streamLength: (name: string) => number | Promise<number>;
 }
 
-/** The streams of one connection. */
 export class StreamCommands {
   readonly #options: StreamCommandsOptions;
   readonly #link: MessageLink;

@@ -1,7 +1,6 @@
 // Makes one peer wait when it sends too much, and stops waiting when the connection ends. A timer runs only while
 // somebody is waiting.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
 import { type PaceLimits, ReadPace } from "./read_pace.ts";
@@ -9,7 +8,6 @@ import { type PaceLimits, ReadPace } from "./read_pace.ts";
 /** A pause is not longer, so that a peer that waits counts as heard. */
 const LONGEST_PAUSE_MS = 1_000;
 
-/** The throttle of one connection. */
 export class Throttle {
   readonly #pace: ReadPace;
   readonly #clock: Clock;
@@ -21,7 +19,6 @@ export class Throttle {
   #wake: (() => void) | null = null;
   #open = true;
 
-  /** Fully open. */
   constructor(limits: PaceLimits, clock: Clock) {
     this.#pace = new ReadPace(limits);
     this.#clock = clock;

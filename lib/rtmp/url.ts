@@ -1,7 +1,6 @@
 // RTMP URLs as the client needs them: rtmp://host[:port]/app[?query]. The whole path is the application;
 // stream names are given to publish() and play().
 // Role: wire
-// Answers to: the URL handling of rtmpclient.py.
 
 import { WireError } from "../base/errors.ts";
 

@@ -13,19 +13,14 @@ export interface AgreedStream {
   readonly rtcpRemote: Endpoint | null;
   /** Codecs, with their numbers each way. */
   readonly formats: readonly PayloadTypes[];
-  /** Touch tones. */
   readonly telephoneEvents: readonly PayloadTypes[];
-  /** Comfort noise. */
   readonly comfortNoise: readonly PayloadTypes[];
   /** Redundancy, or null. */
   readonly redundancy: PayloadTypes | null;
 }
 
-/** The numbers of one format. */
 export interface PayloadTypes {
-  /** What the peer calls it. */
   readonly sendPayloadType: number;
-  /** What it may arrive with. */
   readonly receivePayloadTypes: readonly number[];
 }
 

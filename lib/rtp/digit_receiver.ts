@@ -6,7 +6,6 @@
 //   no key -> sounding -> reported
 //
 // Role: machine
-// Answers to: nothing; siprtmp ignored incoming touch tones (behaviour 1.8).
 
 import type { Clock } from "../base/clock.ts";
 import { decodeRedundancy } from "./redundancy.ts";
@@ -28,7 +27,6 @@ export interface EventClocks {
 
 /** What a receiver needs. The clocks are those of events of which nothing else is said. */
 export interface DigitReceiverOptions extends EventClocks {
-  /** Time and timers. */
   readonly clock: Clock;
   /** Told each key 0-9 * # A-D once, in the order they were pressed. */
   readonly onDigit: (digit: string, durationMs: number) => void;

@@ -5,7 +5,6 @@
 //   idle -> sounding -> ending (3 packets) -> pausing -> sounding | idle
 //
 // Role: machine
-// Answers to: Context.rtmp_sendDTMF, which sent one end packet for one key (defect 8).
 
 import type { Clock } from "../base/clock.ts";
 import { encodeRedundancy, type RedundantBlock } from "./redundancy.ts";
@@ -15,7 +14,6 @@ import { encodeTelephoneEvent, eventOfDigit } from "./telephone_event.ts";
 export const DEFAULT_DIGIT_MS = 160;
 /** The shortest key: 40 ms are the least that receivers must recognise (ITU-T Q.24). */
 export const MIN_DIGIT_MS = 40;
-/** The longest key. */
 export const MAX_DIGIT_MS = 10_000;
 /** Most keys that wait. */
 export const MAX_QUEUED_DIGITS = 128;
@@ -27,9 +25,7 @@ const MAX_DURATION = 0xffff;
 const VOLUME = 10;
 const REPEATED_KEYS = 2;
 
-/** What a sender needs. */
 export interface DigitSenderOptions {
-  /** Time and timers. */
   readonly clock: Clock;
   /** Clock of the stream's RTP timestamps (the audio codec's), in Hz. */
   readonly audioClockRate: number;
@@ -55,7 +51,6 @@ interface Tone extends QueuedDigit {
   timestamp: number;
   /** Event clock units of the segments before. */
   unitsBefore: number;
-  /** Updates sent. */
   updates: number;
   /** End packets sent. */
   ends: number;
@@ -73,7 +68,6 @@ export class DigitSender implements Disposable {
   #freeTimestamp = -Infinity;
   #closed = false;
 
-  /** Starts idle. */
   constructor(options: DigitSenderOptions) {
     this.#options = options;
   }

@@ -10,7 +10,6 @@
 export interface MediaTimeouts {
   /** After the answer, as long as nothing has come. */
   readonly initialMs: number;
-  /** Later. */
   readonly silenceMs: number;
 }
 
@@ -34,7 +33,6 @@ export interface MediaWatchOutlets {
   dead(seconds: number): void;
 }
 
-/** Silence that is told. */
 export const QUIET_MS = 5_000;
 
 /** Watches the media of one call from its answer on. */

@@ -9,7 +9,6 @@
 //   |  X: profile (16)              |  X: length in words (16)      | ...
 //
 // Role: wire
-// Answers to: p2p-sip's RTP class (pack, unpack).
 
 import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -36,7 +35,6 @@ export interface RtpHeader {
 
 /** The header extension of RFC 3550 5.3.1. */
 export interface RtpExtension {
-  /** Defined by the profile. */
   readonly profile: number;
   /** Whole 32-bit words; borrowed after decoding. */
   readonly data: Uint8Array;
@@ -56,21 +54,15 @@ export interface RtpPacket extends Readonly<RtpHeader> {
 
 /** Reads packets one after the other into the same fields. */
 export class RtpView implements RtpHeader {
-  /** See {@link RtpHeader}. */
   marker = false;
-  /** See {@link RtpHeader}. */
   payloadType = 0;
-  /** See {@link RtpHeader}. */
   sequenceNumber = 0;
-  /** See {@link RtpHeader}. */
   timestamp = 0;
-  /** See {@link RtpHeader}. */
   ssrc = 0;
   /** How many contributing sources follow the fixed header. */
   csrcCount = 0;
   /** Where the header extension's data starts; 0 without one. */
   extensionStart = 0;
-  /** Where the payload starts. */
   payloadStart = 0;
   /** Where the payload ends and padding begins. */
   payloadEnd = 0;

@@ -4,11 +4,9 @@
 //   |0|   block PT  |                                                  for the newest one, last
 //
 // Role: wire
-// Answers to: the FAQ's recipe for sending touch tones redundantly (behaviour 1.12 row 15).
 
 import { WireError } from "../base/errors.ts";
 
-/** One block of a redundant packet. */
 export interface RedundantBlock {
   /** Payload type of the block, 0..127. */
   readonly payloadType: number;

@@ -20,7 +20,6 @@ export const FORMER_HEARD_MS = 2000;
 export const TAKE_OVER_AFTER_MS = 200;
 /** Packets in order, and the time they take at least, by which an unexpected source shows that it is a stream. */
 export const PROBATION_PACKETS = 6;
-/** See {@link PROBATION_PACKETS}: a burst is none. */
 export const PROBATION_MS = 60;
 
 /** A candidate that falls silent for so long makes room for another. */

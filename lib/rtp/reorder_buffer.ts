@@ -5,7 +5,6 @@
 //   in order -> (gap) -> waiting -> (filled | waited long enough | window full) -> in order
 //
 // Role: machine
-// Answers to: nothing; siprtmp took packets as they came (behaviour 1.8).
 
 /** Longest wait unless told otherwise. */
 export const DEFAULT_REORDER_MS = 60;
@@ -20,7 +19,6 @@ export interface OrderedPacket {
   sequence: number;
   /** Timestamp without wrap. */
   timestamp: number;
-  /** Marker bit. */
   marker: boolean;
   /** 0..127. */
   payloadType: number;
@@ -92,7 +90,6 @@ export class ReorderBuffer {
     this.#maxWaitMs = Math.min(MAX_REORDER_MS, Math.max(0, options.maxWaitMs ?? DEFAULT_REORDER_MS));
   }
 
-  /** Packets waiting. */
   get held(): number {
     return this.#held;
   }

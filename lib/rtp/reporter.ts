@@ -1,7 +1,6 @@
 // RTCP of one session: when reports are due (RFC 3550 6.3, 6.2), what they say (6.4), and what the peer's reports
 // say about us: loss, round-trip time (6.4.1), and how its RTP clock lies to wall-clock time.
 // Role: machine
-// Answers to: p2p-sip's RTPSession report code, whose results nothing used (behaviour 1.8).
 
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -19,19 +18,14 @@ const NTP_OFFSET_SECONDS = 2_208_988_800;
 
 const CNAME_ITEM = 1;
 
-/** What a reporter needs. */
 export interface ReporterOptions {
-  /** Time. */
   readonly clock: Clock;
-  /** Spreads the reports. */
   readonly random: Random;
   /** RTP clock in Hz. */
   readonly clockRate: number;
-  /** Our SSRC. */
   readonly ssrc: number;
   /** Our canonical name, the same for audio and video of one call. */
   readonly cname: string;
-  /** What the reports are about. */
   readonly source: RtpSource;
 }
 
@@ -43,9 +37,7 @@ export interface SenderClock {
   readonly timestamp: number;
 }
 
-/** Counters of a session. */
 export interface RtpStats {
-  /** Packets sent. */
   readonly sent: number;
   /** Valid packets received, with late and double ones. */
   readonly received: number;
@@ -71,7 +63,6 @@ export interface RtpStats {
 
 /** Keeps the accounts of one session. */
 export class Reporter {
-  /** RTP packets sent. */
   packetsSent = 0;
   /** Payload bytes sent. */
   octetsSent = 0;

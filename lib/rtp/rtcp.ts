@@ -4,7 +4,6 @@
 //   |V=2|P|  count  |      PT       |   length in words minus one   |   one header for every packet
 //
 // Role: wire
-// Answers to: p2p-sip's RTCP class (unpack).
 
 import { ByteReader } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -14,7 +13,6 @@ export const MAX_RTCP_PACKETS = 64;
 
 /** What a receiver says about one source (RFC 3550 6.4.1). */
 export interface ReportBlock {
-  /** The source reported on. */
   readonly ssrc: number;
   /** Loss since the last report, in 256ths. */
   readonly fractionLost: number;
@@ -32,9 +30,7 @@ export interface ReportBlock {
 
 /** SR: what a sender says (RFC 3550 6.4.1). */
 export interface SenderReport {
-  /** Which packet. */
   readonly type: "sr";
-  /** The sender. */
   readonly ssrc: number;
   /** Seconds since 1900. */
   readonly ntpSeconds: number;
@@ -52,9 +48,7 @@ export interface SenderReport {
 
 /** RR: what a receiver says (RFC 3550 6.4.2). */
 export interface ReceiverReport {
-  /** Which packet. */
   readonly type: "rr";
-  /** Who reports. */
   readonly ssrc: number;
   /** At most 31. */
   readonly reports: readonly ReportBlock[];
@@ -70,7 +64,6 @@ export interface DescriptionItem {
 
 /** SDES: who the sources are (RFC 3550 6.5). */
 export interface SourceDescription {
-  /** Which packet. */
   readonly type: "sdes";
   /** At most 31. */
   readonly chunks: readonly { readonly ssrc: number; readonly items: readonly DescriptionItem[] }[];
@@ -78,7 +71,6 @@ export interface SourceDescription {
 
 /** BYE: sources that leave (RFC 3550 6.6). */
 export interface Goodbye {
-  /** Which packet. */
   readonly type: "bye";
   /** At most 31. */
   readonly ssrcs: readonly number[];
@@ -88,13 +80,10 @@ export interface Goodbye {
 
 /** APP: an application's own packet (RFC 3550 6.7). */
 export interface ApplicationDefined {
-  /** Which packet. */
   readonly type: "app";
   /** 0..31. */
   readonly subtype: number;
-  /** The sender. */
   readonly ssrc: number;
-  /** Four characters. */
   readonly name: string;
   /** Whole 32-bit words; borrowed after decoding. */
   readonly data: Uint8Array;
@@ -102,11 +91,8 @@ export interface ApplicationDefined {
 
 /** Generic NACK: packets missed (RFC 4585 6.2.1). */
 export interface GenericNack {
-  /** Which packet. */
   readonly type: "nack";
-  /** Who asks. */
   readonly ssrc: number;
-  /** The source meant. */
   readonly mediaSsrc: number;
   /** A missing sequence number and a bit for each of the 16 after it. */
   readonly missing: readonly { readonly packetId: number; readonly bitmask: number }[];
@@ -114,19 +100,14 @@ export interface GenericNack {
 
 /** PLI: pictures cannot be decoded any more (RFC 4585 6.3.1). */
 export interface PictureLossIndication {
-  /** Which packet. */
   readonly type: "pli";
-  /** Who asks. */
   readonly ssrc: number;
-  /** The source meant. */
   readonly mediaSsrc: number;
 }
 
 /** FIR: a decoder refresh point is needed (RFC 5104 4.3.1). */
 export interface FullIntraRequest {
-  /** Which packet. */
   readonly type: "fir";
-  /** Who asks. */
   readonly ssrc: number;
   /** The sources asked and the number of each request; equal numbers repeat a request. */
   readonly requests: readonly { readonly ssrc: number; readonly sequence: number }[];
@@ -134,7 +115,6 @@ export interface FullIntraRequest {
 
 /** A packet of another type, kept as it was. */
 export interface OtherRtcp {
-  /** Which packet. */
   readonly type: "other";
   /** 192..223 as far as assigned. */
   readonly packetType: number;
@@ -144,7 +124,6 @@ export interface OtherRtcp {
   readonly body: Uint8Array;
 }
 
-/** One packet of a compound. */
 export type RtcpPacket =
   | SenderReport
   | ReceiverReport
@@ -158,15 +137,10 @@ export type RtcpPacket =
 
 /** Packet types of RFC 3550 12.1 and RFC 4585 9. */
 export const RTCP_TYPES = {
-  /** Sender report. */
   sr: 200,
-  /** Receiver report. */
   rr: 201,
-  /** Source description. */
   sdes: 202,
-  /** Goodbye. */
   bye: 203,
-  /** Application-defined. */
   app: 204,
   /** Transport layer feedback. */
   rtpfb: 205,
@@ -176,7 +150,6 @@ export const RTCP_TYPES = {
 
 /** Feedback message types: nack within rtpfb, pli and fir within psfb (RFC 4585 6.2.1, 6.3.1, RFC 5104 4.3.1). */
 export const FEEDBACK_FORMATS = {
-  /** Generic NACK. */
   nack: 1,
   /** Picture loss indication. */
   pli: 1,

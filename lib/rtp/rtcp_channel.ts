@@ -1,7 +1,6 @@
 // The RTCP side of one session: whose packets to believe and where ours go, the report timer, feedback both ways,
 // and the goodbye. RFC 3550 6.3, RFC 4585, RFC 5104 4.3.1; addresses as RFC 3605 and RFC 4961 have them.
 // Role: machine
-// Answers to: the RTCP half of p2p-sip's RTPSession.
 
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
@@ -19,7 +18,6 @@ export type RtcpEvent =
     type: "pli" | "fir";
   }
   | {
-    /** Its source leaves. */
     type: "bye";
     /** Why, or null. */
     reason: string | null;
@@ -31,15 +29,11 @@ export type RtcpEvent =
     clock: SenderClock;
   };
 
-/** What a channel needs. */
 export interface RtcpChannelOptions {
-  /** Time. */
   readonly clock: Clock;
   /** Whether to send to where packets come from. */
   readonly latch: boolean;
-  /** Our SSRC. */
   readonly ssrc: number;
-  /** The accounts. */
   readonly reporter: Reporter;
   /** What is received over RTP. */
   readonly source: RtpSource;

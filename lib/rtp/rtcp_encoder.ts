@@ -1,7 +1,6 @@
 // RTCP compound packets: writing (RFC 3550 6, RFC 4585 6, RFC 5104 4.3.1). The values are those of rtcp.ts.
 // Every packet is filled up to whole words by its own rules; padding is never sent.
 // Role: wire
-// Answers to: p2p-sip's RTCP class (pack).
 
 import { ByteWriter, encodeUtf8 } from "../base/bytes.ts";
 import {

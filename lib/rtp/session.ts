@@ -6,7 +6,6 @@
 //   out: send -> encodeRtpHeader -> UdpSocket.send
 //
 // Role: edge
-// Answers to: RTPSession and RTPNetwork of p2p-sip as siprtmp used them.
 
 import { viewOf } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
@@ -30,7 +29,6 @@ import { Reporter, type RtpStats, type SenderClock } from "./reporter.ts";
 import { RtcpChannel, type RtcpEvent } from "./rtcp_channel.ts";
 import { RtpSource } from "./source.ts";
 
-/** What a session needs. */
 export interface RtpSessionOptions {
   /** Sockets; the session owns them from now on. */
   readonly pair: RtpPortPair;
@@ -38,7 +36,6 @@ export interface RtpSessionOptions {
   readonly clockRate: number;
   /** Canonical name (RFC 3550 6.5.1), the same for all streams of one call. */
   readonly cname: string;
-  /** Time and timers. */
   readonly clock: Clock;
   /** SSRC, first sequence number and timestamp, report intervals. */
   readonly random: Random;
@@ -58,7 +55,6 @@ export interface RtpSessionOptions {
 export interface StreamPeer {
   /** IP addresses its signalling came from, the nearest first. */
   readonly signalling: readonly string[];
-  /** What it may send. */
   readonly payloadTypes: ReadonlySet<number>;
 }
 
@@ -161,7 +157,6 @@ export class RtpSession implements Disposable {
     return this.#options.pair.rtp.local.port;
   }
 
-  /** Our SSRC. */
   get ssrc(): number {
     return this.#header.ssrc;
   }
@@ -176,7 +171,6 @@ export class RtpSession implements Disposable {
     return this.#reporter.senderClock;
   }
 
-  /** The counters as they are now. */
   get stats(): RtpStats {
     const { lost, late, duplicates } = this.#reorder;
     const { packetsSent, remoteLoss, roundTripMs } = this.#reporter;

@@ -7,7 +7,6 @@
 // Deviations from A.1: no probation, since the first packet of a call counts; sources are told apart by address
 // in remote_lock.ts before they come here.
 // Role: machine
-// Answers to: p2p-sip's Source class, and siprtmp's `ts - self._ts0` that ended the process.
 
 import type { RtpHeader } from "./packet.ts";
 
@@ -20,7 +19,6 @@ const MAX_TIMESTAMP_DRIFT_SECONDS = 5;
 
 /** What a packet turned out to be. */
 export type SourceVerdict =
-  /** Belongs to the source. */
   | "accepted"
   /** The very first packet. */
   | "started"

@@ -3,7 +3,6 @@
 //   |     event     |E|R|  volume   |           duration            |
 //
 // Role: wire
-// Answers to: the one packet per digit that siprtmp sent, e.g. 05 80 00 c8 (defect 8).
 
 import { WireError } from "../base/errors.ts";
 

@@ -1,7 +1,6 @@
 // What an offer/answer exchange settled for one m= line, in our own terms: where to send, which payload types
 // each way, who may speak, and whether the peer has put us on hold. RFC 3264 5.1, 6.1, 8.4; RFC 3605.
 // Role: wire
-// Answers to: siprtmp's MediaSession.`_init` ("yourlines", "mylines") and its hold test on c=0.0.0.0.
 
 import type { Direction, MediaSection, SessionDescription } from "./description.ts";
 import { answerH264Fmtp } from "./h264_format.ts";
@@ -11,7 +10,6 @@ import { isAuxiliary, isNamed, type MediaFormat } from "./media_format.ts";
 export interface MediaEndpoint {
   /** IP literal without brackets, or a domain name. */
   readonly hostname: string;
-  /** UDP port. */
   readonly port: number;
 }
 
@@ -25,7 +23,6 @@ export interface AgreedFormat {
   readonly name: string;
   /** RTP clock in Hz. */
   readonly clockRate: number;
-  /** Audio channels. */
   readonly channels: number;
   /** The peer's parameters, or null. */
   readonly fmtp: string | null;
@@ -37,7 +34,6 @@ export interface AgreedFormat {
 
 /** One m= line both sides accepted. */
 export interface AgreedMedia {
-  /** Media type. */
   readonly kind: "audio" | "video";
   /** Position of the m= line in both descriptions. */
   readonly index: number;

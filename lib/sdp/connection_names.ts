@@ -13,7 +13,6 @@ const MAX_NAMES = 4;
 
 const NETTYPE = "IN";
 
-/** A line that names a host. */
 interface NamedLine {
   readonly index: number;
   readonly name: string;

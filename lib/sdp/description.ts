@@ -2,7 +2,6 @@
 // The library takes single lines apart and puts them together; description_lines.ts bounds and mends what it
 // is given and keeps the lines it has no use for.
 // Role: wire
-// Answers to: p2p-sip's rfc4566.SDP.
 
 // @ts-types="npm:@types/sdp-transform@3.0.0"
 import {
@@ -45,7 +44,6 @@ export interface MediaSection {
   readonly otherAttributes: readonly string[];
 }
 
-/** A session description. */
 export interface SessionDescription {
   /** User name of o=, usually "-". */
   readonly originUser: string;

@@ -1,7 +1,6 @@
 // The lines of a session description before anybody reads them: limits, order, and mending of what real
 // phones send (upper-case attribute names, port counts, doubled spaces, lines that are none). RFC 8866 5.
 // Role: wire
-// Answers to: the line loop of p2p-sip's rfc4566.SDP.
 
 import { WireError } from "../base/errors.ts";
 
@@ -9,7 +8,6 @@ import { WireError } from "../base/errors.ts";
 export const MAX_SDP_LENGTH = 65_536;
 /** Most lines of a description. */
 export const MAX_SDP_LINES = 1000;
-/** Longest line. */
 export const MAX_SDP_LINE_LENGTH = 4096;
 /** Most m= lines of a description. */
 export const MAX_SDP_MEDIA = 16;
@@ -37,7 +35,6 @@ export interface SdpMediaLine {
   readonly port: number;
   /** Transport protocol as written. */
   readonly protocol: string;
-  /** Formats as written. */
   readonly formats: readonly string[];
 }
 

@@ -1,7 +1,6 @@
 // Parameters of a format (a=fmtp, RFC 8866 6.15): "name=value;name=value" and the bare lists that
 // telephone-event ("0-15", RFC 4733 2.4.1) and red ("101/101", RFC 2198 5) use instead.
 // Role: wire
-// Answers to: the fmtp strings siprtmp copied from offer to answer without reading them (defect 3).
 
 /** Longest parameter list that is taken apart; the rest is left unread. */
 export const MAX_FMTP_PARAMETERS = 64;

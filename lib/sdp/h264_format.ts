@@ -2,7 +2,6 @@
 // A stream is passed through, never re-encoded, so the profile must be one both sides named. Baseline and
 // constrained baseline count as one family: what either encodes without arbitrary slice order, the other decodes.
 // Role: wire
-// Answers to: siprtmp's fixed "profile-level-id=420014;packetization-mode=1" (behaviour 1.6, defect 3): level 2.0.
 
 import { formatFmtp, parseFmtp } from "./fmtp.ts";
 
@@ -18,7 +17,6 @@ export type H264Profile =
 
 /** What the parameters of an H.264 format say. */
 export interface H264Parameters {
-  /** Which profile. */
   readonly profile: H264Profile;
   /** profile_idc, e.g. 0x42. */
   readonly profileIdc: number;

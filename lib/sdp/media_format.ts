@@ -1,7 +1,6 @@
 // A format of an m= line as a value: payload type, encoding name, clock rate, channels and parameters
 // (RFC 8866 6.6, RFC 3551 6), and when two of them mean the same codec (RFC 3264 6.1).
 // Role: wire
-// Answers to: p2p-sip's sdp attrs objects and siprtmp's `_getFormat` table; names compare without case.
 
 import { compatibleH264 } from "./h264_format.ts";
 

@@ -3,7 +3,6 @@
 // one m= line for each of the offer's, port 0 where nothing matches. Touch tones alone are no match (defect 2),
 // and parameters follow the payload type (defect 3).
 // Role: wire
-// Answers to: MediaSession.createOffer/createAnswer of p2p-sip and siprtmp's `_createOffer`.
 
 import {
   type AgreedMedia,
@@ -29,7 +28,6 @@ import {
 
 /** One medium we offer or accept. */
 export interface LocalMedia {
-  /** Media type. */
   readonly kind: "audio" | "video";
   /** Where we receive RTP; 0 offers the line as switched off. */
   readonly port: number;
@@ -53,12 +51,10 @@ export interface SessionFields {
   readonly hold?: boolean;
 }
 
-/** Outcome of an exchange. */
 export type Negotiation =
   | {
     /** At least one medium has a codec in common. */
     type: "answer";
-    /** The answer, ours or theirs. */
     answer: SessionDescription;
     /** What was settled, one entry for each accepted m= line. */
     agreed: AgreedMedia[];

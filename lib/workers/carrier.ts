@@ -7,7 +7,6 @@
 //
 // Only clients of streams pay for this; the media of calls never goes between workers.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import { concatBytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
@@ -31,15 +30,12 @@ const FLUSH_MS = 60_000;
 /** How long the home may take to say goodbye when all stop. */
 const LAST_WORDS_MS = 1_500;
 
-/** Where the home is. */
 export interface CarrierOptions {
   /** The home's private port; null while it is down. */
   readonly home: () => Endpoint | null;
-  /** Shown to it. */
   readonly secret: string;
   /** Bounds of what is unsent. */
   readonly limits: SendLimits;
-  /** Times. */
   readonly clock: Clock;
 }
 
@@ -48,9 +44,7 @@ export interface CarrierOptions {
  * answered here. From there on it costs nothing: no copy and no promise of its own.
  */
 export class KeptStream implements ByteStream {
-  /** The client. */
   readonly peer: Endpoint;
-  /** Our side. */
   readonly local: Endpoint;
   readonly #inner: ByteStream;
   #kept: Uint8Array[] | null = [];
@@ -64,28 +58,23 @@ export class KeptStream implements ByteStream {
     this.local = inner.local;
   }
 
-  /** See {@link ByteStream.unsent}. */
   get unsent(): number {
     return this.#inner.unsent;
   }
 
-  /** See {@link ByteStream.read}. */
   read(into: Uint8Array): Promise<number | null> {
     return this.#kept === null ? this.#inner.read(into) : this.#readAndKeep(into);
   }
 
-  /** See {@link ByteStream.put}. */
   put(bytes: Uint8Array): boolean {
     if (this.#kept !== null && (this.#saidBytes += bytes.length) > ANSWER_SIZE) this.#kept = null;
     return this.#inner.put(bytes);
   }
 
-  /** See {@link ByteStream.flush}. */
   flush(withinMs: number): Promise<boolean> {
     return this.#inner.flush(withinMs);
   }
 
-  /** See {@link ByteStream.close}. */
   close(): void {
     this.#inner.close();
   }

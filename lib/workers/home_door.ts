@@ -1,7 +1,6 @@
 // The private port of the worker that has the streams: other workers bring it clients that want streams. Bound to
 // loopback, and every connection has to show the secret of this run before anything is read from it as RTMP.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
 import { encodeUtf8 } from "../base/bytes.ts";
@@ -9,7 +8,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import { equalSecrets } from "../access/password.ts";
+import { equalSecrets } from "../gateway/access/password.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import { type ByteStream, listenTcp, type SendLimits } from "../net/tcp.ts";
 import { decodePreface, MAX_PREFACE } from "./preface.ts";
@@ -20,17 +19,14 @@ const PREFACE_MS = 5_000;
 /** Clients that were announced and not yet taken. */
 const MAX_WAITING = 256;
 
-/** What the door needs. */
 export interface HomeDoorOptions {
   /** Asked of everybody who comes. */
   readonly secret: string;
   /** Bounds of what is unsent to a client. */
   readonly limits: SendLimits;
-  /** Times. */
   readonly clock: Clock;
   /** Where strangers are told. */
   readonly log: Logger;
-  /** Told the port. */
   readonly onListening: (local: Endpoint) => void;
 }
 

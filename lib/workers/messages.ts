@@ -1,23 +1,20 @@
 // What workers and their supervisor post to each other: plain values, one type for each way. Workers know only the
 // supervisor; what one has to say to another goes through it, so that a worker that is replaced misses nothing.
 // Role: wire
-// Answers to: nothing in siprtmp.
 
-import type { AddressChange } from "../access/address_limits.ts";
+import type { AddressChange } from "../gateway/access/address_limits.ts";
 import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
 import type { ConfigSources } from "../config/config.ts";
 import type { Arrival, TenantPath } from "../gateway/tenancy.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import type { AgentNews, DialogRecord } from "../sip/neighbours.ts";
+import type { AgentNews, DialogRecord } from "../sip/ua/neighbours.ts";
 import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";
 import type { Seat } from "./slice.ts";
 import type { Resident } from "./user_directory.ts";
 
 /** Where a worker that has opened is reached by the others. */
 export interface Place {
-  /** Whose it is. */
   readonly worker: number;
-  /** Its SIP port. */
   readonly sipPort: number;
   /** Its private port for clients that want streams; null: it has no streams. */
   readonly home: Endpoint | null;
@@ -25,21 +22,17 @@ export interface Place {
 
 /** Everything a worker needs to begin. */
 export interface Opening {
-  /** Tells it from other messages. */
   readonly type: "open";
   /** The configuration as it was written: a checked one holds what cannot be posted. */
   readonly sources: ConfigSources;
   /** Which part of it is this worker's. */
   readonly seat: Seat;
-  /** The shared counts. */
   readonly memory: SharedArrayBuffer;
-  /** Where the thread notes its open files: see lib/net/open_files.ts. */
+  /** Where the thread notes its open files: see lib/net/linux/open_files.ts. */
   readonly files: SharedArrayBuffer;
   /** Known to the workers of this run only. */
   readonly secret: string;
-  /** Workers that are open. */
   readonly places: readonly Place[];
-  /** Their SIP users. */
   readonly residents: readonly Resident[];
   /** What keeps the limits of addresses the same. */
   readonly addresses: readonly AddressChange[];
@@ -47,7 +40,6 @@ export interface Opening {
   readonly orphans: readonly DialogRecord[];
 }
 
-/** From the supervisor. */
 export type ToWorker =
   | Opening
   | { readonly type: "place"; readonly place: Place }
@@ -63,7 +55,6 @@ export type ToWorker =
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
-/** From a worker. */
 export type FromWorker =
   | { readonly type: "loaded" }
   | { readonly type: "opened"; readonly place: Place }
@@ -95,7 +86,6 @@ export type FromWorker =
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };
 
-/** An error as it can be posted. */
 export interface PostedError {
   /** Whose fault it is: a setting's, the machine's, or ours. */
   readonly kind: "config" | TransportErrorCode | "defect";
@@ -113,7 +103,6 @@ export function postedError(error: unknown): PostedError {
   };
 }
 
-/** The error as it was. */
 export function errorOf({ kind, message }: PostedError): Error {
   if (kind === "config") return new ConfigError(message);
   return kind === "defect" ? new Error(message) : new TransportError(message, kind);

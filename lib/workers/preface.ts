@@ -5,7 +5,6 @@
 //
 // The home answers nothing of its own: what it sends is RTMP.
 // Role: wire
-// Answers to: nothing in siprtmp. Like the PROXY protocol of HAProxy, with a secret.
 
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -21,13 +20,10 @@ const LINE_END = 10;
 export interface Preface {
   /** What proves that a worker of this run says it. */
   readonly secret: string;
-  /** Where the client is. */
   readonly client: Endpoint;
-  /** Length of the line. */
   readonly length: number;
 }
 
-/** The line. */
 export function encodePreface(secret: string, { hostname, port }: Endpoint): Uint8Array {
   return encodeUtf8(`${NAME} ${secret} ${hostname} ${port}\n`);
 }

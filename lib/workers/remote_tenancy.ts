@@ -1,16 +1,13 @@
 // Who has which address, asked of the supervisor, who knows it for all workers: a client is let in, turned away or
 // replaces another one wherever that is connected.
 // Role: machine
-// Answers to: the "kick older connections" loop of siprtmp's Gateway, over several threads.
 
 import type { Tally } from "../base/tally.ts";
 import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/tenancy.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-/** What the supervisor answers. */
 export type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 
-/** The desk of one worker. */
 export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
   /** Told of a client here whose place was taken. */
   onReplaced: ((client: Client, path: TenantPath) => void) | null = null;
@@ -31,7 +28,6 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     return this.#inside.size;
   }
 
-  /** See {@link TenancyDesk.arrive}. */
   arrive(path: TenantPath, registers: boolean): Promise<Arrival> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => answer.type === "arrival" && resolve(answer.arrival));
@@ -39,7 +35,6 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     });
   }
 
-  /** See {@link TenancyDesk.enter}; who was replaced hears it by `onReplaced`, so it is never told here. */
   enter(path: TenantPath, client: Client, registered: boolean): Promise<Entry<Client>> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => {
@@ -51,7 +46,6 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     });
   }
 
-  /** See {@link TenancyDesk.leave}. */
   leave(path: TenantPath, client: Client): void {
     if (this.#forget(client.id)) this.#post({ type: "leave", path, id: client.id });
   }

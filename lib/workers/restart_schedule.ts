@@ -1,6 +1,5 @@
 // When a worker that broke down is replaced: at once, but one that does so again and again waits longer each time.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
 

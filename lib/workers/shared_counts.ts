@@ -5,7 +5,6 @@
 //
 // Each worker writes its own slots only; the supervisor clears those of a worker that has died.
 // Role: machine
-// Answers to: nothing in siprtmp, which was one thread.
 
 import type { Tally } from "../base/tally.ts";
 
@@ -25,7 +24,6 @@ const PLACES: Readonly<Record<SharedCount | "beats", number>> = {
 
 /** The counts of all workers, as one of them or the supervisor sees them. */
 export class SharedCounts {
-  /** To be posted to a worker. */
   readonly memory: SharedArrayBuffer;
   readonly #slots: Int32Array;
   readonly #workers: number;
@@ -42,7 +40,6 @@ export class SharedCounts {
     return Atomics.add(this.#slots, SERIAL, 1) + 1;
   }
 
-  /** A worker is alive. */
   beat(worker: number): void {
     Atomics.add(this.#slots, this.#at(worker, "beats"), 1);
   }
@@ -52,24 +49,20 @@ export class SharedCounts {
     return Atomics.load(this.#slots, this.#at(worker, "beats"));
   }
 
-  /** One count of one worker. */
   of(worker: number, count: SharedCount): number {
     return Atomics.load(this.#slots, this.#at(worker, count));
   }
 
-  /** One count of all workers. */
   total(count: SharedCount): number {
     let sum = 0;
     for (let worker = 0; worker < this.#workers; worker++) sum += this.of(worker, count);
     return sum;
   }
 
-  /** Says what a count of a worker is. */
   set(worker: number, count: SharedCount, value: number): void {
     Atomics.store(this.#slots, this.#at(worker, count), value);
   }
 
-  /** A count of one worker as a tally. */
   tally(worker: number, count: SharedCount): Tally {
     const add = (by: number): void => void Atomics.add(this.#slots, this.#at(worker, count), by);
     const [here, everywhere] = [() => this.of(worker, count), () => this.total(count)];

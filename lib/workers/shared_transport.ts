@@ -8,18 +8,17 @@
 // A handed-over message is no packet of media: a worker that has a user's call has its RTP sockets too.
 // RFC 3261 sections 8.2.2.1, 18.2.2.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { MessageTransport } from "../sip/endpoint.ts";
-import type { SipHeaders } from "../sip/header.ts";
-import { parseVia } from "../sip/header_via.ts";
-import { encodeSipMessage, type SipMessage, type SipRequest, tagOf } from "../sip/message.ts";
-import { decodeSipDatagram } from "../sip/parser.ts";
-import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport.ts";
-import type { SipUri } from "../sip/uri.ts";
-import type { Flow, SendOutcome, Target } from "../sip/target.ts";
+import type { MessageTransport } from "../sip/ua/endpoint.ts";
+import type { SipHeaders } from "../sip/message/header.ts";
+import { parseVia } from "../sip/message/header_via.ts";
+import { encodeSipMessage, type SipMessage, type SipRequest, tagOf } from "../sip/message/message.ts";
+import { decodeSipDatagram } from "../sip/message/parser.ts";
+import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport/transport.ts";
+import type { SipUri } from "../sip/message/uri.ts";
+import type { Flow, SendOutcome, Target } from "../sip/message/target.ts";
 import type { UserDirectory } from "./user_directory.ts";
 
 /** Calls whose requests were handed over that are remembered; the oldest goes. */
@@ -38,17 +37,13 @@ export interface HandedMessage {
 
 /** A message that is to leave by another worker's port. */
 export interface RelayedMessage {
-  /** As it is to be sent. */
   readonly bytes: Uint8Array;
   /** Where to; its flow is that worker's. */
   readonly target: Target;
 }
 
-/** What a shared transport needs. */
 export interface SharedTransportOptions {
-  /** Whose it is. */
   readonly worker: number;
-  /** Who has whom. */
   readonly directory: UserDirectory;
   /** The worker with this SIP port; null: nobody. */
   readonly workerAtPort: (port: number) => number | null;
@@ -60,7 +55,6 @@ export interface SharedTransportOptions {
   readonly log: Logger;
 }
 
-/** A transport that is one of several. */
 export class SharedTransport implements MessageTransport {
   /** Takes what is this worker's. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
@@ -84,7 +78,6 @@ export class SharedTransport implements MessageTransport {
     inner.onKeepAliveAnswer = (answer, flow) => this.onKeepAliveAnswer?.(answer, flow);
   }
 
-  /** See {@link MessageTransport.screen}: what floods may be for a user of another worker all the same. */
   set screen(screen: DatagramScreen | null) {
     const { directory } = this.#options;
     const isElsewhere = (uri: SipUri): boolean => directory.find(uri) !== null;
@@ -99,7 +92,6 @@ export class SharedTransport implements MessageTransport {
     return this.#inner.port;
   }
 
-  /** See {@link MessageTransport.send}; answers to what was handed over leave by the port it came to. */
   send(message: SipMessage, target: Target): Promise<SendOutcome> {
     const origin = target.flow === undefined ? null : originOf(target.flow);
     if (origin === null) return this.#inner.send(message, target);
@@ -109,12 +101,10 @@ export class SharedTransport implements MessageTransport {
     return Promise.resolve({ type: "sent", transport, flow: target.flow! });
   }
 
-  /** See {@link MessageTransport.sendKeepAlive}. */
   sendKeepAlive(bytes: Uint8Array, target: Target): boolean {
     return this.#inner.sendKeepAlive?.(bytes, target) ?? false;
   }
 
-  /** See {@link MessageTransport.abandon}. */
   abandon(target: Target): void {
     this.#inner.abandon?.(target);
   }
@@ -131,7 +121,6 @@ export class SharedTransport implements MessageTransport {
     if (message !== null) void this.#inner.send(message, target);
   }
 
-  /** Closes the port. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inner[Symbol.asyncDispose]();
   }

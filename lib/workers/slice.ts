@@ -4,10 +4,9 @@
 //   --sip-port 5060 --rtp-ports 10000-19999 --workers 2     SIP 5060, RTP 10000-14999     SIP 5061, RTP 15000-19999
 //
 // Role: wire
-// Answers to: nothing in siprtmp.
 
 import { ConfigError } from "../base/errors.ts";
-import { loopbackPlaces } from "../access/target_policy.ts";
+import { loopbackPlaces } from "../gateway/access/target_policy.ts";
 import type { Config, RtpConfig } from "../config/config.ts";
 import type { EntranceConfig } from "../config/entrance_config.ts";
 
@@ -15,7 +14,6 @@ import type { EntranceConfig } from "../config/entrance_config.ts";
 export interface Seat {
   /** From 0. */
   readonly index: number;
-  /** How many there are. */
   readonly count: number;
   /** The RTMP port of all; 0 lets worker 0 find one. */
   readonly rtmpPort: number;

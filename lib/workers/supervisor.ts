@@ -6,7 +6,6 @@
 //   stop       all hang up and unregister at once; who does not end is ended
 //
 // Role: edge
-// Answers to: multitask.run of siprtmp, which had one thread for everything.
 
 import { type Clock, delay } from "../base/clock.ts";
 import { ConfigError, messageOf } from "../base/errors.ts";
@@ -54,7 +53,6 @@ export function workersOf(setting: WorkerCount): number {
   return setting === "auto" ? navigator.hardwareConcurrency : setting;
 }
 
-/** All workers of a process. */
 export class Supervisor implements AsyncDisposable {
   readonly #config: Config;
   readonly #sources: ConfigSources;
@@ -146,7 +144,6 @@ export class Supervisor implements AsyncDisposable {
     };
   }
 
-  /** What one worker has. */
   usageOf(worker: number): { connections: number; clients: number; calls: number } {
     const of = (count: "connections" | "clients" | "calls"): number => this.#counts.of(worker, count);
     return { connections: of("connections"), clients: of("clients"), calls: of("calls") };

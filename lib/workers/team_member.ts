@@ -1,9 +1,8 @@
 // The team as one worker sees it: what its gateway asks of the others becomes messages to the supervisor, and what the
 // supervisor posts reaches the part of the gateway that it is for.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
-import type { AddressChange } from "../access/address_limits.ts";
+import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -12,8 +11,8 @@ import type { AddressNews, StreamsHome, Team } from "../gateway/team.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream, SendLimits } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
-import type { MessageTransport } from "../sip/endpoint.ts";
-import type { SipNeighbours } from "../sip/neighbours.ts";
+import type { MessageTransport } from "../sip/ua/endpoint.ts";
+import type { SipNeighbours } from "../sip/ua/neighbours.ts";
 import { carryHome, KeptStream } from "./carrier.ts";
 import { homeDoor } from "./home_door.ts";
 import type { FromWorker, Opening, Place, ToWorker } from "./messages.ts";
@@ -23,17 +22,12 @@ import { SharedTransport } from "./shared_transport.ts";
 import { HOME } from "./slice.ts";
 import { linePrefixOf, UserDirectory } from "./user_directory.ts";
 
-/** What a member needs. */
 export interface TeamMemberOptions {
-  /** How it begins. */
   readonly opening: Opening;
-  /** The shared counts. */
   readonly counts: SharedCounts;
-  /** Posts to the supervisor. */
   readonly post: (message: FromWorker) => void;
   /** Bounds of what is unsent on connections that are carried. */
   readonly limits: SendLimits;
-  /** Times. */
   readonly clock: Clock;
   /** Where lines go. */
   readonly log: Logger;
@@ -44,17 +38,11 @@ export type TeamNews = Exclude<ToWorker, { type: "open" | "reload" | "stop" }>;
 
 /** One worker's view of all. */
 export class TeamMember implements Team {
-  /** See {@link Team.sip}. */
   readonly sip: SipNeighbours;
-  /** See {@link Team.connections}. */
   readonly connections: Tally;
-  /** See {@link Team.calls}. */
   readonly calls: Tally;
-  /** See {@link Team.tenancy}. */
   readonly tenancy: RemoteTenancy<RtmpConnection>;
-  /** See {@link Team.addresses}. */
   readonly addresses: AddressNews;
-  /** See {@link Team.streams}. */
   readonly streams: StreamsHome;
   readonly #options: TeamMemberOptions;
   readonly #worker: number;
@@ -80,12 +68,10 @@ export class TeamMember implements Team {
     this.streams = worker === HOME ? this.#streamsHere() : this.#streamsElsewhere();
   }
 
-  /** See {@link Team.nextConnectionId}. */
   nextConnectionId(): number {
     return this.#options.counts.nextSerial();
   }
 
-  /** See {@link Team.joinTransport}. */
   joinTransport(transport: MessageTransport): MessageTransport {
     const { post, log } = this.#options;
     this.#transport = new SharedTransport(transport, {

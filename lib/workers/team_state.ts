@@ -2,12 +2,11 @@
 // what addresses do. Passes on to the others what they must know; when a worker is gone, clears up after it and gives
 // its calls back, so that somebody can end them.
 // Role: machine
-// Answers to: nothing in siprtmp.
 
-import type { AddressChange } from "../access/address_limits.ts";
+import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { SameAddressConfig } from "../config/config.ts";
 import { Tenancy, type TenantPath } from "../gateway/tenancy.ts";
-import type { DialogRecord } from "../sip/neighbours.ts";
+import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import type { FromWorker, Opening, Place, ToWorker } from "./messages.ts";
 import { type Resident, UserDirectory } from "./user_directory.ts";
 
@@ -24,7 +23,6 @@ export interface TeamStateOptions {
   readonly sameAddress: SameAddressConfig;
   /** How many workers there are. */
   readonly workers: number;
-  /** Posts to a worker, if it is there. */
   readonly post: (worker: number, message: ToWorker) => void;
 }
 
@@ -34,7 +32,6 @@ export type TeamMessage = Exclude<
   { type: "loaded" | "opened" | "failed" | "log" | "reloaded" | "stopped" }
 >;
 
-/** The state of all workers. */
 export class TeamState {
   readonly #options: TeamStateOptions;
   readonly #users = new UserDirectory();
@@ -46,7 +43,6 @@ export class TeamState {
   /** Workers that are told what happens: from the moment they were told what there is. */
   readonly #listening = new Set<number>();
 
-  /** Nobody is there yet. */
   constructor(options: TeamStateOptions) {
     const each = <T>(create: () => T): T[] => Array.from({ length: options.workers }, create);
     this.#options = options;
@@ -66,12 +62,10 @@ export class TeamState {
     };
   }
 
-  /** Calls of a worker. */
   calls(worker: number): number {
     return this.#dialogs[worker]!.size;
   }
 
-  /** A worker is open. */
   opened(place: Place): void {
     this.#places[place.worker] = place;
     this.#postToOthers(place.worker, { type: "place", place });

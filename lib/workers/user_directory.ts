@@ -1,17 +1,15 @@
 // Which worker has which SIP user, replicated in every worker and the supervisor: a request that reaches the port of
-// one is found to be another's. As in each worker's own directory (lib/sip/agent_directory.ts): by line, else the best
+// one is found to be another's. As in each worker's own directory (lib/sip/ua/agent_directory.ts): by line, else the best
 // of those with the user.
 // RFC 3261 section 8.2.2.1.
 // Role: machine
-// Answers to: nothing in siprtmp, where every user had a port.
 
-import { chooseAgent } from "../sip/agent_choice.ts";
-import type { AgentNews } from "../sip/neighbours.ts";
-import type { SipUri } from "../sip/uri.ts";
+import { chooseAgent } from "../sip/ua/agent_choice.ts";
+import type { AgentNews } from "../sip/ua/neighbours.ts";
+import type { SipUri } from "../sip/message/uri.ts";
 
 /** A user agent and where it is. */
 export interface Resident extends AgentNews {
-  /** Its worker. */
   readonly worker: number;
 }
 
@@ -25,7 +23,6 @@ export class UserDirectory {
   readonly #byLine = new Map<string, Resident>();
   readonly #byUser = new Map<string, Resident[]>();
 
-  /** How many there are. */
   get size(): number {
     return this.#byLine.size;
   }

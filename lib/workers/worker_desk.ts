@@ -1,22 +1,19 @@
 // The place of one worker, whichever thread is in it now: starts the thread, asks it things, and remembers between two
 // threads what the next one must have: where to listen, and the calls to hang up.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
-import { closeLeftFiles } from "../net/linux_calls.ts";
-import { OpenFiles } from "../net/open_files.ts";
-import type { DialogRecord } from "../sip/neighbours.ts";
+import { closeLeftFiles } from "../net/linux/calls.ts";
+import { OpenFiles } from "../net/linux/open_files.ts";
+import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import { errorOf, type FromWorker, type Opening, type Place, type ToWorker } from "./messages.ts";
 import { WorkerThread } from "./worker_thread.ts";
 
 /** What is asked of a thread has an answer, and these are they. */
 export type AnswerType = "loaded" | "opened" | "reloaded" | "stopped";
 
-/** Messages that are for the supervisor. */
 export type TeamOrLog = Exclude<FromWorker, { type: AnswerType | "failed" }>;
 
-/** What a desk needs. */
 export interface WorkerDeskOptions {
   /** Which worker, from 0. */
   readonly index: number;
@@ -24,7 +21,6 @@ export interface WorkerDeskOptions {
   readonly entry: URL;
   /** Changes while the worker is alive. */
   readonly pulse: () => number;
-  /** Times. */
   readonly clock: Clock;
   /** Takes what is not an answer. */
   readonly onMessage: (message: TeamOrLog) => void;
@@ -37,9 +33,7 @@ interface Waiting {
   fail(reason: string): void;
 }
 
-/** One worker. */
 export class WorkerDesk {
-  /** Which worker. */
   readonly index: number;
   /** Where it listens, or did before it broke down; null until it has opened for the first time. */
   place: Place | null = null;
@@ -52,13 +46,11 @@ export class WorkerDesk {
   readonly #files = new OpenFiles();
   #thread: WorkerThread | null = null;
 
-  /** Nobody is there yet. */
   constructor(options: WorkerDeskOptions) {
     this.#options = options;
     this.index = options.index;
   }
 
-  /** Whether a thread is there. */
   get occupied(): boolean {
     return this.#thread !== null;
   }

@@ -1,7 +1,6 @@
 // A gateway as a worker: opened, reloaded and stopped by messages, its log lines posted in batches, its pulse in shared
 // memory. What the runtime of this thread is, it is told; so a test can run it in the thread of the test.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import type { Clock } from "../base/clock.ts";
 import { Ticker } from "../base/ticker.ts";
@@ -10,7 +9,7 @@ import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { OpenFiles } from "../net/open_files.ts";
+import { OpenFiles } from "../net/linux/open_files.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
@@ -19,7 +18,6 @@ import { TeamMember } from "./team_member.ts";
 
 /** What a worker takes from outside. */
 export interface WorkerEnvironment {
-  /** Every timer. */
   readonly clock: Clock;
   /** Tags, ports, SSRCs. */
   readonly random: Random;

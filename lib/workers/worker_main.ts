@@ -2,7 +2,6 @@
 // a compiled program has to include it: deno compile --include lib/workers/worker_main.ts.
 // Deno permissions: those of the program.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import { parentPort } from "node:worker_threads";
 import { systemClock } from "../base/clock.ts";

@@ -2,7 +2,6 @@
 // is dead when an error ends it, its memory is used up, or it has not shown a pulse for a while: then it hangs in a loop.
 // Threads of node:worker_threads: one of the web's whose memory is used up takes the whole process along.
 // Role: edge
-// Answers to: nothing in siprtmp.
 
 import { Worker } from "node:worker_threads";
 import type { Clock } from "../base/clock.ts";
@@ -18,7 +17,6 @@ export const DEAD_AFTER_LOOKS = 15;
 
 const MAX_HEAP_MIB = 2048;
 
-/** What a thread is made of. */
 export interface WorkerThreadOptions {
   /** Its first file. */
   readonly entry: URL;
@@ -26,9 +24,7 @@ export interface WorkerThreadOptions {
   readonly name: string;
   /** Changes while it is alive. */
   readonly pulse: () => number;
-  /** Times. */
   readonly clock: Clock;
-  /** Takes its messages. */
   readonly onMessage: (message: FromWorker) => void;
   /** JavaScript memory it may have at most, in MiB; 2048 when left out, far above what thousands of calls take. */
   readonly maxHeapMib?: number;
@@ -36,7 +32,6 @@ export interface WorkerThreadOptions {
   readonly onDeath: (reason: string, over: boolean) => void;
 }
 
-/** A running worker. */
 export class WorkerThread {
   readonly #worker: Worker;
   readonly #options: WorkerThreadOptions;

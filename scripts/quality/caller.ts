@@ -10,7 +10,7 @@ import type { Random } from "../../lib/base/random.ts";
 import type { AacEncoder } from "../../lib/codecs/aac.ts";
 import type { AudioDecoder, AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
-import { type ClientAudio, clientFormat } from "../../lib/bridge/client_audio.ts";
+import { type ClientAudio, clientFormat } from "../../lib/call/client_audio.ts";
 import { decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
 import { createFrame } from "../../lib/media/frame.ts";
 import { speechSamples } from "../../lib/media/sample.ts";

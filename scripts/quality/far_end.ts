@@ -15,10 +15,10 @@ import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import type { RtpSession } from "../../lib/rtp/session.ts";
 import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";
 import { type MediaFormat, mediaFormat, sameFormat } from "../../lib/sdp/media_format.ts";
-import { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import { sipUri } from "../../lib/sip/uri.ts";
-import { BuiltInNumber } from "../../lib/sipd/built_in_number.ts";
-import type { LineServices, MediaTreatment } from "../../lib/sipd/line_media.ts";
+import { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import { sipUri } from "../../lib/sip/message/uri.ts";
+import { BuiltInNumber } from "../../lib/tools/sipd/built_in_number.ts";
+import type { LineServices, MediaTreatment } from "../../lib/tools/sipd/line_media.ts";
 
 /** One way to carry audio over RTP. */
 export interface PeerKind {

@@ -1,7 +1,7 @@
 // The program as its user meets it: command line in, lines and exit code out.
 
 import assert from "node:assert/strict";
-import { loopbackPlaces } from "../../lib/access/target_policy.ts";
+import { loopbackPlaces } from "../../lib/gateway/access/target_policy.ts";
 import { besideSipServer, type Host, runProgram } from "../../lib/app/program.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 

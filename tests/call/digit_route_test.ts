@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bodyText } from "../../lib/sip/body.ts";
+import { bodyText } from "../../lib/sip/message/body.ts";
 import { DigitRoute } from "../../lib/call/digit_route.ts";
 import type { DtmfMode } from "../../lib/config/config_settings.ts";
 import { FakeClock } from "../support/fake_clock.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
 import { answer, invited } from "../../lib/call/incoming.ts";
 import { hangUp, UNAVAILABLE } from "../../lib/call/hang_up.ts";
-import type { SipBody } from "../../lib/sip/body.ts";
+import type { SipBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
 import { sdp } from "../support/sip_network.ts";
 import { ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";

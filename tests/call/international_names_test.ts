@@ -2,11 +2,11 @@
 // the client is told; what the client was told, it can dial; what the client is called, the phone is shown.
 
 import assert from "node:assert/strict";
-import { parseAppPath } from "../../lib/gateway/app_path.ts";
+import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
 import { identityOf } from "../../lib/gateway/client_identity.ts";
-import { identityAddress } from "../../lib/sip/identity.ts";
-import { formatNameAddr } from "../../lib/sip/name_addr.ts";
-import { formatSipUri } from "../../lib/sip/uri.ts";
+import { identityAddress } from "../../lib/sip/ua/identity.ts";
+import { formatNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { formatSipUri } from "../../lib/sip/message/uri.ts";
 import { GatewayPhone, PHONE_HOST, PHONE_URI } from "../support/gateway_phone.ts";
 import { sdp, SipNetwork } from "../support/sip_network.ts";
 

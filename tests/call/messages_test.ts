@@ -5,8 +5,8 @@ import {
   sendMessage,
   sendPagingMessage,
 } from "../../lib/call/messages.ts";
-import { type SipBody, textBody } from "../../lib/sip/body.ts";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
+import { type SipBody, textBody } from "../../lib/sip/message/body.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
 import { settle } from "../support/fake_clock.ts";
 import { RecordingReply, ScriptedAgent, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/sip/info_bodies.ts";
+import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/sip/message/info_bodies.ts";
 import { IDLE, type Line } from "../../lib/call/line.ts";
 import { talk } from "../../lib/call/talking.ts";
-import { textBody } from "../../lib/sip/body.ts";
+import { textBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
 import { RecordingMedia, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { sdp } from "../support/sip_network.ts";

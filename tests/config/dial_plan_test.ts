@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { WireError } from "../../lib/base/errors.ts";
 import { type DialPlan, MAX_DIAL_RULES, parseDialPlan, resolveDialled } from "../../lib/config/dial_plan.ts";
-import { formatNameAddr } from "../../lib/sip/name_addr.ts";
+import { formatNameAddr } from "../../lib/sip/message/name_addr.ts";
 
 function planOf(...rules: [pattern: string, target: string][]): DialPlan {
   const parsed = parseDialPlan(rules.map(([pattern, target]) => ({ pattern, target })));

@@ -12,7 +12,7 @@ import {
   type SipAccount,
 } from "../../lib/config/sip_account.ts";
 import { CODEC_ENTRIES } from "../../lib/media/codec.ts";
-import { formatSipUri } from "../../lib/sip/uri.ts";
+import { formatSipUri } from "../../lib/sip/message/uri.ts";
 
 const SECRET = "hunter2hunter2hunter2";
 const DESK = { name: "desk", address: "desk@Example.com" };

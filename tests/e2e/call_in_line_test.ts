@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
-import type { Call } from "../../lib/sip/call.ts";
-import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import { clientFormat } from "../../lib/bridge/client_audio.ts";
+import type { Call } from "../../lib/sip/ua/call.ts";
+import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import { clientFormat } from "../../lib/call/client_audio.ts";
 import { encodeG711 } from "../../lib/media/g711.ts";
 import { measureTone } from "../../scripts/quality/measure.ts";
 import { tone } from "../support/codecs_audio.ts";

@@ -8,9 +8,9 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { SampleSource } from "../../lib/media/sample.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { SipServer } from "../../lib/sipd/sip_server.ts";
-import { formatTrialReport } from "../../lib/trial/report.ts";
-import { runTrialCall } from "../../lib/trial/trial_call.ts";
+import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
+import { formatTrialReport } from "../../lib/tools/trial/report.ts";
+import { runTrialCall } from "../../lib/tools/trial/trial_call.ts";
 import {
   header,
   openRawPhone,

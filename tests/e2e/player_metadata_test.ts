@@ -7,7 +7,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { SipServer } from "../../lib/sipd/sip_server.ts";
+import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 import { type HeardTag, StreamProgram, until } from "../support/stream_program.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";

@@ -6,7 +6,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
-import { SipServer } from "../../lib/sipd/sip_server.ts";
+import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { header, openRawPhone, rawAnswer, rawInDialog, rawInvite } from "../support/raw_phone.ts";
 import { startProgram } from "../support/program.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";

@@ -7,10 +7,10 @@ import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { readSipAccount } from "../../lib/config/sip_account.ts";
 import { MOST_AT_ONCE } from "../../lib/gateway/account_gate.ts";
 import { AccountRegistry } from "../../lib/gateway/account_registry.ts";
-import { DigestVerifier } from "../../lib/sip/digest_verifier.ts";
-import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import type { Invitation } from "../../lib/sip/invitation.ts";
-import type { SipRequest } from "../../lib/sip/message.ts";
+import { DigestVerifier } from "../../lib/sip/ua/digest_verifier.ts";
+import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import type { Invitation } from "../../lib/sip/ua/invitation.ts";
+import type { SipRequest } from "../../lib/sip/message/message.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { contactUri, type ScriptedPeer, sdp, SipNetwork } from "../support/sip_network.ts";
 

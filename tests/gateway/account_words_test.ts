@@ -7,9 +7,9 @@ import {
   registrationText,
   unregisteredText,
 } from "../../lib/gateway/account_words.ts";
-import type { Identity } from "../../lib/sip/identity.ts";
-import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import type { Identity } from "../../lib/sip/ua/identity.ts";
+import type { RegistrationChange } from "../../lib/sip/ua/registration_keeper.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 
 const DESK: Identity = {
   aor: parseSipUri("sip:desk@example.com"),

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { type ClientIdentity, identityOf } from "../../lib/gateway/client_identity.ts";
-import { identityAddress } from "../../lib/sip/identity.ts";
-import { formatNameAddr } from "../../lib/sip/name_addr.ts";
-import { formatSipUri } from "../../lib/sip/uri.ts";
+import { identityAddress } from "../../lib/sip/ua/identity.ts";
+import { formatNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { formatSipUri } from "../../lib/sip/message/uri.ts";
 
 type Accepted = Extract<ClientIdentity, { type: "accepted" }>;
 

@@ -1,7 +1,7 @@
 // Tests of lib/gateway/client_services.ts: what is the application's, and what is the client's own.
 
 import assert from "node:assert/strict";
-import type { DialTarget } from "../../lib/access/dial_rules.ts";
+import type { DialTarget } from "../../lib/gateway/access/dial_rules.ts";
 import { CallBroadcast } from "../../lib/call/call_broadcast.ts";
 import { ClientServices, type SharedServices } from "../../lib/gateway/client_services.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";

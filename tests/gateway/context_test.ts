@@ -1,8 +1,8 @@
 // The rules of behaviour.md 1.4 and 1.5, over real SIP messages on a network in memory.
 
 import assert from "node:assert/strict";
-import type { RegisterOutcome } from "../../lib/sip/registration.ts";
-import { textBody } from "../../lib/sip/body.ts";
+import type { RegisterOutcome } from "../../lib/sip/ua/registration.ts";
+import { textBody } from "../../lib/sip/message/body.ts";
 import { Context } from "../../lib/gateway/context.ts";
 import { RecordingStream, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { GatewayPhone, PHONE_HOST, PHONE_URI } from "../support/gateway_phone.ts";

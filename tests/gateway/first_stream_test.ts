@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { type AppPath, parseAppPath } from "../../lib/gateway/app_path.ts";
+import { type AppPath, parseAppPath } from "../../lib/gateway/apps/app_path.ts";
 import { firstStream, isToldLater, type Newcomer } from "../../lib/gateway/first_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { ConnectRequest } from "../../lib/rtmp/command.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Credentials } from "../../lib/access/login_guard.ts";
+import type { Credentials } from "../../lib/gateway/access/login_guard.ts";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { credentialsOf } from "../../lib/gateway/rtmp_credentials.ts";
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseAppPath } from "../../lib/gateway/app_path.ts";
+import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
 import type { SameAddressPolicy } from "../../lib/config/accounts.ts";
 import { MAX_SHARING, Tenancy, type Tenant, type TenantPath } from "../../lib/gateway/tenancy.ts";
 

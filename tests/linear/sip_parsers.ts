@@ -2,7 +2,7 @@
 // Role: wire
 
 import { WireError } from "../../lib/base/errors.ts";
-import { parseAuthValue } from "../../lib/sip/auth_params.ts";
+import { parseAuthValue } from "../../lib/sip/ua/auth_params.ts";
 import {
   bodyOf,
   bodyText,
@@ -12,7 +12,7 @@ import {
   multipartParts,
   sessionBodyOf,
   textBody,
-} from "../../lib/sip/body.ts";
+} from "../../lib/sip/message/body.ts";
 import {
   messageRefusal,
   peerAllows,
@@ -20,11 +20,11 @@ import {
   peerSupports,
   refusalOf,
   unsupportedOptions,
-} from "../../lib/sip/capabilities.ts";
-import { parseAlgorithm, parseChallenge } from "../../lib/sip/digest_challenge.ts";
-import { findHeadEnd, isKeepAlive } from "../../lib/sip/framing.ts";
-import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/extra_headers.ts";
-import { glance } from "../../lib/sip/glance.ts";
+} from "../../lib/sip/ua/capabilities.ts";
+import { parseAlgorithm, parseChallenge } from "../../lib/sip/ua/digest_challenge.ts";
+import { findHeadEnd, isKeepAlive } from "../../lib/sip/message/framing.ts";
+import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/message/extra_headers.ts";
+import { glance } from "../../lib/sip/message/glance.ts";
 import {
   clip,
   endOfQuoted,
@@ -38,8 +38,8 @@ import {
   trimBlanks,
   trimEmptyParams,
   unquote,
-} from "../../lib/sip/grammar.ts";
-import { headerKey, headerName } from "../../lib/sip/header_names.ts";
+} from "../../lib/sip/message/grammar.ts";
+import { headerKey, headerName } from "../../lib/sip/message/header_names.ts";
 import {
   parseContentType,
   parseCSeq,
@@ -47,8 +47,8 @@ import {
   parseRAck,
   parseSessionExpires,
   warningText,
-} from "../../lib/sip/header_values.ts";
-import { parseVia, readVia } from "../../lib/sip/header_via.ts";
+} from "../../lib/sip/message/header_values.ts";
+import { parseVia, readVia } from "../../lib/sip/message/header_via.ts";
 import {
   acknowledgementKey,
   callIdOf,
@@ -58,7 +58,7 @@ import {
   mergeKey,
   serverKey,
   tagsOf,
-} from "../../lib/sip/matching.ts";
+} from "../../lib/sip/message/matching.ts";
 import {
   createResponse,
   encodeSipMessage,
@@ -66,9 +66,9 @@ import {
   type SipMessage,
   type SipRequest,
   type SipResponse,
-} from "../../lib/sip/message.ts";
-import { parseMessageHead } from "../../lib/sip/message_head.ts";
-import { contentLengthOf, requestProblem } from "../../lib/sip/message_rules.ts";
+} from "../../lib/sip/message/message.ts";
+import { parseMessageHead } from "../../lib/sip/message/message_head.ts";
+import { contentLengthOf, requestProblem } from "../../lib/sip/message/message_rules.ts";
 import {
   formatNameAddr,
   parseDestination,
@@ -76,13 +76,13 @@ import {
   parseNameAddrList,
   parseRoute,
   readNameAddr,
-} from "../../lib/sip/name_addr.ts";
-import { decodeSipDatagram } from "../../lib/sip/parser.ts";
-import { messageText, messageTitle } from "../../lib/sip/message_text.ts";
-import { grantedExpires } from "../../lib/sip/registration_schedule.ts";
-import { recordSource } from "../../lib/sip/response_route.ts";
-import { minSeOf, sessionExpiresOf } from "../../lib/sip/session_timer.ts";
-import { SipStreamParser } from "../../lib/sip/stream_parser.ts";
+} from "../../lib/sip/message/name_addr.ts";
+import { decodeSipDatagram } from "../../lib/sip/message/parser.ts";
+import { messageText, messageTitle } from "../../lib/sip/message/message_text.ts";
+import { grantedExpires } from "../../lib/sip/ua/registration_schedule.ts";
+import { recordSource } from "../../lib/sip/message/response_route.ts";
+import { minSeOf, sessionExpiresOf } from "../../lib/sip/ua/session_timer.ts";
+import { SipStreamParser } from "../../lib/sip/message/stream_parser.ts";
 import {
   formatSipUri,
   parseHostPort,
@@ -90,8 +90,8 @@ import {
   sameSipUri,
   schemeOf,
   withoutSeparators,
-} from "../../lib/sip/uri.ts";
-import { unescapeUri, USER_SAFE } from "../../lib/sip/uri_escape.ts";
+} from "../../lib/sip/message/uri.ts";
+import { unescapeUri, USER_SAFE } from "../../lib/sip/message/uri_escape.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 
 const URI = "sip:alice:p%41w@[2001:db8::1]:5060;transport=tcp;lr?subject=x&y=z";

@@ -1,18 +1,18 @@
 // Text that is not SIP: paths and names of RTMP, session descriptions, HTTP, addresses, settings, log lines.
 // Role: wire
 
-import { addressKey, sourceKey } from "../../lib/access/address_key.ts";
-import { isUserName, parseUsers } from "../../lib/access/users_file.ts";
+import { addressKey, sourceKey } from "../../lib/gateway/access/address_key.ts";
+import { isUserName, parseUsers } from "../../lib/gateway/access/users_file.ts";
 import { parseArguments } from "../../lib/app/options.ts";
 import { fromHex } from "../../lib/base/bytes.ts";
 import { ConfigError, messageOf, WireError } from "../../lib/base/errors.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { trimCharacters, trimEndCharacters } from "../../lib/base/trim.ts";
-import { formatWarning } from "../../lib/bridge/negotiation.ts";
-import { readSdpBody } from "../../lib/bridge/sdp_body.ts";
+import { formatWarning } from "../../lib/call/negotiation.ts";
+import { readSdpBody } from "../../lib/call/sdp_body.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
-import { parseInfo } from "../../lib/sip/info_bodies.ts";
+import { parseInfo } from "../../lib/sip/message/info_bodies.ts";
 import { parseAccounts, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
 import { readOptionValue } from "../../lib/config/config_schema.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
@@ -23,13 +23,13 @@ import { nearest } from "../../lib/config/nearest.ts";
 import { readSipAccount } from "../../lib/config/sip_account.ts";
 import { parseAccountPath } from "../../lib/gateway/account_path.ts";
 import { refusalText } from "../../lib/gateway/account_words.ts";
-import { decodePercent, parseAppPath } from "../../lib/gateway/app_path.ts";
+import { decodePercent, parseAppPath } from "../../lib/gateway/apps/app_path.ts";
 import { isWorthRedialling } from "../../lib/gateway/call_policy.ts";
 import { identityOf } from "../../lib/gateway/client_identity.ts";
 import { parseCommand } from "../../lib/gateway/commands.ts";
 import { parseQuery } from "../../lib/gateway/query.ts";
 import { credentialsOf } from "../../lib/gateway/rtmp_credentials.ts";
-import { dialledByUrl } from "../../lib/gateway/url_dial.ts";
+import { dialledByUrl } from "../../lib/gateway/apps/url_dial.ts";
 import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/stream_name.ts";
 import { codecOfEncodingName, parseCodecToken } from "../../lib/media/codec.ts";
 import { parseSprop } from "../../lib/media/parameter_sets.ts";
@@ -50,8 +50,8 @@ import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/
 import { parseConnect, splitQuery } from "../../lib/rtmp/command.ts";
 import { joinStreamPath } from "../../lib/rtmp/stream_path.ts";
 import { parseRtmpUrl } from "../../lib/rtmp/url.ts";
-import { findHeadEnd, parseRequestHead } from "../../lib/rtmpt/http_message.ts";
-import { parseTunnelPath } from "../../lib/rtmpt/tunnel_path.ts";
+import { findHeadEnd, parseRequestHead } from "../../lib/rtmp/tunnel/http_message.ts";
+import { parseTunnelPath } from "../../lib/rtmp/tunnel/tunnel_path.ts";
 import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
 import { readSdpLines } from "../../lib/sdp/description_lines.ts";
 import { isEventList, parseEventCodes, parseFmtp, parseRedPayloadTypes } from "../../lib/sdp/fmtp.ts";
@@ -59,8 +59,8 @@ import { answerH264Fmtp, compatibleH264, parseH264Parameters } from "../../lib/s
 import { createAnswer, createOffer, readAnswer } from "../../lib/sdp/offer_answer.ts";
 import { mediaFormat } from "../../lib/sdp/media_format.ts";
 import { eventOfDigit } from "../../lib/rtp/telephone_event.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
-import { isLocal503 } from "../../lib/trial/verdict.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
+import { isLocal503 } from "../../lib/tools/trial/verdict.ts";
 import { decodePreface } from "../../lib/workers/preface.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 

@@ -1,9 +1,9 @@
 // The gateway's own accounts at a real registrar and proxy with digest, which grants 3 s at most: Kamailio.
 
 import assert from "node:assert/strict";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import { textBody } from "../../lib/sip/body.ts";
-import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { textBody } from "../../lib/sip/message/body.ts";
+import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import { startKamailio } from "../support/kamailio.ts";
 import { hasPeer } from "../support/peers.ts";
 import { openLoopback } from "../support/sip_loopback.ts";

@@ -8,8 +8,8 @@ import { systemDns } from "../../lib/net/dns.ts";
 import { parseEndpoint } from "../../lib/net/endpoint.ts";
 import { PublicAddress } from "../../lib/net/public_address.ts";
 import { AddressPolicy } from "../../lib/net/route.ts";
-import { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 
 const BIND = "10.1.0.2";
 const [stunServer = "", registrar = ""] = Deno.args;

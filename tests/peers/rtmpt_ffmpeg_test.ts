@@ -6,7 +6,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { listenTcp } from "../../lib/net/tcp.ts";
 import { listenTls, TlsIdentity } from "../../lib/net/tls.ts";
-import { listenRtmpt } from "../../lib/rtmpt/listen.ts";
+import { listenRtmpt } from "../../lib/rtmp/tunnel/listen.ts";
 import { createSelfSigned } from "../../scripts/self_signed.ts";
 import { runProgram } from "../support/media_programs.ts";
 import { hasPeer } from "../support/peers.ts";

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { bodyText, type SipBody } from "../../lib/sip/body.ts";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
+import { bodyText, type SipBody } from "../../lib/sip/message/body.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
 import { hasPeer } from "../support/peers.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { startBaresip } from "../support/sip_baresip.ts";

@@ -1,10 +1,10 @@
 // The SIP user agent with a real registrar and proxy: Kamailio on loopback.
 
 import assert from "node:assert/strict";
-import { bodyText, textBody } from "../../lib/sip/body.ts";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
-import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import { bodyText, textBody } from "../../lib/sip/message/body.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
+import type { UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { startKamailio } from "../support/kamailio.ts";
 import { hasPeer } from "../support/peers.ts";
 import { RecordLog } from "../support/record_log.ts";

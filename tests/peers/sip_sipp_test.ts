@@ -1,8 +1,8 @@
 // The SIP user agent against SIPp on loopback, as caller and as callee.
 
 import assert from "node:assert/strict";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import type { InviteProgress } from "../../lib/sip/user_agent.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import type { InviteProgress } from "../../lib/sip/ua/user_agent.ts";
 import { hasPeer } from "../support/peers.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { answerCalls, openLoopback } from "../support/sip_loopback.ts";

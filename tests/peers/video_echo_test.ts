@@ -13,7 +13,7 @@ import { H264Depacketizer } from "../../lib/media/h264_depacketizer.ts";
 import { H264Packetizer } from "../../lib/media/h264_packetizer.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { mediaFormat } from "../../lib/sdp/media_format.ts";
-import { SipServer } from "../../lib/sipd/sip_server.ts";
+import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { publishFlv } from "../support/ffmpeg.ts";
 import { hasPeer } from "../support/peers.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";

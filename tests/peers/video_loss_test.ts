@@ -11,7 +11,7 @@ import { seededRandom, systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
-import { SipServer } from "../../lib/sipd/sip_server.ts";
+import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { LossyPorts } from "../support/lossy_ports.ts";
 import { hasPeer } from "../support/peers.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";

@@ -1,4 +1,4 @@
-// Peers' quirks in RTP, named after the peer that is known for them; those of SIP are in tests/sip/peer_quirks_test.ts.
+// Peers' quirks in RTP, named after the peer that is known for them; those of SIP are in tests/sip/ua/peer_quirks_test.ts.
 
 import assert from "node:assert/strict";
 import { decodeRtp, RtpView } from "../../lib/rtp/packet.ts";

@@ -1,14 +1,14 @@
 // The call and line applications over pipes, under a clock turned by hand: clients are real RTMP, SIP is scripted.
 
 import { getProperty, propertiesOf, textOf } from "../../lib/amf/value.ts";
-import { AccessPolicy } from "../../lib/access/access_policy.ts";
+import { AccessPolicy } from "../../lib/gateway/access/access_policy.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
-import { AccountApps } from "../../lib/gateway/account_apps.ts";
-import { parseAppPath } from "../../lib/gateway/app_path.ts";
+import { AccountApps } from "../../lib/gateway/apps/account_apps.ts";
+import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
 import type { OnBusyPolicy } from "../../lib/live/publisher.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";

@@ -2,7 +2,7 @@
 // gateways as processes of their own, and a trunk. Its users are alice1, alice2, ... with passwords "<user>-secret".
 
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { digestHash } from "../../lib/sip/digest.ts";
+import { digestHash } from "../../lib/sip/ua/digest.ts";
 import { Trunk } from "./deploy_trunk.ts";
 import { freePort } from "./free_port.ts";
 import { type RunningHaproxy, startHaproxy } from "./haproxy.ts";

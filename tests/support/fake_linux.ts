@@ -1,8 +1,8 @@
 // The system calls of linux_calls.ts in memory: a socket is a queue of packets, and any call can be made to fail.
 // Role: machine
 
-import { EAGAIN, EPOLL_EVENT, LINUX, type LinuxCalls } from "../../lib/net/linux_calls.ts";
-import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/sockaddr.ts";
+import { EAGAIN, EPOLL_EVENT, LINUX, type LinuxCalls } from "../../lib/net/linux/calls.ts";
+import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/sockaddr.ts";
 
 interface Packet {
   readonly bytes: Uint8Array;

@@ -5,32 +5,32 @@
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/bridge/call_media.ts";
+import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/call/call_media.ts";
 import type {
   AcceptedReport,
   MediaOpening,
   MediaOutcome,
   WatchOutlets,
-} from "../../lib/bridge/call_media.ts";
+} from "../../lib/call/call_media.ts";
 import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
-import type { SipBody } from "../../lib/sip/body.ts";
-import type { Call, CallEvent, EndedEvent, ReofferOutcome } from "../../lib/sip/call.ts";
-import type { Identity } from "../../lib/sip/identity.ts";
-import type { AcceptOutcome, Invitation } from "../../lib/sip/invitation.ts";
-import { type NameAddr, parseNameAddr } from "../../lib/sip/name_addr.ts";
-import type { RegisterOutcome } from "../../lib/sip/registration.ts";
-import type { RegistrationChange } from "../../lib/sip/registration_keeper.ts";
-import type { SipUri } from "../../lib/sip/uri.ts";
+import type { SipBody } from "../../lib/sip/message/body.ts";
+import type { Call, CallEvent, EndedEvent, ReofferOutcome } from "../../lib/sip/ua/call.ts";
+import type { Identity } from "../../lib/sip/ua/identity.ts";
+import type { AcceptOutcome, Invitation } from "../../lib/sip/ua/invitation.ts";
+import { type NameAddr, parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import type { RegisterOutcome } from "../../lib/sip/ua/registration.ts";
+import type { RegistrationChange } from "../../lib/sip/ua/registration_keeper.ts";
+import type { SipUri } from "../../lib/sip/message/uri.ts";
 import type {
   Hop,
   IncomingMessage,
   InviteOptions,
   InviteProgress,
   Unreachable,
-} from "../../lib/sip/user_agent.ts";
+} from "../../lib/sip/ua/user_agent.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { RecordLog } from "./record_log.ts";
 import { identity, sdp, sdpText } from "./sip_network.ts";

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Context } from "../../lib/gateway/context.ts";
-import { dialledByUrl, type UrlDial } from "../../lib/gateway/url_dial.ts";
-import type { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
+import { dialledByUrl, type UrlDial } from "../../lib/gateway/apps/url_dial.ts";
+import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import type { SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
 import { RecordingFactory, RecordingLink, RecordingReply, type RecordingStream } from "./gateway_fakes.ts";
 import { identity, type ScriptedPeer, sdp, type SipNetwork } from "./sip_network.ts";
 

@@ -3,10 +3,10 @@
 // Role: machine
 
 import assert from "node:assert/strict";
-import { AudioLine, type AudioLineOptions } from "../../lib/bridge/audio_line.ts";
-import { type ClientAudio, type SipAudio, sipFormat } from "../../lib/bridge/client_audio.ts";
-import type { LineTrouble } from "../../lib/bridge/line_trouble.ts";
-import type { ReceivedAudio, VoiceChain } from "../../lib/bridge/negotiation.ts";
+import { AudioLine, type AudioLineOptions } from "../../lib/call/audio_line.ts";
+import { type ClientAudio, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
+import type { LineTrouble } from "../../lib/call/line_trouble.ts";
+import type { ReceivedAudio, VoiceChain } from "../../lib/call/negotiation.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
   audioTag,

@@ -3,8 +3,8 @@
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/net/endpoint.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
-import { createResponse, encodeSipMessage } from "../../lib/sip/message.ts";
-import { decodeSipDatagram } from "../../lib/sip/parser.ts";
+import { createResponse, encodeSipMessage } from "../../lib/sip/message/message.ts";
+import { decodeSipDatagram } from "../../lib/sip/message/parser.ts";
 
 export class SipAnswerer implements AsyncDisposable {
   readonly #socket = UdpSocket.bind({ hostname: "127.0.0.1", port: 0 });

@@ -2,12 +2,12 @@
 // Role: edge
 
 import assert from "node:assert/strict";
-import type { SipBody } from "../../lib/sip/body.ts";
-import type { Call, CallEvent } from "../../lib/sip/call.ts";
-import type { SipEndpoint, SipEndpointOptions } from "../../lib/sip/endpoint.ts";
-import type { Invitation } from "../../lib/sip/invitation.ts";
-import type { SipRequest, SipResponse } from "../../lib/sip/message.ts";
-import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import type { SipBody } from "../../lib/sip/message/body.ts";
+import type { Call, CallEvent } from "../../lib/sip/ua/call.ts";
+import type { SipEndpoint, SipEndpointOptions } from "../../lib/sip/ua/endpoint.ts";
+import type { Invitation } from "../../lib/sip/ua/invitation.ts";
+import type { SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
+import type { UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { nextInvitation } from "./sip_calls.ts";
 import { collect, identity, type ScriptedPeer, sdp, SipNetwork } from "./sip_network.ts";
 

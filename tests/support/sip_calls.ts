@@ -2,12 +2,12 @@
 // Role: edge
 
 import assert from "node:assert/strict";
-import type { SipBody } from "../../lib/sip/body.ts";
-import type { Call } from "../../lib/sip/call.ts";
-import type { SipEndpoint, SipEndpointOptions } from "../../lib/sip/endpoint.ts";
-import type { Invitation } from "../../lib/sip/invitation.ts";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import type { InviteProgress, UserAgent } from "../../lib/sip/user_agent.ts";
+import type { SipBody } from "../../lib/sip/message/body.ts";
+import type { Call } from "../../lib/sip/ua/call.ts";
+import type { SipEndpoint, SipEndpointOptions } from "../../lib/sip/ua/endpoint.ts";
+import type { Invitation } from "../../lib/sip/ua/invitation.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import type { InviteProgress, UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { collect, identity, sdp, type SipNetwork } from "./sip_network.ts";
 
 export { collect } from "./sip_network.ts";

@@ -3,12 +3,12 @@
 
 import { seededRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { AccountServers } from "../../lib/sip/account_servers.ts";
-import { Credentials, type CredentialsOptions } from "../../lib/sip/credentials.ts";
-import { DigestClient } from "../../lib/sip/digest.ts";
-import type { SipRouter } from "../../lib/sip/routing.ts";
-import type { Target } from "../../lib/sip/target.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { AccountServers } from "../../lib/sip/ua/account_servers.ts";
+import { Credentials, type CredentialsOptions } from "../../lib/sip/ua/credentials.ts";
+import { DigestClient } from "../../lib/sip/ua/digest.ts";
+import type { SipRouter } from "../../lib/sip/transport/routing.ts";
+import type { Target } from "../../lib/sip/message/target.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { identity } from "./sip_network.ts";
 

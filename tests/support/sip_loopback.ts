@@ -5,9 +5,9 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { AddressPolicy } from "../../lib/net/route.ts";
-import type { CallEvent } from "../../lib/sip/call.ts";
-import { SipEndpoint, type SipEndpointOptions } from "../../lib/sip/endpoint.ts";
-import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import type { CallEvent } from "../../lib/sip/ua/call.ts";
+import { SipEndpoint, type SipEndpointOptions } from "../../lib/sip/ua/endpoint.ts";
+import type { UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { RecordLog } from "./record_log.ts";
 import { sdp, sdpText } from "./sip_network.ts";
 

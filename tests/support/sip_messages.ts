@@ -1,10 +1,10 @@
 // SIP messages for the tests of transactions and dialogs, short to write and complete enough to be matched.
 // Role: wire
 
-import { SipHeaders } from "../../lib/sip/header.ts";
-import { createResponse, NO_BODY, type SipRequest, type SipResponse } from "../../lib/sip/message.ts";
-import type { Flow, Target } from "../../lib/sip/target.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { SipHeaders } from "../../lib/sip/message/header.ts";
+import { createResponse, NO_BODY, type SipRequest, type SipResponse } from "../../lib/sip/message/message.ts";
+import type { Flow, Target } from "../../lib/sip/message/target.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 
 /** What differs from the usual request; null leaves a header out, an array repeats it. */
 export type HeaderChanges = Record<string, string | readonly string[] | null>;

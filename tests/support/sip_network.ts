@@ -12,19 +12,19 @@ import {
   SipEndpoint,
   type SipEndpointOptions,
   type SipEnvironment,
-} from "../../lib/sip/endpoint.ts";
+} from "../../lib/sip/ua/endpoint.ts";
 import {
   createResponse,
   encodeSipMessage,
   type SipMessage,
   type SipRequest,
   type SipResponse,
-} from "../../lib/sip/message.ts";
-import { decodeSipDatagram, SipParseError } from "../../lib/sip/parser.ts";
-import type { Flow, SendOutcome, Target } from "../../lib/sip/target.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
-import type { Identity } from "../../lib/sip/identity.ts";
-import { type SipBody } from "../../lib/sip/body.ts";
+} from "../../lib/sip/message/message.ts";
+import { decodeSipDatagram, SipParseError } from "../../lib/sip/message/parser.ts";
+import type { Flow, SendOutcome, Target } from "../../lib/sip/message/target.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
+import type { Identity } from "../../lib/sip/ua/identity.ts";
+import { type SipBody } from "../../lib/sip/message/body.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { RecordLog } from "./record_log.ts";
 

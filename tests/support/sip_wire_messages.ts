@@ -2,9 +2,9 @@
 // Role: wire
 
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { SipHeaders } from "../../lib/sip/header.ts";
-import type { SipRequest } from "../../lib/sip/message.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { SipHeaders } from "../../lib/sip/message/header.ts";
+import type { SipRequest } from "../../lib/sip/message/message.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 
 /** What may differ from the usual request. */
 export interface WireRequestOptions {

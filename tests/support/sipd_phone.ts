@@ -15,12 +15,12 @@ import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";
 import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
 import { type MediaFormat, mediaFormat } from "../../lib/sdp/media_format.ts";
 import { createOffer, readAnswer } from "../../lib/sdp/offer_answer.ts";
-import { SDP_TYPE, type SipBody } from "../../lib/sip/body.ts";
-import type { Call } from "../../lib/sip/call.ts";
-import { SipEndpoint } from "../../lib/sip/endpoint.ts";
-import { parseNameAddr } from "../../lib/sip/name_addr.ts";
-import { sipUri } from "../../lib/sip/uri.ts";
-import type { UserAgent } from "../../lib/sip/user_agent.ts";
+import { SDP_TYPE, type SipBody } from "../../lib/sip/message/body.ts";
+import type { Call } from "../../lib/sip/ua/call.ts";
+import { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { sipUri } from "../../lib/sip/message/uri.ts";
+import type { UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { RecordLog } from "./record_log.ts";
 
 /** PCMU and touch tones. */

@@ -5,7 +5,7 @@ import type { AmfValue } from "../../lib/amf/value.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { ClientLink, ContextServices } from "../../lib/call/line.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
-import { StreamLine } from "../../lib/gateway/stream_line.ts";
+import { StreamLine } from "../../lib/gateway/apps/stream_line.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { FakeClock, settle } from "./fake_clock.ts";

@@ -1,6 +1,6 @@
 // The other SIP ports of a process, as far as one of them can tell: they write down what they hear.
 
-import type { AgentNews, DialogRecord, SipNeighbours } from "../../lib/sip/neighbours.ts";
+import type { AgentNews, DialogRecord, SipNeighbours } from "../../lib/sip/ua/neighbours.ts";
 
 export class RecordingNeighbours implements SipNeighbours {
   readonly linePrefix: string;

@@ -1,9 +1,9 @@
 // Two workers' SIP ports on a network in memory, joined as the supervisor joins them: what one posts the other takes.
 
-import type { MessageTransport, SipEndpoint } from "../../lib/sip/endpoint.ts";
-import type { SipMessage } from "../../lib/sip/message.ts";
-import type { AgentNews } from "../../lib/sip/neighbours.ts";
-import type { Flow, SendOutcome, Target } from "../../lib/sip/target.ts";
+import type { MessageTransport, SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import type { SipMessage } from "../../lib/sip/message/message.ts";
+import type { AgentNews } from "../../lib/sip/ua/neighbours.ts";
+import type { Flow, SendOutcome, Target } from "../../lib/sip/message/target.ts";
 import { SharedTransport } from "../../lib/workers/shared_transport.ts";
 import { linePrefixOf, UserDirectory } from "../../lib/workers/user_directory.ts";
 import { identity, type ScriptedPeer, SipNetwork } from "./sip_network.ts";

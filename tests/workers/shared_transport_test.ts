@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { silentLog } from "../../lib/base/log.ts";
-import type { MessageTransport } from "../../lib/sip/endpoint.ts";
-import type { Flow } from "../../lib/sip/target.ts";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import type { MessageTransport } from "../../lib/sip/ua/endpoint.ts";
+import type { Flow } from "../../lib/sip/message/target.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 import { handedFlow, originOf, SharedTransport } from "../../lib/workers/shared_transport.ts";
 import { UserDirectory } from "../../lib/workers/user_directory.ts";
 import { collect, sdp } from "../support/sip_network.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { loopbackPlaces } from "../../lib/access/target_policy.ts";
+import { loopbackPlaces } from "../../lib/gateway/access/target_policy.ts";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { buildConfig } from "../../lib/config/config.ts";

@@ -1,15 +1,15 @@
 // What a worker's gateway says becomes messages, and messages reach the part they are for.
 
 import assert from "node:assert/strict";
-import type { AddressChange } from "../../lib/access/address_limits.ts";
+import type { AddressChange } from "../../lib/gateway/access/address_limits.ts";
 import { systemClock } from "../../lib/base/clock.ts";
-import type { MessageTransport } from "../../lib/sip/endpoint.ts";
-import type { SipMessage } from "../../lib/sip/message.ts";
-import { encodeSipMessage } from "../../lib/sip/message.ts";
-import type { Flow } from "../../lib/sip/target.ts";
+import type { MessageTransport } from "../../lib/sip/ua/endpoint.ts";
+import type { SipMessage } from "../../lib/sip/message/message.ts";
+import { encodeSipMessage } from "../../lib/sip/message/message.ts";
+import type { Flow } from "../../lib/sip/message/target.ts";
 import { KeptStream } from "../../lib/workers/carrier.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
-import { OpenFiles } from "../../lib/net/open_files.ts";
+import { OpenFiles } from "../../lib/net/linux/open_files.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 import { TeamMember } from "../../lib/workers/team_member.ts";
 import { pipePair } from "../support/pipe.ts";

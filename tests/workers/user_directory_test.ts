@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseSipUri } from "../../lib/sip/uri.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 import { linePrefixOf, UserDirectory } from "../../lib/workers/user_directory.ts";
 
 function directory(...rows: [worker: number, line: string, address: string][]): UserDirectory {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { TransportError } from "../../lib/base/errors.ts";
-import type { DialogRecord } from "../../lib/sip/neighbours.ts";
+import type { DialogRecord } from "../../lib/sip/ua/neighbours.ts";
 import type { Opening } from "../../lib/workers/messages.ts";
 import { type TeamOrLog, WorkerDesk } from "../../lib/workers/worker_desk.ts";
 import { script } from "../support/workers_script.ts";

@@ -1,0 +1,337 @@
+// The audio of one call, built when the answer is known: RTMP message -> frame -> RTP payload, and back, and the
+// touch tones that travel in the same stream (RFC 4733). What the other side can take as it is passes through, octet
+// for octet; anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was agreed,
+// and a peer may use any codec of the answer. Plain functions on borrowed bytes; nothing is allocated per packet.
+// Role: machine
+
+import { ByteWriter } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
+import { WireError } from "../base/errors.ts";
+import type { AudioPacketizer } from "../media/audio_packets.ts";
+import { decodeTag, encodeTag } from "../media/flv_tag.ts";
+import { type CodecName, createFrame, type Frame } from "../media/frame.ts";
+import { opusHead } from "../media/opus_packets.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtpSink } from "../rtp/session.ts";
+import type { AgreedFormat } from "../sdp/agreed_media.ts";
+import {
+  codecForPeer,
+  codecForPlayer,
+  codecOfClient,
+  createPacketizer,
+  createPeerVoices,
+  passesAsItIs,
+  type PeerVoice,
+  soundOf,
+} from "./audio_pass.ts";
+import type { TagSink } from "./call_media.ts";
+import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
+import { EarlySilence, silentPayload } from "./early_silence.ts";
+import type { LineTrouble } from "./line_trouble.ts";
+import type { VoiceChain } from "./negotiation.ts";
+import { type DigitWay, TouchTones } from "./touch_tones.ts";
+import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
+
+export interface AudioLineOptions {
+  readonly chain: VoiceChain;
+  /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
+  readonly telephoneEvents: readonly AgreedFormat[];
+  /** The agreed redundancy (RFC 2198) for touch tones, or null. */
+  readonly redundancy: AgreedFormat | null;
+  /** Payload types of comfort noise beside the static one. */
+  readonly comfortNoise?: readonly number[];
+  /** Times of frames and tones. */
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client's connection. */
+  readonly originMs: number;
+  readonly toSip: RtpSink;
+  readonly toRtmp: TagSink;
+  /** Told each touch tone of the peer once. */
+  readonly onDigit: (digit: string, durationMs: number) => void;
+  /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
+  readonly onPlaced: ((timestamp: number, timeMs: number) => void) | null;
+  /** What turns one codec into another; absent: everything passes through or is dropped. */
+  readonly transcoding?: TranscodeServices;
+  /** Told what is wrong with the audio of either side. */
+  readonly onTrouble?: (trouble: LineTrouble) => void;
+}
+
+/** Comfort noise beside codecs of 8 kHz has a payload type that needs no agreement (RFC 3551 table 4). */
+const COMFORT_NOISE = 13;
+
+/** Where tags are put together, for all calls of this thread: an outlet has consumed one when it returns. */
+const workbench = new ByteWriter(4096);
+
+/** One call's audio, both directions. */
+export class AudioLine implements Disposable {
+  /** Messages of the RTMP side that could not be sent on: a codec nobody takes, broken. */
+  unusable = 0;
+  /** Codec of the first unusable message, for the log; null while all is well. */
+  firstUnusable: string | null = null;
+  readonly #options: AudioLineOptions;
+  /** Of the options, what each packet needs: it is not to be looked for. */
+  readonly #toSip: RtpSink;
+  readonly #toRtmp: TagSink;
+  readonly #onPlaced: AudioLineOptions["onPlaced"];
+  readonly #payloadType: number;
+  readonly #taken: SipAudio;
+  readonly #played: ClientAudio;
+  readonly #packetizer: AudioPacketizer | null;
+  readonly #voices: readonly (PeerVoice | null)[];
+  readonly #transcode: TranscodeLine | null;
+  readonly #frame = createFrame();
+  readonly #madeFrame = createFrame();
+  readonly #tones: TouchTones;
+  /** What the last payload of the peer was. */
+  #hearing: PeerVoice | null = null;
+  /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
+  #origin: "passed" | "made" | "silence" | null = null;
+  #shift = 0;
+  #silence: EarlySilence | null = null;
+  #refused = false;
+  #announced = false;
+  #lastTimeMs = 0;
+  readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
+  readonly #emitFrame: (frame: Frame) => void;
+
+  /** Builds both chains; when audio must be transcoded, silence is sent both ways from now on. */
+  constructor(options: AudioLineOptions) {
+    const { chain, clock } = options;
+    this.#options = options;
+    this.#toSip = options.toSip;
+    this.#toRtmp = options.toRtmp;
+    this.#onPlaced = options.onPlaced;
+    this.#payloadType = chain.sendPayloadType;
+    this.#taken = codecForPeer(chain);
+    this.#played = codecForPlayer(chain);
+    this.#packetizer = createPacketizer(chain, clock);
+    this.#voices = createPeerVoices(chain.receive, options);
+    this.#tones = new TouchTones({ ...options, ...soundOf(chain), clockRate: chain.clockRate });
+    this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
+    this.#emitFrame = (frame) => this.#play(frame);
+    this.#transcode = this.#createTranscode();
+    if (chain.kind === "transcode") this.#startTranscoding();
+  }
+
+  /** Broken audio of the client and of the peer that was concealed, in messages and packets. */
+  get broken(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return { fromRtmp: this.#transcode?.brokenFromRtmp ?? 0, fromRtp: this.#transcode?.brokenFromRtp ?? 0 };
+  }
+
+  /** Decoded audio that waits, in milliseconds: the client's and the peer's. */
+  get bufferedMs(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return this.#transcode?.bufferedMs ?? { fromRtmp: 0, fromRtp: 0 };
+  }
+
+  /** How the transcoding went, for the log; "" without. */
+  get transcodingSummary(): string {
+    return this.#transcode?.summary() ?? "";
+  }
+
+  /** One audio message of the RTMP publisher. */
+  fromRtmp(message: MediaMessage): void {
+    const frame = this.#frame;
+    try {
+      decodeTag(8, message.timeMs, message.body, frame);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      return this.#countUnusable("broken");
+    }
+    if (!frame.media || frame.data.length === 0) return; // Flash says so when its microphone falls silent
+    if (frame.config) return this.#configured(frame);
+    if (this.#silence !== null) this.#stopSilence();
+    if (passesAsItIs(frame.codec, this.#taken)) return this.#pass(frame);
+    if (this.#transcode?.fromRtmp(frame) !== true) this.#refuse(frame.codec);
+  }
+
+  /** One RTP payload of the peer, in order; false when its payload type is not ours. */
+  fromRtp(
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+    payloadType: number,
+    lost: number,
+  ): boolean {
+    this.#tones.hear(payload, payloadType, lost);
+    const voice = this.#voices[payloadType] ?? null;
+    if (voice === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
+    if (voice !== this.#hearing) this.#changeVoice(voice);
+    if (voice.pass === null) return this.#transcode?.fromRtp(voice, payload, timestamp, lost) ?? false;
+    this.#transcode?.stopDown();
+    voice.pass.push(payload, timestamp, marker, this.#emitFrame, lost);
+    return true;
+  }
+
+  /** The peer speaks another of its codecs: on another clock its timestamps cannot be held against earlier ones. */
+  #changeVoice(voice: PeerVoice): void {
+    if (this.#hearing !== null && this.#hearing.clockRate !== voice.clockRate) voice.pass?.restart();
+    this.#hearing = voice;
+  }
+
+  /** RTMP time of a timestamp of the peer as things stand; null before its first audio. */
+  peekMs(timestamp: number): number | null {
+    const voice = this.#hearing;
+    if (voice === null) return null;
+    return voice.pass === null
+      ? this.#transcode?.peekMs(timestamp / voice.clockRate * 1000) ?? null
+      : voice.pass.timeline.peekMs(timestamp);
+  }
+
+  /** The peer's RTP source changed: its next timestamp means "now". */
+  sourceChanged(): void {
+    for (const voice of this.#voices) voice?.pass?.restart();
+    this.#transcode?.sourceChanged();
+  }
+
+  /** Another stream publishes now: its next time means "now". */
+  publisherChanged(): void {
+    this.#refused = false;
+    this.#packetizer?.restart();
+    this.#transcode?.publisherChanged();
+  }
+
+  /** Sends silence until the client's own audio comes; nothing changes once that has come, or while it is sent. */
+  startSilence(ticker: Ticker): void {
+    const { chain, clock } = this.#options;
+    const payload = silentPayload(chain);
+    if (payload === null || this.#origin !== null || this.#silence !== null) return;
+    const send = (bytes: Uint8Array, timestamp: number, marker: boolean): void =>
+      this.#send("silence", bytes, timestamp, marker);
+    this.#silence = new EarlySilence({ payload, clockRate: chain.clockRate, clock, ticker, send });
+  }
+
+  #stopSilence(): void {
+    this.#silence?.[Symbol.dispose]();
+    this.#silence = null;
+  }
+
+  /** Another stream plays now: it needs the configuration of what it gets. */
+  playerChanged(): void {
+    this.#announced = false;
+  }
+
+  /** Queues touch tones; false when the peer takes none this way or the queue is full. */
+  sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+    return this.#tones.send(digits, durationMs, way);
+  }
+
+  /** Stops the touch tones and the transcoding. */
+  [Symbol.dispose](): void {
+    this.#stopSilence();
+    this.#tones[Symbol.dispose]();
+    this.#transcode?.[Symbol.dispose]();
+  }
+
+  #createTranscode(): TranscodeLine | null {
+    const { chain, transcoding, clock, originMs, onPlaced } = this.#options;
+    if (transcoding === undefined || transcoding.codecs.transcodable.size === 0) return null;
+    return new TranscodeLine({
+      services: transcoding,
+      clock,
+      originMs,
+      toSip: sipFormat(this.#taken, chain.clockRate, chain.ptimeMs),
+      toRtmp: clientFormat(this.#played),
+      emitPayload: (payload, timestamp, marker, mediaMs) => {
+        this.#send("made", payload, timestamp, marker);
+        if (!Number.isNaN(mediaMs)) onPlaced?.(timestamp + this.#shift, mediaMs);
+      },
+      emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
+      onTrouble: (text, refused) => {
+        const status = refused ? "NetStream.Publish.UnsupportedCodec" : null;
+        this.#options.onTrouble?.({ text, status });
+      },
+    });
+  }
+
+  #startTranscoding(): void {
+    const { chain } = this.#options;
+    const voice = this.#voices[chain.receive[0]?.payloadType ?? -1];
+    const from = codecOfClient(chain);
+    if (!passesAsItIs(from, this.#taken)) this.#transcode?.startUp(clientFormat(from));
+    if (voice && voice.pass === null) this.#transcode?.startDown(voice.format);
+  }
+
+  /** AAC cannot be decoded without; Opus needs none. */
+  #configured(frame: Frame): void {
+    if (frame.codec === "aac") this.#transcode?.configure(frame.data);
+  }
+
+  #pass(frame: Frame): void {
+    const packetizer = this.#packetizer!;
+    if (this.#tones.active) return;
+    this.#transcode?.stopUp();
+    const dropped = packetizer.dropped;
+    packetizer.push(frame, this.#emitPayload);
+    if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
+    this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
+  }
+
+  #send(
+    origin: "passed" | "made" | "silence",
+    payload: Uint8Array,
+    timestamp: number,
+    marker: boolean,
+  ): void {
+    if (this.#tones.active) return; // audio and events share the stream: RFC 4733 section 2.5.1.1
+    const changed = origin !== this.#origin;
+    if (changed) {
+      this.#shift = this.#origin === null ? 0 : this.#tones.timestampNow - timestamp;
+      this.#origin = origin;
+    }
+    const placed = timestamp + this.#shift;
+    if (placed < this.#tones.freeTimestamp) return;
+    this.#tones.audioSent(placed);
+    this.#toSip.send(payload, placed, marker || changed, this.#payloadType);
+  }
+
+  #playMade(packet: Uint8Array, timeMs: number): void {
+    const frame = this.#madeFrame;
+    frame.codec = this.#played;
+    frame.config = false;
+    frame.timeMs = timeMs;
+    frame.data = packet;
+    this.#play(frame);
+  }
+
+  #play(frame: Frame): void {
+    if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over
+    this.#lastTimeMs = frame.timeMs;
+    if (!this.#announced) this.#announce(frame);
+    workbench.reset();
+    encodeTag(frame, workbench);
+    this.#toRtmp.play(8, frame.timeMs, workbench.view());
+  }
+
+  /** AAC and Opus begin with their configuration; the others have none. */
+  #announce({ codec, timeMs }: Frame): void {
+    this.#announced = true;
+    const data = codec === "aac" ? this.#transcode?.playerConfig : codec === "opus" ? opusHead() : null;
+    if (!data) return;
+    workbench.reset();
+    encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, workbench);
+    this.#toRtmp.play(8, timeMs, workbench.view());
+  }
+
+  #fromRtpBeside(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
+    if (this.#tones.fromRtp(payload, timestamp, marker, payloadType)) return true;
+    const { comfortNoise = [] } = this.#options;
+    if (payloadType !== COMFORT_NOISE && !comfortNoise.includes(payloadType)) return false;
+    if (this.#hearing?.pass !== null) return false;
+    this.#transcode?.comfortNoise(payload);
+    return true;
+  }
+
+  #refuse(codec: CodecName): void {
+    this.#countUnusable(codec);
+    if (this.#refused) return;
+    this.#refused = true;
+    const text = refusalOf(codec, this.#taken, this.#transcode !== null);
+    this.#options.onTrouble?.({ text, status: "NetStream.Publish.UnsupportedCodec" });
+  }
+
+  #countUnusable(codec: string): void {
+    this.unusable++;
+    this.firstUnusable ??= codec;
+  }
+}

@@ -1,0 +1,128 @@
+// Audio that passes between RTMP and RTP as it is: what packs and unpacks each codec that both sides know, and which
+// payload types of the peer need that, or transcoding.
+// Role: machine
+
+import type { Clock } from "../base/clock.ts";
+import {
+  type AudioDepacketizer,
+  type AudioPacketizer,
+  createAudioDepacketizer,
+  createAudioPacketizer,
+} from "../media/audio_packets.ts";
+import type { CodecName, FrameSink } from "../media/frame.ts";
+import { alawToUlaw, ulawToAlaw } from "../media/g711.ts";
+import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
+import type { RtpToRtmpTimeline } from "../media/timeline.ts";
+import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
+import type { ReceivedAudio, VoiceChain } from "./negotiation.ts";
+import type { TouchTonesOptions } from "./touch_tones.ts";
+import type { PeerAudio } from "./transcode_line.ts";
+
+export interface PeerVoice extends PeerAudio {
+  /** Unpacks it for a client that plays it as it is; null: it is transcoded. */
+  readonly pass: AudioDepacketizer | null;
+}
+
+export function codecForPeer(chain: VoiceChain): SipAudio {
+  return chain.kind === "transcode" ? chain.to : chain.kind;
+}
+
+/** What the client was told, or is taken, to send. */
+export function codecOfClient(chain: VoiceChain): ClientAudio {
+  return chain.kind === "transcode" ? chain.from : chain.kind;
+}
+
+/** What the client plays when something must be transcoded for it. */
+export function codecForPlayer(chain: VoiceChain): ClientAudio {
+  return chain.receive.find((audio) => audio.codec !== audio.toClient)?.toClient ?? codecOfClient(chain);
+}
+
+/** True when frames of the client are payloads for the peer: G.711 of either law is, its octets are exchanged. */
+export function passesAsItIs(sent: CodecName, taken: SipAudio): boolean {
+  return sent === taken || isG711(sent) && isG711(taken);
+}
+
+function isG711(codec: CodecName): boolean {
+  return codec === "pcmu" || codec === "pcma";
+}
+
+/** The G.711 of a call, both ways: it can carry touch tones as sound. */
+export function soundOf(chain: VoiceChain): Pick<TouchTonesOptions, "sentSound" | "heardSound"> {
+  const sent = codecForPeer(chain);
+  const heardSound = chain.receive.flatMap(({ payloadType, codec }) =>
+    codec === "pcmu" || codec === "pcma" ? { payloadType, law: codec } : []
+  );
+  const sendsSound = sent === "pcmu" || sent === "pcma";
+  return { sentSound: sendsSound ? { payloadType: chain.sendPayloadType, law: sent } : null, heardSound };
+}
+
+/** What packs frames of the peer's own codec; null: no client can send that. */
+export function createPacketizer(chain: VoiceChain, clock: Clock): AudioPacketizer | null {
+  const codec = codecForPeer(chain);
+  if (codec === "g722") return null;
+  if (codec === "opus") return new OpusPacketizer({ clock });
+  return createAudioPacketizer({ codec, clockRate: chain.clockRate, clock, ptimeMs: chain.ptimeMs });
+}
+
+/** What to do with each payload type of the peer, by its number; the same codec under two numbers is one voice. */
+export function createPeerVoices(
+  received: readonly ReceivedAudio[],
+  times: { readonly clock: Clock; readonly originMs: number },
+): (PeerVoice | null)[] {
+  const voices: (PeerVoice | null)[] = new Array(128).fill(null);
+  received.forEach((audio, index) => {
+    const { codec, clockRate, toClient } = audio;
+    const same = received.findIndex((other) =>
+      other.codec === codec && other.clockRate === clockRate && other.toClient === toClient
+    );
+    voices[audio.payloadType] = same < index ? voices[received[same]!.payloadType]! : {
+      format: sipFormat(codec, clockRate),
+      clockRate,
+      pass: createDepacketizer(audio, times),
+    };
+  });
+  return voices;
+}
+
+function createDepacketizer(
+  { codec, clockRate, toClient }: ReceivedAudio,
+  times: { readonly clock: Clock; readonly originMs: number },
+): AudioDepacketizer | null {
+  if (codec === "pcmu" && toClient === "pcma" || codec === "pcma" && toClient === "pcmu") {
+    return new LawExchange(codec, createAudioDepacketizer({ codec: toClient, clockRate, ...times }));
+  }
+  if (codec !== toClient) return null;
+  return codec === "opus"
+    ? new OpusDepacketizer(times)
+    : createAudioDepacketizer({ codec, clockRate, ...times });
+}
+
+/** G.711 of one law for a client of the other: each octet has its counterpart, nothing is decoded. */
+class LawExchange implements AudioDepacketizer {
+  readonly #exchange: (from: Uint8Array, into: Uint8Array) => void;
+  readonly #inner: AudioDepacketizer;
+  #octets = new Uint8Array(160);
+
+  constructor(from: "pcmu" | "pcma", inner: AudioDepacketizer) {
+    this.#exchange = from === "pcmu" ? ulawToAlaw : alawToUlaw;
+    this.#inner = inner;
+  }
+
+  get timeline(): RtpToRtmpTimeline {
+    return this.#inner.timeline;
+  }
+
+  get dropped(): number {
+    return this.#inner.dropped;
+  }
+
+  restart(): void {
+    this.#inner.restart();
+  }
+
+  push(payload: Uint8Array, timestamp: number, marker: boolean, emit: FrameSink, lostBefore: number): void {
+    if (this.#octets.length !== payload.length) this.#octets = new Uint8Array(payload.length);
+    this.#exchange(payload, this.#octets);
+    this.#inner.push(this.#octets, timestamp, marker, emit, lostBefore);
+  }
+}

@@ -1,0 +1,297 @@
+// The lines of one call, chosen once from what was agreed: audio with touch tones, H.264, or everything in x-flv.
+// Each message of the client and each packet of the peer finds its line without asking what the codec is.
+// Role: machine
+
+import type { Clock } from "../base/clock.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
+import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
+import { AudioLine } from "./audio_line.ts";
+import type { TagSink } from "./call_media.ts";
+import { H264Line } from "./h264_line.ts";
+import { LipSync } from "../media/lip_sync.ts";
+import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
+import { createTag, isFrame, readTag } from "../media/tag.ts";
+import type { AudioChain, MediaChoice } from "./negotiation.ts";
+import type { H264Chain, XflvChain } from "./video_choice.ts";
+import { type LineTrouble, pictureTrouble, TroubleBook } from "./line_trouble.ts";
+import { AnnouncedOutlet } from "./player_metadata.ts";
+import type { TranscodeServices } from "./transcode_line.ts";
+import { type DigitWay, TouchTones } from "./touch_tones.ts";
+import { XflvLine } from "./xflv_line.ts";
+
+/** What a line needs of an RTP session; RtpSession is one. */
+export interface LineSession extends RtpSink {
+  /** Takes each payload in order. */
+  receiver: RtpReceiver | null;
+  /** Told when another source takes over. */
+  onSourceChange: ((ssrc: number) => void) | null;
+  /** Told what the peer says over RTCP. */
+  onRtcp: ((event: RtcpEvent) => void) | null;
+  /** Asks the peer for a key frame; false when it cannot be asked yet. */
+  sendFeedback(kind: "pli" | "fir"): boolean;
+  /** Says which moment a timestamp of send() stands for. */
+  anchor(timestamp: number, atMs: number): void;
+}
+
+export interface CallLinesOptions {
+  readonly choice: MediaChoice;
+  readonly clock: Clock;
+  /** What turns one codec into another; absent: audio only passes through. */
+  readonly transcoding?: TranscodeServices;
+  /** What clock.now() was at RTMP time 0 of the client. */
+  readonly originMs: number;
+  /** The session of a stream, at this clock rate. */
+  readonly session: (kind: "audio" | "video", clockRate: number) => LineSession;
+  readonly toRtmp: TagSink;
+  /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
+  readonly announces?: (() => boolean) | null;
+  /** Told each touch tone of the peer once. */
+  readonly onDigit: (digit: string, durationMs: number) => void;
+  /** The publisher must send a key frame. */
+  readonly askPublisher: () => void;
+  /** The peer must send a key frame, and RTCP cannot ask it. */
+  readonly askPeerByInfo: () => void;
+  /** Told what is wrong with a stream, each thing once. */
+  readonly onTrouble: (trouble: LineTrouble) => void;
+}
+
+const VIDEO_CLOCK_RATE = 90_000;
+
+export class CallLines implements Disposable {
+  readonly #options: CallLinesOptions;
+  readonly #publisher: PublisherClock;
+  readonly #announced: AnnouncedOutlet | null;
+  readonly #troubles: TroubleBook;
+  readonly #tag = createTag();
+  #lipSync: LipSync | null = null;
+  /** The audio; null when it rides in x-flv, or there is none. */
+  readonly audio: AudioLine | null;
+  /** Touch tones on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
+  readonly #tones: TouchTones | null;
+  /** The H.264 video; null when there is none. */
+  readonly video: H264Line | null;
+  /** Everything in x-flv; null when that was not agreed. */
+  readonly xflv: XflvLine | null;
+
+  /** Connects the lines to their sessions. */
+  constructor(options: CallLinesOptions) {
+    const { choice, toRtmp, announces = null } = options;
+    this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
+    this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced };
+    this.#troubles = new TroubleBook(options.onTrouble);
+    this.#publisher = new PublisherClock(options.clock);
+    const { audio, video } = choice;
+    this.audio = this.#createAudio(audio);
+    this.video = video.kind === "h264" ? this.#createVideo(video) : null;
+    this.xflv = video.kind === "x-flv" ? this.#createXflv(video) : null;
+    this.#tones = this.xflv === null ? null : this.#createTones();
+    if (this.audio !== null && this.video !== null && "clockRate" in audio) {
+      const rates = { audio: audio.clockRate, video: VIDEO_CLOCK_RATE };
+      this.#lipSync = new LipSync(this.audio, this.video, rates);
+    }
+  }
+
+  fromRtmp(message: MediaMessage): void {
+    if (this.xflv !== null) this.xflv.fromRtmp(message);
+    else if (message.type === 8) this.audio?.fromRtmp(message);
+    else if (message.type === 9 && this.video !== null) this.video.fromRtmp(message);
+    else if (message.type === 9) this.#notePicture(message.body);
+  }
+
+  /** In a call without video only those are worth a word that no call could carry. */
+  #notePicture(body: Uint8Array): void {
+    const tag = readTag(9, body, this.#tag);
+    if (!isFrame(tag) || tag.track !== 0 || tag.codec === "h264") return;
+    if (body.length > 1) this.#troubles.note(pictureTrouble(tag.codec), tag.codec);
+  }
+
+  /** Another stream publishes from now on. */
+  publisherChanged(): void {
+    this.#publisher.restart();
+    this.audio?.publisherChanged();
+    this.video?.publisherChanged();
+    this.xflv?.publisherChanged();
+  }
+
+  /** Queues touch tones; false when they cannot go this way. */
+  sendDigits(digits: string, durationMs: number, way: DigitWay): boolean {
+    const { audio } = this;
+    return audio === null
+      ? this.#tones?.send(digits, durationMs, way) ?? false
+      : audio.sendDigits(digits, durationMs, way);
+  }
+
+  /** Somebody starts to watch. */
+  playerChanged(): void {
+    this.#announced?.playerChanged();
+    this.audio?.playerChanged();
+    this.video?.playerChanged();
+    this.xflv?.playerChanged();
+  }
+
+  /** The peer described its pictures anew. */
+  takeSprop(sprop: string | null): void {
+    this.video?.takeSprop(sprop);
+  }
+
+  /** The peer asked for a key frame. */
+  keyFrameRequested(): void {
+    this.video?.keyFrameRequested();
+    this.xflv?.keyFrameRequested();
+  }
+
+  /** What did not go as it should, for the log; empty when all went well. */
+  complaints(): string[] {
+    const { audio, video, xflv } = this;
+    const found: string[] = [];
+    if (audio !== null && audio.unusable > 0) {
+      found.push(`${audio.unusable} messages of the client unusable (${audio.firstUnusable})`);
+    }
+    if (audio !== null) found.push(...transcodingOf(audio));
+    if (video !== null && video.unusable > 0) {
+      found.push(
+        `${video.unusable} pictures of the client not sent: before its first key frame in the call, or broken`,
+      );
+    }
+    if (video !== null && video.brokenPictures > 0) {
+      found.push(`${video.brokenPictures} pictures of the peer broken`);
+    }
+    if (video !== null && video.bFrames > 0) {
+      found.push(`${video.bFrames} pictures of the client have B slices, which many phones cannot show`);
+    }
+    if (xflv !== null && xflv.unusable > 0) {
+      found.push(`${xflv.unusable} messages of the client broken or too long for x-flv`);
+    }
+    if (xflv !== null && xflv.lost > 0) found.push(`${xflv.lost} x-flv messages of the peer incomplete`);
+    return found;
+  }
+
+  /** Stops the touch tones, and pictures that wait. */
+  [Symbol.dispose](): void {
+    this.audio?.[Symbol.dispose]();
+    this.video?.[Symbol.dispose]();
+    this.#tones?.[Symbol.dispose]();
+  }
+
+  #createAudio(chain: AudioChain): AudioLine | null {
+    if (chain.kind === "none" || chain.kind === "x-flv") return null;
+    const { choice, clock, originMs, toRtmp, onDigit, onTrouble, transcoding } = this.#options;
+    const session = this.#options.session("audio", chain.clockRate);
+    const line = new AudioLine({
+      chain,
+      telephoneEvents: choice.telephoneEvents,
+      redundancy: choice.redundancy,
+      comfortNoise: choice.comfortNoise,
+      clock,
+      originMs,
+      toSip: session,
+      toRtmp,
+      onDigit,
+      onPlaced: choice.video.kind === "h264" ? this.#anchored(session, chain.clockRate) : null,
+      onTrouble,
+      ...(transcoding === undefined ? {} : { transcoding }),
+    });
+    session.receiver = line;
+    session.onSourceChange = () => {
+      line.sourceChanged();
+      this.#lipSync?.audioChanged();
+    };
+    session.onRtcp = (event) => {
+      if (event.type === "sr") this.#lipSync?.audioReported(event.clock);
+    };
+    return line;
+  }
+
+  #createVideo(chain: H264Chain): H264Line {
+    const { clock, originMs, toRtmp, askPublisher, onTrouble } = this.#options;
+    const session = this.#options.session("video", VIDEO_CLOCK_RATE);
+    const line = new H264Line({
+      chain,
+      clock,
+      originMs,
+      toSip: session,
+      toRtmp,
+      askPeer: () => this.#askPeer(chain, session),
+      askPublisher,
+      onTrouble,
+      onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
+    });
+    session.receiver = line;
+    session.onSourceChange = () => {
+      line.sourceChanged();
+      this.#lipSync?.videoChanged();
+    };
+    session.onRtcp = (event) => {
+      if (event.type === "pli" || event.type === "fir") line.keyFrameRequested();
+      else if (event.type === "sr") this.#lipSync?.videoReported(event.clock);
+    };
+    return line;
+  }
+
+  #createXflv(chain: XflvChain): XflvLine {
+    const { clock, originMs, toRtmp, askPublisher, askPeerByInfo, onTrouble } = this.#options;
+    const session = this.#options.session("video", VIDEO_CLOCK_RATE);
+    const line = new XflvLine({
+      chain,
+      clock,
+      originMs,
+      toSip: session,
+      toRtmp,
+      askPeer: askPeerByInfo,
+      askPublisher,
+      onTrouble,
+    });
+    session.receiver = line;
+    session.onSourceChange = () => line.sourceChanged();
+    return line;
+  }
+
+  /** Other gateways of siprtmp's kind send touch tones on the audio line, although all else is in x-flv. */
+  #createTones(): TouchTones | null {
+    const { choice: { telephoneEvents, redundancy }, clock, onDigit } = this.#options;
+    if (telephoneEvents.length === 0) return null;
+    const { clockRate } = telephoneEvents[0]!;
+    const session = this.#options.session("audio", clockRate);
+    const tones = new TouchTones({
+      telephoneEvents,
+      redundancy,
+      clockRate,
+      sentSound: null,
+      heardSound: [],
+      clock,
+      toSip: session,
+      onDigit,
+    });
+    session.receiver = tones;
+    return tones;
+  }
+
+  /** Sender reports of audio and video are made from one clock, the publisher's; one stream alone needs none. */
+  #anchored(session: LineSession, clockRate: number): (timestamp: number, timeMs: number) => void {
+    const anchor = new StreamAnchor(
+      this.#publisher,
+      clockRate,
+      (timestamp, atMs) => session.anchor(timestamp, atMs),
+    );
+    return (timestamp, timeMs) => anchor.placed(timestamp, timeMs);
+  }
+
+  /** By RTCP when both sides named it (RFC 4585, RFC 5104), else by SIP INFO (RFC 5168). */
+  #askPeer(chain: H264Chain, session: LineSession): void {
+    const asked = chain.rtcpFb.includes("nack pli")
+      ? session.sendFeedback("pli")
+      : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
+    if (!asked) this.#options.askPeerByInfo();
+  }
+}
+
+/** How the transcoding went: broken audio, concealment, delays. */
+function transcodingOf(audio: AudioLine): string[] {
+  const { broken: { fromRtmp, fromRtp }, transcodingSummary } = audio;
+  const found: string[] = [];
+  if (fromRtmp > 0) found.push(`${fromRtmp} audio messages of the client broken`);
+  if (fromRtp > 0) found.push(`${fromRtp} audio packets of the peer broken`);
+  if (transcodingSummary !== "") found.push(`transcoded ${transcodingSummary}`);
+  return found;
+}

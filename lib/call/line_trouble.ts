@@ -1,0 +1,147 @@
+// What goes wrong in the streams of a call and somebody should know: in words for the log, and with a status code
+// for the publisher when it is the one who can change it.
+// Role: wire
+
+import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
+import type { CodecName } from "../media/frame.ts";
+import type { H264Drop } from "../media/h264_packetizer.ts";
+import type { TroubleLevel } from "./call_media.ts";
+import type { H264Chain } from "./video_choice.ts";
+
+/** One thing that is wrong; told once a call. */
+export interface LineTrouble {
+  readonly text: string;
+  /** Code of the status event for the publisher; null: it is none of its business. */
+  readonly status: PublisherStatus | null;
+  /** Warning: the call is worth having without. Absent: error for what is not carried, warning for the rest. */
+  readonly level?: "warning";
+}
+
+/** Level of the status event. */
+export function levelOf({ status, level }: LineTrouble): TroubleLevel {
+  return level ?? (status === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning");
+}
+
+/** Status codes of ours, in the manner of NetStream's own. */
+export type PublisherStatus =
+  | "NetStream.Publish.BFrames"
+  | "NetStream.Publish.ProfileMismatch"
+  /** What it sends cannot be carried: nobody hears it, or sees it. */
+  | "NetStream.Publish.UnsupportedCodec";
+
+/** Different troubles of one line; a peer that invents new ones is not listened to for ever. */
+const MAX_TROUBLES = 16;
+
+/** The client's pictures refer to later ones. */
+export const B_FRAMES: LineTrouble = {
+  text:
+    "the client sends B frames, which many phones cannot show: set its encoder to none (baseline profile)",
+  status: "NetStream.Publish.BFrames",
+};
+
+/** Video codecs as users know them. */
+const VIDEO_NAMES: Partial<Record<CodecName, string>> = {
+  h263: "Sorenson H.263",
+  screen: "screen video",
+  vp6: "VP6",
+  vp8: "VP8",
+  vp9: "VP9",
+  hevc: "HEVC (H.265)",
+  vvc: "VVC (H.266)",
+  av1: "AV1",
+};
+
+/** The client sends pictures of another codec than was agreed. */
+export function codecTrouble(sent: CodecName): LineTrouble {
+  const name = VIDEO_NAMES[sent] ?? "a codec that is unknown here";
+  const text = `nobody sees the client: it sends ${name} where H.264 was agreed; set its encoder to H.264`;
+  return { text, status: "NetStream.Publish.UnsupportedCodec" };
+}
+
+/** The client sends pictures that no call carries, into one without video; its sound goes on. */
+export function pictureTrouble(sent: CodecName): LineTrouble {
+  const name = VIDEO_NAMES[sent] ?? "video of a codec that is unknown here";
+  const text = `nobody sees the client: it sends ${name}, and only H.264 can be carried in a call; ` +
+    `set its encoder to H.264`;
+  return { text, status: "NetStream.Publish.UnsupportedCodec", level: "warning" };
+}
+
+/** None of many H.264 pictures of the client could be sent; null when that is no fault of its encoder. */
+export function unsentTrouble(reason: H264Drop): LineTrouble | null {
+  const why = WHY_UNSENT[reason];
+  if (why === undefined) return null;
+  return {
+    text: `nobody sees the client: ${why}`,
+    status: "NetStream.Publish.UnsupportedCodec",
+    level: "warning",
+  };
+}
+
+const WHY_UNSENT: Partial<Record<H264Drop, string>> = {
+  unreadable: "its H.264 cannot be read, it has neither lengths nor start codes before its NAL units",
+  "too large": "its pictures are too large for packets of packetization mode 0; lower its bit rate",
+  "no key frame": "it has sent no key frame (IDR) so far; set its key frame interval to one or two seconds",
+  "no parameter sets": "it has sent no decoder configuration (SPS and PPS), nor are they in its key frames",
+};
+
+/** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
+export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+  if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
+  const sent = parseId(sentId);
+  const taken = parseH264Parameters(chain.fmtp);
+  const mismatch = h264Mismatch(sent, taken);
+  if (mismatch === null) return null;
+  const text = `the client sends H.264 ${describeH264(sent)}, the far end takes ${describeH264(taken)}: ` +
+    `it may show nothing; lower the ${mismatch} of the encoder`;
+  return { text, status: "NetStream.Publish.ProfileMismatch" };
+}
+
+/** What the peer sends beside what we told it; its level does not matter to a player. */
+export function peerProfileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+  const sent = parseId(sentId);
+  const told = parseH264Parameters(chain.localFmtp);
+  if (h264Mismatch(sent, told) !== "profile") return null;
+  return {
+    text: `the far end sends H.264 ${describeH264(sent)}, although ${describeH264(told)} was agreed`,
+    status: null,
+  };
+}
+
+/** An answer that does not keep the profile of our offer (RFC 6184 8.2.2); null when it does. */
+export function answerTrouble(chain: H264Chain): LineTrouble | null {
+  if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
+  const [theirs, ours] = [parseH264Parameters(chain.fmtp), parseH264Parameters(chain.localFmtp)];
+  const fits = h264Mismatch(ours, theirs) !== "profile" && h264Mismatch(theirs, ours) !== "profile";
+  if (fits) return null;
+  return {
+    text: `the far end answers with H.264 ${describeH264(theirs)}, we named ${describeH264(ours)}`,
+    status: null,
+  };
+}
+
+/** Keeps each trouble from being told again, and all of them few. */
+export class TroubleBook {
+  readonly #told: string[] = [];
+  readonly #tell: (trouble: LineTrouble) => void;
+
+  /** Idle until its first use. @param tell told each trouble once */
+  constructor(tell: (trouble: LineTrouble) => void) {
+    this.#tell = tell;
+  }
+
+  /** Tells what was not told before. @param kind equal for troubles of which one is enough; absent: the text */
+  note(trouble: LineTrouble | null, kind: string = trouble?.text ?? ""): void {
+    if (trouble === null || this.#told.length >= MAX_TROUBLES || this.#told.includes(kind)) return;
+    this.#told.push(kind);
+    this.#tell(trouble);
+  }
+
+  /** Tells something that only the log is for; of several details the first. */
+  log(text: string, detail = ""): void {
+    this.note({ text: detail === "" ? text : `${text}: ${detail}`, status: null }, text);
+  }
+}
+
+function parseId(profileLevelId: string): ReturnType<typeof parseH264Parameters> {
+  return parseH264Parameters(`profile-level-id=${profileLevelId}`);
+}

@@ -1,0 +1,305 @@
+// What a call's media will be, decided once from what was agreed in SDP: how audio and video travel each way,
+// what `accepted` tells the client, and what a 488 tells the peer.
+// RFC 3264 6 and 7 (who chooses), RFC 3261 20.43 (Warning).
+// Role: wire
+
+import { maskSecrets } from "../base/mask_secrets.ts";
+import { codecOfEncodingName } from "../media/codec.ts";
+import type { CodecName } from "../media/frame.ts";
+import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
+import type { SessionDescription } from "../sdp/description.ts";
+import { isNamed } from "../sdp/media_format.ts";
+import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
+import type { AcceptedReport } from "./call_media.ts";
+import type { ClientAudio, SipAudio } from "./client_audio.ts";
+import {
+  type CodecPlan,
+  planAnyCodec,
+  type PlannedFormat,
+  plannedFormats,
+  type RtmpCapability,
+} from "./codec_tokens.ts";
+import { chooseVideo, type VideoChain } from "./video_choice.ts";
+
+/** Which side wrote the offer: its order of formats decides. */
+export type OfferSide = "local" | "remote";
+
+/** How audio travels. */
+export type AudioChain =
+  /** No audio was agreed. */
+  | { readonly kind: "none" }
+  /** Audio rides on the x-flv video line; the audio line stays silent. */
+  | { readonly kind: "x-flv" }
+  | VoiceChain;
+
+export type VoiceChain = SpeexChain | G711Chain | OpusChain | TranscodeChain;
+
+/** What every audio line needs. */
+export interface AgreedAudio {
+  /** RTP clock of what we send, in Hz. */
+  readonly clockRate: number;
+  readonly sendPayloadType: number;
+  readonly receive: readonly ReceivedAudio[];
+  /** Packet time the peer asked for; null: ours. */
+  readonly ptimeMs: number | null;
+}
+
+/** Speex passed through. */
+export interface SpeexChain extends AgreedAudio {
+  readonly kind: "speex";
+  /** True: the peer takes 8 kHz, so the wideband layer is cut off what the client sends. */
+  readonly strip: boolean;
+}
+
+/** G.711 passed through. */
+export interface G711Chain extends AgreedAudio {
+  readonly kind: "pcmu" | "pcma";
+}
+
+/** Opus passed through (RFC 7587, Enhanced RTMP). */
+export interface OpusChain extends AgreedAudio {
+  readonly kind: "opus";
+}
+
+/** The client's audio is turned into what the peer takes. */
+export interface TranscodeChain extends AgreedAudio {
+  /** Not a pass-through. */
+  readonly kind: "transcode";
+  readonly from: ClientAudio;
+  readonly to: SipAudio;
+}
+
+/** One kind of audio that may arrive from the peer. */
+export interface ReceivedAudio {
+  readonly payloadType: number;
+  readonly codec: SipAudio;
+  /** Its RTP clock, in Hz. */
+  readonly clockRate: number;
+  /** What the client gets; another codec than it is: transcoded. */
+  readonly toClient: ClientAudio;
+}
+
+export interface MediaChoice {
+  /** How audio travels. */
+  readonly audio: AudioChain;
+  /** How video travels. */
+  readonly video: VideoChain;
+  /** Touch tones as RTP events (RFC 4733): the first is sent, all may arrive; empty: the peer takes none. */
+  readonly telephoneEvents: readonly AgreedFormat[];
+  /** Redundancy (RFC 2198) for the touch tones; null: not agreed. */
+  readonly redundancy: AgreedFormat | null;
+  /** Payload types of comfort noise (RFC 3389) that may arrive. */
+  readonly comfortNoise: readonly number[];
+}
+
+/** Decides the media from what was agreed (sdp's createAnswer or readAnswer) and what we had planned. */
+export function chooseMedia(
+  agreed: readonly AgreedMedia[],
+  plan: CodecPlan,
+  offeredBy: OfferSide,
+): MediaChoice {
+  const media = agreed.find((media) => media.kind === "audio");
+  const video = chooseVideo(
+    candidates(agreed.find((media) => media.kind === "video"), plan, offeredBy),
+  );
+  const audio: AudioChain = video.kind === "x-flv" ? { kind: "x-flv" } : chooseAudio(media, plan, offeredBy);
+  return {
+    audio,
+    video,
+    telephoneEvents: chooseEvents(media, audio),
+    redundancy: media?.redundancy ?? null,
+    comfortNoise: media?.comfortNoise.flatMap((format) => format.receivePayloadTypes) ?? [],
+  };
+}
+
+/** Sent are the touch tones on the clock of the audio we send (RFC 4733 2.1), else any. */
+function chooseEvents(media: AgreedMedia | undefined, audio: AudioChain): AgreedFormat[] {
+  if (media === undefined || media.telephoneEvent === null) return [];
+  const clockRate = "clockRate" in audio ? audio.clockRate : null;
+  const sent = media.telephoneEvents.find((format) => format.clockRate === clockRate) ?? media.telephoneEvent;
+  return [sent, ...media.telephoneEvents.filter((format) => format !== sent)];
+}
+
+/** Whether two choices need the same lines; the parameter sets of a picture do not count. */
+export function sameChoice(a: MediaChoice, b: MediaChoice | null): boolean {
+  const text = (choice: MediaChoice | null) =>
+    JSON.stringify(choice, (key, value) => key === "sprop" ? null : value);
+  return text(a) === text(b);
+}
+
+/** The plan with what is in use in front, for a renewed offer: the client was told of it, and of no other. */
+export function planKeeping(plan: CodecPlan, choice: MediaChoice): CodecPlan {
+  const inUse = plan.formats.filter((planned) => isInUse(planned, choice));
+  return { ...plan, formats: [...new Set([...inUse, ...plan.formats])] };
+}
+
+function isInUse({ format, client }: PlannedFormat, { audio, video }: MediaChoice): boolean {
+  if (video.kind !== "none" && client === video.kind) return true;
+  if (audio.kind === "none" || audio.kind === "x-flv") return false;
+  const [first] = audio.receive;
+  return codecOfEncodingName(format.name) === first?.codec && format.clockRate === first.clockRate;
+}
+
+export function describeChoice({ audio, video }: MediaChoice): string {
+  const sound = "clockRate" in audio
+    ? `${soundOf(audio)} at ${audio.clockRate} Hz, payload type ${audio.sendPayloadType}`
+    : audio.kind;
+  const picture = video.kind === "none" ? "none" : `${video.kind}, payload type ${video.sendPayloadType}`;
+  return `audio: ${sound}; video: ${picture}`;
+}
+
+function soundOf(audio: VoiceChain): string {
+  return audio.kind === "transcode" ? `${audio.from} of the client transcoded to ${audio.to}` : audio.kind;
+}
+
+/** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
+export function acceptedReport(choice: MediaChoice, plan: CodecPlan): AcceptedReport {
+  if (!plan.listed) return [];
+  return [reportedAudio(choice.audio), reportedVideo(choice.video)];
+}
+
+/**
+ * Why a call with this offer cannot work whatever its callee answers, in words that name both sides' formats;
+ * null when it can. For an early 488, before anybody is alerted (behaviour 1.12, row 10).
+ */
+export function objectionTo(offer: SessionDescription, capability: RtmpCapability): string | null {
+  const media = localMedia(planAnyCodec(capability), { audio: 9, video: 9 });
+  const trial = createAnswer(offer, { address: "0.0.0.0", sessionId: 0, sessionVersion: 0, media });
+  return trial.type === "none" ? trial.reason : null;
+}
+
+/**
+ * The plan to answer an offer with: nothing that would have to be transcoded when something passes through as it is,
+ * unless the call is already being transcoded.
+ */
+export function planForAnswer(
+  offer: SessionDescription,
+  plan: CodecPlan,
+  inUse: MediaChoice | null,
+): CodecPlan {
+  if (inUse?.audio.kind === "transcode") return plan;
+  const passing = { ...plan, formats: plan.formats.filter((planned) => !needsTranscoding(planned)) };
+  if (passing.formats.length === plan.formats.length) return plan;
+  const media = localMedia(passing, { audio: 9, video: 9 }).filter(({ kind }) => kind === "audio");
+  const trial = createAnswer(offer, { address: "0.0.0.0", sessionId: 0, sessionVersion: 0, media });
+  return trial.type === "answer" ? passing : plan;
+}
+
+function needsTranscoding({ kind, format, client }: PlannedFormat): boolean {
+  return kind === "audio" && client !== null && codecOfEncodingName(format.name) !== client;
+}
+
+/** The m-lines of a plan for sdp's createOffer and createAnswer: audio, then video, none without formats. */
+export function localMedia(
+  plan: CodecPlan,
+  ports: { readonly audio: number; readonly video: number },
+): LocalMedia[] {
+  return (["audio", "video"] as const)
+    .map((kind) => ({ kind, port: ports[kind], formats: plannedFormats(plan, kind) }))
+    .filter((media) => media.formats.length > 0);
+}
+
+/** Longest text of a Warning header; much of it comes from the peer. */
+const MAX_WARNING_LENGTH = 400;
+
+/**
+ * The value of a Warning header for a 488: code 305, incompatible media format (RFC 3261 20.43).
+ * @param agent host or name of this gateway
+ */
+export function formatWarning(agent: string, text: string): string {
+  const plain = maskSecrets(text.slice(0, MAX_WARNING_LENGTH)).replace(/\p{Cc}+/gu, " ").slice(
+    0,
+    MAX_WARNING_LENGTH,
+  ).toWellFormed();
+  return `305 ${agent} "${plain.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** An agreed format beside the plan's. */
+interface Candidate {
+  readonly agreed: AgreedFormat;
+  readonly planned: PlannedFormat;
+}
+
+/** The offerer's order: ours is the plan's, the peer's is that of the agreed list. */
+function candidates(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): Candidate[] {
+  const found: Candidate[] = [];
+  for (const agreed of media?.formats ?? []) {
+    const planned = plan.formats.find((candidate) =>
+      candidate.kind === media?.kind && matches(candidate, agreed)
+    );
+    if (planned !== undefined) found.push({ agreed, planned });
+  }
+  if (offeredBy === "remote") return found;
+  return found.sort((a, b) => plan.formats.indexOf(a.planned) - plan.formats.indexOf(b.planned));
+}
+
+function matches(planned: PlannedFormat, agreed: AgreedFormat): boolean {
+  return isNamed(agreed, planned.format.name.toLowerCase()) && planned.format.clockRate === agreed.clockRate;
+}
+
+function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): AudioChain {
+  const voices = candidates(media, plan, offeredBy).flatMap((candidate) => voiceOf(candidate) ?? []);
+  if (offeredBy === "remote") voices.sort((a, b) => Number(isTranscoded(a)) - Number(isTranscoded(b)));
+  const [first] = voices;
+  if (first === undefined) return { kind: "none" };
+  const line: AgreedAudio = {
+    clockRate: first.received[0]!.clockRate,
+    sendPayloadType: first.sendPayloadType,
+    receive: voices.flatMap((voice) => voice.received),
+    ptimeMs: media?.ptimeMs ?? null,
+  };
+  const { codec, toClient } = first.received[0]!;
+  if (codec !== toClient) return { kind: "transcode", from: toClient, to: codec, ...line };
+  return codec === "speex"
+    ? { kind: "speex", strip: line.clockRate === 8000, ...line }
+    : { kind: codec, ...line };
+}
+
+/** An agreed format of the audio line: what is sent with it, and what arrives. */
+interface Voice {
+  readonly sendPayloadType: number;
+  /** One entry for each payload type it may arrive with; never empty. */
+  readonly received: readonly ReceivedAudio[];
+}
+
+function voiceOf({ agreed, planned }: Candidate): Voice | null {
+  const codec = codecOfEncodingName(agreed.name);
+  const toClient = planned.client;
+  if (!isSipAudio(codec) || toClient === null || toClient === "h264" || toClient === "x-flv") return null;
+  const { sendPayloadType, receivePayloadTypes, clockRate } = agreed;
+  const received = receivePayloadTypes.map((payloadType) => ({ payloadType, codec, clockRate, toClient }));
+  return { sendPayloadType, received };
+}
+
+/** The caller's order counts, but what passes through as it is comes first. */
+function isTranscoded({ received: [first] }: Voice): boolean {
+  return first?.codec !== first?.toClient;
+}
+
+function isSipAudio(codec: CodecName | null): codec is SipAudio {
+  return codec === "speex" || codec === "pcmu" || codec === "pcma" || codec === "g722" || codec === "opus";
+}
+
+function reportedAudio(audio: AudioChain): string | null {
+  switch (audio.kind) {
+    case "none":
+      return null;
+    case "x-flv":
+      return "default";
+    case "transcode":
+      return audio.from;
+    default:
+      return audio.kind;
+  }
+}
+
+function reportedVideo(video: VideoChain): string | null {
+  switch (video.kind) {
+    case "none":
+      return null;
+    case "x-flv":
+      return "default";
+    case "h264":
+      return "h264";
+  }
+}

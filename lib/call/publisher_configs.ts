@@ -1,0 +1,52 @@
+// The decoder configurations of a publisher, which RTMP sends once, often before there is a call: calls to come begin
+// with them.
+// Role: machine
+
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { CallMedia } from "./call_media.ts";
+import { createTag, readTag } from "../media/tag.ts";
+import { PublishedAudio } from "./published_audio.ts";
+import { PublishedVideo } from "./published_video.ts";
+
+/** Filled by each call, and read before it returns. */
+const header = createTag();
+
+/** True for a message that says how to decode the ones behind it. */
+export function isConfig({ type, body }: MediaMessage): boolean {
+  return readTag(type, body, header).content === "config";
+}
+
+export class PublisherConfigs {
+  readonly #audio = new PublishedAudio();
+  readonly #video = new PublishedVideo();
+  #hasVideo = false;
+
+  /** True when its pictures are H.264, as far as is known. */
+  get hasVideo(): boolean {
+    return this.#hasVideo;
+  }
+
+  /** Looks at a message, and keeps a copy when it is a configuration. */
+  note(message: MediaMessage): void {
+    const { content, codec, track, cut } = readTag(message.type, message.body, header);
+    const isPicture = content === "config" || content === "key" || content === "frame";
+    if (codec === "h264" && track === 0 && isPicture && !cut) this.#hasVideo = true;
+    if (content !== "config") return;
+    this.#audio.note(message);
+    this.#video.note(message);
+  }
+
+  /** Another publisher: what is kept is not its. */
+  forget(): void {
+    this.#audio.forget();
+    this.#video.forget();
+    this.#hasVideo = false;
+  }
+
+  /** Gives a call what was published before it. */
+  prime(media: CallMedia): void {
+    for (const { config } of [this.#audio, this.#video]) {
+      if (config !== null) media.fromRtmp(config);
+    }
+  }
+}

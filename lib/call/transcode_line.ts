@@ -1,0 +1,251 @@
+// The audio of a call whose sides speak different codecs: RTMP frames become RTP payloads, and back, both at the
+// pace of one shared tick. Either direction may rest while its audio passes through as it is.
+// RFC 3550 5.1 (timestamps), RFC 3389 (comfort noise).
+// Role: machine
+
+import type { Clock } from "../base/clock.ts";
+import type { Ticker } from "../base/ticker.ts";
+import type { Random } from "../base/random.ts";
+import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import { AdtsFrames, configOfAdts, isLoas } from "../media/adts.ts";
+import type { Frame } from "../media/frame.ts";
+import { formatOfFrame } from "./client_audio.ts";
+import { Transcoder } from "./transcoder.ts";
+
+/** What transcoding takes from the gateway. */
+export interface TranscodeServices {
+  readonly codecs: Codecs;
+  readonly random: Random;
+  readonly ticker: Ticker;
+}
+
+/**
+ * Takes a payload for the peer with its timestamp and marker; `mediaMs` is where it begins in the client's RTMP
+ * time, NaN when it is nothing of the client's.
+ */
+export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
+
+const IN_LATM =
+  "its AAC is in LATM, which cannot be read here: send it raw, as FLV has it, or with ADTS headers";
+
+/** Takes a packet for the player and its RTMP time. */
+export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
+
+export interface TranscodeLineOptions {
+  readonly services: TranscodeServices;
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client's connection. */
+  readonly originMs: number;
+  readonly toSip: AudioFormat;
+  readonly toRtmp: AudioFormat;
+  /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
+  readonly emitPayload: PeerSink;
+  readonly emitPacket: PlayerSink;
+  /** Told in words of each kind of trouble, once; `refused`: nothing of the client can be heard. */
+  readonly onTrouble: (text: string, refused: boolean) => void;
+}
+
+/** One kind of audio of the peer that needs transcoding. */
+export interface PeerAudio {
+  readonly format: AudioFormat;
+  /** Its RTP clock in Hz. */
+  readonly clockRate: number;
+}
+
+/** Both directions of a transcoded call. */
+export class TranscodeLine implements Disposable {
+  readonly #options: TranscodeLineOptions;
+  /** Made when something is to be transcoded: in most calls everything passes. */
+  #up: Transcoder | null = null;
+  #down: Transcoder | null = null;
+  #ticking: Disposable | null = null;
+  readonly #adts = new AdtsFrames();
+  #expected = NaN;
+  /** RTMP time of what the player gets, minus its time on the peer's scale. */
+  #playedOffsetMs = NaN;
+
+  /** Both directions rest. */
+  constructor(options: TranscodeLineOptions) {
+    this.#options = options;
+  }
+
+  #upwards(): Transcoder {
+    const { services, clock, toSip, emitPayload, onTrouble } = this.#options;
+    const ticksPerMs = rtpClockRate(toSip) / 1000;
+    return this.#up ??= new Transcoder({
+      ...services,
+      clock,
+      to: toSip,
+      sink: (packet, elapsedMs, resumed, mediaMs) =>
+        emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
+      onTrouble: (text, refused) => onTrouble(`the client: ${text}`, refused),
+    });
+  }
+
+  #downwards(): Transcoder {
+    const { services, clock, originMs, toRtmp, emitPacket, onTrouble } = this.#options;
+    return this.#down ??= new Transcoder({
+      ...services,
+      clock,
+      to: toRtmp,
+      sink: (packet, elapsedMs, _resumed, mediaMs) => {
+        const timeMs = Math.max(0, Math.round(this.#downwards().playout!.startMs + elapsedMs - originMs));
+        if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
+        emitPacket(packet, timeMs);
+      },
+      onTrouble: (text) => onTrouble(`the far end: ${text}`, false),
+    });
+  }
+
+  /** Broken audio of the client, in messages. */
+  get brokenFromRtmp(): number {
+    return this.#up?.broken ?? 0;
+  }
+
+  /** Broken audio of the peer, in packets. */
+  get brokenFromRtp(): number {
+    return this.#down?.broken ?? 0;
+  }
+
+  /** Decoded audio that waits, in milliseconds: the client's and the peer's. */
+  get bufferedMs(): { readonly fromRtmp: number; readonly fromRtp: number } {
+    return { fromRtmp: this.#up?.bufferedMs ?? 0, fromRtp: this.#down?.bufferedMs ?? 0 };
+  }
+
+  /** The configuration the player must have before the next packet; null: none. */
+  get playerConfig(): Uint8Array | null {
+    return this.#downwards().outputConfig;
+  }
+
+  /** Sends silence to the peer until the client is heard. @param format what the client will send */
+  startUp(format: AudioFormat): void {
+    const up = this.#upwards();
+    if (!up.takes(format)) return;
+    up.start(format);
+    this.#run();
+  }
+
+  /** Sends silence to the player until the peer is heard. */
+  startDown(format: AudioFormat): void {
+    const down = this.#downwards();
+    if (!down.takes(format)) return;
+    down.start(format);
+    this.#run();
+  }
+
+  /** The client's audio passes through from now on. */
+  stopUp(): void {
+    if (this.#up?.active !== true) return;
+    this.#up.stop();
+    this.#rest();
+  }
+
+  /** The peer's audio passes through from now on. */
+  stopDown(): void {
+    if (this.#down?.active !== true) return;
+    this.#down.stop();
+    this.#rest();
+  }
+
+  /** The configuration of the client's AAC. */
+  configure(config: Uint8Array): void {
+    this.#upwards().configure(configOfAdts(config) ?? config);
+  }
+
+  /** One frame of the client; false when it cannot be transcoded. */
+  fromRtmp(frame: Frame): boolean {
+    const format = formatOfFrame(frame);
+    const up = this.#upwards();
+    if (format === null || !up.takes(format)) return false;
+    if (format.codec !== "aac") up.push(format, frame.data, frame.timeMs);
+    else if (isLoas(frame.data)) up.refuse(IN_LATM);
+    else if (this.#adts.open(frame.data)) this.#pushAdts(up, format, frame);
+    else up.push(format, frame.data, frame.timeMs);
+    this.#run();
+    return true;
+  }
+
+  /** Frames with ADTS headers, one or more in a tag: each says by itself how it is coded. */
+  #pushAdts(up: Transcoder, format: AudioFormat, { data, timeMs }: Frame): void {
+    const adts = this.#adts;
+    let placedMs = timeMs;
+    while (adts.next()) {
+      if (adts.changed) up.configure(adts.config);
+      up.push(format, data.subarray(adts.start, adts.end), placedMs);
+      placedMs += up.receivedMs;
+    }
+  }
+
+  /** One payload of the peer, in order; false when it cannot be transcoded. */
+  fromRtp(audio: PeerAudio, payload: Uint8Array, timestamp: number, lost: number): boolean {
+    const { format, clockRate } = audio;
+    const down = this.#downwards();
+    if (!down.takes(format)) return false;
+    const ticksPerMs = clockRate / 1000;
+    if (lost > 0) down.lost(format, (timestamp - this.#expected) / ticksPerMs);
+    down.push(format, payload, timestamp / ticksPerMs);
+    this.#expected = timestamp + down.receivedMs * ticksPerMs;
+    this.#run();
+    return true;
+  }
+
+  /** RTMP time at which the player hears a moment of the peer's scale (timestamp as ms); null before its first audio. */
+  peekMs(mediaMs: number): number | null {
+    return Number.isNaN(this.#playedOffsetMs) ? null : mediaMs + this.#playedOffsetMs;
+  }
+
+  comfortNoise(payload: Uint8Array): void {
+    this.#downwards().comfortNoise(payload);
+  }
+
+  /** Another stream publishes. */
+  publisherChanged(): void {
+    this.#up?.sourceChanged();
+  }
+
+  /** The peer's RTP source changed. */
+  sourceChanged(): void {
+    this.#expected = NaN;
+    this.#down?.sourceChanged();
+  }
+
+  /** What was concealed and skipped, for the log; "" when nothing was sent. */
+  summary(): string {
+    const parts: string[] = [];
+    for (
+      const [name, transcoder] of [["to the far end", this.#up], ["to the player", this.#down]] as const
+    ) {
+      const playout = transcoder?.playout ?? null;
+      if (playout === null) continue;
+      const { underruns, skippedMs, jitter } = playout;
+      parts.push(
+        `${name}: ${underruns} underruns, ${Math.round(skippedMs)} ms skipped, target ${
+          Math.round(jitter.targetMs)
+        } ms`,
+      );
+    }
+    return parts.join(", ");
+  }
+
+  /** Stops the tick and ends the codecs. */
+  [Symbol.dispose](): void {
+    this.#ticking?.[Symbol.dispose]();
+    this.#ticking = null;
+    this.#up?.[Symbol.dispose]();
+    this.#down?.[Symbol.dispose]();
+  }
+
+  #run(): void {
+    this.#ticking ??= this.#options.services.ticker.add((nowMs) => {
+      this.#up?.tick(nowMs);
+      this.#down?.tick(nowMs);
+    });
+  }
+
+  #rest(): void {
+    if (this.#up?.active === true || this.#down?.active === true) return;
+    this.#ticking?.[Symbol.dispose]();
+    this.#ticking = null;
+  }
+}

@@ -1,0 +1,231 @@
+// One direction of a transcoded call: packets of any known format in, at any time; packets of one format out, on
+// a steady grid, from the first tick until it is stopped. Each format that comes in has an audio path of its own,
+// so a source that changes its codec needs nothing but its next packet.
+//
+//   packet -> audio path of its format -> playout -> packet
+//
+// Broken packets are concealed and counted. A stream of AAC starts over when its configuration changes; a source
+// that changes it all the time is made to wait.
+// Role: machine
+
+import type { Clock } from "../base/clock.ts";
+import { messageOf, WireError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import { AudioPath } from "../codecs/audio_path.ts";
+import type { AudioFormat } from "../codecs/codec.ts";
+import type { Codecs } from "../codecs/codecs.ts";
+import { Playout, type PlayoutSink } from "./playout.ts";
+
+export interface TranscoderOptions {
+  readonly to: AudioFormat;
+  readonly codecs: Codecs;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Takes what goes out. */
+  readonly sink: PlayoutSink;
+  /** Told in words of each kind of trouble, once; `refused`: nothing of the source can be heard. */
+  readonly onTrouble: (text: string, refused: boolean) => void;
+}
+
+/** The longest packet of any codec that may wait unread. */
+const BUFFER_MS = 400;
+/** A decoder for AAC costs as much as a second of audio: not more often than this. */
+const CONFIGURE_EVERY_MS = 200;
+/** About a second of AAC without its configuration: the source is told. */
+const UNCONFIGURED_PACKETS = 50;
+const NO_CONFIG = "its AAC comes without its configuration (AudioSpecificConfig, AF 00), so nobody hears it";
+/** No configuration is longer. */
+const MAX_CONFIG_OCTETS = 64;
+
+/** One direction. Idle until start() or the first packet. */
+export class Transcoder implements Disposable {
+  readonly #options: TranscoderOptions;
+  readonly #paths = new Map<AudioFormat, AudioPath>();
+  readonly #told = new Set<string>();
+  #format: AudioFormat | null = null;
+  #path: AudioPath | null = null;
+  #playout: Playout | null = null;
+  #config: Uint8Array | null = null;
+  #configured = true;
+  #configuredMs = -Infinity;
+  #broken = 0;
+  #unconfigured = 0;
+
+  /** Opens nothing yet. */
+  constructor(options: TranscoderOptions) {
+    this.#options = options;
+  }
+
+  /** True between start() and stop(). */
+  get active(): boolean {
+    return this.#playout !== null;
+  }
+
+  /** Packets that were damaged, or came before their configuration. */
+  get broken(): number {
+    return this.#broken;
+  }
+
+  /** Decoded audio that waits, in milliseconds. */
+  get bufferedMs(): number {
+    let sum = 0;
+    for (const path of this.#paths.values()) sum += path.bufferedMs;
+    return sum;
+  }
+
+  /** The configuration to send before what goes out; null: it needs none, or nothing has gone out yet. */
+  get outputConfig(): Uint8Array | null {
+    return this.#path?.config ?? null;
+  }
+
+  /** How the packets leave, for tests and the log; null while idle. */
+  get playout(): Playout | null {
+    return this.#playout;
+  }
+
+  /** True when packets of this format can be taken. */
+  takes(format: AudioFormat): boolean {
+    return this.#options.codecs.canTranscode(format, this.#options.to);
+  }
+
+  /** Begins to send, silence for now. @param format what is expected to come */
+  start(format: AudioFormat): void {
+    if (this.#playout === null || this.#format !== format) this.#use(format);
+  }
+
+  /** Stops to send; the next packet begins a new grid. */
+  stop(): void {
+    this.#playout = null;
+  }
+
+  /** The configuration of the AAC that follows, first or changed. */
+  configure(config: Uint8Array): void {
+    if (config.length > MAX_CONFIG_OCTETS || sameOctets(config, this.#config)) return;
+    this.#config = config.slice();
+    this.#configured = false;
+  }
+
+  /** One packet. @param mediaMs its place on the source's time scale */
+  push(format: AudioFormat, packet: Uint8Array, mediaMs: number): void {
+    const path = this.#use(format);
+    if (format.codec === "aac" && !this.#configured && !this.#configure(path)) {
+      this.#broken++;
+      return;
+    }
+    if (format.codec === "aac" && this.#config === null) return this.#waitForConfig();
+    const damaged = path.damaged + path.unconfigured;
+    path.push(packet);
+    if (path.damaged + path.unconfigured !== damaged) this.#countBroken(format);
+    this.#playout!.arrived(this.#options.clock.now(), mediaMs);
+  }
+
+  /** What came cannot be read at all; the source is told once why. */
+  refuse(text: string): void {
+    this.#broken++;
+    this.#tell(text, true);
+  }
+
+  /** So much audio is missing before the packet to come; what was made up meanwhile counts. */
+  lost(format: AudioFormat, missingMs: number): void {
+    const path = this.#path;
+    const playout = this.#playout;
+    if (path === null || playout === null || this.#format !== format || playout.waiting) return;
+    const packets = path.receivedMs > 0 ? Math.round((missingMs - playout.filledMs) / path.receivedMs) : 0;
+    if (packets > 0) path.lost(packets);
+  }
+
+  /** How long the last packet was, in ms. */
+  get receivedMs(): number {
+    return this.#path?.receivedMs ?? 0;
+  }
+
+  /** Comfort noise (RFC 3389) until audio comes again. */
+  comfortNoise(payload: Uint8Array): void {
+    if (this.#playout === null || this.#path === null) return;
+    try {
+      this.#path.comfortNoise(payload);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#broken++;
+    }
+  }
+
+  /** The source starts over: its time means something else. */
+  sourceChanged(): void {
+    this.#playout?.jitter.restart();
+  }
+
+  tick(nowMs: number): void {
+    try {
+      this.#playout?.tick(nowMs);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error; // an encoder that was started over
+      this.#tell(messageOf(error));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#playout = null;
+    this.#path = null;
+    for (const path of this.#paths.values()) path[Symbol.dispose]();
+    this.#paths.clear();
+  }
+
+  #use(format: AudioFormat): AudioPath {
+    if (this.#format !== format || this.#path === null) {
+      this.#format = format;
+      this.#path = this.#paths.get(format) ?? this.#open(format);
+      this.#playout?.use(this.#path);
+      this.#playout?.jitter.restart();
+    }
+    const path = this.#path;
+    if (this.#playout === null) {
+      path.skip(path.bufferedMs);
+      this.#playout = new Playout(path, this.#options.sink);
+    }
+    return path;
+  }
+
+  #open(from: AudioFormat): AudioPath {
+    const { to, codecs, random } = this.#options;
+    const path = new AudioPath({ from, to, codecs, random, bufferMs: BUFFER_MS });
+    this.#paths.set(from, path);
+    return path;
+  }
+
+  /** False while the stream cannot be decoded. */
+  #configure(path: AudioPath): boolean {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#configuredMs < CONFIGURE_EVERY_MS || this.#config === null) return false;
+    this.#configuredMs = nowMs;
+    try {
+      path.configure(this.#config);
+      this.#configured = true;
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#tell(`its AAC cannot be decoded: ${messageOf(error)}; send AAC-LC, mono or stereo`, true);
+    }
+    return this.#configured;
+  }
+
+  /** It may come late; when it never does, nothing of the source is ever heard. */
+  #waitForConfig(): void {
+    this.#broken++;
+    if (++this.#unconfigured === UNCONFIGURED_PACKETS) this.#tell(NO_CONFIG, true);
+  }
+
+  #countBroken(format: AudioFormat): void {
+    this.#broken++;
+    this.#tell(`broken ${format.codec} audio arrives; what is missing is concealed`);
+  }
+
+  #tell(text: string, refused = false): void {
+    if (this.#told.has(text) || this.#told.size > 8) return;
+    this.#told.add(text);
+    this.#options.onTrouble(text, refused);
+  }
+}
+
+function sameOctets(a: Uint8Array, b: Uint8Array | null): boolean {
+  return b !== null && a.length === b.length && a.every((octet, i) => octet === b[i]);
+}

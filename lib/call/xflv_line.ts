@@ -1,0 +1,193 @@
+// A call over x-flv, siprtmp's own RTP payload: every message of the client, audio and data too, in one stream
+// (behaviour.md 1.9). Two gateways' users agree on it when neither names codecs. Decoder configurations, which RTMP
+// sends once, are repeated before key frames and now and then, since a packet of one may be lost.
+// Role: machine
+
+import { ByteWriter } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
+import { WireError } from "../base/errors.ts";
+import { decodeTag, encodeTag } from "../media/flv_tag.ts";
+import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.ts";
+import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtpSink } from "../rtp/session.ts";
+import type { TagSink } from "./call_media.ts";
+import { KeyFrameGate } from "./key_frame_gate.ts";
+import { type LineTrouble, TroubleBook } from "./line_trouble.ts";
+import type { XflvChain } from "./video_choice.ts";
+
+/** What an x-flv line is made of. */
+export interface XflvLineOptions {
+  /** The agreed payload types. */
+  readonly chain: XflvChain;
+  readonly clock: Clock;
+  /** What clock.now() was at RTMP time 0 of the client's connection. */
+  readonly originMs: number;
+  readonly toSip: RtpSink;
+  readonly toRtmp: TagSink;
+  /** The peer must send a key frame; rate-limited. */
+  readonly askPeer: () => void;
+  /** The publisher must send a key frame; rate-limited. */
+  readonly askPublisher: () => void;
+  /** Told what is wrong with the stream, each thing once. */
+  readonly onTrouble: (trouble: LineTrouble) => void;
+}
+
+/** Configurations of audio are repeated so often; those of video with every key frame. */
+const REPEAT_MS = 5000;
+/** A larger configuration is sent, but not kept. */
+const MAX_CONFIG_OCTETS = 4096;
+
+const TOO_LONG =
+  "a message of the client is longer than x-flv can say (65535 octets): lower the bit rate of its video";
+const BROKEN = "x-flv messages of the far end are broken as it sends them";
+
+/** One call's media in x-flv, both directions. */
+export class XflvLine {
+  readonly #options: XflvLineOptions;
+  readonly #packetizer: XflvPacketizer;
+  readonly #depacketizer: XflvDepacketizer;
+  readonly #frame = createFrame();
+  readonly #tag = new ByteWriter(4096);
+  readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
+  readonly #emitFrame: (frame: Frame) => void;
+  readonly #troubles: TroubleBook;
+  readonly #toPeer: KeyFrameGate;
+  readonly #toPublisher: KeyFrameGate;
+  /** Configurations of the client and of the peer: audio, video. */
+  #sentConfigs: readonly Frame[] = [];
+  #heardConfigs: readonly Frame[] = [];
+  #repeatedMs = 0;
+  /** The configuration of the video has just been sent. */
+  #fresh = false;
+  /** A player that joins late gets the configurations, then pictures from a key frame on. */
+  #playerIsNew = false;
+  #waitingForKey = false;
+  #hasVideo = false;
+  #broken = 0;
+
+  /** Builds both directions. */
+  constructor(options: XflvLineOptions) {
+    const { chain, clock, originMs, toSip } = options;
+    this.#options = options;
+    this.#packetizer = new XflvPacketizer(clock);
+    this.#depacketizer = new XflvDepacketizer(clock, originMs);
+    this.#depacketizer.onKeyFrameWanted = () => {
+      if (this.#hasVideo) this.#askPeer();
+    };
+    this.#troubles = new TroubleBook(options.onTrouble);
+    this.#toPeer = new KeyFrameGate(clock);
+    this.#toPublisher = new KeyFrameGate(clock);
+    this.#emitPayload = (payload, timestamp, marker) =>
+      toSip.send(payload, timestamp, marker, chain.sendPayloadType);
+    this.#emitFrame = (frame) => this.#hear(frame);
+  }
+
+  /** Messages of the client that could not be sent: broken, or too long for the format. */
+  get unusable(): number {
+    return this.#packetizer.dropped + this.#broken;
+  }
+
+  /** Messages of the peer given up because packets were missing or made no sense. */
+  get lost(): number {
+    return this.#depacketizer.broken;
+  }
+
+  fromRtmp(message: MediaMessage): void {
+    const frame = this.#frame;
+    try {
+      decodeTag(message.type, message.timeMs, message.body, frame);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#broken++;
+      return this.#troubles.log("a message of the client is broken", error.message);
+    }
+    if (frame.config) {
+      this.#sentConfigs = withConfig(this.#sentConfigs, frame);
+      this.#fresh ||= frame.kind === "video";
+    } else this.#repeatConfigs(frame);
+    const { dropped } = this.#packetizer;
+    this.#packetizer.push(frame, this.#emitPayload);
+    if (this.#packetizer.dropped !== dropped) this.#troubles.log(TOO_LONG);
+  }
+
+  fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
+    if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
+    const { unsupported } = this.#depacketizer;
+    this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame);
+    if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(BROKEN);
+  }
+
+  /** The peer asks for a key frame, by INFO. */
+  keyFrameRequested(): void {
+    if (this.#toPublisher.admits()) this.#options.askPublisher();
+  }
+
+  /** Somebody starts to watch. */
+  playerChanged(): void {
+    this.#playerIsNew = true;
+    this.#waitingForKey = this.#heardConfigs.some((config) => config.kind === "video");
+    if (this.#waitingForKey) this.#askPeer();
+  }
+
+  /** The peer's RTP source changed: its next timestamp means "now". */
+  sourceChanged(): void {
+    this.#depacketizer.restart();
+  }
+
+  /** Another stream publishes now: its next time means "now". */
+  publisherChanged(): void {
+    this.#sentConfigs = [];
+    this.#packetizer.restart();
+  }
+
+  #repeatConfigs(frame: Frame): void {
+    if (this.#sentConfigs.length === 0) return;
+    const nowMs = this.#options.clock.now();
+    const pictureStarts = frame.kind === "video" && frame.key;
+    const due = pictureStarts ? !this.#fresh : nowMs - this.#repeatedMs >= REPEAT_MS;
+    if (pictureStarts) this.#fresh = false;
+    if (!due) return;
+    this.#repeatedMs = nowMs;
+    for (const config of this.#sentConfigs) {
+      if (!pictureStarts && config.kind === "video") continue; // it would start the decoder anew
+      config.timeMs = frame.timeMs;
+      this.#packetizer.push(config, this.#emitPayload);
+    }
+  }
+
+  #hear(frame: Frame): void {
+    if (frame.config) this.#heardConfigs = withConfig(this.#heardConfigs, frame);
+    if (frame.kind === "video") this.#hasVideo = true;
+    if (this.#playerIsNew) this.#introduce(frame.timeMs);
+    if (frame.kind === "video" && this.#waitingForKey && !frame.config) {
+      if (!frame.key) return;
+      this.#waitingForKey = false;
+    }
+    this.#play(frame);
+  }
+
+  #introduce(timeMs: number): void {
+    this.#playerIsNew = false;
+    for (const config of this.#heardConfigs) {
+      config.timeMs = timeMs;
+      this.#play(config);
+    }
+  }
+
+  #play(frame: Frame): void {
+    this.#tag.reset();
+    encodeTag(frame, this.#tag);
+    this.#options.toRtmp.play(tagTypeOf(frame), frame.timeMs, this.#tag.view());
+  }
+
+  #askPeer(): void {
+    if (this.#toPeer.admits()) this.#options.askPeer();
+  }
+}
+
+/** The configurations with this one in place of the old one of its kind; an own copy. */
+function withConfig(configs: readonly Frame[], frame: Frame): readonly Frame[] {
+  const others = configs.filter((config) => config.kind !== frame.kind);
+  return frame.data.length > MAX_CONFIG_OCTETS ? others : [...others, cloneFrame(frame)];
+}

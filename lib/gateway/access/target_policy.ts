@@ -1,0 +1,100 @@
+// Where SIP requests and RTP may be sent when somebody else than the operator names the place: an RTMP client by what it
+// dials, a SIP peer by its Contact, Record-Route or session description. This machine, its neighbours on the link and a
+// cloud's metadata service answer to who asks from here, so nobody outside may have them asked.
+// Role: machine
+
+import {
+  decodeIp,
+  type Endpoint,
+  formatIp,
+  isLoopback,
+  sameAddress,
+  sameEndpoint,
+} from "../../net/endpoint.ts";
+import { embeddedIpv4, isInNetwork, type Network, parseNetwork } from "../../net/network.ts";
+
+/** What is open besides what usually is. */
+export interface TargetPolicyOptions {
+  readonly allowed: readonly Network[];
+  /** Single places that are ours: the built-in SIP server, our own SIP ports. */
+  readonly open: readonly Endpoint[];
+}
+
+/** Addresses of which nobody but the operator may make us a messenger, in the words of the log. */
+const DENIED: readonly (readonly [words: string, networks: readonly string[]])[] = [
+  ["no address of anybody", ["0.0.0.0/8", "::/128"]],
+  // Metadata services stand before link-local, as which some of them count.
+  ["the metadata service of a cloud", [
+    "169.254.169.254", // nearly all of them
+    "169.254.170.2", // containers
+    "fd00:ec2::/32",
+    "fd20:ce::254",
+    "fd00:42::42",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+  ]],
+  ["a link-local address", ["169.254.0.0/16", "fe80::/10"]],
+  ["a multicast address", ["224.0.0.0/4", "ff00::/8"]],
+  ["a broadcast address", ["255.255.255.255"]],
+];
+
+const DENIED_NETWORKS = DENIED.map(([words, networks]) => ({
+  words,
+  networks: networks.map((text) => parseNetwork(text)!),
+}));
+
+/** A port of this machine, as it is dialled from here. */
+export function loopbackPlaces(port: number): Endpoint[] {
+  return [{ hostname: "127.0.0.1", port }, { hostname: "::1", port }];
+}
+
+/** Decides where may be sent to. */
+export class TargetPolicy {
+  /** Told who was refused, each time. */
+  onRefused: ((askedBy: string) => void) | null = null;
+  readonly #allowed: readonly Network[];
+  readonly #open: Endpoint[];
+
+  /** Nothing but the rules. */
+  constructor(options: TargetPolicyOptions) {
+    this.#allowed = options.allowed;
+    this.#open = [...options.open];
+  }
+
+  /** A SIP port of ours on this machine: whoever calls it calls our own users. */
+  openOwnPort(port: number): void {
+    this.#open.push(...loopbackPlaces(port));
+  }
+
+  /**
+   * Why nothing may be sent there, in words that name the option; null when it may.
+   * @param askedBy IP address of who named the place; null: the operator, who may do everything
+   */
+  refusal(to: Endpoint, askedBy: string | null): string | null {
+    if (askedBy === null) return null;
+    const what = classOf(to.hostname) ?? (isHere(to.hostname) && !isHere(askedBy) ? "this machine" : null);
+    if (what === null || this.#isOpen(to, askedBy)) return null;
+    this.onRefused?.(askedBy);
+    return `nothing is sent to ${to.hostname}, ${what}: --allowed-targets opens it`;
+  }
+
+  /** Whoever asks is reached where it is. */
+  #isOpen(to: Endpoint, askedBy: string): boolean {
+    return sameAddress(to.hostname, askedBy) || this.#open.some((place) => sameEndpoint(place, to)) ||
+      this.#allowed.some((network) => isInNetwork(to.hostname, network));
+  }
+}
+
+function classOf(hostname: string): string | null {
+  const found = DENIED_NETWORKS.find(({ networks }) =>
+    networks.some((network) => isInNetwork(hostname, network))
+  );
+  return found?.words ?? null;
+}
+
+/** Loopback, however it is written. */
+function isHere(hostname: string): boolean {
+  const bytes = decodeIp(hostname);
+  return isLoopback(bytes === null ? hostname : formatIp(embeddedIpv4(bytes)));
+}

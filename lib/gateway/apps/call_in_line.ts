@@ -1,0 +1,235 @@
+// The call-in line of one account: callers are answered, heard by all who play line/<account>, and hear who publishes
+// line/<account>/say, or a waiting sound.
+//
+//   answer = "auto"         rings and is answered at once; without a publisher the call goes on
+//   answer = "on-publish"   rings until somebody publishes; 2 s after the publisher has left the call is hung up
+//   answer = "no"           480
+//
+// A second caller hears 486 while the line is busy. Who plays stays subscribed between calls.
+// Role: machine
+
+import type { AmfValue } from "../../amf/value.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { ClientLink } from "../../call/line.ts";
+import type { LiveSink } from "../../live/live_sink.ts";
+import { REPLACED } from "../../live/publisher.ts";
+import type { LiveStreams } from "../../live/streams.ts";
+import type { Invitation } from "../../sip/ua/invitation.ts";
+import type {
+  AccountConnection,
+  AccountUse,
+  PlayerOutcome,
+  PublisherOutcome,
+  ServedAccount,
+} from "./account_client.ts";
+import type { StreamLine } from "./stream_line.ts";
+import type { WaitingSound } from "./waiting_sound.ts";
+
+export interface CallInLineParts {
+  readonly account: ServedAccount;
+  /** Codecs of the RTMP side. */
+  readonly codecs: readonly string[];
+  readonly openLine: (link: ClientLink) => StreamLine;
+  /** Makes what callers hear until somebody publishes. */
+  readonly createWaiting: (line: StreamLine) => WaitingSound;
+  /** Where players find the caller. */
+  readonly streams: LiveStreams;
+  readonly clock: Clock;
+}
+
+/** Path of the stream that players of an account's line hear. */
+export function linePath(account: string): string {
+  return `line/${account}`;
+}
+
+/** A publisher that is back so soon, has not hung up. */
+const HANG_UP_MS = 2_000;
+
+/** One account's line. */
+export class CallInLine implements ClientLink, AsyncDisposable {
+  readonly #parts: CallInLineParts;
+  readonly #line: StreamLine;
+  readonly #waiting: WaitingSound;
+  /** Streams that are told what happens: players, and the publisher. */
+  readonly #present = new Set<AccountUse>();
+  #speaker: AccountUse | null = null;
+  #longest: Disposable | null = null;
+  #hangingUp: Disposable | null = null;
+
+  /** Nobody has called yet. */
+  constructor(parts: CallInLineParts) {
+    this.#parts = parts;
+    this.#line = parts.openLine(this);
+    this.#waiting = parts.createWaiting(this.#line);
+  }
+
+  /** The telephone line itself, for messages outside of calls. */
+  get line(): StreamLine {
+    return this.#line;
+  }
+
+  /** Somebody calls the account. */
+  invited(invitation: Invitation): void {
+    const { config, log } = this.#parts.account;
+    if (config.answer !== "no") return this.#line.invited(invitation);
+    log.info(
+      `${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} called; the account takes no calls`,
+    );
+    invitation.refuse(480, "Temporarily Unavailable");
+  }
+
+  /** Takes the one who speaks to callers. */
+  publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
+    if (this.#closed !== null) return { type: "refused", reason: this.#closed, there: null };
+    const there = this.#speaker;
+    if (there !== null && there !== instead) {
+      return { type: "refused", reason: "somebody else speaks on this line", there };
+    }
+    const { account: { log } } = this.#parts;
+    this.#speaker = use;
+    if (there !== null) {
+      this.#present.delete(there);
+      there.end(REPLACED);
+    }
+    this.#present.add(use);
+    this.#clear();
+    this.#waiting.stop();
+    this.#line.publishedBy(use.stream);
+    log.info(`the client at ${use.connection.peer.hostname} speaks on the line`);
+    if (this.#line.line.state === "alerting") this.#answer();
+    return {
+      type: "publishing",
+      publisher: {
+        media: (message) => this.#line.put(message),
+        ended: () => this.#silent(use),
+        bye: () => this.#hangUp("hung up"),
+        sendDigits: (digits, durationMs, done) => this.#line.sendDigits(digits, durationMs, done),
+      },
+    };
+  }
+
+  /** Takes one who hears callers, also before, between and after calls. */
+  play(use: AccountUse, sink: LiveSink): PlayerOutcome {
+    if (this.#closed !== null) return { type: "refused", reason: this.#closed };
+    const outcome = this.#parts.streams.play(linePath(use.account.config.name), lasting(sink));
+    if (outcome.type === "refused") return outcome;
+    const { subscription } = outcome;
+    this.#present.add(use);
+    const leave = (): void => {
+      this.#present.delete(use);
+      subscription[Symbol.dispose]();
+    };
+    return { type: "playing", subscription: { [Symbol.dispose]: leave } };
+  }
+
+  call(method: string, ...args: AmfValue[]): void {
+    switch (method) {
+      case "invited":
+        return this.#rings(String(args[0]));
+      case "accepted":
+        return this.#accepted();
+      case "cancelled":
+        return this.#ended("the caller gave up");
+      case "byed":
+        return this.#ended("the far end hung up");
+      default:
+        for (const connection of this.#connections()) connection.call(method, ...args);
+    }
+  }
+
+  /** Hangs up and waits for the end. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#clear();
+    this.#longest?.[Symbol.dispose]();
+    this.#waiting.stop();
+    return this.#line[Symbol.asyncDispose]();
+  }
+
+  /** Why nobody needs this line; null: it answers. */
+  get #closed(): string | null {
+    const { name, answer } = this.#parts.account.config;
+    return answer === "no"
+      ? `the account ${name} takes no calls: it has no answer = "auto" or "on-publish"`
+      : null;
+  }
+
+  #rings(from: string): void {
+    this.#tell("NetStream.Call.Ringing", `${from} calls`);
+    if (this.#parts.account.config.answer === "auto" || this.#speaker !== null) this.#answer();
+  }
+
+  #answer(): void {
+    this.#line.answer(this.#parts.codecs);
+  }
+
+  #accepted(): void {
+    const { account: { config }, clock } = this.#parts;
+    const seconds = config.maxDurationSeconds;
+    this.#longest = seconds === 0 ? null : clock.after(seconds * 1000, () => this.#tooLong(seconds));
+    this.#tell("NetStream.Call.Accepted", "the call is up");
+    if (this.#speaker !== null) return;
+    this.#waiting.start();
+    this.#hangUpSoon(); // who let it be answered may have left before the ACK came
+  }
+
+  #tooLong(seconds: number): void {
+    this.#hangUp(`the call has lasted ${seconds} s, the longest that is allowed`);
+  }
+
+  #silent(use: AccountUse): void {
+    this.#present.delete(use);
+    if (this.#speaker !== use) return;
+    this.#speaker = null;
+    this.#line.publishedBy(null);
+    this.#parts.account.log.info("nobody speaks on the line any more");
+    if (this.#line.line.state !== "talking") return;
+    this.#waiting.start();
+    this.#hangUpSoon();
+  }
+
+  #hangUpSoon(): void {
+    if (this.#parts.account.config.answer !== "on-publish") return;
+    this.#clear();
+    this.#hangingUp = this.#parts.clock.after(HANG_UP_MS, () => this.#hangUp("the publisher has left"));
+  }
+
+  #hangUp(reason: string): void {
+    if (this.#line.line.state === "idle") return;
+    this.#parts.account.log.info(`hanging up: ${reason}`);
+    this.#line.hangUp();
+    this.#ended(reason);
+  }
+
+  #ended(reason: string): void {
+    this.#clear();
+    this.#longest?.[Symbol.dispose]();
+    this.#longest = null;
+    this.#waiting.stop();
+    this.#tell("NetStream.Call.Ended", reason);
+  }
+
+  #clear(): void {
+    this.#hangingUp?.[Symbol.dispose]();
+    this.#hangingUp = null;
+  }
+
+  /** Never as an error, at which ffmpeg ends: there will be other calls. The call itself has told the log. */
+  #tell(code: string, text: string): void {
+    this.#parts.account.log.debug(`${code.replace("NetStream.", "")}: ${text}`);
+    for (const { stream } of this.#present) stream.status("status", code, text);
+  }
+
+  #connections(): ReadonlySet<AccountConnection> {
+    return new Set([...this.#present].map(({ connection }) => connection));
+  }
+}
+
+/** Players are not told that a call is over as if the stream were: ffmpeg would end. */
+function lasting(sink: LiveSink): LiveSink {
+  return {
+    congestion: () => sink.congestion(),
+    media: (type, timeMs, body) => sink.media(type, timeMs, body),
+    started: () => sink.started?.(),
+    dropped: (video, audio) => sink.dropped?.(video, audio),
+  };
+}

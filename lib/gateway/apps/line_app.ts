@@ -1,0 +1,127 @@
+// The line application: rtmp://gateway/line/<account> plays who calls that account, line/<account>/say speaks to them.
+// Reads the invitations and messages of every account, from the start of the gateway to its end.
+// Role: edge
+
+import { Ticker } from "../../base/ticker.ts";
+import { Scope } from "../../base/scope.ts";
+import type { MediaFactory } from "../../call/call_media.ts";
+import { receivedPagingMessage } from "../../call/messages.ts";
+import type { LiveSink } from "../../live/live_sink.ts";
+import type {
+  AccountApplication,
+  AccountUse,
+  PlayerOutcome,
+  PublisherOutcome,
+  ServedAccount,
+} from "./account_client.ts";
+import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
+import { CallInLine, linePath } from "./call_in_line.ts";
+import { StreamLine } from "./stream_line.ts";
+import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
+
+export interface LineAppParts extends AccountAppParts {
+  readonly accounts: { all(): readonly ServedAccount[] };
+}
+
+/** What every player plays. */
+const WITH_AAC: readonly string[] = ["aac", "h264", "dtmf"];
+/** What most players play, and nothing must be converted for. */
+const WITHOUT_AAC: readonly string[] = ["pcmu", "pcma", "h264", "dtmf"];
+
+/** The last element of a publisher's path. */
+const SAY = "say";
+/** Programs that need a name behind the account may play this one. */
+const HEAR = "hear";
+
+const FRAME_MS = 20;
+
+/** Codecs for lines of accounts that name none. @param transcodable what this gateway can convert */
+export function lineCodecs(transcodable: ReadonlySet<string>): readonly string[] {
+  return transcodable.has("aac") ? WITH_AAC : WITHOUT_AAC;
+}
+
+export class LineApp implements AccountApplication, AsyncDisposable {
+  readonly #parts: LineAppParts;
+  readonly #lines = new Map<string, CallInLine>();
+  readonly #scope: Scope;
+  readonly #ticker: Ticker;
+  readonly #frames: Readonly<Record<"silence" | "tone", WaitingFrames>>;
+
+  /** Every account has a line; nothing is read yet. */
+  constructor(parts: LineAppParts) {
+    this.#parts = parts;
+    this.#scope = new Scope("lines", { log: parts.log });
+    const onError = (error: unknown): void => parts.log.error("a waiting sound failed", error);
+    this.#ticker = new Ticker(parts.clock, FRAME_MS, onError);
+    this.#frames = { silence: silentFrames(), tone: toneFrames() };
+    for (const account of parts.accounts.all()) this.#lines.set(account.config.name, this.#open(account));
+  }
+
+  /** Takes calls and messages from now on; ends with the user agents of the accounts. */
+  start(): void {
+    for (const { config: { name }, agent } of this.#parts.accounts.all()) {
+      const line = this.#lines.get(name)!;
+      this.#scope.spawn(`calls of ${name}`, async () => {
+        for await (const invitation of agent.invitations()) line.invited(invitation);
+      });
+      this.#scope.spawn(`messages of ${name}`, async () => {
+        for await (const message of agent.messages()) receivedPagingMessage(line.line, message);
+      });
+    }
+  }
+
+  publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
+    const { name } = use.account.config;
+    if (use.rest !== SAY) return refusedPublisher(`to speak on the line, publish to line/${name}/${SAY}`);
+    return this.#lines.get(name)!.publish(use, instead);
+  }
+
+  play(use: AccountUse, sink: LiveSink): PlayerOutcome {
+    const { name } = use.account.config;
+    if (use.rest !== "" && use.rest !== HEAR) return refused(`to hear the line, play line/${name}`);
+    return this.#lines.get(name)!.play(use, sink);
+  }
+
+  /** Hangs up; the clients have left and the user agents of the accounts have ended by now. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#lines.values()].map((line) => line[Symbol.asyncDispose]()));
+    this.#ticker[Symbol.dispose]();
+    await this.#scope.close();
+  }
+
+  #open(account: ServedAccount): CallInLine {
+    const { streams, clock, transcodable } = this.#parts;
+    const { config, agent, log } = account;
+    const media = freshForEachCall(() => this.#parts.media(log));
+    const services = { ...servicesOf(this.#parts, log, ""), media };
+    return new CallInLine({
+      account,
+      codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
+      openLine: (link) =>
+        new StreamLine({ link, agent, services, farEnd: { streams, path: linePath(config.name) } }),
+      createWaiting: (line) =>
+        new WaitingSound({
+          frames: this.#frames[config.waiting],
+          clock,
+          ticker: this.#ticker,
+          put: (message) => line.put(message),
+        }),
+      streams,
+      clock,
+    });
+  }
+}
+
+/** The RTMP time of each call begins with it. */
+function freshForEachCall(create: () => MediaFactory): MediaFactory {
+  return {
+    open: (localAddress, codecs) => create().open(localAddress, codecs),
+    addressFacing: (offer, hop) => create().addressFacing(offer, hop),
+    withAddresses: (description) => create().withAddresses(description),
+    objection: (offer) => create().objection(offer),
+  };
+}
+
+function refused(reason: string): { readonly type: "refused"; readonly reason: string } {
+  return { type: "refused", reason };
+}

@@ -1,0 +1,216 @@
+// The call of a program that publishes: dialled when its media says what it sends, tried again as its account allows,
+// ended with the publisher or by the far end.
+//
+//   waiting -> (sound, or 3 s of pictures alone) -> dialing -> talking -> over
+//                                  pausing <- (busy, no answer, unreachable, 5xx) - dialing
+//                                  pausing -> (its delay is over) -> dialing
+//
+// Role: machine
+
+import type { AmfValue } from "../../amf/value.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { ClientLink } from "../../call/line.ts";
+import type { SipAccount } from "../../config/sip_account.ts";
+import type { MediaMessage } from "../../rtmp/message.ts";
+import { isWorthRedialling, NO_ANSWER, redialDelayMs } from "../call_policy.ts";
+import type { PublisherStream, StreamLine } from "./stream_line.ts";
+import { isSound, publisherCodecs } from "./url_dial.ts";
+
+/** What the account says about its calls. */
+export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "redial" | "maxDurationSeconds">;
+
+/** Says something to the publisher: a status event. */
+export type Tell = (level: "status" | "error", code: string, text: string) => void;
+
+export interface PublishedCallParts {
+  /** Whom to call, as the URL has it. */
+  readonly destination: string;
+  readonly rules: CallRules;
+  /** Whether AAC can be converted here; no phone takes it as it is. */
+  readonly takesAac: boolean;
+  readonly openLine: (link: ClientLink) => StreamLine;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Status events for the publisher. */
+  readonly tell: Tell;
+  /** Calls a method of the client: receivedDTMF, receivedMessage, holded. */
+  readonly callClient: (method: string, ...args: AmfValue[]) => void;
+  /** The call is over, unless the publisher has left first; called once. */
+  readonly onOver: (reason: string) => void;
+}
+
+/** Pictures alone for so long: there is no sound. */
+const NO_SOUND_MS = 3_000;
+/** A publisher that sends nothing for so long is gone, whatever its connection says. */
+const NO_MEDIA_MS = 30_000;
+/** Touch tones beside whatever sounds. */
+const TONES: readonly string[] = ["dtmf"];
+
+/** Why nothing is dialled, and what to do. */
+const NO_CODEC = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
+const NO_AAC = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
+const NO_PICTURES = "there is no audio, and only H.264 pictures can be carried in a call";
+
+export type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
+
+export class PublishedCall implements ClientLink, AsyncDisposable {
+  readonly line: StreamLine;
+  readonly #parts: PublishedCallParts;
+  #state: PublishedCallState = "waiting";
+  #codecs: readonly string[] = [];
+  #redials = 0;
+  #timer: Disposable | null = null;
+  #quiet: Disposable;
+  #heardAtMs: number;
+
+  constructor(parts: PublishedCallParts, publisher: PublisherStream) {
+    this.#parts = parts;
+    this.line = parts.openLine(this);
+    this.line.publishedBy(publisher);
+    this.#heardAtMs = parts.clock.now();
+    this.#quiet = this.#watchQuiet(NO_MEDIA_MS);
+  }
+
+  get state(): PublishedCallState {
+    return this.#state;
+  }
+
+  /** One message of the publisher; borrowed. */
+  media(message: MediaMessage): void {
+    if (this.#state === "over") return;
+    if (message.type !== 18 && message.body.length > 1) this.#heardAtMs = this.#parts.clock.now();
+    this.line.put(message);
+    if (this.#state !== "waiting") return;
+    if (isSound(message)) return this.#heardSound(message);
+    if (message.type === 9) this.#timer ??= this.#parts.clock.after(NO_SOUND_MS, () => this.#noSound());
+  }
+
+  /** A newer connection of its program publishes from now on: the call goes on. */
+  publishedBy(publisher: PublisherStream): void {
+    this.#heardAtMs = this.#parts.clock.now();
+    this.line.publishedBy(publisher);
+    if (this.#state === "talking") this.#parts.tell("status", "NetStream.Call.Accepted", "the call is up");
+  }
+
+  /** The publisher has left, or wants no more: hangs up, or cancels. */
+  leave(): void {
+    if (this.#state === "over") return;
+    this.#end();
+  }
+
+  /** The publisher says goodbye, and wants to hear that it is over. */
+  bye(): void {
+    this.#over("status", "NetStream.Call.Ended", "hung up");
+  }
+
+  call(method: string, ...args: AmfValue[]): void {
+    if (this.#state === "over") return;
+    switch (method) {
+      case "ringing":
+        return this.#parts.tell("status", "NetStream.Call.Ringing", String(args[0]));
+      case "accepted":
+        return this.#accepted();
+      case "rejected":
+        return this.#failed(String(args[0]));
+      case "byed":
+        return this.#over("status", "NetStream.Call.Ended", "the far end hung up");
+      default:
+        return this.#parts.callClient(method, ...args);
+    }
+  }
+
+  /** Hangs up and waits for the end. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.leave();
+    return this.line[Symbol.asyncDispose]();
+  }
+
+  #heardSound(message: MediaMessage): void {
+    const { rules: { codecs }, takesAac } = this.#parts;
+    const sound = publisherCodecs(message.body);
+    if (sound.length === 0) return this.#unsupported(NO_CODEC);
+    if (sound.includes("aac") && !takesAac) return this.#unsupported(NO_AAC);
+    const own = [...sound, ...TONES, ...(this.line.hasVideo ? ["h264"] : [])];
+    this.#codecs = codecs.length > 0 ? codecs : own;
+    this.#dial();
+  }
+
+  #noSound(): void {
+    if (!this.line.hasVideo) return this.#unsupported(NO_PICTURES);
+    const { rules: { codecs } } = this.#parts;
+    this.#codecs = codecs.length > 0 ? codecs : ["h264"];
+    this.#dial();
+  }
+
+  #unsupported(text: string): void {
+    this.#over("error", "NetStream.Publish.UnsupportedCodec", text);
+  }
+
+  #dial(): void {
+    const { destination, rules, clock } = this.#parts;
+    this.#state = "dialing";
+    this.#arm(clock.after(rules.answerTimeoutSeconds * 1000, () => this.#noAnswer()));
+    this.line.dial(destination, this.#codecs);
+  }
+
+  #noAnswer(): void {
+    this.line.hangUp();
+    this.#failed(NO_ANSWER);
+  }
+
+  #accepted(): void {
+    const { rules: { maxDurationSeconds }, clock, tell } = this.#parts;
+    this.#state = "talking";
+    this.#arm(
+      maxDurationSeconds === 0 ? null : clock.after(maxDurationSeconds * 1000, () => this.#tooLong()),
+    );
+    tell("status", "NetStream.Call.Accepted", "the call is up");
+  }
+
+  #tooLong(): void {
+    const { rules } = this.#parts;
+    const reason = `the call has lasted ${rules.maxDurationSeconds} s, the longest that is allowed`;
+    this.#over("status", "NetStream.Call.Ended", reason);
+  }
+
+  #failed(reason: string): void {
+    const { rules: { redial }, clock, random, tell } = this.#parts;
+    if (this.#redials >= redial.attempts || !isWorthRedialling(reason)) {
+      return this.#over("error", "NetStream.Call.Rejected", reason);
+    }
+    const waitMs = redialDelayMs(redial, this.#redials++, random);
+    this.#state = "pausing";
+    this.#arm(clock.after(waitMs, () => this.#dial()));
+    tell("status", "NetStream.Call.Retrying", `${reason}; dialled again in ${Math.ceil(waitMs / 1000)} s`);
+  }
+
+  #watchQuiet(waitMs: number): Disposable {
+    const { clock } = this.#parts;
+    return clock.after(waitMs, () => {
+      const leftMs = this.#heardAtMs + NO_MEDIA_MS - clock.now();
+      if (leftMs > 0) this.#quiet = this.#watchQuiet(leftMs);
+      else this.#over("error", "NetStream.Call.Ended", `nothing was published for ${NO_MEDIA_MS / 1000} s`);
+    });
+  }
+
+  #over(level: "status" | "error", code: string, reason: string): void {
+    if (this.#state === "over") return;
+    this.#end();
+    this.#parts.tell(level, code, reason);
+    this.#parts.onOver(reason);
+  }
+
+  #end(): void {
+    this.#state = "over";
+    this.#arm(null);
+    this.#quiet[Symbol.dispose]();
+    this.line.hangUp();
+    this.line.publishedBy(null);
+  }
+
+  #arm(timer: Disposable | null): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = timer;
+  }
+}

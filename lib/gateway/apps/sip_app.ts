@@ -1,0 +1,162 @@
+// The sip application: an RTMP client that connected to sip/user@domain gets a SIP user agent and a Context, and
+// the rule of who replaces whom on one path is kept.
+// Role: edge
+
+import type { AccessPolicy } from "../access/access_policy.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Scope } from "../../base/scope.ts";
+import { formatEndpoint } from "../../net/endpoint.ts";
+import type { ConnectRequest } from "../../rtmp/command.ts";
+import type { RtmpConnection } from "../../rtmp/connection.ts";
+import type { SipEndpoint } from "../../sip/ua/endpoint.ts";
+import { mayPublishCalls } from "../../config/accounts.ts";
+import { identityOf, type SpeexRate } from "../client_identity.ts";
+import type { SameAddressConfig } from "../../config/config.ts";
+import { refusalText } from "../account_words.ts";
+import { ClientServices, type ClientServicesParts, type SharedServices } from "../client_services.ts";
+import { connectOptionsOf } from "../connect_options.ts";
+import { Context } from "../context.ts";
+import { statusText } from "../../call/line.ts";
+import type { MediaRoom } from "../../call/media_room.ts";
+import { SharedLines } from "./shared_line.ts";
+import { Tenancy, type TenancyDesk } from "../tenancy.ts";
+import { dialledByUrl } from "./url_dial.ts";
+import { UrlDialLink } from "./url_dial_link.ts";
+
+/** What the application is made of; everything belongs to the gateway. */
+export interface SipAppParts extends SharedServices {
+  /** Where lines go. */
+  readonly log: Logger;
+  /** Makes user agents. */
+  readonly sip: SipEndpoint;
+  /** Makes the media of calls. */
+  readonly media: MediaRoom;
+  /** Runs the good-byes to replaced clients. */
+  readonly scope: Scope;
+  readonly access: AccessPolicy;
+  /** Several clients of one address. */
+  readonly sameAddress: SameAddressConfig;
+  /** Who is where, when this gateway is not alone. */
+  readonly tenancy?: TenancyDesk<RtmpConnection>;
+  /** Whether calls are published, unless an account's rule says otherwise. */
+  readonly publishCalls: boolean;
+}
+
+/** What a path asks for: the SIP address, and the key under which clients replace each other. */
+export interface SipPath {
+  readonly address: string;
+  readonly key: string;
+}
+
+/** Serves the clients of all SIP addresses. */
+export class SipApp {
+  readonly #parts: SipAppParts;
+  readonly #tenancy: TenancyDesk<RtmpConnection>;
+  readonly #sharedLines: SharedLines;
+
+  constructor(parts: SipAppParts) {
+    const { sip, log, sameAddress } = parts;
+    this.#parts = parts;
+    this.#tenancy = parts.tenancy ?? new Tenancy(sameAddress);
+    this.#tenancy.onReplaced = (client, path) => this.#sayGoodbye(client, path.key);
+    this.#sharedLines = new SharedLines({
+      createUserAgent: (identity) => sip.createUserAgent(identity),
+      log,
+    });
+  }
+
+  get clients(): number {
+    return this.#tenancy.size;
+  }
+
+  /**
+   * Serves a client that has said connect, until it leaves; every early return is one `_error` and its end.
+   * @param path what its `app` asked for: the SIP address, and the key under which clients replace each other
+   */
+  async serve(
+    client: RtmpConnection,
+    request: ConnectRequest,
+    path: SipPath,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const identity = identityOf(path.address, request.args, client.peer.hostname);
+    if (identity.type === "rejected") return await client.reject(identity.reason);
+    const options = connectOptionsOf(request);
+    if (options.type === "rejected") return await client.reject(options.reason);
+    const permission = this.#parts.access.mayUse(identity.identity.aor.host);
+    if (permission.type === "refused") return await client.reject(permission.reason);
+    const arrival = await this.#tenancy.arrive(path, identity.identity.password !== null);
+    if (arrival.type === "rejected") return await this.#turnAway(client, path, arrival.reason);
+    const agent = arrival.shared
+      ? this.#sharedLines.join(identity.identity)
+      : this.#parts.sip.createUserAgent(identity.identity);
+    const wanted = dialledByUrl(request.query);
+    const services = this.#servicesFor(client, path, {
+      ...options,
+      rate: identity.rate,
+      dialsByUrl: wanted !== null,
+    });
+    const { clock, log } = services;
+    using dialled = wanted === null ? null : new UrlDialLink({ clock, log, client, limits: wanted });
+    await using context = new Context(dialled ?? client, agent, services, wanted);
+    const outcome = await context.register(signal);
+    if (outcome.type === "refused") {
+      const { status, reason } = outcome;
+      log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
+      return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
+    }
+    const entry = await this.#tenancy.enter(path, client, outcome.type === "registered");
+    if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
+    if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
+    try {
+      client.onMedia = (stream, message) => context.rtmpMedia(stream, message);
+      client.accept();
+      context.start();
+      log.info(`client ${formatEndpoint(client.peer)} is connected`);
+      for await (const event of client.events()) context.rtmpEvent(event);
+      log.info(`client ${formatEndpoint(client.peer)} has left`);
+    } finally {
+      this.#tenancy.leave(path, client);
+    }
+  }
+
+  async #turnAway(client: RtmpConnection, { key }: SipPath, reason: string): Promise<void> {
+    this.#logOf(key).info(`client ${formatEndpoint(client.peer)} turned away: ${reason}`);
+    await client.reject(reason);
+  }
+
+  /** Programs written for siprtmp get no metadata: many have nothing that takes it. */
+  #servicesFor(
+    client: RtmpConnection,
+    { address, key }: SipPath,
+    wanted: Required<Pick<ClientServicesParts, "fields" | "tellsCallerHeaders">> & {
+      readonly rate: SpeexRate;
+      readonly dialsByUrl: boolean;
+    },
+  ): ClientServices {
+    const { rate, dialsByUrl, fields, tellsCallerHeaders } = wanted;
+    const { media, publishCalls: everywhere, sameAddress: { accounts } } = this.#parts;
+    const log = this.#logOf(key);
+    return new ClientServices({
+      shared: this.#parts,
+      log,
+      media: media.factory(rate, log, dialsByUrl),
+      fields,
+      tellsCallerHeaders,
+      hostname: client.peer.hostname,
+      published: mayPublishCalls({ everywhere, accounts }, address) ? address : null,
+    });
+  }
+
+  /** Two clients of one address are told apart. */
+  #logOf(key: string): Logger {
+    return this.#parts.log.child(key.replace(/^sip\//, ""));
+  }
+
+  /** The client whose place a newer one took is told and closed. */
+  #sayGoodbye(replaced: RtmpConnection, key: string): void {
+    this.#logOf(key).info(`a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
+    const why = "a newer client connected to the same address";
+    this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
+  }
+}

@@ -1,0 +1,200 @@
+// The system calls behind sockets on Linux, called directly. The runtime's own sockets cost a promise, some objects and
+// a wake-up per packet; a call costs what the kernel takes.
+// Deno permissions: --allow-ffi; ask mayCallLinux() first.
+// Role: edge
+
+import { TransportError, type TransportErrorCode } from "../../base/errors.ts";
+import { transportError } from "../failure.ts";
+import { OpenFiles } from "./open_files.ts";
+
+/** The calls; numbers and buffers as in their manual pages, section 2. Those that fail return -1: see errno(). */
+export interface LinuxCalls extends Disposable {
+  socket(family: number, type: number, protocol: number): number;
+  /** 0. */
+  bind(fd: number, address: Uint8Array<ArrayBuffer>, length: number): number;
+  /** 0. */
+  listen(fd: number, backlog: number): number;
+  accept(fd: number, from: Uint8Array<ArrayBuffer>, length: Uint32Array<ArrayBuffer>, flags: number): number;
+  /** 0. */
+  getsockname(fd: number, address: Uint8Array<ArrayBuffer>, length: Uint32Array<ArrayBuffer>): number;
+  /** 0. */
+  setsockopt(fd: number, level: number, name: number, value: Int32Array<ArrayBuffer>, length: number): number;
+  /** Octets received; of a stream 0 is its end. */
+  recv(fd: number, into: Uint8Array, length: number, flags: number): number;
+  /** Octets received; with MSG_TRUNC as many as the packet had. */
+  recvfrom(
+    fd: number,
+    into: Uint8Array<ArrayBuffer>,
+    length: number,
+    flags: number,
+    from: Uint8Array<ArrayBuffer>,
+    fromLength: Uint32Array<ArrayBuffer>,
+  ): number;
+  /** Octets taken. */
+  send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
+  /** Octets sent. */
+  sendto(
+    fd: number,
+    bytes: Uint8Array,
+    length: number,
+    flags: number,
+    to: Uint8Array<ArrayBuffer>,
+    toLength: number,
+  ): number;
+  epollCreate(flags: number): number;
+  /** 0. */
+  epollControl(epoll: number, operation: number, fd: number, event: Uint8Array<ArrayBuffer>): number;
+  /** How many events were written. */
+  epollWait(epoll: number, events: Uint8Array<ArrayBuffer>, most: number, timeoutMs: number): number;
+  /** 0. */
+  close(fd: number): number;
+  /** Why the last call failed: errno(3). */
+  errno(): number;
+}
+
+/** struct epoll_event: events:u32 data:u64, packed on x86-64 only; see epoll_ctl(2). */
+export const EPOLL_EVENT: { readonly length: number; readonly dataAt: number } = Deno.build.arch === "x86_64"
+  ? { length: 12, dataAt: 4 }
+  : { length: 16, dataAt: 8 };
+
+/** What is asked for with the calls: the same on every processor Deno runs on. */
+export const LINUX = {
+  /** SOCK_DGRAM and SOCK_STREAM, each with SOCK_NONBLOCK and SOCK_CLOEXEC. */
+  datagramSocket: 0o2004002,
+  streamSocket: 0o2004001,
+  /** SOCK_NONBLOCK and SOCK_CLOEXEC. */
+  acceptFlags: 0o2004000,
+  /** SOL_SOCKET and its SO_REUSEADDR, SO_RCVBUF, SO_KEEPALIVE, SO_REUSEPORT. */
+  socketLevel: 1,
+  reuseAddress: 2,
+  receiveBuffer: 8,
+  keepAlive: 9,
+  reusePort: 15,
+  /** IPPROTO_TCP and its TCP_NODELAY. */
+  tcpLevel: 6,
+  noDelay: 1,
+  dontWait: 0x40,
+  /** MSG_DONTWAIT and MSG_TRUNC: the length of the packet is told, not of what fitted. */
+  wholePacket: 0x60,
+  /** MSG_DONTWAIT and MSG_NOSIGNAL. */
+  noSignal: 0x4040,
+  epollFlags: 0o2000000,
+  /** EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD. */
+  epollAdd: 1,
+  epollDelete: 2,
+  epollModify: 3,
+  epollIn: 1,
+  epollOut: 4,
+} as const;
+
+/** errno(3): nothing can be done without waiting. */
+export const EAGAIN = 11;
+
+/** errno(3) in words. */
+const FAILURES: ReadonlyMap<number, readonly [TransportErrorCode, string]> = new Map([
+  [12, ["failed", "Cannot allocate memory"]],
+  [13, ["failed", "Permission denied"]],
+  [23, ["failed", "Too many open files in the system"]],
+  [24, ["failed", "Too many open files"]],
+  [32, ["closed", "Broken pipe"]],
+  [98, ["addr-in-use", "Address already in use"]],
+  [99, ["unreachable", "Cannot assign requested address"]],
+  [101, ["unreachable", "Network is unreachable"]],
+  [103, ["closed", "Connection aborted"]],
+  [104, ["closed", "Connection reset by peer"]],
+  [105, ["failed", "No buffer space available"]],
+  [110, ["timeout", "Connection timed out"]],
+  [111, ["refused", "Connection refused"]],
+  [113, ["unreachable", "No route to host"]],
+]);
+
+/** Why the last call failed, behind what was tried. */
+export function linuxFailure(attempt: string, calls: LinuxCalls): TransportError {
+  const errno = calls.errno();
+  const [code, reason] = FAILURES.get(errno) ?? ["failed", `error ${errno}`] as const;
+  return new TransportError(`${attempt}: ${reason}`, code);
+}
+
+/** The C library of Linux. */
+const LIBRARY = "libc.so.6";
+
+// size_t is told as 64 bits and the ssize_t of a result as 32: what is asked for is short, and -1 stays -1.
+const SYMBOLS = {
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  recvfrom: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "buffer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** Closes what a thread that is over has left open; how many files that were. */
+export function closeLeftFiles(files: OpenFiles): number {
+  const left = files.take();
+  if (left.length === 0) return 0;
+  using calls = openLinuxCalls();
+  for (const fd of left) calls.close(fd);
+  return left.length;
+}
+
+/** Whether the calls may be used here. */
+export function mayCallLinux(): boolean {
+  if (Deno.build.os !== "linux") return false;
+  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+}
+
+/**
+ * The C library, until the calls are disposed. Throws {@link TransportError} where it cannot be had.
+ * @param files where it is noted what is open
+ */
+export function openLinuxCalls(files: OpenFiles = new OpenFiles()): LinuxCalls {
+  const library = openLibrary();
+  const { symbols } = library;
+  const opened = (fd: number): number => {
+    files.add(fd);
+    return fd;
+  };
+  return {
+    socket: (family, type, protocol) => opened(symbols.socket(family, type, protocol)),
+    bind: symbols.bind,
+    listen: symbols.listen,
+    accept: (fd, from, length, flags) => opened(symbols.accept4(fd, from, length, flags)),
+    getsockname: symbols.getsockname,
+    setsockopt: symbols.setsockopt,
+    // The runtime takes a number for a size as well, and that is faster; its types ask for a bigint.
+    recv: symbols.recv as unknown as LinuxCalls["recv"],
+    recvfrom: symbols.recvfrom as unknown as LinuxCalls["recvfrom"],
+    send: symbols.send as unknown as LinuxCalls["send"],
+    sendto: symbols.sendto as unknown as LinuxCalls["sendto"],
+    epollCreate: (flags) => opened(symbols.epoll_create1(flags)),
+    epollControl: symbols.epoll_ctl,
+    epollWait: symbols.epoll_wait,
+    close: (fd) => {
+      files.remove(fd);
+      return symbols.close(fd);
+    },
+    errno: () => errnoAt(symbols.__errno_location()),
+    [Symbol.dispose]: () => library.close(),
+  };
+}
+
+function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS> {
+  try {
+    return Deno.dlopen(LIBRARY, SYMBOLS);
+  } catch (error) {
+    throw transportError(`Cannot use ${LIBRARY}`, error); // a Linux with another C library
+  }
+}
+
+function errnoAt(place: Deno.PointerValue): number {
+  return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
+}

@@ -1,0 +1,126 @@
+// The headers of one message, in order, by case-insensitive name (RFC 3261 7.3.1).
+// Values stay text; the typed forms of single headers are in header_via.ts and header_values.ts.
+// List headers (Via, Route, Contact, Allow, ...) are cut at their commas when they are added, so the topmost Via is
+// the same thing however a peer packed its lines.
+// Role: wire
+
+import { splitOutside, trimBlanks } from "./grammar.ts";
+import { headerKey, headerKind, headerName } from "./header_names.ts";
+
+export { formatVia, parseVia, readVia, type Via } from "./header_via.ts";
+export { type CSeq, formatCSeq, parseCSeq } from "./header_values.ts";
+
+interface Entry {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The headers of a message. Names are case-insensitive and may be compact. */
+export class SipHeaders {
+  #entries: Entry[] = [];
+
+  /** Starts empty or with these values. @param initial pairs to add in order */
+  constructor(initial: Iterable<readonly [name: string, value: string]> = []) {
+    for (const [name, value] of initial) this.add(name, value);
+  }
+
+  /**
+   * The value of a header, null when it is missing. Of headers that list addresses or the like (Via, Route,
+   * Contact, Warning) the first element; of headers that list tokens (Allow, Supported) the whole list;
+   * of repeated others (WWW-Authenticate) the first line.
+   */
+  get(name: string): string | null {
+    const key = headerKey(name);
+    if (headerKind(key) === "tokens") return this.has(key) ? this.all(key).join(", ") : null;
+    for (const entry of this.#entries) if (entry.key === key) return entry.value;
+    return null;
+  }
+
+  /** All values, topmost first, one per element where the header is a list. */
+  all(name: string): string[] {
+    const key = headerKey(name);
+    const values: string[] = [];
+    for (const entry of this.#entries) if (entry.key === key) values.push(entry.value);
+    return values;
+  }
+
+  /** Whether a list header holds this token, case-insensitively: `includes("Supported", "100rel")`. */
+  includes(name: string, token: string): boolean {
+    return this.all(name).some((value) => value.toLowerCase() === token.toLowerCase());
+  }
+
+  has(name: string): boolean {
+    const key = headerKey(name);
+    return this.#entries.some((entry) => entry.key === key);
+  }
+
+  /** Replaces all values of a header; the place of the first one is kept. */
+  set(name: string, value: string): void {
+    const key = headerKey(name);
+    const at = this.#entries.findIndex((entry) => entry.key === key);
+    if (at < 0) return this.add(name, value);
+    const before = this.#entries.slice(0, at);
+    const after = this.#entries.slice(at).filter((entry) => entry.key !== key);
+    this.#entries = [...before, ...entriesOf(name, value), ...after];
+  }
+
+  /** Adds below the values that are there. An empty list header ("Supported:") is kept as no element at all. */
+  add(name: string, value: string): void {
+    for (const entry of entriesOf(name, value)) this.#entries.push(entry);
+  }
+
+  /** Adds above the values that are there, at the top of the message: Via, Record-Route, Route. */
+  prepend(name: string, value: string): void {
+    this.#entries.unshift(...entriesOf(name, value));
+  }
+
+  /** Takes away the topmost value, also out of a comma list; returns it, null when there is none. */
+  removeFirst(name: string): string | null {
+    const key = headerKey(name);
+    const at = this.#entries.findIndex((entry) => entry.key === key);
+    return at < 0 ? null : this.#entries.splice(at, 1)[0]!.value;
+  }
+
+  /** Replaces the topmost value in its place (a Via that gets `received`); adds it when there is none. */
+  setFirst(name: string, value: string): void {
+    const key = headerKey(name);
+    const at = this.#entries.findIndex((entry) => entry.key === key);
+    if (at < 0) this.add(name, value);
+    else this.#entries.splice(at, 1, ...entriesOf(name, value));
+  }
+
+  /** Takes away all values. */
+  delete(name: string): void {
+    const key = headerKey(name);
+    this.#entries = this.#entries.filter((entry) => entry.key !== key);
+  }
+
+  /** Every value with the name as it is sent, in order. */
+  *entries(): Generator<[name: string, value: string], void, void> {
+    for (const entry of this.#entries) yield [headerName(entry.key), entry.value];
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  clone(): SipHeaders {
+    const copy = new SipHeaders();
+    copy.#entries = [...this.#entries];
+    return copy;
+  }
+}
+
+function entriesOf(name: string, value: string): Entry[] {
+  const key = headerKey(name);
+  const line = trimBlanks(onOneLine(value));
+  const kind = headerKind(key);
+  if (kind === "single") return [{ key, value: line }];
+  return splitOutside(line, ",", kind === "elements").filter((element) => element !== "")
+    .map((element) => ({ key, value: element }));
+}
+
+/** Line breaks become spaces: no value, whoever made it, can smuggle in another header. */
+function onOneLine(value: string): string {
+  return value.includes("\n") || value.includes("\r") ? value.replace(/[\r\n]+[ \t]*/g, " ") : value;
+}

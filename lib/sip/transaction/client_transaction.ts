@@ -1,0 +1,254 @@
+// One client transaction: a request, its retransmissions and its responses, as two explicit tables.
+// RFC 3261 17.1 with the Accepted state of RFC 6026 7.2. Dialogs acknowledge 2xx; the ACK for other final
+// responses is made here (17.1.1.3).
+// Role: machine
+
+import type { Clock } from "../../base/clock.ts";
+import type { SipRequest, SipResponse } from "../message/message.ts";
+import { TimerSet } from "./timer_set.ts";
+import { type TimerName, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
+import { createFailureAck } from "./transaction_requests.ts";
+
+/** States of both machines: "calling" and "accepted" are for INVITE, "trying" for the others. */
+export type ClientTransactionState =
+  | "calling"
+  | "trying"
+  | "proceeding"
+  | "completed"
+  | "accepted"
+  | "terminated";
+
+type ClientTimer = Extract<TimerName, "A" | "B" | "D" | "E" | "F" | "K" | "M">;
+type Input = "1xx" | "2xx" | "3xx-6xx" | "transport error" | `timer ${ClientTimer}`;
+type Action =
+  | "send request"
+  | "send ACK"
+  | "pass response"
+  | "report timeout"
+  | "report transport error"
+  | "double A"
+  | "double E"
+  | "E at T2"
+  | `start ${ClientTimer}`
+  | `stop ${ClientTimer}`;
+type Rule = readonly [next: ClientTransactionState, ...actions: readonly Action[]];
+type Table = Partial<Record<ClientTransactionState, Partial<Record<Input, Rule>>>>;
+
+const inviteTable: Table = {
+  calling: {
+    "timer A": ["calling", "send request", "double A"], // RFC 3261 17.1.1.2
+    "timer B": ["terminated", "report timeout"], // 17.1.1.2
+    "transport error": ["terminated", "report transport error"], // 17.1.1.2, 17.1.4
+    "1xx": ["proceeding", "stop A", "stop B", "pass response"], // 17.1.1.2
+    "2xx": ["accepted", "stop A", "stop B", "start M", "pass response"], // RFC 6026 7.2
+    "3xx-6xx": ["completed", "stop A", "stop B", "start D", "send ACK", "pass response"], // 17.1.1.2
+  },
+  proceeding: {
+    "1xx": ["proceeding", "pass response"], // 17.1.1.2
+    "2xx": ["accepted", "start M", "pass response"], // RFC 6026 7.2
+    "3xx-6xx": ["completed", "start D", "send ACK", "pass response"], // 17.1.1.2
+    "transport error": ["terminated", "report transport error"], // 17.1.4
+  },
+  completed: {
+    "3xx-6xx": ["completed", "send ACK"], // 17.1.1.2: retransmission, not passed up again
+    "transport error": ["terminated", "report transport error"], // 17.1.1.2: the ACK could not be sent
+    "timer D": ["terminated"], // 17.1.1.2
+  },
+  accepted: {
+    "2xx": ["accepted", "pass response"], // RFC 6026 7.2: retransmitted or from another fork
+    "timer M": ["terminated"], // RFC 6026 7.2
+  },
+};
+
+const otherTable: Table = {
+  trying: {
+    "timer E": ["trying", "send request", "double E"], // RFC 3261 17.1.2.2
+    "timer F": ["terminated", "report timeout"], // 17.1.2.2
+    "transport error": ["terminated", "report transport error"], // 17.1.2.2, 17.1.4
+    "1xx": ["proceeding", "pass response"], // 17.1.2.2: E and F run on
+    "2xx": ["completed", "stop E", "stop F", "start K", "pass response"], // 17.1.2.2
+    "3xx-6xx": ["completed", "stop E", "stop F", "start K", "pass response"], // 17.1.2.2
+  },
+  proceeding: {
+    "timer E": ["proceeding", "send request", "E at T2"], // 17.1.2.2
+    "timer F": ["terminated", "report timeout"], // 17.1.2.2
+    "transport error": ["terminated", "report transport error"], // 17.1.2.2, 17.1.4
+    "1xx": ["proceeding", "pass response"], // 17.1.2.2
+    "2xx": ["completed", "stop E", "stop F", "start K", "pass response"], // 17.1.2.2
+    "3xx-6xx": ["completed", "stop E", "stop F", "start K", "pass response"], // 17.1.2.2
+  },
+  completed: {
+    "timer K": ["terminated"], // 17.1.2.2; everything else is absorbed
+  },
+};
+
+/** What a client transaction tells its owner. */
+export interface ClientTransactionOutlets {
+  /** Put this request or ACK on the wire, every time over the same target. */
+  send(request: SipRequest): void;
+  /** A response for the TU: every 1xx, the first final one, and every 2xx to an INVITE. */
+  response(response: SipResponse): void;
+  /** No response in time (timer B or F). */
+  timeout(): void;
+  /** The request, or the ACK of a final response, could not be sent. */
+  transportError(): void;
+  /** Terminated: forget this transaction. Called once, before the outlet that says why. */
+  ended(): void;
+}
+
+const DEAF: Omit<ClientTransactionOutlets, "ended"> = {
+  send: () => {},
+  response: () => {},
+  timeout: () => {},
+  transportError: () => {},
+};
+
+export interface ClientTransactionOptions {
+  /** The request as it goes out, with its Via on top. */
+  readonly request: SipRequest;
+  /** True over TCP: nothing is retransmitted. */
+  readonly reliable: boolean;
+  /** T1, T2, T4. */
+  readonly timers: TimerValues;
+  /** Where the timers run. */
+  readonly clock: Clock;
+  /** Where everything comes out. */
+  readonly outlets: ClientTransactionOutlets;
+}
+
+/** The INVITE (17.1.1) or non-INVITE (17.1.2) client transaction, by the method of its request. */
+export class ClientTransaction implements Disposable {
+  #request: SipRequest | null;
+  readonly #invite: boolean;
+  readonly #table: Table;
+  #times: TimerTable;
+  readonly #values: TimerValues;
+  #outlets: ClientTransactionOutlets;
+  readonly #timers: TimerSet<ClientTimer>;
+  #state: ClientTransactionState;
+  #resendMs: number;
+  #ack: SipRequest | null = null;
+
+  /** Prepares the transaction; nothing is sent before `start()`. */
+  constructor(options: ClientTransactionOptions) {
+    this.#request = options.request;
+    this.#invite = options.request.method === "INVITE";
+    this.#table = this.#invite ? inviteTable : otherTable;
+    this.#state = this.#invite ? "calling" : "trying";
+    this.#values = options.timers;
+    this.#times = timerTable(options.timers, options.reliable);
+    this.#resendMs = options.timers.t1;
+    this.#outlets = options.outlets;
+    this.#timers = new TimerSet(options.clock, (name) => void this.#take(`timer ${name}`));
+  }
+
+  /** Where the machine stands. */
+  get state(): ClientTransactionState {
+    return this.#state;
+  }
+
+  /** Sends the request and starts the first timers (17.1.1.2, 17.1.2.2). */
+  start(): void {
+    this.#timers.start(this.#invite ? "B" : "F", this.#times[this.#invite ? "B" : "F"]);
+    this.#timers.start(this.#invite ? "A" : "E", this.#times[this.#invite ? "A" : "E"]);
+    this.#sendRequest();
+  }
+
+  /** Takes a response that matches this transaction (17.1.3); false when the state has no use for it. */
+  receive(response: SipResponse): boolean {
+    const input = response.status < 200 ? "1xx" : response.status < 300 ? "2xx" : "3xx-6xx";
+    return this.#take(input, response);
+  }
+
+  /** Takes the news that the transport could not deliver the request or the ACK (17.1.4). */
+  transportFailed(): void {
+    this.#take("transport error");
+  }
+
+  /** The request went by TCP although UDP was meant (18.1.1): no more retransmissions, no waiting for any. */
+  becomeReliable(): void {
+    this.#times = timerTable(this.#values, true);
+    this.stopSending();
+  }
+
+  /** Another target is tried: nothing is sent again, an answer may still come. */
+  stopSending(): void {
+    this.#timers.stop("A");
+    this.#timers.stop("E");
+  }
+
+  /** Ends the transaction silently, e.g. 64*T1 after a CANCEL without a final response (9.1). */
+  [Symbol.dispose](): void {
+    if (this.#state !== "terminated") this.#enter("terminated");
+  }
+
+  #take(input: Input, response: SipResponse | null = null): boolean {
+    const rule = this.#table[this.#state]?.[input];
+    if (rule === undefined) return false; // absorbed
+    const [next, ...actions] = rule;
+    if (next !== this.#state) this.#enter(next);
+    for (const action of actions) this.#perform(action, response);
+    if (next === "completed" && !this.#invite) this.#forgetRequest();
+    return true;
+  }
+
+  /** From here on all is absorbed (17.1.2.2): request and owner need not be held for that. */
+  #forgetRequest(): void {
+    const { ended } = this.#outlets;
+    this.#request = null;
+    this.#outlets = { ...DEAF, ended };
+  }
+
+  #sendRequest(): void {
+    if (this.#request !== null) this.#outlets.send(this.#request);
+  }
+
+  #enter(next: ClientTransactionState): void {
+    this.#state = next;
+    if (next !== "terminated") return;
+    this.#timers[Symbol.dispose]();
+    this.#outlets.ended();
+  }
+
+  #perform(action: Action, response: SipResponse | null): void {
+    switch (action) {
+      case "send request":
+        return this.#sendRequest();
+      case "send ACK":
+        return this.#sendAck(response);
+      case "pass response":
+        return response === null ? undefined : this.#outlets.response(response);
+      case "report timeout":
+        return this.#outlets.timeout();
+      case "report transport error":
+        return this.#outlets.transportError();
+      case "double A": // 17.1.1.2: no upper limit, timer B ends it
+        return this.#resendAfter("A", 2 * this.#resendMs);
+      case "double E": // 17.1.2.2
+        return this.#resendAfter("E", Math.min(2 * this.#resendMs, this.#values.t2));
+      case "E at T2": // 17.1.2.2
+        return this.#resendAfter("E", this.#values.t2);
+      default:
+        return this.#switchTimer(action);
+    }
+  }
+
+  #resendAfter(timer: "A" | "E", ms: number): void {
+    this.#resendMs = ms;
+    this.#timers.start(timer, ms);
+  }
+
+  #switchTimer(action: `start ${ClientTimer}` | `stop ${ClientTimer}`): void {
+    const [verb, name] = action.split(" ") as ["start" | "stop", ClientTimer];
+    if (verb === "start") this.#timers.start(name, this.#times[name]);
+    else this.#timers.stop(name);
+  }
+
+  /** The same ACK answers every retransmission of the final response. */
+  #sendAck(response: SipResponse | null): void {
+    if (this.#ack === null && response !== null && this.#request !== null) {
+      this.#ack = createFailureAck(this.#request, response);
+    }
+    if (this.#ack !== null) this.#outlets.send(this.#ack);
+  }
+}

@@ -1,0 +1,51 @@
+// The timers of SIP transactions and how long each of them runs (RFC 3261 17.1.1.1 and table 4 of its
+// appendix A; L and M from RFC 6026). T1, T2 and T4 are settings, everything else follows from them.
+// Timer C belongs to proxies and is not here.
+// Role: wire
+
+/** The three basic times, all in milliseconds (RFC 3261 17.1.1.1, 17.1.2.2). */
+export interface TimerValues {
+  /** T1: an estimate of the round-trip time, in milliseconds. */
+  readonly t1: number;
+  /** T2: the longest interval between retransmissions of non-INVITE requests and INVITE responses, ms. */
+  readonly t2: number;
+  /** T4: how long a message may stay in the network, ms. */
+  readonly t4: number;
+}
+
+/** The values RFC 3261 recommends. */
+export const defaultTimers: TimerValues = { t1: 500, t2: 4000, t4: 5000 };
+
+/** Letters as in RFC 3261 and 6026; "100" is the 200 ms after which an INVITE gets its 100 (17.2.1). */
+export type TimerName = "A" | "B" | "D" | "E" | "F" | "G" | "H" | "I" | "J" | "K" | "L" | "M" | "100";
+
+/** How long the TU may stay silent before the transaction itself answers 100 (RFC 3261 17.2.1). */
+const TRYING_AFTER_MS = 200;
+
+/** Milliseconds until each timer fires for the first time; null: not started over this transport. */
+export type TimerTable = Readonly<Record<TimerName, number | null>>;
+
+/** How long nobody waits any more: timers B, D, F, H, J, L, M and the repetition of 2xx responses. */
+export function giveUpMs(values: TimerValues): number {
+  return 64 * values.t1;
+}
+
+/** The durations over a reliable (TCP) or an unreliable (UDP) transport. */
+export function timerTable(values: TimerValues, reliable: boolean): TimerTable {
+  const giveUp = giveUpMs(values);
+  return {
+    A: reliable ? null : values.t1, // 17.1.1.2 INVITE request retransmission, doubled each time
+    B: giveUp, // 17.1.1.2 INVITE without any response
+    D: reliable ? 0 : giveUp, // 17.1.1.2 absorbs retransmitted final responses, at least 32 s
+    E: reliable ? null : values.t1, // 17.1.2.2 other requests' retransmission, doubled up to T2
+    F: giveUp, // 17.1.2.2 other requests without a final response
+    G: reliable ? null : values.t1, // 17.2.1 INVITE response retransmission, doubled up to T2
+    H: giveUp, // 17.2.1 waiting for the ACK
+    I: reliable ? 0 : values.t4, // 17.2.1 absorbs retransmitted ACKs
+    J: reliable ? 0 : giveUp, // 17.2.2 absorbs retransmitted requests
+    K: reliable ? 0 : values.t4, // 17.1.2.2 absorbs retransmitted responses
+    L: giveUp, // RFC 6026 7.1 absorbs retransmitted INVITEs after a 2xx
+    M: giveUp, // RFC 6026 7.2 retransmitted and forked 2xx still reach the TU
+    "100": Math.min(TRYING_AFTER_MS, values.t1), // 17.2.1
+  };
+}

@@ -1,0 +1,178 @@
+// All TCP connections of one SIP transport: accepted or opened, reused for whoever is at the other end, closed when
+// idle or when a message never ends, bounded in number altogether and for each host (RFC 3261 18).
+// Role: edge
+
+import type { Clock } from "../../base/clock.ts";
+import { TransportError } from "../../base/errors.ts";
+import type { Scope } from "../../base/scope.ts";
+import { type Endpoint, formatEndpoint } from "../../net/endpoint.ts";
+import { type ByteStream, connectTcp } from "../../net/tcp.ts";
+import { type ConnectionOutlets, SipConnection } from "./sip_connection.ts";
+import type { Flow } from "../message/target.ts";
+
+/** Bounds of a pool. */
+export interface PoolLimits {
+  /** Connections at a time; above it the one idle longest is closed. */
+  readonly maxConnections: number;
+  /** Connections at a time with one address; above it that address's own idlest is closed. */
+  readonly maxPerHost: number;
+  /** A connection without traffic for so long is closed. */
+  readonly idleMs: number;
+  /** A message must be complete after so long. */
+  readonly messageMs: number;
+}
+
+export interface PoolEnv {
+  readonly clock: Clock;
+  readonly scope: Scope;
+  /** Takes what connections receive. */
+  readonly outlets: ConnectionOutlets;
+  /** A connection ended without our doing. */
+  readonly onBroken: (flow: Flow, reason: string) => void;
+}
+
+/** How often idle connections are looked for, as a share of the shorter limit. */
+const SWEEPS_PER_LIMIT = 4;
+
+export class ConnectionPool {
+  readonly #limits: PoolLimits;
+  readonly #env: PoolEnv;
+  readonly #byId = new Map<number, SipConnection>();
+  readonly #byRemote = new Map<string, SipConnection>();
+  readonly #connecting = new Map<string, Promise<SipConnection>>();
+  #nextId = 1;
+  #sweep: Disposable | null = null;
+  readonly #stop = new AbortController();
+
+  /** Starts empty. */
+  constructor(limits: PoolLimits, env: PoolEnv) {
+    this.#limits = limits;
+    this.#env = env;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Takes over a connection that was accepted or opened, and reads from it. */
+  add(stream: ByteStream): SipConnection {
+    const { clock, outlets } = this.#env;
+    const connection = new SipConnection(stream, this.#nextId++, outlets, () => clock.now());
+    const key = formatEndpoint(connection.flow.remote);
+    this.#byId.set(connection.flow.connectionId, connection);
+    this.#byRemote.set(key, connection);
+    this.#evict(connection);
+    this.#env.scope.spawn(`connection ${key}`, () => this.#run(connection, key));
+    this.#startSweeping();
+    return connection;
+  }
+
+  async #run(connection: SipConnection, key: string): Promise<void> {
+    try {
+      const reason = await connection.run();
+      // A connection we closed ourselves is out of the table already.
+      if (this.#byId.has(connection.flow.connectionId)) this.#env.onBroken(connection.flow, reason);
+    } finally {
+      this.#forget(connection, key);
+    }
+  }
+
+  #forget(connection: SipConnection, key = formatEndpoint(connection.flow.remote)): void {
+    this.#byId.delete(connection.flow.connectionId);
+    if (this.#byRemote.get(key) === connection) this.#byRemote.delete(key);
+    if (this.#byId.size > 0) return;
+    this.#sweep?.[Symbol.dispose]();
+    this.#sweep = null;
+  }
+
+  /** The open connection of a flow, else one with that far end; null when there is none. */
+  find(endpoint: Endpoint, flow: Flow | undefined): SipConnection | null {
+    const connection = this.#byId.get(flow?.connectionId ?? 0) ??
+      this.#byRemote.get(formatEndpoint(endpoint));
+    return connection?.isOpen ? connection : null;
+  }
+
+  /** Opens a connection, or waits for one that is being opened to the same place. TransportError when it fails. */
+  connect(endpoint: Endpoint, withinMs: number): Promise<SipConnection> {
+    const key = formatEndpoint(endpoint);
+    const known = this.#connecting.get(key);
+    if (known) return known;
+    if (this.#connecting.size >= this.#limits.maxConnections) {
+      return Promise.reject(new TransportError("too many SIP connections are being opened", "failed"));
+    }
+    const opening = this.#open(endpoint, withinMs).finally(() => this.#connecting.delete(key));
+    this.#connecting.set(key, opening);
+    return opening;
+  }
+
+  async #open(endpoint: Endpoint, withinMs: number): Promise<SipConnection> {
+    const stop = this.#stop.signal;
+    const limit = new AbortController();
+    let timedOut = false;
+    const giveUp = () => limit.abort();
+    using _timer = this.#env.clock.after(withinMs, () => {
+      timedOut = true;
+      limit.abort();
+    });
+    stop.addEventListener("abort", giveUp, { once: true });
+    try {
+      const stream = await connectTcp(endpoint, limit.signal);
+      if (!stop.aborted) return this.add(stream);
+      stream.close();
+      throw new TransportError("the SIP transport is closed", "closed");
+    } catch (error) {
+      if (!timedOut) throw error;
+      const place = formatEndpoint(endpoint);
+      throw new TransportError(`${place} did not accept a connection within ${withinMs} ms`, "timeout");
+    } finally {
+      stop.removeEventListener("abort", giveUp);
+    }
+  }
+
+  /** Makes room for a newcomer at the cost of whoever has been silent longest. */
+  #evict(newcomer: SipConnection): void {
+    const host = newcomer.flow.remote.hostname;
+    const others = [...this.#byId.values()].filter((one) => one !== newcomer);
+    const sameHost = others.filter((one) => one.flow.remote.hostname === host);
+    if (sameHost.length >= this.#limits.maxPerHost) this.#closeIdlest(sameHost);
+    else if (others.length >= this.#limits.maxConnections) this.#closeIdlest(others);
+  }
+
+  #closeIdlest(connections: readonly SipConnection[]): void {
+    this.#drop(connections.reduce((idlest, one) => (one.lastUsedMs < idlest.lastUsedMs ? one : idlest)));
+  }
+
+  #drop(connection: SipConnection): void {
+    this.#forget(connection);
+    connection.close();
+  }
+
+  #startSweeping(): void {
+    const { idleMs, messageMs } = this.#limits;
+    this.#sweep ??= this.#env.clock.after(Math.min(idleMs, messageMs) / SWEEPS_PER_LIMIT, () => {
+      this.#sweep = null;
+      this.#closeStale(this.#env.clock.now());
+      if (this.#byId.size > 0) this.#startSweeping();
+    });
+  }
+
+  #closeStale(nowMs: number): void {
+    for (const connection of [...this.#byId.values()]) {
+      const incompleteMs = nowMs - (connection.incompleteSinceMs ?? nowMs);
+      const idle = nowMs - connection.lastUsedMs >= this.#limits.idleMs;
+      if (idle || incompleteMs >= this.#limits.messageMs) this.#drop(connection);
+    }
+  }
+
+  /** Sends what is unsent (a second at most), closes all, and opens none any more. Their tasks end; the scope waits for them. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    const all = [...this.#byId.values()];
+    this.#byId.clear();
+    this.#byRemote.clear();
+    this.#sweep?.[Symbol.dispose]();
+    this.#sweep = null;
+    await Promise.all(all.map((connection) => connection.finish()));
+    await Promise.allSettled(this.#connecting.values());
+  }
+}

@@ -1,0 +1,162 @@
+// Which way a message goes: UDP, a connection that is open, a new one, or another transport than was meant
+// (RFC 3261 18.1.1 for requests, 18.2.2 for responses).
+// Role: edge
+
+import type { Clock } from "../../base/clock.ts";
+import { messageOf, TransportError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { type Endpoint, formatEndpoint, isIpAddress, isIpv6, isUnspecified } from "../../net/endpoint.ts";
+import type { UdpSocket } from "../../net/udp.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
+import { formatVia, parseVia } from "../message/header_via.ts";
+import {
+  cloneMessage,
+  encodeSipMessage,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "../message/message.ts";
+import { responseEndpoint, responseListener } from "../message/response_route.ts";
+import type { Flow, SendOutcome, Target } from "../message/target.ts";
+
+/** Largest request sent over UDP, in bytes (18.1.1). */
+export const MAX_UDP_REQUEST = 1300;
+/** Largest UDP payload there is. */
+const MAX_DATAGRAM = 65507;
+/** How long a place that refused TCP is not asked again on account of a large request. */
+const TCP_REFUSED_MS = 60_000;
+/** Such places remembered; the oldest goes. */
+const MAX_REFUSALS = 256;
+
+export interface SenderEnv {
+  /** The socket all UDP goes through. */
+  readonly udp: Pick<UdpSocket, "send" | "local">;
+  readonly pool: ConnectionPool;
+  /** Time, for remembering refusals. */
+  readonly clock: Clock;
+  /** Where a change of transport is told. */
+  readonly log: Logger;
+  /** How long opening a TCP connection may take. */
+  readonly connectMs: number;
+  /** The same for a large request meant for UDP. */
+  readonly switchMs: number;
+}
+
+/** Sends messages; see SipTransport.send. */
+export class Sender {
+  readonly #env: SenderEnv;
+  readonly #refusedUntilMs = new Map<string, number>();
+  readonly #switching = new Map<string, Promise<SendOutcome>>();
+
+  /** Nothing runs by itself. */
+  constructor(env: SenderEnv) {
+    this.#env = env;
+  }
+
+  /** Sends; never rejects, and reads the message before it returns. */
+  send(message: SipMessage, target: Target): Promise<SendOutcome> {
+    const { hostname } = target.endpoint;
+    if (!isIpAddress(hostname)) return Promise.resolve(failed(`${hostname} is not an IP address`));
+    return message.kind === "request"
+      ? this.#sendRequest(message, target)
+      : this.#sendResponse(message, target);
+  }
+
+  /** Sends a keep-alive: these bytes over UDP, CRLFCRLF over a connection that is open; false without one. */
+  keepAlive(bytes: Uint8Array, target: Target): boolean {
+    if (target.transport === "udp") return this.#sendUdp(bytes, target.endpoint).type === "sent";
+    return this.#env.pool.find(target.endpoint, target.flow)?.ping() ?? false;
+  }
+
+  #sendRequest(request: SipRequest, target: Target): Promise<SendOutcome> {
+    const bytes = encodeSipMessage(request);
+    if (target.transport === "tcp") return this.#sendTcp(bytes, target, this.#env.connectMs);
+    const refusedUntilMs = this.#refusedUntilMs.get(formatEndpoint(target.endpoint)) ?? -Infinity;
+    if (bytes.length <= MAX_UDP_REQUEST || this.#env.clock.now() < refusedUntilMs) {
+      return Promise.resolve(this.#sendUdp(bytes, target.endpoint));
+    }
+    return this.#switchToTcp(request, bytes, target);
+  }
+
+  /** One try for all retransmissions that come while a connection is being opened. */
+  #switchToTcp(request: SipRequest, bytes: Uint8Array, target: Target): Promise<SendOutcome> {
+    const via = parseVia(request.headers.get("Via") ?? "");
+    const key = `${request.method} ${via.params.get("branch")} ${formatEndpoint(target.endpoint)}`;
+    const known = this.#switching.get(key);
+    if (known) return known;
+    const overTcp = cloneMessage(request);
+    overTcp.headers.setFirst("Via", formatVia({ ...via, transport: "TCP" }));
+    const trying = this.#tryTcp(encodeSipMessage(overTcp), bytes, target)
+      .finally(() => this.#switching.delete(key));
+    this.#switching.set(key, trying);
+    return trying;
+  }
+
+  async #tryTcp(overTcp: Uint8Array, overUdp: Uint8Array, target: Target): Promise<SendOutcome> {
+    const outcome = await this.#sendTcp(overTcp, { ...target, transport: "tcp" }, this.#env.switchMs);
+    const place = formatEndpoint(target.endpoint);
+    if (outcome.type === "sent") {
+      this.#env.log.debug(
+        `Request of ${overTcp.length} bytes went to ${place} by TCP, it is too large for UDP`,
+      );
+      return outcome;
+    }
+    this.#env.log.debug(
+      `Request of ${overUdp.length} bytes goes to ${place} by UDP after all`,
+      outcome.reason,
+    );
+    this.#refusedUntilMs.delete(place);
+    this.#refusedUntilMs.set(place, this.#env.clock.now() + TCP_REFUSED_MS);
+    if (this.#refusedUntilMs.size > MAX_REFUSALS) {
+      this.#refusedUntilMs.delete(this.#refusedUntilMs.keys().next().value!);
+    }
+    return this.#sendUdp(overUdp, target.endpoint);
+  }
+
+  #sendResponse(response: SipResponse, target: Target): Promise<SendOutcome> {
+    const bytes = encodeSipMessage(response);
+    if (target.transport === "udp") {
+      return Promise.resolve(this.#sendUdp(bytes, responseEndpoint(response) ?? target.endpoint));
+    }
+    const endpoint = responseListener(response) ?? target.endpoint;
+    return this.#sendTcp(bytes, { ...target, endpoint }, this.#env.connectMs);
+  }
+
+  #sendUdp(bytes: Uint8Array, endpoint: Endpoint): SendOutcome {
+    const { udp } = this.#env;
+    if (bytes.length > MAX_DATAGRAM) return failed(`${bytes.length} bytes are too many for UDP`);
+    const local = udp.local;
+    if (isIpv6(endpoint.hostname) !== isIpv6(local.hostname) && local.hostname !== "::") {
+      return failed(
+        `${formatEndpoint(endpoint)} cannot be reached from ${local.hostname}${familyHint(local)}`,
+      );
+    }
+    udp.send(bytes, endpoint);
+    return sent({ transport: "udp", remote: endpoint, local, connectionId: 0 });
+  }
+
+  async #sendTcp(bytes: Uint8Array, target: Target, withinMs: number): Promise<SendOutcome> {
+    const known = this.#env.pool.find(target.endpoint, target.flow);
+    if (known?.send(bytes)) return sent(known.flow);
+    try {
+      const opened = await this.#env.pool.connect(target.endpoint, withinMs);
+      if (opened.send(bytes)) return sent(opened.flow);
+      return failed(`${formatEndpoint(target.endpoint)} closed the connection`);
+    } catch (error) {
+      if (error instanceof TransportError) return failed(messageOf(error));
+      throw error;
+    }
+  }
+}
+
+function sent(flow: Flow): SendOutcome {
+  return { type: "sent", transport: flow.transport, flow };
+}
+
+function failed(reason: string): SendOutcome {
+  return { type: "failed", reason };
+}
+
+function familyHint(local: Endpoint): string {
+  return isUnspecified(local.hostname) ? ": bind :: to have IPv6 as well" : "";
+}

@@ -1,0 +1,187 @@
+// SIP over UDP and TCP on one port (RFC 3261 18, RFC 3581, RFC 5626 4.4): binds, receives, sends, closes.
+// Nothing a peer sends ends the receiving; every task belongs to the scope of the transport.
+// Deno permissions: --allow-net for the port and all peers.
+// Role: edge
+
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/log.ts";
+import { Scope } from "../../base/scope.ts";
+import { type Endpoint, formatEndpoint } from "../../net/endpoint.ts";
+import type { TcpConnection } from "../../net/tcp.ts";
+import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
+import type { SipMessage } from "../message/message.ts";
+import { messageText, messageTitle } from "../message/message_text.ts";
+import { type DatagramScreen, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
+import { Sender } from "./sender.ts";
+import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from "../message/target.ts";
+import { openSipSockets, type SipSockets } from "./transport_sockets.ts";
+
+export type { PoolLimits } from "./connection_pool.ts";
+export type { DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
+
+/** How a transport is opened. */
+export interface SipTransportOptions extends Partial<PoolLimits> {
+  /** IP address to bind; `::` serves IPv4 as well. */
+  readonly bind: string;
+  /** Wanted port; 0: any. */
+  readonly port: number;
+  /** Take the next port that is free for UDP and TCP when the wanted one is taken; the log says so. */
+  readonly fallback: boolean;
+  /** How long opening a TCP connection may take; default 5 s. */
+  readonly connectMs?: number;
+  /** The same for a large request meant for UDP, which has a second chance; default 2 s. */
+  readonly switchMs?: number;
+}
+
+export interface SipTransportEnv {
+  /** Log; messages go to its category sip.wire at level debug. */
+  readonly log: Logger;
+  /** Time for idle connections. */
+  readonly clock: Clock;
+}
+
+const DEFAULTS = {
+  maxConnections: 512,
+  maxPerHost: 64,
+  idleMs: 600_000,
+  messageMs: 32_000,
+  connectMs: 5_000,
+  switchMs: 2_000,
+} as const;
+
+/** Sends and receives SIP messages. */
+export class SipTransport implements AsyncDisposable {
+  /** Takes messages; requests have `received` and `rport` filled in. What it throws is logged. */
+  onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
+  /** Judges bad traffic; while it is null everything is answered. */
+  screen: DatagramScreen | null = null;
+  /** A TCP connection ended without our doing. */
+  onBroken: ((flow: Flow, reason: string) => void) | null = null;
+  onKeepAliveAnswer: ((answer: KeepAliveAnswer, flow: Flow) => void) | null = null;
+  readonly #log: Logger;
+  readonly #wire: Logger;
+  readonly #scope: Scope;
+  readonly #sockets: SipSockets;
+  readonly #receiver: Receiver;
+  readonly #pool: ConnectionPool;
+  readonly #sender: Sender;
+  #closed = false;
+
+  /** Binds and starts to receive. TransportError when the port cannot be had. */
+  static open(options: SipTransportOptions, env: SipTransportEnv): SipTransport {
+    return new SipTransport({ ...DEFAULTS, ...options }, env);
+  }
+
+  private constructor(options: Required<SipTransportOptions>, env: SipTransportEnv) {
+    const { clock } = env;
+    const log = this.#log = env.log.category("sip");
+    this.#wire = env.log.category("sip.wire");
+    const scope = this.#scope = new Scope("sip transport", { log });
+    const onError = (error: Error) => log.warn("A SIP connection could not be accepted", error);
+    this.#sockets = openSipSockets({ ...options, signal: scope.signal, onError });
+    this.#receiver = new Receiver({
+      clock,
+      log,
+      screen: () => this.screen,
+      onMessage: (message, flow) => this.onMessage?.(message, flow),
+      answer: (response, flow) => void this.send(response, targetOf(flow)),
+      answerStun: (bytes, flow) => this.#sockets.udp.send(bytes, flow.remote),
+      onKeepAliveAnswer: (answer, flow) => this.onKeepAliveAnswer?.(answer, flow),
+    });
+    const onBroken = (flow: Flow, reason: string) => this.#broken(flow, reason);
+    this.#pool = new ConnectionPool(options, { clock, scope, outlets: this.#receiver, onBroken });
+    const { connectMs, switchMs } = options;
+    this.#sender = new Sender({ udp: this.#sockets.udp, pool: this.#pool, clock, log, connectMs, switchMs });
+    this.#start(options.port);
+  }
+
+  /** The port, the same for UDP and TCP. */
+  get port(): number {
+    return this.local.port;
+  }
+
+  /** The bound address and port. */
+  get local(): Endpoint {
+    return this.#sockets.udp.local;
+  }
+
+  /** Counters since the start. */
+  get stats(): Readonly<TransportStats> {
+    return this.#receiver.stats;
+  }
+
+  /** Open TCP connections. */
+  get connections(): number {
+    return this.#pool.size;
+  }
+
+  #start(wantedPort: number): void {
+    const { udp, accepted } = this.#sockets;
+    if (wantedPort !== 0 && this.port !== wantedPort) {
+      this.#log.warn(`SIP port ${wantedPort} is taken, using ${this.port} instead`);
+    }
+    udp.onError = (error) => this.#log.error("Handling a SIP datagram failed", error);
+    const receive = (bytes: Uint8Array, remote: Endpoint) =>
+      this.#receiver.datagram(bytes, { transport: "udp", remote, local: udp.local, connectionId: 0 });
+    this.#scope.spawn("udp", () => udp.run(receive));
+    this.#scope.spawn("tcp", () => this.#accept(accepted));
+  }
+
+  async #accept(accepted: AsyncGenerator<TcpConnection, void, void>): Promise<void> {
+    for await (const stream of accepted) {
+      if (this.#closed) stream.close();
+      else this.#pool.add(stream);
+    }
+  }
+
+  #broken(flow: Flow, reason: string): void {
+    this.#log.debug(`SIP connection with ${formatEndpoint(flow.remote)} ended: ${reason}`);
+    try {
+      this.onBroken?.(flow, reason);
+    } catch (error) {
+      this.#log.error("Handling the end of a SIP connection failed", error);
+    }
+  }
+
+  /**
+   * Sends a message. Never rejects: what went wrong is in the outcome. The message is read before this returns.
+   *
+   * Requests go to the target; one of more than 1300 bytes meant for UDP goes by TCP if that works (the Via on the
+   * wire says so, `message` stays as it is; the outcome tells the transport used). Responses follow their topmost
+   * Via over UDP, and `target.flow` over TCP; `target.endpoint` counts for them when the Via gives no address.
+   */
+  async send(message: SipMessage, target: Target): Promise<SendOutcome> {
+    if (this.#closed) return { type: "failed", reason: "the SIP transport is closed" };
+    if (this.#wire.enabled("debug")) {
+      this.#wire.debug(`sent to ${formatTarget(target)}: ${messageTitle(message)}\n${messageText(message)}`);
+    }
+    const outcome = await this.#sender.send(message, target);
+    if (outcome.type === "sent") this.#receiver.stats.sent++;
+    else {this.#log.debug(
+        `Sending ${messageTitle(message)} to ${formatTarget(target)} failed`,
+        outcome.reason,
+      );}
+    return outcome;
+  }
+
+  /**
+   * Keeps the way to `target` open: `bytes` over UDP, CRLFCRLF over TCP. Opens no connection: false without one.
+   * What comes back is told to onKeepAliveAnswer.
+   */
+  sendKeepAlive(bytes: Uint8Array, target: Target): boolean {
+    return !this.#closed && this.#sender.keepAlive(bytes, target);
+  }
+
+  /** Closes the TCP connection to this place, if there is one, as if the peer had: onBroken is told. */
+  abandon(target: Target): void {
+    if (target.transport === "tcp") this.#pool.find(target.endpoint, target.flow)?.close();
+  }
+
+  /** Sends what is unsent over TCP (a second at most), closes everything and waits for all tasks. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#pool.close();
+    this.#sockets.udp.close();
+    await this.#scope.close();
+  }
+}

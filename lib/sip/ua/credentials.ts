@@ -1,0 +1,157 @@
+// A user's password, and whose challenges it answers: those of the user's registrar, proxy and domain, for realms
+// learned from them. RFC 3261 22.1 and 22.3, RFC 7616 5.8 (chosen nonces), 5.12.
+//
+//   challenge of                           realm                                            answered
+//   registrar, proxy or domain             in a REGISTER: any                               yes, and learned
+//                                          known from a REGISTER, or from before            yes
+//                                          the first of its kind (401 or 407)               yes, and learned
+//                                          another: a far host's, relayed by the proxy      no
+//   anybody else                           any                                              no
+//
+// MD5 without qop only if the user allows it. What is not answered stays a refusal, and is told in the log.
+// Role: edge
+
+import type { Logger } from "../../base/log.ts";
+import { formatEndpoint } from "../../net/endpoint.ts";
+import type { AccountServers } from "./account_servers.ts";
+import type { AuthorizationHeader, DigestChallenge, DigestClient } from "./digest.ts";
+import type { SipRequest, SipResponse } from "../message/message.ts";
+import type { Target } from "../message/target.ts";
+import type { SipUri } from "../message/uri.ts";
+
+export interface CredentialsOptions {
+  readonly digest: DigestClient;
+  readonly servers: AccountServers;
+  /** Whether MD5 without qop is answered. */
+  readonly md5WithoutQop: boolean;
+  /** Challenges that are not answered are told here. */
+  readonly log: Logger;
+}
+
+/** Answers for a repetition of the request; null: the refusal stands. */
+export type Answers = AuthorizationHeader[] | null;
+
+type Header = AuthorizationHeader["header"];
+
+/** Realms remembered of each kind. */
+const MAX_REALMS = 32;
+/** Characters of a realm that are told. */
+const MAX_TOLD = 64;
+
+const BOTH: readonly Header[] = ["Authorization", "Proxy-Authorization"];
+
+export class Credentials {
+  readonly #options: CredentialsOptions;
+  /** Realms by the header that answers them; made by the first challenge. */
+  #realms: Record<Header, Set<string>> | null = null;
+  /** Realms that REGISTER was asked for, whatever the header. */
+  #registrarRealms: Set<string> | null = null;
+
+  /** Knows no realm yet. */
+  constructor(options: CredentialsOptions) {
+    this.#options = options;
+  }
+
+  /** A URI was resolved for a request: see {@link AccountServers.note}. */
+  note(uri: SipUri, targets: readonly Target[], isRoute = false): void {
+    this.#options.servers.note(uri, targets, isRoute);
+  }
+
+  /** Whether credentials may be sent there. */
+  mayGoTo(target: Target): boolean {
+    return this.#options.servers.includes(target);
+  }
+
+  /** Answers the challenge of the server at `target`; null when it is not to be answered, or was before. */
+  authorize(response: SipResponse, request: SipRequest, target: Target): Answers | Promise<Answers> {
+    if (this.mayGoTo(target)) return this.#answer(response, request, target);
+    const lookUp = this.#options.servers.lookUp();
+    if (lookUp === null) return this.#refuse(response, request, target, STRANGER);
+    return this.#answerLater(lookUp, response, request, target);
+  }
+
+  /** Credentials to send unasked: only where every target of the request is one of the user's servers. */
+  reuse({ method, uri, body }: SipRequest, targets: readonly Target[]): AuthorizationHeader[] {
+    if (!targets.every((target) => this.mayGoTo(target))) return [];
+    return this.#options.digest.reuse(method, uri, body);
+  }
+
+  /** A request of this method and Call-ID was accepted. */
+  accepted(method: string, callId: string | null): void {
+    this.#options.digest.accepted(method, callId);
+  }
+
+  /** Forgets all challenges, not the realms: see {@link DigestClient.forget}. */
+  forget(): void {
+    this.#options.digest.forget();
+  }
+
+  async #answerLater(
+    lookUp: Promise<void>,
+    response: SipResponse,
+    request: SipRequest,
+    target: Target,
+  ): Promise<Answers> {
+    try {
+      await lookUp;
+      if (this.mayGoTo(target)) return this.#answer(response, request, target);
+      return this.#refuse(response, request, target, STRANGER);
+    } catch (error) {
+      this.#options.log.error("Answering a challenge failed", error);
+      return null;
+    }
+  }
+
+  #answer(response: SipResponse, request: SipRequest, target: Target): Answers {
+    const { digest } = this.#options;
+    const isOpen = this.#openKinds(request.method);
+    let objection: string | null = null;
+    const mayAnswer = (header: Header, challenge: DigestChallenge): boolean => {
+      const against = this.#objectionTo(challenge, request.method, header, isOpen[header]);
+      objection ??= against;
+      return against === null;
+    };
+    const answers = digest.authorize(response, request, mayAnswer);
+    if (answers === null && objection !== null) this.#refuse(response, request, target, objection);
+    return answers;
+  }
+
+  /** For which headers a realm that is not known is learned. */
+  #openKinds(method: string): Record<Header, boolean> {
+    const isFirst = (header: Header): boolean => (this.#realms?.[header].size ?? 0) === 0;
+    const [www, proxy] = BOTH.map((header) => method === "REGISTER" || isFirst(header));
+    return { "Authorization": www!, "Proxy-Authorization": proxy! };
+  }
+
+  /** Null: it is to be answered, and its realm is known from now on. */
+  #objectionTo(challenge: DigestChallenge, method: string, header: Header, isOpen: boolean): string | null {
+    const { realm, algorithm, qop } = challenge;
+    const realms = this.#realms ??= { "Authorization": new Set(), "Proxy-Authorization": new Set() };
+    const isKnown = realms[header].has(realm) || this.#registrarRealms?.has(realm) === true;
+    if (!isKnown && !isOpen) return `the realm ${told(realm)} is not one of the user's own servers`;
+    if (qop.length === 0 && algorithm.startsWith("MD5") && !this.#options.md5WithoutQop) {
+      return MD5_WITHOUT_QOP;
+    }
+    learn(realms[header], realm);
+    if (method === "REGISTER") learn(this.#registrarRealms ??= new Set(), realm);
+    return null;
+  }
+
+  #refuse(response: SipResponse, { method }: SipRequest, { endpoint }: Target, why: string): null {
+    const whose = `${response.status} of ${formatEndpoint(endpoint)} to ${method}`;
+    this.#options.log.warn(`the challenge in the ${whose} is not answered: ${why}`);
+    return null;
+  }
+}
+
+const STRANGER = "it is not the user's registrar, proxy or domain, and the password is for these only";
+const MD5_WITHOUT_QOP =
+  "MD5 without qop protects the password poorly; md5-without-qop = true in the [[account]] allows it";
+
+function learn(realms: Set<string>, realm: string): void {
+  if (realms.size < MAX_REALMS) realms.add(realm);
+}
+
+function told(realm: string): string {
+  return `"${realm.slice(0, MAX_TOLD)}"`;
+}

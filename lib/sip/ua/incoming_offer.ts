@@ -1,0 +1,184 @@
+// A re-INVITE or UPDATE of the far end: judged, handed to the owner of the call, answered.
+// RFC 3261 section 14.2, RFC 3311 section 5.2, RFC 4028 section 9 (the same requests refresh the session).
+// Role: edge
+
+import { sessionBodyOf, setBody, type SipBody } from "../message/body.ts";
+import type { CallDialog } from "./call_dialog.ts";
+import type { CallEvent } from "./call_event.ts";
+import { addResponseCapabilities, unacceptableBody } from "./capabilities.ts";
+import { createResponse, type SipRequest, type SipResponse } from "../message/message.ts";
+import { formatNameAddr } from "../message/name_addr.ts";
+import type { OfferState } from "./offer_state.ts";
+import { applyTimerAnswer, intervalTooSmall, type RefreshDuty, timerAnswerTo } from "./session_refresh.ts";
+import type { SessionTimerAnswer } from "./session_timer.ts";
+import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
+
+/** How long the owner of a call may think about an offer, in milliseconds. */
+export const OFFER_ANSWER_MS = 10_000;
+
+/** What offers need of their call. */
+export interface OfferOwner {
+  readonly link: CallDialog;
+  readonly state: OfferState;
+  readonly over: AbortSignal;
+  /** Hands an event to the owner of the call; false when nobody can take it. */
+  emit(event: CallEvent): boolean;
+  /** The far end broke down: BYE, then "ended". */
+  breakDown(reason: string): void;
+  /** A refresh succeeded; null: no session timer from now on. */
+  timerAgreed(duty: RefreshDuty | null): void;
+}
+
+/** Takes a re-INVITE or UPDATE; every refusal is sent here. */
+export function receiveOffer(
+  owner: OfferOwner,
+  request: SipRequest,
+  transaction: ServerTransactionHandle,
+): void {
+  const session = sessionBodyOf(request);
+  if (session.type === "unacceptable") return void transaction.respond(unacceptableBody(request));
+  const timer = timerAnswerTo(request);
+  if (timer.type === "too-small") {
+    return void transaction.respond(intervalTooSmall(request, timer.minSeconds));
+  }
+  if (request.method === "UPDATE" && session.type === "none") return refreshOnly(owner, transaction, timer);
+  const refusal = turnRefusal(owner, request);
+  if (refusal !== null) return void transaction.respond(refusal);
+  const offer = new IncomingOffer(owner, transaction, timer, session.type === "none" ? null : session.body);
+  offer.open();
+}
+
+/** RFC 3261 section 14.2: 500 while their last offer is open, 491 while ours is, or our INVITE. */
+function turnRefusal(owner: OfferOwner, request: SipRequest): SipResponse | null {
+  const inviting = owner.state.inviting && request.method === "INVITE";
+  if (owner.state.offering || inviting) return createResponse(request, 491);
+  if (!owner.state.answering) return null;
+  const response = createResponse(request, 500);
+  response.headers.set("Retry-After", `${1 + owner.link.agent.core.random.u16() % 10}`);
+  return response;
+}
+
+function refreshOnly(
+  owner: OfferOwner,
+  transaction: ServerTransactionHandle,
+  timer: SessionTimerAnswer,
+): void {
+  const response = acceptingResponse(owner, transaction, null);
+  const duty = applyTimerAnswer(response, timer);
+  if (!transaction.respond(response)) return;
+  owner.link.dialog.refreshTarget(transaction.request);
+  owner.timerAgreed(duty);
+}
+
+function acceptingResponse(
+  owner: OfferOwner,
+  transaction: ServerTransactionHandle,
+  body: SipBody | null,
+): SipResponse {
+  const response = transaction.createResponse(200);
+  const contact = owner.link.dialog.localContact;
+  if (contact !== null) response.headers.set("Contact", formatNameAddr(contact));
+  addResponseCapabilities(response.headers);
+  setBody(response, body);
+  return response;
+}
+
+/** One offer from its arrival to its ACK. */
+class IncomingOffer {
+  readonly #owner: OfferOwner;
+  readonly #transaction: ServerTransactionHandle;
+  readonly #timerAnswer: SessionTimerAnswer;
+  readonly #body: SipBody | null;
+  readonly #confirmed = Promise.withResolvers<boolean>();
+  readonly #onOver = (): void => this.#callOver();
+  #deadline: Disposable | null = null;
+  #open = true;
+
+  constructor(
+    owner: OfferOwner,
+    transaction: ServerTransactionHandle,
+    timerAnswer: SessionTimerAnswer,
+    body: SipBody | null,
+  ) {
+    this.#owner = owner;
+    this.#transaction = transaction;
+    this.#timerAnswer = timerAnswer;
+    this.#body = body;
+  }
+
+  open(): void {
+    const { state, over, link } = this.#owner;
+    state.beginAnswering();
+    over.addEventListener("abort", this.#onOver, { once: true });
+    this.#transaction.onCancel = () => this.refuse(487, "Request Terminated");
+    this.#deadline = link.agent.core.clock.after(
+      OFFER_ANSWER_MS,
+      () => this.refuse(504, "Server Time-out"),
+    );
+    const taken = this.#owner.emit({
+      type: "offer",
+      body: this.#body,
+      answer: (body) => this.answer(body),
+      refuse: (status, reason) => this.refuse(status, reason),
+    });
+    if (!taken) this.refuse(500, "Server Internal Error");
+  }
+
+  answer(body: SipBody): Promise<boolean> {
+    if (!this.#open) return this.#confirmed.promise;
+    this.#open = false;
+    const owner = this.#owner;
+    const response = acceptingResponse(owner, this.#transaction, body);
+    const duty = applyTimerAnswer(response, this.#timerAnswer);
+    const invite = this.#transaction.request.method === "INVITE";
+    if (invite) {
+      this.#transaction.onAck = (ack) => this.#acknowledged(ack);
+      this.#transaction.onTimeout = () => this.#unacknowledged();
+    }
+    if (!this.#transaction.respond(response)) return this.#settle(false);
+    owner.link.dialog.refreshTarget(this.#transaction.request);
+    owner.state.localBody = body;
+    if (this.#body !== null) owner.state.remoteBody = this.#body;
+    owner.timerAgreed(duty);
+    this.#deadline?.[Symbol.dispose]();
+    return invite ? this.#confirmed.promise : this.#settle(true);
+  }
+
+  refuse(status: number, reason: string): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#transaction.reply(status, reason);
+    void this.#settle(false);
+  }
+
+  #acknowledged(ack: SipRequest): void {
+    const session = this.#body === null ? sessionBodyOf(ack) : { type: "none" as const };
+    void this.#settle(true);
+    if (this.#body !== null) return;
+    if (session.type !== "session") {
+      this.#owner.link.agent.log.warn("The far end asked for an offer and acknowledged it without an answer");
+      return;
+    }
+    this.#owner.state.remoteBody = session.body;
+    this.#owner.emit({ type: "answer", body: session.body });
+  }
+
+  #unacknowledged(): void {
+    void this.#settle(false);
+    this.#owner.breakDown("no ACK for our answer");
+  }
+
+  /** RFC 3261 section 15.1.2: requests still open when a BYE comes get 487. */
+  #callOver(): void {
+    if (this.#open) this.refuse(487, "Request Terminated");
+    else void this.#settle(false);
+  }
+
+  #settle(reached: boolean): Promise<boolean> {
+    this.#deadline?.[Symbol.dispose]();
+    this.#owner.over.removeEventListener("abort", this.#onOver);
+    this.#confirmed.resolve(reached);
+    this.#owner.state.endAnswering();
+    return this.#confirmed.promise;
+  }
+}

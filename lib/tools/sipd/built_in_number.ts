@@ -1,0 +1,188 @@
+// A number that answers by itself: takes calls at once, keeps their media, answers changes, and hangs up after an
+// hour at the latest. RFC 3261 13.3 (180, 200, 486), 14 (re-INVITE), 15 (BYE); RFC 3264 (offers by either side).
+// Role: edge
+
+import { messageOf, TransportError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { Scope } from "../../base/scope.ts";
+import { withAddresses } from "../../sdp/connection_names.ts";
+import type { SipBody } from "../../sip/message/body.ts";
+import type { Call, CallEvent, OfferEvent } from "../../sip/ua/call.ts";
+import type { Invitation } from "../../sip/ua/invitation.ts";
+import type { IncomingMessage, UserAgent } from "../../sip/ua/user_agent.ts";
+import { LineMedia, type LineServices, type MediaTreatment } from "./line_media.ts";
+
+/** Calls at a time; further callers hear 486. */
+export const MAX_CALLS = 500;
+/** Longest call, in milliseconds: a caller that vanished without a BYE does not stay for ever. */
+export const MAX_CALL_MS = 3_600_000;
+
+export interface BuiltInNumberOptions {
+  /** Who answers; the number owns it from now on. */
+  readonly agent: UserAgent;
+  /** What is done with the media of calls. */
+  readonly treatment: MediaTreatment;
+  readonly services: LineServices;
+  /** Told of messages outside calls; 200 was sent. */
+  readonly onMessage?: (message: IncomingMessage) => void;
+  /** Told of messages inside calls; 200 was sent. */
+  readonly onCallMessage?: (call: Call, body: SipBody) => void;
+  /** Calls at a time, 500 unless given. */
+  readonly maxCalls?: number;
+}
+
+export class BuiltInNumber implements AsyncDisposable {
+  readonly #options: BuiltInNumberOptions;
+  readonly #name: string;
+  readonly #log: Logger;
+  readonly #scope: Scope;
+  #calls = 0;
+
+  constructor(options: BuiltInNumberOptions) {
+    const { agent, services } = options;
+    this.#options = options;
+    this.#name = agent.identity.aor.user ?? "";
+    this.#log = services.log.category("call").child(`number ${this.#name}`);
+    this.#scope = new Scope(`number ${this.#name}`, { log: this.#log });
+    this.#scope.spawn("invitations", () => this.#answerInvitations());
+    this.#scope.spawn("messages", () => this.#takeMessages());
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Runs `run` as a task of this number; it ends before the number does. */
+  spawn(task: string, run: (signal: AbortSignal) => Promise<void>): void {
+    this.#scope.spawn(task, run);
+  }
+
+  /** Hangs up all calls (2 s at most) and waits for everything to end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.agent[Symbol.asyncDispose]();
+    await this.#scope.close();
+  }
+
+  async #answerInvitations(): Promise<void> {
+    for await (const invitation of this.#options.agent.invitations()) {
+      this.#scope.spawn(`call ${invitation.id.slice(0, 40)}`, () => this.#admit(invitation));
+    }
+  }
+
+  async #takeMessages(): Promise<void> {
+    for await (const message of this.#options.agent.messages()) this.#options.onMessage?.(message);
+  }
+
+  async #admit(invitation: Invitation): Promise<void> {
+    if (this.#calls >= (this.#options.maxCalls ?? MAX_CALLS)) {
+      return invitation.refuse(486, "Busy Here", warning(`${this.#calls} calls are all this number takes`));
+    }
+    this.#calls++;
+    try {
+      await this.#answer(invitation);
+    } finally {
+      this.#calls--;
+    }
+  }
+
+  async #answer(invitation: Invitation): Promise<void> {
+    const { treatment, services } = this.#options;
+    const { localAddress } = invitation.source;
+    using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
+    const offer = await this.#withAddresses(invitation.offer);
+    const body = this.#firstBody(media, invitation, offer);
+    if (body === null) return;
+    invitation.ring();
+    const outcome = await invitation.accept(body);
+    const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
+    if (outcome.type === "failed") return this.#log.info(`${caller} called, but ${outcome.reason}`);
+    await this.#talk(outcome.call, media, caller, invitation.offer === null);
+  }
+
+  /** Our answer, or our offer for a caller without one; null: the call was refused. */
+  #firstBody(media: LineMedia, invitation: Invitation, offer: SipBody | null): SipBody | null {
+    try {
+      if (offer === null) return media.makeOffer();
+      const outcome = media.takeOffer(offer);
+      if (outcome.type === "answer") return outcome.body;
+      this.#log.info(`Call refused: ${outcome.reason}`);
+      invitation.refuse(outcome.status, refusalOf(outcome.status), warning(outcome.reason));
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#log.warn(`Call refused: ${messageOf(error)}`);
+      invitation.refuse(503, "Service Unavailable");
+    }
+    return null;
+  }
+
+  async #talk(call: Call, media: LineMedia, caller: string, offeredByUs: boolean): Promise<void> {
+    await using established = call;
+    const { clock } = this.#options.services;
+    const startMs = clock.now();
+    this.#log.info(`${caller} is connected`);
+    using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
+    if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
+    using _watch = media.watch((seconds) => established.fail(`no RTP for ${seconds} s`));
+    let ending = "";
+    for await (const event of established.events()) {
+      if (event.type === "ended") ending = `${event.by}: ${event.reason}`;
+      await this.#handle(established, media, event);
+    }
+    const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
+    this.#log.info(`${caller} left after ${seconds} s (${ending}); ${media.summary()}`);
+  }
+
+  async #handle(call: Call, media: LineMedia, event: CallEvent): Promise<void> {
+    switch (event.type) {
+      case "offer":
+        return await this.#answerOffer(media, event);
+      case "answer":
+        return await this.#takeAnswer(call, media, event.body);
+      case "message":
+        return this.#options.onCallMessage?.(call, event.body);
+      default: // INFO needs no more than the 200 it got; the end ends the loop
+    }
+  }
+
+  async #answerOffer(media: LineMedia, event: OfferEvent): Promise<void> {
+    const offer = await this.#withAddresses(event.body);
+    try {
+      const outcome = offer === null
+        ? { type: "answer" as const, body: media.makeOffer() }
+        : media.takeOffer(offer);
+      if (outcome.type === "none") event.refuse(outcome.status, refusalOf(outcome.status));
+      else this.#scope.spawn("answer", async () => void await event.answer(outcome.body));
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      event.refuse(503, "Service Unavailable");
+    }
+  }
+
+  /** A call whose media cannot be understood is no use to anybody. */
+  async #takeAnswer(call: Call, media: LineMedia, body: SipBody | null): Promise<void> {
+    const answer = await this.#withAddresses(body);
+    const problem = answer === null ? "the caller did not answer our offer" : media.takeAnswer(answer);
+    if (problem === null) return;
+    this.#log.warn(`Hanging up: ${problem}`);
+    this.#hangUp(call);
+  }
+
+  async #withAddresses(body: SipBody | null): Promise<SipBody | null> {
+    const { lookUp } = this.#options.services;
+    if (body === null || lookUp === undefined) return body;
+    return { ...body, bytes: await withAddresses(body.bytes, lookUp) };
+  }
+
+  #hangUp(call: Call): void {
+    this.#scope.spawn("hang up", () => call.hangUp());
+  }
+}
+
+function refusalOf(status: 400 | 488): string {
+  return status === 400 ? "Bad Session Description" : "Not Acceptable Here";
+}
+
+/** A Warning header in plain words (RFC 3261 20.43); 399 is for texts that people read. */
+function warning(text: string): Record<string, string> {
+  return { Warning: `399 sipd "${text.replace(/["\\\p{Cc}]/gu, " ")}"` };
+}

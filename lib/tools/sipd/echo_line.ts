@@ -1,0 +1,124 @@
+// The number `echo`: returns each RTP packet to its sender, with payload, timestamp and marker as they came, in any
+// format the project knows the name of, since an echo needs no codec; and each instant message.
+// RFC 3550; RFC 3264 6.1 (payload types of the two directions may differ); RFC 5104 (key frames).
+// Role: edge
+
+import type { RtpSession } from "../../rtp/session.ts";
+import type { AgreedMedia } from "../../sdp/agreed_media.ts";
+import { formatName, type MediaFormat, mediaFormat } from "../../sdp/media_format.ts";
+import { nameAddrOf } from "../../sip/message/name_addr.ts";
+import type { UserAgent } from "../../sip/ua/user_agent.ts";
+import { BuiltInNumber } from "./built_in_number.ts";
+import type { LineServices, MediaKind, MediaTreatment } from "./line_media.ts";
+import { MessageEcho } from "./message_echo.ts";
+
+/** Every encoding that is returned, as "name/clock" or "name/clock/channels" in lower case. */
+const RETURNED: ReadonlySet<string> = new Set([
+  "speex/8000",
+  "speex/16000",
+  "speex/32000",
+  "pcmu/8000",
+  "pcma/8000",
+  "g722/8000",
+  "opus/48000/2",
+  "cn/8000",
+  "telephone-event/8000",
+  "telephone-event/16000",
+  "telephone-event/32000",
+  "telephone-event/48000",
+  "h264/90000",
+  "x-flv/90000",
+]);
+
+/** What a caller without an offer is offered; the payload types are those of siprtmp's codec table. */
+const OFFERED: readonly MediaFormat[] = [
+  mediaFormat(0, "PCMU", 8000),
+  mediaFormat(8, "PCMA", 8000),
+  mediaFormat(96, "speex", 16000),
+  mediaFormat(98, "speex", 8000),
+  mediaFormat(9, "G722", 8000),
+  mediaFormat(107, "opus", 48000, { channels: 2 }),
+  mediaFormat(101, "telephone-event", 8000, { fmtp: "0-16" }),
+];
+
+/** RTCP feedback that is passed on: asking the sender of the picture for a key frame. */
+const FEEDBACK: ReadonlySet<string> = new Set(["nack pli", "ccm fir"]);
+
+/** Packets back to where they came from. */
+export const echoTreatment: MediaTreatment = {
+  offered: [{ kind: "audio", formats: OFFERED }],
+  accept: (_kind: MediaKind, offered: readonly MediaFormat[]) =>
+    offered.filter((format) => RETURNED.has(formatName(format).toLowerCase())).map((format) => ({
+      ...format,
+      rtcpFb: format.rtcpFb.filter((type) => FEEDBACK.has(type)),
+    })),
+  connect: (agreed: AgreedMedia, session: RtpSession) => connectEcho(agreed, session),
+};
+
+function connectEcho(agreed: AgreedMedia, session: RtpSession): Disposable {
+  const sendAs = payloadTypeMap(agreed);
+  session.receiver = {
+    fromRtp: (payload, timestamp, marker, payloadType) => {
+      const returned = sendAs[payloadType]!;
+      if (returned >= 0) session.send(payload, timestamp, marker, returned);
+    },
+  };
+  // Whoever cannot decode the picture has it from the caller's own encoder.
+  const forwards = agreed.formats.some((format) => format.rtcpFb.length > 0);
+  session.onRtcp = (event) => {
+    if (forwards && (event.type === "pli" || event.type === "fir")) session.sendFeedback(event.type);
+  };
+  return {
+    [Symbol.dispose]: () => {
+      session.receiver = null;
+      session.onRtcp = null;
+    },
+  };
+}
+
+/** Payload type received -> payload type returned; -1 for what was not agreed. */
+function payloadTypeMap(agreed: AgreedMedia): Int16Array {
+  const map = new Int16Array(128).fill(-1);
+  for (const format of [...agreed.formats, ...agreed.telephoneEvents, ...agreed.comfortNoise]) {
+    for (const payloadType of format.receivePayloadTypes) map[payloadType] = format.sendPayloadType;
+  }
+  return map;
+}
+
+/** How the number is opened. */
+export interface EchoLineOptions {
+  /** Who answers; owned from now on. */
+  readonly agent: UserAgent;
+  readonly services: LineServices;
+  /** Users whose messages get no reply: the built-in numbers. */
+  readonly neverTo: ReadonlySet<string>;
+}
+
+/** Puts the number into service. */
+export function openEchoLine(options: EchoLineOptions): BuiltInNumber {
+  const { agent, services, neverTo } = options;
+  const log = services.log.category("call").child("number echo");
+  const echo = new MessageEcho({
+    clock: services.clock,
+    neverTo,
+    send: (to, body, done) =>
+      number.spawn("reply", async (signal) => {
+        const { status, reason } = await agent.request("MESSAGE", nameAddrOf(to), body, signal);
+        log.debug(`A message went back to ${to.user ?? ""}: ${status} ${reason}`);
+        done();
+      }),
+  });
+  const number: BuiltInNumber = new BuiltInNumber({
+    agent,
+    services,
+    treatment: echoTreatment,
+    onMessage: (message) => echo.receive(message),
+    onCallMessage: (call, body) =>
+      echo.receiveInCall(body, (text, done) =>
+        number.spawn("reply in a call", async () => {
+          await call.message(text);
+          done();
+        })),
+  });
+  return number;
+}

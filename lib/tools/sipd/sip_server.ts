@@ -1,0 +1,217 @@
+// The built-in SIP server: registrar and stateless proxy on one port, and the numbers `echo` and `tone` behind a
+// second one. RFC 3261 10.3 (registrar), 16.11 (stateless proxy). It is for trying and testing, and says so.
+// Deno permissions: --allow-net, --allow-sys=networkInterfaces.
+// Role: edge
+
+import type { Clock } from "../../base/clock.ts";
+import { Ticker } from "../../base/ticker.ts";
+import { TransportError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import type { DnsResolver } from "../../net/dns.ts";
+import { lookUpAddress } from "../../net/look_up.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isIpv6,
+  isLoopback,
+  isUnspecified,
+  type TargetGuard,
+} from "../../net/endpoint.ts";
+import { AddressPolicy } from "../../net/route.ts";
+import type { MediaTimeouts } from "../../rtp/media_watch.ts";
+import { RtpPorts } from "../../net/rtp_ports.ts";
+import { type MessageTransport, SipEndpoint } from "../../sip/ua/endpoint.ts";
+import { SipTransport } from "../../sip/transport/transport.ts";
+import { sipUri } from "../../sip/message/uri.ts";
+import type { UserAgent } from "../../sip/ua/user_agent.ts";
+import type { BuiltInNumber } from "./built_in_number.ts";
+import { openEchoLine } from "./echo_line.ts";
+import type { LineServices } from "./line_media.ts";
+import { Location } from "./location.ts";
+import { Proxy } from "./proxy.ts";
+import { quietWire } from "./quiet_wire.ts";
+import { SelfAddress } from "./self_address.ts";
+import { TONE_BLOCK_MS } from "./tone_source.ts";
+import { openToneLine } from "./tone_line.ts";
+
+/** Where the server listens. */
+export interface SipServerConfig {
+  /** IP address and port, UDP and TCP; port 0: any. */
+  readonly listen: Endpoint;
+  /** Take the next free port when that one is taken. */
+  readonly portFallback: boolean;
+}
+
+/** What the server takes from outside. */
+export interface SipServerEnvironment {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: Random;
+  /** Names that callers of the built-in numbers put into their Contact. */
+  readonly dns: DnsResolver;
+  /** How long a call of a number lasts without anything of its caller; absent: an hour. */
+  readonly timeouts?: MediaTimeouts;
+  /** Where requests may be sent on to; absent: everywhere. */
+  readonly guard?: TargetGuard;
+  /** Replaces SIP sockets in tests. */
+  readonly openTransport?: (
+    at: { readonly bind: string; readonly port: number; readonly portFallback: boolean },
+  ) => MessageTransport;
+  /** Replaces RTP sockets in tests. */
+  readonly rtpPorts?: Pick<RtpPorts, "bindPair">;
+}
+
+/** How long an answer may wait for the host names in an offer. */
+const LOOK_UP_MS = 2_000;
+
+/** The numbers that are always there. */
+const NUMBERS: ReadonlySet<string> = new Set(["echo", "tone"]);
+/** An address of RFC 5737 that nobody has: what faces it faces the world. */
+const SOMEWHERE: Endpoint = { hostname: "192.0.2.1", port: 5060 };
+
+/** A running server. Disposing it hangs up the calls of its numbers (2 s at most) and closes everything. */
+export class SipServer implements AsyncDisposable {
+  /** Where phones register: the bound address, or when that is every address, the one that faces the world. */
+  readonly address: Endpoint;
+  readonly #opened: AsyncDisposableStack;
+  readonly #location: Location;
+  readonly #numbers: readonly BuiltInNumber[];
+
+  /** Binds the ports and takes registrations from then on. Throws TransportError when a port cannot be had. */
+  static async start(config: SipServerConfig, environment: SipServerEnvironment): Promise<SipServer> {
+    const { hostname } = config.listen;
+    const log = environment.log.child("sipd");
+    const addresses = new AddressPolicy({ bind: hostname, advertise: null });
+    await addresses.refresh();
+    await using opened = new AsyncDisposableStack();
+    const env = { ...environment, log };
+    const transport = openTransport(config, env);
+    const local = { hostname, port: transport.port };
+    const self = new SelfAddress(local, addresses);
+    const location = new Location(environment.clock);
+    const tag = environment.random.token(12);
+    const { guard } = env;
+    opened.use(
+      new Proxy({ transport, location, self, tag, log: log.category("sip"), ...(guard && { guard }) }),
+    );
+    const address = { ...local, hostname: publicAddress(hostname, addresses) };
+    const endpoint = opened.use(openEndpoint(local, addresses, env));
+    const services = opened.adopt(createServices(hostname, env), ({ ticker }) => ticker[Symbol.dispose]());
+    const numbers = openNumbers({ endpoint, services, location, address, hostname });
+    opened.defer(async () => {
+      await Promise.all(numbers.map((number) => number[Symbol.asyncDispose]()));
+    });
+    announce(local, log.category("sip"));
+    return new SipServer({ address, opened: opened.move(), location, numbers });
+  }
+
+  private constructor(
+    parts: {
+      address: Endpoint;
+      opened: AsyncDisposableStack;
+      location: Location;
+      numbers: readonly BuiltInNumber[];
+    },
+  ) {
+    this.address = parts.address;
+    this.#opened = parts.opened;
+    this.#location = parts.location;
+    this.#numbers = parts.numbers;
+  }
+
+  /** What is in use now, for tests and the log. */
+  get usage(): { users: number; calls: number } {
+    const calls = this.#numbers.reduce((sum, number) => sum + number.calls, 0);
+    return { users: this.#location.size, calls };
+  }
+
+  /** Ends everything; may be called again. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#opened.disposeAsync();
+  }
+}
+
+function openTransport(config: SipServerConfig, environment: SipServerEnvironment): MessageTransport {
+  const { listen: { hostname: bind, port }, portFallback } = config;
+  return environment.openTransport?.({ bind, port, portFallback }) ??
+    SipTransport.open({ bind, port, fallback: portFallback }, environment);
+}
+
+/** The numbers live behind a port of their own: to the proxy they are phones like any other. */
+function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerEnvironment): SipEndpoint {
+  const here = isUnspecified(proxy.hostname) ? loopbackOf(proxy.hostname) : proxy.hostname;
+  return SipEndpoint.open({
+    bind: proxy.hostname,
+    port: 0,
+    portFallback: false,
+    addresses,
+    outboundProxy: sipUri(here, { port: proxy.port }),
+    userAgent: "siprtmp-sipd",
+    ...(env.guard && { guard: env.guard }),
+    expiresSeconds: 3600,
+  }, { ...env, log: quietWire(env.log) });
+}
+
+function createServices(bind: string, environment: SipServerEnvironment): LineServices {
+  const { clock, random, log, rtpPorts, guard, dns, timeouts } = environment;
+  return {
+    ...(guard && { guard }),
+    ...(timeouts && { timeouts }),
+    lookUp: (name, family) => lookUpAddress(name, family, { dns, clock, withinMs: LOOK_UP_MS }),
+    clock,
+    random,
+    log,
+    ticker: new Ticker(clock, TONE_BLOCK_MS, (error) => log.error("A media tick failed", error)),
+    ports: rtpPorts ?? new RtpPorts({ min: 0, max: 0 }, clock),
+    bind,
+  };
+}
+
+function openNumbers(parts: {
+  endpoint: SipEndpoint;
+  services: LineServices;
+  location: Location;
+  address: Endpoint;
+  hostname: string;
+}): BuiltInNumber[] {
+  const { endpoint, services, location, address, hostname } = parts;
+  const createAgent = (user: string): UserAgent => {
+    const aor = sipUri(address.hostname, { user, port: address.port });
+    const agent = endpoint.createUserAgent({ aor, displayName: null, username: null, password: null });
+    const params = new Map([["line", agent.line]]);
+    location.addBuiltIn(user, sipUri(hostname, { user, port: endpoint.port, params }));
+    return agent;
+  };
+  return [
+    openEchoLine({ agent: createAgent("echo"), services, neverTo: NUMBERS }),
+    openToneLine({ agent: createAgent("tone"), services }),
+  ];
+}
+
+/** Phones on the network need an address to type in. */
+function publicAddress(hostname: string, addresses: AddressPolicy): string {
+  if (!isUnspecified(hostname)) return hostname;
+  try {
+    return addresses.addressFor(SOMEWHERE);
+  } catch (error) {
+    if (error instanceof TransportError) return loopbackOf(hostname); // a machine without network
+    throw error;
+  }
+}
+
+function loopbackOf(hostname: string): string {
+  return isIpv6(hostname) ? "::1" : "127.0.0.1";
+}
+
+function announce(local: Endpoint, log: Logger): void {
+  const at = formatEndpoint(local);
+  log.info(
+    `SIP server for trying and testing only at ${at}: anybody may register, with any password; ` +
+      `numbers: ${[...NUMBERS].join(", ")}`,
+  );
+  if (isLoopback(local.hostname)) return;
+  log.warn(
+    `The SIP server at ${at} is open to everybody who can reach this machine: do not leave it running`,
+  );
+}

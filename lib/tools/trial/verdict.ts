@@ -1,0 +1,99 @@
+// What a trial call means, in plain words, from its figures.
+// Role: wire
+
+import type { EchoReport } from "./echo_meter.ts";
+
+/** How a trial call ended. */
+export type TrialOutcome =
+  | { type: "refused by gateway"; reason: string }
+  | { type: "rejected"; reason: string }
+  | { type: "no answer" }
+  | { type: "cut"; reason: string; echo: EchoReport }
+  | { type: "completed"; echo: EchoReport };
+
+/** The verdict: good enough to exit with 0, and what to tell the person. */
+export interface Verdict {
+  /** Whether the program ends with 0. */
+  readonly good: boolean;
+  readonly text: string;
+}
+
+/** Judges a trial call. */
+export function judge(outcome: TrialOutcome): Verdict {
+  switch (outcome.type) {
+    case "refused by gateway":
+      return bad(`The gateway did not take you in: ${outcome.reason}.${hintFor(outcome.reason)}`);
+    case "rejected":
+      return bad(`The call was not answered: ${outcome.reason}.${hintFor(outcome.reason)}`);
+    case "no answer":
+      return bad(
+        "The gateway never said what became of the call. Run it with -d and look at its SIP messages.",
+      );
+    case "cut":
+      return bad(`The call was up and ended too soon: ${outcome.reason}.`);
+    case "completed":
+      return judgeEcho(outcome.echo);
+  }
+}
+
+function judgeEcho(echo: EchoReport): Verdict {
+  if (echo.sent === 0) {
+    return bad("The call was up, but there was nothing to send: is there audio in the file?");
+  }
+  if (echo.returned === 0) {
+    return bad(
+      "The call was up and silent: nothing came back. If the far end should answer, look at the address in the " +
+        "SDP (-e sets it), at firewalls for UDP, and at the codec.",
+    );
+  }
+  const lost = echo.sent - echo.matched;
+  if (lost === 0) return { good: true, text: `It works: everything you sent came back, ${timeOf(echo)}.` };
+  if (echo.matched < echo.sent / 10) {
+    return {
+      good: true,
+      text: "It works, as far as can be told: the far end sends audio of its own, or coded anew, so what " +
+        "was sent cannot be found in it.",
+    };
+  }
+  const percent = (100 * lost / echo.sent).toFixed(1);
+  return bad(`The call was up, but ${lost} of ${echo.sent} packets (${percent} %) did not come back.`);
+}
+
+function timeOf(echo: EchoReport): string {
+  return echo.roundTripMs === null ? "" : `${echo.roundTripMs.median.toFixed(1)} ms after it left`;
+}
+
+/** True for a 503 in the gateway's own words: nothing was sent, because no way there was found. */
+export function isLocal503(reason: string): boolean {
+  return /^503 (?:Cannot |No way |no address |sips: |\S+ cannot be reached )/.test(reason);
+}
+
+/** What usually helps, by the SIP status the reason starts with. */
+function hintFor(reason: string): string {
+  if (isLocal503(reason)) return " Nothing was sent: check the SIP address.";
+  switch (/^\d{3}/.exec(reason)?.[0]) {
+    case "401":
+    case "407":
+      return " Check login and password.";
+    case "403":
+      return " It is not allowed, by the gateway (its log says so, then) or by the SIP server: check number, login and password.";
+    case "404":
+      return " The SIP server knows nobody of that name: is the far end registered there?";
+    case "408":
+      return " The SIP server did not answer: check its address and port, and that UDP reaches it.";
+    case "503":
+      return " The SIP server cannot take the call now, or cannot be reached.";
+    case "480":
+      return " The far end is known but not registered now.";
+    case "486":
+      return " The far end is busy.";
+    case "488":
+      return " The two sides have no codec in common: try --codec pcmu.";
+    default:
+      return "";
+  }
+}
+
+function bad(text: string): Verdict {
+  return { good: false, text };
+}

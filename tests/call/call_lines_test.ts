@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
+import { CallLines, type LineSession } from "../../lib/call/call_lines.ts";
+import type { MediaChoice } from "../../lib/call/negotiation.ts";
+import type { VideoChain } from "../../lib/call/video_choice.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { avc, CONFIG, slice } from "../support/media_h264.ts";
+
+type Kind = "audio" | "video";
+
+class FakeSession implements LineSession {
+  sent: { payload: Uint8Array; timestamp: number; marker: boolean; payloadType: number }[] = [];
+  feedback: string[] = [];
+  canAsk = true;
+  anchors: { timestamp: number; atMs: number }[] = [];
+  receiver: LineSession["receiver"] = null;
+  onSourceChange: LineSession["onSourceChange"] = null;
+  onRtcp: LineSession["onRtcp"] = null;
+  send = (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void => {
+    this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType });
+  };
+  anchor(timestamp: number, atMs: number): void {
+    this.anchors.push({ timestamp, atMs });
+  }
+  sendFeedback(kind: "pli" | "fir"): boolean {
+    this.feedback.push(kind);
+    return this.canAsk;
+  }
+}
+
+const PCMU: MediaChoice["audio"] = {
+  kind: "pcmu",
+  clockRate: 8000,
+  sendPayloadType: 0,
+  receive: [{ payloadType: 0, codec: "pcmu", clockRate: 8000, toClient: "pcmu" }],
+  ptimeMs: null,
+};
+
+const h264 = (rtcpFb: string[]): VideoChain => ({
+  kind: "h264",
+  mode: 1,
+  fmtp: null,
+  sprop: null,
+  localFmtp: null,
+  rtcpFb,
+  sendPayloadType: 99,
+  receivePayloadTypes: [99],
+});
+
+function lines(audio: MediaChoice["audio"], video: VideoChain) {
+  const clock = new FakeClock();
+  const sessions = new Map<Kind, FakeSession>();
+  const tags: number[] = [];
+  const asked: string[] = [];
+  const troubles: string[] = [];
+  const made = new CallLines({
+    choice: { audio, video, telephoneEvents: [], redundancy: null, comfortNoise: [] },
+    clock,
+    originMs: clock.now(),
+    session: (kind) => sessions.get(kind) ?? (sessions.set(kind, new FakeSession()), sessions.get(kind)!),
+    toRtmp: { play: (type) => void tags.push(type) },
+    onDigit: () => {},
+    askPublisher: () => void asked.push("publisher"),
+    askPeerByInfo: () => void asked.push("peer by INFO"),
+    onTrouble: ({ text }) => void troubles.push(text),
+  });
+  return { lines: made, sessions, tags, asked, troubles, clock };
+}
+
+const audio = { type: 8, timeMs: 0, body: concatBytes([fromHex("82"), new Uint8Array(160)]) } as const;
+const config = { type: 9, timeMs: 0, body: concatBytes([fromHex("1700000000"), CONFIG]) } as const;
+const key = {
+  type: 9,
+  timeMs: 0,
+  body: concatBytes([fromHex("1701000000"), avc([slice("I", 300)])]),
+} as const;
+
+Deno.test("audio goes to the audio session, video to the video session", () => {
+  const made = lines(PCMU, h264([]));
+  for (const message of [audio, config, key]) made.lines.fromRtmp(message);
+  assert.deepEqual(made.sessions.get("audio")?.sent.map((packet) => packet.payloadType), [0]);
+  assert.ok((made.sessions.get("video")?.sent.length ?? 0) > 0);
+});
+
+Deno.test("without agreed video, video of the client goes nowhere; with x-flv everything goes there", () => {
+  const quiet = lines(PCMU, { kind: "none" });
+  quiet.lines.fromRtmp(key);
+  assert.equal(quiet.sessions.has("video"), false);
+  const flv = lines({ kind: "x-flv" }, { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [97] });
+  flv.lines.fromRtmp(audio);
+  flv.lines.fromRtmp(key);
+  const session = flv.sessions.get("video")!;
+  assert.equal(session.sent.length, 2);
+  assert.equal(flv.sessions.has("audio"), false);
+  for (const packet of session.sent) {
+    session.receiver?.fromRtp(packet.payload, packet.timestamp, false, 97, 0);
+  }
+  assert.deepEqual(flv.tags, [8, 9]);
+});
+
+const ASKING: { name: string; rtcpFb: string[]; canAsk: boolean; feedback: string[]; asked: string[] }[] = [
+  { name: "PLI when agreed", rtcpFb: ["nack pli", "ccm fir"], canAsk: true, feedback: ["pli"], asked: [] },
+  { name: "FIR when only that was agreed", rtcpFb: ["ccm fir"], canAsk: true, feedback: ["fir"], asked: [] },
+  { name: "INFO when nothing was agreed", rtcpFb: [], canAsk: true, feedback: [], asked: ["peer by INFO"] },
+  {
+    name: "INFO when RTCP is not up yet",
+    rtcpFb: ["nack pli"],
+    canAsk: false,
+    feedback: ["pli"],
+    asked: ["peer by INFO"],
+  },
+];
+
+for (const row of ASKING) {
+  Deno.test(`a key frame of the peer is asked for by ${row.name}`, () => {
+    const made = lines(PCMU, h264(row.rtcpFb));
+    const session = made.sessions.get("video")!;
+    session.canAsk = row.canAsk;
+    made.lines.playerChanged();
+    assert.deepEqual(session.feedback, row.feedback);
+    assert.deepEqual(made.asked, row.asked);
+  });
+}
+
+Deno.test("PLI and FIR of the peer reach the publisher; other RTCP does not", () => {
+  const made = lines(PCMU, h264([]));
+  const session = made.sessions.get("video")!;
+  session.onRtcp?.({ type: "bye", reason: null });
+  assert.deepEqual(made.asked, []);
+  session.onRtcp?.({ type: "pli" });
+  made.clock.advance(1000);
+  session.onRtcp?.({ type: "fir" });
+  assert.deepEqual(made.asked, ["publisher", "publisher"]);
+});
+
+const UNCARRIED: readonly (readonly [what: string, body: string, words: RegExp | null])[] = [
+  ["H.264", "1701000000000000026588", null],
+  ["HEVC", "9168766331000000aa", /HEVC/],
+  ["HEVC by number", "1c01000000aa", /HEVC/],
+  ["AV1", "9161763031aa", /AV1/],
+  ["VP8", "a176703038aa", /VP8/],
+  ["Sorenson", "12aa", /Sorenson/],
+  ["screen video", "13aa", /screen video/],
+  ["another track", "9601687663310100000000", null],
+  ["a command", "5700", null],
+  ["a configuration", "9068766331aa", null],
+];
+
+for (const [what, body, words] of UNCARRIED) {
+  Deno.test(`in a call without video the publisher hears once what no call carries: ${what}`, () => {
+    const made = lines(PCMU, { kind: "none" });
+    for (let i = 0; i < 3; i++) made.lines.fromRtmp({ type: 9, timeMs: i, body: fromHex(body) });
+    assert.equal(made.troubles.length, words === null ? 0 : 1);
+    if (words !== null) assert.match(made.troubles[0]!, words);
+  });
+}

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { settle } from "../../support/fake_clock.ts";
+import { ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
+import { LineBench, message } from "../../support/stream_line_bench.ts";
+
+Deno.test("the far end is published from its first tag to the end of its call, for early and late players", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const early = bench.player();
+  line.dial("100", ["pcmu"]);
+  const call = await bench.accept();
+  assert.equal(bench.streams.usage.publishers, 0, "nothing to hear yet");
+  bench.factory.last.hear(20);
+  const late = bench.player();
+  bench.factory.last.hear(40);
+  assert.deepEqual(early.take(), ["started", "published", "sound 20", "sound 40"]);
+  assert.deepEqual(late.take(), ["started", "sound 40"]);
+  call.end("remote");
+  await settle();
+  assert.deepEqual([...early.take(), ...late.take()], ["unpublished", "unpublished"]);
+  assert.deepEqual(bench.link.take(), ["accepted()", "byed()"]);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("early media is heard before the answer; a refusal ends it", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const player = bench.player();
+  line.dial("100", ["pcmu"]);
+  await bench.early();
+  bench.factory.last.hear(20);
+  await bench.refuse(486, "Busy Here");
+  assert.deepEqual(player.take(), ["started", "published", "sound 20", "unpublished"]);
+  assert.deepEqual(bench.link.take(), ['ringing("183 Session Progress")', 'rejected("486 Busy Here")']);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("times of the next call go on where those of the last one ended", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const player = bench.player();
+  for (const _ of [1, 2]) {
+    line.dial("100", ["pcmu"]);
+    const call = await bench.accept();
+    bench.factory.last.hear(20);
+    bench.clock.advance(20);
+    bench.factory.last.hear(40);
+    call.end("remote");
+    await settle();
+    bench.clock.advance(980);
+  }
+  const times = player.tags.map(({ timeMs }) => timeMs);
+  assert.deepEqual(times, [20, 40, 1020, 1040]);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("a name that cannot be had is told once a call, and costs no call", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const taken = bench.streams.publish("call/desk/100");
+  line.dial("100", ["pcmu"]);
+  await bench.accept();
+  bench.factory.last.hear(20);
+  bench.factory.last.hear(40);
+  assert.equal(bench.log.lines.filter((each) => each.includes("nobody can play")).length, 1);
+  assert.equal(line.line.state, "talking");
+  if (taken.type === "publishing") taken.publication.end();
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("what was published before the call is given to it, and what is published in it", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  line.publishedBy(bench.publisher);
+  line.put(message(9, 0, "170000000001420020"));
+  line.put(message(8, 0, "af001210"));
+  line.put(message(8, 10, "af0121"));
+  assert.equal(line.hasVideo, true);
+  line.dial("100", ["aac", "h264"]);
+  await bench.accept();
+  line.put(message(8, 20, "af0121"));
+  assert.deepEqual(bench.factory.last.log.slice(-3), ["8@0", "9@0", "8@20"]);
+  line.publishedBy(null);
+  assert.deepEqual(bench.factory.last.log.at(-1), "publisher changed");
+  assert.equal(line.hasVideo, false);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("the publisher is told what it can do better", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  line.publishedBy(bench.publisher);
+  line.dial("100", ["aac", "h264"]);
+  await bench.accept();
+  const { last } = bench.factory;
+  last.onKeyFrameWanted?.();
+  last.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames", "warning");
+  last.onPublisherTrouble?.("NetStream.Publish.UnsupportedCodec", "no MP3", "error");
+  line.publishedBy(null);
+  last.onKeyFrameWanted?.();
+  assert.deepEqual(bench.publisher.events, [
+    "status NetStream.Publish.KeyFrameWanted the far end lost its picture: send a key frame",
+    "warning NetStream.Publish.BFrames B frames",
+    "error NetStream.Publish.UnsupportedCodec no MP3",
+  ]);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("an invitation rings, is answered, and the line is busy meanwhile", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const [first, second, call] = [new ScriptedInvitation(), new ScriptedInvitation(), new ScriptedCall()];
+  line.invited(first);
+  line.invited(second);
+  line.answer(["aac"]);
+  first.confirm(call);
+  await settle();
+  assert.deepEqual(second.said, ["486 Busy Here"]);
+  assert.deepEqual(first.said, ["180", "200 answer to bob"]);
+  assert.deepEqual(bench.factory.asked, ["10.0.0.1 aac"]);
+  line.hangUp();
+  await settle();
+  assert.deepEqual([call.hangUps, line.line.state], [1, "idle"]);
+  assert.deepEqual(await bench.close(), []);
+});
+
+Deno.test("touch tones go into the call; without one that is said", async () => {
+  const bench = new LineBench();
+  const line = bench.openLine();
+  const problems: (string | null)[] = [];
+  line.sendDigits("1", 100, (problem) => problems.push(problem));
+  line.dial("100", ["pcmu"]);
+  await bench.accept();
+  line.sendDigits("2", 100, (problem) => problems.push(problem));
+  assert.deepEqual(problems, ["there is no call", null]);
+  assert.ok(bench.factory.last.log.includes("digits 2 100"));
+  assert.deepEqual(await bench.close(), []);
+});
+
+for (const state of ["dialing", "ringing", "alerting", "talking"] as const) {
+  Deno.test(`disposed while ${state}: nothing is left`, async () => {
+    const bench = new LineBench();
+    const line = bench.openLine();
+    const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
+    if (state === "alerting") line.invited(invitation);
+    else line.dial("100", ["pcmu"]);
+    if (state === "ringing") await bench.ring();
+    if (state === "talking") {
+      await settle();
+      bench.invite.steps.push({ type: "accepted", call: call.call });
+    }
+    await settle();
+    assert.deepEqual(await bench.close(), []);
+    assert.equal(bench.agent.disposed, false, "it is the account's");
+    if (state === "alerting") assert.deepEqual(invitation.said, ["180", "480 Temporarily Unavailable"]);
+    if (state === "talking") assert.equal(call.hangUps, 1);
+    if (state === "dialing" || state === "ringing") assert.equal(bench.invite.signal.aborted, true);
+  });
+}

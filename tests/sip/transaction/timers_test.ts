@@ -1,0 +1,36 @@
+// Answers to: lib/sip/transaction/timers.ts. The table of RFC 3261 appendix A (timers L and M of RFC 6026), with its defaults.
+
+import assert from "node:assert/strict";
+import { defaultTimers, giveUpMs, timerTable } from "../../../lib/sip/transaction/timers.ts";
+
+Deno.test("timers: over UDP", () => {
+  assert.deepEqual(timerTable(defaultTimers, false), {
+    A: 500,
+    B: 32000,
+    D: 32000,
+    E: 500,
+    F: 32000,
+    G: 500,
+    H: 32000,
+    I: 5000,
+    J: 32000,
+    K: 5000,
+    L: 32000,
+    M: 32000,
+    "100": 200,
+  });
+});
+
+Deno.test("timers: over TCP nothing is retransmitted and nothing lingers but 2xx", () => {
+  const table = timerTable(defaultTimers, true);
+  assert.deepEqual([table.A, table.E, table.G], [null, null, null]);
+  assert.deepEqual([table.D, table.I, table.J, table.K], [0, 0, 0, 0]);
+  assert.deepEqual([table.B, table.F, table.H, table.L, table.M], [32000, 32000, 32000, 32000, 32000]);
+});
+
+Deno.test("timers: all follow T1, T2 and T4", () => {
+  const values = { t1: 10, t2: 80, t4: 100 };
+  const table = timerTable(values, false);
+  assert.equal(giveUpMs(values), 640);
+  assert.deepEqual([table.A, table.B, table.I, table.L, table["100"]], [10, 640, 100, 640, 10]);
+});

@@ -1,0 +1,206 @@
+// Tests of lib/sip/ua/incoming_offer.ts: re-INVITE and UPDATE from a peer that does what the test says.
+
+import assert from "node:assert/strict";
+import type { CallEvent } from "../../../lib/sip/ua/call.ts";
+import type { SipResponse } from "../../../lib/sip/message/message.ts";
+import { sdp, sdpText } from "../../support/sip_network.ts";
+import { acknowledge, finish, talking, type TalkingScene } from "../../support/sip_callee.ts";
+
+type Offer = Extract<CallEvent, { type: "offer" }>;
+
+function send(
+  scene: TalkingScene,
+  method: string,
+  sequence: number,
+  body: ReturnType<typeof sdp> | null,
+  headers: Record<string, string> = {},
+) {
+  const { peer, invite, answer } = scene;
+  const request = peer.buildAsCaller(method, invite, answer, sequence, body, headers);
+  peer.send(request, "10.0.0.2");
+  return request;
+}
+
+async function nextOffer(scene: TalkingScene): Promise<Offer> {
+  await scene.network.until("an offer", () => scene.events.some((event) => event.type === "offer"));
+  const at = scene.events.findIndex((event) => event.type === "offer");
+  const [event] = scene.events.splice(at, 1);
+  assert.ok(event?.type === "offer");
+  return event;
+}
+
+async function end(scene: TalkingScene): Promise<void> {
+  scene.call.abandon("remote", "test over");
+  await finish(scene);
+}
+
+Deno.test("a re-INVITE is answered, acknowledged, and moves the peer's target", async () => {
+  const scene = await talking();
+  const { peer, network, call } = scene;
+  const reinvite = send(scene, "INVITE", 2, sdp("hold"), { Contact: "<sip:peer@10.0.0.9:5066>" });
+  const offer = await nextOffer(scene);
+  assert.equal(sdpText(offer.body), "hold");
+  const confirmed = offer.answer(sdp("held"));
+  const answer = await peer.response(200, "INVITE");
+  assert.equal(sdpText(answer), "held");
+  assert.equal(answer.headers.get("Contact"), scene.answer.headers.get("Contact"));
+  acknowledge(peer, reinvite, answer);
+  assert.equal(await network.settled(confirmed), true);
+  assert.equal(sdpText(call.remoteBody), "hold");
+  const moved = network.peer("10.0.0.9", 5066);
+  const bye = call.hangUp();
+  moved.answer(await moved.request("BYE"), 200);
+  await network.settled(bye);
+  await finish(scene);
+});
+
+Deno.test("an UPDATE is answered without an ACK", async () => {
+  const scene = await talking();
+  send(scene, "UPDATE", 2, sdp("update"));
+  const offer = await nextOffer(scene);
+  assert.equal(await scene.network.settled(offer.answer(sdp("updated"))), true);
+  assert.equal(sdpText(await scene.peer.response(200, "UPDATE")), "updated");
+  await end(scene);
+});
+
+Deno.test("an UPDATE without a body only refreshes: answered at once, nobody is asked", async () => {
+  const scene = await talking({ Supported: "timer", "Session-Expires": "90" });
+  for (let sequence = 2; sequence < 6; sequence++) {
+    await scene.network.clock.advanceAsync(45_000);
+    send(scene, "UPDATE", sequence, null, { Supported: "timer", "Session-Expires": "90;refresher=uac" });
+    const answer = await scene.peer.response(200, "UPDATE");
+    assert.equal(answer.headers.get("Session-Expires"), "90;refresher=uac");
+  }
+  assert.equal(scene.events.length, 0);
+  await end(scene);
+});
+
+Deno.test("a refused offer keeps the session as it was", async () => {
+  const scene = await talking();
+  send(scene, "INVITE", 2, sdp("video only"));
+  const offer = await nextOffer(scene);
+  offer.refuse(488, "Not Acceptable Here");
+  offer.refuse(500, "again");
+  await scene.peer.response(488, "INVITE");
+  assert.equal(await offer.answer(sdp("late")), false);
+  assert.equal(sdpText(scene.call.remoteBody), "offer");
+  assert.equal(scene.call.ending, null);
+  await end(scene);
+});
+
+Deno.test("a re-INVITE without a body gets our offer, and its answer comes as an event", async () => {
+  const scene = await talking();
+  const reinvite = send(scene, "INVITE", 2, null);
+  const offer = await nextOffer(scene);
+  assert.equal(offer.body, null);
+  const confirmed = offer.answer(sdp("our offer"));
+  acknowledge(scene.peer, reinvite, await scene.peer.response(200, "INVITE"), sdp("their answer"));
+  assert.equal(await scene.network.settled(confirmed), true);
+  const [event] = scene.events;
+  assert.ok(event?.type === "answer");
+  assert.equal(sdpText(event.body), "their answer");
+  await end(scene);
+});
+
+Deno.test("a second offer while the first is open: 500 with Retry-After", async () => {
+  const scene = await talking();
+  send(scene, "INVITE", 2, sdp("first"));
+  const offer = await nextOffer(scene);
+  send(scene, "UPDATE", 3, sdp("second"));
+  const refusal = await scene.peer.response(500, "UPDATE");
+  assert.match(refusal.headers.get("Retry-After") ?? "", /^([1-9]|10)$/);
+  offer.refuse(488, "Not Acceptable Here");
+  await end(scene);
+});
+
+Deno.test("an offer while ours is open: 491", async () => {
+  const scene = await talking();
+  const ours = scene.call.reoffer(sdp("ours"));
+  const reinvite = await scene.peer.request("INVITE");
+  send(scene, "INVITE", 2, sdp("theirs"));
+  await scene.peer.response(491, "INVITE");
+  scene.peer.answer(reinvite, 200, { tag: "peer-from", body: sdp("fine") });
+  assert.equal((await scene.network.settled(ours)).type, "accepted");
+  await end(scene);
+});
+
+Deno.test("old requests of the dialog are 500, unknown methods 405, a broken body 415", async () => {
+  const scene = await talking();
+  send(scene, "OPTIONS", 5, null);
+  await scene.peer.response(200, "OPTIONS");
+  send(scene, "INFO", 4, null);
+  await scene.peer.response(500, "INFO");
+  send(scene, "REFER", 6, null);
+  await scene.peer.response(405, "REFER");
+  send(scene, "INVITE", 7, { type: "application/isup", bytes: new Uint8Array([1]) });
+  await scene.peer.response(415, "INVITE");
+  send(scene, "PRACK", 8, null, { RAck: "1 1 INVITE" });
+  await scene.peer.response(481, "PRACK");
+  send(scene, "UPDATE", 9, null, { Supported: "timer", "Session-Expires": "10" });
+  await scene.peer.response(422, "UPDATE");
+  assert.equal(scene.events.length, 0);
+  await end(scene);
+});
+
+Deno.test("an owner that never answers costs the peer a 504, not the call", async () => {
+  const scene = await talking();
+  send(scene, "INVITE", 2, sdp("anyone?"));
+  const offer = await nextOffer(scene);
+  await scene.peer.response(504, "INVITE");
+  assert.equal(await offer.answer(sdp("late")), false);
+  assert.equal(scene.call.ending, null);
+  await end(scene);
+});
+
+Deno.test("a cancelled re-INVITE is 487 and its answer goes nowhere", async () => {
+  const scene = await talking();
+  const reinvite = send(scene, "INVITE", 2, sdp("never mind"));
+  const offer = await nextOffer(scene);
+  const headers = {
+    Via: reinvite.headers.get("Via") ?? "",
+    "Call-ID": reinvite.headers.get("Call-ID") ?? "",
+  };
+  scene.peer.send(
+    scene.peer.build("CANCEL", "sip:bob@10.0.0.2", { ...headers, CSeq: "2 CANCEL" }),
+    "10.0.0.2",
+  );
+  await scene.peer.response(200, "CANCEL");
+  await scene.peer.response(487, "INVITE");
+  assert.equal(await offer.answer(sdp("late")), false);
+  await end(scene);
+});
+
+Deno.test("a BYE while an offer is open: 487 to the offer, and the call ends", async () => {
+  const scene = await talking();
+  send(scene, "INVITE", 2, sdp("hold"));
+  const offer = await nextOffer(scene);
+  send(scene, "BYE", 3, null);
+  await scene.peer.response(200, "BYE");
+  await scene.peer.response(487, "INVITE");
+  assert.equal(await offer.answer(sdp("late")), false);
+  await finish(scene);
+});
+
+Deno.test("no ACK for our answer ends the call", async () => {
+  const scene = await talking();
+  send(scene, "INVITE", 2, sdp("hold"));
+  const confirmed = (await nextOffer(scene)).answer(sdp("held"));
+  assert.equal(await scene.network.settled(confirmed), false);
+  const bye = await scene.peer.request("BYE");
+  scene.peer.answer(bye, 200);
+  assert.equal(scene.call.ending?.by, "failure");
+  await finish(scene);
+});
+
+Deno.test("a 200 to a re-INVITE is not repeated after its ACK, whose branch is its own (defect 5)", async () => {
+  const scene = await talking();
+  const reinvite = send(scene, "INVITE", 2, sdp("hold"));
+  const confirmed = (await nextOffer(scene)).answer(sdp("held"));
+  const answer: SipResponse = await scene.peer.response(200, "INVITE");
+  acknowledge(scene.peer, reinvite, answer);
+  assert.equal(await scene.network.settled(confirmed), true);
+  scene.peer.drop(() => true);
+  await scene.network.clock.advanceAsync(40_000);
+  assert.equal(scene.peer.received.length, 0);
+  await end(scene);
+});

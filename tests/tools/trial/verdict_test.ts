@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import type { EchoReport } from "../../../lib/tools/trial/echo_meter.ts";
+import { judge, type TrialOutcome } from "../../../lib/tools/trial/verdict.ts";
+
+const echo = (changes: Partial<EchoReport>): EchoReport => ({
+  sent: 500,
+  returned: 500,
+  matched: 500,
+  sentBytes: 1,
+  returnedBytes: 1,
+  roundTripMs: { min: 1, median: 2.04, max: 9 },
+  longestGapMs: 20,
+  ...changes,
+});
+
+const TABLE: { name: string; outcome: TrialOutcome; good: boolean; says: RegExp }[] = [
+  { name: "all back", outcome: { type: "completed", echo: echo({}) }, good: true, says: /works.*2\.0 ms/ },
+  {
+    name: "some lost",
+    outcome: { type: "completed", echo: echo({ matched: 495, returned: 495 }) },
+    good: false,
+    says: /5 of 500 packets \(1\.0 %\)/,
+  },
+  {
+    name: "silent",
+    outcome: { type: "completed", echo: echo({ matched: 0, returned: 0, roundTripMs: null }) },
+    good: false,
+    says: /silent.*-e/,
+  },
+  {
+    name: "far end speaks by itself",
+    outcome: { type: "completed", echo: echo({ matched: 0, roundTripMs: null }) },
+    good: true,
+    says: /audio of its own/,
+  },
+  {
+    name: "nothing to send",
+    outcome: { type: "completed", echo: echo({ sent: 0 }) },
+    good: false,
+    says: /nothing to send/,
+  },
+  {
+    name: "a number that may not be dialled",
+    outcome: { type: "rejected", reason: "403 Forbidden" },
+    good: false,
+    says: /not allowed.*check number, login and password/,
+  },
+  {
+    name: "wrong password",
+    outcome: { type: "refused by gateway", reason: "401 Unauthorized" },
+    good: false,
+    says: /password/,
+  },
+  { name: "busy", outcome: { type: "rejected", reason: "486 Busy Here" }, good: false, says: /busy/ },
+  {
+    name: "no codec",
+    outcome: { type: "rejected", reason: "488 Not Acceptable Here" },
+    good: false,
+    says: /--codec pcmu/,
+  },
+  {
+    name: "unknown reason",
+    outcome: { type: "rejected", reason: "603 Decline" },
+    good: false,
+    says: /603 Decline\.$/,
+  },
+  {
+    name: "unknown domain",
+    outcome: { type: "rejected", reason: "503 Cannot look up nowhere.example: not found" },
+    good: false,
+    says: /not found\. Nothing was sent: check the SIP address\.$/,
+  },
+  {
+    name: "server out of service",
+    outcome: { type: "rejected", reason: "503 Service Unavailable" },
+    good: false,
+    says: /cannot take the call now/,
+  },
+  {
+    name: "silent server",
+    outcome: { type: "rejected", reason: "408 Request timeout" },
+    good: false,
+    says: /did not answer.*UDP/,
+  },
+  { name: "no answer", outcome: { type: "no answer" }, good: false, says: /-d/ },
+  {
+    name: "cut",
+    outcome: { type: "cut", reason: "the far end hung up", echo: echo({}) },
+    good: false,
+    says: /too soon/,
+  },
+];
+
+for (const row of TABLE) {
+  Deno.test(`verdict: ${row.name}`, () => {
+    const verdict = judge(row.outcome);
+    assert.equal(verdict.good, row.good);
+    assert.match(verdict.text, row.says);
+  });
+}
