@@ -170,7 +170,7 @@ function checkFolder(path: string, file: string, complain: Complain): boolean {
 /** "sip/ua" for lib/sip/ua/call.ts, "main.ts" for itself, "" for what lies outside lib. */
 function folderOf(path: string): string {
   if (path === "main.ts") return path;
-  return /^lib\/(.+)\/[^/]+$/.exec(path)?.[1] ?? "";
+  return /^lib\/(.+)\/[^/]+$/s.exec(path)?.[1] ?? "";
 }
 
 function resolvePath(from: string, relative: string): string {

@@ -100,38 +100,38 @@ const tag = createTag();
 
 /** All there is. */
 export const BYTE_PARSERS: readonly Subject[] = [
-  octets("amf/amf0.ts decodeAmf0", decodeAmf0, AMF0),
-  octets("amf/amf0.ts decodeReadableAmf0", decodeReadableAmf0, AMF0),
-  octets("amf/amf3.ts decodeAmf3 readAmf3", decodeAmf3, AMF3),
+  octets("decodeAmf0", decodeAmf0, AMF0),
+  octets("decodeReadableAmf0", decodeReadableAmf0, AMF0),
+  octets("decodeAmf3 readAmf3", decodeAmf3, AMF3),
   octets(
-    "amf/amf3_decoder.ts Amf3Decoder",
+    "Amf3Decoder",
     (bytes) => new Amf3Decoder(new ByteReader(bytes, "AMF3")).value(0),
     AMF3,
   ),
-  octets("amf/value.ts formatAmf", (bytes) => decodeAmf0(bytes).map((value) => formatAmf(value)), AMF0),
-  octets("base/bytes.ts decodeUtf8 ByteReader", decodeUtf8, fromHex("61c3a4e282ac f09f9880")),
-  octets("bridge/publisher_configs.ts PublisherConfigs", (body) => {
+  octets("formatAmf", (bytes) => decodeAmf0(bytes).map((value) => formatAmf(value)), AMF0),
+  octets("decodeUtf8 ByteReader", decodeUtf8, fromHex("61c3a4e282ac f09f9880")),
+  octets("PublisherConfigs", (body) => {
     new PublisherConfigs().note({ type: 9, timeMs: 0, body });
   }, fromHex("1700000000 0142c01e")),
-  octets("codecs/comfort_noise.ts decodeComfortNoise", decodeComfortNoise, fromHex("40 7f7f")),
+  octets("decodeComfortNoise", decodeComfortNoise, fromHex("40 7f7f")),
   octets(
-    "codecs/audio_specific_config.ts parseAacConfig",
+    "parseAacConfig",
     parseAacConfig,
     fromHex("1210"),
     fromHex("2b920800"),
   ),
   octets(
-    "flv/metadata.ts parseMetaData publisherProperties durationOffset",
+    "parseMetaData publisherProperties durationOffset",
     (body) => [parseMetaData(body), publisherProperties(body), durationOffset(body)],
     METADATA,
   ),
-  octets("flv/tag.ts FlvTagReader", (bytes) => readTags(bytes, bytes.length), TAGS),
-  octets("flv/tag.ts FlvTagReader in pieces", (bytes) => readTags(bytes, 64), TAGS),
-  octets("gateway/url_dial.ts publisherCodecs isSound", (body) => {
+  octets("FlvTagReader", (bytes) => readTags(bytes, bytes.length), TAGS),
+  octets("FlvTagReader in pieces", (bytes) => readTags(bytes, 64), TAGS),
+  octets("publisherCodecs isSound", (body) => {
     return [publisherCodecs(body), isSound({ type: 8, timeMs: 0, body })];
   }, fromHex("b201")),
   octets(
-    "media/tag.ts readTag",
+    "readTag",
     (body) => {
       return ([8, 9, 18] as const).map((type) => readTag(type, body, tag).end);
     },
@@ -140,7 +140,7 @@ export const BYTE_PARSERS: readonly Subject[] = [
     fromHex("d7 0000 50 61766331 01 000001 02"),
   ),
   octets(
-    "media/g711.ts decodeG711",
+    "decodeG711",
     (bytes) => decodeG711("pcma", bytes, new Int16Array(bytes.length)),
     fromHex("d5d5"),
   ),
@@ -149,100 +149,100 @@ export const BYTE_PARSERS: readonly Subject[] = [
       createAudioDepacketizer({ codec, clock } as never).push(payload, 1, false, () => {}, 0);
     }, fromHex("1e9d6600 1e9d66"))
   ),
-  octets("media/adts.ts isLoas", isLoas, fromHex("56e019 20")),
-  octets("media/avc_config.ts decodeAvcConfig", decodeAvcConfig, AVC),
+  octets("isLoas", isLoas, fromHex("56e019 20")),
+  octets("decodeAvcConfig", decodeAvcConfig, AVC),
   octets(
-    "media/flv_tag.ts decodeTag",
+    "decodeTag",
     (body) => decodeTag(9, 0, body, frame),
     fromHex("1701000000 00000002 6588"),
   ),
   octets(
-    "media/h264.ts startsPicture sliceTypeOf expGolombAt",
+    "startsPicture sliceTypeOf expGolombAt",
     (nal) => [startsPicture(nal), sliceTypeOf(nal), expGolombAt(nal, 8)],
     fromHex("658884"),
   ),
-  octets("media/h264_depacketizer.ts H264Depacketizer", (bytes) => {
+  octets("H264Depacketizer", (bytes) => {
     const depacketizer = new H264Depacketizer({ clock });
     inPieces(bytes, 64, (piece) => depacketizer.push(piece, 1, false, () => {}, 0));
   }, fromHex("18 0004 6742c01e 0004 68ce3c80 7c85 8800 7c45 01 6588")),
-  octets("media/opus_packets.ts opusTicks OpusDepacketizer", (packet) => {
+  octets("opusTicks OpusDepacketizer", (packet) => {
     new OpusDepacketizer({ clock }).push(packet, 1, false, () => {});
     return opusTicks(packet);
   }, fromHex("7b 03 0102")),
   octets(
-    "media/parameter_sets.ts ParameterSets",
+    "ParameterSets",
     (nal) => new ParameterSets().update(nal),
     fromHex("6742c01ed9"),
     fromHex("68ce3c80"),
   ),
   octets(
-    "media/picture_units.ts isKeyPicture",
+    "isKeyPicture",
     (data) => {
       return isKeyPicture(new PictureUnits(), data, 0, data.length, true);
     },
     fromHex("00000002 6588 00000003 419a00"),
     fromHex("00000001 6588 000001 419a00"),
   ),
-  octets("media/speex_bits.ts countSpeexFrames", countSpeexFrames, fromHex("1e9d6600 1e9d66")),
-  octets("media/speex_bits.ts splitSpeexFrames", splitSpeexFrames, fromHex("1e9d6600 1e9d66")),
-  octets("media/speex_bits.ts stripWidebandLayer", stripWidebandLayer, fromHex("1e9d6600 1e9d66")),
-  octets("media/xflv.ts XflvDepacketizer", (bytes) => {
+  octets("countSpeexFrames", countSpeexFrames, fromHex("1e9d6600 1e9d66")),
+  octets("splitSpeexFrames", splitSpeexFrames, fromHex("1e9d6600 1e9d66")),
+  octets("stripWidebandLayer", stripWidebandLayer, fromHex("1e9d6600 1e9d66")),
+  octets("XflvDepacketizer", (bytes) => {
     const depacketizer = new XflvDepacketizer(clock);
     inPieces(bytes, 64, (piece) => depacketizer.push(piece, 1, false, () => {}));
   }, fromHex("00000000 00000001 0000 0001 01020304")),
-  octets("net/sockaddr.ts decodeSockaddr", decodeSockaddr, fromHex("0200 13c4 c0000201 0000000000000000")),
+  octets("decodeSockaddr", decodeSockaddr, fromHex("0200 13c4 c0000201 0000000000000000")),
   octets(
-    "net/stun.ts decodeStun isStun",
+    "decodeStun isStun",
     (bytes) => isStun(bytes) ? decodeStun(bytes) : null,
     encodeStun({ type: "request", id: "00".repeat(12), unknown: [] }),
   ),
-  octets("rtmp/chunk_reader.ts ChunkReader", (bytes) => readChunks(bytes, bytes.length), CHUNKS),
-  octets("rtmp/chunk_reader.ts ChunkReader in pieces", (bytes) => readChunks(bytes, 16), CHUNKS),
+  octets("ChunkReader", (bytes) => readChunks(bytes, bytes.length), CHUNKS),
+  octets("ChunkReader in pieces", (bytes) => readChunks(bytes, 16), CHUNKS),
   octets(
-    "rtmp/command.ts decodeCommand",
+    "decodeCommand",
     (body) => decodeCommand(20, body),
     encodeAmf0(["play", 3, null, "a"]),
   ),
   octets(
-    "rtmp/data_frame.ts withoutSetDataFrame",
+    "withoutSetDataFrame",
     withoutSetDataFrame,
     encodeAmf0(["@setDataFrame", "onMetaData"]),
   ),
   octets(
-    "rtmp/other_protocol.ts recognise",
+    "recognise",
     (bytes) => recognise(bytes, true),
     encodeUtf8("GET / HTTP/1.1\r\nl: 1\r\n\r\n"),
   ),
-  octets("rtmp/handshake.ts answerClient findDigest isSigned", (hello) => {
+  octets("answerClient findDigest isSigned", (hello) => {
     findDigest(hello.subarray(1, 1 + HANDSHAKE_SIZE), HANDSHAKE_KEYS.client);
     return answerClient(hello, 0, (count) => new Uint8Array(count));
   }, new Uint8Array(1 + HANDSHAKE_SIZE).fill(3, 0, 9)),
   octets(
-    "rtmp/message.ts decodeControlValue decodePeerBandwidth decodeUserControl",
+    "decodeControlValue decodePeerBandwidth decodeUserControl",
     (body) => [decodeControlValue(body), decodePeerBandwidth(body), decodeUserControl(body)],
     fromHex("0000100002"),
   ),
   octets(
-    "rtmp/message.ts splitAggregate",
+    "splitAggregate",
     (body) => splitAggregate({ type: 22, streamId: 1, timestamp: 5, body }, () => {}),
     fromHex("08 000002 000000 00 000000 b201 0000000d 08 000001 000014 00 000000 b2 0000000c"),
   ),
   octets(
-    "rtp/packet.ts decodeRtp",
+    "decodeRtp",
     decodeRtp,
     fromHex("b1 00 0001 00000001 00000002 00000003 bede0001 10010000 010203 01"),
   ),
   octets(
-    "rtp/redundancy.ts decodeRedundancy",
+    "decodeRedundancy",
     decodeRedundancy,
     encodeRedundancy([{ payloadType: 5, timestampOffset: 160, data: fromHex("0102") }], {
       payloadType: 5,
       data: fromHex("03"),
     }),
   ),
-  octets("rtp/rtcp.ts decodeRtcp", decodeRtcp, RTCP),
+  octets("decodeRtcp", decodeRtcp, RTCP),
   octets(
-    "rtp/telephone_event.ts decodeTelephoneEvent decodeTelephoneEvents",
+    "decodeTelephoneEvent decodeTelephoneEvents",
     (payload) => [decodeTelephoneEvent(payload), decodeTelephoneEvents(payload)],
     fromHex("050a00a0"),
   ),

@@ -50,7 +50,7 @@ import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/
 import { parseConnect, splitQuery } from "../../lib/rtmp/command.ts";
 import { joinStreamPath } from "../../lib/rtmp/stream_path.ts";
 import { parseRtmpUrl } from "../../lib/rtmp/url.ts";
-import { findHeadEnd, parseRequestHead } from "../../lib/rtmp/tunnel/http_message.ts";
+import { findHttpHeadEnd, parseRequestHead } from "../../lib/rtmp/tunnel/http_message.ts";
 import { parseTunnelPath } from "../../lib/rtmp/tunnel/tunnel_path.ts";
 import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
 import { readSdpLines } from "../../lib/sdp/description_lines.ts";
@@ -134,124 +134,124 @@ const log = openLog({ verbosity: "trace", write: () => {} }).log;
 /** All there is. */
 export const TEXT_PARSERS: readonly Subject[] = [
   named(
-    "access/address_key.ts addressKey sourceKey",
+    "addressKey sourceKey",
     (text) => [addressKey(text), sourceKey(text)],
     "2001:db8::1",
   ),
   text("access/users_file.ts", isUserName, "alice"),
   named(
-    "access/users_file.ts parseUsers",
+    "parseUsers",
     (text) => complaining(() => parseUsers({ name: "f", text })),
     "# a\nalice:pbkdf2-sha256:1000:AAAAAAAAAAAAAAAAAAAAAA==:AAAA\n",
   ),
   named(
-    "app/options.ts parseArguments",
+    "parseArguments",
     (text) => parseArguments(["start", "--rtmp-token", text, text], () => ""),
     "a=b --port=1",
   ),
   text("base/bytes.ts", fromHex, "00 ff"),
-  named("base/errors.ts messageOf", (text) => messageOf(new Error(text)), "a b\r\n c"),
+  named("messageOf", (text) => messageOf(new Error(text)), "a b\r\n c"),
   text("base/mask_secrets.ts", maskSecrets, LOGGED),
-  named("base/log.ts Logger", (text) => log.info(text), LOGGED),
+  named("Logger", (text) => log.info(text), LOGGED),
   named(
-    "base/trim.ts trimCharacters trimEndCharacters",
+    "trimCharacters trimEndCharacters",
     (text) => [trimCharacters(text, "/"), trimEndCharacters(text, "/")],
     "/a/b/",
   ),
-  named("bridge/negotiation.ts formatWarning", (text) => formatWarning("h", text), 'a "b" \\ c'),
-  utf8("bridge/sdp_body.ts readSdpBody", (bytes) => readSdpBody({ type: "application/sdp", bytes }), SDP),
+  named("formatWarning", (text) => formatWarning("h", text), 'a "b" \\ c'),
+  utf8("readSdpBody", (bytes) => readSdpBody({ type: "application/sdp", bytes }), SDP),
   text("call/call_broadcast.ts", callPath, "alice@example.com"),
   utf8(
-    "sip/info_bodies.ts parseInfo",
+    "parseInfo",
     (bytes) => parseInfo({ type: "application/dtmf-relay", bytes }),
     INFO.relay,
   ),
   utf8(
-    "sip/info_bodies.ts parseInfo of dtmf",
+    "parseInfo of dtmf",
     (bytes) => parseInfo({ type: "application/dtmf", bytes }),
     "5",
   ),
   utf8(
-    "sip/info_bodies.ts parseInfo of media_control",
+    "parseInfo of media_control",
     (bytes) => parseInfo({ type: "application/media_control+xml", bytes }),
     INFO.xml,
   ),
   named(
-    "sip/info_bodies.ts parseInfo of a type",
+    "parseInfo of a type",
     (type) => parseInfo({ type, bytes: new Uint8Array() }),
     "a/b; c=d",
   ),
   {
     ...named(
-      "config/config_file.ts parseConfigFile",
+      "parseConfigFile",
       (text) => complaining(() => parseConfigFile({ name: "f", text })),
       TOML,
     ),
     maxMs: 50, // read once, at the start, by another's parser
   },
   named(
-    "config/accounts.ts parseAccounts",
+    "parseAccounts",
     (text) => parseAccounts([{ address: text, "same-address": text }]),
     "*@example.com",
   ),
   named(
-    "config/accounts.ts sameAddressPolicyOf",
+    "sameAddressPolicyOf",
     (text) => sameAddressPolicyOf({ policy: "replace", accounts: [] }, text),
     "a@b",
   ),
   named(
-    "config/config_schema.ts readOptionValue",
+    "readOptionValue",
     (text) => complaining(() => readOptionValue("ext-ip", text)),
     "192.0.2.1",
   ),
   text("config/dial_pattern.ts", parseDialPattern, "(0*)[a-c#]+\\d\\.?x"),
-  named("config/dial_pattern.ts DialPattern", (text) => PATTERN.pattern.match(text), "aab012"),
+  named("DialPattern", (text) => PATTERN.pattern.match(text), "aab012"),
   named(
-    "config/dial_plan.ts parseDialPlan",
+    "parseDialPlan",
     (text) => parseDialPlan([{ pattern: text, target: text }]),
     "0(.*)",
   ),
   named(
-    "config/dial_plan.ts resolveDialled",
+    "resolveDialled",
     (text) => resolveDialled(PLAN.rules, text, "example.com"),
     "0049 (30) 123x",
   ),
   text("config/entrance_config.ts", parseDomain, "*.a-b.example.com.", "[::1]"),
   text("config/entrance_config.ts", parseDialMatcher, "0(.*)"),
   text("config/entrance_config.ts", parseToken, "0123456789abcdef"),
-  named("config/entrance_config.ts parseList", (text) => parseList(text, parseDomain), "a.b, c.d e"),
+  named("parseList", (text) => parseList(text, parseDomain), "a.b, c.d e"),
   named(
-    "config/nearest.ts nearest",
+    "nearest",
     (text) => nearest(text, ["port", "same-address", "publish-calls"]),
     "por-t",
   ),
   named(
-    "config/sip_account.ts readSipAccount",
+    "readSipAccount",
     (text) => readSipAccount({ name: "a", address: text, password: text, registrar: text }),
     "sip:alice@example.com:5060",
   ),
   named(
-    "gateway/account_path.ts parseAccountPath",
+    "parseAccountPath",
     (text) => parseAccountPath("call", { app: text, connectQuery: text, name: text, query: text }),
     "call/desk/+49%30?key=a&b=c",
   ),
-  named("gateway/account_words.ts refusalText", (text) => refusalText(IDENTITY, 403, text), "Forbidden (a)"),
+  named("refusalText", (text) => refusalText(IDENTITY, 403, text), "Forbidden (a)"),
   text("gateway/app_path.ts", parseAppPath, "/sip/alice:p%41w@example.com:5070/x/", "call/desk/1", "live/a"),
   text("gateway/app_path.ts", decodePercent, "a%41+b"),
   text("gateway/call_policy.ts", isWorthRedialling, "486 Busy Here"),
   text("gateway/client_identity.ts", identified, "alice@example.com:5070"),
-  named("gateway/commands.ts parseCommand", commanded, "486 Busy Here", "alice@example.com"),
+  named("parseCommand", commanded, "486 Busy Here", "alice@example.com"),
   text("gateway/query.ts", parseQuery, "a=b+c&d=%41"),
   named(
-    "gateway/rtmp_credentials.ts credentialsOf",
+    "credentialsOf",
     (query) => credentialsOf({ query, args: [query, query, { user: query }] }),
     "user=a&password=b",
   ),
   text("gateway/url_dial.ts", dialledByUrl, "dial=+49&video=h264&x=%41"),
-  named("live/stream_name.ts parseStreamPath", (text) => parseStreamPath(text, text), "/live/a/"),
+  named("parseStreamPath", (text) => parseStreamPath(text, text), "/live/a/"),
   text("live/stream_name.ts", isAppName, "film"),
   named(
-    "live/stream_name.ts recordingSegments",
+    "recordingSegments",
     (text) => recordingSegments(`live/${text}`),
     "flv:a/b.flv",
   ),
@@ -262,15 +262,15 @@ export const TEXT_PARSERS: readonly Subject[] = [
     text<unknown>("net/endpoint.ts", ask, "192.0.2.1", "::ffff:192.0.2.1%eth0")
   ),
   named(
-    "net/endpoint.ts parseEndpoint",
+    "parseEndpoint",
     (text) => parseEndpoint(text, 1),
     "[2001:db8::1%eth0]:5060",
     "example.com:5060",
   ),
-  named("net/endpoint.ts sameAddress", (text) => sameAddress(text, `${text}x`), "fe80::1%eth0"),
+  named("sameAddress", (text) => sameAddress(text, `${text}x`), "fe80::1%eth0"),
   text("net/network.ts", parseNetwork, "2001:db8::/32", "[::1]"),
   named(
-    "net/network.ts isInNetwork",
+    "isInNetwork",
     (text) => isInNetwork(text, { prefix: [10, 0, 0, 0], bits: 8 }),
     "::ffff:10.0.0.1",
   ),
@@ -280,24 +280,24 @@ export const TEXT_PARSERS: readonly Subject[] = [
   text("net/route_table.ts", prefixLengthOf, "255.255.255.0"),
   text("rtmp/command.ts", splitQuery, "name?a=b?c"),
   named(
-    "rtmp/command.ts parseConnect",
+    "parseConnect",
     (app) => parseConnect({ name: "connect", transactionId: 1, object: { app, tcUrl: app }, args: [app] }),
     "sip/a@b?c=d",
   ),
   named(
-    "rtmp/stream_path.ts joinStreamPath",
+    "joinStreamPath",
     (text) => joinStreamPath(text, text),
     "rtmp://h/live//room/cam",
   ),
   text("rtmp/url.ts", parseRtmpUrl, "rtmp://[2001:db8::1%a]:1935/app/x?y=z#w", "rtmp://example.com"),
-  utf8("rtmpt/http_message.ts findHeadEnd", findHeadEnd, HTTP),
-  utf8("rtmpt/http_message.ts parseRequestHead", parseRequestHead, HTTP.trim()),
+  utf8("findHttpHeadEnd", findHttpHeadEnd, HTTP),
+  utf8("parseRequestHead", parseRequestHead, HTTP.trim()),
   text("rtmpt/tunnel_path.ts", parseTunnelPath, "/send/abc/7", "/open/1"),
   text("rtp/telephone_event.ts", eventOfDigit, "5"),
   text("sdp/description.ts", parseSdp, SDP),
   text("sdp/description_lines.ts", readSdpLines, SDP),
   {
-    ...named("sdp/offer_answer.ts createAnswer readAnswer", () => {}, SDP),
+    ...named("createAnswer readAnswer", () => {}, SDP),
     prepare: (text) => complaining(() => parseSdp(text)),
     call: answered,
   },
@@ -307,12 +307,12 @@ export const TEXT_PARSERS: readonly Subject[] = [
   text("sdp/fmtp.ts", parseRedPayloadTypes, "101/101 / 5"),
   text("sdp/h264_format.ts", parseH264Parameters, "profile-level-id=42e01f; packetization-mode=1"),
   named(
-    "sdp/h264_format.ts compatibleH264 answerH264Fmtp",
+    "compatibleH264 answerH264Fmtp",
     (text) => [compatibleH264(text, text), answerH264Fmtp(text, text)],
     "profile-level-id=42e01f; packetization-mode=1",
   ),
   text("trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
-  utf8("workers/preface.ts decodePreface", decodePreface, "siprtmp-client secret 192.0.2.1 5060\n"),
+  utf8("decodePreface", decodePreface, "siprtmp-client secret 192.0.2.1 5060\n"),
 ];
 
 function identified(address: string): unknown {

@@ -6,12 +6,7 @@ import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/call/call_media.ts";
-import type {
-  AcceptedReport,
-  MediaOpening,
-  MediaOutcome,
-  WatchOutlets,
-} from "../../lib/call/call_media.ts";
+import type { AcceptedReport, MediaOpening, MediaOutcome, WatchOutlets } from "../../lib/call/call_media.ts";
 import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";

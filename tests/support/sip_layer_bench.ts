@@ -6,7 +6,10 @@ import { seededRandom } from "../../lib/base/random.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
 import type { ServerTransactionHandle } from "../../lib/sip/transaction/server_transaction_handle.ts";
 import type { SendOutcome, Target } from "../../lib/sip/message/target.ts";
-import { TransactionLayer, type TransactionLayerOptions } from "../../lib/sip/transaction/transaction_layer.ts";
+import {
+  TransactionLayer,
+  type TransactionLayerOptions,
+} from "../../lib/sip/transaction/transaction_layer.ts";
 import type { ClientHandle, ClientOutlets } from "../../lib/sip/transaction/client_handle.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { RecordLog } from "./record_log.ts";

@@ -7,7 +7,7 @@ import { WireError } from "../../base/errors.ts";
 import type { ByteStream } from "../../net/tcp.ts";
 import {
   encodeResponseHead,
-  findHeadEnd,
+  findHttpHeadEnd,
   type HttpStatus,
   parseRequestHead,
   type RequestHead,
@@ -54,11 +54,11 @@ export class HttpConnection {
   async next(): Promise<HttpRequest | null> {
     this.#forget(this.#used);
     this.#deadlineMs = this.#clock.now() + (this.idle ? IDLE_MS : REQUEST_MS);
-    let headEnd = findHeadEnd(this.#view());
+    let headEnd = findHttpHeadEnd(this.#view());
     while (headEnd < 0) {
       if (!await this.#fill(READ_BYTES)) return null;
       refuseOther(this.#buffer[0]!);
-      headEnd = findHeadEnd(this.#view());
+      headEnd = findHttpHeadEnd(this.#view());
     }
     const head = parseRequestHead(this.#view().subarray(0, headEnd));
     if (head.expectsContinue) this.stream.put(encodeResponseHead(100, 0, true));

@@ -30,7 +30,7 @@ export interface RequestHead {
 }
 
 /** Where the head ends: the index after the empty line, or -1 when it is not all there. Throws WireError. */
-export function findHeadEnd(bytes: Uint8Array): number {
+export function findHttpHeadEnd(bytes: Uint8Array): number {
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
     const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
     if (bytes[next] === LINE_FEED) return bounded(next + 1);

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigError } from "../../../lib/base/errors.ts";
-import { formatUser, isUserName, parseUsers, type PasswordHash } from "../../../lib/gateway/access/users_file.ts";
+import {
+  formatUser,
+  isUserName,
+  parseUsers,
+  type PasswordHash,
+} from "../../../lib/gateway/access/users_file.ts";
 
 const HASH: PasswordHash = {
   iterations: 10_000,

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH, sockaddrKey } from "../../../lib/net/linux/sockaddr.ts";
+import {
+  decodeSockaddr,
+  encodeSockaddr,
+  SOCKADDR_LENGTH,
+  sockaddrKey,
+} from "../../../lib/net/linux/sockaddr.ts";
 import { fromHex } from "../../support/hex.ts";
 
 const TABLE = [

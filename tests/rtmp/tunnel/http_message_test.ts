@@ -4,7 +4,7 @@ import { decodeUtf8, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { WireError } from "../../../lib/base/errors.ts";
 import {
   encodeResponseHead,
-  findHeadEnd,
+  findHttpHeadEnd,
   MAX_HEAD_BYTES,
   parseRequestHead,
   type RequestHead,
@@ -31,15 +31,15 @@ Deno.test("heads of requests", () => {
     [encodeUtf8("GET /crossdomain.xml HTTP/1.1\n\n"), { ...HEAD, method: "GET", path: "/crossdomain.xml" }],
   ];
   for (const [bytes, expected] of table) {
-    assert.equal(findHeadEnd(bytes), bytes.length);
+    assert.equal(findHttpHeadEnd(bytes), bytes.length);
     assert.deepEqual(parseRequestHead(bytes), expected, decodeUtf8(bytes));
   }
 });
 
 Deno.test("a head is found wherever it is cut, and not before", () => {
   const bytes = lines("POST /open/1 HTTP/1.1", "Content-Length: 1");
-  for (let cut = 0; cut < bytes.length; cut++) assert.equal(findHeadEnd(bytes.subarray(0, cut)), -1);
-  assert.equal(findHeadEnd(Uint8Array.of(...bytes, 0x0a, 0x0a)), bytes.length);
+  for (let cut = 0; cut < bytes.length; cut++) assert.equal(findHttpHeadEnd(bytes.subarray(0, cut)), -1);
+  assert.equal(findHttpHeadEnd(Uint8Array.of(...bytes, 0x0a, 0x0a)), bytes.length);
 });
 
 Deno.test("what is no usable request is a WireError", () => {
@@ -62,8 +62,8 @@ Deno.test("what is no usable request is a WireError", () => {
     });
   }
   const endless = new Uint8Array(MAX_HEAD_BYTES + 1).fill(0x41);
-  assert.throws(() => findHeadEnd(endless), /exceeds 8192 bytes/);
-  assert.equal(findHeadEnd(endless.subarray(1)), -1);
+  assert.throws(() => findHttpHeadEnd(endless), /exceeds 8192 bytes/);
+  assert.equal(findHttpHeadEnd(endless.subarray(1)), -1);
 });
 
 Deno.test("any bytes are a head or a WireError", () => {

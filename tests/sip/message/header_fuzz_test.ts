@@ -29,7 +29,12 @@ import {
   warningText,
 } from "../../../lib/sip/message/header_values.ts";
 import { parseVia, readVia } from "../../../lib/sip/message/header_via.ts";
-import { acknowledgementKey, dialogIdOfRequest, mergeKey, serverKey } from "../../../lib/sip/message/matching.ts";
+import {
+  acknowledgementKey,
+  dialogIdOfRequest,
+  mergeKey,
+  serverKey,
+} from "../../../lib/sip/message/matching.ts";
 import {
   createResponse,
   encodeSipMessage,

@@ -1,7 +1,11 @@
 // Answers to: lib/sip/message/message_head.ts.
 
 import assert from "node:assert/strict";
-import { MAX_HEADER_LINES, type MessageHead, parseMessageHead } from "../../../lib/sip/message/message_head.ts";
+import {
+  MAX_HEADER_LINES,
+  type MessageHead,
+  parseMessageHead,
+} from "../../../lib/sip/message/message_head.ts";
 import { formatSipUri } from "../../../lib/sip/message/uri.ts";
 
 const HEADERS =

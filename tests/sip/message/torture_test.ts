@@ -3,7 +3,12 @@
 
 import assert from "node:assert/strict";
 import { silentLog } from "../../../lib/base/log.ts";
-import { createResponse, encodeSipMessage, type SipMessage, startLine } from "../../../lib/sip/message/message.ts";
+import {
+  createResponse,
+  encodeSipMessage,
+  type SipMessage,
+  startLine,
+} from "../../../lib/sip/message/message.ts";
 import { decodeSipDatagram, SipParseError, SipStreamParser } from "../../../lib/sip/message/parser.ts";
 import { Receiver } from "../../../lib/sip/transport/receiver.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

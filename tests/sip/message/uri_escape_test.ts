@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { characterSet } from "../../../lib/sip/message/grammar.ts";
-import { escapeUri, PARAM_SAFE, PASSWORD_SAFE, unescapeUri, USER_SAFE } from "../../../lib/sip/message/uri_escape.ts";
+import {
+  escapeUri,
+  PARAM_SAFE,
+  PASSWORD_SAFE,
+  unescapeUri,
+  USER_SAFE,
+} from "../../../lib/sip/message/uri_escape.ts";
 
 const CASES: [text: string, escaped: string][] = [
   ["alice", "alice"],

@@ -11,7 +11,12 @@ import { AddressPolicy } from "../../../lib/net/route.ts";
 import { answerStun, decodeStun, encodeStun, isStun } from "../../../lib/net/stun.ts";
 import { SipEndpoint } from "../../../lib/sip/ua/endpoint.ts";
 import type { KeepAliveMethod } from "../../../lib/sip/transport/keep_alive.ts";
-import { createResponse, encodeSipMessage, type SipMessage, type SipRequest } from "../../../lib/sip/message/message.ts";
+import {
+  createResponse,
+  encodeSipMessage,
+  type SipMessage,
+  type SipRequest,
+} from "../../../lib/sip/message/message.ts";
 import { decodeSipDatagram } from "../../../lib/sip/message/parser.ts";
 import { type Flow, targetOf } from "../../../lib/sip/message/target.ts";
 import { SipTransport } from "../../../lib/sip/transport/transport.ts";

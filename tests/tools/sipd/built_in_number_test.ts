@@ -8,7 +8,11 @@ import { parseSdp } from "../../../lib/sdp/description.ts";
 import { mediaFormat } from "../../../lib/sdp/media_format.ts";
 import { bodyOf, bodyText, SDP_TYPE, type SipBody, textBody } from "../../../lib/sip/message/body.ts";
 import type { SipRequest, SipResponse } from "../../../lib/sip/message/message.ts";
-import { BuiltInNumber, type BuiltInNumberOptions, MAX_CALL_MS } from "../../../lib/tools/sipd/built_in_number.ts";
+import {
+  BuiltInNumber,
+  type BuiltInNumberOptions,
+  MAX_CALL_MS,
+} from "../../../lib/tools/sipd/built_in_number.ts";
 import { echoTreatment } from "../../../lib/tools/sipd/echo_line.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { acknowledge } from "../../support/sip_callee.ts";

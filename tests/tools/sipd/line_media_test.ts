@@ -8,7 +8,15 @@ import { SDP_TYPE } from "../../../lib/sip/message/body.ts";
 import { LineMedia, type MediaTreatment } from "../../../lib/tools/sipd/line_media.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { mutate } from "../../support/mutate.ts";
-import { answerOf, memoryServices, offerOf, PCMA, PCMU, SPEEX, understood } from "../../support/sipd_bench.ts";
+import {
+  answerOf,
+  memoryServices,
+  offerOf,
+  PCMA,
+  PCMU,
+  SPEEX,
+  understood,
+} from "../../support/sipd_bench.ts";
 
 const DIGITS = mediaFormat(101, "telephone-event", 8000);
 const VIDEO = mediaFormat(97, "x-flv", 90000);
