@@ -3,8 +3,7 @@
 // input, never from the command line, where every user of the machine can see it.
 // Role: edge
 
-import { hashPassword } from "../lib/gateway/access/password.ts";
-import { formatUser, isUserName, parseUsers } from "../lib/gateway/access/users_file.ts";
+import { formatUser, hashPassword, isUserName, parseUsers } from "../lib/gateway/access/users_file.ts";
 import { ConfigError } from "../lib/base/errors.ts";
 import { systemRandom } from "../lib/base/random.ts";
 

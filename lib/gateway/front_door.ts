@@ -315,13 +315,11 @@ export class FrontDoor {
   /** False: nothing more is to be said about it. */
   #offended({ hostname }: Endpoint, offence: RtmpOffence): boolean {
     if (offence === "greedy") {
-      this.offenders.note(hostname, "pauses for sending too much");
+      this.offenders.note(hostname, "reads paused (sending too fast)");
       return false;
     }
     const silent = offence === "silent";
-    const what = silent
-      ? "RTMP connections that never said connect"
-      : "RTMP connections that said nothing usable";
+    const what = silent ? "RTMP connections without a connect command" : "connections with invalid RTMP";
     return this.#strangers.bad(hostname, what);
   }
 

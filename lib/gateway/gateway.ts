@@ -92,7 +92,7 @@ export class Gateway implements AsyncDisposable {
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
     const guard = new TargetPolicy(config.entrance.targets);
-    guard.onRefused = (askedBy) => door.offenders.note(askedBy, "addresses that may not be sent to");
+    guard.onRefused = (askedBy) => door.offenders.note(askedBy, "requests to forbidden targets");
     this.#media = new MediaRoom(config, { ...environment, sockets, guard }, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp(

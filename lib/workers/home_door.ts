@@ -8,7 +8,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import { equalSecrets } from "../gateway/access/password.ts";
+import { equalSecrets } from "../gateway/access/users_file.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import { type ByteStream, listenTcp, type SendLimits } from "../net/tcp.ts";
 import { decodePreface, MAX_PREFACE } from "./preface.ts";

@@ -5,8 +5,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { ConfigError, TransportError } from "../../lib/base/errors.ts";
 import { seededRandom, systemRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import { hashPassword } from "../../lib/gateway/access/password.ts";
-import { formatUser } from "../../lib/gateway/access/users_file.ts";
+import { formatUser, hashPassword } from "../../lib/gateway/access/users_file.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
 import { type DoorAddresses, FrontDoor } from "../../lib/gateway/front_door.ts";
@@ -254,8 +253,8 @@ Deno.test("connections that say nothing: the oldest makes room, and a real clien
   assert.equal(await silent[2]!.read(new Uint8Array(1)), null);
   for (const stream of silent) stream.close();
   bench.door.offenders[Symbol.dispose]();
-  const named = bench.log.at("warn").filter((line) => line.includes("127.0.0.1 was limited"));
-  assert.match(named.join(), /in the last minute: 3 RTMP connections that never said connect$/);
+  const named = bench.log.at("warn").filter((line) => line.includes("rate limited 127.0.0.1"));
+  assert.match(named.join(), /in the last minute: 3 RTMP connections without a connect command$/);
 });
 
 Deno.test("strangers are told one by one at first, then as a sum", async () => {
@@ -269,5 +268,5 @@ Deno.test("strangers are told one by one at first, then as a sum", async () => {
   const told = bench.log.at("warn").filter((line) => line.includes("not RTMP but HTTP (GET / HTTP/1.1)"));
   assert.ok(told.length >= 20 && told.length < 30, `${told.length}`);
   bench.door.offenders[Symbol.dispose]();
-  assert.match(bench.log.at("warn").at(-1) ?? "", /\d RTMP connections that said nothing usable$/);
+  assert.match(bench.log.at("warn").at(-1) ?? "", /\d connections with invalid RTMP$/);
 });

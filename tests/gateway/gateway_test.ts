@@ -381,6 +381,6 @@ Deno.test("what nobody may have the gateway send to is rejected in words that na
   }
   assert.match(
     running.lines(),
-    /127\.0\.0\.1 is limited, as long as it goes on: too many addresses that may not be sent to/,
+    /rate limiting 127\.0\.0\.1: requests to forbidden targets/,
   );
 });

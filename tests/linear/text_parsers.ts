@@ -1,7 +1,7 @@
 // Text that is not SIP: paths and names of RTMP, session descriptions, HTTP, addresses, settings, log lines.
 // Role: wire
 
-import { addressKey, sourceKey } from "../../lib/gateway/access/address_key.ts";
+import { addressKey, sourceKey } from "../../lib/gateway/access/address_limits.ts";
 import { isUserName, parseUsers } from "../../lib/gateway/access/users_file.ts";
 import { parseArguments } from "../../lib/app/options.ts";
 import { fromHex } from "../../lib/base/bytes.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { verifyPassword } from "../../lib/gateway/access/password.ts";
-import { parseUsers } from "../../lib/gateway/access/users_file.ts";
+import { parseUsers, verifyPassword } from "../../lib/gateway/access/users_file.ts";
 import { withUser } from "../../scripts/add_user.ts";
 
 Deno.test("a user is added, and replaced without touching the others", async () => {

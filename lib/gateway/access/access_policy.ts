@@ -5,8 +5,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import { type AddressChange, AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
-import { type KeyAttempt, KeyGuard, type KeyOutcome } from "./key_guard.ts";
-import { LateRefusals } from "./late_refusals.ts";
+import { type KeyAttempt, KeyGuard, type KeyOutcome, LateRefusals } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
 
 export interface AccessOptions extends LoginRules {

@@ -1,10 +1,10 @@
-// What one address may do: connections at a time, failed logins and calls in a while. This machine itself is not
-// limited, because a proxy in front of us (stunnel) makes everybody look like it.
+// What one address may do: connections at a time, failed logins and calls in a while. An address is an IPv4 address or
+// an IPv6 /64 (RFC 6177, RFC 8981). Loopback is not limited: a proxy (stunnel) makes everybody look like it.
 // Role: machine
 
+import { toHex } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
-import { addressKey } from "./address_key.ts";
-import { SlidingWindow } from "./sliding_window.ts";
+import { decodeIp, isLoopback, unmapAddress } from "../../net/endpoint.ts";
 
 /** Limits of each address; 0: none. */
 export interface AddressLimitOptions {
@@ -22,9 +22,7 @@ export interface Admitted extends Disposable {
 
 /** Not let in. `first`: the first time since this address had a place free, so worth a line in the log. */
 export interface TurnedAway {
-  /** Not let in. */
   readonly type: "refused";
-  /** Why. */
   readonly reason: string;
   readonly first: boolean;
 }
@@ -139,5 +137,80 @@ export class AddressLimits {
     if (this.#calls.count(key) >= limit) return false;
     this.#happens({ type: "called", key });
     return true;
+  }
+}
+
+const NETWORK_BYTES = 8;
+
+/** The key of an address; null for this machine itself, where proxies such as stunnel stand for anybody. */
+export function addressKey(hostname: string): string | null {
+  if (isLoopback(hostname)) return null;
+  return sourceKey(hostname);
+}
+
+/** The key of an address, whoever it is. Costs nothing for IPv4. */
+export function sourceKey(hostname: string): string {
+  if (!hostname.includes(":")) return hostname;
+  const plain = unmapAddress(hostname);
+  const bytes = decodeIp(plain);
+  return bytes === null || bytes.length === 4 ? plain : toHex(bytes.subarray(0, NETWORK_BYTES));
+}
+
+interface Count {
+  /** Number of the window that `present` is about. */
+  window: number;
+  present: number;
+  previous: number;
+}
+
+const MAX_KEYS = 20_000;
+
+export class SlidingWindow {
+  readonly #windowMs: number;
+  readonly #clock: Clock;
+  readonly #maxKeys: number;
+  /** In the order of the last count, the oldest first. */
+  readonly #counts = new Map<string, Count>();
+
+  /** Starts at zero. @param maxKeys keys remembered at most */
+  constructor(windowMs: number, clock: Clock, maxKeys: number = MAX_KEYS) {
+    this.#windowMs = windowMs;
+    this.#clock = clock;
+    this.#maxKeys = maxKeys;
+  }
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  add(key: string): void {
+    const window = this.#window();
+    const count = this.#at(key, window);
+    this.#counts.delete(key);
+    this.#counts.set(key, { ...count, window, present: count.present + 1 });
+    const [oldest] = this.#counts.keys();
+    if (oldest !== undefined && this.#counts.size > this.#maxKeys) this.#counts.delete(oldest);
+  }
+
+  /** How many in the window that ends now, as an estimate. */
+  count(key: string): number {
+    const now = this.#clock.now();
+    const { present, previous } = this.#at(key, this.#window());
+    return present + previous * (1 - now % this.#windowMs / this.#windowMs);
+  }
+
+  clear(key: string): void {
+    this.#counts.delete(key);
+  }
+
+  #window(): number {
+    return Math.floor(this.#clock.now() / this.#windowMs);
+  }
+
+  #at(key: string, window: number): Count {
+    const count = this.#counts.get(key);
+    const age = count === undefined ? Infinity : window - count.window;
+    if (count === undefined || age > 1) return { window, present: 0, previous: 0 };
+    return age === 0 ? count : { window, present: 0, previous: count.present };
   }
 }

@@ -1,25 +1,16 @@
-// How much bad SIP one address may send before it is not answered any more: a token bucket for each, one for all of
-// them together (sources can be forged), and credit for what is good, so that a PBX which mostly sends good messages
-// is always told about its bad ones. Only bad messages are ever limited; good ones of the same source go through.
-//
-//   bad message: costs credit, else a token of the address and one of all    good message: earns credit
-//
-// The port looks at loopback as at any address: what a proxy on this machine forwards is told apart by being good.
+// How much bad SIP is answered: a token bucket for each address, one for all (sources can be forged), and credit for good
+// messages, so that a PBX is always told of its bad ones. Loopback counts as any address. Good messages always go through.
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
 import type { Offence, OffenderLog } from "./offender_log.ts";
-import { sourceKey } from "./address_key.ts";
+import { sourceKey } from "./address_limits.ts";
 
 /** Bad messages that are answered. */
 export interface BadTrafficOptions {
-  /** Of one address, a second. */
   readonly perSecond: number;
-  /** Of one address, at once. */
   readonly burst: number;
-  /** Of all addresses, a second. */
   readonly totalPerSecond: number;
-  /** Of all addresses, at once. */
   readonly totalBurst: number;
   /** Addresses remembered; when there are more the oldest is forgotten. */
   readonly maxSources: number;
@@ -40,7 +31,6 @@ const MAX_CREDIT = 1_000;
 /** OPTIONS for the port itself, of load balancers and scanners: apart, or a scan through a proxy would silence both. */
 const PING_BUCKET: BucketSize = { perSecond: 2, burst: 10 };
 
-/** A token bucket's rate and depth. */
 interface BucketSize {
   readonly perSecond: number;
   readonly burst: number;
@@ -75,7 +65,6 @@ interface Source {
   credit: number;
 }
 
-/** Counts the bad messages of each source. */
 export class BadTraffic {
   readonly #options: BadTrafficOptions;
   readonly #clock: Clock;
@@ -84,7 +73,6 @@ export class BadTraffic {
   readonly #sources = new Map<string, Source>();
   readonly #all: Bucket;
 
-  /** Nobody has sent anything. */
   constructor(
     environment: { readonly clock: Clock },
     offenders: Pick<OffenderLog, "note">,
@@ -141,14 +129,13 @@ export class BadTraffic {
     const nowMs = this.#clock.now();
     const { pings } = this.#sourceOf(address, nowMs);
     if (pings.isEmpty(nowMs)) {
-      this.dropped(address, "SIP pings");
+      this.dropped(address, "OPTIONS pings");
       return false;
     }
     pings.take();
     return true;
   }
 
-  /** A good message came. */
   good(address: string): void {
     const source = this.#sourceOf(address, this.#clock.now());
     if (source.credit < MAX_CREDIT) source.credit++;

@@ -1,9 +1,8 @@
-// Connections that have not said who they are: bounded in all and for each address, and when there are too many the
-// oldest of them is dropped, because an honest client is through within a round trip or two. This machine itself has
-// no bound of its own, because a proxy in front of us (stunnel, HAProxy) makes everybody look like it.
+// RTMP connections without a connect command so far: bounded in all and for each address; beyond, the oldest is dropped,
+// because an honest client needs a round trip or two. Loopback has no bound of its own: a proxy makes everybody look like it.
 // Role: machine
 
-import { addressKey } from "./address_key.ts";
+import { addressKey } from "./address_limits.ts";
 import type { OffenderLog } from "./offender_log.ts";
 
 /** Most connections of that kind at a time. */
@@ -26,7 +25,6 @@ export function halfOpenLimits(total: number): HalfOpenLimits {
   return { total, perAddress: Math.min(total, Math.max(LEAST, Math.floor(total / SHARE))) };
 }
 
-/** The connections that have not said who they are. */
 export class HalfOpen {
   readonly #limits: HalfOpenLimits;
   readonly #offenders: Pick<OffenderLog, "note">;
@@ -70,7 +68,7 @@ export class HalfOpen {
     const [oldest] = among;
     if (oldest === undefined) return;
     this.#remove(oldest);
-    this.#offenders.note(oldest.address, "RTMP connections that never said connect");
+    this.#offenders.note(oldest.address, "RTMP connections without a connect command");
     oldest.drop();
   }
 

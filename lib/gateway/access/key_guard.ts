@@ -1,12 +1,12 @@
-// Keys of accounts: whoever shows the right one is let in at once; a wrong one is answered late, later each time for
-// one address, counts as a failed login, and is logged without what was tried.
+// Keys of accounts: the right one is let in at once, a wrong one is answered late, counts as a failed login and is
+// logged without what was tried. Late refusals, of logins too, are bounded: the oldest gives way and is told at once.
 // Role: edge
 
 import { encodeUtf8 } from "../../base/bytes.ts";
+import { type Clock, delay } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { AddressLimits } from "./address_limits.ts";
-import type { LateRefusals } from "./late_refusals.ts";
-import { equalSecrets } from "./password.ts";
+import { equalSecrets } from "./users_file.ts";
 
 /** One attempt to use something that asks for a key. */
 export interface KeyAttempt {
@@ -28,7 +28,6 @@ export type KeyOutcome =
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 8_000;
 
-/** Decides who may use what has a key. */
 export class KeyGuard {
   readonly #limits: AddressLimits;
   readonly #refusals: LateRefusals;
@@ -67,5 +66,47 @@ export class KeyGuard {
     this.#log.warn(`a client at ${address} may not use ${what}: ${reason}`);
     const told = this.#refusals.wait(Math.min(waitMs, LONGEST_DELAY_MS), signal);
     return { type: "refused", reason, told };
+  }
+}
+
+/** Refusals that wait at a time. */
+export const MAX_LATE_REFUSALS = 256;
+
+export class LateRefusals {
+  readonly #clock: Clock;
+  /** The oldest first. */
+  readonly #waiting = new Set<AbortController>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Settles when the refusal may be told: after this time, when `signal` aborts, or when another needs its place. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#waiting.size >= MAX_LATE_REFUSALS) this.makeRoom();
+    const early = new AbortController();
+    this.#waiting.add(early);
+    const hasten = (): void => early.abort();
+    signal.addEventListener("abort", hasten, { once: true });
+    if (signal.aborted) early.abort();
+    try {
+      await delay(this.#clock, ms, early.signal);
+    } finally {
+      signal.removeEventListener("abort", hasten);
+      this.#waiting.delete(early);
+    }
+  }
+
+  /** The one that has waited longest is told now; false when none waits. */
+  makeRoom(): boolean {
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return false;
+    this.#waiting.delete(oldest);
+    oldest.abort();
+    return true;
   }
 }

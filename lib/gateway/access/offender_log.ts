@@ -1,5 +1,5 @@
-// Who is being limited, for the people who read the log: each offender in one line when it begins and one a minute
-// while it goes on, the three worst of a minute by name and the rest as a sum, however many there are.
+// Who is being rate limited, for the log: each address once when it begins and once a minute while it goes on, the three
+// worst of a minute by name and the rest as a sum, however many there are.
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
@@ -8,14 +8,14 @@ import type { Logger } from "../../base/log.ts";
 /** What somebody was limited for; reads well behind a number. */
 export type Offence =
   | "malformed SIP messages"
-  | "SIP requests for nobody here"
-  | "SIP messages that belong to nothing"
-  | "SIP pings"
-  | "calls that were refused unheard"
-  | "addresses that may not be sent to"
-  | "RTMP connections that said nothing usable"
-  | "RTMP connections that never said connect"
-  | "pauses for sending too much";
+  | "SIP requests for unknown users"
+  | "stray SIP messages (no dialog or transaction)"
+  | "OPTIONS pings"
+  | "INVITEs over the limit"
+  | "requests to forbidden targets"
+  | "connections with invalid RTMP"
+  | "RTMP connections without a connect command"
+  | "reads paused (sending too fast)";
 
 /** One report in so many milliseconds. */
 export const REPORT_MS = 60_000;
@@ -26,7 +26,6 @@ const NAMED = 3;
 /** Offenders told apart; those beyond are counted together. */
 const MAX_OFFENDERS = 256;
 
-/** Counts what was limited, and tells once a minute. */
 export class OffenderLog implements Disposable {
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -69,8 +68,7 @@ export class OffenderLog implements Disposable {
   #tellFirst(address: string, offence: Offence): void {
     if (this.#known.has(address) || this.#told >= NAMED) return;
     this.#told++;
-    const why = offence === "pauses for sending too much" ? "it sends too much" : `too many ${offence}`;
-    this.#log.warn(`${address} is limited, as long as it goes on: ${why}`);
+    this.#log.warn(`rate limiting ${address}: ${offence}`);
   }
 
   #report(): void {
@@ -86,13 +84,17 @@ export class OffenderLog implements Disposable {
     offenders.sort((a, b) => b.sum - a.sum);
     const named = offenders.slice(0, NAMED);
     for (const { address, counts } of named) {
-      this.#log.warn(`${address} was limited in the last minute: ${textOf(counts)}`);
+      this.#log.warn(`rate limited ${address} in the last minute: ${textOf(counts)}`);
     }
     this.#known = new Set(named.map(({ address }) => address));
     const rest = offenders.slice(NAMED);
     if (rest.length === 0) return;
     const sum = rest.reduce((total, offender) => total + offender.sum, this.#others);
-    this.#log.warn(`${rest.length}${this.#others > 0 ? " and more" : ""} others were limited: ${sum} times`);
+    this.#log.warn(
+      `rate limited ${rest.length}${
+        this.#others > 0 ? " or more" : ""
+      } other addresses in the last minute: ${sum} times`,
+    );
   }
 }
 

@@ -1,11 +1,10 @@
-// The users file: one RTMP user per line, its password hashed with a salt of its own.
-//
-//   alice:pbkdf2-sha256:600000:<salt>:<hash>        base64 (RFC 4648 4); # begins a comment
-//
-// Made by scripts/add_user.ts; there is no way back from a line to the password.
-// Role: wire
+// The users file, `alice:pbkdf2-sha256:600000:<salt>:<hash>` a line (base64, RFC 4648 4; # begins a comment), and its
+// password hashes (PBKDF2, RFC 8018 5.2). Made by scripts/add_user.ts. Hashing runs beside the event loop.
+// Role: edge
 
+import { encodeUtf8 } from "../../base/bytes.ts";
 import { ConfigError, messageOf } from "../../base/errors.ts";
+import type { Random } from "../../base/random.ts";
 
 /** A password that was hashed (RFC 8018 5.2, with HMAC-SHA-256). */
 export interface PasswordHash {
@@ -86,4 +85,46 @@ function fromBase64(text: string): Uint8Array<ArrayBuffer> {
 
 function toBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
+}
+
+/** Rounds of new hashes: about a tenth of a second. */
+export const ITERATIONS = 600_000;
+
+const SALT_BYTES = 16;
+const HASH_BYTES = 32;
+
+/** Hashes a new password with a fresh salt. @param random must be fit for secrets */
+export async function hashPassword(
+  password: string,
+  random: Random,
+  iterations: number = ITERATIONS,
+): Promise<PasswordHash> {
+  const salt = new Uint8Array(random.bytes(SALT_BYTES));
+  return { iterations, salt, hash: await derive(password, salt, iterations, HASH_BYTES) };
+}
+
+export async function verifyPassword(password: string, expected: PasswordHash): Promise<boolean> {
+  const { salt, iterations, hash } = expected;
+  return equalSecrets(await derive(password, salt, iterations, hash.length), hash);
+}
+
+/** Compares in a time that depends on the lengths only. */
+export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) difference |= a[at]! ^ b[at]!;
+  return difference === 0;
+}
+
+/** The same letters typed on another system are the same password (RFC 8265 4.2). */
+async function derive(
+  password: string,
+  salt: Uint8Array<ArrayBuffer>,
+  iterations: number,
+  bytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const secret = new Uint8Array(encodeUtf8(password.normalize("NFC")));
+  const key = await crypto.subtle.importKey("raw", secret, "PBKDF2", false, ["deriveBits"]);
+  const parameters = { name: "PBKDF2", hash: "SHA-256", salt, iterations };
+  return new Uint8Array(await crypto.subtle.deriveBits(parameters, key, 8 * bytes));
 }

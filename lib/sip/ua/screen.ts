@@ -20,10 +20,10 @@ import type { SipUri } from "../message/uri.ts";
 /** How a message was bad; reads well behind a number. */
 export type BadSip =
   | "malformed SIP messages"
-  | "SIP requests for nobody here"
-  | "SIP messages that belong to nothing"
-  | "SIP pings"
-  | "calls that were refused unheard";
+  | "SIP requests for unknown users"
+  | "stray SIP messages (no dialog or transaction)"
+  | "OPTIONS pings"
+  | "INVITEs over the limit";
 
 /** Counts what sources send, and says when it is too much. Addresses are IP addresses. */
 export interface SipTraffic {
@@ -82,7 +82,7 @@ export class Screen {
     const [limited, pingsLimited] = [traffic.limited(address), traffic.pingsLimited(address)];
     if (!limited && !pingsLimited) return false;
     const what = this.#plainlyBad(glance(bytes), isElsewhere);
-    if (what === null || !(what === "SIP pings" ? pingsLimited : limited)) return false;
+    if (what === null || !(what === "OPTIONS pings" ? pingsLimited : limited)) return false;
     traffic.dropped(address, what);
     return true;
   }
@@ -94,7 +94,7 @@ export class Screen {
 
   /** A request was refused because there was too much of the kind: it is counted. */
   refusedUnheard(address: string): void {
-    this.#options.traffic.dropped(address, "calls that were refused unheard");
+    this.#options.traffic.dropped(address, "INVITEs over the limit");
   }
 
   useful(address: string): void {
@@ -103,7 +103,7 @@ export class Screen {
 
   /** A response or an ACK belonged to nothing. */
   stray(address: string): void {
-    this.#options.traffic.bad(address, "SIP messages that belong to nothing");
+    this.#options.traffic.bad(address, "stray SIP messages (no dialog or transaction)");
   }
 
   /**
@@ -121,7 +121,7 @@ export class Screen {
       return "pass";
     }
     const isStray = refusal.status === 481;
-    const what = isStray ? "SIP messages that belong to nothing" : "SIP requests for nobody here";
+    const what = isStray ? "stray SIP messages (no dialog or transaction)" : "SIP requests for unknown users";
     return traffic.bad(address, what) ? this.#tagged(refusal) : "drop";
   }
 
@@ -154,11 +154,11 @@ export class Screen {
   #plainlyBad(seen: Glance, isElsewhere: (uri: SipUri) => boolean): BadSip | null {
     if (seen.type === "rubbish") return "malformed SIP messages";
     if (seen.type === "response" || seen.inDialog) return null;
-    if (isPing(seen.method, seen.uri)) return "SIP pings";
+    if (isPing(seen.method, seen.uri)) return "OPTIONS pings";
     const { method, uri } = seen;
     const isHere = this.#options.agents.find(uri).type === "agent";
     const isForSomebody = ALLOWED_METHODS.includes(method) && (isHere || isElsewhere(uri));
-    return isForSomebody ? null : "SIP requests for nobody here";
+    return isForSomebody ? null : "SIP requests for unknown users";
   }
 
   #tagged(response: SipResponse): SipResponse {

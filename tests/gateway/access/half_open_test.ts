@@ -15,7 +15,7 @@ Deno.test("when all are taken the oldest makes room, and is noted", () => {
   const { dropped, noted, halfOpen, add } = scene({ total: 3, perAddress: 3 });
   for (const address of ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]) add(address);
   assert.deepEqual(dropped, ["192.0.2.1"]);
-  assert.deepEqual(noted, ["192.0.2.1: RTMP connections that never said connect"]);
+  assert.deepEqual(noted, ["192.0.2.1: RTMP connections without a connect command"]);
   assert.equal(halfOpen.size, 3);
 });
 

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { AddressLimits } from "../../../lib/gateway/access/address_limits.ts";
-import { LateRefusals } from "../../../lib/gateway/access/late_refusals.ts";
-import { KeyGuard, type KeyOutcome } from "../../../lib/gateway/access/key_guard.ts";
+import {
+  KeyGuard,
+  type KeyOutcome,
+  LateRefusals,
+  MAX_LATE_REFUSALS,
+} from "../../../lib/gateway/access/key_guard.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 import { RecordLog } from "../../support/record_log.ts";
 
@@ -74,4 +78,52 @@ Deno.test("a flood of wrong keys holds no more than a bounded number of timers",
   await bench.clock.advanceAsync(10_000);
   assert.equal(bench.clock.pending, 0);
   assert.ok(outcomes.every(({ type }) => type === "refused"));
+});
+
+/** What is told, in order. */
+function bench() {
+  const clock = new FakeClock();
+  const refusals = new LateRefusals(clock);
+  const told: string[] = [];
+  const wait = (name: string, ms: number, signal: AbortSignal = NEVER) =>
+    void refusals.wait(ms, signal).then(() => told.push(name));
+  return { clock, refusals, told, wait };
+}
+
+Deno.test("late refusals: each is told in its time, and leaves nothing", async () => {
+  const { clock, refusals, told, wait } = bench();
+  wait("slow", 2000);
+  wait("quick", 1000);
+  assert.equal(refusals.size, 2);
+  await clock.advanceAsync(1000);
+  assert.deepEqual(told, ["quick"]);
+  await clock.advanceAsync(1000);
+  assert.deepEqual(told, ["quick", "slow"]);
+  assert.deepEqual([refusals.size, clock.pending], [0, 0]);
+});
+
+Deno.test("late refusals: a client that leaves does not wait", async () => {
+  const { clock, refusals, told, wait } = bench();
+  const gone = new AbortController();
+  wait("gone", 8000, gone.signal);
+  gone.abort();
+  wait("gone before", 8000, gone.signal);
+  await settle();
+  assert.deepEqual([told, refusals.size, clock.pending], [["gone", "gone before"], 0, 0]);
+});
+
+Deno.test("late refusals: full, or asked to make room, the one that has waited longest is told", async () => {
+  const { clock, refusals, told, wait } = bench();
+  assert.equal(refusals.makeRoom(), false);
+  for (let n = 0; n < MAX_LATE_REFUSALS + 2; n++) wait(`${n}`, 8000);
+  await settle();
+  assert.deepEqual([told, refusals.size], [["0", "1"], MAX_LATE_REFUSALS]);
+  assert.equal(refusals.makeRoom(), true);
+  await settle();
+  assert.deepEqual([told.at(-1), refusals.size, clock.pending], [
+    "2",
+    MAX_LATE_REFUSALS - 1,
+    MAX_LATE_REFUSALS - 1,
+  ]);
+  await clock.advanceAsync(8000);
 });

@@ -14,14 +14,14 @@ Deno.test("an offender is named at once, and once a minute with counts while it 
   for (let minute = 0; minute < 3; minute++) {
     for (let i = 0; i < 600; i++) {
       for (let k = 0; k < 100; k++) offenders.note("192.0.2.1", "malformed SIP messages");
-      offenders.note("192.0.2.1", "SIP requests for nobody here");
+      offenders.note("192.0.2.1", "SIP requests for unknown users");
       clock.advance(REPORT_MS / 600);
     }
   }
-  const counts = "60000 malformed SIP messages, 600 SIP requests for nobody here";
+  const counts = "60000 malformed SIP messages, 600 SIP requests for unknown users";
   assert.deepEqual(log.lines, [
-    "warn net 192.0.2.1 is limited, as long as it goes on: too many malformed SIP messages",
-    ...Array(3).fill(`warn net 192.0.2.1 was limited in the last minute: ${counts}`),
+    "warn net rate limiting 192.0.2.1: malformed SIP messages",
+    ...Array(3).fill(`warn net rate limited 192.0.2.1 in the last minute: ${counts}`),
   ]);
   assert.equal(clock.pending, 1);
   clock.advance(REPORT_MS);
@@ -33,32 +33,32 @@ Deno.test("many offenders: three at once, the three worst of the minute, the res
   const { clock, log, offenders } = scene();
   for (let i = 0; i < 1000; i++) {
     for (let k = 0; k <= (i === 7 || i === 42 || i === 99 ? i : 0); k++) {
-      offenders.note(`10.0.${i >> 8}.${i & 255}`, "pauses for sending too much");
+      offenders.note(`10.0.${i >> 8}.${i & 255}`, "reads paused (sending too fast)");
     }
   }
   assert.equal(offenders.size, 256);
   assert.deepEqual(
     log.lines,
-    [0, 1, 2].map((i) => `warn net 10.0.0.${i} is limited, as long as it goes on: it sends too much`),
+    [0, 1, 2].map((i) => `warn net rate limiting 10.0.0.${i}: reads paused (sending too fast)`),
   );
   clock.advance(REPORT_MS);
   assert.deepEqual(log.lines.slice(3), [
-    "warn net 10.0.0.99 was limited in the last minute: 100 pauses for sending too much",
-    "warn net 10.0.0.42 was limited in the last minute: 43 pauses for sending too much",
-    "warn net 10.0.0.7 was limited in the last minute: 8 pauses for sending too much",
-    "warn net 253 and more others were limited: 997 times",
+    "warn net rate limited 10.0.0.99 in the last minute: 100 reads paused (sending too fast)",
+    "warn net rate limited 10.0.0.42 in the last minute: 43 reads paused (sending too fast)",
+    "warn net rate limited 10.0.0.7 in the last minute: 8 reads paused (sending too fast)",
+    "warn net rate limited 253 or more other addresses in the last minute: 997 times",
   ]);
-  offenders.note("10.0.0.99", "pauses for sending too much");
+  offenders.note("10.0.0.99", "reads paused (sending too fast)");
   assert.equal(log.lines.length, 7, "who was named goes on: no news");
-  offenders.note("10.0.0.1", "pauses for sending too much");
+  offenders.note("10.0.0.1", "reads paused (sending too fast)");
   assert.equal(log.lines.length, 8);
   offenders[Symbol.dispose]();
 });
 
 Deno.test("what was not told is told at the end, and no timer stays", () => {
   const { clock, log, offenders } = scene();
-  offenders.note("192.0.2.1", "pauses for sending too much");
+  offenders.note("192.0.2.1", "reads paused (sending too fast)");
   offenders[Symbol.dispose]();
   assert.equal(clock.pending, 0);
-  assert.match(log.lines[1] ?? "", /192\.0\.2\.1 was limited in the last minute: 1 pauses/);
+  assert.match(log.lines[1] ?? "", /rate limited 192\.0\.2\.1 in the last minute: 1 reads paused/);
 });

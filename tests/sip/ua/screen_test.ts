@@ -83,13 +83,13 @@ Deno.test("screen: our users and calls pass and are good, everybody else is refu
     ["pass", "good", "REFER", IN_CALL],
     ["pass", "good", "INVITE", { Require: "gruu" }],
     ["pass", "good", "CANCEL", {}, nobody, true],
-    ["404 stateless", "SIP requests for nobody here", "INVITE", {}, nobody],
-    ["480 stateless", "SIP requests for nobody here", "MESSAGE", {}, nobody],
-    ["405 stateless", "SIP requests for nobody here", "REGISTER"],
-    ["501 stateless", "SIP requests for nobody here", "DANCE"],
-    ["420 stateless", "SIP requests for nobody here", "INVITE", { Require: "gruu" }, nobody],
-    ["481 other", "SIP messages that belong to nothing", "BYE", IN_OTHER],
-    ["481 stateless", "SIP messages that belong to nothing", "CANCEL"],
+    ["404 stateless", "SIP requests for unknown users", "INVITE", {}, nobody],
+    ["480 stateless", "SIP requests for unknown users", "MESSAGE", {}, nobody],
+    ["405 stateless", "SIP requests for unknown users", "REGISTER"],
+    ["501 stateless", "SIP requests for unknown users", "DANCE"],
+    ["420 stateless", "SIP requests for unknown users", "INVITE", { Require: "gruu" }, nobody],
+    ["481 other", "stray SIP messages (no dialog or transaction)", "BYE", IN_OTHER],
+    ["481 stateless", "stray SIP messages (no dialog or transaction)", "CANCEL"],
     ["200 stateless", "ping", "OPTIONS", {}, "sip:example.net"],
   ];
   for (const [verdict, told, ...request] of table) {
@@ -121,7 +121,7 @@ Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost"
   traffic.pinging = true;
   assert.ok(drops(receivedRequest("OPTIONS", {}, "sip:example.net")));
   assert.equal(judge("OPTIONS", {}, "sip:example.net"), "drop");
-  assert.deepEqual(traffic.take(), [`${SOURCE} unread: SIP pings`, `${SOURCE}: ping`]);
+  assert.deepEqual(traffic.take(), [`${SOURCE} unread: OPTIONS pings`, `${SOURCE}: ping`]);
 });
 
 Deno.test("screen: rubbish is dropped unread in a flood only; responses are always read", () => {
@@ -151,7 +151,11 @@ Deno.test("screen: a ping hears 503 with Retry-After while there is no room", ()
 });
 
 Deno.test("screen: without counting everything is answered", () => {
-  assert.deepEqual([UNLIMITED.limited(SOURCE), UNLIMITED.bad(SOURCE, "SIP pings"), UNLIMITED.ping(SOURCE)], [
+  assert.deepEqual([
+    UNLIMITED.limited(SOURCE),
+    UNLIMITED.bad(SOURCE, "OPTIONS pings"),
+    UNLIMITED.ping(SOURCE),
+  ], [
     false,
     true,
     true,
