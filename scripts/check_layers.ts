@@ -70,7 +70,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:tls": /^lib\/net\/tls\w*\.ts$/,
   "node:net": /^lib\/net\/tls\w*\.ts$/,
   "node:v8": /^main\.ts$/,
-  "node:worker_threads": /^lib\/workers\/worker_(?:thread|main)\.ts$/,
+  "node:worker_threads": /^lib\/workers\/worker_(?:handle|main)\.ts$/,
   "@logtape/logtape": /^lib\/base\/log\.ts$/,
   "zod": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
   "commander": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,

@@ -26,7 +26,7 @@ import type { Config } from "../config/config.ts";
 import type { EntranceConfig } from "../config/entrance_config.ts";
 import { type FirstStream, firstStream } from "./first_stream.ts";
 import { credentialsOf, isNothing } from "./rtmp_credentials.ts";
-import type { StreamsHome, Team } from "./team.ts";
+import type { StreamsWorker, Team } from "./team.ts";
 import { openTlsFiles, reloadTlsFiles } from "./tls_files.ts";
 
 /** What the door takes from outside. */
@@ -157,7 +157,7 @@ export class FrontDoor {
 
   /** Hands over clients that came to other gateways of the process and want streams; they have their place there. */
   async takeArrivals(
-    arrivals: StreamsHome & { type: "here" },
+    arrivals: StreamsWorker & { type: "here" },
     signal: AbortSignal,
     onClient: OnClient,
   ): Promise<void> {

@@ -24,11 +24,11 @@ export interface Team {
   /** What addresses did, told and heard. */
   readonly addresses: AddressNews;
   /** Where streams are: here, or with another gateway. */
-  readonly streams: StreamsHome;
+  readonly streams: StreamsWorker;
 }
 
 /** Streams and what is like them are in one place, or players would not find publishers. */
-export type StreamsHome =
+export type StreamsWorker =
   | {
     readonly type: "here";
     /** Clients that came to another gateway, from their first byte on; they are counted there. */

@@ -9,15 +9,15 @@ import type { Arrival, TenantPath } from "../gateway/tenancy.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { AgentNews, DialogRecord } from "../sip/ua/neighbours.ts";
 import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";
-import type { Seat } from "./slice.ts";
-import type { Resident } from "./user_directory.ts";
+import type { WorkerSlot } from "./worker_slot.ts";
+import type { RemoteUser } from "./user_directory.ts";
 
 /** Where a worker that has opened is reached by the others. */
-export interface Place {
+export interface WorkerEndpoints {
   readonly worker: number;
   readonly sipPort: number;
   /** Its private port for clients that want streams; null: it has no streams. */
-  readonly home: Endpoint | null;
+  readonly relay: Endpoint | null;
 }
 
 /** Everything a worker needs to begin. */
@@ -26,14 +26,14 @@ export interface Opening {
   /** The configuration as it was written: a checked one holds what cannot be posted. */
   readonly sources: ConfigSources;
   /** Which part of it is this worker's. */
-  readonly seat: Seat;
+  readonly slot: WorkerSlot;
   readonly memory: SharedArrayBuffer;
   /** Where the thread notes its open files: see lib/net/linux/open_files.ts. */
   readonly files: SharedArrayBuffer;
   /** Known to the workers of this run only. */
   readonly secret: string;
-  readonly places: readonly Place[];
-  readonly residents: readonly Resident[];
+  readonly workers: readonly WorkerEndpoints[];
+  readonly remoteUsers: readonly RemoteUser[];
   /** What keeps the limits of addresses the same. */
   readonly addresses: readonly AddressChange[];
   /** Calls of a worker that was in this place, to be ended. */
@@ -42,9 +42,9 @@ export interface Opening {
 
 export type ToWorker =
   | Opening
-  | { readonly type: "place"; readonly place: Place }
+  | { readonly type: "endpoints"; readonly endpoints: WorkerEndpoints }
   | { readonly type: "gone"; readonly worker: number }
-  | { readonly type: "came"; readonly resident: Resident }
+  | { readonly type: "came"; readonly user: RemoteUser }
   | { readonly type: "left"; readonly line: string }
   | { readonly type: "handed"; readonly from: number; readonly message: HandedMessage }
   | { readonly type: "relayed"; readonly message: RelayedMessage }
@@ -57,7 +57,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: "loaded" }
-  | { readonly type: "opened"; readonly place: Place }
+  | { readonly type: "opened"; readonly endpoints: WorkerEndpoints }
   | { readonly type: "failed"; readonly error: PostedError }
   | { readonly type: "log"; readonly lines: readonly string[] }
   | { readonly type: "came"; readonly news: AgentNews }

@@ -1,9 +1,4 @@
 // What all workers of a process count together, in shared memory: whoever looks sees the present, without a message.
-//
-//   Int32   0          1              2 + 6 w ...  for worker w
-//           serial     (free)         beats, connections, clients, calls, rtpPorts, (free)
-//
-// Each worker writes its own slots only; the supervisor clears those of a worker that has died.
 // Role: machine
 
 import type { Tally } from "../base/tally.ts";
@@ -22,7 +17,12 @@ const PLACES: Readonly<Record<SharedCount | "beats", number>> = {
   rtpPorts: 4,
 };
 
-/** The counts of all workers, as one of them or the supervisor sees them. */
+/**
+ *   Int32   0          1              2 + 6 w ...  for worker w
+ *           serial     (free)         beats, connections, clients, calls, rtpPorts, (free)
+ *
+ * Each worker writes its own slots only; the supervisor clears those of a worker that has died.
+ */
 export class SharedCounts {
   readonly memory: SharedArrayBuffer;
   readonly #slots: Int32Array;

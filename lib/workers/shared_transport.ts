@@ -1,12 +1,5 @@
-// The SIP port of one worker, which belongs a little to all: a message that arrives here and is another worker's is
-// posted to it, and what that worker has to say on the way it came leaves by this port again.
-//
-//   request outside dialogs     its user's worker (by line, else by user); its CANCEL, its ACK and repetitions go after it
-//   response                    the worker whose port its topmost Via names
-//   all else                    here
-//
-// A handed-over message is no packet of media: a worker that has a user's call has its RTP sockets too.
-// RFC 3261 sections 8.2.2.1, 18.2.2.
+// The SIP port of one worker, shared with all: a message that is another worker's is posted to it, and what that worker
+// answers leaves by this port. RFC 3261 8.2.2.1, 18.2.2. No media: a worker that has a user's call has its RTP sockets.
 // Role: edge
 
 import { WireError } from "../base/errors.ts";
@@ -55,6 +48,11 @@ export interface SharedTransportOptions {
   readonly log: Logger;
 }
 
+/**
+ *   request outside dialogs   its user's worker (by line, else by user); its CANCEL, ACK and repetitions go after it
+ *   response                  the worker whose port its topmost Via names
+ *   all else                  here
+ */
 export class SharedTransport implements MessageTransport {
   /** Takes what is this worker's. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
@@ -132,7 +130,7 @@ export class SharedTransport implements MessageTransport {
     this.#options.handOver(owner, { bytes: encodeSipMessage(message), flow });
     if (!this.#log.enabled("debug")) return;
     const name = message.kind === "request" ? message.method : String(message.status);
-    this.#log.debug(`Handed a ${name} over to worker ${owner}`);
+    this.#log.debug(`${name} handed over to worker ${owner}`);
   }
 
   /** Null: ours, or nobody's and ours to refuse. */
@@ -167,7 +165,7 @@ export class SharedTransport implements MessageTransport {
       return decodeSipDatagram(bytes).message;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#log.warn("A SIP message between workers could not be read", error);
+      this.#log.warn("malformed SIP message from another worker", error);
       return null;
     }
   }

@@ -1,10 +1,5 @@
-// Several gateways in one process, each in a thread of its own: starts them, joins their messages, replaces those that
-// break down, and is to the program what a single Gateway is.
-//
-//   start      all load at once -> worker 0 opens and says its SIP port -> the others open at the ports behind it
-//   breakdown  told in the log -> the others forget its users -> replaced, with its calls to hang up
-//   stop       all hang up and unregister at once; who does not end is ended
-//
+// Several gateways in one process, each a worker in a thread of its own: starts them, joins their messages, restarts
+// those that crash, and is to the program what a single Gateway is.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
@@ -12,15 +7,14 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
-import type { Config, ConfigSources } from "../config/config.ts";
 import type { WorkerCount } from "../config/config_settings.ts";
+import type { Config, ConfigSources } from "../config/config.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { canSharePort, probePort } from "../net/tcp.ts";
-import { RestartSchedule } from "./restart_schedule.ts";
 import { SharedCounts } from "./shared_counts.ts";
-import { HOME, type Seat, sipPortOf, sliceOf } from "./slice.ts";
+import { sipPortOf, sliceOf, STREAMS_WORKER, type WorkerSlot } from "./worker_slot.ts";
 import { TeamState } from "./team_state.ts";
-import { type TeamOrLog, WorkerDesk } from "./worker_desk.ts";
+import { type TeamOrLog, WorkerHandle } from "./worker_handle.ts";
 
 /**
  * After so many attempts a replacement takes another SIP port: the runtime cannot end a thread that hangs in a loop, and
@@ -53,14 +47,19 @@ export function workersOf(setting: WorkerCount): number {
   return setting === "auto" ? navigator.hardwareConcurrency : setting;
 }
 
+/**
+ *   start   all load at once -> worker 0 opens and says its SIP port -> the others open at the ports behind it
+ *   crash   logged -> the others forget its users -> restarted, with its calls to hang up
+ *   stop    all hang up and unregister at once; who does not end is ended
+ */
 export class Supervisor implements AsyncDisposable {
   readonly #config: Config;
   readonly #sources: ConfigSources;
   readonly #environment: SupervisorEnvironment;
   readonly #counts: SharedCounts;
   readonly #state: TeamState;
-  readonly #desks: readonly WorkerDesk[];
-  readonly #schedules: readonly RestartSchedule[];
+  readonly #workers: readonly WorkerHandle[];
+  readonly #schedules: readonly RestartBackoff[];
   readonly #scope: Scope;
   readonly #secret: string;
   #rtmp: Endpoint;
@@ -76,23 +75,23 @@ export class Supervisor implements AsyncDisposable {
     this.#secret = random.token(40);
     this.#scope = new Scope("workers", { log });
     this.#counts = new SharedCounts(workers);
-    this.#schedules = Array.from({ length: workers }, () => new RestartSchedule(clock));
+    this.#schedules = Array.from({ length: workers }, () => new RestartBackoff(clock));
     const { entry = ENTRY } = environment;
-    this.#desks = Array.from({ length: workers }, (_, index): WorkerDesk => {
-      const desk: WorkerDesk = new WorkerDesk({
+    this.#workers = Array.from({ length: workers }, (_, index): WorkerHandle => {
+      const worker: WorkerHandle = new WorkerHandle({
         index,
         entry,
         clock,
         pulse: () => this.#counts.beats(index),
         onMessage: (message) => this.#take(index, message),
-        onDeath: (reason) => this.#died(desk, reason),
+        onDeath: (reason) => this.#died(worker, reason),
       });
-      return desk;
+      return worker;
     });
     this.#state = new TeamState({
       sameAddress: config.sameAddress,
       workers,
-      post: (worker, message) => this.#desks[worker]?.post(message),
+      post: (worker, message) => this.#workers[worker]?.post(message),
     });
   }
 
@@ -107,7 +106,7 @@ export class Supervisor implements AsyncDisposable {
     environment: SupervisorEnvironment,
   ): Promise<Supervisor> {
     if (!canSharePort) {
-      throw new ConfigError("workers needs Linux: other systems do not spread the connections of one port");
+      throw new ConfigError("--workers needs Linux: other systems do not spread the connections of one port");
     }
     const supervisor = new Supervisor(config, sources, environment);
     supervisor.#checkSlices();
@@ -131,7 +130,7 @@ export class Supervisor implements AsyncDisposable {
 
   /** The SIP port of each worker; null while it is being replaced for the first time. */
   get sipPorts(): (number | null)[] {
-    return this.#desks.map(({ place }) => place?.sipPort ?? null);
+    return this.#workers.map(({ endpoints }) => endpoints?.sipPort ?? null);
   }
 
   /** What is in use now in all workers together; RTP ports are half a second old. */
@@ -151,8 +150,8 @@ export class Supervisor implements AsyncDisposable {
 
   /** All workers read certificate, key and users again; one that is being replaced reads them anyway. */
   async reload(): Promise<void> {
-    const there = this.#desks.filter(({ occupied, replacing }) => occupied && !replacing);
-    await Promise.allSettled(there.map((desk) => desk.ask({ type: "reload" }, "reloaded")));
+    const there = this.#workers.filter(({ occupied, replacing }) => occupied && !replacing);
+    await Promise.allSettled(there.map((worker) => worker.ask({ type: "reload" }, "reloaded")));
   }
 
   /** Ends every call and registration in all workers, and the workers. */
@@ -163,39 +162,39 @@ export class Supervisor implements AsyncDisposable {
 
   /** What is wrong with the configuration is told before anything is opened. */
   #checkSlices(): void {
-    for (const desk of this.#desks) sliceOf(this.#config, this.#seatOf(desk, this.#config.sip.port));
+    for (const worker of this.#workers) sliceOf(this.#config, this.#slotOf(worker, this.#config.sip.port));
   }
 
   /** A worker that opened before opens at the port it had. */
-  #seatOf({ index, place: had }: WorkerDesk, base: number, attempts = 0): Seat {
+  #slotOf({ index, endpoints: had }: WorkerHandle, base: number, attempts = 0): WorkerSlot {
     return {
       index,
-      count: this.#desks.length,
+      count: this.#workers.length,
       rtmpPort: this.#rtmp.port,
-      sipPort: had?.sipPort ?? (index === HOME ? base : sipPortOf(this.#config, base, index)),
+      sipPort: had?.sipPort ?? (index === STREAMS_WORKER ? base : sipPortOf(this.#config, base, index)),
       sipFallback: had === null ? this.#config.sip.portFallback : attempts >= ATTEMPTS_AT_PORT,
     };
   }
 
   async #openAll(): Promise<void> {
-    await Promise.all(this.#desks.map((desk) => desk.load()));
-    const [home, ...others] = this.#desks;
+    await Promise.all(this.#workers.map((worker) => worker.load()));
+    const [home, ...others] = this.#workers;
     const base = await this.#open(home!, this.#config.sip.port);
-    await Promise.all(others.map((desk) => this.#open(desk, base)));
+    await Promise.all(others.map((worker) => this.#open(worker, base)));
   }
 
   /** Lets a worker open; its SIP port. */
-  async #open(desk: WorkerDesk, base: number, attempts = 0): Promise<number> {
-    const place = await desk.open({
+  async #open(worker: WorkerHandle, base: number, attempts = 0): Promise<number> {
+    const endpoints = await worker.open({
       type: "open",
       sources: this.#sources,
-      seat: this.#seatOf(desk, base, attempts),
+      slot: this.#slotOf(worker, base, attempts),
       memory: this.#counts.memory,
       secret: this.#secret,
-      ...this.#state.opening(desk.index),
+      ...this.#state.opening(worker.index),
     });
-    this.#state.opened(place);
-    return place.sipPort;
+    this.#state.opened(endpoints);
+    return endpoints.sipPort;
   }
 
   #take(worker: number, message: TeamOrLog): void {
@@ -204,59 +203,93 @@ export class Supervisor implements AsyncDisposable {
   }
 
   /** One that dies while it starts or is replaced has somebody who waits for it; any other is replaced. */
-  #died(desk: WorkerDesk, reason: string): void {
-    if (desk.place === null || desk.replacing || this.#stopping !== null) return;
-    const { connections } = this.usageOf(desk.index);
-    this.#clearUp(desk);
-    const lost = `${desk.orphans.length} calls and ${connections} connections are lost`;
-    this.#environment.log.error(`worker ${desk.index} broke down, ${lost}: ${reason}`);
-    desk.replacing = true;
-    this.#scope.spawn(`replace worker ${desk.index}`, (signal) => this.#replace(desk, signal));
+  #died(worker: WorkerHandle, reason: string): void {
+    if (worker.endpoints === null || worker.replacing || this.#stopping !== null) return;
+    const { connections } = this.usageOf(worker.index);
+    this.#clearUp(worker);
+    const lost = `${worker.orphans.length} calls and ${connections} connections are lost`;
+    this.#environment.log.error(`worker ${worker.index} crashed, ${lost}: ${reason}`);
+    worker.replacing = true;
+    this.#scope.spawn(`replace worker ${worker.index}`, (signal) => this.#replace(worker, signal));
   }
 
-  #clearUp(desk: WorkerDesk): void {
-    desk.orphans = [...desk.orphans, ...this.#state.gone(desk.index)];
-    this.#counts.clear(desk.index);
+  #clearUp(worker: WorkerHandle): void {
+    worker.orphans = [...worker.orphans, ...this.#state.gone(worker.index)];
+    this.#counts.clear(worker.index);
   }
 
-  async #replace(desk: WorkerDesk, signal: AbortSignal): Promise<void> {
+  async #replace(worker: WorkerHandle, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#environment;
-    const schedule = this.#schedules[desk.index]!;
-    for (let attempts = 0; !desk.occupied && await delay(clock, schedule.brokeDown(), signal); attempts++) {
+    const schedule = this.#schedules[worker.index]!;
+    for (let attempts = 0; !worker.occupied && await delay(clock, schedule.brokeDown(), signal); attempts++) {
       try {
-        await desk.load();
-        await this.#open(desk, desk.place!.sipPort, attempts);
-        log.info(`worker ${desk.index} was replaced and takes clients again`);
+        await worker.load();
+        await this.#open(worker, worker.endpoints!.sipPort, attempts);
+        log.info(`worker ${worker.index} restarted, accepting clients again`);
       } catch (error) {
-        desk.terminate("it did not start");
-        this.#clearUp(desk);
-        if (!signal.aborted) log.warn(`worker ${desk.index} could not be replaced yet: ${messageOf(error)}`);
+        worker.terminate("it did not start");
+        this.#clearUp(worker);
+        if (!signal.aborted) log.warn(`worker ${worker.index} restart failed, retrying: ${messageOf(error)}`);
       }
     }
-    desk.replacing = false;
+    worker.replacing = false;
   }
 
   async #stop(): Promise<void> {
     const { clock, log } = this.#environment;
     const ending = this.#scope.close();
-    for (const desk of this.#desks) if (desk.replacing) desk.terminate("the program ends");
+    for (const worker of this.#workers) if (worker.replacing) worker.terminate("the program ends");
     await ending;
-    const stopped = Promise.allSettled(this.#desks.map((desk) => desk.ask({ type: "stop" }, "stopped")));
+    const stopped = Promise.allSettled(
+      this.#workers.map((worker) => worker.ask({ type: "stop" }, "stopped")),
+    );
     const waited = new AbortController();
     const limit = delay(clock, STOP_WITHIN_MS, waited.signal);
     const inTime = await Promise.race([stopped.then(() => true), limit.then(() => false)]);
     waited.abort();
-    if (!inTime) log.warn("some workers did not end in time");
+    if (!inTime) log.warn("some workers did not stop in time");
     this.#terminateAll();
   }
 
   #terminateAll(): void {
-    for (const desk of this.#desks) desk.terminate("the program ends");
+    for (const worker of this.#workers) worker.terminate("the program ends");
   }
 
   #description(): string {
     const ports = this.sipPorts;
-    return `RTMP clients connect to ${formatEndpoint(this.#rtmp)}; SIP uses port ${ports[HOME]}; ` +
+    return `RTMP clients connect to ${formatEndpoint(this.#rtmp)}; SIP uses port ${ports[STREAMS_WORKER]}; ` +
       `${ports.length} workers have the SIP ports ${ports.join(", ")}`;
+  }
+}
+
+const FIRST_MS = 50;
+const AGAIN_MS = 1_000;
+const LONGEST_MS = 30_000;
+
+/** One that has run for so long is as good as new. */
+const GOOD_MS = 60_000;
+
+/** Counts the breakdowns of one worker. */
+export class RestartBackoff {
+  readonly #clock: Clock;
+  #lastMs = -Infinity;
+  #inARow = 0;
+
+  /** Nothing has happened yet. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** It broke down now; how long to wait before it is replaced, in milliseconds. */
+  brokeDown(): number {
+    const nowMs = this.#clock.now();
+    this.#inARow = nowMs - this.#lastMs < GOOD_MS + this.#delayMs() ? this.#inARow + 1 : 1;
+    this.#lastMs = nowMs;
+    return this.#delayMs();
+  }
+
+  #delayMs(): number {
+    if (this.#inARow <= 1) return this.#inARow * FIRST_MS;
+    return Math.min(LONGEST_MS, AGAIN_MS * 2 ** (this.#inARow - 2));
   }
 }

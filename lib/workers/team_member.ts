@@ -1,5 +1,5 @@
-// The team as one worker sees it: what its gateway asks of the others becomes messages to the supervisor, and what the
-// supervisor posts reaches the part of the gateway that it is for.
+// The workers as one of them sees them: what its gateway asks of the others becomes messages to the supervisor, and what
+// the supervisor posts reaches the part of the gateway that it is for.
 // Role: edge
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
@@ -7,19 +7,18 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Tally } from "../base/tally.ts";
-import type { AddressNews, StreamsHome, Team } from "../gateway/team.ts";
+import type { AddressNews, StreamsWorker, Team } from "../gateway/team.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream, SendLimits } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipNeighbours } from "../sip/ua/neighbours.ts";
-import { carryHome, KeptStream } from "./carrier.ts";
-import { homeDoor } from "./home_door.ts";
-import type { FromWorker, Opening, Place, ToWorker } from "./messages.ts";
+import { listenRelay, relayToStreams, ReplayedStream } from "./relay.ts";
+import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { RemoteTenancy } from "./remote_tenancy.ts";
 import type { SharedCounts } from "./shared_counts.ts";
 import { SharedTransport } from "./shared_transport.ts";
-import { HOME } from "./slice.ts";
+import { STREAMS_WORKER } from "./worker_slot.ts";
 import { linePrefixOf, UserDirectory } from "./user_directory.ts";
 
 export interface TeamMemberOptions {
@@ -43,11 +42,11 @@ export class TeamMember implements Team {
   readonly calls: Tally;
   readonly tenancy: RemoteTenancy<RtmpConnection>;
   readonly addresses: AddressNews;
-  readonly streams: StreamsHome;
+  readonly streams: StreamsWorker;
   readonly #options: TeamMemberOptions;
   readonly #worker: number;
   readonly #users = new UserDirectory();
-  readonly #places = new Map<number, Place>();
+  readonly #endpoints = new Map<number, WorkerEndpoints>();
   readonly #homePort = Promise.withResolvers<Endpoint>();
   readonly #early: AddressChange[];
   #transport: SharedTransport | null = null;
@@ -55,17 +54,17 @@ export class TeamMember implements Team {
   /** Knows what the opening says. */
   constructor(options: TeamMemberOptions) {
     const { opening, counts, post } = options;
-    const worker = this.#worker = opening.seat.index;
+    const worker = this.#worker = opening.slot.index;
     this.#options = options;
-    for (const resident of opening.residents) this.#users.add(resident);
-    for (const place of opening.places) this.#places.set(place.worker, place);
+    for (const user of opening.remoteUsers) this.#users.add(user);
+    for (const endpoints of opening.workers) this.#endpoints.set(endpoints.worker, endpoints);
     this.#early = [...opening.addresses];
     this.connections = counts.tally(worker, "connections");
     this.calls = counts.tally(worker, "calls");
     this.tenancy = new RemoteTenancy(post, counts.tally(worker, "clients"));
     this.addresses = { tell: (change) => post({ type: "address", change }), onChange: null };
     this.sip = this.#neighbours();
-    this.streams = worker === HOME ? this.#streamsHere() : this.#streamsElsewhere();
+    this.streams = worker === STREAMS_WORKER ? this.#streamsHere() : this.#streamsElsewhere();
   }
 
   nextConnectionId(): number {
@@ -86,21 +85,21 @@ export class TeamMember implements Team {
   }
 
   /** Where the others reach this worker; waits for its private port, if it has one. Throws TransportError. */
-  async place(sipPort: number): Promise<Place> {
-    const home = this.#worker === HOME ? await this.#homePort.promise : null;
-    return { worker: this.#worker, sipPort, home };
+  async endpoints(sipPort: number): Promise<WorkerEndpoints> {
+    const home = this.#worker === STREAMS_WORKER ? await this.#homePort.promise : null;
+    return { worker: this.#worker, sipPort, relay: home };
   }
 
   /** Takes what the supervisor posts. */
   take(news: TeamNews): void {
     switch (news.type) {
-      case "place":
-        return void this.#places.set(news.place.worker, news.place);
+      case "endpoints":
+        return void this.#endpoints.set(news.endpoints.worker, news.endpoints);
       case "gone":
-        this.#places.delete(news.worker);
+        this.#endpoints.delete(news.worker);
         return this.#users.removeWorker(news.worker);
       case "came":
-        return this.#users.add(news.resident);
+        return this.#users.add(news.user);
       case "left":
         return this.#users.remove(news.line);
       case "handed":
@@ -128,7 +127,9 @@ export class TeamMember implements Team {
   }
 
   #workerAt(sipPort: number): number | null {
-    for (const place of this.#places.values()) if (place.sipPort === sipPort) return place.worker;
+    for (const endpoints of this.#endpoints.values()) {
+      if (endpoints.sipPort === sipPort) return endpoints.worker;
+    }
     return null;
   }
 
@@ -150,8 +151,8 @@ export class TeamMember implements Team {
     };
   }
 
-  #streamsHere(): StreamsHome {
-    this.#homePort.promise.catch(() => {}); // place() throws it
+  #streamsHere(): StreamsWorker {
+    this.#homePort.promise.catch(() => {}); // endpoints() throws it
     return { type: "here", arrivals: (signal) => this.#arrivals(signal) };
   }
 
@@ -159,7 +160,7 @@ export class TeamMember implements Team {
     const { opening: { secret }, limits, clock, log } = this.#options;
     const onListening = this.#homePort.resolve;
     try {
-      yield* homeDoor({ secret, limits, clock, log, onListening }, signal);
+      yield* listenRelay({ secret, limits, clock, log, onListening }, signal);
     } finally {
       this.#homePort.reject(
         new TransportError("the private port for clients of streams cannot be had", "failed"),
@@ -167,24 +168,26 @@ export class TeamMember implements Team {
     }
   }
 
-  #streamsElsewhere(): StreamsHome {
+  #streamsElsewhere(): StreamsWorker {
     return {
       type: "elsewhere",
-      watch: (stream) => new KeptStream(stream),
+      watch: (stream) => new ReplayedStream(stream),
       carry: (stream, signal) => this.#carry(stream, signal),
     };
   }
 
   /** A way that breaks is the client's loss and nobody's defect. */
   async #carry(stream: ByteStream, signal: AbortSignal): Promise<void> {
-    if (!(stream instanceof KeptStream)) throw new Error("a client that was not watched cannot be carried");
+    if (!(stream instanceof ReplayedStream)) {
+      throw new Error("a client that was not watched cannot be carried");
+    }
     const { opening: { secret }, limits, clock, log } = this.#options;
-    const home = (): Endpoint | null => this.#places.get(HOME)?.home ?? null;
+    const home = (): Endpoint | null => this.#endpoints.get(STREAMS_WORKER)?.relay ?? null;
     try {
-      await carryHome(stream, { home, secret, limits, clock }, signal);
+      await relayToStreams(stream, { home, secret, limits, clock }, signal);
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      log.category("rtmp").info(`A client of streams was lost: ${messageOf(error)}`);
+      log.category("rtmp").info(`stream client lost: ${messageOf(error)}`);
     }
   }
 }

@@ -1,14 +1,13 @@
-// What the supervisor knows of all workers, kept from what they post: their users, their calls, who has which address,
-// what addresses do. Passes on to the others what they must know; when a worker is gone, clears up after it and gives
-// its calls back, so that somebody can end them.
+// What the supervisor knows of all workers: users, calls, who has which address, what addresses do. Tells the others what
+// they must know; when a worker is gone, clears up after it and gives its calls back, so that somebody can end them.
 // Role: machine
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { SameAddressConfig } from "../config/config.ts";
 import { Tenancy, type TenantPath } from "../gateway/tenancy.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
-import type { FromWorker, Opening, Place, ToWorker } from "./messages.ts";
-import { type Resident, UserDirectory } from "./user_directory.ts";
+import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
+import { type RemoteUser, UserDirectory } from "./user_directory.ts";
 
 /** A client of some worker. */
 interface FarTenant {
@@ -39,7 +38,7 @@ export class TeamState {
   readonly #tenants = new Map<number, FarTenant>();
   readonly #dialogs: readonly Map<string, DialogRecord>[];
   readonly #presences: readonly Map<string, number>[];
-  readonly #places: (Place | null)[];
+  readonly #endpoints: (WorkerEndpoints | null)[];
   /** Workers that are told what happens: from the moment they were told what there is. */
   readonly #listening = new Set<number>();
 
@@ -49,15 +48,15 @@ export class TeamState {
     this.#tenancy = new Tenancy(options.sameAddress);
     this.#dialogs = each(() => new Map<string, DialogRecord>());
     this.#presences = each(() => new Map<string, number>());
-    this.#places = each(() => null);
+    this.#endpoints = each(() => null);
   }
 
   /** What a worker must know that begins now; from now on it is told what changes. */
-  opening(worker: number): Pick<Opening, "places" | "residents" | "addresses"> {
+  opening(worker: number): Pick<Opening, "workers" | "remoteUsers" | "addresses"> {
     this.#listening.add(worker);
     return {
-      places: this.#places.filter((place) => place !== null),
-      residents: this.#users.all(),
+      workers: this.#endpoints.filter((endpoints) => endpoints !== null),
+      remoteUsers: this.#users.all(),
       addresses: this.#presences.flatMap((presences) => cameFrom(presences, "came")),
     };
   }
@@ -66,14 +65,14 @@ export class TeamState {
     return this.#dialogs[worker]!.size;
   }
 
-  opened(place: Place): void {
-    this.#places[place.worker] = place;
-    this.#postToOthers(place.worker, { type: "place", place });
+  opened(endpoints: WorkerEndpoints): void {
+    this.#endpoints[endpoints.worker] = endpoints;
+    this.#postToOthers(endpoints.worker, { type: "endpoints", endpoints });
   }
 
   /** A worker is gone; gives its calls. */
   gone(worker: number): DialogRecord[] {
-    this.#places[worker] = null;
+    this.#endpoints[worker] = null;
     this.#listening.delete(worker);
     this.#users.removeWorker(worker);
     this.#postToOthers(worker, { type: "gone", worker });
@@ -118,9 +117,9 @@ export class TeamState {
     }
   }
 
-  #came(resident: Resident): void {
-    this.#users.add(resident);
-    this.#postToOthers(resident.worker, { type: "came", resident });
+  #came(user: RemoteUser): void {
+    this.#users.add(user);
+    this.#postToOthers(user.worker, { type: "came", user });
   }
 
   #address(from: number, change: AddressChange): void {

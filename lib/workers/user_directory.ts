@@ -1,7 +1,5 @@
-// Which worker has which SIP user, replicated in every worker and the supervisor: a request that reaches the port of
-// one is found to be another's. As in each worker's own directory (lib/sip/ua/agent_directory.ts): by line, else the best
-// of those with the user.
-// RFC 3261 section 8.2.2.1.
+// Which worker has which SIP user, replicated in every worker and the supervisor: found by line, else the best of those
+// with the user, as in each worker's own directory (RFC 3261 8.2.2.1).
 // Role: machine
 
 import { chooseAgent } from "../sip/ua/agent_choice.ts";
@@ -9,7 +7,7 @@ import type { AgentNews } from "../sip/ua/neighbours.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 
 /** A user agent and where it is. */
-export interface Resident extends AgentNews {
+export interface RemoteUser extends AgentNews {
   readonly worker: number;
 }
 
@@ -20,34 +18,34 @@ export function linePrefixOf(worker: number): string {
 
 /** All user agents of a process. */
 export class UserDirectory {
-  readonly #byLine = new Map<string, Resident>();
-  readonly #byUser = new Map<string, Resident[]>();
+  readonly #byLine = new Map<string, RemoteUser>();
+  readonly #byUser = new Map<string, RemoteUser[]>();
 
   get size(): number {
     return this.#byLine.size;
   }
 
   /** All of them, oldest first: what a new worker is told. */
-  all(): Resident[] {
+  all(): RemoteUser[] {
     return [...this.#byLine.values()];
   }
 
   /** A user agent came; the newest are found first. */
-  add(resident: Resident): void {
-    this.remove(resident.line);
-    this.#byLine.set(resident.line, resident);
-    const key = keyOf(resident.user);
+  add(user: RemoteUser): void {
+    this.remove(user.line);
+    this.#byLine.set(user.line, user);
+    const key = keyOf(user.user);
     const others = this.#byUser.get(key);
-    if (others === undefined) this.#byUser.set(key, [resident]);
-    else others.push(resident);
+    if (others === undefined) this.#byUser.set(key, [user]);
+    else others.push(user);
   }
 
   /** A user agent has left. */
   remove(line: string): void {
-    const resident = this.#byLine.get(line);
-    if (resident === undefined) return;
+    const user = this.#byLine.get(line);
+    if (user === undefined) return;
     this.#byLine.delete(line);
-    const key = keyOf(resident.user);
+    const key = keyOf(user.user);
     const others = this.#byUser.get(key)!.filter((other) => other.line !== line);
     if (others.length === 0) this.#byUser.delete(key);
     else this.#byUser.set(key, others);
@@ -67,8 +65,8 @@ export class UserDirectory {
   find(uri: Pick<SipUri, "user" | "host" | "params">): number | null {
     const line = uri.params.get("line");
     if (typeof line === "string") return this.ownerOf(line);
-    const residents = this.#byUser.get(keyOf(uri.user)) ?? [];
-    return chooseAgent(residents, uri.host, (resident) => ({ ...resident, closing: false }))?.worker ?? null;
+    const users = this.#byUser.get(keyOf(uri.user)) ?? [];
+    return chooseAgent(users, uri.host, (user) => ({ ...user, closing: false }))?.worker ?? null;
   }
 }
 

@@ -13,7 +13,7 @@ import { OpenFiles } from "../net/linux/open_files.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
-import { sliceOf } from "./slice.ts";
+import { sliceOf } from "./worker_slot.ts";
 import { TeamMember } from "./team_member.ts";
 
 /** What a worker takes from outside. */
@@ -84,7 +84,7 @@ export class WorkerGateway {
   async #start(opening: Opening, running: Running): Promise<void> {
     const post = this.#post;
     const { clock } = this.#environment;
-    const { index, count } = opening.seat;
+    const { index, count } = opening.slot;
     const config = buildConfig(opening.sources);
     const lines = new LineBatch((batch) => post({ type: "log", lines: batch }));
     running.log = openLog({ verbosity: config.verbosity, write: (line) => lines.put(line) });
@@ -95,7 +95,7 @@ export class WorkerGateway {
     const team = this.#member = new TeamMember({ opening, counts, post, limits, clock, log });
     running.beat(clock, counts, index);
     const codecs = await this.#environment.loadCodecs();
-    const gateway = await Gateway.start(sliceOf(config, opening.seat), {
+    const gateway = await Gateway.start(sliceOf(config, opening.slot), {
       ...this.#environment,
       codecs,
       files: new OpenFiles(opening.files),
@@ -104,7 +104,7 @@ export class WorkerGateway {
     });
     running.gateway = gateway;
     team.opened();
-    post({ type: "opened", place: await team.place(gateway.sipPort) });
+    post({ type: "opened", endpoints: await team.endpoints(gateway.sipPort) });
     void this.#endOrphans(opening, gateway, log);
   }
 

@@ -269,11 +269,11 @@ testEachKind(
         `Call-ID: ${header(bye, "Call-ID")}$CSeq: ${header(bye, "CSeq")}$Content-Length: 0$$`,
       supervisor.sipPorts[1]!,
     );
-    await until("worker 1 is back", () => /worker 1 was replaced/.test(house.lines()), house.lines);
+    await until("worker 1 is back", () => /worker 1 restarted/.test(house.lines()), house.lines);
     assert.deepEqual(supervisor.sipPorts, before, "at the same ports");
     assert.match(
       house.lines(),
-      /error main +worker 1 broke down, 1 calls and 1 connections are lost: .*the test wants it/,
+      /error main +worker 1 crashed, 1 calls and 1 connections are lost: .*the test wants it/,
     );
 
     await using back = await connectAt(house, 1, () => phoneOf(house, address("victim")));
@@ -298,7 +298,7 @@ testEachKind(
     await using lost = await connectAt(house, 1, connect); // carried to worker 0
     house.crash(0, "close");
     await lost.closed;
-    await until("worker 0 is back", () => /worker 0 was replaced/.test(house.lines()), house.lines);
+    await until("worker 0 is back", () => /worker 0 restarted/.test(house.lines()), house.lines);
     await using carried = await connectAt(house, 1, connect);
     assert.ok(await carried.createStream());
     assert.equal(house.supervisor.usage.connections, 1);

@@ -8,7 +8,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { LocalTally } from "../../lib/base/tally.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
-import type { StreamsHome, Team } from "../../lib/gateway/team.ts";
+import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
 import { Tenancy } from "../../lib/gateway/tenancy.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import type { ByteStream } from "../../lib/net/tcp.ts";
@@ -25,7 +25,7 @@ interface FakeTeam extends Team {
   readonly inside: RtmpConnection[];
 }
 
-function fakeTeam(streams: StreamsHome): FakeTeam {
+function fakeTeam(streams: StreamsWorker): FakeTeam {
   const heard: string[] = [];
   const inside: RtmpConnection[] = [];
   const local = new Tenancy<RtmpConnection>({ policy: "replace", accounts: [] });
@@ -66,7 +66,7 @@ function startGateway(team: Team, flags: Record<string, string | boolean> = {}):
 }
 
 /** A home of streams that is elsewhere, and writes down who is carried there. */
-function elsewhere(carried: ByteStream[]): StreamsHome {
+function elsewhere(carried: ByteStream[]): StreamsWorker {
   return {
     type: "elsewhere",
     watch: (stream) => stream,

@@ -61,7 +61,7 @@ import { mediaFormat } from "../../lib/sdp/media_format.ts";
 import { eventOfDigit } from "../../lib/rtp/telephone_event.ts";
 import { parseSipUri } from "../../lib/sip/message/uri.ts";
 import { isLocal503 } from "../../lib/tools/trial/verdict.ts";
-import { decodePreface } from "../../lib/workers/preface.ts";
+import { decodeRelayHeader } from "../../lib/workers/relay.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 
 const SDP = [
@@ -312,7 +312,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     "profile-level-id=42e01f; packetization-mode=1",
   ),
   text("trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
-  utf8("decodePreface", decodePreface, "siprtmp-client secret 192.0.2.1 5060\n"),
+  utf8("decodePreface", decodeRelayHeader, "siprtmp-client secret 192.0.2.1 5060\n"),
 ];
 
 function identified(address: string): unknown {

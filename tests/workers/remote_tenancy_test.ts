@@ -5,14 +5,14 @@ import { RemoteTenancy } from "../../lib/workers/remote_tenancy.ts";
 
 const PATH = { address: "alice@example.com", key: "sip/alice@example.com" };
 
-function desk() {
+function scene() {
   const posted: FromWorker[] = [];
   const clients = new LocalTally();
   return { posted, clients, tenancy: new RemoteTenancy((message) => posted.push(message), clients) };
 }
 
 Deno.test("remote tenancy: each question gets its own answer", async () => {
-  const { posted, tenancy } = desk();
+  const { posted, tenancy } = scene();
   const first = tenancy.arrive(PATH, false);
   const second = tenancy.arrive({ ...PATH, key: "sip/alice@example.com/x" }, true);
   assert.deepEqual(posted.map((message) => message.type === "arrive" && message.ask), [1, 2]);
@@ -24,7 +24,7 @@ Deno.test("remote tenancy: each question gets its own answer", async () => {
 });
 
 Deno.test("remote tenancy: who enters counts, who is rejected or leaves does not", async () => {
-  const { posted, clients, tenancy } = desk();
+  const { posted, clients, tenancy } = scene();
   const [one, two] = [{ id: 1 }, { id: 2 }];
   const entering = [tenancy.enter(PATH, one, false), tenancy.enter(PATH, two, true)];
   tenancy.answered({ type: "entry", ask: 1, rejected: null });
@@ -43,7 +43,7 @@ Deno.test("remote tenancy: who enters counts, who is rejected or leaves does not
 });
 
 Deno.test("remote tenancy: a client whose place was taken elsewhere hears of it, even before its own answer", () => {
-  const { clients, tenancy } = desk();
+  const { clients, tenancy } = scene();
   const replaced: string[] = [];
   tenancy.onReplaced = (client: { id: number }, path) => replaced.push(`${client.id} ${path.key}`);
   void tenancy.enter(PATH, { id: 7 }, false);

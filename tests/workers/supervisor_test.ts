@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { ConfigError, TransportError } from "../../lib/base/errors.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
-import { Supervisor, workersOf } from "../../lib/workers/supervisor.ts";
+import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
+import { RestartBackoff, Supervisor, workersOf } from "../../lib/workers/supervisor.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
-import { script, unchecked } from "../support/workers_script.ts";
 import { until } from "../support/workers_house.ts";
+import { script, unchecked } from "../support/workers_script.ts";
 
 const LOCAL = { host: "127.0.0.1", "int-ip": "127.0.0.1", port: "0", "sip-port": "0", workers: "2" } as const;
 
@@ -77,10 +78,10 @@ const DIES = `
 onmessage = ({ data }) => {
   if (data.type === "open" && data.orphans.length > 0) throw new Error("again");
   if (data.type === "open") {
-    const { index } = data.seat;
+    const { index } = data.slot;
     postMessage({ type: "dialog", record: { id: "d" + index } });
     postMessage({ type: "log", lines: ["line of " + index] });
-    postMessage({ type: "opened", place: { worker: index, sipPort: 7000 + index, home: null } });
+    postMessage({ type: "opened", endpoints: { worker: index, sipPort: 7000 + index, relay: null } });
     if (index === 1) setTimeout(() => { throw new Error("first"); }, 0);
   }
   if (data.type === "reload") postMessage({ type: "reloaded" });
@@ -94,12 +95,34 @@ Deno.test("supervisor: a worker that cannot be replaced is tried again; the othe
   await until("a second try", () => log.at("warn").length > 0);
   assert.match(
     log.at("error").join("\n"),
-    /worker 1 broke down, 1 calls and 0 connections are lost: .*first/,
+    /worker 1 crashed, 1 calls and 0 connections are lost: .*first/,
   );
-  assert.match(log.at("warn").join("\n"), /worker 1 could not be replaced yet: .*again/);
+  assert.match(log.at("warn").join("\n"), /worker 1 restart failed, retrying: .*again/);
   assert.deepEqual(supervisor.sipPorts, [7000, 7001]);
   assert.deepEqual(lines.sort(), ["line of 0", "line of 1"]);
   await supervisor.reload();
   await supervisor[Symbol.asyncDispose]();
   assert.doesNotMatch(log.at("warn").join("\n"), /did not end in time/);
+});
+
+Deno.test("a worker is replaced at once, one that breaks down again and again ever later, up to 30 s", () => {
+  const clock = new FakeClock();
+  const schedule = new RestartBackoff(clock);
+  const waits: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    const waitMs = schedule.brokeDown();
+    waits.push(waitMs);
+    clock.advance(waitMs + 10);
+  }
+  assert.deepEqual(waits, [50, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+});
+
+Deno.test("one that has run well for a minute begins anew", () => {
+  const clock = new FakeClock();
+  const schedule = new RestartBackoff(clock);
+  schedule.brokeDown();
+  clock.advance(1000);
+  assert.equal(schedule.brokeDown(), 1000);
+  clock.advance(62_000);
+  assert.equal(schedule.brokeDown(), 50);
 });

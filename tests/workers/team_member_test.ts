@@ -7,7 +7,7 @@ import type { MessageTransport } from "../../lib/sip/ua/endpoint.ts";
 import type { SipMessage } from "../../lib/sip/message/message.ts";
 import { encodeSipMessage } from "../../lib/sip/message/message.ts";
 import type { Flow } from "../../lib/sip/message/target.ts";
-import { KeptStream } from "../../lib/workers/carrier.ts";
+import { ReplayedStream } from "../../lib/workers/relay.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
 import { OpenFiles } from "../../lib/net/linux/open_files.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
@@ -30,12 +30,12 @@ function member(index: number, changes: Partial<Opening> = {}) {
   const opening: Opening = {
     type: "open",
     sources: {},
-    seat: { index, count: 2, rtmpPort: 0, sipPort: 0, sipFallback: false },
+    slot: { index, count: 2, rtmpPort: 0, sipPort: 0, sipFallback: false },
     memory: counts.memory,
     files: new OpenFiles().memory,
     secret: "s",
-    places: [{ worker: 0, sipPort: 5060, home: null }],
-    residents: [{ worker: 0, line: "0.a", user: "alice", host: "x", port: null, ownsAddress: false }],
+    workers: [{ worker: 0, sipPort: 5060, relay: null }],
+    remoteUsers: [{ worker: 0, line: "0.a", user: "alice", host: "x", port: null, ownsAddress: false }],
     addresses: [{ type: "came", key: "a" }],
     orphans: [],
     ...changes,
@@ -80,7 +80,7 @@ Deno.test("member: knows the users of others from the opening and from news, unt
   assert.deepEqual([ask("alice"), ask("bob")], [1, 0]);
   team.take({
     type: "came",
-    resident: { worker: 0, line: "0.b", user: "bob", host: "x", port: null, ownsAddress: false },
+    user: { worker: 0, line: "0.b", user: "bob", host: "x", port: null, ownsAddress: false },
   });
   assert.equal(ask("bob"), 1);
   team.take({ type: "left", line: "0.b" });
@@ -135,9 +135,9 @@ Deno.test("member: without a home a client of streams is closed, and that is tol
   assert.equal(await far.read(new Uint8Array(1)), null);
   assert.match(
     log.at("info").join(),
-    /A client of streams was lost: the worker that has the streams is not there/,
+    /stream client lost: the worker that serves streams is down/,
   );
-  assert.ok(streams.watch(near) instanceof KeptStream);
+  assert.ok(streams.watch(near) instanceof ReplayedStream);
   await assert.rejects(streams.carry(near, new AbortController().signal), /not watched/);
 });
 
@@ -147,16 +147,16 @@ Deno.test("member: worker 0 is the home, and says its private port when it liste
   const stop = new AbortController();
   const arrivals = team.streams.arrivals(stop.signal)[Symbol.asyncIterator]();
   const first = arrivals.next();
-  const place = await team.place(5060);
-  assert.deepEqual([place.worker, place.sipPort, place.home?.hostname], [0, 5060, "127.0.0.1"]);
+  const endpoints = await team.endpoints(5060);
+  assert.deepEqual([endpoints.worker, endpoints.sipPort, endpoints.relay?.hostname], [0, 5060, "127.0.0.1"]);
   stop.abort();
   assert.equal((await first).done, true);
-  assert.equal((await member(1).team.place(5061)).home, null);
+  assert.equal((await member(1).team.endpoints(5061)).relay, null);
 });
 
 Deno.test("member: a private port that was never opened is an error, not a wait without end", async () => {
   const { team } = member(0);
   assert.ok(team.streams.type === "here");
   for await (const _ of team.streams.arrivals(AbortSignal.abort())) assert.fail();
-  await assert.rejects(team.place(5060), /the private port for clients of streams cannot be had/);
+  await assert.rejects(team.endpoints(5060), /the private port for clients of streams cannot be had/);
 });

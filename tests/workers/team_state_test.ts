@@ -27,7 +27,7 @@ function team(policy: SameAddressPolicy = "replace", workers = 3) {
   });
   for (let worker = 0; worker < workers; worker++) {
     state.opening(worker);
-    state.opened({ worker, sipPort: 5060 + worker, home: null });
+    state.opened({ worker, sipPort: 5060 + worker, relay: null });
   }
   const take = (): typeof posted => posted.splice(0);
   take();
@@ -38,8 +38,8 @@ Deno.test("team: users and addresses are told to the others, and to who begins l
   const { state, take } = team();
   const news = { line: "1.a", user: "alice", host: "example.com", port: null, ownsAddress: false };
   state.take(1, { type: "came", news });
-  const resident = { worker: 1, ...news };
-  assert.deepEqual(take(), [[0, { type: "came", resident }], [2, { type: "came", resident }]]);
+  const user = { worker: 1, ...news };
+  assert.deepEqual(take(), [[0, { type: "came", user }], [2, { type: "came", user }]]);
   const change = { type: "came", key: "192.0.2.9" } as const;
   state.take(1, { type: "address", change });
   state.take(1, { type: "address", change });
@@ -47,8 +47,8 @@ Deno.test("team: users and addresses are told to the others, and to who begins l
   state.gone(2);
   take();
   const opening = state.opening(2);
-  assert.deepEqual(opening.places.map(({ worker }) => worker), [0, 1]);
-  assert.deepEqual([opening.residents, opening.addresses], [[resident], [change, change]]);
+  assert.deepEqual(opening.workers.map(({ worker }) => worker), [0, 1]);
+  assert.deepEqual([opening.remoteUsers, opening.addresses], [[user], [change, change]]);
   // It has not opened yet, and hears what happens meanwhile.
   state.take(1, { type: "left", line: "1.a" });
   assert.deepEqual(take(), [[0, { type: "left", line: "1.a" }], [2, { type: "left", line: "1.a" }]]);
@@ -77,7 +77,7 @@ Deno.test("team: a worker that is gone leaves nothing behind but its calls, whic
     [2, left],
   ]);
   assert.deepEqual(state.gone(1), []);
-  assert.deepEqual(state.opening(1).residents, []);
+  assert.deepEqual(state.opening(1).remoteUsers, []);
   take();
   // Alice's place is free: nobody is replaced.
   state.take(0, { type: "enter", ask: 9, path: ALICE, registered: false, id: 6 });

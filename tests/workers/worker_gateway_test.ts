@@ -25,12 +25,12 @@ function opening(counts: SharedCounts, rtmpPort = 0): Opening {
   return {
     type: "open",
     sources: { flags: { host: "127.0.0.1", "int-ip": "127.0.0.1" } },
-    seat: { index: 1, count: 2, rtmpPort, sipPort: 0, sipFallback: false },
+    slot: { index: 1, count: 2, rtmpPort, sipPort: 0, sipFallback: false },
     memory: counts.memory,
     files: new OpenFiles().memory,
     secret: "s",
-    places: [],
-    residents: [],
+    workers: [],
+    remoteUsers: [],
     addresses: [],
     orphans: [],
   };
@@ -60,8 +60,8 @@ Deno.test("worker gateway: opens, shows its pulse, counts, tells, reloads, stops
   worker.take(opening(counts, port));
   worker.take(opening(counts, port)); // once is enough
   await has("opened");
-  const place = posted.find((message) => message.type === "opened")?.place;
-  assert.deepEqual([place?.worker, place?.home], [1, null]);
+  const endpoints = posted.find((message) => message.type === "opened")?.endpoints;
+  assert.deepEqual([endpoints?.worker, endpoints?.relay], [1, null]);
   const client = await RtmpClient.open(`rtmp://127.0.0.1:${port}/sip/alice@127.0.0.1`, {
     ...ENVIRONMENT,
     log: silentLog,

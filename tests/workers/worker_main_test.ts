@@ -14,7 +14,7 @@ Deno.test("worker main: says that it is there, takes messages, and tells what is
   worker.postMessage({
     type: "open",
     sources: { flags: { port: "wrong" } },
-    seat: { index: 0, count: 1, rtmpPort: 0, sipPort: 0, sipFallback: false },
+    slot: { index: 0, count: 1, rtmpPort: 0, sipPort: 0, sipFallback: false },
   });
   await until("failed", () => posted.length === 2);
   worker.postMessage({ type: "stop" });

@@ -1,8 +1,5 @@
 // The part of the configuration that one worker has: the same RTMP port, a SIP port and RTP ports of its own. Worker 0
-// is the home of everything there is only one of: TLS, RTMPT, streams, and the accounts the gateway registers itself.
-//
-//   --sip-port 5060 --rtp-ports 10000-19999 --workers 2     SIP 5060, RTP 10000-14999     SIP 5061, RTP 15000-19999
-//
+// has everything there is only one of: TLS, RTMPT, streams, and the accounts the gateway registers itself.
 // Role: wire
 
 import { ConfigError } from "../base/errors.ts";
@@ -11,7 +8,7 @@ import type { Config, RtpConfig } from "../config/config.ts";
 import type { EntranceConfig } from "../config/entrance_config.ts";
 
 /** Where a worker is put. */
-export interface Seat {
+export interface WorkerSlot {
   /** From 0. */
   readonly index: number;
   readonly count: number;
@@ -24,19 +21,25 @@ export interface Seat {
 }
 
 /** The worker that has what there is only one of. */
-export const HOME = 0;
+export const STREAMS_WORKER = 0;
 
-/** What worker `seat.index` runs with. @throws ConfigError when the ports do not suffice */
-export function sliceOf(config: Config, seat: Seat): Config {
-  const home = seat.index === HOME;
+/**
+ * What worker `slot.index` runs with:
+ *
+ *   --sip-port 5060 --rtp-ports 10000-19999 --workers 2     SIP 5060, RTP 10000-14999     SIP 5061, RTP 15000-19999
+ *
+ * @throws ConfigError when the ports do not suffice
+ */
+export function sliceOf(config: Config, slot: WorkerSlot): Config {
+  const home = slot.index === STREAMS_WORKER;
   return {
     ...config,
-    rtmp: { ...config.rtmp, listen: { ...config.rtmp.listen, port: seat.rtmpPort } },
-    entrance: entranceOf(config.entrance, seat),
-    sip: { ...config.sip, port: seat.sipPort, portFallback: seat.sipFallback },
-    rtp: sliceOfPorts(config.rtp, seat),
+    rtmp: { ...config.rtmp, listen: { ...config.rtmp.listen, port: slot.rtmpPort } },
+    entrance: entranceOf(config.entrance, slot),
+    sip: { ...config.sip, port: slot.sipPort, portFallback: slot.sipFallback },
+    rtp: sliceOfPorts(config.rtp, slot),
     // Those that say nothing are not counted for all: the kernel spreads them evenly.
-    limit: { ...config.limit, halfOpen: Math.ceil(config.limit.halfOpen / seat.count) },
+    limit: { ...config.limit, halfOpen: Math.ceil(config.limit.halfOpen / slot.count) },
     accounts: home ? config.accounts : [],
     sipd: null,
     workers: 1,
@@ -44,15 +47,15 @@ export function sliceOf(config: Config, seat: Seat): Config {
 }
 
 /** The SIP ports of the other workers are ours too: a call between their clients may be dialled at any of them. */
-function entranceOf(entrance: EntranceConfig, { index, count, sipPort }: Seat): EntranceConfig {
+function entranceOf(entrance: EntranceConfig, { index, count, sipPort }: WorkerSlot): EntranceConfig {
   const ports = sipPort === 0 ? [] : Array.from({ length: count }, (_, other) => sipPort - index + other);
   const open = [...entrance.targets.open, ...ports.flatMap(loopbackPlaces)];
   const own = { ...entrance, targets: { ...entrance.targets, open } };
-  return index === HOME ? own : { ...own, tls: null, tunnel: null };
+  return index === STREAMS_WORKER ? own : { ...own, tls: null, tunnel: null };
 }
 
 /** Whole pairs, even port first; the last worker has what is left over. */
-function sliceOfPorts(rtp: RtpConfig, { index, count }: Seat): RtpConfig {
+function sliceOfPorts(rtp: RtpConfig, { index, count }: WorkerSlot): RtpConfig {
   if (rtp.portMax === 0) return rtp; // any ports that are free
   const first = rtp.portMin + rtp.portMin % 2;
   const pairs = Math.floor((rtp.portMax - first + 1) / 2);

@@ -4,19 +4,19 @@ import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import type { SettingName } from "../../lib/config/config_settings.ts";
-import { type Seat, sipPortOf, sliceOf } from "../../lib/workers/slice.ts";
+import { sipPortOf, sliceOf, type WorkerSlot } from "../../lib/workers/worker_slot.ts";
 
 function configOf(flags: Partial<Record<SettingName, string | boolean>>) {
   return buildConfig({ flags });
 }
 
-function seat(index: number, count: number): Seat {
+function slot(index: number, count: number): WorkerSlot {
   return { index, count, rtmpPort: 1935, sipPort: 5060 + index, sipFallback: false };
 }
 
 Deno.test("a slice has its own SIP port and RTP ports, and the RTMP port of all", () => {
   const config = configOf({ workers: "3", "rtp-ports": "10001-10021", port: "0" });
-  const slices = [0, 1, 2].map((index) => sliceOf(config, seat(index, 3)));
+  const slices = [0, 1, 2].map((index) => sliceOf(config, slot(index, 3)));
   assert.deepEqual(slices.map(({ rtp }) => [rtp.portMin, rtp.portMax]), [
     [10002, 10007],
     [10008, 10013],
@@ -32,10 +32,10 @@ Deno.test("TLS, RTMPT and the gateway's own accounts are worker 0's alone", () =
     flags: { "rtmps-port": "1443", "tls-cert": "c.pem", "tls-key": "k.pem", "rtmpt-port": "1080" },
     file: {
       name: "x.toml",
-      text: '[[account]]\nname = "desk"\naddress = "desk@example.com"\npassword = "x"\n',
+      text: '[[account]]\nname = "worker"\naddress = "worker@example.com"\npassword = "x"\n',
     },
   });
-  const [home, other] = [sliceOf(config, seat(0, 2)), sliceOf(config, seat(1, 2))];
+  const [home, other] = [sliceOf(config, slot(0, 2)), sliceOf(config, slot(1, 2))];
   const open = [5060, 5061].flatMap(loopbackPlaces); // the SIP ports of both workers
   for (const { entrance } of [home, other]) assert.deepEqual(entrance.targets, { allowed: [], open });
   assert.deepEqual(home.entrance, { ...config.entrance, targets: home.entrance.targets });
@@ -54,7 +54,7 @@ Deno.test("slices of any range are disjoint, start even, and hold pairs", () => 
     try {
       let next = min;
       for (let index = 0; index < count; index++) {
-        const { portMin, portMax } = sliceOf(config, seat(index, count)).rtp;
+        const { portMin, portMax } = sliceOf(config, slot(index, count)).rtp;
         assert.ok(portMin >= next && portMin % 2 === 0 && portMax % 2 === 1 && portMax > portMin);
         next = portMax + 1;
       }

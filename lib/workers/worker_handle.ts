@@ -1,20 +1,22 @@
-// The place of one worker, whichever thread is in it now: starts the thread, asks it things, and remembers between two
-// threads what the next one must have: where to listen, and the calls to hang up.
+// One worker and its thread of the moment: starts it, asks it things, and remembers from one thread to the next where to
+// listen and which calls to hang up.
 // Role: edge
 
+import { Worker } from "node:worker_threads";
 import type { Clock } from "../base/clock.ts";
+import { messageOf } from "../base/errors.ts";
+import { Ticker } from "../base/ticker.ts";
 import { closeLeftFiles } from "../net/linux/calls.ts";
 import { OpenFiles } from "../net/linux/open_files.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
-import { errorOf, type FromWorker, type Opening, type Place, type ToWorker } from "./messages.ts";
-import { WorkerThread } from "./worker_thread.ts";
+import { errorOf, type FromWorker, type Opening, type ToWorker, type WorkerEndpoints } from "./messages.ts";
 
 /** What is asked of a thread has an answer, and these are they. */
 export type AnswerType = "loaded" | "opened" | "reloaded" | "stopped";
 
 export type TeamOrLog = Exclude<FromWorker, { type: AnswerType | "failed" }>;
 
-export interface WorkerDeskOptions {
+export interface WorkerHandleOptions {
   /** Which worker, from 0. */
   readonly index: number;
   /** The first file of its threads. */
@@ -33,20 +35,20 @@ interface Waiting {
   fail(reason: string): void;
 }
 
-export class WorkerDesk {
+export class WorkerHandle {
   readonly index: number;
   /** Where it listens, or did before it broke down; null until it has opened for the first time. */
-  place: Place | null = null;
+  endpoints: WorkerEndpoints | null = null;
   /** Calls of those who broke down here that nobody has ended yet. */
   orphans: readonly DialogRecord[] = [];
   /** True while it is being replaced. */
   replacing = false;
-  readonly #options: WorkerDeskOptions;
+  readonly #options: WorkerHandleOptions;
   readonly #waiting = new Set<Waiting>();
   readonly #files = new OpenFiles();
   #thread: WorkerThread | null = null;
 
-  constructor(options: WorkerDeskOptions) {
+  constructor(options: WorkerHandleOptions) {
     this.#options = options;
     this.index = options.index;
   }
@@ -77,13 +79,13 @@ export class WorkerDesk {
   }
 
   /** Lets it open its ports; where it listens. Throws what was in the way. */
-  async open(opening: Omit<Opening, "orphans" | "files">): Promise<Place> {
+  async open(opening: Omit<Opening, "orphans" | "files">): Promise<WorkerEndpoints> {
     const files = this.#files.memory;
-    const { place } = await this.ask({ ...opening, files, orphans: this.orphans }, "opened");
-    this.place = place;
+    const { endpoints } = await this.ask({ ...opening, files, orphans: this.orphans }, "opened");
+    this.endpoints = endpoints;
     this.orphans = [];
     this.#thread?.watch();
-    return place;
+    return endpoints;
   }
 
   /** Posts, and waits for the answer of this type. Throws when the worker fails or dies instead. */
@@ -148,4 +150,89 @@ function isOfType<Type extends AnswerType>(
   type: Type,
 ): message is FromWorker & { type: Type } {
   return message.type === type;
+}
+
+/** How often the pulse is looked at. */
+const LOOK_MS = 1_000;
+
+/** Looks without a pulse after which a worker is dead; looks and not times, so that a suspended machine kills nobody. */
+export const DEAD_AFTER_LOOKS = 15;
+
+const MAX_HEAP_MIB = 2048;
+
+export interface WorkerThreadOptions {
+  /** Its first file. */
+  readonly entry: URL;
+  /** For the runtime's own complaints. */
+  readonly name: string;
+  /** Changes while it is alive. */
+  readonly pulse: () => number;
+  readonly clock: Clock;
+  readonly onMessage: (message: FromWorker) => void;
+  /** JavaScript memory it may have at most, in MiB; 2048 when left out, far above what thousands of calls take. */
+  readonly maxHeapMib?: number;
+  /** Told once when it has died by itself, in words. `over`: nothing of it runs any more. */
+  readonly onDeath: (reason: string, over: boolean) => void;
+}
+
+export class WorkerThread {
+  readonly #worker: Worker;
+  readonly #options: WorkerThreadOptions;
+  readonly #ticker: Ticker;
+  #pulse: number;
+  #looks = 0;
+  #watched = false;
+  #over = false;
+
+  /** Starts it; it says "loaded" when it is there. */
+  constructor(options: WorkerThreadOptions) {
+    const { entry, name, pulse, clock, onMessage, maxHeapMib = MAX_HEAP_MIB } = options;
+    this.#options = options;
+    this.#pulse = pulse();
+    this.#ticker = new Ticker(clock, LOOK_MS);
+    this.#worker = new Worker(entry, { name, resourceLimits: { maxOldGenerationSizeMb: maxHeapMib } });
+    this.#worker.on("message", (message: FromWorker) => {
+      if (!this.#over) onMessage(message);
+    });
+    this.#worker.on("error", (error: unknown) => this.#die(messageOf(error), true));
+    this.#worker.on("messageerror", () => this.#die("it posted what cannot be read", false));
+    this.#worker.on("exit", (code: number) => this.#die(`it ended by itself with code ${code}`, true));
+  }
+
+  /** Posts a message; nothing happens when it is over. */
+  post(message: ToWorker): void {
+    if (!this.#over) this.#worker.postMessage(message);
+  }
+
+  /** From now on it must show its pulse. */
+  watch(): void {
+    if (this.#watched || this.#over) return;
+    this.#watched = true;
+    this.#ticker.add(() => this.#look());
+  }
+
+  /** Ends it at once; one that hangs in a loop of ours goes on in vain, because the runtime cannot end it. */
+  terminate(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#ticker[Symbol.dispose]();
+    void this.#worker.terminate();
+  }
+
+  #look(): void {
+    const pulse = this.#options.pulse();
+    this.#looks = pulse === this.#pulse ? this.#looks + 1 : 0;
+    this.#pulse = pulse;
+    if (this.#looks < DEAD_AFTER_LOOKS) return;
+    this.#die(
+      `no sign of life for ${DEAD_AFTER_LOOKS} s; if it hangs, its ports are free after a restart only`,
+      false,
+    );
+  }
+
+  #die(reason: string, over: boolean): void {
+    if (this.#over) return;
+    this.terminate();
+    this.#options.onDeath(reason, over);
+  }
 }
