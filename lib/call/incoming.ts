@@ -4,113 +4,112 @@
 
 import type { Invitation } from "../sip/ua/invitation.ts";
 import { formatNameAddr } from "../sip/message/name_addr.ts";
-import { DECLINE } from "./hang_up.ts";
-import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
+import { type CallLeg, type CallState, DECLINE, IDLE, withAddresses } from "./leg.ts";
 import { formatWarning } from "./negotiation.ts";
 import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import type { SipBody } from "../sip/message/body.ts";
 
-type Answering = Extract<Line, { state: "answering" }>;
+type Answering = Extract<CallState, { type: "answering" }>;
 
 /** For callers who find no room, when nobody else says. */
 const RETRY_AFTER_SECONDS = 10;
 
 /** Handles one new invitation: 486, 488 or 180 at once. */
-export function invited(owner: LineOwner, invitation: Invitation): void {
+export function invited(leg: CallLeg, invitation: Invitation): void {
   if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
   const from = formatNameAddr({ ...invitation.from, params: new Map() });
   const to = formatNameAddr({ ...invitation.to, params: new Map() });
-  if (owner.line.state !== "idle") {
-    owner.log.info(`${from} called while the line was busy`);
+  if (leg.state.type !== "idle") {
+    leg.log.info(`${from} called while the line was busy`);
     return invitation.refuse(486, "Busy Here");
   }
-  const objection = invitation.offer === null ? null : owner.services.media.objection(invitation.offer);
+  const objection = invitation.offer === null ? null : leg.services.media.objection(invitation.offer);
   if (objection !== null) {
-    owner.log.warn(`${from} called with nothing we can play or send: ${objection}`);
+    leg.log.warn(`${from} called with nothing we can play or send: ${objection}`);
     return notAcceptable(invitation, objection);
   }
-  const line: Line = { state: "alerting", invitation };
-  if (!owner.advance(IDLE, line)) return invitation.refuse(486, "Busy Here");
+  const state: CallState = { type: "alerting", invitation };
+  if (!leg.advance(IDLE, state)) return invitation.refuse(486, "Busy Here");
   invitation.cancelled.addEventListener("abort", () => {
-    if (!owner.advance(line, IDLE)) return;
-    owner.log.info(`${from} gave up`);
-    owner.link.call("cancelled", from, to);
+    if (!leg.advance(state, IDLE)) return;
+    leg.log.info(`${from} gave up`);
+    leg.link.call("cancelled", from, to);
   }, { once: true });
-  owner.log.info(`${from} calls`);
+  leg.log.info(`${from} calls`);
   invitation.ring();
-  const more = owner.services.tellsCallerHeaders === true ? invitation.callerHeaders : {};
-  owner.link.call("invited", from, to, ...(Object.keys(more).length > 0 ? [more] : []));
+  const more = leg.services.tellsCallerHeaders === true ? invitation.callerHeaders : {};
+  leg.link.call("invited", from, to, ...(Object.keys(more).length > 0 ? [more] : []));
 }
 
 /** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */
-export function answer(owner: LineOwner, codecs: readonly string[]): void {
-  const alerting = owner.line;
-  if (alerting.state === "idle") return owner.link.call("byed"); // the caller was faster: there is no call
-  if (alerting.state !== "alerting") return owner.log.info(`nobody to accept while ${alerting.state}`);
+export function answer(leg: CallLeg, codecs: readonly string[]): void {
+  const alerting = leg.state;
+  if (alerting.type === "idle") return leg.link.call("byed"); // the caller was faster: there is no call
+  if (alerting.type !== "alerting") return leg.log.info(`nobody to accept while ${alerting.type}`);
   const invitation = alerting.invitation;
-  const line: Answering = { state: "answering", invitation };
-  owner.advance(alerting, line);
-  owner.scope.spawn("accept", async () => {
+  const state: Answering = { type: "answering", invitation };
+  leg.advance(alerting, state);
+  leg.scope.spawn("accept", async () => {
     try {
-      await acceptCall(owner, line, invitation, codecs);
+      await acceptCall(leg, state, invitation, codecs);
     } finally {
-      if (owner.line === line) invitation.refuse(500, "Server Internal Error"); // only after a bug of ours
-      failed(owner, line);
+      if (leg.state === state) invitation.refuse(500, "Server Internal Error"); // only after a bug of ours
+      failed(leg, state);
     }
   });
 }
 
 async function acceptCall(
-  owner: LineOwner,
-  line: Answering,
+  leg: CallLeg,
+  state: Answering,
   invitation: Invitation,
   codecs: readonly string[],
 ): Promise<void> {
   using opened = new DisposableStack();
-  const offer = invitation.offer === null ? null : await withAddresses(owner, invitation.offer);
-  if (owner.line !== line) return invitation.refuse(DECLINE.status, DECLINE.reason); // hung up meanwhile
-  const media = opened.use(openMedia(owner, invitation, { offer, codecs }));
-  const answered = media === null ? null : answerOffer(owner, media, invitation, offer);
-  if (media === null || answered === null) return failed(owner, line);
-  line.media = media;
-  media.toRtmp = owner; // from the 200 on the caller may send, and a first key frame does not come twice
+  const offer = invitation.offer === null ? null : await withAddresses(leg, invitation.offer);
+  if (leg.state !== state) return invitation.refuse(DECLINE.status, DECLINE.reason); // hung up meanwhile
+  const media = opened.use(openMedia(leg, invitation, { offer, codecs }));
+  const answered = media === null ? null : answerOffer(leg, media, invitation, offer);
+  if (media === null || answered === null) return failed(leg, state);
+  state.media = media;
+  media.toRtmp = leg.owner; // from the 200 on the caller may send, and a first key frame does not come twice
   const outcome = await invitation.accept(answered.body);
   if (outcome.type === "failed") {
-    owner.log.warn(`the call was answered but not set up: ${outcome.reason}`);
-    return failed(owner, line);
+    leg.log.warn(`the call was answered but not set up: ${outcome.reason}`);
+    return failed(leg, state);
   }
-  const report = answered.report ?? await lateReport(owner, media, outcome.call.remoteBody);
+  const report = answered.report ?? await lateReport(leg, media, outcome.call.remoteBody);
   if (report === null) {
-    failed(owner, line);
+    failed(leg, state);
     return await outcome.call.hangUp();
   }
   const { call } = outcome;
   opened.move(); // talk() ends it; this coroutine is not to wait for that, for hours
-  owner.scope.spawn(`call ${call.id}`, () => talk(owner, line, { call, media, report }));
+  leg.scope.spawn(`call ${call.id}`, () => talk(leg, state, { call, media, report }));
 }
 
 function openMedia(
-  owner: LineOwner,
+  leg: CallLeg,
   invitation: Invitation,
   { offer, codecs }: { offer: SipBody | null; codecs: readonly string[] },
 ): CallMedia | null {
-  const { media } = owner.services;
+  const { media } = leg.services;
   const localAddress = media.addressFacing(offer, invitation.source.localAddress);
   const opening = media.open(localAddress, codecs);
   if (opening.type === "open") {
-    owner.primeMedia(opening.media);
+    leg.primeMedia(opening.media);
     return opening.media;
   }
-  owner.log.warn(`cannot accept the call: ${opening.reason}`);
+  leg.log.warn(`cannot accept the call: ${opening.reason}`);
   if (opening.type === "none") notAcceptable(invitation, opening.reason);
-  else unavailable(owner, invitation);
+  else unavailable(leg, invitation);
   return null;
 }
 
 /** The body of our 200. Without an offer in the INVITE it is ours, and the report comes with the ACK. */
 function answerOffer(
-  owner: LineOwner,
+  leg: CallLeg,
   media: CallMedia,
   invitation: Invitation,
   offer: SipBody | null,
@@ -118,19 +117,19 @@ function answerOffer(
   if (offer === null) return { body: media.makeOffer(), report: null };
   const outcome = media.takeOffer(offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
-  owner.log.warn(`cannot accept the call: ${outcome.reason}`);
+  leg.log.warn(`cannot accept the call: ${outcome.reason}`);
   notAcceptable(invitation, outcome.reason);
   return null;
 }
 
 async function lateReport(
-  owner: LineOwner,
+  leg: CallLeg,
   media: CallMedia,
   body: SipBody | null,
 ): Promise<AcceptedReport | null> {
-  const outcome = body === null ? null : media.takeAnswer(await withAddresses(owner, body));
+  const outcome = body === null ? null : media.takeAnswer(await withAddresses(leg, body));
   if (outcome?.type === "agreed") return outcome.report;
-  owner.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
+  leg.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
   return null;
 }
 
@@ -140,11 +139,11 @@ function notAcceptable(invitation: Invitation, reason: string): void {
 }
 
 /** RFC 3261 section 21.5.4: too many calls, or no port left; both pass. */
-function unavailable(owner: LineOwner, invitation: Invitation): void {
-  const seconds = owner.services.room?.retryAfterSeconds() ?? RETRY_AFTER_SECONDS;
+function unavailable(leg: CallLeg, invitation: Invitation): void {
+  const seconds = leg.services.room?.retryAfterSeconds() ?? RETRY_AFTER_SECONDS;
   invitation.refuse(503, "Service Unavailable", { "Retry-After": String(seconds) });
 }
 
-function failed(owner: LineOwner, line: Line): void {
-  if (owner.advance(line, IDLE)) owner.link.call("byed");
+function failed(leg: CallLeg, state: CallState): void {
+  if (leg.advance(state, IDLE)) leg.link.call("byed");
 }

@@ -17,16 +17,16 @@ import type { AcceptedReport, CallMedia, MediaOutcome } from "./call_media.ts";
 import {
   blockedHere,
   callerOf,
+  type CallLeg,
+  type CallState,
   IDLE,
-  type Line,
-  type LineOwner,
   statusText,
   targetOf,
   withAddresses,
-} from "./line.ts";
+} from "./leg.ts";
 import { talk } from "./talking.ts";
 
-type Dialing = Extract<Line, { state: "dialing" }>;
+type Dialing = Extract<CallState, { type: "dialing" }>;
 
 type Attempt =
   | { type: "established"; call: Call; media: CallMedia; report: AcceptedReport }
@@ -42,36 +42,36 @@ const NOT_ACCEPTABLE = "488 Not Acceptable Here";
 const OVERLOADED = "503 Service Unavailable";
 
 /** Starts a call; the client hears `ringing`, then `accepted` or `rejected`. */
-export function dial(owner: LineOwner, destination: string, codecs: readonly string[]): void {
-  const to = destinationOf(owner, destination);
-  if (to === null) return owner.link.call("rejected", "invalid dest URI");
-  const line: Dialing = { state: "dialing", attempt: new AbortController() };
-  if (!owner.advance(IDLE, line)) return owner.link.call("rejected", "Already in an active or pending call");
-  const overload = owner.services.room?.refusal() ?? null;
+export function dial(leg: CallLeg, destination: string, codecs: readonly string[]): void {
+  const to = destinationOf(leg, destination);
+  if (to === null) return leg.link.call("rejected", "invalid dest URI");
+  const state: Dialing = { type: "dialing", attempt: new AbortController() };
+  if (!leg.advance(IDLE, state)) return leg.link.call("rejected", "Already in an active or pending call");
+  const overload = leg.services.room?.refusal() ?? null;
   if (overload !== null) {
-    owner.log.warn(`"${destination}" is not called: ${overload}`);
-    return rejected(owner, line, OVERLOADED);
+    leg.log.warn(`"${destination}" is not called: ${overload}`);
+    return rejected(leg, state, OVERLOADED);
   }
-  const permission = owner.services.mayCall?.(to.uri) ?? ALLOWED;
+  const permission = leg.services.mayCall?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
-    owner.log.warn(`"${destination}" is not called: ${permission.reason}`);
-    return rejected(owner, line, blockedHere(permission.reason));
+    leg.log.warn(`"${destination}" is not called: ${permission.reason}`);
+    return rejected(leg, state, blockedHere(permission.reason));
   }
-  owner.scope.spawn(`invite ${destination}`, async () => {
+  leg.scope.spawn(`invite ${destination}`, async () => {
     try {
-      await attemptCall(owner, line, to, codecs);
+      await attemptCall(leg, state, to, codecs);
     } finally {
-      rejected(owner, line, INTERNAL_ERROR); // only a bug of ours leaves the line dialing
+      rejected(leg, state, INTERNAL_ERROR); // only a bug of ours leaves the line dialing
     }
   });
 }
 
-function destinationOf(owner: LineOwner, destination: string): NameAddr | null {
+function destinationOf(leg: CallLeg, destination: string): NameAddr | null {
   try {
-    return targetOf(owner, destination);
+    return targetOf(leg, destination);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    owner.log.warn(`cannot dial "${destination}": ${error.message}`);
+    leg.log.warn(`cannot dial "${destination}": ${error.message}`);
     return null;
   }
 }
@@ -87,41 +87,41 @@ interface Wanted {
 }
 
 async function attemptCall(
-  owner: LineOwner,
-  line: Dialing,
+  leg: CallLeg,
+  state: Dialing,
   to: NameAddr,
   codecs: readonly string[],
 ): Promise<void> {
-  const wanted = { to, uri: to.uri, caller: callerOf(owner), codecs };
-  const first = await reach(owner, line, wanted);
-  const attempt = first.type === "redirected" ? await follow(owner, line, wanted, first) : first;
+  const wanted = { to, uri: to.uri, caller: callerOf(leg), codecs };
+  const first = await reach(leg, state, wanted);
+  const attempt = first.type === "redirected" ? await follow(leg, state, wanted, first) : first;
   if (attempt.type === "given up" || attempt.type === "unreported") return;
-  if (attempt.type !== "established") return failed(owner, line, attempt.reason, nameOf(to.uri));
+  if (attempt.type !== "established") return failed(leg, state, attempt.reason, nameOf(to.uri));
   const { call, media, report } = attempt;
   // This coroutine is not to wait for the end of the call, for hours.
-  owner.scope.spawn(`call ${nameOf(to.uri)}`, () => talk(owner, line, { call, media, report }));
+  leg.scope.spawn(`call ${nameOf(to.uri)}`, () => talk(leg, state, { call, media, report }));
 }
 
 /** Once: what is tried here is not redirected again, so nobody can send us round in circles. */
 async function follow(
-  owner: LineOwner,
-  line: Dialing,
+  leg: CallLeg,
+  state: Dialing,
   wanted: Wanted,
   { targets, reason, by }: Extract<Attempt, { type: "redirected" }>,
 ): Promise<Attempt> {
   let last: Attempt = { type: "rejected", reason };
-  if (owner.services.redirect === false) return last;
+  if (leg.services.redirect === false) return last;
   for (const target of targets) {
-    const uri = callable(owner, target);
+    const uri = callable(leg, target);
     if (uri === null || formatSipUri(uri) === formatSipUri(wanted.uri)) continue;
-    const permission = owner.services.mayCall?.(uri) ?? ALLOWED;
-    owner.log.info(`${nameOf(wanted.uri)} answered ${reason}: ${nameOf(uri)}`);
+    const permission = leg.services.mayCall?.(uri) ?? ALLOWED;
+    leg.log.info(`${nameOf(wanted.uri)} answered ${reason}: ${nameOf(uri)}`);
     if (permission.type === "refused") {
-      owner.log.warn(`the redirection to ${nameOf(uri)} is not followed: ${permission.reason}`);
+      leg.log.warn(`the redirection to ${nameOf(uri)} is not followed: ${permission.reason}`);
       last = { type: "rejected", reason: blockedHere(permission.reason) };
       continue;
     }
-    last = await reach(owner, line, { ...wanted, uri, caller: { askedBy: by } });
+    last = await reach(leg, state, { ...wanted, uri, caller: { askedBy: by } });
     // 6xx (RFC 3261 section 21.6): nobody else can answer either.
     if (last.type !== "redirected" && (last.type !== "rejected" || last.reason.startsWith("6"))) return last;
   }
@@ -129,30 +129,30 @@ async function follow(
 }
 
 /** A number becomes an address as if it had been dialled; null: it is neither. */
-function callable(owner: LineOwner, target: SipUri): SipUri | null {
-  return target.scheme === "tel" ? destinationOf(owner, formatSipUri(target))?.uri ?? null : target;
+function callable(leg: CallLeg, target: SipUri): SipUri | null {
+  return target.scheme === "tel" ? destinationOf(leg, formatSipUri(target))?.uri ?? null : target;
 }
 
 function nameOf(uri: SipUri): string {
   return `${uri.user ?? ""}@${uri.host}`;
 }
 
-async function reach(owner: LineOwner, line: Dialing, wanted: Wanted): Promise<Attempt> {
+async function reach(leg: CallLeg, state: Dialing, wanted: Wanted): Promise<Attempt> {
   const { uri, codecs } = wanted;
-  const hop = await owner.agent.route(uri, wanted.caller);
-  if (line.attempt.signal.aborted) return { type: "given up" };
+  const hop = await leg.agent.route(uri, wanted.caller);
+  if (state.attempt.signal.aborted) return { type: "given up" };
   if ("type" in hop) return { type: "rejected", reason: `${hop.status ?? 503} ${hop.reason}` };
-  const opening = owner.services.media.open(hop.localAddress, codecs);
+  const opening = leg.services.media.open(hop.localAddress, codecs);
   if (opening.type !== "open") {
-    owner.log.warn(`cannot call ${nameOf(uri)}: ${opening.reason}`);
-    rejected(owner, line, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
+    leg.log.warn(`cannot call ${nameOf(uri)}: ${opening.reason}`);
+    rejected(leg, state, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
     return { type: "unreported" };
   }
   using opened = new DisposableStack();
-  const media = line.media = opened.use(opening.media);
-  owner.primeMedia(media); // the offer can name the parameter sets of the picture
-  owner.log.info(`calling ${nameOf(uri)} by way of ${formatTarget(hop.targets[0])}`);
-  const attempt = await invite(owner, line, { ...wanted, hop }, media);
+  const media = state.media = opened.use(opening.media);
+  leg.primeMedia(media); // the offer can name the parameter sets of the picture
+  leg.log.info(`calling ${nameOf(uri)} by way of ${formatTarget(hop.targets[0])}`);
+  const attempt = await invite(leg, state, { ...wanted, hop }, media);
   if (attempt.type === "established") opened.move(); // talk() ends it
   return attempt;
 }
@@ -164,105 +164,105 @@ interface Heard {
 }
 
 async function invite(
-  owner: LineOwner,
-  line: Dialing,
+  leg: CallLeg,
+  state: Dialing,
   { to, uri, caller, hop }: Wanted & { readonly hop: Hop },
   media: CallMedia,
 ): Promise<Attempt> {
-  const { signal } = line.attempt;
-  const onFailover = (notice: FailoverNotice): void => trying(owner, notice);
+  const { signal } = state.attempt;
+  const onFailover = (notice: FailoverNotice): void => trying(leg, notice);
   let outcome: InviteProgress | null = null;
   let heard: Heard | null = null;
-  const options = { ...owner.services.fields, ...caller, hop, target: uri, onFailover };
-  for await (const step of owner.agent.invite(to, media.makeOffer(), signal, options)) {
+  const options = { ...leg.services.fields, ...caller, hop, target: uri, onFailover };
+  for await (const step of leg.agent.invite(to, media.makeOffer(), signal, options)) {
     outcome = step;
     if (signal.aborted) continue;
-    if (step.type === "progress") heard = await progress(owner, media, step) ?? heard;
-    if (step.type === "offer") heard = await renewed(owner, media, step.offer) ?? heard;
+    if (step.type === "progress") heard = await progress(leg, media, step) ?? heard;
+    if (step.type === "offer") heard = await renewed(leg, media, step.offer) ?? heard;
   }
-  if (outcome?.type === "accepted") return await settle(owner, { call: outcome.call, media, heard, signal });
+  if (outcome?.type === "accepted") return await settle(leg, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
-  if (outcome.warning) owner.log.info(`the other side says: ${outcome.warning}`);
+  if (outcome.warning) leg.log.info(`the other side says: ${outcome.warning}`);
   const reason = statusText(outcome.status, outcome.reason);
   const { redirects: targets } = outcome;
   if (targets === undefined) return { type: "rejected", reason };
   return { type: "redirected", reason, targets, by: hop.targets[0].endpoint.hostname };
 }
 
-function trying(owner: LineOwner, notice: FailoverNotice): void {
-  owner.link.call("onStatus", createStatus("status", "NetConnection.Call.Trying", formatFailover(notice)));
+function trying(leg: CallLeg, notice: FailoverNotice): void {
+  leg.link.call("onStatus", createStatus("status", "NetConnection.Call.Trying", formatFailover(notice)));
 }
 
 async function settle(
-  owner: LineOwner,
+  leg: CallLeg,
   answered: { call: Call; media: CallMedia; heard: Heard | null; signal: AbortSignal },
 ): Promise<Attempt> {
   const { call, media, heard, signal } = answered;
-  const outcome = await agreedWith(owner, call.remoteBody, media, heard);
+  const outcome = await agreedWith(leg, call.remoteBody, media, heard);
   if (outcome.type === "agreed" && !signal.aborted) {
     return { type: "established", call, media, report: outcome.report };
   }
-  owner.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
+  leg.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
   if (outcome.type === "agreed" || signal.aborted) return { type: "given up" };
   return { type: "rejected", reason: `${NOT_ACCEPTABLE}: the answer cannot be used, ${outcome.reason}` };
 }
 
 /** The session was settled before the 2xx, or is now. */
 async function agreedWith(
-  owner: LineOwner,
+  leg: CallLeg,
   remote: SipBody | null,
   media: CallMedia,
   heard: Heard | null,
 ): Promise<MediaOutcome> {
   if (remote === null) return { type: "none", reason: "it has no session description" };
   if (heard?.body === remote) return { type: "agreed", report: heard.report };
-  return media.takeAnswer(await withAddresses(owner, remote));
+  return media.takeAnswer(await withAddresses(leg, remote));
 }
 
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
 async function progress(
-  owner: LineOwner,
+  leg: CallLeg,
   media: CallMedia,
   step: Extract<InviteProgress, { type: "progress" }>,
 ): Promise<Heard | null> {
   if (step.status === 180 || step.status === 183) {
-    owner.link.call("ringing", `${step.status} ${step.reason}`);
+    leg.link.call("ringing", `${step.status} ${step.reason}`);
   }
   if (step.body === null) return null;
-  media.toRtmp = owner;
-  const outcome = media.takeAnswer(await withAddresses(owner, step.body));
+  media.toRtmp = leg.owner;
+  const outcome = media.takeAnswer(await withAddresses(leg, step.body));
   if (outcome.type !== "agreed") return null;
   media.earlyMedia();
   return { body: step.body, report: outcome.report };
 }
 
 /** Another session before the 2xx, for example another place for early media (RFC 3311). */
-async function renewed(owner: LineOwner, media: CallMedia, offer: OfferEvent): Promise<Heard | null> {
-  const outcome = offer.body === null ? null : media.takeOffer(await withAddresses(owner, offer.body));
+async function renewed(leg: CallLeg, media: CallMedia, offer: OfferEvent): Promise<Heard | null> {
+  const outcome = offer.body === null ? null : media.takeOffer(await withAddresses(leg, offer.body));
   if (offer.body === null || outcome?.type !== "agreed") {
     const reason = outcome?.type === "none" ? outcome.reason : "there is no offer in it";
-    owner.log.warn(`UPDATE before the answer refused with 488: ${reason}`);
+    leg.log.warn(`UPDATE before the answer refused with 488: ${reason}`);
     offer.refuse(488, "Not Acceptable Here");
     return null;
   }
-  media.toRtmp = owner;
+  media.toRtmp = leg.owner;
   media.earlyMedia();
   void offer.answer(outcome.answer);
   return { body: offer.body, report: outcome.report };
 }
 
 /** Ends the attempt, and says so in the log unless the client has ended it before. */
-function failed(owner: LineOwner, line: Line, reason: string, name: string): void {
-  if (owner.line === line) owner.log.info(`the call to ${name} failed: ${reason}${hintFor(reason, owner)}`);
-  rejected(owner, line, reason);
+function failed(leg: CallLeg, state: CallState, reason: string, name: string): void {
+  if (leg.state === state) leg.log.info(`the call to ${name} failed: ${reason}${hintFor(reason, leg)}`);
+  rejected(leg, state, reason);
 }
 
-function rejected(owner: LineOwner, line: Line, reason: string): void {
-  if (owner.advance(line, IDLE)) owner.link.call("rejected", maskSecrets(reason));
+function rejected(leg: CallLeg, state: CallState, reason: string): void {
+  if (leg.advance(state, IDLE)) leg.link.call("rejected", maskSecrets(reason));
 }
 
-function hintFor(reason: string, { agent }: LineOwner): string {
+function hintFor(reason: string, { agent }: CallLeg): string {
   if (!/^40[17]\b/.test(reason)) return "";
   return agent.identity.password === null
     ? ": a password is asked for, and there is none"

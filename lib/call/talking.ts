@@ -9,11 +9,11 @@ import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.t
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
-import { IDLE, type Line, type LineOwner, withAddresses } from "./line.ts";
+import { type CallLeg, type CallState, IDLE, withAddresses } from "./leg.ts";
 import { receivedMessage } from "./messages.ts";
 
 interface Conversation {
-  readonly owner: LineOwner;
+  readonly leg: CallLeg;
   readonly media: CallMedia;
   readonly inbox: DigitInbox;
   /** The hold of the far end as the client knows it. */
@@ -25,49 +25,49 @@ const INFO_SPACING_MS = 1000;
 
 /** Runs an established call until it ends. `from` is the line state that led to it. */
 export async function talk(
-  owner: LineOwner,
-  from: Line,
+  leg: CallLeg,
+  from: CallState,
   established: { call: Call; media: CallMedia; report: AcceptedReport },
 ): Promise<void> {
   await using call = established.call;
   using media = established.media; // falls silent and frees its ports before the BYE is answered
-  using broadcast = owner.services.openBroadcast?.() ?? null;
-  for (const refusal of broadcast?.refusals ?? []) owner.log.warn(`the call is not published as ${refusal}`);
-  using digits = digitRoute(owner, call, media);
-  const line: Line = { state: "talking", call, media, digits, broadcast };
-  if (!owner.advance(from, line)) return; // hung up meanwhile: disposing the call sends the BYE
-  const startMs = owner.services.clock.now();
-  const missed = owner.takeMissed() || broadcast !== null; // who publishes the call has seen none of it either
+  using broadcast = leg.services.openBroadcast?.() ?? null;
+  for (const refusal of broadcast?.refusals ?? []) leg.log.warn(`the call is not published as ${refusal}`);
+  using digits = digitRoute(leg, call, media);
+  const state: CallState = { type: "talking", call, media, digits, broadcast };
+  if (!leg.advance(from, state)) return; // hung up meanwhile: disposing the call sends the BYE
+  const startMs = leg.services.clock.now();
+  const missed = leg.owner.takeMissed() || broadcast !== null; // who publishes the call has seen none of it either
   if (media.toRtmp !== null && missed) media.playerChanged();
-  media.toRtmp = broadcast === null ? owner : {
+  media.toRtmp = broadcast === null ? leg.owner : {
     play: (type, timeMs, body) => {
-      owner.play(type, timeMs, body);
+      leg.owner.play(type, timeMs, body);
       broadcast.far(type, timeMs, body);
     },
   };
-  media.onKeyFrameWanted = () => owner.keyFrameWanted();
-  media.onPublisherTrouble = (code, text, level) => owner.publisherTrouble(code, text, level);
-  media.onPictureWanted = pictureRequests(owner, call);
+  media.onKeyFrameWanted = () => leg.keyFrameWanted();
+  media.onPublisherTrouble = (code, text, level) => leg.publisherTrouble(code, text, level);
+  media.onPictureWanted = pictureRequests(leg, call);
   media.watch({
     quiet: (text) => {
-      owner.log.warn(text);
-      owner.callTrouble("NetStream.Call.NoAudio", text);
+      leg.log.warn(text);
+      leg.callTrouble("NetStream.Call.NoAudio", text);
     },
     dead: (reason) => {
-      owner.callTrouble("NetStream.Call.MediaTimeout", `the call ends: ${reason}`);
+      leg.callTrouble("NetStream.Call.MediaTimeout", `the call ends: ${reason}`);
       call.fail(reason);
     },
   });
-  owner.primeMedia(media);
+  leg.primeMedia(media);
   const inbox = new DigitInbox(
-    owner.services.clock,
-    (digit, durationMs) => owner.link.call("receivedDTMF", digit, durationMs),
+    leg.services.clock,
+    (digit, durationMs) => leg.link.call("receivedDTMF", digit, durationMs),
   );
   media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
-  const conversation: Conversation = { owner, media, inbox, toldHeld: false };
-  owner.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
-  owner.log.debug(`its Call-ID is ${call.id}`); // finds it among the lines of SIP
-  owner.link.call("accepted", ...established.report);
+  const conversation: Conversation = { leg, media, inbox, toldHeld: false };
+  leg.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
+  leg.log.debug(`its Call-ID is ${call.id}`); // finds it among the lines of SIP
+  leg.link.call("accepted", ...established.report);
   let ending: EndedEvent | null = null;
   try {
     for await (const event of call.events()) {
@@ -75,25 +75,25 @@ export async function talk(
       else await handle(conversation, event);
     }
   } finally {
-    if (owner.advance(line, IDLE) && ending?.by !== "local") owner.link.call("byed");
-    const seconds = ((owner.services.clock.now() - startMs) / 1000).toFixed(1);
+    if (leg.advance(state, IDLE) && ending?.by !== "local") leg.link.call("byed");
+    const seconds = ((leg.services.clock.now() - startMs) / 1000).toFixed(1);
     const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
-    owner.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
+    leg.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
   }
 }
 
 async function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): Promise<void> {
-  const { owner, media } = conversation;
+  const { leg, media } = conversation;
   switch (event.type) {
     case "offer":
       return await renewed(conversation, event);
     case "answer": {
-      const outcome = media.takeAnswer(await withAddresses(owner, event.body));
-      if (outcome.type === "none") owner.log.warn(`the late answer cannot be used: ${outcome.reason}`);
+      const outcome = media.takeAnswer(await withAddresses(leg, event.body));
+      if (outcome.type === "none") leg.log.warn(`the late answer cannot be used: ${outcome.reason}`);
       return tellHold(conversation);
     }
     case "message":
-      return receivedMessage(owner, event.body);
+      return receivedMessage(leg, event.body);
     case "info":
       return informed(conversation, event.body);
     default:
@@ -103,7 +103,7 @@ async function handle(conversation: Conversation, event: Exclude<CallEvent, Ende
 
 /** Touch tones and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
 function informed(conversation: Conversation, body: SipBody): void {
-  const { owner, media, inbox } = conversation;
+  const { leg, media, inbox } = conversation;
   const meaning = parseInfo(body);
   switch (meaning.type) {
     case "key frame":
@@ -113,25 +113,25 @@ function informed(conversation: Conversation, body: SipBody): void {
       return;
     case "nothing":
     case "unknown": // was answered 415
-      return owner.log.debug(`INFO with a body of ${body.type} means nothing here`);
+      return leg.log.debug(`INFO with a body of ${body.type} means nothing here`);
   }
 }
 
-function digitRoute(owner: LineOwner, call: Call, media: CallMedia): DigitRoute {
-  const { clock, dtmf } = owner.services;
+function digitRoute(leg: CallLeg, call: Call, media: CallMedia): DigitRoute {
+  const { clock, dtmf } = leg.services;
   return new DigitRoute({
     info: (body) => call.info(body),
     media,
     mode: dtmf ?? "auto",
     clock,
-    log: owner.log,
-    spawn: (name, run) => owner.scope.spawn(name, run),
+    log: leg.log,
+    spawn: (name, run) => leg.scope.spawn(name, run),
   });
 }
 
 /** Asks the far end for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
-function pictureRequests(owner: LineOwner, call: Call): () => void {
-  const { clock } = owner.services;
+function pictureRequests(leg: CallLeg, call: Call): () => void {
+  const { clock } = leg.services;
   let waiting = false;
   let refused = false;
   let askedMs = -Infinity;
@@ -139,11 +139,11 @@ function pictureRequests(owner: LineOwner, call: Call): () => void {
     if (waiting || refused || clock.now() - askedMs < INFO_SPACING_MS) return;
     askedMs = clock.now();
     waiting = true;
-    owner.scope.spawn("key frame request", async () => {
+    leg.scope.spawn("key frame request", async () => {
       const status = await call.info(formatPictureFastUpdate());
       waiting = false;
       refused = status >= 300;
-      if (refused) owner.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
+      if (refused) leg.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
     });
   };
 }
@@ -152,11 +152,11 @@ async function renewed(
   conversation: Conversation,
   event: Extract<CallEvent, { type: "offer" }>,
 ): Promise<void> {
-  const { owner, media } = conversation;
+  const { leg, media } = conversation;
   if (event.body === null) return void event.answer(media.makeOffer());
-  const outcome = media.takeOffer(await withAddresses(owner, event.body));
+  const outcome = media.takeOffer(await withAddresses(leg, event.body));
   if (outcome.type === "none") {
-    owner.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
+    leg.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
     return event.refuse(488, "Not Acceptable Here");
   }
   void event.answer(outcome.answer);
@@ -165,8 +165,28 @@ async function renewed(
 
 /** Once for each change, however often the far end renews its offer. */
 function tellHold(conversation: Conversation): void {
-  const { owner, media } = conversation;
+  const { leg, media } = conversation;
   if (media.heldByRemote === conversation.toldHeld) return;
   conversation.toldHeld = media.heldByRemote;
-  owner.link.call("holded", media.heldByRemote);
+  leg.link.call("holded", media.heldByRemote);
+}
+
+/** Puts the call on hold, or takes it back; nothing happens without a call. */
+export function hold(leg: CallLeg, on: boolean): void {
+  const { state } = leg;
+  if (state.type !== "talking") return;
+  const { call, media } = state;
+  media.setHold(on);
+  const offer = media.makeOffer();
+  leg.scope.spawn("hold", async () => {
+    const outcome = await call.reoffer(offer);
+    if (leg.state !== state) return; // the call is over, and its media
+    if (outcome.type === "refused") {
+      media.setHold(!on);
+      leg.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
+    } else if (outcome.body !== null) {
+      const answer = await withAddresses(leg, outcome.body);
+      if (media.takeAnswer(answer).type === "none") leg.log.warn("the answer to the hold cannot be used");
+    }
+  });
 }

@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { MediaFactory } from "../call/call_media.ts";
 import { CallBroadcast } from "../call/call_broadcast.ts";
-import type { CallRoom, ContextServices } from "../call/line.ts";
+import type { CallRoom, CallServices } from "../call/leg.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveStreams } from "../live/streams.ts";
@@ -46,7 +46,7 @@ export interface ClientServicesParts {
   readonly published: string | null;
 }
 
-export class ClientServices implements ContextServices {
+export class ClientServices implements CallServices {
   readonly log: Logger;
   readonly media: MediaFactory;
   readonly fields: CallerFields;

@@ -10,7 +10,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
-import type { CallRoom } from "../call/line.ts";
+import type { CallRoom } from "../call/leg.ts";
 
 /** From where on nothing new is taken. */
 export interface LoadLimits {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { answer, invited } from "../../lib/call/incoming.ts";
-import { IDLE, type Line } from "../../lib/call/line.ts";
+import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { settle } from "../support/fake_clock.ts";
 import { ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { sdp } from "../support/sip_network.ts";
@@ -11,7 +11,7 @@ const CANCELLED = INVITED.replace("invited", "cancelled");
 /** An invitation the client has been told of. */
 function alerted(owner: ScriptedOwner, invitation = new ScriptedInvitation()): ScriptedInvitation {
   invited(owner, invitation);
-  assert.deepEqual([owner.line.state, owner.link.take()], ["alerting", [INVITED]]);
+  assert.deepEqual([owner.state.type, owner.link.take()], ["alerting", [INVITED]]);
   return invitation;
 }
 
@@ -33,20 +33,20 @@ Deno.test("an INVITE rings and tells the client who calls whom, without tags", a
   assert.deepEqual(order, ["invited after 180"]);
 });
 
-const BUSY: Line[] = [
-  { state: "dialing", attempt: new AbortController() },
-  { state: "alerting", invitation: new ScriptedInvitation() },
-  { state: "answering", invitation: new ScriptedInvitation() },
+const BUSY: CallState[] = [
+  { type: "dialing", attempt: new AbortController() },
+  { type: "alerting", invitation: new ScriptedInvitation() },
+  { type: "answering", invitation: new ScriptedInvitation() },
 ];
 
 for (const line of BUSY) {
-  Deno.test(`an INVITE while ${line.state} hears 486 and the client nothing`, async () => {
+  Deno.test(`an INVITE while ${line.type} hears 486 and the client nothing`, async () => {
     await using owner = new ScriptedOwner();
-    owner.line = line;
+    owner.become(line);
     const invitation = new ScriptedInvitation();
     invited(owner, invitation);
     assert.deepEqual([invitation.said, owner.link.take()], [["486 Busy Here"], []]);
-    assert.equal(owner.line, line);
+    assert.equal(owner.state, line);
   });
 }
 
@@ -57,7 +57,7 @@ Deno.test("an offer that cannot work hears 488 with a Warning, and nobody is ale
   assert.deepEqual(invitation.said, [
     '488 Not Acceptable Here | 305 siprtmp "peer has \\"g729\\", gateway has speex"',
   ]);
-  assert.deepEqual([owner.link.take(), owner.line], [[], IDLE]);
+  assert.deepEqual([owner.link.take(), owner.state], [[], IDLE]);
 });
 
 Deno.test("the caller's CANCEL is told once and frees the line", async () => {
@@ -65,7 +65,7 @@ Deno.test("the caller's CANCEL is told once and frees the line", async () => {
   const invitation = alerted(owner);
   invitation.cancel();
   invitation.cancel();
-  assert.deepEqual([owner.link.take(), owner.line], [[CANCELLED], IDLE]);
+  assert.deepEqual([owner.link.take(), owner.state], [[CANCELLED], IDLE]);
   assert.match(owner.log.at("info").join("; "), /calls; .* gave up$/);
 });
 
@@ -74,7 +74,7 @@ Deno.test("a CANCEL that overtakes the client's notice leaves no trace", async (
   const invitation = new ScriptedInvitation();
   invitation.cancel();
   invited(owner, invitation);
-  assert.deepEqual([owner.link.take(), invitation.said, owner.line], [[], [], IDLE]);
+  assert.deepEqual([owner.link.take(), invitation.said, owner.state], [[], [], IDLE]);
 });
 
 Deno.test("accept answers the offer, and accepted comes after the ACK", async () => {
@@ -83,11 +83,11 @@ Deno.test("accept answers the offer, and accepted comes after the ACK", async ()
   const invitation = await answered(owner, sdp("bob"), ["pcmu"]);
   assert.deepEqual(invitation.said, ["180", "200 answer to bob"]);
   assert.deepEqual(owner.factory.asked, ["10.0.0.1 pcmu"]);
-  assert.deepEqual([owner.link.take(), owner.line.state], [[], "answering"]);
+  assert.deepEqual([owner.link.take(), owner.state.type], [[], "answering"]);
   const call = new ScriptedCall();
   invitation.confirm(call);
   await settle();
-  assert.deepEqual([owner.link.take(), owner.line.state], [['accepted("pcmu", null)'], "talking"]);
+  assert.deepEqual([owner.link.take(), owner.state.type], [['accepted("pcmu", null)'], "talking"]);
   call.end("remote");
   await settle();
   assert.deepEqual([owner.link.take(), owner.factory.openCount], [["byed()"], 0]);
@@ -98,7 +98,7 @@ Deno.test("without an ACK the client hears byed", async () => {
   const invitation = await answered(owner);
   invitation.fail("no ACK");
   await settle();
-  assert.deepEqual([owner.link.take(), owner.line, owner.factory.openCount], [["byed()"], IDLE, 0]);
+  assert.deepEqual([owner.link.take(), owner.state, owner.factory.openCount], [["byed()"], IDLE, 0]);
 });
 
 Deno.test("an offer nothing of which fits the client's list: 488 with a Warning, then byed", async () => {
@@ -108,7 +108,7 @@ Deno.test("an offer nothing of which fits the client's list: 488 with a Warning,
     "180",
     '488 Not Acceptable Here | 305 siprtmp "\\"bad\\" is bad"',
   ]);
-  assert.deepEqual([owner.link.take(), owner.line, owner.factory.openCount], [["byed()"], IDLE, 0]);
+  assert.deepEqual([owner.link.take(), owner.state, owner.factory.openCount], [["byed()"], IDLE, 0]);
 });
 
 Deno.test("a codec list with nothing usable: 488 with a Warning, then byed", async () => {
@@ -116,7 +116,7 @@ Deno.test("a codec list with nothing usable: 488 with a Warning, then byed", asy
   owner.factory.refusal = { type: "none", reason: "none of these codecs can be used: g729" };
   const invitation = await answered(owner);
   assert.match(invitation.said[1] ?? "", /^488 Not Acceptable Here \| 305 siprtmp ".*g729"$/);
-  assert.deepEqual([owner.link.take(), owner.line], [["byed()"], IDLE]);
+  assert.deepEqual([owner.link.take(), owner.state], [["byed()"], IDLE]);
 });
 
 Deno.test("no RTP port, or too many calls by now: 503 with Retry-After, then byed", async () => {
@@ -124,7 +124,7 @@ Deno.test("no RTP port, or too many calls by now: 503 with Retry-After, then bye
   owner.factory.refusal = { type: "failed", reason: "no port" };
   const invitation = await answered(owner);
   assert.deepEqual(invitation.said, ["180", "503 Service Unavailable | 10"]);
-  assert.deepEqual([owner.link.take(), owner.line], [["byed()"], IDLE]);
+  assert.deepEqual([owner.link.take(), owner.state], [["byed()"], IDLE]);
 });
 
 Deno.test("a failure of ours while answering: 500, byed, logged, the line free", async () => {
@@ -132,7 +132,7 @@ Deno.test("a failure of ours while answering: 500, byed, logged, the line free",
   owner.factory.prepare = (media) => media.bug = new Error("a bug");
   const invitation = await answered(owner);
   assert.deepEqual(invitation.said, ["180", "500 Server Internal Error"]);
-  assert.deepEqual([owner.link.take(), owner.line, owner.factory.openCount], [["byed()"], IDLE, 0]);
+  assert.deepEqual([owner.link.take(), owner.state, owner.factory.openCount], [["byed()"], IDLE, 0]);
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
 });
 
@@ -159,13 +159,13 @@ Deno.test("what the caller sends between our 200 and its ACK is played, and noth
   const invitation = alerted(owner, new ScriptedInvitation(sdp("offer")));
   answer(owner, ["wideband"]);
   await settle();
-  assert.equal(owner.line.state, "answering");
+  assert.equal(owner.state.type, "answering");
   owner.factory.last.toRtmp!.play(9, 20, Uint8Array.of(0x17, 1));
   assert.deepEqual(owner.played, ["9@20"]);
   const call = new ScriptedCall();
   invitation.confirm(call);
   await settle();
-  assert.equal(owner.line.state, "talking");
+  assert.equal(owner.state.type, "talking");
   assert.ok(!owner.factory.last.log.includes("player changed"));
   call.end("remote");
   await settle();
@@ -181,7 +181,7 @@ for (const [what, body] of [["bad", sdp("bad")], ["no", null]] as const) {
     call.remoteBody = body;
     invitation.confirm(call);
     await settle();
-    assert.deepEqual([owner.link.take(), call.hangUps, owner.line], [["byed()"], 1, IDLE]);
+    assert.deepEqual([owner.link.take(), call.hangUps, owner.state], [["byed()"], 1, IDLE]);
     assert.equal(owner.factory.openCount, 0);
   });
 }
@@ -207,7 +207,7 @@ Deno.test("accept a second time does nothing", async () => {
 Deno.test("given up between our 200 and the ACK: BYE once it is there, no accepted, no byed", async () => {
   await using owner = new ScriptedOwner();
   const invitation = await answered(owner);
-  owner.line = IDLE; // what the context does for `bye`
+  owner.become(IDLE); // what the context does for `bye`
   const call = new ScriptedCall();
   invitation.confirm(call);
   await settle();

@@ -7,8 +7,15 @@ import {
 } from "../../lib/call/messages.ts";
 import { type SipBody, textBody } from "../../lib/sip/message/body.ts";
 import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
+import { DigitRoute } from "../../lib/call/digit_route.ts";
 import { settle } from "../support/fake_clock.ts";
-import { RecordingReply, ScriptedAgent, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
+import {
+  RecordingMedia,
+  RecordingReply,
+  ScriptedAgent,
+  ScriptedCall,
+  ScriptedOwner,
+} from "../support/gateway_fakes.ts";
 
 const OUTCOMES: [status: number, reason: string, answer: string][] = [
   [200, "OK", "result(true)"],
@@ -24,8 +31,17 @@ for (const [status, reason, expected] of OUTCOMES) {
     const [inCall, outside] = [new RecordingReply(), new RecordingReply()];
     const call = new ScriptedCall();
     call.messageStatus = status;
+    const media = new RecordingMedia();
+    const digits = new DigitRoute({
+      ...owner.services,
+      info: () => Promise.resolve(200),
+      media,
+      mode: "rtp",
+      spawn() {},
+    });
+    owner.become({ type: "talking", call: call.call, media, digits, broadcast: null });
     owner.agent.requestOutcome = { status, reason };
-    sendMessage(owner, call.call, "hello", inCall);
+    sendMessage(owner, "hello", inCall);
     sendPagingMessage(owner, "bob@h.example", "hello", outside);
     await settle();
     assert.deepEqual([inCall.answers, outside.answers], [[expected], [expected]]);

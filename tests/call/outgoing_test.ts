@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { dial } from "../../lib/call/outgoing.ts";
-import { hangUp } from "../../lib/call/hang_up.ts";
-import { IDLE, type Line } from "../../lib/call/line.ts";
-import { type ContextServices } from "../../lib/call/line.ts";
+import { type CallServices, type CallState, IDLE } from "../../lib/call/leg.ts";
 import { formatSipUri, parseSipUri } from "../../lib/sip/message/uri.ts";
 import type { OfferEvent } from "../../lib/sip/ua/call.ts";
 import type { InviteProgress } from "../../lib/sip/ua/user_agent.ts";
@@ -60,7 +58,7 @@ for (const [outcome, told] of REASONS) {
     invite.steps.push(outcome);
     await settle();
     assert.deepEqual(owner.link.take(), [`rejected(${JSON.stringify(told)})`]);
-    assert.equal(owner.line.state, "idle");
+    assert.equal(owner.state.type, "idle");
     assert.equal(owner.factory.openCount, 0);
     assert.equal(owner.scope.size, 0);
   });
@@ -90,7 +88,7 @@ for (const [outcome, password, words] of TOLD) {
 Deno.test("an attempt that the client has given up did not fail", async () => {
   await using owner = new ScriptedOwner();
   const invite = await dialled(owner);
-  hangUp(owner);
+  owner.hangUp();
   invite.steps.push(refused(487, "Request Terminated"));
   await settle();
   assert.equal(owner.log.at("info").length, 1, owner.log.lines.join());
@@ -110,7 +108,7 @@ for (const destination of ["<sip:bob@x", "mailto:bob@example.com", "sip:", "   "
     dial(owner, destination, []);
     await settle();
     assert.deepEqual(owner.link.take(), ['rejected("invalid dest URI")']);
-    assert.deepEqual([owner.line.state, owner.agent.invites.length], ["idle", 0]);
+    assert.deepEqual([owner.state.type, owner.agent.invites.length], ["idle", 0]);
   });
 }
 
@@ -135,20 +133,20 @@ for (const [aor, typed, expected] of DESTINATIONS) {
   });
 }
 
-const BUSY: Line[] = [
-  { state: "dialing", attempt: new AbortController() },
-  { state: "alerting", invitation: new ScriptedInvitation() },
-  { state: "answering", invitation: new ScriptedInvitation() },
+const BUSY: CallState[] = [
+  { type: "dialing", attempt: new AbortController() },
+  { type: "alerting", invitation: new ScriptedInvitation() },
+  { type: "answering", invitation: new ScriptedInvitation() },
 ];
 
 for (const line of BUSY) {
-  Deno.test(`a second invite while ${line.state} is rejected and leaves the first alone`, async () => {
+  Deno.test(`a second invite while ${line.type} is rejected and leaves the first alone`, async () => {
     await using owner = new ScriptedOwner();
-    owner.line = line;
+    owner.become(line);
     dial(owner, "bob@10.0.0.2", []);
     await settle();
     assert.deepEqual(owner.link.take(), ['rejected("Already in an active or pending call")']);
-    assert.equal(owner.line, line);
+    assert.equal(owner.state, line);
     assert.equal(owner.agent.invites.length, 0);
   });
 }
@@ -159,7 +157,7 @@ Deno.test("no way to the destination is rejected with 503 and opens no media", a
   dial(owner, "bob@nowhere.invalid", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("503 no address found for sip:x")']);
-  assert.deepEqual([owner.line.state, owner.factory.asked], ["idle", []]);
+  assert.deepEqual([owner.state.type, owner.factory.asked], ["idle", []]);
 });
 
 Deno.test("a codec list with nothing usable is rejected with 488 before anything is sent", async () => {
@@ -168,7 +166,7 @@ Deno.test("a codec list with nothing usable is rejected with 488 before anything
   dial(owner, "bob@10.0.0.2", ["g729"]);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("488 Not Acceptable Here")']);
-  assert.deepEqual([owner.line.state, owner.agent.invites.length], ["idle", 0]);
+  assert.deepEqual([owner.state.type, owner.agent.invites.length], ["idle", 0]);
   assert.ok(owner.log.at("warn").some((line) => line.includes("g729")));
 });
 
@@ -179,7 +177,7 @@ Deno.test("no room for a call is 503 to the client, said in the log, before anyt
   dial(owner, "bob@10.0.0.2", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
-  assert.deepEqual([owner.line.state, owner.factory.asked], ["idle", []]);
+  assert.deepEqual([owner.state.type, owner.factory.asked], ["idle", []]);
   assert.ok(
     owner.log.at("warn").some((line) => line.includes('"bob@10.0.0.2" is not called: there are 9 calls')),
   );
@@ -191,7 +189,7 @@ Deno.test("no RTP port is 503 to the client, said in the log", async () => {
   dial(owner, "bob@10.0.0.2", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
-  assert.equal(owner.line.state, "idle");
+  assert.equal(owner.state.type, "idle");
   assert.ok(owner.log.at("warn").some((line) => line.includes("All 10 RTP port pairs")));
 });
 
@@ -209,7 +207,7 @@ Deno.test("early media of a call that was given up are not heard, though its end
   const invite = await dialled(owner);
   invite.steps.push(progress(183, "Session Progress", "early"));
   await settle();
-  hangUp(owner);
+  owner.hangUp();
   const media = owner.factory.last;
   assert.ok(!media.disposed, "the far end has not agreed to the end");
   media.hear(20);
@@ -238,7 +236,7 @@ Deno.test("accepted comes with the report of the media, once the line is talking
   const invite = await dialled(owner);
   const call = new ScriptedCall();
   const states: string[] = [];
-  owner.link.onCall = () => states.push(owner.line.state);
+  owner.link.onCall = () => states.push(owner.state.type);
   invite.steps.push({ type: "accepted", call: call.call });
   await settle();
   assert.deepEqual(owner.link.take(), ['accepted("speex", null)']);
@@ -260,16 +258,16 @@ for (const [what, body] of [["that cannot be used", sdp("bad")], ["that is missi
       owner.link.take().join(),
       /^rejected\("488 Not Acceptable Here: the answer cannot be used, .+"\)$/,
     );
-    assert.deepEqual([call.hangUps, owner.line.state, owner.factory.openCount], [1, "idle", 0]);
+    assert.deepEqual([call.hangUps, owner.state.type, owner.factory.openCount], [1, "idle", 0]);
   });
 }
 
 /** What the context does for `bye` while dialing. */
 function giveUp(owner: ScriptedOwner): void {
-  const line = owner.line;
-  assert.ok(line.state === "dialing");
+  const line = owner.state;
+  assert.ok(line.type === "dialing");
   line.attempt.abort();
-  owner.line = IDLE;
+  owner.become(IDLE);
 }
 
 Deno.test("given up while dialing: cancelled, no callback, media gone, the line free", async () => {
@@ -318,7 +316,7 @@ Deno.test("an attempt that ends without an outcome is an internal error, not a s
   invite.steps.close();
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
-  assert.equal(owner.line.state, "idle");
+  assert.equal(owner.state.type, "idle");
 });
 
 Deno.test("a failure of ours is logged, told and leaves the line free and nothing open", async () => {
@@ -327,7 +325,7 @@ Deno.test("a failure of ours is logged, told and leaves the line free and nothin
   dial(owner, "bob@10.0.0.2", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("Internal server error")']);
-  assert.deepEqual([owner.line.state, owner.factory.openCount], ["idle", 0]);
+  assert.deepEqual([owner.state.type, owner.factory.openCount], ["idle", 0]);
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
 });
 
@@ -365,7 +363,7 @@ Deno.test("an offer before the 2xx that cannot be used is 488, and the attempt g
   invite.steps.push(step);
   await settle();
   assert.deepEqual(said, ["488 Not Acceptable Here"]);
-  assert.equal(owner.line.state, "dialing");
+  assert.equal(owner.state.type, "dialing");
   invite.steps.push(refused(486, "Busy Here"));
   await settle();
 });
@@ -379,7 +377,7 @@ const moved = (...uris: string[]): Refused => ({
 const REDIRECTED: {
   name: string;
   contacts: string[];
-  services?: Partial<ContextServices>;
+  services?: Partial<CallServices>;
   answers?: Refused[];
   called: string[];
   told: string;
@@ -462,7 +460,7 @@ for (const { name, contacts, services, answers = [], called, told } of REDIRECTE
     const targets = owner.agent.invites.slice(1).map(({ options }) => formatSipUri(options.target!));
     assert.deepEqual([targets, owner.link.take()], [called, [`rejected(${JSON.stringify(told)})`]]);
     for (const { to } of owner.agent.invites) assert.equal(to.uri.user, "bob"); // whom the user wanted
-    assert.deepEqual([owner.line.state, owner.factory.openCount, owner.scope.size], ["idle", 0, 0]);
+    assert.deepEqual([owner.state.type, owner.factory.openCount, owner.scope.size], ["idle", 0, 0]);
   });
 }
 
@@ -474,8 +472,8 @@ Deno.test("302: who answers there has the call", async () => {
   const call = new ScriptedCall();
   owner.agent.invites[1]!.steps.push({ type: "accepted", call: call.call });
   await settle();
-  assert.deepEqual([owner.line.state, owner.link.take()], ["talking", ["accepted()"]]);
-  hangUp(owner);
+  assert.deepEqual([owner.state.type, owner.link.take()], ["talking", ["accepted()"]]);
+  owner.hangUp();
   await settle();
 });
 
@@ -484,7 +482,7 @@ Deno.test("302: hanging up meanwhile ends it", async () => {
   const first = await dialled(owner);
   first.steps.push(moved("sip:carol@10.0.0.3", "sip:dave@10.0.0.4"));
   await settle();
-  hangUp(owner);
+  owner.hangUp();
   await settle();
   assert.deepEqual([owner.agent.invites.length, owner.link.take()], [2, []]);
 });

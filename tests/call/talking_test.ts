@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/sip/message/info_bodies.ts";
-import { IDLE, type Line } from "../../lib/call/line.ts";
+import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { talk } from "../../lib/call/talking.ts";
 import { textBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
@@ -9,13 +9,13 @@ import { sdp } from "../support/sip_network.ts";
 
 /** A call that has just been set up. */
 async function talking(owner: ScriptedOwner) {
-  const dialing: Line = { state: "dialing", attempt: new AbortController() };
-  owner.line = dialing;
+  const dialing: CallState = { type: "dialing", attempt: new AbortController() };
+  owner.become(dialing);
   const call = new ScriptedCall();
   const media = new RecordingMedia();
   owner.scope.spawn("talk", () => talk(owner, dialing, { call: call.call, media, report: [] }));
   await settle();
-  assert.deepEqual([owner.link.take(), owner.line.state], [["accepted()"], "talking"]);
+  assert.deepEqual([owner.link.take(), owner.state.type], [["accepted()"], "talking"]);
   return { call, media };
 }
 
@@ -28,7 +28,7 @@ for (
     owner.clock.advance(2500);
     call.end(by, "because");
     await settle();
-    assert.deepEqual([owner.link.take(), owner.line, media.disposed], [[...told], IDLE, true]);
+    assert.deepEqual([owner.link.take(), owner.state, media.disposed], [[...told], IDLE, true]);
     assert.deepEqual(owner.log.at("info").filter((line) => line.includes("ended")), [
       `info main call ended after 2.5 s (${by}: because); nothing`,
     ]);
@@ -39,7 +39,7 @@ Deno.test("the client can call again inside byed", async () => {
   await using owner = new ScriptedOwner();
   const { call } = await talking(owner);
   const states: string[] = [];
-  owner.link.onCall = () => states.push(owner.line.state);
+  owner.link.onCall = () => states.push(owner.state.type);
   call.end("remote");
   await settle();
   assert.deepEqual(states, ["idle"]);
@@ -51,7 +51,7 @@ Deno.test("media fall silent when we hang up, not when the BYE is answered", asy
   call.byeAnswer = Promise.withResolvers<void>();
   const hungUp = call.hangUp();
   await settle();
-  assert.deepEqual([media.disposed, owner.line, owner.scope.size], [true, IDLE, 1]);
+  assert.deepEqual([media.disposed, owner.state, owner.scope.size], [true, IDLE, 1]);
   call.byeAnswer.resolve();
   await hungUp;
   await settle();
@@ -62,7 +62,7 @@ Deno.test("a line that was given up meanwhile: BYE and nothing else", async () =
   await using owner = new ScriptedOwner();
   const call = new ScriptedCall();
   const media = new RecordingMedia();
-  await talk(owner, { state: "dialing", attempt: new AbortController() }, {
+  await talk(owner, { type: "dialing", attempt: new AbortController() }, {
     call: call.call,
     media,
     report: [],
@@ -135,7 +135,7 @@ Deno.test("a failure of ours in a call hangs up, tells byed and is logged", asyn
   media.bug = new Error("a bug");
   call.offer(sdp("anything"));
   await settle();
-  assert.deepEqual([owner.link.take(), call.hangUps, owner.line, media.disposed], [
+  assert.deepEqual([owner.link.take(), call.hangUps, owner.state, media.disposed], [
     ["byed()"],
     1,
     IDLE,
@@ -158,7 +158,7 @@ Deno.test("INFO: a touch tone is told, a key-frame request reaches the media, ot
 
 Deno.test("the decoder configuration published before the call is given to its media first", async () => {
   await using owner = new ScriptedOwner();
-  owner.published = { type: 9, timeMs: 40, body: new Uint8Array(9) };
+  owner.put({ type: 9, timeMs: 40, body: Uint8Array.fromHex("170000000001420020") });
   const { call, media } = await talking(owner);
   assert.deepEqual(media.log, ["9@40"]);
   media.onKeyFrameWanted?.();
@@ -215,8 +215,8 @@ Deno.test("touch tones of the client take the way of the settings; what waits at
   await using owner = new ScriptedOwner();
   Object.assign(owner.services, { dtmf: "info" });
   const { call, media } = await talking(owner);
-  const line = owner.line;
-  assert.ok(line.state === "talking");
+  const line = owner.state;
+  assert.ok(line.type === "talking");
   const told: (string | null)[] = [];
   line.digits.send("12", 100, (problem) => void told.push(problem));
   await settle();
@@ -250,5 +250,5 @@ Deno.test("media that do not come: the client is told, then the call ends with b
     'trouble("NetStream.Call.MediaTimeout", "the call ends: no RTP from 203.0.113.9:4000 for 30 s")',
     "byed()",
   ]);
-  assert.deepEqual([owner.line, media.disposed], [IDLE, true]);
+  assert.deepEqual([owner.state, media.disposed], [IDLE, true]);
 });

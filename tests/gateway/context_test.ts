@@ -221,7 +221,11 @@ scene(
     bob.answer(cancel, 200);
     bob.answer(invite, 487);
     await bob.request("ACK");
-    assert.deepEqual([alice.link.take(), alice.context.line.state, alice.factory.openCount], [[], "idle", 0]);
+    assert.deepEqual([alice.link.take(), alice.context.leg.state.type, alice.factory.openCount], [
+      [],
+      "idle",
+      0,
+    ]);
     await alice.callBob(bob);
   },
 );
@@ -247,7 +251,7 @@ scene("bye in a call: BYE, no callback, the next call at once", async ({ bob, al
   await alice.callBob(bob);
   alice.rpc("bye");
   const bye = await bob.request("BYE");
-  assert.deepEqual([alice.context.line.state, alice.factory.openCount], ["idle", 0]);
+  assert.deepEqual([alice.context.leg.state.type, alice.factory.openCount], ["idle", 0]);
   bob.answer(bye, 200);
   assert.deepEqual(alice.link.take(), []);
   await alice.callBob(bob);
@@ -274,7 +278,7 @@ scene("bye inside accepted", async ({ network, bob, alice }) => {
   await bob.request("ACK");
   bob.answer(await bob.request("BYE"), 200);
   await network.clock.advanceAsync(1000);
-  assert.deepEqual([alice.link.take(), alice.context.line.state], [["accepted()"], "idle"]);
+  assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [["accepted()"], "idle"]);
 });
 
 scene("bye inside ringing", async ({ network, bob, alice }) => {
@@ -444,7 +448,7 @@ for (const [args, status, reason] of REJECTS) {
       await alice.told(1);
       assert.deepEqual(alice.rpc("reject", ...args).answers, ["result()"]);
       assert.equal((await bob.response(status, "INVITE")).reason, reason);
-      assert.deepEqual([alice.link.take(), alice.context.line.state], [[], "idle"]);
+      assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], "idle"]);
     },
   );
 }
@@ -454,14 +458,14 @@ scene("reject without an invitation does nothing, also in a call", async ({ netw
   await alice.callBob(bob);
   alice.rpc("reject", "486 Busy Here");
   await network.clock.advanceAsync(1000);
-  assert.deepEqual([alice.link.take(), alice.context.line.state], [[], "talking"]);
+  assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], "talking"]);
 });
 
 scene("accept in a call does nothing to it", async ({ network, bob, alice }) => {
   await alice.callBob(bob);
   alice.rpc("accept");
   await network.clock.advanceAsync(1000);
-  assert.deepEqual([alice.link.take(), alice.context.line.state], [[], "talking"]);
+  assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], "talking"]);
 });
 
 scene("the caller's CANCEL: 200 and 487 to him, cancelled to the client", async ({ bob, alice }) => {
@@ -496,7 +500,7 @@ for (const state of ["dialing", "alerting", "answering", "talking"] as const) {
     const carol = network.peer("10.0.0.3");
     callAlice(carol);
     await carol.response(486, "INVITE");
-    assert.deepEqual([alice.link.take(), alice.context.line.state], [[], state]);
+    assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], state]);
   });
 }
 
@@ -548,7 +552,7 @@ scene("a re-INVITE that cannot work: 488, and the call goes on as it was", async
   const { invite, response } = await alice.callBob(bob);
   bob.send(bob.buildInDialog("INVITE", invite, response, 2, sdp("bad")), PHONE_HOST);
   await bob.response(488, "INVITE");
-  assert.deepEqual([alice.link.take(), alice.context.line.state], [[], "talking"]);
+  assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], "talking"]);
 });
 
 scene("hold and back: a re-INVITE each, no callback", async ({ network, bob, alice }) => {
@@ -575,7 +579,7 @@ scene("a hold they refuse is taken back, and the call goes on", async ({ network
   await bob.request("ACK");
   await network.clock.advanceAsync(10);
   assert.deepEqual(alice.factory.last.log.slice(-3), ["hold true", "offer 2", "hold false"]);
-  assert.deepEqual([alice.link.take(), alice.context.line.state], [[], "talking"]);
+  assert.deepEqual([alice.link.take(), alice.context.leg.state.type], [[], "talking"]);
 });
 
 scene("bye while a hold is under way", async ({ network, bob, alice }) => {

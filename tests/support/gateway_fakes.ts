@@ -4,10 +4,15 @@
 
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
-import { Scope } from "../../lib/base/scope.ts";
 import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/call/call_media.ts";
 import type { AcceptedReport, MediaOpening, MediaOutcome, WatchOutlets } from "../../lib/call/call_media.ts";
-import { type Agent, type ClientLink, IDLE, type Line, type LineOwner } from "../../lib/call/line.ts";
+import {
+  type Agent,
+  CallLeg,
+  type CallServices,
+  type CallState,
+  type ClientLink,
+} from "../../lib/call/leg.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
@@ -480,62 +485,49 @@ export class ScriptedAgent implements Agent {
   }
 }
 
-/** A client as the call coroutines see it, without the rest of a Context. */
-export class ScriptedOwner implements LineOwner, AsyncDisposable {
-  readonly link = new RecordingLink();
-  readonly agent: ScriptedAgent;
-  readonly clock = new FakeClock();
-  readonly log = new RecordLog("debug");
-  readonly factory = new RecordingFactory();
-  readonly services = { clock: this.clock, log: this.log, media: this.factory };
-  readonly scope = new Scope("client", { log: this.log });
+/** A leg and its owner, without the rest of a Context. */
+export class ScriptedOwner extends CallLeg {
+  declare readonly link: RecordingLink;
+  declare readonly agent: ScriptedAgent;
+  declare readonly log: RecordLog;
+  readonly clock: FakeClock;
+  readonly factory: RecordingFactory;
   /** What reached the player: "8@20". */
-  readonly played: string[] = [];
-  line: Line = IDLE;
+  readonly played: string[];
   /** How often the publisher was to send a key frame. */
   keyFramesWanted = 0;
   /** Whether early media went to nobody. */
   missed = false;
   /** What the publisher was told: status codes. */
   readonly troubles: string[] = [];
-  /** The decoder configuration published before the call, if any. */
-  published: MediaMessage | null = null;
 
-  constructor(agent = new ScriptedAgent()) {
-    this.agent = agent;
+  constructor(agent = new ScriptedAgent(), more: Partial<CallServices> = {}) {
+    const [clock, log, media] = [new FakeClock(), new RecordLog("debug"), new RecordingFactory()];
+    const played: string[] = [];
+    super({
+      player: null,
+      play: (type, timeMs) => void played.push(`${type}@${timeMs}`),
+      takeMissed: () => this.missed,
+      stateChanged: () => {},
+    }, { link: new RecordingLink(), agent, services: { clock, log, media, ...more } });
+    this.clock = clock;
+    this.factory = media;
+    this.played = played;
+    this.publisher = { status: (_level, code, text) => this.#told(code, text) };
   }
 
-  primeMedia(media: CallMedia): void {
-    if (this.published !== null) media.fromRtmp(this.published);
+  /** Whatever it does, it does this now. */
+  become(state: CallState): void {
+    this.advance(this.state, state);
   }
 
-  keyFrameWanted(): void {
-    this.keyFramesWanted++;
+  #told(code: string, text: string): void {
+    if (code === "NetStream.Publish.KeyFrameWanted") this.keyFramesWanted++;
+    else if (code.startsWith("NetStream.Call.")) this.link.call("trouble", code, text);
+    else this.troubles.push(code);
   }
 
-  takeMissed(): boolean {
-    return this.missed;
-  }
-
-  callTrouble(code: string, text: string): void {
-    this.link.call("trouble", code, text);
-  }
-
-  publisherTrouble(code: string): void {
-    this.troubles.push(code);
-  }
-
-  play(type: 8 | 9 | 18, timeMs: number): void {
-    this.played.push(`${type}@${timeMs}`);
-  }
-
-  advance(from: Line, to: Line): boolean {
-    if (this.line !== from) return false;
-    this.line = to;
-    return true;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
+  override async [Symbol.asyncDispose](): Promise<void> {
     await this.agent[Symbol.asyncDispose]();
     await this.scope.close();
   }

@@ -112,7 +112,7 @@ export class GatewayPhone {
   /** She leaves. Nothing may be left of her: no task, media, dialog, transaction or timer. */
   async leave(): Promise<void> {
     await this.#network.settled(this.context[Symbol.asyncDispose]());
-    assert.deepEqual([this.context.scope.size, this.factory.openCount, this.context.line.state], [
+    assert.deepEqual([this.context.leg.scope.size, this.factory.openCount, this.context.leg.state.type], [
       0,
       0,
       "idle",

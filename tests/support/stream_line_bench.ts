@@ -3,9 +3,9 @@
 
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { seededRandom } from "../../lib/base/random.ts";
-import type { ClientLink, ContextServices } from "../../lib/call/line.ts";
+import type { CallServices, ClientLink } from "../../lib/call/leg.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
-import { StreamLine } from "../../lib/gateway/apps/stream_line.ts";
+import { StreamClient } from "../../lib/gateway/apps/stream_client.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
@@ -55,13 +55,13 @@ export class LineBench {
   readonly streams = new LiveStreams(defaultLiveLimits, this);
   /** The publisher's stream. */
   readonly publisher = new RecordingStream();
-  readonly services: ContextServices = { clock: this.clock, log: this.log, media: this.factory };
-  readonly #lines: StreamLine[] = [];
+  readonly services: CallServices = { clock: this.clock, log: this.log, media: this.factory };
+  readonly #lines: StreamClient[] = [];
 
   /** A line of the account. */
-  openLine(link: ClientLink = this.link): StreamLine {
-    const farEnd = { streams: this.streams, path: "call/desk/100" };
-    const line = new StreamLine({ link, agent: this.agent, services: this.services, farEnd });
+  openClient(link: ClientLink = this.link): StreamClient {
+    const remote = { streams: this.streams, path: "call/desk/100" };
+    const line = new StreamClient({ link, agent: this.agent, services: this.services, remote });
     this.#lines.push(line);
     return line;
   }

@@ -7,7 +7,7 @@ import type { KeyAttempt, KeyOutcome } from "../access/key_guard.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import { Scope } from "../../base/scope.ts";
-import type { Agent } from "../../call/line.ts";
+import type { Agent } from "../../call/leg.ts";
 import type { SipAccount } from "../../config/sip_account.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import { mayReplace, type OnBusyPolicy, type PublisherConnection } from "../../live/publisher.ts";

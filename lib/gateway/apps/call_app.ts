@@ -8,7 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
-import type { CallRoom, ContextServices } from "../../call/line.ts";
+import type { CallRoom, CallServices } from "../../call/leg.ts";
 import type { DtmfMode } from "../../config/config_settings.ts";
 import type { DialPlan } from "../../config/dial_plan.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
@@ -22,7 +22,7 @@ import type {
   StreamPublisher,
 } from "./account_client.ts";
 import { PublishedCall } from "./published_call.ts";
-import { StreamLine } from "./stream_line.ts";
+import { StreamClient } from "./stream_client.ts";
 
 /** What lines of accounts share; everything belongs to the gateway. */
 export interface AccountAppParts {
@@ -116,12 +116,12 @@ export class CallApp implements AccountApplication, AsyncDisposable {
       destination: rest,
       rules: account.config,
       takesAac: this.#parts.transcodable.has("aac"),
-      openLine: (link) =>
-        new StreamLine({
+      openClient: (link) =>
+        new StreamClient({
           link,
           agent: account.agent,
           services,
-          farEnd: { streams, path: pathOf(account.config.name, rest) },
+          remote: { streams, path: pathOf(account.config.name, rest) },
         }),
       clock,
       random,
@@ -148,7 +148,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     return {
       media: (message) => call.media(message),
       bye: () => call.bye(),
-      sendDigits: (digits, durationMs, done) => call.line.sendDigits(digits, durationMs, done),
+      sendDigits: (digits, durationMs, done) => call.leg.sendDigits(digits, durationMs, done),
       ended: () => {
         this.#calls.delete(name);
         this.#finish(call);
@@ -163,7 +163,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
 }
 
 /** What the lines of an account take from the gateway. @param address of the client that pays for the call */
-export function servicesOf(parts: AccountAppParts, log: Logger, address: string): ContextServices {
+export function servicesOf(parts: AccountAppParts, log: Logger, address: string): CallServices {
   const { clock, media, access, room, dialPlan, dtmf, redirect } = parts;
   return {
     clock,

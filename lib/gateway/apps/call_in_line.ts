@@ -10,7 +10,8 @@
 
 import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { ClientLink } from "../../call/line.ts";
+import { answer, invited } from "../../call/incoming.ts";
+import type { CallLeg, ClientLink } from "../../call/leg.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
@@ -22,16 +23,16 @@ import type {
   PublisherOutcome,
   ServedAccount,
 } from "./account_client.ts";
-import type { StreamLine } from "./stream_line.ts";
+import type { StreamClient } from "./stream_client.ts";
 import type { WaitingSound } from "./waiting_sound.ts";
 
 export interface CallInLineParts {
   readonly account: ServedAccount;
   /** Codecs of the RTMP side. */
   readonly codecs: readonly string[];
-  readonly openLine: (link: ClientLink) => StreamLine;
+  readonly openClient: (link: ClientLink) => StreamClient;
   /** Makes what callers hear until somebody publishes. */
-  readonly createWaiting: (line: StreamLine) => WaitingSound;
+  readonly createWaiting: (leg: CallLeg) => WaitingSound;
   /** Where players find the caller. */
   readonly streams: LiveStreams;
   readonly clock: Clock;
@@ -48,7 +49,7 @@ const HANG_UP_MS = 2_000;
 /** One account's line. */
 export class CallInLine implements ClientLink, AsyncDisposable {
   readonly #parts: CallInLineParts;
-  readonly #line: StreamLine;
+  readonly #client: StreamClient;
   readonly #waiting: WaitingSound;
   /** Streams that are told what happens: players, and the publisher. */
   readonly #present = new Set<AccountUse>();
@@ -59,19 +60,19 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   /** Nobody has called yet. */
   constructor(parts: CallInLineParts) {
     this.#parts = parts;
-    this.#line = parts.openLine(this);
-    this.#waiting = parts.createWaiting(this.#line);
+    this.#client = parts.openClient(this);
+    this.#waiting = parts.createWaiting(this.leg);
   }
 
-  /** The telephone line itself, for messages outside of calls. */
-  get line(): StreamLine {
-    return this.#line;
+  /** Its end of the calls, one after the other. */
+  get leg(): CallLeg {
+    return this.#client.leg;
   }
 
   /** Somebody calls the account. */
   invited(invitation: Invitation): void {
     const { config, log } = this.#parts.account;
-    if (config.answer !== "no") return this.#line.invited(invitation);
+    if (config.answer !== "no") return invited(this.leg, invitation);
     log.info(
       `${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} called; the account takes no calls`,
     );
@@ -94,16 +95,16 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#present.add(use);
     this.#clear();
     this.#waiting.stop();
-    this.#line.publishedBy(use.stream);
+    this.leg.publishedBy(use.stream);
     log.info(`the client at ${use.connection.peer.hostname} speaks on the line`);
-    if (this.#line.line.state === "alerting") this.#answer();
+    if (this.leg.state.type === "alerting") this.#answer();
     return {
       type: "publishing",
       publisher: {
-        media: (message) => this.#line.put(message),
+        media: (message) => this.leg.put(message),
         ended: () => this.#silent(use),
         bye: () => this.#hangUp("hung up"),
-        sendDigits: (digits, durationMs, done) => this.#line.sendDigits(digits, durationMs, done),
+        sendDigits: (digits, durationMs, done) => this.leg.sendDigits(digits, durationMs, done),
       },
     };
   }
@@ -142,7 +143,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#clear();
     this.#longest?.[Symbol.dispose]();
     this.#waiting.stop();
-    return this.#line[Symbol.asyncDispose]();
+    return this.#client[Symbol.asyncDispose]();
   }
 
   /** Why nobody needs this line; null: it answers. */
@@ -159,7 +160,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   }
 
   #answer(): void {
-    this.#line.answer(this.#parts.codecs);
+    answer(this.leg, this.#parts.codecs);
   }
 
   #accepted(): void {
@@ -180,9 +181,9 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#present.delete(use);
     if (this.#speaker !== use) return;
     this.#speaker = null;
-    this.#line.publishedBy(null);
+    this.leg.publishedBy(null);
     this.#parts.account.log.info("nobody speaks on the line any more");
-    if (this.#line.line.state !== "talking") return;
+    if (this.leg.state.type !== "talking") return;
     this.#waiting.start();
     this.#hangUpSoon();
   }
@@ -194,9 +195,9 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   }
 
   #hangUp(reason: string): void {
-    if (this.#line.line.state === "idle") return;
+    if (this.leg.state.type === "idle") return;
     this.#parts.account.log.info(`hanging up: ${reason}`);
-    this.#line.hangUp();
+    this.leg.hangUp();
     this.#ended(reason);
   }
 

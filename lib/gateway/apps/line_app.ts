@@ -16,7 +16,7 @@ import type {
 } from "./account_client.ts";
 import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
 import { CallInLine, linePath } from "./call_in_line.ts";
-import { StreamLine } from "./stream_line.ts";
+import { StreamClient } from "./stream_client.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
 
 export interface LineAppParts extends AccountAppParts {
@@ -65,7 +65,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
         for await (const invitation of agent.invitations()) line.invited(invitation);
       });
       this.#scope.spawn(`messages of ${name}`, async () => {
-        for await (const message of agent.messages()) receivedPagingMessage(line.line, message);
+        for await (const message of agent.messages()) receivedPagingMessage(line.leg, message);
       });
     }
   }
@@ -97,14 +97,14 @@ export class LineApp implements AccountApplication, AsyncDisposable {
     return new CallInLine({
       account,
       codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
-      openLine: (link) =>
-        new StreamLine({ link, agent, services, farEnd: { streams, path: linePath(config.name) } }),
-      createWaiting: (line) =>
+      openClient: (link) =>
+        new StreamClient({ link, agent, services, remote: { streams, path: linePath(config.name) } }),
+      createWaiting: (leg) =>
         new WaitingSound({
           frames: this.#frames[config.waiting],
           clock,
           ticker: this.#ticker,
-          put: (message) => line.put(message),
+          put: (message) => leg.put(message),
         }),
       streams,
       clock,

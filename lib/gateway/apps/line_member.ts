@@ -18,7 +18,7 @@ import {
   MAX_MESSAGES,
 } from "../../sip/ua/user_agent.ts";
 import type { ForkLeg } from "./invitation_fork.ts";
-import type { Agent } from "../../call/line.ts";
+import type { Agent } from "../../call/leg.ts";
 
 const MAX_CHANGES = 32;
 const GIVEN_UP: RegisterOutcome = { type: "refused", status: 487, reason: "given up" };

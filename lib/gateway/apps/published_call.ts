@@ -10,11 +10,12 @@
 import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
-import type { ClientLink } from "../../call/line.ts";
+import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
+import { dial } from "../../call/outgoing.ts";
 import type { SipAccount } from "../../config/sip_account.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 import { isWorthRedialling, NO_ANSWER, redialDelayMs } from "../call_policy.ts";
-import type { PublisherStream, StreamLine } from "./stream_line.ts";
+import type { StreamClient } from "./stream_client.ts";
 import { isSound, publisherCodecs } from "./url_dial.ts";
 
 /** What the account says about its calls. */
@@ -29,7 +30,7 @@ export interface PublishedCallParts {
   readonly rules: CallRules;
   /** Whether AAC can be converted here; no phone takes it as it is. */
   readonly takesAac: boolean;
-  readonly openLine: (link: ClientLink) => StreamLine;
+  readonly openClient: (link: ClientLink) => StreamClient;
   readonly clock: Clock;
   readonly random: Random;
   /** Status events for the publisher. */
@@ -55,7 +56,7 @@ const NO_PICTURES = "there is no audio, and only H.264 pictures can be carried i
 export type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
 
 export class PublishedCall implements ClientLink, AsyncDisposable {
-  readonly line: StreamLine;
+  readonly #client: StreamClient;
   readonly #parts: PublishedCallParts;
   #state: PublishedCallState = "waiting";
   #codecs: readonly string[] = [];
@@ -64,12 +65,16 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   #quiet: Disposable;
   #heardAtMs: number;
 
-  constructor(parts: PublishedCallParts, publisher: PublisherStream) {
+  constructor(parts: PublishedCallParts, publisher: StatusStream) {
     this.#parts = parts;
-    this.line = parts.openLine(this);
-    this.line.publishedBy(publisher);
+    this.#client = parts.openClient(this);
+    this.leg.publishedBy(publisher);
     this.#heardAtMs = parts.clock.now();
     this.#quiet = this.#watchQuiet(NO_MEDIA_MS);
+  }
+
+  get leg(): CallLeg {
+    return this.#client.leg;
   }
 
   get state(): PublishedCallState {
@@ -80,16 +85,16 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   media(message: MediaMessage): void {
     if (this.#state === "over") return;
     if (message.type !== 18 && message.body.length > 1) this.#heardAtMs = this.#parts.clock.now();
-    this.line.put(message);
+    this.leg.put(message);
     if (this.#state !== "waiting") return;
     if (isSound(message)) return this.#heardSound(message);
     if (message.type === 9) this.#timer ??= this.#parts.clock.after(NO_SOUND_MS, () => this.#noSound());
   }
 
   /** A newer connection of its program publishes from now on: the call goes on. */
-  publishedBy(publisher: PublisherStream): void {
+  publishedBy(publisher: StatusStream): void {
     this.#heardAtMs = this.#parts.clock.now();
-    this.line.publishedBy(publisher);
+    this.leg.publishedBy(publisher);
     if (this.#state === "talking") this.#parts.tell("status", "NetStream.Call.Accepted", "the call is up");
   }
 
@@ -123,7 +128,7 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   /** Hangs up and waits for the end. */
   [Symbol.asyncDispose](): Promise<void> {
     this.leave();
-    return this.line[Symbol.asyncDispose]();
+    return this.#client[Symbol.asyncDispose]();
   }
 
   #heardSound(message: MediaMessage): void {
@@ -131,13 +136,13 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     const sound = publisherCodecs(message.body);
     if (sound.length === 0) return this.#unsupported(NO_CODEC);
     if (sound.includes("aac") && !takesAac) return this.#unsupported(NO_AAC);
-    const own = [...sound, ...TONES, ...(this.line.hasVideo ? ["h264"] : [])];
+    const own = [...sound, ...TONES, ...(this.leg.hasVideo ? ["h264"] : [])];
     this.#codecs = codecs.length > 0 ? codecs : own;
     this.#dial();
   }
 
   #noSound(): void {
-    if (!this.line.hasVideo) return this.#unsupported(NO_PICTURES);
+    if (!this.leg.hasVideo) return this.#unsupported(NO_PICTURES);
     const { rules: { codecs } } = this.#parts;
     this.#codecs = codecs.length > 0 ? codecs : ["h264"];
     this.#dial();
@@ -151,11 +156,11 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     const { destination, rules, clock } = this.#parts;
     this.#state = "dialing";
     this.#arm(clock.after(rules.answerTimeoutSeconds * 1000, () => this.#noAnswer()));
-    this.line.dial(destination, this.#codecs);
+    dial(this.leg, destination, this.#codecs);
   }
 
   #noAnswer(): void {
-    this.line.hangUp();
+    this.leg.hangUp();
     this.#failed(NO_ANSWER);
   }
 
@@ -205,8 +210,8 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     this.#state = "over";
     this.#arm(null);
     this.#quiet[Symbol.dispose]();
-    this.line.hangUp();
-    this.line.publishedBy(null);
+    this.leg.hangUp();
+    this.leg.publishedBy(null);
   }
 
   #arm(timer: Disposable | null): void {

@@ -11,7 +11,7 @@ import type { AcceptOutcome } from "../../sip/ua/invitation.ts";
 import type { RegisterOutcome } from "../../sip/ua/registration.ts";
 import { formatSipUri } from "../../sip/message/uri.ts";
 import { InvitationFork } from "./invitation_fork.ts";
-import type { Agent } from "../../call/line.ts";
+import type { Agent } from "../../call/leg.ts";
 import { LineMember } from "./line_member.ts";
 
 export interface SharedLinesParts {

@@ -16,7 +16,7 @@ import { refusalText } from "../account_words.ts";
 import { ClientServices, type ClientServicesParts, type SharedServices } from "../client_services.ts";
 import { connectOptionsOf } from "../connect_options.ts";
 import { Context } from "../context.ts";
-import { statusText } from "../../call/line.ts";
+import { statusText } from "../../call/leg.ts";
 import type { MediaRoom } from "../../call/media_room.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy, type TenancyDesk } from "../tenancy.ts";

@@ -5,7 +5,7 @@
 import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { ClientLink } from "../../call/line.ts";
+import type { ClientLink } from "../../call/leg.ts";
 import type { RtmpConnection } from "../../rtmp/connection.ts";
 import { NO_ANSWER } from "../call_policy.ts";
 import type { UrlDial } from "./url_dial.ts";

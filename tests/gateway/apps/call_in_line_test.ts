@@ -5,7 +5,7 @@ import { Ticker } from "../../../lib/base/ticker.ts";
 import type { SipAccount } from "../../../lib/config/sip_account.ts";
 import type { AccountUse } from "../../../lib/gateway/apps/account_client.ts";
 import { CallInLine } from "../../../lib/gateway/apps/call_in_line.ts";
-import { StreamLine } from "../../../lib/gateway/apps/stream_line.ts";
+import { StreamClient } from "../../../lib/gateway/apps/stream_client.ts";
 import { silentFrames, WaitingSound } from "../../../lib/gateway/apps/waiting_sound.ts";
 import { RecordingStream, ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
 import { KeepingSink } from "../../support/live_sink.ts";
@@ -25,12 +25,12 @@ class Scene extends LineBench {
     this.line = new CallInLine({
       account: this.#account,
       codecs: ["aac", "h264"],
-      openLine: (link) =>
-        new StreamLine({
+      openClient: (link) =>
+        new StreamClient({
           link,
           agent: this.agent,
           services: this.services,
-          farEnd: { streams: this.streams, path: "line/desk" },
+          remote: { streams: this.streams, path: "line/desk" },
         }),
       createWaiting: (line) =>
         new WaitingSound({
@@ -91,7 +91,7 @@ class Scene extends LineBench {
     const [invitation, call] = [this.ringUp(), new ScriptedCall()];
     invitation.confirm(call);
     await settle();
-    assert.equal(this.line.line.line.state, "talking", invitation.said.join());
+    assert.equal(this.line.leg.state.type, "talking", invitation.said.join());
     return call;
   }
 
@@ -182,7 +182,7 @@ Deno.test("the caller hears waiting frames until somebody speaks, and again afte
     "8@20",
   ]);
   scene.clock.advance(10_000);
-  assert.equal(scene.line.line.line.state, "talking", "auto: the call goes on");
+  assert.equal(scene.line.leg.state.type, "talking", "auto: the call goes on");
   await scene.leave();
 });
 
@@ -230,7 +230,7 @@ Deno.test("answer on-publish: rings until somebody speaks; hung up 2 s after tha
   await settle();
   scene.clock.advance(2000);
   await settle();
-  assert.equal(scene.line.line.line.state, "idle", "who spoke had left before the ACK came");
+  assert.equal(scene.line.leg.state.type, "idle", "who spoke had left before the ACK came");
   await scene.leave();
 });
 
@@ -297,7 +297,7 @@ for (const state of ["alerting", "answering", "talking"] as const) {
     const invitation = scene.ringUp();
     if (state === "talking") invitation.confirm(call);
     await settle();
-    assert.equal(scene.line.line.line.state, state);
+    assert.equal(scene.line.leg.state.type, state);
     const closing = scene.leave();
     if (state === "answering") invitation.confirm(call);
     await closing;
@@ -355,7 +355,7 @@ for (const answer of ["auto", "on-publish"] as const) {
           // One that was hung up before its ACK came still waits for it, but is not heard.
           const heard = traffic.factory.opened.filter(({ disposed, toRtmp }) => !disposed && toRtmp !== null);
           assert.ok(heard.length <= 1, "one caller at a time");
-          const talking = traffic.line.line.line.state === "talking";
+          const talking = traffic.line.leg.state.type === "talking";
           assert.equal(
             traffic.ticker.size,
             Number(talking && traffic.speakers.length === 0),

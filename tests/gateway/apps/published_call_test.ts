@@ -25,7 +25,7 @@ class Scene extends LineBench {
       destination: "100",
       rules: sipAccount(rules),
       takesAac,
-      openLine: (link) => this.openLine(link),
+      openClient: (link) => this.openClient(link),
       clock: this.clock,
       random: { ...this.random, float: () => 0.5 },
       tell: (level, code, words) =>
@@ -260,7 +260,7 @@ Deno.test("a destination that is none, is told at once", async () => {
     destination: "sip:",
     rules: sipAccount(),
     takesAac: true,
-    openLine: (link) => scene.openLine(link),
+    openClient: (link) => scene.openClient(link),
     clock: scene.clock,
     random: scene.random,
     tell: (_level, code, words) => scene.told.push(`${code}: ${words}`),

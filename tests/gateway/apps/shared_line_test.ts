@@ -102,7 +102,7 @@ class Scene {
     };
     for (const client of clients) {
       await this.network.settled(client.context[Symbol.asyncDispose]());
-      assert.deepEqual([client.context.scope.size, client.factory.openCount], [0, 0]);
+      assert.deepEqual([client.context.leg.scope.size, client.factory.openCount], [0, 0]);
     }
   }
 

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import { answer, invited } from "../../../lib/call/incoming.ts";
+import { dial } from "../../../lib/call/outgoing.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
 import { LineBench, message } from "../../support/stream_line_bench.ts";
 
 Deno.test("the far end is published from its first tag to the end of its call, for early and late players", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const early = bench.player();
-  line.dial("100", ["pcmu"]);
+  dial(leg, "100", ["pcmu"]);
   const call = await bench.accept();
   assert.equal(bench.streams.usage.publishers, 0, "nothing to hear yet");
   bench.factory.last.hear(20);
@@ -24,9 +26,9 @@ Deno.test("the far end is published from its first tag to the end of its call, f
 
 Deno.test("early media is heard before the answer; a refusal ends it", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const player = bench.player();
-  line.dial("100", ["pcmu"]);
+  dial(leg, "100", ["pcmu"]);
   await bench.early();
   bench.factory.last.hear(20);
   await bench.refuse(486, "Busy Here");
@@ -37,10 +39,10 @@ Deno.test("early media is heard before the answer; a refusal ends it", async () 
 
 Deno.test("times of the next call go on where those of the last one ended", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const player = bench.player();
   for (const _ of [1, 2]) {
-    line.dial("100", ["pcmu"]);
+    dial(leg, "100", ["pcmu"]);
     const call = await bench.accept();
     bench.factory.last.hear(20);
     bench.clock.advance(20);
@@ -56,47 +58,47 @@ Deno.test("times of the next call go on where those of the last one ended", asyn
 
 Deno.test("a name that cannot be had is told once a call, and costs no call", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const taken = bench.streams.publish("call/desk/100");
-  line.dial("100", ["pcmu"]);
+  dial(leg, "100", ["pcmu"]);
   await bench.accept();
   bench.factory.last.hear(20);
   bench.factory.last.hear(40);
-  assert.equal(bench.log.lines.filter((each) => each.includes("nobody can play")).length, 1);
-  assert.equal(line.line.state, "talking");
+  assert.equal(bench.log.lines.filter((each) => each.includes("cannot publish the remote party")).length, 1);
+  assert.equal(leg.state.type, "talking");
   if (taken.type === "publishing") taken.publication.end();
   assert.deepEqual(await bench.close(), []);
 });
 
 Deno.test("what was published before the call is given to it, and what is published in it", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
-  line.publishedBy(bench.publisher);
-  line.put(message(9, 0, "170000000001420020"));
-  line.put(message(8, 0, "af001210"));
-  line.put(message(8, 10, "af0121"));
-  assert.equal(line.hasVideo, true);
-  line.dial("100", ["aac", "h264"]);
+  const { leg } = bench.openClient();
+  leg.publishedBy(bench.publisher);
+  leg.put(message(9, 0, "170000000001420020"));
+  leg.put(message(8, 0, "af001210"));
+  leg.put(message(8, 10, "af0121"));
+  assert.equal(leg.hasVideo, true);
+  dial(leg, "100", ["aac", "h264"]);
   await bench.accept();
-  line.put(message(8, 20, "af0121"));
+  leg.put(message(8, 20, "af0121"));
   assert.deepEqual(bench.factory.last.log.slice(-3), ["8@0", "9@0", "8@20"]);
-  line.publishedBy(null);
+  leg.publishedBy(null);
   assert.deepEqual(bench.factory.last.log.at(-1), "publisher changed");
-  assert.equal(line.hasVideo, false);
+  assert.equal(leg.hasVideo, false);
   assert.deepEqual(await bench.close(), []);
 });
 
 Deno.test("the publisher is told what it can do better", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
-  line.publishedBy(bench.publisher);
-  line.dial("100", ["aac", "h264"]);
+  const { leg } = bench.openClient();
+  leg.publishedBy(bench.publisher);
+  dial(leg, "100", ["aac", "h264"]);
   await bench.accept();
   const { last } = bench.factory;
   last.onKeyFrameWanted?.();
   last.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames", "warning");
   last.onPublisherTrouble?.("NetStream.Publish.UnsupportedCodec", "no MP3", "error");
-  line.publishedBy(null);
+  leg.publishedBy(null);
   last.onKeyFrameWanted?.();
   assert.deepEqual(bench.publisher.events, [
     "status NetStream.Publish.KeyFrameWanted the far end lost its picture: send a key frame",
@@ -108,30 +110,30 @@ Deno.test("the publisher is told what it can do better", async () => {
 
 Deno.test("an invitation rings, is answered, and the line is busy meanwhile", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const [first, second, call] = [new ScriptedInvitation(), new ScriptedInvitation(), new ScriptedCall()];
-  line.invited(first);
-  line.invited(second);
-  line.answer(["aac"]);
+  invited(leg, first);
+  invited(leg, second);
+  answer(leg, ["aac"]);
   first.confirm(call);
   await settle();
   assert.deepEqual(second.said, ["486 Busy Here"]);
   assert.deepEqual(first.said, ["180", "200 answer to bob"]);
   assert.deepEqual(bench.factory.asked, ["10.0.0.1 aac"]);
-  line.hangUp();
+  leg.hangUp();
   await settle();
-  assert.deepEqual([call.hangUps, line.line.state], [1, "idle"]);
+  assert.deepEqual([call.hangUps, leg.state.type], [1, "idle"]);
   assert.deepEqual(await bench.close(), []);
 });
 
 Deno.test("touch tones go into the call; without one that is said", async () => {
   const bench = new LineBench();
-  const line = bench.openLine();
+  const { leg } = bench.openClient();
   const problems: (string | null)[] = [];
-  line.sendDigits("1", 100, (problem) => problems.push(problem));
-  line.dial("100", ["pcmu"]);
+  leg.sendDigits("1", 100, (problem) => problems.push(problem));
+  dial(leg, "100", ["pcmu"]);
   await bench.accept();
-  line.sendDigits("2", 100, (problem) => problems.push(problem));
+  leg.sendDigits("2", 100, (problem) => problems.push(problem));
   assert.deepEqual(problems, ["there is no call", null]);
   assert.ok(bench.factory.last.log.includes("digits 2 100"));
   assert.deepEqual(await bench.close(), []);
@@ -140,10 +142,10 @@ Deno.test("touch tones go into the call; without one that is said", async () => 
 for (const state of ["dialing", "ringing", "alerting", "talking"] as const) {
   Deno.test(`disposed while ${state}: nothing is left`, async () => {
     const bench = new LineBench();
-    const line = bench.openLine();
+    const { leg } = bench.openClient();
     const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
-    if (state === "alerting") line.invited(invitation);
-    else line.dial("100", ["pcmu"]);
+    if (state === "alerting") invited(leg, invitation);
+    else dial(leg, "100", ["pcmu"]);
     if (state === "ringing") await bench.ring();
     if (state === "talking") {
       await settle();

@@ -1,0 +1,278 @@
+// One end of a call, whoever is behind it: its state, its media on the RTMP side, and what the coroutines that dial,
+// answer and talk need. Who owns it gets the callbacks and the remote party's tags.
+// Role: edge
+
+import type { AmfValue } from "../amf/value.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import { Scope } from "../base/scope.ts";
+import type { CallBroadcast } from "./call_broadcast.ts";
+import type { CallMedia, MediaFactory, TagSink, TroubleLevel } from "./call_media.ts";
+import type { DigitRoute, DigitsDone } from "./digit_route.ts";
+import { PublisherConfigs } from "./publisher_configs.ts";
+import type { DtmfMode } from "../config/config_settings.ts";
+import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
+import type { Decision, DialTarget } from "../gateway/access/dial_rules.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { NetStream } from "../rtmp/net_stream.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import type { CallerFields } from "../sip/message/extra_headers.ts";
+import type { NameAddr } from "../sip/message/name_addr.ts";
+import { formatHostPort } from "../sip/message/uri.ts";
+import type { Call } from "../sip/ua/call.ts";
+import type { Caller } from "../sip/ua/identity.ts";
+import type { Invitation } from "../sip/ua/invitation.ts";
+import type { UserAgent } from "../sip/ua/user_agent.ts";
+
+/** `answering` is between our 200 and the ACK. Media are there before the call is, as soon as they are opened. */
+export type CallState =
+  | { type: "idle" }
+  | { type: "dialing"; attempt: AbortController; media?: CallMedia }
+  | { type: "alerting"; invitation: Invitation }
+  | { type: "answering"; invitation: Invitation; media?: CallMedia }
+  | {
+    type: "talking";
+    call: Call;
+    media: CallMedia;
+    digits: DigitRoute;
+    broadcast: CallBroadcast | null;
+  };
+
+/** The one idle state; advance() compares by identity. */
+export const IDLE: CallState = { type: "idle" };
+
+/** Takes the callbacks of a call: invited, ringing, accepted, rejected, cancelled, byed, holded, received... */
+export interface ClientLink {
+  call(method: string, ...args: AmfValue[]): void;
+}
+
+/** A stream of an RTMP client that can be told a status. */
+export type StatusStream = Pick<NetStream, "status">;
+
+/** What differs between the owners of a leg. It takes the tags of the remote party. */
+export interface LegOwner extends TagSink {
+  /** Who is told of trouble while nobody publishes; null: nobody. */
+  readonly player: StatusStream | null;
+  /** Whether tags of the remote party went to nobody since this was last asked, or to another player. */
+  takeMissed(): boolean;
+  /** Called after each change. */
+  stateChanged(from: CallState, to: CallState): void;
+}
+
+/** What a leg needs of its SIP user agent. */
+export type Agent = Pick<
+  UserAgent,
+  | "identity"
+  | "register"
+  | "registrations"
+  | "route"
+  | "invite"
+  | "invitations"
+  | "request"
+  | "messages"
+  | typeof Symbol.asyncDispose
+>;
+
+/** Whether there is room for one more call. */
+export interface CallRoom {
+  /** Null: there is; else why not. A refusal is counted. */
+  refusal(): string | null;
+  /** What a caller who was refused is told about coming back, in seconds. */
+  retryAfterSeconds(): number;
+}
+
+/** What legs are given of the gateway, and what was chosen for their client. */
+export interface CallServices {
+  readonly clock: Clock;
+  /** The client's log. */
+  readonly log: Logger;
+  readonly media: MediaFactory;
+  /** Absent: the best way there is. */
+  readonly dtmf?: DtmfMode;
+  readonly dialPlan?: DialPlan;
+  /** IP address of the client; absent: it is the operator. */
+  readonly askedBy?: string;
+  /** Whether the client may call this target, and counts the call; absent: it may. */
+  mayCall?(target: DialTarget): Decision;
+  /** What is different about the client's INVITEs. */
+  readonly fields?: CallerFields;
+  /** Whether `invited` has a third argument when the caller says more about itself; absent: it has not. */
+  readonly tellsCallerHeaders?: boolean;
+  /** Whether a 3xx is followed; absent: it is. */
+  readonly redirect?: boolean;
+  /** Absent: as long as there are ports. */
+  readonly room?: CallRoom;
+  /** Whether the client may send a message to this target; absent: it may. */
+  mayMessage?(target: DialTarget): Decision;
+  /** Publishes both directions of a call for other players; absent or null: they are not published. */
+  openBroadcast?(): CallBroadcast | null;
+}
+
+export interface CallLegParts {
+  readonly link: ClientLink;
+  /** Its owner's to dispose of: other legs may share it. */
+  readonly agent: Agent;
+  readonly services: CallServices;
+}
+
+/** How an invitation that still rings is refused. */
+export interface RefusalStatus {
+  /** 3xx to 6xx. */
+  readonly status: number;
+  readonly reason: string;
+}
+
+/** What a called person says who does not want to talk. */
+export const DECLINE: RefusalStatus = { status: 603, reason: "Decline" };
+
+/** What is said for a client that is leaving. */
+export const UNAVAILABLE: RefusalStatus = { status: 480, reason: "Temporarily Unavailable" };
+
+export class CallLeg implements AsyncDisposable {
+  readonly link: ClientLink;
+  readonly agent: Agent;
+  readonly services: CallServices;
+  /** Everything its calls run. */
+  readonly scope: Scope;
+  readonly log: Logger;
+  /** Takes the tags of the remote party. */
+  readonly owner: LegOwner;
+  /** Told what is wrong with what it sends; null: nobody publishes. */
+  publisher: StatusStream | null = null;
+  readonly #configs = new PublisherConfigs();
+  #state: CallState = IDLE;
+
+  constructor(owner: LegOwner, { link, agent, services }: CallLegParts) {
+    this.owner = owner;
+    this.link = link;
+    this.agent = agent;
+    this.services = services;
+    this.log = services.log;
+    this.scope = new Scope("call", { log: services.log });
+  }
+
+  get state(): CallState {
+    return this.#state;
+  }
+
+  /** Replaces `from` by `to`; false when something else has replaced it by now. */
+  advance(from: CallState, to: CallState): boolean {
+    if (this.#state !== from) return false;
+    this.#state = to;
+    this.owner.stateChanged(from, to);
+    return true;
+  }
+
+  /** True when the publisher has sent the configuration of H.264. */
+  get hasVideo(): boolean {
+    return this.#configs.hasVideo;
+  }
+
+  /** Somebody publishes from now on, or nobody (null): the next time of its media means "now". */
+  publishedBy(publisher: StatusStream | null): void {
+    this.publisher = publisher;
+    this.#configs.forget();
+    if (this.#state.type === "talking") this.#state.media.publisherChanged();
+  }
+
+  /** One message for the remote party; synchronous, borrowed. Configurations are kept for calls to come. */
+  put(message: MediaMessage): void {
+    this.#configs.note(message);
+    const state = this.#state;
+    if (state.type !== "talking") return;
+    state.media.fromRtmp(message);
+    state.broadcast?.near(message.type, message.timeMs, message.body);
+  }
+
+  /** Gives a call's media what was published before it: decoder configurations are sent once. */
+  primeMedia(media: CallMedia): void {
+    this.#configs.prime(media);
+  }
+
+  /** Encoders that listen (OBS does not) answer this status with a key frame. */
+  keyFrameWanted(): void {
+    const text = "the far end lost its picture: send a key frame";
+    this.publisher?.status("status", "NetStream.Publish.KeyFrameWanted", text);
+  }
+
+  /** What the publisher can change: B frames, its profile, its audio codec. Programs like ffmpeg show only errors. */
+  publisherTrouble(code: string, text: string, level: TroubleLevel = "warning"): void {
+    this.publisher?.status(level, code, text);
+  }
+
+  /** Tells the client, by whichever stream it has, what is wrong with the call. */
+  callTrouble(code: string, text: string): void {
+    (this.publisher ?? this.owner.player)?.status("warning", code, text);
+  }
+
+  /** Sends DTMF digits; `done` gets null, or what is in the way. */
+  sendDigits(digits: string, durationMs: number, done: DigitsDone): void {
+    if (this.#state.type !== "talking") return done(NO_CALL);
+    this.#state.digits.send(digits, durationMs, done);
+  }
+
+  /**
+   * Ends whatever it does; it is idle at once, so that the next command may be an invite. The client is told nothing:
+   * it has asked for it.
+   */
+  hangUp(refusal: RefusalStatus = DECLINE): void {
+    const state = this.#state;
+    if (state.type === "idle" || !this.advance(state, IDLE)) return;
+    switch (state.type) {
+      case "dialing":
+        silence(state.media);
+        return state.attempt.abort();
+      case "alerting":
+        return state.invitation.refuse(refusal.status, refusal.reason);
+      case "answering":
+        return silence(state.media); // once the ACK is there, talk() finds the state gone and sends the BYE
+      case "talking":
+        this.scope.spawn("bye", () => state.call.hangUp());
+    }
+  }
+
+  /** Hangs up, and waits for every task; what its user agent waits for has to end meanwhile. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.hangUp(UNAVAILABLE);
+    await this.scope.close();
+  }
+}
+
+/** What a client hears that wants something of a call where there is none. */
+export const NO_CALL = "there is no call";
+
+/** They live on until the remote party has agreed to the end; by then the leg may have another call. */
+function silence(media: CallMedia | undefined): void {
+  if (media !== undefined) media.toRtmp = null;
+}
+
+/** Host and port that bare numbers and names are dialled in: those of the client's own address. */
+export function domainOf(agent: Agent): string {
+  const { host, port } = agent.identity.aor;
+  return formatHostPort(host, port);
+}
+
+/** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
+export function statusText(status: number, phrase: string): string {
+  return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
+}
+
+/** On whose behalf a line calls and writes: the addresses it names are the client's, whoever's the account is. */
+export function callerOf({ services: { askedBy } }: CallLeg): Caller {
+  return askedBy === undefined ? {} : { askedBy };
+}
+
+/** A description of the far end as media take it: with addresses for host names, as far as they resolve. */
+export function withAddresses({ services: { media } }: CallLeg, body: SipBody): Promise<SipBody> {
+  return media.withAddresses(body);
+}
+
+/** What the client hears of a target that the rules of this gateway forbid. */
+export function blockedHere(reason: string): string {
+  return `403 Forbidden: blocked by this gateway, ${reason}`;
+}
+
+/** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
+export function targetOf(leg: CallLeg, text: string): NameAddr {
+  return resolveDialled(leg.services.dialPlan ?? [], text, domainOf(leg.agent));
+}

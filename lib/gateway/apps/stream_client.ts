@@ -1,0 +1,84 @@
+// A client of calls that is made of streams: what one RTMP program publishes goes to the remote party, whose media
+// are published for any number of players.
+// Role: edge
+
+import {
+  type Agent,
+  CallLeg,
+  type CallServices,
+  type CallState,
+  type ClientLink,
+  type LegOwner,
+} from "../../call/leg.ts";
+import type { LiveStreams, Publication } from "../../live/streams.ts";
+
+/** Where players find the remote party. */
+export interface RemoteStream {
+  readonly streams: LiveStreams;
+  readonly path: string;
+}
+
+export interface StreamClientParts {
+  /** Told what a client would be told: ringing, accepted, rejected, byed, receivedDTMF... */
+  readonly link: ClientLink;
+  /** The SIP side; shared with other calls of its account, so it stays its owner's to dispose of. */
+  readonly agent: Agent;
+  readonly services: CallServices;
+  /** Where the remote party is published while there is a call. */
+  readonly remote: RemoteStream;
+}
+
+export class StreamClient implements LegOwner, AsyncDisposable {
+  readonly leg: CallLeg;
+  /** Players are many, and others than who called: none of them is told of trouble. */
+  readonly player = null;
+  readonly #remote: RemoteStream;
+  #publication: Publication | null = null;
+  #unpublished = false;
+
+  /** Does nothing yet. */
+  constructor(parts: StreamClientParts) {
+    this.leg = new CallLeg(this, parts);
+    this.#remote = parts.remote;
+  }
+
+  /** Tags of the remote party, to all who play. */
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    if (this.#publication === null) this.#publish();
+    this.#publication?.put(type, timeMs, body);
+  }
+
+  /** Who plays late is given what is needed to begin: nothing is missed. */
+  takeMissed(): boolean {
+    return false;
+  }
+
+  /** What is published of the remote party ends with its call. */
+  stateChanged(_from: CallState, to: CallState): void {
+    if (to.type === "idle") this.#unpublish();
+  }
+
+  /** Hangs up, and waits for every task. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leg[Symbol.asyncDispose]();
+  }
+
+  /** Not before there is something to hear: early media is published, ringing alone is not. */
+  #publish(): void {
+    if (this.#unpublished || this.leg.state.type === "idle") return;
+    const { streams, path } = this.#remote;
+    const outcome = streams.publish(path);
+    if (outcome.type === "publishing") {
+      this.#publication = outcome.publication;
+      return;
+    }
+    this.#unpublished = true; // until the next call
+    this.leg.log.warn(`cannot publish the remote party: ${outcome.reason}`);
+  }
+
+  #unpublish(): void {
+    this.#publication?.end();
+    this.#publication = null;
+    this.#unpublished = false;
+  }
+}
