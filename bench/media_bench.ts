@@ -1,16 +1,16 @@
 // What one media packet costs on its way through the gateway, without sockets.
 
 import { systemClock } from "../lib/base/clock.ts";
-import { AudioLine } from "../lib/call/audio_line.ts";
+import { AudioBridge } from "../lib/call/audio_bridge.ts";
 import { speexSample } from "../lib/media/sample.ts";
 import { encodeRtpHeader, RtpView } from "../lib/rtp/packet.ts";
 
-function line(kind: "pcmu" | "speex", clockRate: number): AudioLine {
+function line(kind: "pcmu" | "speex", clockRate: number): AudioBridge {
   const receive = [{ payloadType: 96, codec: kind, clockRate, toClient: kind }];
   const chain = kind === "speex"
     ? { kind, strip: clockRate === 8000, clockRate, sendPayloadType: 96, receive, ptimeMs: null }
     : { kind, clockRate, sendPayloadType: 96, receive, ptimeMs: null };
-  return new AudioLine({
+  return new AudioBridge({
     chain,
     telephoneEvents: [],
     redundancy: null,

@@ -5,9 +5,9 @@ import { seededRandom } from "../lib/base/random.ts";
 import type { Clock } from "../lib/base/clock.ts";
 import { Ticker } from "../lib/base/ticker.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
-import { AudioLine } from "../lib/call/audio_line.ts";
+import { AudioBridge } from "../lib/call/audio_bridge.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/call/client_audio.ts";
-import type { VoiceChain } from "../lib/call/negotiation.ts";
+import type { NegotiatedAudio } from "../lib/call/negotiation.ts";
 import { speechSamples } from "../lib/media/sample.ts";
 
 const codecs = await loadCodecs();
@@ -72,8 +72,8 @@ function callSecond(client: ClientAudio, peer: SipAudio): () => void {
   const clock = new BenchClock();
   const received = { payloadType: 96, codec: peer, clockRate: CLOCKS[peer], toClient: client };
   const line = { clockRate: CLOCKS[peer], sendPayloadType: 96, receive: [received], ptimeMs: null };
-  const chain: VoiceChain = { kind: "transcode", from: client, to: peer, ...line };
-  const audio = new AudioLine({
+  const chain: NegotiatedAudio = { kind: "transcode", from: client, to: peer, ...line };
+  const audio = new AudioBridge({
     chain,
     telephoneEvents: [],
     redundancy: null,

@@ -4,7 +4,7 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SipBody } from "../sip/message/body.ts";
-import type { DigitWay } from "./touch_tones.ts";
+import type { DtmfTransport } from "./dtmf_stream.ts";
 
 /** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
 export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
@@ -26,7 +26,7 @@ export interface TagSink {
 }
 
 /** Level of a status for the publisher. Programs like ffmpeg show only errors, and end with one. */
-export type TroubleLevel = "error" | "warning";
+export type WarningLevel = "error" | "warning";
 
 /** Told what is missing of the peer's media, in words. */
 export interface WatchOutlets {
@@ -45,7 +45,7 @@ export interface CallMedia extends Disposable {
   /** The peer lost its picture: the publisher should send a key frame; rate-limited. */
   onKeyFrameWanted: (() => void) | null;
   /** Something about what the client sends that its publisher can change: a status code, what it means, how bad it is. */
-  onPublisherTrouble: ((code: string, text: string, level: TroubleLevel) => void) | null;
+  onPublisherWarning: ((code: string, text: string, level: WarningLevel) => void) | null;
   /** We need a key frame of the peer and RTCP cannot ask for it; rate-limited. */
   onPictureWanted: (() => void) | null;
   /** True while the remote side has put us on hold. */
@@ -67,7 +67,7 @@ export interface CallMedia extends Disposable {
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
   /** Queues touch tones as RTP events, unless as sound; false when the peer cannot take them this way. */
-  sendDigits(digits: string, durationMs: number, way?: DigitWay): boolean;
+  sendDigits(digits: string, durationMs: number, way?: DtmfTransport): boolean;
   /** Media are agreed before the call is up: silence is sent from now on, until the client's own audio comes. */
   earlyMedia(): void;
   /** The call is up: whether the peer's media come is watched from now on. */

@@ -1,12 +1,12 @@
 // Silence for a peer that wants to be sent to before it sends: SBCs and media relays open only when a packet comes, and in
-// early media nobody speaks on our side yet. Audio that is transcoded has silence of its own (transcode_line.ts); this is
+// early media nobody speaks on our side yet. Audio that is transcoded has silence of its own (transcode_bridge.ts); this is
 // for what passes through. Packets leave at absolute deadlines of 20 ms until the client's own audio takes over.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
 import type { Ticker } from "../base/ticker.ts";
 import { G711_SILENCE } from "../media/g711.ts";
-import type { VoiceChain } from "./negotiation.ts";
+import type { NegotiatedAudio } from "./negotiation.ts";
 
 export interface EarlySilenceParts {
   /** One packet of {@link SILENT_PACKET_MS}. */
@@ -32,7 +32,7 @@ const SPEEX_WIDEBAND = Uint8Array.of(0b00000_100, 0b0_0111111);
 const OPUS = Uint8Array.of(0xf8, 0xff, 0xfe);
 
 /** A packet of silence in what goes to the peer; null: it is transcoded, which makes its own. */
-export function silentPayload({ kind, clockRate }: VoiceChain): Uint8Array | null {
+export function silentPayload({ kind, clockRate }: NegotiatedAudio): Uint8Array | null {
   switch (kind) {
     case "pcmu":
     case "pcma":

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
-import type { CallMedia, MediaFactory, TagSink, TroubleLevel } from "./call_media.ts";
+import type { CallMedia, MediaFactory, TagSink, WarningLevel } from "./call_media.ts";
 import type { DigitRoute, DigitsDone } from "./digit_route.ts";
 import { PublisherConfigs } from "./publisher_configs.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
@@ -196,7 +196,7 @@ export class CallLeg implements AsyncDisposable {
   }
 
   /** What the publisher can change: B frames, its profile, its audio codec. Programs like ffmpeg show only errors. */
-  publisherTrouble(code: string, text: string, level: TroubleLevel = "warning"): void {
+  publisherTrouble(code: string, text: string, level: WarningLevel = "warning"): void {
     this.publisher?.status(level, code, text);
   }
 

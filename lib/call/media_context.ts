@@ -10,14 +10,14 @@ import { type AgreedMedia, withEarlierNumbers } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import type { SipBody } from "../sip/message/body.ts";
-import { CallLines } from "./call_lines.ts";
+import { MediaPipeline } from "./media_pipeline.ts";
 import { CallStreams, type MediaServices } from "./call_streams.ts";
 import type {
   AnswerOutcome,
   CallMedia,
   MediaOutcome,
   TagSink,
-  TroubleLevel,
+  WarningLevel,
   WatchOutlets,
 } from "./call_media.ts";
 import type { CodecPlan } from "./codec_tokens.ts";
@@ -32,12 +32,12 @@ import {
   planKeeping,
   sameChoice,
 } from "./negotiation.ts";
-import { levelOf, type LineTrouble } from "./line_trouble.ts";
+import { levelOf, type MediaWarning } from "./media_warnings.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
 import { readSdpBody, sdpBody } from "./sdp_body.ts";
-import type { DigitWay } from "./touch_tones.ts";
+import type { DtmfTransport } from "./dtmf_stream.ts";
 
 export type { MediaServices } from "./call_streams.ts";
 
@@ -72,7 +72,7 @@ export class MediaContext implements CallMedia, TagSink {
   /** Told when the publisher should send a key frame. */
   onKeyFrameWanted: (() => void) | null = null;
   /** Told what the publisher could do better. */
-  onPublisherTrouble: ((code: string, text: string, level: TroubleLevel) => void) | null = null;
+  onPublisherWarning: ((code: string, text: string, level: WarningLevel) => void) | null = null;
   /** Told when the peer must be asked for a key frame by INFO. */
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
@@ -83,7 +83,7 @@ export class MediaContext implements CallMedia, TagSink {
   #local: SessionDescription | null = null;
   #choice: MediaChoice | null = null;
   #agreed: readonly AgreedMedia[] = [];
-  #lines: CallLines | null = null;
+  #lines: MediaPipeline | null = null;
   readonly #published = new PublishedVideo();
   readonly #publishedAudio = new PublishedAudio();
   #hold = false;
@@ -171,7 +171,7 @@ export class MediaContext implements CallMedia, TagSink {
   }
 
   /** Touch tones as RTP events, or as sound. */
-  sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+  sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     return this.#lines?.sendDigits(digits, durationMs, way) ?? false;
   }
 
@@ -272,7 +272,7 @@ export class MediaContext implements CallMedia, TagSink {
   #build(choice: MediaChoice): void {
     this.#lines?.[Symbol.dispose]();
     this.#streams.detach();
-    this.#lines = new CallLines({
+    this.#lines = new MediaPipeline({
       choice,
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
@@ -283,7 +283,7 @@ export class MediaContext implements CallMedia, TagSink {
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
       askPublisher: () => this.onKeyFrameWanted?.(),
       askPeerByInfo: () => this.onPictureWanted?.(),
-      onTrouble: (trouble) => this.#noteTrouble(trouble),
+      onWarning: (warning) => this.#noteWarning(warning),
     });
     for (const { config } of [this.#published, this.#publishedAudio]) {
       if (config !== null) this.#lines.fromRtmp(config);
@@ -292,9 +292,9 @@ export class MediaContext implements CallMedia, TagSink {
     this.#log.info(describeChoice(choice));
   }
 
-  #noteTrouble(trouble: LineTrouble): void {
-    const { text, status } = trouble;
+  #noteWarning(warning: MediaWarning): void {
+    const { text, status } = warning;
     this.#log.warn(text);
-    if (status !== null) this.onPublisherTrouble?.(status, text, levelOf(trouble));
+    if (status !== null) this.onPublisherWarning?.(status, text, levelOf(warning));
   }
 }

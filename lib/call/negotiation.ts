@@ -30,9 +30,9 @@ export type AudioChain =
   | { readonly kind: "none" }
   /** Audio rides on the x-flv video line; the audio line stays silent. */
   | { readonly kind: "x-flv" }
-  | VoiceChain;
+  | NegotiatedAudio;
 
-export type VoiceChain = SpeexChain | G711Chain | OpusChain | TranscodeChain;
+export type NegotiatedAudio = SpeexChain | G711Chain | OpusChain | TranscodeChain;
 
 /** What every audio line needs. */
 export interface AgreedAudio {
@@ -148,7 +148,7 @@ export function describeChoice({ audio, video }: MediaChoice): string {
   return `audio: ${sound}; video: ${picture}`;
 }
 
-function soundOf(audio: VoiceChain): string {
+function soundOf(audio: NegotiatedAudio): string {
   return audio.kind === "transcode" ? `${audio.from} of the client transcoded to ${audio.to}` : audio.kind;
 }
 

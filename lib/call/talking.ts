@@ -46,7 +46,7 @@ export async function talk(
     },
   };
   media.onKeyFrameWanted = () => leg.keyFrameWanted();
-  media.onPublisherTrouble = (code, text, level) => leg.publisherTrouble(code, text, level);
+  media.onPublisherWarning = (code, text, level) => leg.publisherTrouble(code, text, level);
   media.onPictureWanted = pictureRequests(leg, call);
   media.watch({
     quiet: (text) => {

@@ -23,8 +23,8 @@ export interface TranscoderOptions {
   readonly random: Random;
   /** Takes what goes out. */
   readonly sink: PlayoutSink;
-  /** Told in words of each kind of trouble, once; `refused`: nothing of the source can be heard. */
-  readonly onTrouble: (text: string, refused: boolean) => void;
+  /** Told in words of each kind of warning, once; `refused`: nothing of the source can be heard. */
+  readonly onWarning: (text: string, refused: boolean) => void;
 }
 
 /** The longest packet of any codec that may wait unread. */
@@ -222,7 +222,7 @@ export class Transcoder implements Disposable {
   #tell(text: string, refused = false): void {
     if (this.#told.has(text) || this.#told.size > 8) return;
     this.#told.add(text);
-    this.#options.onTrouble(text, refused);
+    this.#options.onWarning(text, refused);
   }
 }
 

@@ -29,7 +29,7 @@ import type { Config } from "../config/config.ts";
 import { type FirstStream, isToldLater } from "./first_stream.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
-import { MediaRoom } from "../call/media_room.ts";
+import { CallMediaPool } from "../call/call_media_pool.ts";
 import { SipApp } from "./apps/sip_app.ts";
 import type { Team } from "./team.ts";
 
@@ -66,7 +66,7 @@ export class Gateway implements AsyncDisposable {
   readonly #addresses: AddressPolicy;
   readonly #sip: SipEndpoint;
   readonly #accounts: AccountRegistry;
-  readonly #media: MediaRoom;
+  readonly #media: CallMediaPool;
   readonly #sipApp: SipApp;
   readonly #accountApps: AccountApps;
   readonly #live: LiveApp;
@@ -93,7 +93,7 @@ export class Gateway implements AsyncDisposable {
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
     const guard = new TargetPolicy(config.entrance.targets);
     guard.onRefused = (askedBy) => door.offenders.note(askedBy, "requests to forbidden targets");
-    this.#media = new MediaRoom(config, { ...environment, sockets, guard }, this.#addresses, calls);
+    this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, calls);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp(
       { root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS, onBusy: config.onBusy },

@@ -6,7 +6,7 @@ import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
 import { AacEncoder } from "../../lib/codecs/aac.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
-import { chainOf, CLOCKS, LineBench, TYPES } from "../support/line_bench.ts";
+import { AudioBench, chainOf, CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import { audioTag, built, type CodedAudio, encodeAudio } from "../support/transcode_bench.ts";
 
@@ -56,25 +56,25 @@ function otherClient(peer: SipAudio): ClientAudio {
 }
 
 /** The client's tone is back in what the peer hears, counted from a moment of the clock. */
-function assertPeerHears(bench: LineBench, peer: SipAudio, sinceMs: number): void {
+function assertPeerHears(bench: AudioBench, peer: SipAudio, sinceMs: number): void {
   const from = bench.sent.findIndex(({ atMs }) => atMs >= sinceMs);
   const backMs = toneBackMs(bench.heard(peer, from), HZ, sipFormat(peer, CLOCKS[peer]).sampleRate);
   assert.ok(backMs <= BACK_WITHIN_MS, `back after ${backMs} ms`);
 }
 
 /** The peer's tone is back in what the player hears, from one of its messages on. */
-function assertPlayerHears(bench: LineBench, from: number): void {
+function assertPlayerHears(bench: AudioBench, from: number): void {
   const { samples, sampleRate } = bench.playedSound(from);
   const backMs = toneBackMs(samples, HZ, sampleRate);
   assert.ok(backMs <= BACK_WITHIN_MS, `back after ${backMs} ms`);
 }
 
-function assertBounded(bench: LineBench, formats = 1): void {
+function assertBounded(bench: AudioBench, formats = 1): void {
   assert.ok(bench.mostBufferedMs <= MOST_WAITING_MS * formats, `${bench.mostBufferedMs} ms waited`);
 }
 
 /** One packet for each 20 ms that passed, whatever came in. */
-function assertSteady(bench: LineBench): void {
+function assertSteady(bench: AudioBench): void {
   const passedMs = bench.clock.now() - 10_000;
   const sentMs = bench.sent.length * 20;
   assert.ok(Math.abs(sentMs - passedMs) <= 40, `${sentMs} ms sent in ${passedMs} ms`);
@@ -84,7 +84,7 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
   for (const client of CLIENTS) {
     test(`${client} of the client, ${what}: the peer hears the tone again within 500 ms`, () => {
       const peer = otherPeer(client);
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       const audio = toneOf(clientFormat(client), 1000);
       bench.publish(client, audio, 0);
       bench.publish(client, spoilt(audio, damage), 1000);
@@ -93,13 +93,13 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
       assertPeerHears(bench, peer, sinceMs);
       assertBounded(bench);
       assertSteady(bench);
-      assert.ok(bench.trouble.length <= 1, bench.trouble.map(({ text }) => text).join());
+      assert.ok(bench.warning.length <= 1, bench.warning.map(({ text }) => text).join());
     });
   }
 
   for (const peer of PEERS) {
     test(`${peer} of the peer, ${what}: the player hears the tone again within 500 ms`, () => {
-      using bench = new LineBench(chainOf(otherClient(peer), peer));
+      using bench = new AudioBench(chainOf(otherClient(peer), peer));
       const audio = toneOf(sipFormat(peer, CLOCKS[peer]), 1000);
       bench.receive(peer, audio);
       bench.receive(peer, spoilt(audio, damage));
@@ -107,7 +107,7 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
       bench.receive(peer, audio);
       assertPlayerHears(bench, from);
       assertBounded(bench);
-      assert.ok(bench.trouble.length <= 1, bench.trouble.map(({ text }) => text).join());
+      assert.ok(bench.warning.length <= 1, bench.warning.map(({ text }) => text).join());
     });
   }
 }
@@ -138,7 +138,7 @@ const RATES: readonly (readonly [sampleRate: number, channels: 1 | 2])[] = [
 
 test("AAC of another rate and other channels every second, each with its configuration: the tone goes on", () => {
   for (const peer of ["pcmu", "g722", "opus"] as const) {
-    using bench = new LineBench(chainOf("aac", peer));
+    using bench = new AudioBench(chainOf("aac", peer));
     let atMs = 0;
     for (const [sampleRate, channels] of RATES) {
       const sinceMs = bench.clock.now();
@@ -148,7 +148,7 @@ test("AAC of another rate and other channels every second, each with its configu
     }
     assertBounded(bench);
     assertSteady(bench);
-    assert.deepEqual(bench.trouble, []);
+    assert.deepEqual(bench.warning, []);
   }
 });
 
@@ -156,7 +156,7 @@ test("AAC that is not what its configuration says: no end; with the right one th
   for (
     const [told, sent] of [[RATES[0]!, RATES[1]!], [RATES[1]!, RATES[0]!], [RATES[2]!, RATES[4]!]] as const
   ) {
-    using bench = new LineBench(chainOf("aac", "pcmu"));
+    using bench = new AudioBench(chainOf("aac", "pcmu"));
     const right = aacOf(...sent, 1000);
     bench.publish("aac", { ...right, config: aacOf(...told, 100).config }, 0);
     const sinceMs = bench.clock.now();
@@ -168,7 +168,7 @@ test("AAC that is not what its configuration says: no end; with the right one th
 });
 
 test("configurations of random octets between the frames: the last good one counts", () => {
-  using bench = new LineBench(chainOf("aac", "pcmu"));
+  using bench = new AudioBench(chainOf("aac", "pcmu"));
   const audio = aacOf(44100, 2, 1000);
   bench.publish("aac", audio, 0);
   audio.packets.forEach((packet, i) => {
@@ -185,7 +185,7 @@ test("configurations of random octets between the frames: the last good one coun
 
 for (const peer of ["pcmu", "g722", "opus"] as const) {
   test(`a publisher that goes from AAC to Speex, PCMU, Opus and AAC again is heard by a peer of ${peer}`, () => {
-    using bench = new LineBench(chainOf("aac", peer));
+    using bench = new AudioBench(chainOf("aac", peer));
     const sequence: ClientAudio[] = ["aac", "speex", "pcmu", "opus", "aac"];
     sequence.forEach((client, i) => {
       const sinceMs = bench.clock.now();
@@ -194,13 +194,13 @@ for (const peer of ["pcmu", "g722", "opus"] as const) {
     });
     assertBounded(bench, 4);
     assertSteady(bench);
-    assert.deepEqual([bench.trouble, bench.line.unusable], [[], 0]);
+    assert.deepEqual([bench.warning, bench.line.unusable], [[], 0]);
   });
 }
 
 test("a peer that goes through all its codecs, each announced in the answer, is heard by every player", () => {
   for (const client of CLIENTS) {
-    using bench = new LineBench(chainOf(client, ...PEERS));
+    using bench = new AudioBench(chainOf(client, ...PEERS));
     for (const peer of [...PEERS, "pcmu"] as const) {
       const from = bench.played.length;
       bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 1000));
@@ -215,7 +215,7 @@ test("another codec under the wrong name: no end, and the tone is back with the 
     for (const other of CLIENTS) {
       if (client === other) continue;
       const peer = otherPeer(client);
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       const audio = toneOf(clientFormat(client), 1000);
       bench.publish(client, audio, 0);
       bench.publish(client, { ...toneOf(clientFormat(other), 1000), config: null }, 1000);
@@ -234,7 +234,7 @@ for (const client of CLIENTS) {
   const format = clientFormat(client);
 
   test(`${client} of the client, 3 s at once: no more than 400 ms wait, the tone is there within 500 ms`, () => {
-    using bench = new LineBench(chainOf(client, peer));
+    using bench = new AudioBench(chainOf(client, peer));
     const burst = toneOf(format, 3000);
     if (burst.config !== null) bench.message(0, audioTag(client, burst.config, true));
     bench.clock.advance(200);
@@ -249,7 +249,7 @@ for (const client of CLIENTS) {
   });
 
   test(`${client} of the client in bursts of a second, each second: bounded, and heard`, () => {
-    using bench = new LineBench(chainOf(client, peer));
+    using bench = new AudioBench(chainOf(client, peer));
     const second = toneOf(format, 1000);
     if (second.config !== null) bench.message(0, audioTag(client, second.config, true));
     for (let i = 0; i < 5; i++) {
@@ -277,7 +277,7 @@ for (const client of CLIENTS) {
     ] as const
   ) {
     test(`${client} of the client ${what}: the tone is back within 500 ms`, () => {
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       bench.publish(client, toneOf(format, 1000), 0);
       if (what.startsWith("stalls")) bench.clock.advance(10_000);
       const sinceMs = bench.clock.now();
@@ -293,7 +293,7 @@ for (const peer of PEERS) {
   const format = sipFormat(peer, CLOCKS[peer]);
 
   test(`${peer} of the peer, 3 s at once: no more than 400 ms wait, the player hears it within 500 ms`, () => {
-    using bench = new LineBench(chainOf(otherClient(peer), peer));
+    using bench = new AudioBench(chainOf(otherClient(peer), peer));
     bench.clock.advance(200);
     const from = bench.played.length;
     bench.receive(peer, toneOf(format, 3000), 0);
@@ -304,7 +304,7 @@ for (const peer of PEERS) {
 
   for (const timeGoesOn of [true, false]) {
     test(`${peer} of the peer stalls 10 s, its time ${timeGoesOn ? "goes on" : "stands"}: back within 500 ms`, () => {
-      using bench = new LineBench(chainOf(otherClient(peer), peer));
+      using bench = new AudioBench(chainOf(otherClient(peer), peer));
       bench.receive(peer, toneOf(format, 1000));
       bench.clock.advance(10_000);
       if (timeGoesOn) bench.skip(peer, 10_000);
@@ -316,7 +316,7 @@ for (const peer of PEERS) {
   }
 
   test(`${peer} of the peer with 30 % of its packets lost: the tone is back within 500 ms of the last loss`, () => {
-    using bench = new LineBench(chainOf(otherClient(peer), peer));
+    using bench = new AudioBench(chainOf(otherClient(peer), peer));
     const audio = toneOf(format, 2000);
     const random = seededRandom(5);
     const ticks = CLOCKS[peer] / 50;

@@ -5,7 +5,7 @@ import { clientFormat } from "../../lib/call/client_audio.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { adts, loas } from "../support/adts.ts";
 import { tone, toneBackMs } from "../support/codecs_audio.ts";
-import { chainOf, LineBench } from "../support/line_bench.ts";
+import { AudioBench, chainOf } from "../support/audio_bench.ts";
 import { built, type CodedAudio, encodeAudio } from "../support/transcode_bench.ts";
 
 const HZ = 1004;
@@ -45,10 +45,10 @@ function pairsOf(packets: readonly Uint8Array[]): Uint8Array[] {
 
 for (const [what, form] of AAC_FORMS) {
   test(`AAC of a client is heard: ${what}`, () => {
-    using bench = new LineBench(chainOf("aac", "g722"));
+    using bench = new AudioBench(chainOf("aac", "g722"));
     bench.publish("aac", form(toneOf(clientFormat("aac"), 1500)), 0);
     assert.ok(toneBackMs(bench.heard("g722"), HZ, 16000) < 300);
-    assert.deepEqual([bench.trouble, bench.line.broken.fromRtmp], [[], 0]);
+    assert.deepEqual([bench.warning, bench.line.broken.fromRtmp], [[], 0]);
   });
 }
 
@@ -74,16 +74,16 @@ const UNREAD: readonly (readonly [what: string, form: (audio: CodedAudio) => Cod
 
 for (const [what, form, words] of UNREAD) {
   test(`AAC of a client that cannot be read is told, once, with a status: ${what}`, () => {
-    using bench = new LineBench(chainOf("aac", "pcmu"));
+    using bench = new AudioBench(chainOf("aac", "pcmu"));
     bench.publish("aac", form(toneOf(clientFormat("aac"), 2500)), 0);
-    assert.deepEqual(bench.trouble.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
-    assert.match(bench.trouble[0]!.text, words);
+    assert.deepEqual(bench.warning.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
+    assert.match(bench.warning[0]!.text, words);
     assert.ok(bench.line.broken.fromRtmp > 0);
   });
 }
 
 test("multichannel configuration, other tracks and ModEx do not disturb Opus", () => {
-  using bench = new LineBench(chainOf("opus", "pcmu"));
+  using bench = new AudioBench(chainOf("opus", "pcmu"));
   const audio = toneOf(clientFormat("opus"), 1000);
   bench.message(0, Uint8Array.fromHex("904f7075734f707573486561640102380180bb0000000000"));
   bench.message(0, Uint8Array.fromHex("944f707573010200000003"));
@@ -95,7 +95,7 @@ test("multichannel configuration, other tracks and ModEx do not disturb Opus", (
     bench.clock.advance(audio.packetMs);
   });
   assert.ok(toneBackMs(bench.heard("pcmu"), HZ, 8000) < 300);
-  assert.deepEqual([bench.trouble, bench.line.broken.fromRtmp, bench.line.unusable], [[], 0, 0]);
+  assert.deepEqual([bench.warning, bench.line.broken.fromRtmp, bench.line.unusable], [[], 0, 0]);
 });
 
 test("FLAC, AC-3, E-AC-3: refused once by name, as the older ones are", () => {
@@ -107,10 +107,10 @@ test("FLAC, AC-3, E-AC-3: refused once by name, as the older ones are", () => {
     ["91787878780102", /this audio codec/],
   ];
   for (const [body, words] of table) {
-    using bench = new LineBench(chainOf("speex", "pcmu"));
+    using bench = new AudioBench(chainOf("speex", "pcmu"));
     for (let i = 0; i < 5; i++) bench.message(i * 20, Uint8Array.fromHex(body));
-    assert.equal(bench.trouble.length, 1);
-    assert.match(bench.trouble[0]!.text, words);
-    assert.equal(bench.trouble[0]!.status, "NetStream.Publish.UnsupportedCodec");
+    assert.equal(bench.warning.length, 1);
+    assert.match(bench.warning[0]!.text, words);
+    assert.equal(bench.warning[0]!.status, "NetStream.Publish.UnsupportedCodec");
   }
 });

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
 import { tone, toneBackMs } from "../support/codecs_audio.ts";
-import { chainOf, CLOCKS, LineBench, TYPES } from "../support/line_bench.ts";
+import { AudioBench, chainOf, CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import { audioTag, built, type CodedAudio, encodeAudio } from "../support/transcode_bench.ts";
 
@@ -74,11 +74,11 @@ const spoilt = (bytes: Uint8Array, seed: number | null): Uint8Array =>
   seed === null ? bytes : mutate(bytes, seed);
 
 class Fuzz {
-  readonly #bench: LineBench;
+  readonly #bench: AudioBench;
   #timeMs = 0;
   #timestamp = 0;
 
-  constructor(bench: LineBench) {
+  constructor(bench: AudioBench) {
     this.#bench = bench;
   }
 
@@ -124,7 +124,7 @@ for (const [i, client] of CLIENTS.entries()) {
     fn: () =>
       fc.assert(
         fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-          using bench = new LineBench(chainOf(client, peer, ...PEERS.filter((other) => other !== peer)));
+          using bench = new AudioBench(chainOf(client, peer, ...PEERS.filter((other) => other !== peer)));
           const fuzz = new Fuzz(bench);
           for (const one of steps) fuzz.run(one);
           const beganMs = bench.clock.now();

@@ -7,7 +7,7 @@ import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../
 import { speechSamples } from "../../lib/media/sample.ts";
 import { levelDb, measureTone, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { chainOf, CLOCKS, LineBench } from "../support/line_bench.ts";
+import { AudioBench, chainOf, CLOCKS } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import {
   audioTag,
@@ -31,7 +31,7 @@ function assertTone(samples: Int16Array, sampleRate: number, least = 14): void {
 const test = (name: string, fn: () => void) => Deno.test({ name, ignore: !built, fn });
 
 test("transcoded: silence leaves both ways from the start, each packet tagged for its side", () => {
-  using bench = new LineBench(chainOf("speex", "pcmu"));
+  using bench = new AudioBench(chainOf("speex", "pcmu"));
   bench.clock.advance(1000);
   assert.ok(bench.sent.length >= 49 && bench.played.length >= 49);
   assert.ok(bench.sent.every(({ payload, payloadType }) => payload.length === 160 && payloadType === 0));
@@ -45,7 +45,7 @@ const PEERS: readonly SipAudio[] = ["pcmu", "pcma", "g722", "speex", "opus"];
 for (const client of CLIENTS) {
   for (const peer of PEERS) {
     test(`a client of ${client}, a peer of ${peer}: the tone arrives both ways`, () => {
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       using ear = new PlayerEar();
       bench.publish(client, toneOf(clientFormat(client), 1200), 500);
       bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 1200));
@@ -60,13 +60,13 @@ for (const client of CLIENTS) {
       const rate = ear.sampleRate;
       assertTone(ear.all().subarray(-rate * 0.7, -rate * 0.1), rate);
       assert.deepEqual([...ear.codecs], [client]);
-      assert.deepEqual([bench.line.unusable, bench.trouble], [0, []]);
+      assert.deepEqual([bench.line.unusable, bench.warning], [0, []]);
     });
   }
 }
 
 test("what passes as it is stays octet for octet, transcoding or not", () => {
-  using bench = new LineBench(chainOf("speex", "speex", "pcmu"));
+  using bench = new AudioBench(chainOf("speex", "speex", "pcmu"));
   const audio = toneOf(clientFormat("speex"), 500);
   bench.publish("speex", audio, 0);
   assert.deepEqual(bench.sent.map(({ payload }) => payload), audio.packets);
@@ -75,7 +75,7 @@ test("what passes as it is stays octet for octet, transcoding or not", () => {
 });
 
 test("a client that sends something else than was agreed is transcoded, and passes again when it returns", () => {
-  using bench = new LineBench(chainOf("pcmu", "pcmu"));
+  using bench = new AudioBench(chainOf("pcmu", "pcmu"));
   const plain = toneOf(clientFormat("pcmu"), 1000);
   bench.publish("pcmu", plain, 0);
   const passed = bench.sent.length;
@@ -98,7 +98,7 @@ test("a client that sends something else than was agreed is transcoded, and pass
 });
 
 test("the AudioSpecificConfig may come long before the first frame, and again", () => {
-  using bench = new LineBench(chainOf("aac", "g722"));
+  using bench = new AudioBench(chainOf("aac", "g722"));
   const audio = toneOf({ codec: "aac", sampleRate: 44100 }, 1500);
   bench.message(0, audioTag("aac", audio.config!, true));
   bench.clock.advance(5000);
@@ -109,7 +109,7 @@ test("the AudioSpecificConfig may come long before the first frame, and again", 
 });
 
 test("AAC in tags of Enhanced RTMP (FourCC mp4a) is heard like AAC in tags of old", () => {
-  using bench = new LineBench(chainOf("aac", "g722"));
+  using bench = new AudioBench(chainOf("aac", "g722"));
   const audio = toneOf({ codec: "aac", sampleRate: 44100 }, 1500);
   const tag = (type: number, data: Uint8Array) => Uint8Array.of(0x90 | type, 0x6d, 0x70, 0x34, 0x61, ...data);
   bench.message(0, tag(0, audio.config!));
@@ -118,7 +118,7 @@ test("AAC in tags of Enhanced RTMP (FourCC mp4a) is heard like AAC in tags of ol
     bench.clock.advance(audio.packetMs);
   });
   assertTone(bench.heard("g722").subarray(8000, 22000), 16000, 25);
-  assert.deepEqual([bench.trouble, bench.line.unusable], [[], 0]);
+  assert.deepEqual([bench.warning, bench.line.unusable], [[], 0]);
 });
 
 /** Real HE-AAC, as an encoder of others made it. */
@@ -128,14 +128,14 @@ const HE_AAC: { streams: { name: string; configs: string[]; frames: string[] }[]
 
 test("HE-AAC of a client, with and without parametric stereo: the far end hears the tone", () => {
   for (const { name, configs, frames } of HE_AAC.streams) {
-    using bench = new LineBench(chainOf("aac", "g722"));
+    using bench = new AudioBench(chainOf("aac", "g722"));
     bench.publish("aac", {
       config: Uint8Array.fromHex(configs[0]!),
       packets: frames.map((frame) => Uint8Array.fromBase64(frame)),
       packetMs: 1024_000 / (name.includes("48k") ? 24000 : 22050),
     }, 0);
     assert.ok(toneBackMs(bench.heard("g722"), 1004, 16000) < 300, name);
-    assert.deepEqual([bench.trouble, bench.line.broken.fromRtmp], [[], 0]);
+    assert.deepEqual([bench.warning, bench.line.broken.fromRtmp], [[], 0]);
   }
 });
 
@@ -151,24 +151,24 @@ test("linear PCM, MP3, Nellymoser: refused once, with words and a status for the
     [0x52, /Nellymoser/],
   ];
   for (const [first, words] of table) {
-    using bench = new LineBench(chainOf("speex", "pcmu"));
+    using bench = new AudioBench(chainOf("speex", "pcmu"));
     for (let i = 0; i < 5; i++) bench.message(i * 20, Uint8Array.of(first, 1, 2));
-    assert.equal(bench.trouble.length, 1);
-    assert.match(bench.trouble[0]!.text, words);
-    assert.equal(bench.trouble[0]!.status, "NetStream.Publish.UnsupportedCodec");
+    assert.equal(bench.warning.length, 1);
+    assert.match(bench.warning[0]!.text, words);
+    assert.equal(bench.warning[0]!.status, "NetStream.Publish.UnsupportedCodec");
     assert.equal(bench.line.unusable, 5);
     bench.line.publisherChanged();
     bench.message(100, Uint8Array.of(first, 1, 2));
-    assert.equal(bench.trouble.length, 2, "another publisher is told, too");
+    assert.equal(bench.warning.length, 2, "another publisher is told, too");
   }
 });
 
 test("AAC of six channels: refused once, with a status for the publisher", () => {
-  using bench = new LineBench(chainOf("aac", "pcmu"));
+  using bench = new AudioBench(chainOf("aac", "pcmu"));
   const audio = toneOf(clientFormat("aac"), 500);
   bench.publish("aac", { ...audio, config: Uint8Array.fromHex("1130") }, 0);
-  assert.deepEqual(bench.trouble.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
-  assert.match(bench.trouble[0]!.text, /AAC cannot be decoded.*neither mono nor stereo/);
+  assert.deepEqual(bench.warning.map(({ status }) => status), ["NetStream.Publish.UnsupportedCodec"]);
+  assert.match(bench.warning[0]!.text, /AAC cannot be decoded.*neither mono nor stereo/);
   assert.ok(bench.line.broken.fromRtmp > 0);
 });
 
@@ -183,7 +183,7 @@ test("touch tones stop the made audio, too, and it goes on at its place", () => 
     localFmtp: null,
     rtcpFb: [],
   };
-  using bench = new LineBench(chainOf("speex", "pcmu"), { telephoneEvents: [events] });
+  using bench = new AudioBench(chainOf("speex", "pcmu"), { telephoneEvents: [events] });
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 0);
   bench.line.sendDigits("5", 100);
   bench.publish("speex", toneOf(clientFormat("speex"), 500), 500);
@@ -199,7 +199,7 @@ test("touch tones stop the made audio, too, and it goes on at its place", () => 
 });
 
 test("a peer that changes its codec is heard with each", () => {
-  using bench = new LineBench(chainOf("pcma", "pcma", "g722", "opus"));
+  using bench = new AudioBench(chainOf("pcma", "pcma", "g722", "opus"));
   bench.receive("pcma", toneOf(sipFormat("pcma", 8000), 1000));
   bench.receive("g722", toneOf(sipFormat("g722", 8000), 1000));
   bench.receive("opus", toneOf(sipFormat("opus", 48000), 1000));
@@ -213,7 +213,7 @@ test("a peer that changes its codec is heard with each", () => {
 
 test("players of AAC and Opus get the configuration first, and again when another one plays", () => {
   for (const [client, peer] of [["aac", "pcmu"], ["opus", "pcmu"], ["opus", "opus"]] as const) {
-    using bench = new LineBench(chainOf(client, peer));
+    using bench = new AudioBench(chainOf(client, peer));
     bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 200));
     bench.line.playerChanged();
     bench.receive(peer, toneOf(sipFormat(peer, CLOCKS[peer]), 200));
@@ -226,7 +226,7 @@ test("players of AAC and Opus get the configuration first, and again when anothe
 });
 
 test("comfort noise of the peer is taken where its audio is transcoded", () => {
-  using bench = new LineBench(chainOf("speex", "pcmu"));
+  using bench = new AudioBench(chainOf("speex", "pcmu"));
   bench.receive("pcmu", toneOf(sipFormat("pcmu", 8000), 500));
   const noise = encodeComfortNoise({ levelDbov: 38, reflection: [] });
   assert.equal(bench.line.fromRtp(noise, 0, false, 13, 0), true);
@@ -237,12 +237,12 @@ test("comfort noise of the peer is taken where its audio is transcoded", () => {
     bench.played.slice(before).map(({ body }) => body.subarray(1)),
   );
   assert.ok(levelDb(heard.subarray(8000)) > -48);
-  using passing = new LineBench(chainOf("pcmu", "pcmu"));
+  using passing = new AudioBench(chainOf("pcmu", "pcmu"));
   assert.equal(passing.line.fromRtp(noise, 0, false, 13, 0), false);
 });
 
 test("comfort noise has any number of the peer's description, and the static one", () => {
-  using bench = new LineBench(chainOf("speex", "pcmu"), { comfortNoise: [120, 97] });
+  using bench = new AudioBench(chainOf("speex", "pcmu"), { comfortNoise: [120, 97] });
   bench.receive("pcmu", toneOf(sipFormat("pcmu", 8000), 100));
   const noise = encodeComfortNoise({ levelDbov: 38, reflection: [] });
   const taken = [13, 97, 120, 96].map((type) => bench.line.fromRtp(noise, 0, false, type, 0));
@@ -250,7 +250,7 @@ test("comfort noise has any number of the peer's description, and the static one
 });
 
 test("a peer that changes between transcoded codecs of different clocks is heard in time, without a gap", () => {
-  using bench = new LineBench(chainOf("speex", "opus", "pcmu", "g722"));
+  using bench = new AudioBench(chainOf("speex", "opus", "pcmu", "g722"));
   for (const codec of ["opus", "pcmu", "opus", "g722", "pcmu"] as const) {
     bench.receive(codec, toneOf(sipFormat(codec, CLOCKS[codec]), 1000));
   }
@@ -277,7 +277,7 @@ test("stereo G.711 is mixed down, whatever the peer takes", () => {
     return stereo;
   });
   for (const peer of ["g722", "pcma"] as const) {
-    using bench = new LineBench(chainOf("pcmu", peer));
+    using bench = new AudioBench(chainOf("pcmu", peer));
     packets.forEach((packet, i) => {
       const body = audioTag("pcmu", packet);
       body[0] = 0x83;
@@ -300,7 +300,7 @@ test("wideband where both ends can: 5 kHz is heard, and does not turn into somet
   };
   for (const client of ["speex", "aac", "opus"] as const) {
     for (const peer of ["g722", "speex", "opus"] as const) {
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       bench.publish(client, high(clientFormat(client)), 0);
       const { sampleRate: there } = sipFormat(peer, CLOCKS[peer]);
       const up = measureTone(bench.heard(peer).subarray(there * 0.5, there * 1.3), 5004, there).amplitude;
@@ -311,7 +311,7 @@ test("wideband where both ends can: 5 kHz is heard, and does not turn into somet
       assert.ok(Math.min(up, down) > 3000 && Math.max(up, down) < 7500, `${client} ${peer}: ${up} ${down}`);
     }
     for (const peer of ["pcmu", "pcma"] as const) {
-      using bench = new LineBench(chainOf(client, peer));
+      using bench = new AudioBench(chainOf(client, peer));
       bench.publish(client, high(clientFormat(client)), 0);
       const alias = measureTone(bench.heard(peer).subarray(4000, 10000), 8000 - 5004, 8000).amplitude;
       assert.ok(alias < 100, `${client} ${peer}: ${alias}`);
@@ -323,10 +323,10 @@ test("wideband where both ends can: 5 kHz is heard, and does not turn into somet
 
 test("several Speex frames in one message of the client, and in one packet of the peer, are all heard", () => {
   for (const packetMs of [40, 60]) {
-    using up = new LineBench(chainOf("speex", "g722"));
+    using up = new AudioBench(chainOf("speex", "g722"));
     up.publish("speex", toneOf({ ...clientFormat("speex"), packetMs }, 1500), 0);
     assertTone(up.heard("g722").subarray(8000, 22000), 16000);
-    using down = new LineBench(chainOf("pcma", "speex"));
+    using down = new AudioBench(chainOf("pcma", "speex"));
     down.receive("speex", toneOf({ ...sipFormat("speex", 16000), packetMs }, 1500));
     const { samples, sampleRate } = down.playedSound();
     assertTone(samples.subarray(sampleRate * 0.5, sampleRate * 1.3), sampleRate);
@@ -339,7 +339,7 @@ test("a peer that asks for packets of 40 or 60 ms gets them, of every codec, its
   for (const peer of PEERS) {
     for (const ptimeMs of [40, 60]) {
       const client = peer === "speex" ? "pcmu" : "speex";
-      using bench = new LineBench({ ...chainOf(client, peer), ptimeMs });
+      using bench = new AudioBench({ ...chainOf(client, peer), ptimeMs });
       bench.publish(client, toneOf(clientFormat(client), 1500), 0);
       const steps = bench.sent.slice(1).map((one, i) => one.timestamp - bench.sent[i]!.timestamp);
       assert.deepEqual([...new Set(steps)], [CLOCKS[peer] * ptimeMs / 1000], `${peer} ${ptimeMs}`);
@@ -354,7 +354,7 @@ test("a peer that asks for packets of 40 or 60 ms gets them, of every codec, its
 });
 
 test("Opus passes between Enhanced RTMP and RFC 7587 octet for octet, both ways", () => {
-  using bench = new LineBench(chainOf("opus", "opus", "pcmu"));
+  using bench = new AudioBench(chainOf("opus", "opus", "pcmu"));
   const audio = toneOf(clientFormat("opus"), 500);
   bench.publish("opus", audio, 0);
   assert.deepEqual(bench.sent.map(({ payload }) => payload), audio.packets);
@@ -370,7 +370,7 @@ test("all transcoded calls live on one tick", () => {
   using services = transcodeServices(clock);
   const benches = Array.from(
     { length: 20 },
-    () => new LineBench(chainOf("speex", "pcmu"), { clock, transcoding: services }),
+    () => new AudioBench(chainOf("speex", "pcmu"), { clock, transcoding: services }),
   );
   assert.deepEqual([clock.pending, services.ticker.size], [1, 20]);
   clock.advance(1000);
@@ -383,7 +383,7 @@ test("all transcoded calls live on one tick", () => {
 // ---- troublesome encoders
 
 /** How long after `atMs` the peer hears something. */
-function silenceAfter(bench: LineBench, peer: SipAudio, atMs: number): number {
+function silenceAfter(bench: AudioBench, peer: SipAudio, atMs: number): number {
   const from = bench.sent.findIndex((one) => one.atMs >= atMs);
   const heard = bench.heard(peer, from);
   const sampleRate = sipFormat(peer, CLOCKS[peer]).sampleRate;
@@ -395,7 +395,7 @@ for (const client of CLIENTS) {
   const format = clientFormat(client);
 
   test(`an encoder of ${client} that sends 3 s at once: bounded, and heard within 500 ms`, () => {
-    using bench = new LineBench(chainOf(client, client === "speex" ? "pcmu" : "speex"));
+    using bench = new AudioBench(chainOf(client, client === "speex" ? "pcmu" : "speex"));
     const peer = client === "speex" ? "pcmu" : "speex";
     bench.clock.advance(200);
     const burst = encodeAudio(format, loudSpeech(format.sampleRate, 3));
@@ -413,7 +413,7 @@ for (const client of CLIENTS) {
 
   test(`an encoder of ${client} that stalls for 10 s: silence, then heard within 500 ms`, () => {
     for (const clockStopped of [true, false]) {
-      using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+      using bench = new AudioBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
       const peer = client === "speex" ? "pcma" : "speex";
       bench.publish(client, toneOf(format, 1000), 0);
       const before = bench.sent.length;
@@ -428,7 +428,7 @@ for (const client of CLIENTS) {
   });
 
   test(`ten seconds of ${client} held back by the network and sent in one: the newest is heard within 500 ms`, () => {
-    using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+    using bench = new AudioBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
     const peer = client === "speex" ? "pcma" : "speex";
     bench.publish(client, toneOf(format, 1000), 0);
     bench.clock.advance(10_000);
@@ -444,13 +444,13 @@ for (const client of CLIENTS) {
   });
 
   test(`broken ${client}: no end of the call, one line in the log, and sound again within 500 ms`, () => {
-    using bench = new LineBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
+    using bench = new AudioBench(chainOf(client, client === "speex" ? "pcma" : "speex"));
     const peer = client === "speex" ? "pcma" : "speex";
     const audio = toneOf(format, 1000);
     bench.publish(client, audio, 0);
     const broken = audio.packets.map((packet, seed) => mutate(packet, seed));
     bench.publish(client, { ...audio, packets: broken, config: null }, 1000);
-    assert.ok(bench.trouble.length <= 1, bench.trouble.map(({ text }) => text).join());
+    assert.ok(bench.warning.length <= 1, bench.warning.map(({ text }) => text).join());
     const atMs = bench.clock.now();
     bench.publish(client, { ...toneOf(format, 1500), config: null }, 2000);
     assert.ok(silenceAfter(bench, peer, atMs) <= 500);
@@ -461,12 +461,12 @@ for (const client of CLIENTS) {
 
 for (const peer of PEERS) {
   test(`broken ${peer} of the peer: the player hears on`, () => {
-    using bench = new LineBench(chainOf(peer.startsWith("pcm") ? "opus" : "pcmu", peer));
+    using bench = new AudioBench(chainOf(peer.startsWith("pcm") ? "opus" : "pcmu", peer));
     const audio = toneOf(sipFormat(peer, CLOCKS[peer]), 1000);
     bench.receive(peer, { ...audio, packets: audio.packets.map((packet, seed) => mutate(packet, seed)) });
     const before = bench.played.length;
     bench.receive(peer, audio);
-    assert.ok(bench.trouble.length <= 1 && Math.abs(bench.played.length - 100) <= 3);
+    assert.ok(bench.warning.length <= 1 && Math.abs(bench.played.length - 100) <= 3);
     using ear = new PlayerEar();
     for (const { body } of bench.played.slice(before)) ear.hear(body);
     assertTone(ear.all().subarray(-ear.sampleRate * 0.6, -ear.sampleRate * 0.05), ear.sampleRate);

@@ -46,7 +46,7 @@ function open(
   media.onDigit = (digit) => void digits.push(digit);
   media.onKeyFrameWanted = () => void told.push("key frame");
   media.onPictureWanted = () => void told.push("ask by INFO");
-  media.onPublisherTrouble = (code) => void told.push(code);
+  media.onPublisherWarning = (code) => void told.push(code);
   return { media, seen, told, digits };
 }
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { EarlySilence, silentPayload } from "../../lib/call/early_silence.ts";
-import type { VoiceChain } from "../../lib/call/negotiation.ts";
+import type { NegotiatedAudio } from "../../lib/call/negotiation.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
 import { countSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-function chain(kind: VoiceChain["kind"], clockRate: number): VoiceChain {
+function chain(kind: NegotiatedAudio["kind"], clockRate: number): NegotiatedAudio {
   return {
     kind,
     clockRate,
@@ -14,18 +14,19 @@ function chain(kind: VoiceChain["kind"], clockRate: number): VoiceChain {
     receive: [],
     ptimeMs: null,
     strip: false,
-  } as unknown as VoiceChain;
+  } as unknown as NegotiatedAudio;
 }
 
 Deno.test("early silence: a packet of every codec that passes through", () => {
-  const TABLE: readonly (readonly [kind: VoiceChain["kind"], clockRate: number, hex: string | null])[] = [
-    ["pcmu", 8000, "ff".repeat(160)],
-    ["pcma", 8000, "d5".repeat(160)],
-    ["speex", 8000, "03"],
-    ["speex", 16000, "043f"],
-    ["opus", 48000, "f8fffe"],
-    ["transcode", 8000, null],
-  ];
+  const TABLE: readonly (readonly [kind: NegotiatedAudio["kind"], clockRate: number, hex: string | null])[] =
+    [
+      ["pcmu", 8000, "ff".repeat(160)],
+      ["pcma", 8000, "d5".repeat(160)],
+      ["speex", 8000, "03"],
+      ["speex", 16000, "043f"],
+      ["opus", 48000, "f8fffe"],
+      ["transcode", 8000, null],
+    ];
   for (const [kind, clockRate, hex] of TABLE) {
     assert.equal(silentPayload(chain(kind, clockRate))?.toHex() ?? null, hex, `${kind}/${clockRate}`);
   }

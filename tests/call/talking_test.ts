@@ -230,7 +230,7 @@ Deno.test("touch tones of the client take the way of the settings; what waits at
 Deno.test("what the publisher could do better is told to it", async () => {
   await using owner = new ScriptedOwner();
   const { call, media } = await talking(owner);
-  media.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames", "warning");
+  media.onPublisherWarning?.("NetStream.Publish.BFrames", "B frames", "warning");
   assert.deepEqual(owner.troubles, ["NetStream.Publish.BFrames"]);
   call.end("remote");
 });

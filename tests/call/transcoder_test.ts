@@ -16,7 +16,7 @@ const PCMA = sipFormat("pcma", 8000);
 class Bench implements Disposable {
   readonly clock = new FakeClock(1000);
   readonly packets: Uint8Array[] = [];
-  readonly trouble: string[] = [];
+  readonly warning: string[] = [];
   readonly transcoder: Transcoder;
   #mediaMs = 0;
 
@@ -27,7 +27,7 @@ class Bench implements Disposable {
       clock: this.clock,
       random: seededRandom(1),
       sink: (packet) => this.packets.push(packet.slice()),
-      onTrouble: (text) => this.trouble.push(text),
+      onWarning: (text) => this.warning.push(text),
     });
   }
 
@@ -159,7 +159,7 @@ Deno.test({
     assert.equal(bench.transcoder.broken, audio.packets.length);
     bench.play(clientFormat("aac"), { ...audio, config: Uint8Array.fromHex("13b0") }); // six channels
     bench.play(clientFormat("aac"), { ...audio, config: Uint8Array.fromHex("13b0") });
-    assert.deepEqual(bench.trouble.filter((text) => /channel/.test(text)).length, 1, bench.trouble.join());
+    assert.deepEqual(bench.warning.filter((text) => /channel/.test(text)).length, 1, bench.warning.join());
     bench.play(clientFormat("aac"), toneOf(clientFormat("aac"), 1500));
     assert.ok(levelDb(bench.heard().subarray(-8000)) > -20);
   },
@@ -188,7 +188,7 @@ for (const [name, format] of Object.entries(SOURCES)) {
       const audio = toneOf(format, 1500);
       const kind = format.codec === "aac" ? clientFormat("aac") : format;
       bench.play(kind, audio, audio.packets.map((packet, seed) => mutate(packet, seed)));
-      assert.ok(bench.trouble.length <= 1, bench.trouble.join());
+      assert.ok(bench.warning.length <= 1, bench.warning.join());
       const before = bench.packets.length;
       bench.play(kind, audio);
       const back = decodePayloads(PCMA, bench.packets.slice(before)).subarray(4000, 11000);
@@ -238,7 +238,7 @@ Deno.test("without modules only what needs none is taken", () => {
     clock: new FakeClock(),
     random: seededRandom(1),
     sink: () => {},
-    onTrouble: () => {},
+    onWarning: () => {},
   });
   assert.ok(none.takes(clientFormat("pcmu")));
   for (const codec of ["speex", "aac", "opus"] as const) assert.ok(!none.takes(clientFormat(codec)), codec);

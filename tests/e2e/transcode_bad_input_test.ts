@@ -9,7 +9,7 @@ import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../
 import { systemDns } from "../../lib/net/dns.ts";
 import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
-import { CLOCKS, TYPES } from "../support/line_bench.ts";
+import { CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
 import { header, openRawPhone, rawInDialog, rawInvite } from "../support/raw_phone.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";

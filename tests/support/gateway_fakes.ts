@@ -104,7 +104,7 @@ export class RecordingMedia implements CallMedia {
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   onKeyFrameWanted: (() => void) | null = null;
   onPictureWanted: (() => void) | null = null;
-  onPublisherTrouble: ((code: string, text: string, level: "error" | "warning") => void) | null = null;
+  onPublisherWarning: ((code: string, text: string, level: "error" | "warning") => void) | null = null;
   heldByRemote = false;
   /** What was asked: `answer bob`, `hold true`, `8@20`. */
   readonly log: string[] = [];

@@ -6,7 +6,7 @@ import { Ticker } from "../../lib/base/ticker.ts";
 import type { AacEncoder } from "../../lib/codecs/aac.ts";
 import type { AudioDecoder, AudioFormat } from "../../lib/codecs/codec.ts";
 import { type ClientAudio, clientFormat } from "../../lib/call/client_audio.ts";
-import type { TranscodeServices } from "../../lib/call/transcode_line.ts";
+import type { TranscodeServices } from "../../lib/call/transcode_bridge.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
 import { createFrame } from "../../lib/media/frame.ts";

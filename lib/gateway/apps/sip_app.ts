@@ -17,7 +17,7 @@ import { ClientServices, type ClientServicesParts, type SharedServices } from ".
 import { connectOptionsOf } from "../connect_options.ts";
 import { Context } from "../context.ts";
 import { statusText } from "../../call/leg.ts";
-import type { MediaRoom } from "../../call/media_room.ts";
+import type { CallMediaPool } from "../../call/call_media_pool.ts";
 import { SharedLines } from "./shared_line.ts";
 import { Tenancy, type TenancyDesk } from "../tenancy.ts";
 import { dialledByUrl } from "./url_dial.ts";
@@ -30,7 +30,7 @@ export interface SipAppParts extends SharedServices {
   /** Makes user agents. */
   readonly sip: SipEndpoint;
   /** Makes the media of calls. */
-  readonly media: MediaRoom;
+  readonly media: CallMediaPool;
   /** Runs the good-byes to replaced clients. */
   readonly scope: Scope;
   readonly access: AccessPolicy;

@@ -96,8 +96,8 @@ Deno.test("the publisher is told what it can do better", async () => {
   await bench.accept();
   const { last } = bench.factory;
   last.onKeyFrameWanted?.();
-  last.onPublisherTrouble?.("NetStream.Publish.BFrames", "B frames", "warning");
-  last.onPublisherTrouble?.("NetStream.Publish.UnsupportedCodec", "no MP3", "error");
+  last.onPublisherWarning?.("NetStream.Publish.BFrames", "B frames", "warning");
+  last.onPublisherWarning?.("NetStream.Publish.UnsupportedCodec", "no MP3", "error");
   leg.publishedBy(null);
   last.onKeyFrameWanted?.();
   assert.deepEqual(bench.publisher.events, [

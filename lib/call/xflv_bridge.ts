@@ -13,11 +13,11 @@ import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
 import type { TagSink } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
-import { type LineTrouble, TroubleBook } from "./line_trouble.ts";
+import { type MediaWarning, MediaWarnings } from "./media_warnings.ts";
 import type { XflvChain } from "./video_choice.ts";
 
 /** What an x-flv line is made of. */
-export interface XflvLineOptions {
+export interface XflvBridgeOptions {
   /** The agreed payload types. */
   readonly chain: XflvChain;
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export interface XflvLineOptions {
   /** The publisher must send a key frame; rate-limited. */
   readonly askPublisher: () => void;
   /** Told what is wrong with the stream, each thing once. */
-  readonly onTrouble: (trouble: LineTrouble) => void;
+  readonly onWarning: (warning: MediaWarning) => void;
 }
 
 /** Configurations of audio are repeated so often; those of video with every key frame. */
@@ -43,15 +43,15 @@ const TOO_LONG =
 const BROKEN = "x-flv messages of the far end are broken as it sends them";
 
 /** One call's media in x-flv, both directions. */
-export class XflvLine {
-  readonly #options: XflvLineOptions;
+export class XflvBridge {
+  readonly #options: XflvBridgeOptions;
   readonly #packetizer: XflvPacketizer;
   readonly #depacketizer: XflvDepacketizer;
   readonly #frame = createFrame();
   readonly #tag = new ByteWriter(4096);
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
-  readonly #troubles: TroubleBook;
+  readonly #warnings: MediaWarnings;
   readonly #toPeer: KeyFrameGate;
   readonly #toPublisher: KeyFrameGate;
   /** Configurations of the client and of the peer: audio, video. */
@@ -67,7 +67,7 @@ export class XflvLine {
   #broken = 0;
 
   /** Builds both directions. */
-  constructor(options: XflvLineOptions) {
+  constructor(options: XflvBridgeOptions) {
     const { chain, clock, originMs, toSip } = options;
     this.#options = options;
     this.#packetizer = new XflvPacketizer(clock);
@@ -75,7 +75,7 @@ export class XflvLine {
     this.#depacketizer.onKeyFrameWanted = () => {
       if (this.#hasVideo) this.#askPeer();
     };
-    this.#troubles = new TroubleBook(options.onTrouble);
+    this.#warnings = new MediaWarnings(options.onWarning);
     this.#toPeer = new KeyFrameGate(clock);
     this.#toPublisher = new KeyFrameGate(clock);
     this.#emitPayload = (payload, timestamp, marker) =>
@@ -100,7 +100,7 @@ export class XflvLine {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#broken++;
-      return this.#troubles.log("a message of the client is broken", error.message);
+      return this.#warnings.log("a message of the client is broken", error.message);
     }
     if (frame.config) {
       this.#sentConfigs = withConfig(this.#sentConfigs, frame);
@@ -108,14 +108,14 @@ export class XflvLine {
     } else this.#repeatConfigs(frame);
     const { dropped } = this.#packetizer;
     this.#packetizer.push(frame, this.#emitPayload);
-    if (this.#packetizer.dropped !== dropped) this.#troubles.log(TOO_LONG);
+    if (this.#packetizer.dropped !== dropped) this.#warnings.log(TOO_LONG);
   }
 
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     const { unsupported } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame);
-    if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(BROKEN);
+    if (this.#depacketizer.unsupported !== unsupported) this.#warnings.log(BROKEN);
   }
 
   /** The peer asks for a key frame, by INFO. */

@@ -19,7 +19,7 @@ const BLOCK_SAMPLES = 160;
 const PAUSE_BLOCKS = 3;
 const SAMPLE_RATE = 8000;
 
-export interface DtmfSenderOptions {
+export interface InbandDtmfSenderOptions {
   readonly clock: Clock;
   readonly law: G711Law;
   /** The stream's timestamp at a moment of `clock`. */
@@ -29,8 +29,8 @@ export interface DtmfSenderOptions {
 }
 
 /** Sends the keys of one call. */
-export class DtmfSender implements Disposable {
-  readonly #options: DtmfSenderOptions;
+export class InbandDtmfSender implements Disposable {
+  readonly #options: InbandDtmfSenderOptions;
   readonly #queue: { readonly key: string; readonly durationMs: number }[] = [];
   readonly #samples = new Int16Array(BLOCK_SAMPLES);
   readonly #payload = new Uint8Array(BLOCK_SAMPLES);
@@ -42,7 +42,7 @@ export class DtmfSender implements Disposable {
   #first = false;
   #closed = false;
 
-  constructor(options: DtmfSenderOptions) {
+  constructor(options: InbandDtmfSenderOptions) {
     this.#options = options;
   }
 

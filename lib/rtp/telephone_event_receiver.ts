@@ -26,7 +26,7 @@ export interface EventClocks {
 }
 
 /** What a receiver needs. The clocks are those of events of which nothing else is said. */
-export interface DigitReceiverOptions extends EventClocks {
+export interface TelephoneEventReceiverOptions extends EventClocks {
   readonly clock: Clock;
   /** Told each key 0-9 * # A-D once, in the order they were pressed. */
   readonly onDigit: (digit: string, durationMs: number) => void;
@@ -46,17 +46,17 @@ interface Key {
 }
 
 /** Collects the touch tones of one stream. */
-export class DigitReceiver implements Disposable {
+export class TelephoneEventReceiver implements Disposable {
   /** Reports about events that are no touch tones. */
   ignored = 0;
-  readonly #options: DigitReceiverOptions;
+  readonly #options: TelephoneEventReceiverOptions;
   readonly #reported: number[] = [];
   #key: Key | null = null;
   #lastKey: Key | null = null;
   #timer: Disposable | null = null;
 
   /** Starts without a key. */
-  constructor(options: DigitReceiverOptions) {
+  constructor(options: TelephoneEventReceiverOptions) {
     this.#options = options;
   }
 

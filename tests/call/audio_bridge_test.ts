@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { AudioLine, type AudioLineOptions } from "../../lib/call/audio_line.ts";
+import { AudioBridge, type AudioBridgeOptions } from "../../lib/call/audio_bridge.ts";
 import type { G711Chain, OpusChain, SpeexChain } from "../../lib/call/negotiation.ts";
 import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
 import { decodeTelephoneEvent, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
@@ -57,10 +57,10 @@ class Bench implements Disposable {
   readonly played: { timeMs: number; hex: string }[] = [];
   readonly digits: string[] = [];
   readonly placed: { timestamp: number; timeMs: number }[] = [];
-  readonly line: AudioLine;
+  readonly line: AudioBridge;
 
-  constructor(options: Partial<AudioLineOptions> = {}) {
-    this.line = new AudioLine({
+  constructor(options: Partial<AudioBridgeOptions> = {}) {
+    this.line = new AudioBridge({
       chain: PCMU,
       telephoneEvents: [],
       redundancy: null,

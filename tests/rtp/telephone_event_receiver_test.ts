@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DIGIT_SILENCE_MS, DigitReceiver } from "../../lib/rtp/digit_receiver.ts";
-import { DigitSender } from "../../lib/rtp/digit_sender.ts";
+import { DIGIT_SILENCE_MS, TelephoneEventReceiver } from "../../lib/rtp/telephone_event_receiver.ts";
+import { TelephoneEventSender } from "../../lib/rtp/telephone_event_sender.ts";
 import { ReorderBuffer } from "../../lib/rtp/reorder_buffer.ts";
 import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
 import { encodeTelephoneEvent, eventOfDigit } from "../../lib/rtp/telephone_event.ts";
@@ -15,10 +15,10 @@ const EVENTS = new Map([1, 5, 101].map((payloadType) => [payloadType, { eventClo
 class Bench implements Disposable {
   readonly clock = new FakeClock();
   readonly heard: string[] = [];
-  readonly receiver: DigitReceiver;
+  readonly receiver: TelephoneEventReceiver;
 
   constructor(eventClockRate = 8000, audioClockRate = eventClockRate) {
-    this.receiver = new DigitReceiver({
+    this.receiver = new TelephoneEventReceiver({
       clock: this.clock,
       eventClockRate,
       audioClockRate,
@@ -237,7 +237,7 @@ function carry(
 ): string[] {
   const clock = new FakeClock();
   const flights: Flight[] = [];
-  const sender = new DigitSender({
+  const sender = new TelephoneEventSender({
     clock,
     audioClockRate: 8000,
     eventClockRate: 8000,

@@ -3,7 +3,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { CallMedia, MediaFactory } from "../../lib/call/call_media.ts";
 import { buildConfig } from "../../lib/config/config.ts";
-import { MediaRoom } from "../../lib/call/media_room.ts";
+import { CallMediaPool } from "../../lib/call/call_media_pool.ts";
 import { bodyText, SDP_TYPE } from "../../lib/sip/message/body.ts";
 import { description, linesOf } from "../support/gateway_media.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -14,9 +14,9 @@ const ADDRESSES = {
   addressFor: ({ hostname }: { hostname: string }) => hostname.includes(":") ? "fd00::1" : "192.0.2.1",
 };
 
-function room(log: RecordLog, flags: Record<string, string> = {}): MediaRoom {
+function room(log: RecordLog, flags: Record<string, string> = {}): CallMediaPool {
   const config = buildConfig({ presets: { "int-ip": "127.0.0.1", "rtp-ports": { min: 0, max: 0 } }, flags });
-  return new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log }, ADDRESSES);
+  return new CallMediaPool(config, { clock: systemClock, random: seededRandom(3), log }, ADDRESSES);
 }
 
 function opened(factory: MediaFactory, codecs: string[] = ["wideband"]): CallMedia {
@@ -53,7 +53,11 @@ Deno.test("the limit of calls is an outcome, and leaves nothing open", async () 
 Deno.test("no port left is an outcome, and does not count as a call", async () => {
   const log = new RecordLog();
   const config = buildConfig({ presets: { "int-ip": "192.0.2.77", "rtp-ports": { min: 0, max: 0 } } });
-  await using media = new MediaRoom(config, { clock: systemClock, random: seededRandom(3), log }, ADDRESSES);
+  await using media = new CallMediaPool(
+    config,
+    { clock: systemClock, random: seededRandom(3), log },
+    ADDRESSES,
+  );
   const opening = media.factory("wideband", log).open("192.0.2.77", []);
   assert.ok(opening.type === "failed" && opening.reason.includes("192.0.2.77"), JSON.stringify(opening));
   assert.deepEqual([media.calls, media.rtpPorts], [0, 0]);
@@ -116,7 +120,11 @@ Deno.test("a port range that holds no pair is refused before anything is bound",
   const narrow = { ...config, rtp: { ...config.rtp, portMin: 20001, portMax: 20001 } };
   assert.throws(
     () =>
-      new MediaRoom(narrow, { clock: systemClock, random: seededRandom(3), log: new RecordLog() }, ADDRESSES),
+      new CallMediaPool(
+        narrow,
+        { clock: systemClock, random: seededRandom(3), log: new RecordLog() },
+        ADDRESSES,
+      ),
     /no pair/,
   );
 });
@@ -150,7 +158,7 @@ Deno.test("host names of a description become addresses; an answer waits 2 s for
     presets: { "int-ip": "127.0.0.1", "rtp-ports": { min: 0, max: 0 } },
     flags: {},
   });
-  await using media = new MediaRoom(config, { clock, random: seededRandom(3), log, dns }, ADDRESSES);
+  await using media = new CallMediaPool(config, { clock, random: seededRandom(3), log, dns }, ADDRESSES);
   const factory = media.factory("wideband", log);
   const known = await factory.withAddresses({ ...description("media.example.com"), from: ["203.0.113.9"] });
   assert.match(bodyText(known), /c=IN IP4 192\.0\.2\.5\r\n/);

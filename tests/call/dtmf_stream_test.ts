@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { TouchTones, type TouchTonesOptions } from "../../lib/call/touch_tones.ts";
+import { DtmfStream, type DtmfStreamOptions } from "../../lib/call/dtmf_stream.ts";
 import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
 import { decodeTelephoneEvent, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
 import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
@@ -25,10 +25,10 @@ class Bench implements Disposable {
   readonly clock = new FakeClock(5000);
   readonly sent: Sent[] = [];
   readonly digits: string[] = [];
-  readonly tones: TouchTones;
+  readonly tones: DtmfStream;
 
-  constructor(options: Partial<TouchTonesOptions> = {}) {
-    this.tones = new TouchTones({
+  constructor(options: Partial<DtmfStreamOptions> = {}) {
+    this.tones = new DtmfStream({
       telephoneEvents: [EVENTS],
       redundancy: null,
       clockRate: 8000,

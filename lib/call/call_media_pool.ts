@@ -69,7 +69,7 @@ class ClientMedia implements MediaFactory {
 }
 
 /** What the media take from outside. */
-export interface MediaRoomEnvironment {
+export interface CallMediaPoolDeps {
   readonly clock: Clock;
   readonly random: Random;
   /** Where lines go. */
@@ -85,18 +85,18 @@ export interface MediaRoomEnvironment {
 }
 
 /** Opens the media of calls within the gateway's limits. */
-export class MediaRoom implements AsyncDisposable {
+export class CallMediaPool implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
-  readonly #dns: MediaRoomEnvironment["dns"];
+  readonly #dns: CallMediaPoolDeps["dns"];
   readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
     config: Config,
-    environment: MediaRoomEnvironment,
+    environment: CallMediaPoolDeps,
     addresses: Pick<AddressPolicy, "addressFor">,
     calls: Tally = new LocalTally(),
   ) {

@@ -3,10 +3,10 @@
 // Role: machine
 
 import assert from "node:assert/strict";
-import { AudioLine, type AudioLineOptions } from "../../lib/call/audio_line.ts";
+import { AudioBridge, type AudioBridgeOptions } from "../../lib/call/audio_bridge.ts";
 import { type ClientAudio, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
-import type { LineTrouble } from "../../lib/call/line_trouble.ts";
-import type { ReceivedAudio, VoiceChain } from "../../lib/call/negotiation.ts";
+import type { MediaWarning } from "../../lib/call/media_warnings.ts";
+import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.ts";
 import { FakeClock } from "./fake_clock.ts";
 import {
   audioTag,
@@ -28,7 +28,7 @@ export const CLOCKS: Record<SipAudio, number> = {
 };
 
 /** The chain of a client of `from` with a peer that takes `peer[0]` and may send all of them. */
-export function chainOf(from: ClientAudio, ...peer: SipAudio[]): VoiceChain {
+export function chainOf(from: ClientAudio, ...peer: SipAudio[]): NegotiatedAudio {
   const receive = peer.map((codec): ReceivedAudio => ({
     payloadType: TYPES[codec],
     codec,
@@ -52,19 +52,19 @@ export interface Sent {
 }
 
 /** One audio line between a client and a peer of the test, on a clock of its own. */
-export class LineBench implements Disposable {
+export class AudioBench implements Disposable {
   readonly clock = new FakeClock(10_000);
   readonly sent: Sent[] = [];
   readonly played: { timeMs: number; body: Uint8Array }[] = [];
-  readonly trouble: LineTrouble[] = [];
-  readonly line: AudioLine;
+  readonly warning: MediaWarning[] = [];
+  readonly line: AudioBridge;
   /** The most audio that ever waited in either direction. */
   mostBufferedMs = 0;
   readonly #services = transcodeServices(this.clock);
   #timestamp = 0;
 
-  constructor(chain: VoiceChain, options: Partial<AudioLineOptions> = {}) {
-    this.line = new AudioLine({
+  constructor(chain: NegotiatedAudio, options: Partial<AudioBridgeOptions> = {}) {
+    this.line = new AudioBridge({
       chain,
       telephoneEvents: [],
       redundancy: null,
@@ -84,7 +84,7 @@ export class LineBench implements Disposable {
       onDigit: () => {},
       onPlaced: () => {},
       transcoding: this.#services,
-      onTrouble: (trouble) => this.trouble.push(trouble),
+      onWarning: (warning) => this.warning.push(warning),
       ...options,
     });
   }

@@ -5,24 +5,24 @@
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { DtmfDetector } from "../media/dtmf_detector.ts";
-import { DtmfSender } from "../media/dtmf_sender.ts";
+import { InbandDtmfSender } from "../media/inband_dtmf_sender.ts";
 import type { G711Law } from "../media/g711.ts";
-import { DigitReceiver, type EventClocks } from "../rtp/digit_receiver.ts";
-import { DigitSender } from "../rtp/digit_sender.ts";
+import { type EventClocks, TelephoneEventReceiver } from "../rtp/telephone_event_receiver.ts";
+import { TelephoneEventSender } from "../rtp/telephone_event_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import { parseRedPayloadTypes } from "../sdp/fmtp.ts";
 import type { RtpSink } from "../rtp/session.ts";
 
 /** How touch tones leave: as events, or as sound in G.711. */
-export type DigitWay = "rtp" | "sound";
+export type DtmfTransport = "rtp" | "sound";
 
 /** G.711 of a stream. */
-export interface SoundFormat {
+export interface InbandFormat {
   readonly payloadType: number;
   readonly law: G711Law;
 }
 
-export interface TouchTonesOptions {
+export interface DtmfStreamOptions {
   /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198), or null. */
@@ -30,9 +30,9 @@ export interface TouchTonesOptions {
   /** RTP clock of the stream, in Hz. */
   readonly clockRate: number;
   /** G.711 that we send; null: another codec, which carries no tones. */
-  readonly sentSound: SoundFormat | null;
+  readonly sentSound: InbandFormat | null;
   /** G.711 that may arrive; heard only when no events were agreed. */
-  readonly heardSound: readonly SoundFormat[];
+  readonly heardSound: readonly InbandFormat[];
   readonly clock: Clock;
   readonly toSip: RtpSink;
   /** Told each touch tone of the peer once. */
@@ -43,24 +43,24 @@ export interface TouchTonesOptions {
 const MAX_HEARD_OCTETS = 2000;
 
 /** Sends and receives touch tones in one audio stream. */
-export class TouchTones implements Disposable {
+export class DtmfStream implements Disposable {
   /** Packets of the peer that were no touch tones although their payload type says so. */
   unreadable = 0;
-  readonly #options: TouchTonesOptions;
+  readonly #options: DtmfStreamOptions;
   readonly #clock: Clock;
   /** What sends and hears keys is made with the first one: most calls have none. */
-  #sender: DigitSender | null = null;
-  #receiver: DigitReceiver | null = null;
+  #sender: TelephoneEventSender | null = null;
+  #receiver: TelephoneEventReceiver | null = null;
   /** By the payload types that events arrive with. */
   readonly #events: ReadonlyMap<number, EventClocks>;
-  #soundSender: DtmfSender | null = null;
+  #soundSender: InbandDtmfSender | null = null;
   readonly #detector: DtmfDetector | null;
   #lastTimestamp = 0;
   #lastSentMs: number;
   #closed = false;
 
   /** Silent at first. */
-  constructor(options: TouchTonesOptions) {
+  constructor(options: DtmfStreamOptions) {
     const { telephoneEvents, clock, clockRate } = options;
     this.#options = options;
     this.#clock = clock;
@@ -92,7 +92,7 @@ export class TouchTones implements Disposable {
   }
 
   /** Queues touch tones; false when they cannot go this way, one is unknown, or the queue is full. */
-  send(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+  send(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     if (this.#closed) return false;
     const sender = way === "rtp"
       ? this.#sender ??= this.#createSender()
@@ -145,10 +145,10 @@ export class TouchTones implements Disposable {
     this.#receiver?.[Symbol.dispose]();
   }
 
-  #createSender(): DigitSender | null {
+  #createSender(): TelephoneEventSender | null {
     const { telephoneEvents: [telephoneEvent], redundancy, clock, clockRate, toSip } = this.#options;
     if (telephoneEvent === undefined) return null;
-    return new DigitSender({
+    return new TelephoneEventSender({
       clock,
       audioClockRate: clockRate,
       eventClockRate: telephoneEvent.clockRate,
@@ -159,17 +159,17 @@ export class TouchTones implements Disposable {
     });
   }
 
-  #createReceiver(): DigitReceiver | null {
+  #createReceiver(): TelephoneEventReceiver | null {
     const { telephoneEvents: [telephoneEvent], clock, clockRate: audioClockRate, onDigit } = this.#options;
     if (telephoneEvent === undefined) return null;
     const { clockRate: eventClockRate } = telephoneEvent;
-    return new DigitReceiver({ clock, eventClockRate, audioClockRate, onDigit });
+    return new TelephoneEventReceiver({ clock, eventClockRate, audioClockRate, onDigit });
   }
 
-  #createSoundSender(): DtmfSender | null {
+  #createSoundSender(): InbandDtmfSender | null {
     const { sentSound, clock, toSip } = this.#options;
     if (sentSound === null) return null;
-    return new DtmfSender({
+    return new InbandDtmfSender({
       clock,
       law: sentSound.law,
       timestampAt: (nowMs) => this.#timestampAt(nowMs),

@@ -32,7 +32,7 @@ const IN_LATM =
 /** Takes a packet for the player and its RTMP time. */
 export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
 
-export interface TranscodeLineOptions {
+export interface TranscodeBridgeOptions {
   readonly services: TranscodeServices;
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */
@@ -42,8 +42,8 @@ export interface TranscodeLineOptions {
   /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
   readonly emitPayload: PeerSink;
   readonly emitPacket: PlayerSink;
-  /** Told in words of each kind of trouble, once; `refused`: nothing of the client can be heard. */
-  readonly onTrouble: (text: string, refused: boolean) => void;
+  /** Told in words of each kind of warning, once; `refused`: nothing of the client can be heard. */
+  readonly onWarning: (text: string, refused: boolean) => void;
 }
 
 /** One kind of audio of the peer that needs transcoding. */
@@ -54,8 +54,8 @@ export interface PeerAudio {
 }
 
 /** Both directions of a transcoded call. */
-export class TranscodeLine implements Disposable {
-  readonly #options: TranscodeLineOptions;
+export class TranscodeBridge implements Disposable {
+  readonly #options: TranscodeBridgeOptions;
   /** Made when something is to be transcoded: in most calls everything passes. */
   #up: Transcoder | null = null;
   #down: Transcoder | null = null;
@@ -66,12 +66,12 @@ export class TranscodeLine implements Disposable {
   #playedOffsetMs = NaN;
 
   /** Both directions rest. */
-  constructor(options: TranscodeLineOptions) {
+  constructor(options: TranscodeBridgeOptions) {
     this.#options = options;
   }
 
   #upwards(): Transcoder {
-    const { services, clock, toSip, emitPayload, onTrouble } = this.#options;
+    const { services, clock, toSip, emitPayload, onWarning } = this.#options;
     const ticksPerMs = rtpClockRate(toSip) / 1000;
     return this.#up ??= new Transcoder({
       ...services,
@@ -79,12 +79,12 @@ export class TranscodeLine implements Disposable {
       to: toSip,
       sink: (packet, elapsedMs, resumed, mediaMs) =>
         emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
-      onTrouble: (text, refused) => onTrouble(`the client: ${text}`, refused),
+      onWarning: (text, refused) => onWarning(`the client: ${text}`, refused),
     });
   }
 
   #downwards(): Transcoder {
-    const { services, clock, originMs, toRtmp, emitPacket, onTrouble } = this.#options;
+    const { services, clock, originMs, toRtmp, emitPacket, onWarning } = this.#options;
     return this.#down ??= new Transcoder({
       ...services,
       clock,
@@ -94,7 +94,7 @@ export class TranscodeLine implements Disposable {
         if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
         emitPacket(packet, timeMs);
       },
-      onTrouble: (text) => onTrouble(`the far end: ${text}`, false),
+      onWarning: (text) => onWarning(`the far end: ${text}`, false),
     });
   }
 

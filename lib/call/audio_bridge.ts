@@ -20,21 +20,21 @@ import {
   codecForPlayer,
   codecOfClient,
   createPacketizer,
-  createPeerVoices,
+  createReceivedFormats,
   passesAsItIs,
-  type PeerVoice,
+  type ReceivedFormat,
   soundOf,
-} from "./audio_pass.ts";
+} from "./audio_passthrough.ts";
 import type { TagSink } from "./call_media.ts";
 import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
 import { EarlySilence, silentPayload } from "./early_silence.ts";
-import type { LineTrouble } from "./line_trouble.ts";
-import type { VoiceChain } from "./negotiation.ts";
-import { type DigitWay, TouchTones } from "./touch_tones.ts";
-import { TranscodeLine, type TranscodeServices } from "./transcode_line.ts";
+import type { MediaWarning } from "./media_warnings.ts";
+import type { NegotiatedAudio } from "./negotiation.ts";
+import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
+import { TranscodeBridge, type TranscodeServices } from "./transcode_bridge.ts";
 
-export interface AudioLineOptions {
-  readonly chain: VoiceChain;
+export interface AudioBridgeOptions {
+  readonly chain: NegotiatedAudio;
   /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198) for touch tones, or null. */
@@ -54,7 +54,7 @@ export interface AudioLineOptions {
   /** What turns one codec into another; absent: everything passes through or is dropped. */
   readonly transcoding?: TranscodeServices;
   /** Told what is wrong with the audio of either side. */
-  readonly onTrouble?: (trouble: LineTrouble) => void;
+  readonly onWarning?: (warning: MediaWarning) => void;
 }
 
 /** Comfort noise beside codecs of 8 kHz has a payload type that needs no agreement (RFC 3551 table 4). */
@@ -64,27 +64,27 @@ const COMFORT_NOISE = 13;
 const workbench = new ByteWriter(4096);
 
 /** One call's audio, both directions. */
-export class AudioLine implements Disposable {
+export class AudioBridge implements Disposable {
   /** Messages of the RTMP side that could not be sent on: a codec nobody takes, broken. */
   unusable = 0;
   /** Codec of the first unusable message, for the log; null while all is well. */
   firstUnusable: string | null = null;
-  readonly #options: AudioLineOptions;
+  readonly #options: AudioBridgeOptions;
   /** Of the options, what each packet needs: it is not to be looked for. */
   readonly #toSip: RtpSink;
   readonly #toRtmp: TagSink;
-  readonly #onPlaced: AudioLineOptions["onPlaced"];
+  readonly #onPlaced: AudioBridgeOptions["onPlaced"];
   readonly #payloadType: number;
   readonly #taken: SipAudio;
   readonly #played: ClientAudio;
   readonly #packetizer: AudioPacketizer | null;
-  readonly #voices: readonly (PeerVoice | null)[];
-  readonly #transcode: TranscodeLine | null;
+  readonly #voices: readonly (ReceivedFormat | null)[];
+  readonly #transcode: TranscodeBridge | null;
   readonly #frame = createFrame();
   readonly #madeFrame = createFrame();
-  readonly #tones: TouchTones;
+  readonly #tones: DtmfStream;
   /** What the last payload of the peer was. */
-  #hearing: PeerVoice | null = null;
+  #hearing: ReceivedFormat | null = null;
   /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
   #origin: "passed" | "made" | "silence" | null = null;
   #shift = 0;
@@ -96,7 +96,7 @@ export class AudioLine implements Disposable {
   readonly #emitFrame: (frame: Frame) => void;
 
   /** Builds both chains; when audio must be transcoded, silence is sent both ways from now on. */
-  constructor(options: AudioLineOptions) {
+  constructor(options: AudioBridgeOptions) {
     const { chain, clock } = options;
     this.#options = options;
     this.#toSip = options.toSip;
@@ -106,8 +106,8 @@ export class AudioLine implements Disposable {
     this.#taken = codecForPeer(chain);
     this.#played = codecForPlayer(chain);
     this.#packetizer = createPacketizer(chain, clock);
-    this.#voices = createPeerVoices(chain.receive, options);
-    this.#tones = new TouchTones({ ...options, ...soundOf(chain), clockRate: chain.clockRate });
+    this.#voices = createReceivedFormats(chain.receive, options);
+    this.#tones = new DtmfStream({ ...options, ...soundOf(chain), clockRate: chain.clockRate });
     this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
     this.#emitFrame = (frame) => this.#play(frame);
     this.#transcode = this.#createTranscode();
@@ -164,7 +164,7 @@ export class AudioLine implements Disposable {
   }
 
   /** The peer speaks another of its codecs: on another clock its timestamps cannot be held against earlier ones. */
-  #changeVoice(voice: PeerVoice): void {
+  #changeVoice(voice: ReceivedFormat): void {
     if (this.#hearing !== null && this.#hearing.clockRate !== voice.clockRate) voice.pass?.restart();
     this.#hearing = voice;
   }
@@ -212,7 +212,7 @@ export class AudioLine implements Disposable {
   }
 
   /** Queues touch tones; false when the peer takes none this way or the queue is full. */
-  sendDigits(digits: string, durationMs: number, way: DigitWay = "rtp"): boolean {
+  sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     return this.#tones.send(digits, durationMs, way);
   }
 
@@ -223,10 +223,10 @@ export class AudioLine implements Disposable {
     this.#transcode?.[Symbol.dispose]();
   }
 
-  #createTranscode(): TranscodeLine | null {
+  #createTranscode(): TranscodeBridge | null {
     const { chain, transcoding, clock, originMs, onPlaced } = this.#options;
     if (transcoding === undefined || transcoding.codecs.transcodable.size === 0) return null;
-    return new TranscodeLine({
+    return new TranscodeBridge({
       services: transcoding,
       clock,
       originMs,
@@ -237,9 +237,9 @@ export class AudioLine implements Disposable {
         if (!Number.isNaN(mediaMs)) onPlaced?.(timestamp + this.#shift, mediaMs);
       },
       emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
-      onTrouble: (text, refused) => {
+      onWarning: (text, refused) => {
         const status = refused ? "NetStream.Publish.UnsupportedCodec" : null;
-        this.#options.onTrouble?.({ text, status });
+        this.#options.onWarning?.({ text, status });
       },
     });
   }
@@ -327,7 +327,7 @@ export class AudioLine implements Disposable {
     if (this.#refused) return;
     this.#refused = true;
     const text = refusalOf(codec, this.#taken, this.#transcode !== null);
-    this.#options.onTrouble?.({ text, status: "NetStream.Publish.UnsupportedCodec" });
+    this.#options.onWarning?.({ text, status: "NetStream.Publish.UnsupportedCodec" });
   }
 
   #countUnusable(codec: string): void {

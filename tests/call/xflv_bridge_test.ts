@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { XflvLine } from "../../lib/call/xflv_line.ts";
+import { XflvBridge } from "../../lib/call/xflv_bridge.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { fromHex, toHex } from "../../lib/base/bytes.ts";
 import { mutate } from "../support/mutate.ts";
@@ -19,8 +19,8 @@ function line(clock: FakeClock) {
   const packets: Packet[] = [];
   const tags: Tag[] = [];
   const asked: string[] = [];
-  const troubles: string[] = [];
-  const made = new XflvLine({
+  const warnings: string[] = [];
+  const made = new XflvBridge({
     chain: { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [98] },
     clock,
     originMs: clock.now(),
@@ -32,9 +32,9 @@ function line(clock: FakeClock) {
     toRtmp: { play: (type, timeMs, body) => void tags.push({ type, timeMs, body: toHex(body) }) },
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
-    onTrouble: ({ text }) => void troubles.push(text),
+    onWarning: ({ text }) => void warnings.push(text),
   });
-  return { line: made, packets, tags, asked, troubles };
+  return { line: made, packets, tags, asked, warnings };
 }
 
 Deno.test("the recorded vector of siprtmp leaves byte for byte (behaviour 1.9)", () => {
@@ -77,14 +77,14 @@ const AAC_CONFIG = "af001210";
 const key = (n: number): string => `1701000000000000036588${n.toString(16).padStart(2, "0")}`;
 const inter = (n: number): string => `2701000000000000034188${n.toString(16).padStart(2, "0")}`;
 
-function publish(sender: XflvLine, clock: FakeClock, bodies: readonly string[], type: 8 | 9 = 9): void {
+function publish(sender: XflvBridge, clock: FakeClock, bodies: readonly string[], type: 8 | 9 = 9): void {
   for (const body of bodies) {
     sender.fromRtmp({ type, timeMs: clock.now(), body: fromHex(body) });
     clock.advance(40);
   }
 }
 
-function deliver(receiver: XflvLine, packets: readonly Packet[]): void {
+function deliver(receiver: XflvBridge, packets: readonly Packet[]): void {
   for (const { payload, timestamp } of packets) receiver.fromRtp(fromHex(payload), timestamp, false, 98);
 }
 
@@ -155,14 +155,14 @@ Deno.test("broken input of either side is told once and counted, what follows pa
   publish(from.line, clock, ["17", "1701", key(1)]);
   from.line.fromRtmp({ type: 9, timeMs: 200, body: new Uint8Array(70_000).fill(0x17) });
   from.line.fromRtmp({ type: 9, timeMs: 200, body: new Uint8Array(70_000).fill(0x17) });
-  assert.deepEqual([from.line.unusable, from.troubles.length], [4, 2]);
+  assert.deepEqual([from.line.unusable, from.warnings.length], [4, 2]);
   const to = line(clock);
   for (let i = 0; i < 5; i++) to.line.fromRtp(fromHex("0102030405060708090a0b0c"), 0, false, 98);
   deliver(to.line, from.packets);
-  assert.deepEqual([to.tags.map(({ body }) => body), to.troubles.length], [[key(1)], 1]);
+  assert.deepEqual([to.tags.map(({ body }) => body), to.warnings.length], [[key(1)], 1]);
 });
 
-Deno.test("mutated messages and packets: never thrown, a few troubles at most, what follows passes", () => {
+Deno.test("mutated messages and packets: never thrown, a few warnings at most, what follows passes", () => {
   const clock = new FakeClock();
   const from = line(clock);
   const to = line(clock);
@@ -174,7 +174,7 @@ Deno.test("mutated messages and packets: never thrown, a few troubles at most, w
   from.packets.forEach(({ payload, timestamp }, i) => {
     to.line.fromRtp(mutate(fromHex(payload), i), timestamp, false, 98);
   });
-  assert.ok(from.troubles.length <= 16 && to.troubles.length <= 16);
+  assert.ok(from.warnings.length <= 16 && to.warnings.length <= 16);
   const [sent, shown] = [from.packets.length, to.tags.length];
   publish(from.line, clock, [...new Array(6).fill(inter(1)), key(9), inter(10)]);
   deliver(to.line, from.packets.slice(sent));

@@ -14,26 +14,26 @@ import { alawToUlaw, ulawToAlaw } from "../media/g711.ts";
 import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
 import type { RtpToRtmpTimeline } from "../media/timeline.ts";
 import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
-import type { ReceivedAudio, VoiceChain } from "./negotiation.ts";
-import type { TouchTonesOptions } from "./touch_tones.ts";
-import type { PeerAudio } from "./transcode_line.ts";
+import type { NegotiatedAudio, ReceivedAudio } from "./negotiation.ts";
+import type { DtmfStreamOptions } from "./dtmf_stream.ts";
+import type { PeerAudio } from "./transcode_bridge.ts";
 
-export interface PeerVoice extends PeerAudio {
+export interface ReceivedFormat extends PeerAudio {
   /** Unpacks it for a client that plays it as it is; null: it is transcoded. */
   readonly pass: AudioDepacketizer | null;
 }
 
-export function codecForPeer(chain: VoiceChain): SipAudio {
+export function codecForPeer(chain: NegotiatedAudio): SipAudio {
   return chain.kind === "transcode" ? chain.to : chain.kind;
 }
 
 /** What the client was told, or is taken, to send. */
-export function codecOfClient(chain: VoiceChain): ClientAudio {
+export function codecOfClient(chain: NegotiatedAudio): ClientAudio {
   return chain.kind === "transcode" ? chain.from : chain.kind;
 }
 
 /** What the client plays when something must be transcoded for it. */
-export function codecForPlayer(chain: VoiceChain): ClientAudio {
+export function codecForPlayer(chain: NegotiatedAudio): ClientAudio {
   return chain.receive.find((audio) => audio.codec !== audio.toClient)?.toClient ?? codecOfClient(chain);
 }
 
@@ -47,7 +47,7 @@ function isG711(codec: CodecName): boolean {
 }
 
 /** The G.711 of a call, both ways: it can carry touch tones as sound. */
-export function soundOf(chain: VoiceChain): Pick<TouchTonesOptions, "sentSound" | "heardSound"> {
+export function soundOf(chain: NegotiatedAudio): Pick<DtmfStreamOptions, "sentSound" | "heardSound"> {
   const sent = codecForPeer(chain);
   const heardSound = chain.receive.flatMap(({ payloadType, codec }) =>
     codec === "pcmu" || codec === "pcma" ? { payloadType, law: codec } : []
@@ -57,7 +57,7 @@ export function soundOf(chain: VoiceChain): Pick<TouchTonesOptions, "sentSound" 
 }
 
 /** What packs frames of the peer's own codec; null: no client can send that. */
-export function createPacketizer(chain: VoiceChain, clock: Clock): AudioPacketizer | null {
+export function createPacketizer(chain: NegotiatedAudio, clock: Clock): AudioPacketizer | null {
   const codec = codecForPeer(chain);
   if (codec === "g722") return null;
   if (codec === "opus") return new OpusPacketizer({ clock });
@@ -65,11 +65,11 @@ export function createPacketizer(chain: VoiceChain, clock: Clock): AudioPacketiz
 }
 
 /** What to do with each payload type of the peer, by its number; the same codec under two numbers is one voice. */
-export function createPeerVoices(
+export function createReceivedFormats(
   received: readonly ReceivedAudio[],
   times: { readonly clock: Clock; readonly originMs: number },
-): (PeerVoice | null)[] {
-  const voices: (PeerVoice | null)[] = new Array(128).fill(null);
+): (ReceivedFormat | null)[] {
+  const voices: (ReceivedFormat | null)[] = new Array(128).fill(null);
   received.forEach((audio, index) => {
     const { codec, clockRate, toClient } = audio;
     const same = received.findIndex((other) =>

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
 import { clientFormat, sipFormat } from "../../lib/call/client_audio.ts";
-import { type PeerAudio, TranscodeLine } from "../../lib/call/transcode_line.ts";
+import { type PeerAudio, TranscodeBridge } from "../../lib/call/transcode_bridge.ts";
 import { createFrame } from "../../lib/media/frame.ts";
 import { greatestStep, levelDb, measureTone, tone } from "../support/codecs_audio.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -30,11 +30,11 @@ class Bench implements Disposable {
     atMs: number;
   }[] = [];
   readonly played: { packet: Uint8Array; timeMs: number; atMs: number }[] = [];
-  readonly trouble: string[] = [];
-  readonly line: TranscodeLine;
+  readonly warning: string[] = [];
+  readonly line: TranscodeBridge;
 
   constructor(toSip: AudioFormat = PEER.format, toRtmp: AudioFormat = SPEEX) {
-    this.line = new TranscodeLine({
+    this.line = new TranscodeBridge({
       services: this.services,
       clock: this.clock,
       originMs: ORIGIN_MS,
@@ -44,7 +44,7 @@ class Bench implements Disposable {
         this.sent.push({ payload: payload.slice(), timestamp, marker, mediaMs, atMs: this.clock.now() }),
       emitPacket: (packet, timeMs) =>
         this.played.push({ packet: packet.slice(), timeMs, atMs: this.clock.now() }),
-      onTrouble: (text) => this.trouble.push(text),
+      onWarning: (text) => this.warning.push(text),
     });
   }
 

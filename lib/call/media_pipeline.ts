@@ -6,22 +6,22 @@ import type { Clock } from "../base/clock.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
 import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
-import { AudioLine } from "./audio_line.ts";
+import { AudioBridge } from "./audio_bridge.ts";
 import type { TagSink } from "./call_media.ts";
-import { H264Line } from "./h264_line.ts";
+import { H264Bridge } from "./h264_bridge.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import { createTag, isFrame, readTag } from "../media/tag.ts";
 import type { AudioChain, MediaChoice } from "./negotiation.ts";
 import type { H264Chain, XflvChain } from "./video_choice.ts";
-import { type LineTrouble, pictureTrouble, TroubleBook } from "./line_trouble.ts";
+import { type MediaWarning, MediaWarnings, videoWarning } from "./media_warnings.ts";
 import { AnnouncedOutlet } from "./player_metadata.ts";
-import type { TranscodeServices } from "./transcode_line.ts";
-import { type DigitWay, TouchTones } from "./touch_tones.ts";
-import { XflvLine } from "./xflv_line.ts";
+import type { TranscodeServices } from "./transcode_bridge.ts";
+import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
+import { XflvBridge } from "./xflv_bridge.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
-export interface LineSession extends RtpSink {
+export interface PipelineSession extends RtpSink {
   /** Takes each payload in order. */
   receiver: RtpReceiver | null;
   /** Told when another source takes over. */
@@ -34,7 +34,7 @@ export interface LineSession extends RtpSink {
   anchor(timestamp: number, atMs: number): void;
 }
 
-export interface CallLinesOptions {
+export interface MediaPipelineOptions {
   readonly choice: MediaChoice;
   readonly clock: Clock;
   /** What turns one codec into another; absent: audio only passes through. */
@@ -42,7 +42,7 @@ export interface CallLinesOptions {
   /** What clock.now() was at RTMP time 0 of the client. */
   readonly originMs: number;
   /** The session of a stream, at this clock rate. */
-  readonly session: (kind: "audio" | "video", clockRate: number) => LineSession;
+  readonly session: (kind: "audio" | "video", clockRate: number) => PipelineSession;
   readonly toRtmp: TagSink;
   /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
   readonly announces?: (() => boolean) | null;
@@ -53,33 +53,33 @@ export interface CallLinesOptions {
   /** The peer must send a key frame, and RTCP cannot ask it. */
   readonly askPeerByInfo: () => void;
   /** Told what is wrong with a stream, each thing once. */
-  readonly onTrouble: (trouble: LineTrouble) => void;
+  readonly onWarning: (warning: MediaWarning) => void;
 }
 
 const VIDEO_CLOCK_RATE = 90_000;
 
-export class CallLines implements Disposable {
-  readonly #options: CallLinesOptions;
+export class MediaPipeline implements Disposable {
+  readonly #options: MediaPipelineOptions;
   readonly #publisher: PublisherClock;
   readonly #announced: AnnouncedOutlet | null;
-  readonly #troubles: TroubleBook;
+  readonly #warnings: MediaWarnings;
   readonly #tag = createTag();
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
-  readonly audio: AudioLine | null;
+  readonly audio: AudioBridge | null;
   /** Touch tones on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
-  readonly #tones: TouchTones | null;
+  readonly #tones: DtmfStream | null;
   /** The H.264 video; null when there is none. */
-  readonly video: H264Line | null;
+  readonly video: H264Bridge | null;
   /** Everything in x-flv; null when that was not agreed. */
-  readonly xflv: XflvLine | null;
+  readonly xflv: XflvBridge | null;
 
   /** Connects the lines to their sessions. */
-  constructor(options: CallLinesOptions) {
+  constructor(options: MediaPipelineOptions) {
     const { choice, toRtmp, announces = null } = options;
     this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
     this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced };
-    this.#troubles = new TroubleBook(options.onTrouble);
+    this.#warnings = new MediaWarnings(options.onWarning);
     this.#publisher = new PublisherClock(options.clock);
     const { audio, video } = choice;
     this.audio = this.#createAudio(audio);
@@ -103,7 +103,7 @@ export class CallLines implements Disposable {
   #notePicture(body: Uint8Array): void {
     const tag = readTag(9, body, this.#tag);
     if (!isFrame(tag) || tag.track !== 0 || tag.codec === "h264") return;
-    if (body.length > 1) this.#troubles.note(pictureTrouble(tag.codec), tag.codec);
+    if (body.length > 1) this.#warnings.note(videoWarning(tag.codec), tag.codec);
   }
 
   /** Another stream publishes from now on. */
@@ -115,7 +115,7 @@ export class CallLines implements Disposable {
   }
 
   /** Queues touch tones; false when they cannot go this way. */
-  sendDigits(digits: string, durationMs: number, way: DigitWay): boolean {
+  sendDigits(digits: string, durationMs: number, way: DtmfTransport): boolean {
     const { audio } = this;
     return audio === null
       ? this.#tones?.send(digits, durationMs, way) ?? false
@@ -174,11 +174,11 @@ export class CallLines implements Disposable {
     this.#tones?.[Symbol.dispose]();
   }
 
-  #createAudio(chain: AudioChain): AudioLine | null {
+  #createAudio(chain: AudioChain): AudioBridge | null {
     if (chain.kind === "none" || chain.kind === "x-flv") return null;
-    const { choice, clock, originMs, toRtmp, onDigit, onTrouble, transcoding } = this.#options;
+    const { choice, clock, originMs, toRtmp, onDigit, onWarning, transcoding } = this.#options;
     const session = this.#options.session("audio", chain.clockRate);
-    const line = new AudioLine({
+    const line = new AudioBridge({
       chain,
       telephoneEvents: choice.telephoneEvents,
       redundancy: choice.redundancy,
@@ -189,7 +189,7 @@ export class CallLines implements Disposable {
       toRtmp,
       onDigit,
       onPlaced: choice.video.kind === "h264" ? this.#anchored(session, chain.clockRate) : null,
-      onTrouble,
+      onWarning,
       ...(transcoding === undefined ? {} : { transcoding }),
     });
     session.receiver = line;
@@ -203,10 +203,10 @@ export class CallLines implements Disposable {
     return line;
   }
 
-  #createVideo(chain: H264Chain): H264Line {
-    const { clock, originMs, toRtmp, askPublisher, onTrouble } = this.#options;
+  #createVideo(chain: H264Chain): H264Bridge {
+    const { clock, originMs, toRtmp, askPublisher, onWarning } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
-    const line = new H264Line({
+    const line = new H264Bridge({
       chain,
       clock,
       originMs,
@@ -214,7 +214,7 @@ export class CallLines implements Disposable {
       toRtmp,
       askPeer: () => this.#askPeer(chain, session),
       askPublisher,
-      onTrouble,
+      onWarning,
       onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
     session.receiver = line;
@@ -229,10 +229,10 @@ export class CallLines implements Disposable {
     return line;
   }
 
-  #createXflv(chain: XflvChain): XflvLine {
-    const { clock, originMs, toRtmp, askPublisher, askPeerByInfo, onTrouble } = this.#options;
+  #createXflv(chain: XflvChain): XflvBridge {
+    const { clock, originMs, toRtmp, askPublisher, askPeerByInfo, onWarning } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
-    const line = new XflvLine({
+    const line = new XflvBridge({
       chain,
       clock,
       originMs,
@@ -240,7 +240,7 @@ export class CallLines implements Disposable {
       toRtmp,
       askPeer: askPeerByInfo,
       askPublisher,
-      onTrouble,
+      onWarning,
     });
     session.receiver = line;
     session.onSourceChange = () => line.sourceChanged();
@@ -248,12 +248,12 @@ export class CallLines implements Disposable {
   }
 
   /** Other gateways of siprtmp's kind send touch tones on the audio line, although all else is in x-flv. */
-  #createTones(): TouchTones | null {
+  #createTones(): DtmfStream | null {
     const { choice: { telephoneEvents, redundancy }, clock, onDigit } = this.#options;
     if (telephoneEvents.length === 0) return null;
     const { clockRate } = telephoneEvents[0]!;
     const session = this.#options.session("audio", clockRate);
-    const tones = new TouchTones({
+    const tones = new DtmfStream({
       telephoneEvents,
       redundancy,
       clockRate,
@@ -268,7 +268,7 @@ export class CallLines implements Disposable {
   }
 
   /** Sender reports of audio and video are made from one clock, the publisher's; one stream alone needs none. */
-  #anchored(session: LineSession, clockRate: number): (timestamp: number, timeMs: number) => void {
+  #anchored(session: PipelineSession, clockRate: number): (timestamp: number, timeMs: number) => void {
     const anchor = new StreamAnchor(
       this.#publisher,
       clockRate,
@@ -278,7 +278,7 @@ export class CallLines implements Disposable {
   }
 
   /** By RTCP when both sides named it (RFC 4585, RFC 5104), else by SIP INFO (RFC 5168). */
-  #askPeer(chain: H264Chain, session: LineSession): void {
+  #askPeer(chain: H264Chain, session: PipelineSession): void {
     const asked = chain.rtcpFb.includes("nack pli")
       ? session.sendFeedback("pli")
       : chain.rtcpFb.includes("ccm fir") && session.sendFeedback("fir");
@@ -287,7 +287,7 @@ export class CallLines implements Disposable {
 }
 
 /** How the transcoding went: broken audio, concealment, delays. */
-function transcodingOf(audio: AudioLine): string[] {
+function transcodingOf(audio: AudioBridge): string[] {
   const { broken: { fromRtmp, fromRtp }, transcodingSummary } = audio;
   const found: string[] = [];
   if (fromRtmp > 0) found.push(`${fromRtmp} audio messages of the client broken`);

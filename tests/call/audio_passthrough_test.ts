@@ -5,11 +5,11 @@ import {
   codecForPlayer,
   codecOfClient,
   createPacketizer,
-  createPeerVoices,
+  createReceivedFormats,
   passesAsItIs,
-} from "../../lib/call/audio_pass.ts";
+} from "../../lib/call/audio_passthrough.ts";
 import type { ClientAudio, SipAudio } from "../../lib/call/client_audio.ts";
-import type { ReceivedAudio, VoiceChain } from "../../lib/call/negotiation.ts";
+import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const received = (payloadType: number, codec: SipAudio, toClient: ClientAudio): ReceivedAudio => ({
@@ -20,19 +20,19 @@ const received = (payloadType: number, codec: SipAudio, toClient: ClientAudio): 
 });
 
 const line = { clockRate: 8000, sendPayloadType: 0, ptimeMs: null };
-const PCMU: VoiceChain = {
+const PCMU: NegotiatedAudio = {
   kind: "pcmu",
   ...line,
   receive: [received(0, "pcmu", "pcmu"), received(8, "pcma", "pcmu"), received(9, "g722", "pcmu")],
 };
-const AAC: VoiceChain = {
+const AAC: NegotiatedAudio = {
   kind: "transcode",
   from: "aac",
   to: "g722",
   ...line,
   receive: [received(9, "g722", "aac"), received(0, "pcmu", "aac")],
 };
-const OPUS: VoiceChain = {
+const OPUS: NegotiatedAudio = {
   kind: "opus",
   ...line,
   clockRate: 48000,
@@ -40,7 +40,7 @@ const OPUS: VoiceChain = {
 };
 
 Deno.test("both ends of each chain", () => {
-  const table: [VoiceChain, SipAudio, ClientAudio, ClientAudio][] = [
+  const table: [NegotiatedAudio, SipAudio, ClientAudio, ClientAudio][] = [
     [PCMU, "pcmu", "pcmu", "pcmu"],
     [AAC, "g722", "aac", "aac"],
     [OPUS, "opus", "opus", "opus"],
@@ -76,7 +76,7 @@ Deno.test("every codec of a peer has a packetizer, but G.722, which no client se
 });
 
 Deno.test("payload types of the peer: unpacked when the client plays them, else left to transcoding", () => {
-  const voices = createPeerVoices(PCMU.receive, { clock: new FakeClock(), originMs: 0 });
+  const voices = createReceivedFormats(PCMU.receive, { clock: new FakeClock(), originMs: 0 });
   assert.ok(voices[0]?.pass && voices[8]?.pass && voices[9]?.pass === null);
   assert.deepEqual([voices[9]?.format.sampleRate, voices[9]?.clockRate], [16000, 8000]);
   assert.equal(voices[96], null);
@@ -85,7 +85,7 @@ Deno.test("payload types of the peer: unpacked when the client plays them, else 
     exchanged.push(`${frame.codec} ${frame.data.subarray(0, 2).toHex()}`);
   }, 0);
   assert.deepEqual(exchanged, ["pcmu fefe"]);
-  const opus = createPeerVoices(OPUS.receive, { clock: new FakeClock(), originMs: 0 })[107]!;
+  const opus = createReceivedFormats(OPUS.receive, { clock: new FakeClock(), originMs: 0 })[107]!;
   const played: string[] = [];
   opus.pass?.push(Uint8Array.of(0xfc), 0, false, (frame) => played.push(frame.codec), 0);
   assert.deepEqual(played, ["opus"]);

@@ -16,15 +16,15 @@ import type { RtpSink } from "../rtp/session.ts";
 import type { TagSink } from "./call_media.ts";
 import { KeyFrameGate } from "./key_frame_gate.ts";
 import {
-  answerTrouble,
+  answerWarning,
   B_FRAMES,
-  codecTrouble,
-  type LineTrouble,
-  peerProfileTrouble,
-  profileTrouble,
-  TroubleBook,
-  unsentTrouble,
-} from "./line_trouble.ts";
+  codecWarning,
+  type MediaWarning,
+  MediaWarnings,
+  profileWarning,
+  remoteProfileWarning,
+  unsentWarning,
+} from "./media_warnings.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
@@ -38,7 +38,7 @@ const UNSENT_IN_ROW = 25;
 const UNSENT_BEFORE_KEY = 300;
 
 /** What an H.264 line is made of. */
-export interface H264LineOptions {
+export interface H264BridgeOptions {
   readonly chain: H264Chain;
   /** Times of frames and requests. */
   readonly clock: Clock;
@@ -51,21 +51,21 @@ export interface H264LineOptions {
   /** The publisher must send a key frame; rate-limited. */
   readonly askPublisher: () => void;
   /** Told what is wrong with the pictures, each thing once. */
-  readonly onTrouble: (trouble: LineTrouble) => void;
+  readonly onWarning: (warning: MediaWarning) => void;
   /** Told where each picture of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }
 
 /** One call's video, both directions. */
-export class H264Line implements Disposable {
-  readonly #options: H264LineOptions;
+export class H264Bridge implements Disposable {
+  readonly #options: H264BridgeOptions;
   readonly #packetizer: H264Packetizer;
   readonly #depacketizer: H264Depacketizer;
   readonly #frame = createFrame();
   readonly #tag = new ByteWriter(65536);
   readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
   readonly #emitFrame: (frame: Frame) => void;
-  readonly #troubles: TroubleBook;
+  readonly #warnings: MediaWarnings;
   /** The profile and level that were last looked at, of the client and of the peer. */
   #sentProfile: string | null = null;
   #heardProfile: string | null = null;
@@ -79,10 +79,10 @@ export class H264Line implements Disposable {
   #unsentInRow = 0;
 
   /** Builds both directions. */
-  constructor(options: H264LineOptions) {
+  constructor(options: H264BridgeOptions) {
     const { chain, clock, originMs, toSip, toRtmp } = options;
     this.#options = options;
-    this.#troubles = new TroubleBook(options.onTrouble);
+    this.#warnings = new MediaWarnings(options.onWarning);
     this.#toPeer = new KeyFrameGate(clock);
     this.#toPublisher = new KeyFrameGate(clock);
     this.#packetizer = new H264Packetizer({ clock, packetizationMode: chain.mode });
@@ -100,7 +100,7 @@ export class H264Line implements Disposable {
       encodeTag(frame, this.#tag);
       toRtmp.play(9, frame.timeMs, this.#tag.view());
     };
-    this.#troubles.note(answerTrouble(chain));
+    this.#warnings.note(answerWarning(chain));
     this.takeSprop(chain.sprop);
   }
 
@@ -131,7 +131,7 @@ export class H264Line implements Disposable {
       for (const set of parseSprop(sprop)) this.#depacketizer.parameterSets.update(set);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#troubles.log("the far end's description", error.message);
+      this.#warnings.log("the far end's description", error.message);
     }
   }
 
@@ -143,7 +143,7 @@ export class H264Line implements Disposable {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unusable++;
-      return this.#troubles.log("a picture of the client is broken", error.message);
+      return this.#warnings.log("a picture of the client is broken", error.message);
     }
     if (!frame.media) return;
     const { dropped } = this.#packetizer;
@@ -173,9 +173,9 @@ export class H264Line implements Disposable {
     const { unsupported, malformed, wrongMarkers } = this.#depacketizer;
     this.#depacketizer.push(payload, timestamp, marker, this.#emitFrame, lost);
     if (this.#wantsKey) this.#askPeer();
-    if (this.#depacketizer.unsupported !== unsupported) this.#troubles.log(UNSUPPORTED);
-    if (this.#depacketizer.malformed !== malformed) this.#troubles.log(MALFORMED);
-    if (this.#depacketizer.wrongMarkers !== wrongMarkers) this.#troubles.log(WRONG_MARKERS);
+    if (this.#depacketizer.unsupported !== unsupported) this.#warnings.log(UNSUPPORTED);
+    if (this.#depacketizer.malformed !== malformed) this.#warnings.log(MALFORMED);
+    if (this.#depacketizer.wrongMarkers !== wrongMarkers) this.#warnings.log(WRONG_MARKERS);
   }
 
   /** The peer asks for a key frame, by RTCP or INFO: it gets the last one at once, the publisher hears of it. */
@@ -214,28 +214,28 @@ export class H264Line implements Disposable {
 
   /** Once a picture is sent: what it is, beside what the peer takes. */
   #checkSent(): void {
-    if (this.#packetizer.bFrames > 0) this.#troubles.note(B_FRAMES);
+    if (this.#packetizer.bFrames > 0) this.#warnings.note(B_FRAMES);
     const { profileLevelId } = this.#packetizer.parameterSets;
     if (profileLevelId === null || profileLevelId === this.#sentProfile) return;
     this.#sentProfile = profileLevelId;
-    this.#troubles.note(profileTrouble(profileLevelId, this.#options.chain));
+    this.#warnings.note(profileWarning(profileLevelId, this.#options.chain));
   }
 
   #checkHeard(): void {
     const { profileLevelId } = this.#depacketizer.parameterSets;
     if (profileLevelId === null || profileLevelId === this.#heardProfile) return;
     this.#heardProfile = profileLevelId;
-    this.#troubles.note(peerProfileTrouble(profileLevelId, this.#options.chain));
+    this.#warnings.note(remoteProfileWarning(profileLevelId, this.#options.chain));
   }
 
-  /** What comes before the first key frame is no trouble, unless there is none for long. */
+  /** What comes before the first key frame is no warning, unless there is none for long. */
   #noteDropped(frame: Frame): void {
     const { lastDrop } = this.#packetizer;
     if (frame.codec === "h264" && !frame.config && lastDrop !== null) this.#noteUnsent(lastDrop);
-    if (frame.codec !== "h264") this.#troubles.note(codecTrouble(frame.codec));
-    else if (frame.config) this.#troubles.log("a decoder configuration of the client cannot be read");
+    if (frame.codec !== "h264") this.#warnings.note(codecWarning(frame.codec));
+    else if (frame.config) this.#warnings.log("a decoder configuration of the client cannot be read");
     else if (frame.key) {
-      this.#troubles.log("a key frame of the client cannot be sent: broken, or not configured");
+      this.#warnings.log("a key frame of the client cannot be sent: broken, or not configured");
     }
   }
 
@@ -245,7 +245,7 @@ export class H264Line implements Disposable {
       this.#options.askPublisher();
     }
     const patience = waits ? UNSENT_BEFORE_KEY : UNSENT_IN_ROW;
-    if (++this.#unsentInRow === patience) this.#troubles.note(unsentTrouble(reason), reason);
+    if (++this.#unsentInRow === patience) this.#warnings.note(unsentWarning(reason), reason);
   }
 
   #askPeer(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
-import { CallLines, type LineSession } from "../../lib/call/call_lines.ts";
+import { MediaPipeline, type PipelineSession } from "../../lib/call/media_pipeline.ts";
 import type { MediaChoice } from "../../lib/call/negotiation.ts";
 import type { VideoChain } from "../../lib/call/video_choice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -8,14 +8,14 @@ import { avc, CONFIG, slice } from "../support/media_h264.ts";
 
 type Kind = "audio" | "video";
 
-class FakeSession implements LineSession {
+class FakeSession implements PipelineSession {
   sent: { payload: Uint8Array; timestamp: number; marker: boolean; payloadType: number }[] = [];
   feedback: string[] = [];
   canAsk = true;
   anchors: { timestamp: number; atMs: number }[] = [];
-  receiver: LineSession["receiver"] = null;
-  onSourceChange: LineSession["onSourceChange"] = null;
-  onRtcp: LineSession["onRtcp"] = null;
+  receiver: PipelineSession["receiver"] = null;
+  onSourceChange: PipelineSession["onSourceChange"] = null;
+  onRtcp: PipelineSession["onRtcp"] = null;
   send = (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void => {
     this.sent.push({ payload: payload.slice(), timestamp, marker, payloadType });
   };
@@ -52,8 +52,8 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
   const sessions = new Map<Kind, FakeSession>();
   const tags: number[] = [];
   const asked: string[] = [];
-  const troubles: string[] = [];
-  const made = new CallLines({
+  const warnings: string[] = [];
+  const made = new MediaPipeline({
     choice: { audio, video, telephoneEvents: [], redundancy: null, comfortNoise: [] },
     clock,
     originMs: clock.now(),
@@ -62,9 +62,9 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
     onDigit: () => {},
     askPublisher: () => void asked.push("publisher"),
     askPeerByInfo: () => void asked.push("peer by INFO"),
-    onTrouble: ({ text }) => void troubles.push(text),
+    onWarning: ({ text }) => void warnings.push(text),
   });
-  return { lines: made, sessions, tags, asked, troubles, clock };
+  return { lines: made, sessions, tags, asked, warnings, clock };
 }
 
 const audio = { type: 8, timeMs: 0, body: concatBytes([fromHex("82"), new Uint8Array(160)]) } as const;
@@ -150,7 +150,7 @@ for (const [what, body, words] of UNCARRIED) {
   Deno.test(`in a call without video the publisher hears once what no call carries: ${what}`, () => {
     const made = lines(PCMU, { kind: "none" });
     for (let i = 0; i < 3; i++) made.lines.fromRtmp({ type: 9, timeMs: i, body: fromHex(body) });
-    assert.equal(made.troubles.length, words === null ? 0 : 1);
-    if (words !== null) assert.match(made.troubles[0]!, words);
+    assert.equal(made.warnings.length, words === null ? 0 : 1);
+    if (words !== null) assert.match(made.warnings[0]!, words);
   });
 }

@@ -25,7 +25,7 @@ const MAX_DURATION = 0xffff;
 const VOLUME = 10;
 const REPEATED_KEYS = 2;
 
-export interface DigitSenderOptions {
+export interface TelephoneEventSenderOptions {
   readonly clock: Clock;
   /** Clock of the stream's RTP timestamps (the audio codec's), in Hz. */
   readonly audioClockRate: number;
@@ -57,8 +57,8 @@ interface Tone extends QueuedDigit {
 }
 
 /** Sends the keys of one call, one after the other. */
-export class DigitSender implements Disposable {
-  readonly #options: DigitSenderOptions;
+export class TelephoneEventSender implements Disposable {
+  readonly #options: TelephoneEventSenderOptions;
   readonly #queue: QueuedDigit[] = [];
   /** Ends of the last keys, for redundancy; oldest first. */
   readonly #past: { timestamp: number; data: Uint8Array }[] = [];
@@ -68,7 +68,7 @@ export class DigitSender implements Disposable {
   #freeTimestamp = -Infinity;
   #closed = false;
 
-  constructor(options: DigitSenderOptions) {
+  constructor(options: TelephoneEventSenderOptions) {
     this.#options = options;
   }
 

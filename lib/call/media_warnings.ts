@@ -5,11 +5,11 @@
 import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
 import type { CodecName } from "../media/frame.ts";
 import type { H264Drop } from "../media/h264_packetizer.ts";
-import type { TroubleLevel } from "./call_media.ts";
+import type { WarningLevel } from "./call_media.ts";
 import type { H264Chain } from "./video_choice.ts";
 
 /** One thing that is wrong; told once a call. */
-export interface LineTrouble {
+export interface MediaWarning {
   readonly text: string;
   /** Code of the status event for the publisher; null: it is none of its business. */
   readonly status: PublisherStatus | null;
@@ -18,7 +18,7 @@ export interface LineTrouble {
 }
 
 /** Level of the status event. */
-export function levelOf({ status, level }: LineTrouble): TroubleLevel {
+export function levelOf({ status, level }: MediaWarning): WarningLevel {
   return level ?? (status === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning");
 }
 
@@ -29,11 +29,11 @@ export type PublisherStatus =
   /** What it sends cannot be carried: nobody hears it, or sees it. */
   | "NetStream.Publish.UnsupportedCodec";
 
-/** Different troubles of one line; a peer that invents new ones is not listened to for ever. */
-const MAX_TROUBLES = 16;
+/** Different warnings of one line; a peer that invents new ones is not listened to for ever. */
+const MAX_WARNINGS = 16;
 
 /** The client's pictures refer to later ones. */
-export const B_FRAMES: LineTrouble = {
+export const B_FRAMES: MediaWarning = {
   text:
     "the client sends B frames, which many phones cannot show: set its encoder to none (baseline profile)",
   status: "NetStream.Publish.BFrames",
@@ -52,14 +52,14 @@ const VIDEO_NAMES: Partial<Record<CodecName, string>> = {
 };
 
 /** The client sends pictures of another codec than was agreed. */
-export function codecTrouble(sent: CodecName): LineTrouble {
+export function codecWarning(sent: CodecName): MediaWarning {
   const name = VIDEO_NAMES[sent] ?? "a codec that is unknown here";
   const text = `nobody sees the client: it sends ${name} where H.264 was agreed; set its encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec" };
 }
 
 /** The client sends pictures that no call carries, into one without video; its sound goes on. */
-export function pictureTrouble(sent: CodecName): LineTrouble {
+export function videoWarning(sent: CodecName): MediaWarning {
   const name = VIDEO_NAMES[sent] ?? "video of a codec that is unknown here";
   const text = `nobody sees the client: it sends ${name}, and only H.264 can be carried in a call; ` +
     `set its encoder to H.264`;
@@ -67,7 +67,7 @@ export function pictureTrouble(sent: CodecName): LineTrouble {
 }
 
 /** None of many H.264 pictures of the client could be sent; null when that is no fault of its encoder. */
-export function unsentTrouble(reason: H264Drop): LineTrouble | null {
+export function unsentWarning(reason: H264Drop): MediaWarning | null {
   const why = WHY_UNSENT[reason];
   if (why === undefined) return null;
   return {
@@ -85,7 +85,7 @@ const WHY_UNSENT: Partial<Record<H264Drop, string>> = {
 };
 
 /** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
-export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+export function profileWarning(sentId: string, chain: H264Chain): MediaWarning | null {
   if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
   const sent = parseId(sentId);
   const taken = parseH264Parameters(chain.fmtp);
@@ -97,7 +97,7 @@ export function profileTrouble(sentId: string, chain: H264Chain): LineTrouble | 
 }
 
 /** What the peer sends beside what we told it; its level does not matter to a player. */
-export function peerProfileTrouble(sentId: string, chain: H264Chain): LineTrouble | null {
+export function remoteProfileWarning(sentId: string, chain: H264Chain): MediaWarning | null {
   const sent = parseId(sentId);
   const told = parseH264Parameters(chain.localFmtp);
   if (h264Mismatch(sent, told) !== "profile") return null;
@@ -108,7 +108,7 @@ export function peerProfileTrouble(sentId: string, chain: H264Chain): LineTroubl
 }
 
 /** An answer that does not keep the profile of our offer (RFC 6184 8.2.2); null when it does. */
-export function answerTrouble(chain: H264Chain): LineTrouble | null {
+export function answerWarning(chain: H264Chain): MediaWarning | null {
   if (!/profile-level-id/i.test(chain.fmtp ?? "")) return null;
   const [theirs, ours] = [parseH264Parameters(chain.fmtp), parseH264Parameters(chain.localFmtp)];
   const fits = h264Mismatch(ours, theirs) !== "profile" && h264Mismatch(theirs, ours) !== "profile";
@@ -119,21 +119,21 @@ export function answerTrouble(chain: H264Chain): LineTrouble | null {
   };
 }
 
-/** Keeps each trouble from being told again, and all of them few. */
-export class TroubleBook {
+/** Keeps each warning from being told again, and all of them few. */
+export class MediaWarnings {
   readonly #told: string[] = [];
-  readonly #tell: (trouble: LineTrouble) => void;
+  readonly #tell: (warning: MediaWarning) => void;
 
-  /** Idle until its first use. @param tell told each trouble once */
-  constructor(tell: (trouble: LineTrouble) => void) {
+  /** Idle until its first use. @param tell told each warning once */
+  constructor(tell: (warning: MediaWarning) => void) {
     this.#tell = tell;
   }
 
-  /** Tells what was not told before. @param kind equal for troubles of which one is enough; absent: the text */
-  note(trouble: LineTrouble | null, kind: string = trouble?.text ?? ""): void {
-    if (trouble === null || this.#told.length >= MAX_TROUBLES || this.#told.includes(kind)) return;
+  /** Tells what was not told before. @param kind equal for warnings of which one is enough; absent: the text */
+  note(warning: MediaWarning | null, kind: string = warning?.text ?? ""): void {
+    if (warning === null || this.#told.length >= MAX_WARNINGS || this.#told.includes(kind)) return;
     this.#told.push(kind);
-    this.#tell(trouble);
+    this.#tell(warning);
   }
 
   /** Tells something that only the log is for; of several details the first. */

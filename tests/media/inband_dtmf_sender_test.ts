@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DtmfDetector } from "../../lib/media/dtmf_detector.ts";
-import { DtmfSender } from "../../lib/media/dtmf_sender.ts";
+import { InbandDtmfSender } from "../../lib/media/inband_dtmf_sender.ts";
 import { decodeG711, type G711Law } from "../../lib/media/g711.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -14,7 +14,7 @@ interface Block {
 function bench(law: G711Law = "pcmu") {
   const clock = new FakeClock(1000);
   const blocks: Block[] = [];
-  const sender = new DtmfSender({
+  const sender = new InbandDtmfSender({
     clock,
     law,
     timestampAt: (nowMs) => nowMs * 8,
@@ -96,7 +96,7 @@ Deno.test("disposed in the middle of a key, also by its outlet: nothing more, no
   sender[Symbol.dispose]();
   clock.advance(1000);
   assert.deepEqual([blocks.length, clock.pending, sender.active], [3, 0, false]);
-  const hasty: DtmfSender = new DtmfSender({
+  const hasty: InbandDtmfSender = new InbandDtmfSender({
     clock,
     law: "pcmu",
     timestampAt: () => 0,

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { DigitSender, type DigitSenderOptions, MAX_QUEUED_DIGITS } from "../../lib/rtp/digit_sender.ts";
+import {
+  MAX_QUEUED_DIGITS,
+  TelephoneEventSender,
+  type TelephoneEventSenderOptions,
+} from "../../lib/rtp/telephone_event_sender.ts";
 import { decodeRedundancy } from "../../lib/rtp/redundancy.ts";
 import { decodeTelephoneEvent, digitOfEvent } from "../../lib/rtp/telephone_event.ts";
 import { toHex } from "../support/hex.ts";
@@ -14,15 +18,15 @@ interface Sent {
   payload: Uint8Array;
 }
 
-function createSender(options: Partial<DigitSenderOptions> = {}): {
+function createSender(options: Partial<TelephoneEventSenderOptions> = {}): {
   clock: FakeClock;
-  sender: DigitSender;
+  sender: TelephoneEventSender;
   sent: Sent[];
 } {
   const clock = new FakeClock(1000);
   const sent: Sent[] = [];
   const rate = options.audioClockRate ?? 8000;
-  const sender = new DigitSender({
+  const sender = new TelephoneEventSender({
     clock,
     audioClockRate: rate,
     eventClockRate: 8000,

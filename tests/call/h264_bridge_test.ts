@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { ByteWriter, concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
-import { H264Line } from "../../lib/call/h264_line.ts";
+import { H264Bridge } from "../../lib/call/h264_bridge.ts";
 import { KEY_FRAME_REQUEST_MS } from "../../lib/call/key_frame_gate.ts";
-import type { LineTrouble } from "../../lib/call/line_trouble.ts";
+import type { MediaWarning } from "../../lib/call/media_warnings.ts";
 import type { H264Chain } from "../../lib/call/video_choice.ts";
 import { encodeAvcConfig } from "../../lib/media/avc_config.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -31,9 +31,9 @@ function line(clock: FakeClock, chain: H264Chain = PLAIN) {
   const packets: Packet[] = [];
   const tags: string[] = [];
   const asked: string[] = [];
-  const troubles: LineTrouble[] = [];
+  const warnings: MediaWarning[] = [];
   const placed: { timestamp: number; timeMs: number }[] = [];
-  const made = new H264Line({
+  const made = new H264Bridge({
     chain,
     clock,
     originMs: clock.now(),
@@ -44,10 +44,10 @@ function line(clock: FakeClock, chain: H264Chain = PLAIN) {
     toRtmp: { play: (_type, _timeMs, body) => void tags.push(toHex(body)) },
     askPeer: () => void asked.push("peer"),
     askPublisher: () => void asked.push("publisher"),
-    onTrouble: (trouble) => void troubles.push(trouble),
+    onWarning: (warning) => void warnings.push(warning),
     onPlaced: (timestamp, timeMs) => void placed.push({ timestamp, timeMs }),
   });
-  return { line: made, packets, tags, asked, placed, troubles };
+  return { line: made, packets, tags, asked, placed, warnings };
 }
 
 const config = (): Uint8Array => concatBytes([fromHex("1700000000"), CONFIG]);
@@ -55,12 +55,12 @@ const key = (length: number): Uint8Array => concatBytes([fromHex("1701000000"), 
 const inter = (seed: number): Uint8Array =>
   concatBytes([fromHex("2701000000"), avc([slice("P", 400, { seed })])]);
 
-function publish(sender: H264Line, bodies: readonly Uint8Array[]): void {
+function publish(sender: H264Bridge, bodies: readonly Uint8Array[]): void {
   bodies.forEach((body, i) => sender.fromRtmp({ type: 9, timeMs: i * 40, body }));
 }
 
 function deliver(
-  receiver: H264Line,
+  receiver: H264Bridge,
   packets: readonly Packet[],
   lost: ReadonlySet<number> = new Set(),
 ): void {
@@ -182,29 +182,29 @@ function highConfig(): Uint8Array {
 }
 
 Deno.test("a profile the far end does not take is told once to log and publisher, whatever comes after", () => {
-  const { line: one, troubles } = line(new FakeClock(), CHAIN);
+  const { line: one, warnings } = line(new FakeClock(), CHAIN);
   publish(one, [config(), key(300)]);
-  assert.equal(troubles.length, 0);
+  assert.equal(warnings.length, 0);
   publish(one, [highConfig(), key(300), inter(1), highConfig(), key(300), config(), highConfig()]);
-  assert.deepEqual(troubles.map(({ status }) => status), ["NetStream.Publish.ProfileMismatch"]);
-  assert.match(troubles[0]!.text, /sends H.264 high 3\.1 .* takes constrained-baseline 3\.1/);
+  assert.deepEqual(warnings.map(({ status }) => status), ["NetStream.Publish.ProfileMismatch"]);
+  assert.match(warnings[0]!.text, /sends H.264 high 3\.1 .* takes constrained-baseline 3\.1/);
 });
 
 Deno.test("B frames are told once to log and publisher", () => {
-  const { line: one, troubles } = line(new FakeClock(), CHAIN);
+  const { line: one, warnings } = line(new FakeClock(), CHAIN);
   const b = concatBytes([fromHex("2701000000"), avc([slice("B", 100)])]);
   publish(one, [config(), key(300), inter(1), b, b]);
-  assert.deepEqual(troubles.map(({ status }) => status), ["NetStream.Publish.BFrames"]);
+  assert.deepEqual(warnings.map(({ status }) => status), ["NetStream.Publish.BFrames"]);
 });
 
 Deno.test("an answer that names another profile, and pictures that have another, are told to the log", () => {
   const answered = line(new FakeClock(), { ...CHAIN, fmtp: "profile-level-id=64001f" });
-  assert.deepEqual(answered.troubles.map(({ status }) => status), [null]);
+  assert.deepEqual(answered.warnings.map(({ status }) => status), [null]);
   const from = line(new FakeClock(), { ...CHAIN, fmtp: null });
   const to = line(new FakeClock(), CHAIN);
   publish(from.line, [highConfig(), key(300), key(300)]);
   deliver(to.line, from.packets);
-  assert.deepEqual(to.troubles.map(({ text }) => text), [
+  assert.deepEqual(to.warnings.map(({ text }) => text), [
     "the far end sends H.264 high 3.1 (64001f), although baseline 2.0 (420014) was agreed",
   ]);
 });
@@ -212,14 +212,14 @@ Deno.test("an answer that names another profile, and pictures that have another,
 Deno.test("parameter sets of the far end's description are enough to start, broken ones are told", () => {
   const sprop = `${SPS.toBase64()},${PPS.toBase64()}`;
   const clock = new FakeClock();
-  const { line: one, tags, troubles } = line(clock, { ...CHAIN, sprop });
+  const { line: one, tags, warnings } = line(clock, { ...CHAIN, sprop });
   one.fromRtp(slice("I", 300), 0, true, 97, 0);
   clock.advance(200);
   assert.deepEqual(tags, [config(), key(300)].map(toHex));
   one.takeSprop("no base64!");
   one.takeSprop(null);
-  assert.equal(troubles.length, 1);
-  assert.match(troubles[0]!.text, /not base64/);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!.text, /not base64/);
   one.takeSprop(`${HIGH_SPS.toBase64()},${PPS.toBase64()}`);
   one.fromRtp(slice("I", 300), 3600, true, 99, 0);
   assert.equal(tags[2], toHex(highConfig()), "changed ones make a new configuration");
@@ -236,7 +236,7 @@ Deno.test("broken input of either side is told once, counted, and the pictures a
       fromHex("570000"),
     ]);
   }
-  assert.deepEqual(from.troubles.map(({ text }) => text.slice(0, 30)), [
+  assert.deepEqual(from.warnings.map(({ text }) => text.slice(0, 30)), [
     "a picture of the client is bro",
     "a key frame of the client cann",
     "nobody sees the client: it sen",
@@ -253,12 +253,12 @@ Deno.test("broken input of either side is told once, counted, and the pictures a
     to.line.fromRtp(fromHex("1e"), 8000 + i * 90, true, 99, 0);
   }
   assert.equal(to.line.brokenPictures, 10);
-  assert.equal(to.troubles.length, 2);
+  assert.equal(to.warnings.length, 2);
   deliver(to.line, from.packets.slice(-1));
   assert.deepEqual(to.tags, [config(), key(300), inter(1)].map(toHex));
 });
 
-Deno.test("mutated messages and packets: never thrown, at most a few troubles, what follows still works", () => {
+Deno.test("mutated messages and packets: never thrown, at most a few warnings, what follows still works", () => {
   const clock = new FakeClock();
   const from = line(clock, CHAIN);
   const to = line(clock, CHAIN);
@@ -270,7 +270,7 @@ Deno.test("mutated messages and packets: never thrown, at most a few troubles, w
   from.packets.forEach(({ payload, timestamp, marker }, i) => {
     to.line.fromRtp(mutate(payload, i), timestamp, marker, 99, i % 17 === 0 ? 1 : 0);
   });
-  assert.ok(from.troubles.length <= 16 && to.troubles.length <= 16);
+  assert.ok(from.warnings.length <= 16 && to.warnings.length <= 16);
   const [sent, shown] = [from.packets.length, to.tags.length];
   publish(from.line, bodies);
   deliver(to.line, from.packets.slice(sent));
@@ -308,33 +308,33 @@ const UNSENT:
 
 for (const [what, first, picture, words] of UNSENT) {
   Deno.test(`what cannot be sent is told to the publisher, once: ${what}`, () => {
-    const { line: made, troubles } = line(new FakeClock());
+    const { line: made, warnings } = line(new FakeClock());
     publish(made, first);
     for (let i = 0; i < 80; i++) publish(made, [picture]);
-    const told = troubles.filter(({ status }) => status === "NetStream.Publish.UnsupportedCodec");
+    const told = warnings.filter(({ status }) => status === "NetStream.Publish.UnsupportedCodec");
     assert.equal(told.length, 1);
     assert.match(told[0]!.text, words);
   });
 }
 
 Deno.test("without a key frame the publisher is asked for one, and after long told", () => {
-  const { line: made, troubles, asked } = line(new FakeClock());
+  const { line: made, warnings, asked } = line(new FakeClock());
   publish(made, [config()]);
   for (let i = 0; i < 200; i++) publish(made, [INTER]);
-  assert.deepEqual([troubles.length, asked[0]], [0, "publisher"]);
+  assert.deepEqual([warnings.length, asked[0]], [0, "publisher"]);
   for (let i = 0; i < 200; i++) publish(made, [INTER]);
-  assert.match(troubles[0]!.text, /no key frame/);
-  assert.equal(troubles.length, 1);
+  assert.match(warnings[0]!.text, /no key frame/);
+  assert.equal(warnings.length, 1);
 });
 
 Deno.test("other tracks, colours and commands are no pictures of the call", () => {
-  const { line: made, troubles, packets } = line(new FakeClock());
+  const { line: made, warnings, packets } = line(new FakeClock());
   publish(made, [config(), key(40)]);
   const sent = packets.length;
   for (const body of ["9601617663310100000000", "9600687663310101", "946176633102", "5700", "d100"]) {
     publish(made, [fromHex(body)]);
   }
-  assert.deepEqual([packets.length, troubles.length, made.unusable], [sent, 0, 0]);
+  assert.deepEqual([packets.length, warnings.length, made.unusable], [sent, 0, 0]);
   publish(made, [
     concatBytes([fromHex("96116176633101000001aa00"), fromHex("00002f000000"), avc([slice("I", 40)])]),
   ]);
@@ -343,7 +343,7 @@ Deno.test("other tracks, colours and commands are no pictures of the call", () =
 
 Deno.test("markers that do not end pictures are told of once", () => {
   const clock = new FakeClock();
-  const { line: one, troubles, tags } = line(clock);
+  const { line: one, warnings, tags } = line(clock);
   for (let i = 0; i < 3; i++) {
     for (const nal of [SPS, PPS, slice("I", 30), slice("I", 30, { first: false })]) {
       one.fromRtp(nal, i * 3600, true, 99, 0);
@@ -352,7 +352,7 @@ Deno.test("markers that do not end pictures are told of once", () => {
   }
   one[Symbol.dispose]();
   assert.equal(tags.length, 4, "two configurations and key frames; the third would have come with the next");
-  assert.deepEqual(troubles.map(({ text }) => text), [
+  assert.deepEqual(warnings.map(({ text }) => text), [
     "the RTP markers of the far end do not end its pictures: they are shown one picture later",
   ]);
   assert.equal(clock.pending, 0, "a timer is left");
