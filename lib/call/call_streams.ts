@@ -17,9 +17,13 @@ import {
   type TargetGuard,
 } from "../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../net/rtp_ports.ts";
-import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../rtp/described_peer.ts";
+import {
+  describedAddress,
+  expectedPayloadTypes,
+  isSomebodyElse,
+  type SourceRule,
+} from "../rtp/remote_lock.ts";
 import type { MediaLife, MediaTimeouts } from "../rtp/media_watch.ts";
-import type { SourceRule } from "../rtp/remote_lock.ts";
 import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 

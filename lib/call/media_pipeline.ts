@@ -1,24 +1,26 @@
-// The lines of one call, chosen once from what was agreed: audio with touch tones, H.264, or everything in x-flv.
-// Each message of the client and each packet of the peer finds its line without asking what the codec is.
+// The bridges of one call, chosen once from what was agreed: audio with DTMF, H.264, or everything in x-flv; and the
+// onMetaData that a player may be told first. No message or packet is asked for its codec.
 // Role: machine
 
+import { encodeAmf0 } from "../amf/amf0.ts";
+import { AmfEcmaArray } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
-import type { MediaMessage } from "../rtmp/message.ts";
-import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
-import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
 import { AudioBridge } from "./audio_bridge.ts";
 import type { TagSink } from "./call_media.ts";
+import type { ClientAudio } from "./client_audio.ts";
+import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
 import { H264Bridge } from "./h264_bridge.ts";
+import { type MediaWarning, MediaWarnings, videoWarning } from "./media_warnings.ts";
+import type { AudioChain, MediaChoice } from "./negotiation.ts";
+import type { TranscodeServices } from "./transcode_bridge.ts";
+import type { H264Chain, XflvChain } from "./video_choice.ts";
+import { XflvBridge } from "./xflv_bridge.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import { createTag, isFrame, readTag } from "../media/tag.ts";
-import type { AudioChain, MediaChoice } from "./negotiation.ts";
-import type { H264Chain, XflvChain } from "./video_choice.ts";
-import { type MediaWarning, MediaWarnings, videoWarning } from "./media_warnings.ts";
-import { AnnouncedOutlet } from "./player_metadata.ts";
-import type { TranscodeServices } from "./transcode_bridge.ts";
-import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
-import { XflvBridge } from "./xflv_bridge.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
+import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
 export interface PipelineSession extends RtpSink {
@@ -294,4 +296,65 @@ function transcodingOf(audio: AudioBridge): string[] {
   if (fromRtp > 0) found.push(`${fromRtp} audio packets of the peer broken`);
   if (transcodingSummary !== "") found.push(`transcoded ${transcodingSummary}`);
   return found;
+}
+
+/** Codec ids of FLV; Opus has none, and is named by its FourCC. */
+const AUDIO_IDS: Readonly<Record<ClientAudio, number>> = {
+  pcma: 7,
+  pcmu: 8,
+  aac: 10,
+  speex: 11,
+  opus: 0x4f707573,
+};
+
+const AVC_ID = 7;
+
+/** The body of onMetaData for what was agreed; null: x-flv, where the far end's own metadata comes through. */
+export function metadataOf({ audio, video }: MediaChoice): Uint8Array | null {
+  const sound = soundOf(audio);
+  if (video.kind === "x-flv" || (sound === null && video.kind === "none")) return null;
+  const members = {
+    duration: 0,
+    ...(sound !== null && { audiocodecid: AUDIO_IDS[sound] }),
+    ...(video.kind === "h264" && { videocodecid: AVC_ID }),
+  };
+  return encodeAmf0(["onMetaData", new AmfEcmaArray(members)]); // as an object, ffmpeg does not read it
+}
+
+/** What the player gets of the format the peer likes best. */
+function soundOf(audio: AudioChain): ClientAudio | null {
+  if (audio.kind === "none" || audio.kind === "x-flv") return null;
+  return audio.receive[0]?.toClient ?? null;
+}
+
+/** Puts the metadata in front of what each player gets. */
+export class AnnouncedOutlet implements TagSink {
+  readonly #metadata: Uint8Array | null;
+  readonly #sink: TagSink;
+  readonly #heard: () => boolean;
+  #due = true;
+
+  /** Nothing is said before the first tag. @param heard whether what is put now reaches anybody */
+  constructor(choice: MediaChoice, sink: TagSink, heard: () => boolean) {
+    this.#metadata = metadataOf(choice);
+    this.#sink = sink;
+    this.#heard = heard;
+  }
+
+  /** Somebody else plays from now on. */
+  playerChanged(): void {
+    this.#due = true;
+  }
+
+  /** One tag; borrowed. */
+  play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    if (this.#due && this.#heard()) this.#announce();
+    this.#sink.play(type, timeMs, body);
+  }
+
+  /** At time 0: programs made with ffmpeg's libraries take later metadata for a stream of its own. */
+  #announce(): void {
+    this.#due = false;
+    if (this.#metadata !== null) this.#sink.play(18, 0, this.#metadata);
+  }
 }

@@ -7,8 +7,7 @@ import { WireError } from "../base/errors.ts";
 import { type Endpoint, sameAddress, sameEndpoint } from "../net/endpoint.ts";
 import type { Described, RemoteLock } from "./remote_lock.ts";
 import type { Reporter, SenderClock } from "./reporter.ts";
-import { decodeRtcp, type RtcpPacket } from "./rtcp.ts";
-import { encodeRtcp } from "./rtcp_encoder.ts";
+import { decodeRtcp, encodeRtcp, type RtcpPacket } from "./rtcp.ts";
 import type { RtpSource } from "./source.ts";
 
 /** What the peer says over RTCP. */

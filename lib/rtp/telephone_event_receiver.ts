@@ -8,8 +8,12 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
-import { decodeRedundancy } from "./redundancy.ts";
-import { decodeTelephoneEvents, digitOfEvent, type TelephoneEvent } from "./telephone_event.ts";
+import {
+  decodeRedundancy,
+  decodeTelephoneEvents,
+  digitOfEvent,
+  type TelephoneEvent,
+} from "./telephone_event.ts";
 
 /** A key without packets for so long has ended; updates come every 50 ms or faster (RFC 4733 2.5.2.2). */
 export const DIGIT_SILENCE_MS = 200;

@@ -7,8 +7,12 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
-import { encodeRedundancy, type RedundantBlock } from "./redundancy.ts";
-import { encodeTelephoneEvent, eventOfDigit } from "./telephone_event.ts";
+import {
+  encodeRedundancy,
+  encodeTelephoneEvent,
+  eventOfDigit,
+  type RedundantBlock,
+} from "./telephone_event.ts";
 
 /** How long a key sounds unless told otherwise, in ms. */
 export const DEFAULT_DIGIT_MS = 160;

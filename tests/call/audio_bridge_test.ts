@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { AudioBridge, type AudioBridgeOptions } from "../../lib/call/audio_bridge.ts";
 import type { G711Chain, OpusChain, SpeexChain } from "../../lib/call/negotiation.ts";
-import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
-import { decodeTelephoneEvent, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
+import {
+  decodeTelephoneEvent,
+  encodeRedundancy,
+  encodeTelephoneEvent,
+} from "../../lib/rtp/telephone_event.ts";
 import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { g711Frames, speexFrames, tag } from "../support/gateway_media.ts";

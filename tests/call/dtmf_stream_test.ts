@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { DtmfStream, type DtmfStreamOptions } from "../../lib/call/dtmf_stream.ts";
-import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
-import { decodeTelephoneEvent, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
+import {
+  decodeTelephoneEvent,
+  encodeRedundancy,
+  encodeTelephoneEvent,
+} from "../../lib/rtp/telephone_event.ts";
 import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 

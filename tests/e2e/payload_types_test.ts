@@ -3,8 +3,7 @@
 
 import assert from "node:assert/strict";
 import { SampleSource } from "../../lib/media/sample.ts";
-import { encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
-import { encodeRedundancy } from "../../lib/rtp/redundancy.ts";
+import { encodeRedundancy, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { PPS, slice, SPS } from "../support/media_h264.ts";
 import { openRawPhone, rawAnswer, rawInDialog, rawInvite, type RawPhone } from "../support/raw_phone.ts";

@@ -40,9 +40,13 @@ import {
   splitAggregate,
 } from "../../lib/rtmp/message.ts";
 import { decodeRtp } from "../../lib/rtp/packet.ts";
-import { decodeRedundancy, encodeRedundancy } from "../../lib/rtp/redundancy.ts";
+import {
+  decodeRedundancy,
+  decodeTelephoneEvent,
+  decodeTelephoneEvents,
+  encodeRedundancy,
+} from "../../lib/rtp/telephone_event.ts";
 import { decodeRtcp } from "../../lib/rtp/rtcp.ts";
-import { decodeTelephoneEvent, decodeTelephoneEvents } from "../../lib/rtp/telephone_event.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { octets, type Subject } from "../support/linear_time.ts";
 

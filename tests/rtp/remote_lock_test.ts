@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { formatEndpoint, parseEndpoint } from "../../lib/net/endpoint.ts";
 import {
+  type AgreedStream,
+  describedAddress,
+  expectedPayloadTypes,
   FORMER_HEARD_MS,
+  isSomebodyElse,
   PROBATION_MS,
   PROBATION_PACKETS,
   RemoteLock,
@@ -8,7 +13,6 @@ import {
   type SourceRule,
   TAKE_OVER_AFTER_MS,
 } from "../../lib/rtp/remote_lock.ts";
-import { formatEndpoint, parseEndpoint } from "../../lib/net/endpoint.ts";
 
 type Step = readonly [atMs: number, step: string, ssrc?: number, sequence?: number, payloadType?: number];
 
@@ -346,4 +350,65 @@ Deno.test("lock: a stream of an earlier call is not heard wherever it comes from
   }
   const lock = play({ earlier }, [...call, [3000, `-${PHONE}`, 7, 100], [3020, `-${PHONE}`, 7, 101]]);
   assert.deepEqual(lock.heard, { ssrc: 7, sequence: 101, atMs: 3020 }, "kept for the call after this");
+});
+
+Deno.test("described peer: the payload types of every agreed format, by both sides' numbers", () => {
+  const format = (sendPayloadType: number, receivePayloadType = sendPayloadType) => ({
+    sendPayloadType,
+    receivePayloadTypes: [receivePayloadType],
+  });
+  const agreed: AgreedStream = {
+    remote: null,
+    rtcpRemote: null,
+    formats: [format(0), format(110, 96)],
+    telephoneEvents: [format(101)],
+    comfortNoise: [format(13)],
+    redundancy: format(121, 100),
+  };
+  assert.deepEqual([...expectedPayloadTypes(agreed)].sort((a, b) => a - b), [0, 13, 96, 100, 101, 110, 121]);
+  const bare = { ...agreed, telephoneEvents: [], comfortNoise: [], redundancy: null };
+  assert.deepEqual([...expectedPayloadTypes(bare)], [0, 110, 96]);
+});
+
+const at = (hostname: string) => ({ hostname, port: 4000 });
+
+Deno.test("described peer: an address is sent to, a name that is left is not", () => {
+  assert.deepEqual(describedAddress(null, []), { at: null, problem: null });
+  for (const address of ["192.0.2.5", "2001:db8::5", "::ffff:192.0.2.5"]) {
+    assert.deepEqual(describedAddress(at(address), []), { at: at(address), problem: null });
+  }
+  for (const name of ["localhost", "media_1.example.com", "", "1.2.3", "[2001:db8::5]"]) {
+    const { at: where, problem } = describedAddress(at(name), []);
+    assert.deepEqual([where, problem], ["unknown", `"${name}" is no address`]);
+  }
+});
+
+Deno.test("described peer: what may not be sent to is not, for this peer", () => {
+  const asked: (string | null)[] = [];
+  const guard = {
+    refusal: (to: { hostname: string }, askedBy: string | null) => {
+      asked.push(askedBy);
+      return to.hostname === "127.0.0.1" && askedBy !== "127.0.0.1" ? "not here" : null;
+    },
+  };
+  const judged = (signalling: string[]) => describedAddress(at("127.0.0.1"), signalling, guard);
+  assert.deepEqual(judged(["203.0.113.9", "127.0.0.1"]), { at: "unknown", problem: "not here" });
+  assert.deepEqual(judged(["127.0.0.1"]), { at: at("127.0.0.1"), problem: null });
+  assert.deepEqual(judged([]).at, "unknown", "nobody knows who said so");
+  assert.deepEqual(asked, ["203.0.113.9", "127.0.0.1", ""]);
+});
+
+Deno.test("described peer: who has us send to somebody else", () => {
+  const TABLE: readonly (readonly [described: string, signalling: string[], somebodyElse: boolean])[] = [
+    ["192.0.2.5", ["192.0.2.5"], false],
+    ["192.0.2.5", ["203.0.113.9", "192.0.2.5"], false],
+    ["192.0.2.5", ["::ffff:192.0.2.5"], false],
+    ["192.0.2.5", ["203.0.113.9"], true],
+    ["2001:db8::5", ["2001:db8:0:0::5"], false],
+    ["192.0.2.5", [], false],
+  ];
+  for (const [described, signalling, expected] of TABLE) {
+    assert.equal(isSomebodyElse(at(described), signalling), expected, `${described} ${signalling}`);
+  }
+  assert.equal(isSomebodyElse(null, ["192.0.2.5"]), false);
 });

@@ -5,8 +5,7 @@ import {
   TelephoneEventSender,
   type TelephoneEventSenderOptions,
 } from "../../lib/rtp/telephone_event_sender.ts";
-import { decodeRedundancy } from "../../lib/rtp/redundancy.ts";
-import { decodeTelephoneEvent, digitOfEvent } from "../../lib/rtp/telephone_event.ts";
+import { decodeRedundancy, decodeTelephoneEvent, digitOfEvent } from "../../lib/rtp/telephone_event.ts";
 import { toHex } from "../support/hex.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 

@@ -5,7 +5,7 @@
 import { encodeUtf8 } from "../../base/bytes.ts";
 import { WireError } from "../../base/errors.ts";
 import type { Scope } from "../../base/scope.ts";
-import { describedAddress } from "../../rtp/described_peer.ts";
+import { describedAddress } from "../../rtp/remote_lock.ts";
 import { type MediaLife, MediaWatch } from "../../rtp/media_watch.ts";
 import { type AgreedMedia, receives, sends } from "../../sdp/agreed_media.ts";
 import { formatSdp, parseSdp, type SessionDescription } from "../../sdp/description.ts";

@@ -9,7 +9,7 @@ import type { Random } from "../../base/random.ts";
 import type { Scope } from "../../base/scope.ts";
 import type { Endpoint, TargetGuard } from "../../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../../net/rtp_ports.ts";
-import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../../rtp/described_peer.ts";
+import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../../rtp/remote_lock.ts";
 import type { MediaTimeouts } from "../../rtp/media_watch.ts";
 import { RtpSession } from "../../rtp/session.ts";
 import type { LookUp } from "../../sdp/connection_names.ts";
