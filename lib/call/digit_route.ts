@@ -5,7 +5,7 @@
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { reasonPhrase } from "../sip/message/reason_phrase.ts";
+import { reasonPhrase } from "../sip/message/message.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
 import type { CallMedia } from "./call_media.ts";

@@ -7,7 +7,7 @@ import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
 import { bodyText, isText, type SipBody, textBody } from "../sip/message/body.ts";
 import { formatNameAddr, type NameAddr } from "../sip/message/name_addr.ts";
-import { reasonPhrase } from "../sip/message/reason_phrase.ts";
+import { reasonPhrase } from "../sip/message/message.ts";
 import { blockedHere, callerOf, type CallLeg, NO_CALL, targetOf } from "./leg.ts";
 
 export interface CommandReply {

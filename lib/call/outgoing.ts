@@ -6,7 +6,7 @@ import { ALLOWED } from "../gateway/access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { Call, OfferEvent } from "../sip/ua/call.ts";
-import { type FailoverNotice, formatFailover } from "../sip/transaction/client_outlets.ts";
+import { type FailoverNotice, formatFailover } from "../sip/transaction/client_handle.ts";
 import type { Caller } from "../sip/ua/identity.ts";
 import type { NameAddr } from "../sip/message/name_addr.ts";
 import { formatTarget } from "../sip/message/target.ts";

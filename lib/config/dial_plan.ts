@@ -14,8 +14,7 @@
 import { WireError } from "../base/errors.ts";
 import { ALPHANUMERIC, characterSet } from "../sip/message/grammar.ts";
 import { type NameAddr, parseDestination } from "../sip/message/name_addr.ts";
-import { formatHostPort, schemeOf, type SipUri } from "../sip/message/uri.ts";
-import { escapeUri } from "../sip/message/uri_escape.ts";
+import { escapeUri, formatHostPort, schemeOf, type SipUri } from "../sip/message/uri.ts";
 import { type ParsedTable, parseTable } from "./config_table.ts";
 import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
 

@@ -3,7 +3,7 @@
 
 import { type Identity, registrarUri } from "../sip/ua/identity.ts";
 import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
-import { needsHuman } from "../sip/ua/registration_schedule.ts";
+import { needsHuman } from "../sip/ua/registration.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
 
 /** A line about a change. @param before whether the account was registered until now */

@@ -86,7 +86,7 @@ export type FromWorker =
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };
 
-export interface PostedError {
+interface PostedError {
   /** Whose fault it is: a setting's, the machine's, or ours. */
   readonly kind: "config" | TransportErrorCode | "defect";
   /** What is wrong; of a defect with its stack. */

@@ -28,7 +28,7 @@ const FLUSH_MS = 60_000;
 /** How long the home may take to say goodbye when all stop. */
 const LAST_WORDS_MS = 1_500;
 
-export interface RelayOptions {
+interface RelayOptions {
   /** The home's private port; null while it is down. */
   readonly home: () => Endpoint | null;
   readonly secret: string;
@@ -171,7 +171,7 @@ const PREFACE_MS = 5_000;
 /** Clients that were announced and not yet taken. */
 const MAX_WAITING = 256;
 
-export interface RelayListenOptions {
+interface RelayListenOptions {
   /** Asked of everybody who comes. */
   readonly secret: string;
   /** Bounds of what is unsent to a client. */
@@ -294,7 +294,7 @@ const NAME = "siprtmp-relay";
 const LINE_END = 10;
 
 /** Who is carried, and how many bytes said so. */
-export interface RelayHeader {
+interface RelayHeader {
   /** What proves that a worker of this run says it. */
   readonly secret: string;
   readonly client: Endpoint;

@@ -6,7 +6,7 @@ import type { Tally } from "../base/tally.ts";
 import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/tenancy.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
-export type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
+type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 
 export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
   /** Told of a client here whose place was taken. */

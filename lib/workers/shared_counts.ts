@@ -4,7 +4,7 @@
 import type { Tally } from "../base/tally.ts";
 
 /** What is counted for each worker. */
-export type SharedCount = "connections" | "clients" | "calls" | "rtpPorts";
+type SharedCount = "connections" | "clients" | "calls" | "rtpPorts";
 
 const HEADER = 2;
 const SLOTS = 6;

@@ -6,7 +6,7 @@ import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipHeaders } from "../sip/message/header.ts";
-import { parseVia } from "../sip/message/header_via.ts";
+import { parseVia } from "../sip/message/header_values.ts";
 import { encodeSipMessage, type SipMessage, type SipRequest, tagOf } from "../sip/message/message.ts";
 import { decodeSipDatagram } from "../sip/message/parser.ts";
 import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport/transport.ts";
@@ -35,7 +35,7 @@ export interface RelayedMessage {
   readonly target: Target;
 }
 
-export interface SharedTransportOptions {
+interface SharedTransportOptions {
   readonly worker: number;
   readonly directory: UserDirectory;
   /** The worker with this SIP port; null: nobody. */

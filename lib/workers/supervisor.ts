@@ -29,7 +29,7 @@ const STOP_WITHIN_MS = 10_000;
 const ENTRY = new URL("./worker_main.ts", import.meta.url);
 
 /** What the supervisor takes from outside. */
-export interface SupervisorEnvironment {
+interface SupervisorEnvironment {
   /** Every timer of this thread. */
   readonly clock: Clock;
   /** Where its own lines go. */

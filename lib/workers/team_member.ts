@@ -21,7 +21,7 @@ import { SharedTransport } from "./shared_transport.ts";
 import { STREAMS_WORKER } from "./worker_slot.ts";
 import { linePrefixOf, UserDirectory } from "./user_directory.ts";
 
-export interface TeamMemberOptions {
+interface TeamMemberOptions {
   readonly opening: Opening;
   readonly counts: SharedCounts;
   readonly post: (message: FromWorker) => void;
@@ -33,7 +33,7 @@ export interface TeamMemberOptions {
 }
 
 /** News between workers: everything the supervisor posts but what is about the worker itself. */
-export type TeamNews = Exclude<ToWorker, { type: "open" | "reload" | "stop" }>;
+type TeamNews = Exclude<ToWorker, { type: "open" | "reload" | "stop" }>;
 
 /** One worker's view of all. */
 export class TeamMember implements Team {

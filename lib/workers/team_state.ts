@@ -17,7 +17,7 @@ interface FarTenant {
 }
 
 /** What the state is told and tells through. */
-export interface TeamStateOptions {
+interface TeamStateOptions {
   /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
   /** How many workers there are. */

@@ -2,7 +2,7 @@
 // with the user, as in each worker's own directory (RFC 3261 8.2.2.1).
 // Role: machine
 
-import { chooseAgent } from "../sip/ua/agent_choice.ts";
+import { chooseAgent } from "../sip/ua/agent_directory.ts";
 import type { AgentNews } from "../sip/ua/neighbours.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 

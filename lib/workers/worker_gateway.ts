@@ -17,7 +17,7 @@ import { sliceOf } from "./worker_slot.ts";
 import { TeamMember } from "./team_member.ts";
 
 /** What a worker takes from outside. */
-export interface WorkerEnvironment {
+interface WorkerEnvironment {
   readonly clock: Clock;
   /** Tags, ports, SSRCs. */
   readonly random: Random;
@@ -28,7 +28,7 @@ export interface WorkerEnvironment {
 }
 
 /** How often a worker shows that it is alive, in milliseconds. */
-export const BEAT_MS = 500;
+const BEAT_MS = 500;
 
 /** Runs at most one gateway, as it is told. */
 export class WorkerGateway {

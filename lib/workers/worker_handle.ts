@@ -12,11 +12,11 @@ import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import { errorOf, type FromWorker, type Opening, type ToWorker, type WorkerEndpoints } from "./messages.ts";
 
 /** What is asked of a thread has an answer, and these are they. */
-export type AnswerType = "loaded" | "opened" | "reloaded" | "stopped";
+type AnswerType = "loaded" | "opened" | "reloaded" | "stopped";
 
 export type TeamOrLog = Exclude<FromWorker, { type: AnswerType | "failed" }>;
 
-export interface WorkerHandleOptions {
+interface WorkerHandleOptions {
   /** Which worker, from 0. */
   readonly index: number;
   /** The first file of its threads. */
@@ -160,7 +160,7 @@ export const DEAD_AFTER_LOOKS = 15;
 
 const MAX_HEAP_MIB = 2048;
 
-export interface WorkerThreadOptions {
+interface WorkerThreadOptions {
   /** Its first file. */
   readonly entry: URL;
   /** For the runtime's own complaints. */

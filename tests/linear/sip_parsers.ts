@@ -2,7 +2,7 @@
 // Role: wire
 
 import { WireError } from "../../lib/base/errors.ts";
-import { parseAuthValue } from "../../lib/sip/ua/auth_params.ts";
+import { parseAlgorithm, parseAuthValue, parseChallenge } from "../../lib/sip/ua/digest_challenge.ts";
 import {
   bodyOf,
   bodyText,
@@ -21,10 +21,8 @@ import {
   refusalOf,
   unsupportedOptions,
 } from "../../lib/sip/ua/capabilities.ts";
-import { parseAlgorithm, parseChallenge } from "../../lib/sip/ua/digest_challenge.ts";
-import { findHeadEnd, isKeepAlive } from "../../lib/sip/message/framing.ts";
+import { decodeSipDatagram, findHeadEnd, glance, isKeepAlive, SipStreamParser } from "../../lib/sip/message/parser.ts";
 import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/message/extra_headers.ts";
-import { glance } from "../../lib/sip/message/glance.ts";
 import {
   clip,
   endOfQuoted,
@@ -39,16 +37,8 @@ import {
   trimEmptyParams,
   unquote,
 } from "../../lib/sip/message/grammar.ts";
-import { headerKey, headerName } from "../../lib/sip/message/header_names.ts";
-import {
-  parseContentType,
-  parseCSeq,
-  parseDeltaSeconds,
-  parseRAck,
-  parseSessionExpires,
-  warningText,
-} from "../../lib/sip/message/header_values.ts";
-import { parseVia, readVia } from "../../lib/sip/message/header_via.ts";
+import { headerKey, headerName } from "../../lib/sip/message/header.ts";
+import { parseContentType, parseCSeq, parseDeltaSeconds, parseRAck, parseSessionExpires, parseVia, readVia, warningText } from "../../lib/sip/message/header_values.ts";
 import {
   acknowledgementKey,
   callIdOf,
@@ -59,16 +49,8 @@ import {
   serverKey,
   tagsOf,
 } from "../../lib/sip/message/matching.ts";
-import {
-  createResponse,
-  encodeSipMessage,
-  NO_BODY,
-  type SipMessage,
-  type SipRequest,
-  type SipResponse,
-} from "../../lib/sip/message/message.ts";
-import { parseMessageHead } from "../../lib/sip/message/message_head.ts";
-import { contentLengthOf, requestProblem } from "../../lib/sip/message/message_rules.ts";
+import { createResponse, encodeSipMessage, messageText, messageTitle, NO_BODY, type SipMessage, type SipRequest, type SipResponse } from "../../lib/sip/message/message.ts";
+import { contentLengthOf, parseMessageHead, requestProblem } from "../../lib/sip/message/message_head.ts";
 import {
   formatNameAddr,
   parseDestination,
@@ -77,21 +59,10 @@ import {
   parseRoute,
   readNameAddr,
 } from "../../lib/sip/message/name_addr.ts";
-import { decodeSipDatagram } from "../../lib/sip/message/parser.ts";
-import { messageText, messageTitle } from "../../lib/sip/message/message_text.ts";
-import { grantedExpires } from "../../lib/sip/ua/registration_schedule.ts";
-import { recordSource } from "../../lib/sip/message/response_route.ts";
+import { grantedExpires } from "../../lib/sip/ua/registration.ts";
+import { recordSource } from "../../lib/sip/message/target.ts";
 import { minSeOf, sessionExpiresOf } from "../../lib/sip/ua/session_timer.ts";
-import { SipStreamParser } from "../../lib/sip/message/stream_parser.ts";
-import {
-  formatSipUri,
-  parseHostPort,
-  parseSipUri,
-  sameSipUri,
-  schemeOf,
-  withoutSeparators,
-} from "../../lib/sip/message/uri.ts";
-import { unescapeUri, USER_SAFE } from "../../lib/sip/message/uri_escape.ts";
+import { formatSipUri, parseHostPort, parseSipUri, sameSipUri, schemeOf, unescapeUri, USER_SAFE, withoutSeparators } from "../../lib/sip/message/uri.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 
 const URI = "sip:alice:p%41w@[2001:db8::1]:5060;transport=tcp;lr?subject=x&y=z";

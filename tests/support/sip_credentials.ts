@@ -3,8 +3,7 @@
 
 import { seededRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { AccountServers } from "../../lib/sip/ua/account_servers.ts";
-import { Credentials, type CredentialsOptions } from "../../lib/sip/ua/credentials.ts";
+import { AccountServers, Credentials, type CredentialsOptions } from "../../lib/sip/ua/credentials.ts";
 import { DigestClient } from "../../lib/sip/ua/digest.ts";
 import type { SipRouter } from "../../lib/sip/transport/routing.ts";
 import type { Target } from "../../lib/sip/message/target.ts";

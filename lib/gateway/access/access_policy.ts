@@ -22,7 +22,7 @@ export interface AccessOptions extends LoginRules {
 }
 
 /** What the policy takes from outside. */
-export interface AccessEnvironment {
+interface AccessEnvironment {
   readonly clock: Clock;
   /** Where refusals are told. */
   readonly log: Logger;

@@ -7,7 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { decodeIp, isLoopback, unmapAddress } from "../../net/endpoint.ts";
 
 /** Limits of each address; 0: none. */
-export interface AddressLimitOptions {
+interface AddressLimitOptions {
   readonly connections: number;
   /** Failed logins within ten minutes; after them every login is refused. */
   readonly failedLogins: number;

@@ -17,7 +17,7 @@ export interface BadTrafficOptions {
 }
 
 /** Enough for a PBX that calls people who have left, and for nobody's scan. */
-export const DEFAULT_BAD_TRAFFIC: BadTrafficOptions = {
+const DEFAULT_BAD_TRAFFIC: BadTrafficOptions = {
   perSecond: 10,
   burst: 50,
   totalPerSecond: 100,

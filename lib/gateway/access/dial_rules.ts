@@ -14,7 +14,7 @@ export interface DialMatcher {
 }
 
 /** What is allowed; null: everything. */
-export interface DialRuleOptions {
+interface DialRuleOptions {
   /** Domains in lower case. */
   readonly domains: readonly string[] | null;
   /** Patterns; one has to fit. */

@@ -125,7 +125,7 @@ function printable(text: string): string {
   return text.slice(0, 40).replace(/\p{Cc}/gu, "?");
 }
 
-export interface PasswordAttempt {
+interface PasswordAttempt {
   /** IP address of the client. */
   readonly address: string;
   /** Name as it was given; null: nobody has it. */

@@ -88,7 +88,7 @@ function toBase64(bytes: Uint8Array): string {
 }
 
 /** Rounds of new hashes: about a tenth of a second. */
-export const ITERATIONS = 600_000;
+const ITERATIONS = 600_000;
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;

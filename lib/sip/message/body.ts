@@ -4,11 +4,14 @@
 // siprtmp took any body for SDP; bodies stay bytes here, the gateway gives them meaning.
 
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
-import { findHeadEnd } from "./framing.ts";
+import { nullIfMalformed } from "../../base/errors.ts";
+import { isIpAddress, isUnspecified, unmapAddress } from "../../net/endpoint.ts";
 import { parseParams, trimBlanks } from "./grammar.ts";
-import type { SipMessage } from "./message.ts";
+import { parseVia, type Via } from "./header_values.ts";
 import { headLines } from "./message_head.ts";
-import { signallingHosts } from "./signalling_hosts.ts";
+import type { SipMessage } from "./message.ts";
+import { parseNameAddr } from "./name_addr.ts";
+import { findHeadEnd } from "./parser.ts";
 import type { Target } from "./target.ts";
 
 /** A body with its Content-Type. */
@@ -57,7 +60,7 @@ export function setBody(message: SipMessage, body: SipBody | null): void {
 }
 
 /** What a message says about the session: nothing, a description, or a body we cannot use (415). */
-export type SessionBody =
+type SessionBody =
   | { readonly type: "none" }
   | { readonly type: "session"; readonly body: SipBody }
   | { readonly type: "unacceptable"; readonly reason: string };
@@ -136,4 +139,33 @@ export function textBody(text: string): SipBody {
 /** The text of a body; never throws. */
 export function bodyText(body: SipBody): string {
   return decodeUtf8(body.bytes);
+}
+
+/** Hops that are looked at: a call has few. */
+const MAX_HOPS = 8;
+
+/**
+ * IP addresses, each once, the nearest first.
+ * @param answered whom the request went to, for responses: their Vias are ours and tell nothing
+ */
+export function signallingHosts(message: SipMessage, answered: string | null): string[] {
+  const found: string[] = answered === null ? [] : [answered];
+  if (message.kind === "request") found.push(...message.headers.all("Via").slice(0, MAX_HOPS).map(hostOfVia));
+  found.push(hostOfContact(message.headers.get("Contact")));
+  const hosts = found.map((host) => unmapAddress(unbracketed(host)));
+  return [...new Set(hosts.filter((host) => isIpAddress(host) && !isUnspecified(host)))];
+}
+
+function hostOfVia(text: string): string {
+  const via = nullIfMalformed<Via>(() => parseVia(text));
+  return via === null ? "" : via.params.get("received") ?? via.host;
+}
+
+function hostOfContact(text: string | null): string {
+  if (text === null || text === "*") return "";
+  return nullIfMalformed(() => parseNameAddr(text))?.uri.host ?? "";
+}
+
+function unbracketed(host: string): string {
+  return host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host;
 }

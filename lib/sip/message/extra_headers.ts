@@ -5,12 +5,11 @@
 
 import { WireError } from "../../base/errors.ts";
 import { isToken } from "./grammar.ts";
-import { SipHeaders } from "./header.ts";
-import { headerKey } from "./header_names.ts";
+import { headerKey, SipHeaders } from "./header.ts";
 import type { SipRequest } from "./message.ts";
 
 /** A header of the user's own, name and value. */
-export type ExtraHeader = readonly [name: string, value: string];
+type ExtraHeader = readonly [name: string, value: string];
 
 /** What is different about the INVITEs of an account or client. */
 export interface CallerFields {

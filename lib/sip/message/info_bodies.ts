@@ -10,7 +10,7 @@ import { mediaType, type SipBody } from "./body.ts";
 import { characterSet, isMadeOf, parseDecimal, trimBlanks } from "./grammar.ts";
 
 /** One touch tone in an INFO. */
-export interface InfoDigit {
+interface InfoDigit {
   /** 0-9 * # A-D. */
   readonly digit: string;
   /** How long, ms. */
@@ -18,7 +18,7 @@ export interface InfoDigit {
 }
 
 /** What an INFO says, as far as we know it. */
-export type InfoMeaning =
+type InfoMeaning =
   /** Keys, 0-9 * # A-D, in order; how long each, ms. */
   | { readonly type: "digits"; readonly digits: string; readonly durationMs: number }
   | { readonly type: "key frame" }

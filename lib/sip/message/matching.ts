@@ -5,7 +5,7 @@
 // Role: wire
 
 import { type CSeq, parseCSeq, readVia, type Via } from "./header.ts";
-import { branchOf } from "./header_via.ts";
+import { branchOf } from "./header_values.ts";
 import { type SipMessage, type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import { formatSipUri } from "./uri.ts";
 

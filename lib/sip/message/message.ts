@@ -5,15 +5,11 @@
 //
 // Role: wire
 
-import { concatBytes, encodeUtf8 } from "../../base/bytes.ts";
+import { concatBytes, decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 import { formatParams, trimEmptyParams } from "./grammar.ts";
-import { SipHeaders } from "./header.ts";
-import { headerKey, headerKind } from "./header_names.ts";
+import { headerKey, headerKind, SipHeaders } from "./header.ts";
 import { headerParamsOf } from "./name_addr.ts";
-import { reasonPhrase } from "./reason_phrase.ts";
 import { formatSipUri, type SipUri } from "./uri.ts";
-
-export { reasonPhrase } from "./reason_phrase.ts";
 
 export interface SipRequest {
   readonly kind: "request";
@@ -108,4 +104,103 @@ export function tagOf(address: string | null): string | null {
 /** An independent copy of a message; the body is shared. */
 export function cloneMessage<T extends SipMessage>(message: T): T {
   return { ...message, headers: message.headers.clone() };
+}
+
+/** Longest method and Call-ID that are shown. */
+const MAX_SHOWN = 200;
+
+/** "INVITE, Call-ID abc" or "200 INVITE, Call-ID abc": what lines about a message begin with, so that they can be found. */
+export function messageTitle(message: SipMessage): string {
+  const method = message.kind === "request"
+    ? message.method
+    : message.headers.get("CSeq")?.split(" ")[1] ?? "";
+  const what = message.kind === "request" ? method : `${message.status} ${method}`.trimEnd();
+  return `${what.slice(0, MAX_SHOWN)}, Call-ID ${
+    (message.headers.get("Call-ID") ?? "none").slice(0, MAX_SHOWN)
+  }`;
+}
+
+/** A message as people read it. */
+export function messageText(message: SipMessage): string {
+  return decodeUtf8(encodeSipMessage(message)).replaceAll("\r\n", "\n").trimEnd();
+}
+
+const PHRASES: ReadonlyMap<number, string> = new Map([
+  [100, "Trying"],
+  [180, "Ringing"],
+  [181, "Call Is Being Forwarded"],
+  [182, "Queued"],
+  [183, "Session Progress"],
+  [199, "Early Dialog Terminated"],
+  [200, "OK"],
+  [202, "Accepted"],
+  [204, "No Notification"],
+  [300, "Multiple Choices"],
+  [301, "Moved Permanently"],
+  [302, "Moved Temporarily"],
+  [305, "Use Proxy"],
+  [380, "Alternative Service"],
+  [400, "Bad Request"],
+  [401, "Unauthorized"],
+  [402, "Payment Required"],
+  [403, "Forbidden"],
+  [404, "Not Found"],
+  [405, "Method Not Allowed"],
+  [406, "Not Acceptable"],
+  [407, "Proxy Authentication Required"],
+  [408, "Request Timeout"],
+  [410, "Gone"],
+  [412, "Conditional Request Failed"],
+  [413, "Request Entity Too Large"],
+  [414, "Request-URI Too Long"],
+  [415, "Unsupported Media Type"],
+  [416, "Unsupported URI Scheme"],
+  [420, "Bad Extension"],
+  [421, "Extension Required"],
+  [422, "Session Interval Too Small"],
+  [423, "Interval Too Brief"],
+  [430, "Flow Failed"],
+  [439, "First Hop Lacks Outbound Support"],
+  [469, "Bad Info Package"],
+  [480, "Temporarily Unavailable"],
+  [481, "Call/Transaction Does Not Exist"],
+  [482, "Loop Detected"],
+  [483, "Too Many Hops"],
+  [484, "Address Incomplete"],
+  [485, "Ambiguous"],
+  [486, "Busy Here"],
+  [487, "Request Terminated"],
+  [488, "Not Acceptable Here"],
+  [489, "Bad Event"],
+  [491, "Request Pending"],
+  [493, "Undecipherable"],
+  [494, "Security Agreement Required"],
+  [500, "Server Internal Error"],
+  [501, "Not Implemented"],
+  [502, "Bad Gateway"],
+  [503, "Service Unavailable"],
+  [504, "Server Time-out"],
+  [505, "Version Not Supported"],
+  [513, "Message Too Large"],
+  [580, "Precondition Failure"],
+  [600, "Busy Everywhere"],
+  [603, "Decline"],
+  [604, "Does Not Exist Anywhere"],
+  [606, "Not Acceptable"],
+  [607, "Unwanted"],
+  [608, "Rejected"],
+]);
+
+const CLASSES = [
+  "Trying",
+  "OK",
+  "Multiple Choices",
+  "Bad Request",
+  "Server Internal Error",
+  "Busy Everywhere",
+];
+
+/** The usual phrase of a status; of an unknown one the phrase of its class (8.1.3.2 treats it like x00). */
+export function reasonPhrase(status: number): string {
+  return PHRASES.get(status) ?? CLASSES[Math.floor(status / 100) - 1] ?? "Unknown";
 }

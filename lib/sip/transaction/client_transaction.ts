@@ -5,12 +5,11 @@
 
 import type { Clock } from "../../base/clock.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
-import { TimerSet } from "./timer_set.ts";
-import { type TimerName, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
+import { type TimerName, TimerSet, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
 import { createFailureAck } from "./transaction_requests.ts";
 
 /** States of both machines: "calling" and "accepted" are for INVITE, "trying" for the others. */
-export type ClientTransactionState =
+type ClientTransactionState =
   | "calling"
   | "trying"
   | "proceeding"
@@ -103,7 +102,7 @@ const DEAF: Omit<ClientTransactionOutlets, "ended"> = {
   transportError: () => {},
 };
 
-export interface ClientTransactionOptions {
+interface ClientTransactionOptions {
   /** The request as it goes out, with its Via on top. */
   readonly request: SipRequest;
   /** True over TCP: nothing is retransmitted. */

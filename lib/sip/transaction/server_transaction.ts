@@ -6,11 +6,10 @@
 import type { Clock } from "../../base/clock.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { createResponse } from "../message/message.ts";
-import { TimerSet } from "./timer_set.ts";
-import { type TimerName, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
+import { type TimerName, TimerSet, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
 
 /** States of both machines: "trying" is for requests other than INVITE, "accepted" and "confirmed" for INVITE. */
-export type ServerTransactionState =
+type ServerTransactionState =
   | "trying"
   | "proceeding"
   | "completed"
@@ -86,7 +85,7 @@ const otherTable: Table = {
 };
 
 /** What a server transaction tells its owner. */
-export interface ServerTransactionOutlets {
+interface ServerTransactionOutlets {
   /** Put this response on the wire. */
   send(response: SipResponse): void;
   /** No ACK came for a 3xx-6xx response to an INVITE (timer H). */
@@ -97,7 +96,7 @@ export interface ServerTransactionOutlets {
   ended(): void;
 }
 
-export interface ServerTransactionOptions {
+interface ServerTransactionOptions {
   readonly request: SipRequest;
   /** True over TCP: nothing is retransmitted. */
   readonly reliable: boolean;

@@ -5,13 +5,12 @@
 import type { Clock } from "../../base/clock.ts";
 import { acknowledgementKey } from "../message/matching.ts";
 import { createResponse, type SipRequest, type SipResponse, tagOf, withTag } from "../message/message.ts";
-import { RepeatedResponse } from "./repeated_response.ts";
-import { ServerTransaction } from "./server_transaction.ts";
 import type { Flow, SendOutcome } from "../message/target.ts";
-import type { TimerValues } from "./timers.ts";
+import { ServerTransaction } from "./server_transaction.ts";
+import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
 
 /** What a handle needs from the transaction layer. */
-export interface ServerSurroundings {
+interface ServerSurroundings {
   /** Where timers run. */
   readonly clock: Clock;
   /** T1, T2, T4. */
@@ -154,5 +153,63 @@ export class ServerTransactionHandle implements Disposable {
     this.#layer.send(response, this.flow, (outcome) => {
       if (outcome.type === "failed") this.#transaction.transportFailed();
     });
+  }
+}
+
+interface RepeatedResponseOptions {
+  /** T1 and T2. */
+  readonly timers: TimerValues;
+  /** Where the timers run. */
+  readonly clock: Clock;
+  /** Sends the response once more; the first time is the caller's own. */
+  readonly resend: () => void;
+  /** 64*T1 passed without `acknowledge()`; called once, after the last repetition. */
+  readonly timedOut: () => void;
+  /** The longest interval in milliseconds; T2 when left out, Infinity for RFC 3262's provisional responses. */
+  readonly capMs?: number;
+}
+
+/** Repeats until acknowledged, disposed or timed out. */
+export class RepeatedResponse implements Disposable {
+  readonly #options: RepeatedResponseOptions;
+  readonly #capMs: number;
+  readonly #timers: TimerSet<"repeat" | "give up">;
+  #intervalMs: number;
+
+  /** Starts at once, as if the response had just been sent. */
+  constructor(options: RepeatedResponseOptions) {
+    this.#options = options;
+    this.#capMs = options.capMs ?? options.timers.t2;
+    this.#intervalMs = options.timers.t1;
+    this.#timers = new TimerSet(options.clock, (name) => name === "repeat" ? this.#repeat() : this.#giveUp());
+    this.#timers.start("give up", giveUpMs(options.timers));
+    this.#timers.start("repeat", this.#intervalMs);
+  }
+
+  /** True until the acknowledgement, the time-out or the disposal. */
+  get running(): boolean {
+    return this.#timers.size > 0;
+  }
+
+  /** The ACK (or PRACK) has come; false when nothing was waiting for it any more. */
+  acknowledge(): boolean {
+    const waiting = this.running;
+    this[Symbol.dispose]();
+    return waiting;
+  }
+
+  [Symbol.dispose](): void {
+    this.#timers[Symbol.dispose]();
+  }
+
+  #repeat(): void {
+    this.#intervalMs = Math.min(2 * this.#intervalMs, this.#capMs);
+    this.#timers.start("repeat", this.#intervalMs);
+    this.#options.resend();
+  }
+
+  #giveUp(): void {
+    this[Symbol.dispose]();
+    this.#options.timedOut();
   }
 }

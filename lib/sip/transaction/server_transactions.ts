@@ -10,15 +10,15 @@
 
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
-import { KeptResponse } from "./kept_response.ts";
+import { SipHeaders } from "../message/header.ts";
 import { mergeKey } from "../message/matching.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
+import type { Flow, SendOutcome } from "../message/target.ts";
 import { type Overload, type Requester, ServerLoad, type Taken } from "./server_load.ts";
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
-import type { Flow, SendOutcome } from "../message/target.ts";
 import { giveUpMs, type TimerValues } from "./timers.ts";
 
-export interface ServerTransactionsOptions {
+interface ServerTransactionsOptions {
   /** Where all timers run. */
   readonly clock: Clock;
   readonly random: Random;
@@ -191,4 +191,25 @@ export class ServerTransactions implements Disposable {
 /** 5xx is ours, and asks the peer to try another server; it is to hear that each time. */
 function isRefusalOfUser(status: number): boolean {
   return status >= 400 && status < 500 || status >= 600;
+}
+
+export class KeptResponse {
+  readonly #status: number;
+  readonly #reason: string;
+  readonly #headers: string;
+  readonly #body: Uint8Array;
+
+  /** Takes the text; what becomes of the response later does not matter. Its body is shared. */
+  constructor({ status, reason, headers, body }: SipResponse) {
+    this.#status = status;
+    this.#reason = reason;
+    this.#headers = JSON.stringify([...headers.entries()]); // flat: no part of the datagram is held
+    this.#body = body;
+  }
+
+  /** A response equal to the one that was kept. */
+  restore(): SipResponse {
+    const headers = new SipHeaders(JSON.parse(this.#headers) as [name: string, value: string][]);
+    return { kind: "response", status: this.#status, reason: this.#reason, headers, body: this.#body };
+  }
 }

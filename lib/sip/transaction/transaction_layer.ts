@@ -7,11 +7,8 @@ import type { Clock } from "../../base/clock.ts";
 import { WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
-import type { ClientTransaction } from "./client_transaction.ts";
+import { MAGIC_COOKIE } from "../message/header_values.ts";
 import { formatVia, type Via } from "../message/header.ts";
-import { MAGIC_COOKIE } from "../message/header_via.ts";
-import { KeptRequest } from "./kept_request.ts";
 import {
   acknowledgementKey,
   cseqOf,
@@ -23,17 +20,19 @@ import {
 import {
   cloneMessage,
   createResponse,
+  messageTitle,
   type SipMessage,
   type SipRequest,
   type SipResponse,
 } from "../message/message.ts";
-import { messageTitle } from "../message/message_text.ts";
-import { RecentMap } from "./recent_map.ts";
+import { type Flow, type SendOutcome, type Target, targetOf } from "../message/target.ts";
+import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
+import type { ClientTransaction } from "./client_transaction.ts";
 import type { Overload, Requester } from "./server_load.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { ServerTransactions } from "./server_transactions.ts";
-import { type Flow, type SendOutcome, type Target, targetOf } from "../message/target.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
+import { KeptRequest } from "./transaction_requests.ts";
 
 export { ClientHandle, type ClientOutlets } from "./client_handle.ts";
 export { ServerTransactionHandle } from "./server_transaction_handle.ts";
@@ -54,7 +53,7 @@ const BRANCH_LENGTH = 20;
 const MAX_FORWARDS = "70";
 
 /** Host and port of a Via: where the peer's answers are to go. */
-export interface SentBy {
+interface SentBy {
   /** Host name or address, IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -349,5 +348,60 @@ export class TransactionLayer implements Disposable {
     this.#options.onUseless?.(flow);
     if (!this.#options.log.enabled("debug")) return;
     this.#options.log.debug(`Dropped SIP ${messageTitle(message)} because ${why}`);
+  }
+}
+
+/** Values by key that are forgotten after a time, the same for all. */
+export class RecentMap<V> implements Disposable {
+  readonly #clock: Clock;
+  readonly #limit: number;
+  #recent = new Map<string, V>();
+  #older = new Map<string, V>();
+  #timer: Disposable | null = null;
+
+  /** Empty. @param limit above so many keys the older ones are forgotten early */
+  constructor(clock: Clock, limit: number) {
+    this.#clock = clock;
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#recent.size + this.#older.size;
+  }
+
+  /** Knows `key` for `keptMs` at least, with this value from now on; 0: not at all. */
+  set(key: string, value: V, keptMs: number): void {
+    if (keptMs === 0) return;
+    if (this.#recent.size >= this.#limit) this.#turn();
+    this.#older.delete(key);
+    this.#recent.set(key, value);
+    this.#timer ??= this.#clock.after(keptMs, () => this.#elapsed(keptMs));
+  }
+
+  has(key: string): boolean {
+    return this.#recent.has(key) || this.#older.has(key);
+  }
+
+  /** Its value; undefined when it is not known. */
+  get(key: string): V | undefined {
+    return this.#recent.has(key) ? this.#recent.get(key) : this.#older.get(key);
+  }
+
+  /** Forgets all; nothing stays on the clock. */
+  [Symbol.dispose](): void {
+    this.#recent.clear();
+    this.#older.clear();
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+
+  #elapsed(keptMs: number): void {
+    this.#turn();
+    this.#timer = this.size === 0 ? null : this.#clock.after(keptMs, () => this.#elapsed(keptMs));
+  }
+
+  #turn(): void {
+    this.#older = this.#recent;
+    this.#recent = new Map();
   }
 }

@@ -7,6 +7,7 @@ import { formatCSeq, SipHeaders } from "../message/header.ts";
 import { cseqOf } from "../message/matching.ts";
 import { NO_BODY, type SipRequest, type SipResponse, tagOf, withTag } from "../message/message.ts";
 import { parseNameAddr } from "../message/name_addr.ts";
+import { formatSipUri, parseSipUri } from "../message/uri.ts";
 
 const MAX_FORWARDS = "70";
 
@@ -52,5 +53,26 @@ export function repeatableTo(request: SipRequest, response: SipResponse): string
     if (!(error instanceof WireError)) throw error;
     const tag = tagOf(theirs);
     return tag === null ? ours : withTag(ours, tag);
+  }
+}
+
+export class KeptRequest {
+  readonly #method: string;
+  readonly #uri: string;
+  readonly #headers: string;
+  readonly #body: Uint8Array;
+
+  /** Takes the text; what becomes of the request later does not matter. Its body is shared. */
+  constructor({ method, uri, headers, body }: SipRequest) {
+    this.#method = method;
+    this.#uri = formatSipUri(uri);
+    this.#headers = JSON.stringify([...headers.entries()]); // flat: no rope of its parts
+    this.#body = body;
+  }
+
+  /** A request equal to the one that was kept. */
+  restore(): SipRequest {
+    const headers = new SipHeaders(JSON.parse(this.#headers) as [name: string, value: string][]);
+    return { kind: "request", method: this.#method, uri: parseSipUri(this.#uri), headers, body: this.#body };
   }
 }

@@ -40,7 +40,7 @@ export const MAX_KEPT_FLOWS = 1024;
 export const PONG_MS = 10_000;
 
 /** A registration that depends on a flow. */
-export interface FlowHolder {
+interface FlowHolder {
   /** A new OPTIONS request for the server at the end of the flow. */
   createOptions(): SipRequest;
   /** The flow has failed: register again. */
@@ -48,7 +48,7 @@ export interface FlowHolder {
 }
 
 /** What keep-alives need. */
-export interface KeepAliveEnv {
+interface KeepAliveEnv {
   readonly clock: Clock;
   /** Jitter, transaction ids. */
   readonly random: Random;

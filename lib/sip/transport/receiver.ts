@@ -8,12 +8,17 @@ import { nullIfMalformed, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
 import { answerStun, decodeStun, encodeStun, isStun, type StunMessage } from "../../net/stun.ts";
-import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "../message/message.ts";
-import { messageText, messageTitle } from "../message/message_text.ts";
-import { SipParseError } from "../message/parse_error.ts";
+import {
+  createResponse,
+  messageText,
+  messageTitle,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "../message/message.ts";
+import { SipParseError } from "../message/message_head.ts";
 import { decodeSipDatagram, isKeepAlive } from "../message/parser.ts";
-import { recordSource } from "../message/response_route.ts";
-import { type Flow, formatTarget, targetOf } from "../message/target.ts";
+import { type Flow, formatTarget, recordSource, targetOf } from "../message/target.ts";
 import type { SipUri } from "../message/uri.ts";
 
 export interface TransportStats {
@@ -39,7 +44,7 @@ export interface DatagramScreen {
   malformed(address: string): boolean;
 }
 
-export interface ReceiverEnv {
+interface ReceiverEnv {
   /** Judges bad traffic; all of it is answered and told when left out, or while it gives null. */
   readonly screen?: () => DatagramScreen | null;
   /** Time for the limit of complaints. */

@@ -2,16 +2,16 @@
 // RFC 3263 through resolve.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
 // Role: edge
 
+import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { DnsResolver } from "../../net/dns.ts";
 import { type Endpoint, isLoopback, type TargetGuard } from "../../net/endpoint.ts";
 import type { AddressPolicy } from "../../net/route.ts";
-import type { FailedTargets } from "./failed_targets.ts";
-import { resolveTargets } from "./resolve.ts";
-import type { Target, TransportName } from "../message/target.ts";
+import { formatTarget, type Target, type TransportName } from "../message/target.ts";
 import { formatSipUri, type SipUri } from "../message/uri.ts";
+import { resolveTargets } from "./resolve.ts";
 
 /** So much of the name of a transport is told. */
 const MAX_SHOWN = 16;
@@ -40,7 +40,7 @@ export interface HopOptions {
   readonly askedBy: string | null;
 }
 
-export interface SipRouterOptions {
+interface SipRouterOptions {
   /** Which of our addresses faces a destination. */
   readonly addresses: Pick<AddressPolicy, "addressFor">;
   readonly dns: DnsResolver;
@@ -158,4 +158,42 @@ function unspoken({ scheme, params }: SipUri): string | null {
 
 function unreachable(reason: string): Unreachable {
   return { type: "unreachable", reason };
+}
+
+/** How long a server that did not answer is asked last, in milliseconds. */
+export const AVOID_MS = 300_000;
+/** Failed servers remembered; the one that failed longest ago is forgotten first. */
+export const MAX_FAILED = 256;
+
+/** The servers that failed lately. */
+export class FailedTargets {
+  readonly #clock: Clock;
+  readonly #failedMs = new Map<string, number>();
+
+  /** Nothing has failed yet. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A request to `target` was answered, or was not. */
+  note(target: Target, answered: boolean): void {
+    const key = formatTarget(target);
+    this.#failedMs.delete(key);
+    if (answered) return;
+    this.#failedMs.set(key, this.#clock.now());
+    if (this.#failedMs.size > MAX_FAILED) this.#failedMs.delete(this.#failedMs.keys().next().value!);
+  }
+
+  /** The same targets, those that failed lately behind the others; the order is kept otherwise. */
+  order(targets: readonly Target[]): Target[] {
+    if (this.#failedMs.size === 0) return [...targets];
+    const [good, failed]: [Target[], Target[]] = [[], []];
+    for (const target of targets) (this.#hasFailed(target) ? failed : good).push(target);
+    return [...good, ...failed];
+  }
+
+  #hasFailed(target: Target): boolean {
+    const failedMs = this.#failedMs.get(formatTarget(target)) ?? -Infinity;
+    return this.#clock.now() - failedMs < AVOID_MS;
+  }
 }

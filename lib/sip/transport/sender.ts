@@ -8,7 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, isIpv6, isUnspecified } from "../../net/endpoint.ts";
 import type { UdpSocket } from "../../net/udp.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
-import { formatVia, parseVia } from "../message/header_via.ts";
+import { formatVia, parseVia } from "../message/header_values.ts";
 import {
   cloneMessage,
   encodeSipMessage,
@@ -16,11 +16,16 @@ import {
   type SipRequest,
   type SipResponse,
 } from "../message/message.ts";
-import { responseEndpoint, responseListener } from "../message/response_route.ts";
-import type { Flow, SendOutcome, Target } from "../message/target.ts";
+import {
+  type Flow,
+  responseEndpoint,
+  responseListener,
+  type SendOutcome,
+  type Target,
+} from "../message/target.ts";
 
 /** Largest request sent over UDP, in bytes (18.1.1). */
-export const MAX_UDP_REQUEST = 1300;
+const MAX_UDP_REQUEST = 1300;
 /** Largest UDP payload there is. */
 const MAX_DATAGRAM = 65507;
 /** How long a place that refused TCP is not asked again on account of a large request. */
@@ -28,7 +33,7 @@ const TCP_REFUSED_MS = 60_000;
 /** Such places remembered; the oldest goes. */
 const MAX_REFUSALS = 256;
 
-export interface SenderEnv {
+interface SenderEnv {
   /** The socket all UDP goes through. */
   readonly udp: Pick<UdpSocket, "send" | "local">;
   readonly pool: ConnectionPool;

@@ -2,12 +2,12 @@
 // RFC 3261 section 8.2.2.1: our Contact names the user agent by its `line`; other Request-URIs by user and domain.
 // Role: machine
 
-import { chooseAgent } from "./agent_choice.ts";
+import { isIpAddress, isLoopback } from "../../net/endpoint.ts";
 import type { SipUri } from "../message/uri.ts";
 import type { UserAgent } from "./user_agent.ts";
 
 /** The outcome of a search. "gone": a Contact of ours whose user agent has ended. */
-export type AgentSearch =
+type AgentSearch =
   | { readonly type: "agent"; readonly agent: UserAgent }
   | { readonly type: "gone" }
   | { readonly type: "unknown" };
@@ -55,4 +55,42 @@ export class AgentDirectory {
     }));
     return found === null ? { type: "unknown" } : { type: "agent", agent: found };
   }
+}
+
+/** A user as far as the choice goes. */
+interface AgentCandidate {
+  /** Domain of its address of record. */
+  readonly host: string;
+  /** Its port: another one may be another registrar. */
+  readonly port: number | null;
+  /** Whether a registrar has taken its password, or the gateway itself is this user. */
+  readonly ownsAddress: boolean;
+}
+
+/** The one that a request with this host in its URI is for; null for an empty list. Oldest first. */
+export function chooseAgent<T>(
+  agents: Iterable<T>,
+  host: string,
+  read: (agent: T) => AgentCandidate & { readonly closing: boolean },
+): T | null {
+  const wanted = host.toLowerCase();
+  const isName = !isIpAddress(wanted) && !isLoopback(wanted);
+  let best = null as { readonly agent: T; readonly domain: string; readonly rank: number } | null;
+  for (const agent of agents) {
+    const { closing, ownsAddress, host, port } = read(agent);
+    const domain = `${host.toLowerCase()}:${port ?? ""}`;
+    const rank = rankOf(ownsAddress, host.toLowerCase() === wanted, isName) - (closing ? LIVING : 0);
+    const isLate = best?.rank === rank && ownsAddress && best.domain !== domain;
+    if (best === null || rank > best.rank || rank === best.rank && !isLate) best = { agent, domain, rank };
+  }
+  return best?.agent ?? null;
+}
+
+/** Who is about to end comes after all others. */
+const LIVING = 10;
+
+function rankOf(ownsAddress: boolean, sameHost: boolean, isName: boolean): number {
+  if (ownsAddress) return sameHost ? 4 : 2;
+  if (!sameHost) return 0;
+  return isName ? 3 : 1;
 }

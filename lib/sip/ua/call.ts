@@ -6,39 +6,36 @@
 import { delay } from "../../base/clock.ts";
 import { Mailbox } from "../../base/mailbox.ts";
 import { bodyOf, type SipBody } from "../message/body.ts";
-import type { CallDialog } from "./call_dialog.ts";
+import { createResponse, type SipMessage, type SipRequest } from "../message/message.ts";
+import type { NameAddr } from "../message/name_addr.ts";
+import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 import {
+  type CallDialog,
   type CallEvent,
   endedByBye,
   type EndedEvent,
   type OfferEvent,
   type ReofferOutcome,
-} from "./call_event.ts";
+} from "./call_dialog.ts";
 import { addResponseCapabilities, infoRefusal, messageRefusal, peerAllows } from "./capabilities.ts";
-import { openDelayedOffer } from "./delayed_offer.ts";
-import type { DialogUser } from "./dialog_table.ts";
-import { statusOf } from "./exchange.ts";
-import { type OfferOwner, receiveOffer } from "./incoming_offer.ts";
-import { createResponse, type SipMessage, type SipRequest } from "../message/message.ts";
-import type { NameAddr } from "../message/name_addr.ts";
-import { OfferState } from "./offer_state.ts";
+import type { DialogUser } from "./dialog.ts";
+import { statusOf } from "./challenged_request.ts";
+import { OFFER_ANSWER_MS, type OfferOwner, OfferState, receiveOffer } from "./incoming_offer.ts";
 import { sendOffer } from "./outgoing_offer.ts";
-import { proposeTimer, raiseInterval, type RefreshDuty, timerOf2xx } from "./session_refresh.ts";
-import { SessionTimer } from "./session_timer.ts";
+import { proposeTimer, raiseInterval, type RefreshDuty, SessionTimer, timerOf2xx } from "./session_timer.ts";
 import { type Ending, inBackground } from "./sip_core.ts";
-import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 
-export type { CallEvent, EndedEvent, OfferEvent, ReofferOutcome } from "./call_event.ts";
+export type { CallEvent, EndedEvent, OfferEvent, ReofferOutcome } from "./call_dialog.ts";
 
 /** Events that may wait for their reader. */
 export const MAX_CALL_EVENTS = 32;
 /** How long hangUp() waits for the answer to its BYE, in milliseconds. */
-export const HANG_UP_MS = 5_000;
+const HANG_UP_MS = 5_000;
 /** After a failed session refresh the next try comes this much later, in milliseconds. */
 const REFRESH_RETRY_MS = 10_000;
 
 /** What is known when a call (or early dialog) comes into being. */
-export interface CallOptions {
+interface CallOptions {
   readonly link: CallDialog;
   /** True when we sent the INVITE. */
   readonly weAreCaller: boolean;
@@ -342,4 +339,40 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     if (outcome.body !== null) this.#events.push({ type: "answer", body: outcome.body });
     return true;
   }
+}
+
+/** Hands the offer to the owner of the call; refusing, or 10 s without an answer, ends the call with a BYE. */
+function openDelayedOffer(owner: OfferOwner, offer: SipBody, invite: SipRequest): void {
+  const { agent } = owner.link;
+  let open = true;
+  const close = (): void => {
+    open = false;
+    deadline[Symbol.dispose]();
+    owner.state.endAnswering();
+  };
+  const refuse = async (reason: string): Promise<void> => {
+    if (!open) return;
+    close();
+    await owner.link.sendAck(invite);
+    owner.breakDown(reason);
+  };
+  const answer = async (body: SipBody): Promise<boolean> => {
+    if (!open || owner.over.aborted) return false;
+    close();
+    owner.state.localBody = body;
+    await owner.link.sendAck(invite, body);
+    return true;
+  };
+  const giveUp = (reason: string): void =>
+    void inBackground(agent, "Refusing an offer", () => refuse(reason));
+  owner.state.beginAnswering();
+  const deadline = agent.core.clock.after(OFFER_ANSWER_MS, () => giveUp("the offer was not answered"));
+  owner.over.addEventListener("abort", () => open && close(), { once: true });
+  const taken = owner.emit({
+    type: "offer",
+    body: offer,
+    answer,
+    refuse: (status, reason) => giveUp(`${status} ${reason}`),
+  });
+  if (!taken) giveUp("nobody takes the offer");
 }

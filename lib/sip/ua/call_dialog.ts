@@ -3,18 +3,18 @@
 // Role: edge
 
 import { setBody, type SipBody } from "../message/body.ts";
-import { addRequestCapabilities } from "./capabilities.ts";
-import type { ChallengedOptions } from "./challenged_request.ts";
-import type { Dialog } from "./dialog.ts";
-import type { DialogRecord } from "./neighbours.ts";
-import { exchange, type Reply } from "./exchange.ts";
+import { parseDecimal, parseParams, trimBlanks } from "../message/grammar.ts";
 import type { SipRequest } from "../message/message.ts";
-import type { AgentContext } from "./sip_core.ts";
 import type { Target } from "../message/target.ts";
 import { formatSipUri } from "../message/uri.ts";
+import { addRequestCapabilities } from "./capabilities.ts";
+import { type ChallengedOptions, exchange, type Reply } from "./challenged_request.ts";
+import type { Dialog } from "./dialog.ts";
+import type { DialogRecord } from "./neighbours.ts";
+import type { AgentContext } from "./sip_core.ts";
 
 /** What is known when a dialog comes into being. */
-export interface CallDialogOptions {
+interface CallDialogOptions {
   readonly agent: AgentContext;
   readonly dialog: Dialog;
   /** The way the dialog was set up: used when the far end's own address leads nowhere. */
@@ -115,4 +115,50 @@ export class CallDialog {
 function withoutCredentials({ headers }: SipRequest): void {
   headers.delete("Authorization");
   headers.delete("Proxy-Authorization");
+}
+
+/** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
+export interface OfferEvent {
+  /** Tells it from other events. */
+  readonly type: "offer";
+  /** The offer; null: `answer(body)` sends ours and an "answer" event brings theirs. */
+  readonly body: SipBody | null;
+  /** Accepts with our answer; resolves true once the far end has it, false when the call or offer ended first. */
+  answer(body: SipBody): Promise<boolean>;
+  /** Keeps the session as it was; usually 488. */
+  refuse(status: number, reason: string): void;
+}
+
+/** The call is over; always the last event. */
+export interface EndedEvent {
+  /** Tells it from other events. */
+  readonly type: "ended";
+  /** Who ended it; "failure": the network or the far end broke down. */
+  readonly by: "remote" | "local" | "failure";
+  readonly reason: string;
+}
+
+/** One event of a call. INFO and MESSAGE have been answered with 200 already, those not understood with 415. */
+export type CallEvent =
+  | OfferEvent
+  | { readonly type: "answer"; readonly body: SipBody }
+  | { readonly type: "info"; readonly body: SipBody }
+  | { readonly type: "message"; readonly body: SipBody }
+  | EndedEvent;
+
+/** What became of a new offer of ours. */
+export type ReofferOutcome =
+  | { readonly type: "accepted"; readonly body: SipBody | null }
+  | { readonly type: "refused"; readonly status: number; readonly reason: string };
+
+/** The end that a BYE announces; its reason is the text, or the cause, of the Reason header (RFC 3326). */
+export function endedByBye(bye: SipRequest): EndedEvent {
+  const header = bye.headers.get("Reason") ?? "";
+  const params = parseParams(header);
+  const semicolon = header.indexOf(";");
+  const protocol = trimBlanks(semicolon < 0 ? "" : header.slice(0, semicolon));
+  const cause = parseDecimal(params.get("cause") ?? "", 99_999);
+  const reason = params.get("text") ||
+    (cause === null || protocol === "" ? "" : `${protocol} cause ${cause}`) || "hung up";
+  return { type: "ended", by: "remote", reason };
 }

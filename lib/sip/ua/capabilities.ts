@@ -23,9 +23,9 @@ export const ALLOWED_METHODS: readonly string[] = [
 /** Methods we know by name and do not serve (405); anything else is 501. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"]);
 /** Option tags we understand. */
-export const SUPPORTED_OPTIONS: readonly string[] = ["timer", "100rel"];
+const SUPPORTED_OPTIONS: readonly string[] = ["timer", "100rel"];
 /** Media types we take in INVITE and UPDATE. */
-export const ACCEPTED_TYPES: readonly string[] = ["application/sdp", "multipart/mixed"];
+const ACCEPTED_TYPES: readonly string[] = ["application/sdp", "multipart/mixed"];
 
 /** Adds Allow, Supported and User-Agent to a request. `withReliable`: say that we take reliable 1xx. */
 export function addRequestCapabilities(headers: SipHeaders, userAgent: string, withReliable = true): void {

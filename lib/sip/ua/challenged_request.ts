@@ -2,12 +2,11 @@
 // RFC 3261 sections 8.1.3.5 and 22; every retry has the next CSeq and the same Call-ID and From tag.
 // Role: machine
 
-import type { ClientHandle } from "../transaction/client_handle.ts";
-import type { FailoverNotice } from "../transaction/client_outlets.ts";
-import type { Answers, Credentials } from "./credentials.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import type { Target } from "../message/target.ts";
+import type { ClientHandle, FailoverNotice } from "../transaction/client_handle.ts";
 import type { TransactionLayer } from "../transaction/transaction_layer.ts";
+import type { Answers, Credentials } from "./credentials.ts";
 
 /** Most times one request is sent again with something changed. */
 export const MAX_RETRIES = 6;
@@ -33,7 +32,7 @@ export interface ChallengedOptions {
 }
 
 /** Where the outcome goes. `request` is the one that was answered, as it was sent. */
-export interface ChallengedOutlets {
+interface ChallengedOutlets {
   /** A 1xx. */
   provisional(response: SipResponse, request: SipRequest): void;
   /** A 2xx; for INVITE that of the first fork. */
@@ -156,4 +155,47 @@ function hasCredentials({ headers }: SipRequest): boolean {
 function setCredentials(request: SipRequest, answers: readonly { header: string; value: string }[]): void {
   for (const { header } of answers) request.headers.delete(header);
   for (const { header, value } of answers) request.headers.add(header, value);
+}
+
+/** What became of a request; `target` is the server that answered. */
+export type Reply =
+  | {
+    readonly type: "response";
+    readonly response: SipResponse;
+    readonly request: SipRequest;
+    readonly target: Target | null;
+  }
+  | { readonly type: "failed"; readonly status: 403 | 408 | 487 | 503; readonly reason: string };
+
+/** Sends a request and waits for its final answer; an abort ends the wait (487), not the transaction. */
+export function exchange(options: ChallengedOptions, signal?: AbortSignal): Promise<Reply> {
+  if (signal?.aborted === true) return Promise.resolve(givenUp());
+  return new Promise((resolve) => {
+    const onAbort = (): void => resolve(givenUp());
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const settle = (reply: Reply): void => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve(reply);
+    };
+    const answered = (response: SipResponse, request: SipRequest): void =>
+      settle({ type: "response", response, request, target: sent.target });
+    const sent = new ChallengedRequest(options, {
+      provisional: () => {},
+      success: answered,
+      refused: answered,
+      failed: (status, reason) => settle({ type: "failed", status, reason }),
+    });
+  });
+}
+
+function givenUp(): Reply {
+  return { type: "failed", status: 487, reason: "Request Terminated" };
+}
+
+export function statusOf(reply: Reply): number {
+  return reply.type === "response" ? reply.response.status : reply.status;
+}
+
+export function reasonOf(reply: Reply): string {
+  return reply.type === "response" ? reply.response.reason : reply.reason;
 }

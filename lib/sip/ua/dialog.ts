@@ -3,11 +3,10 @@
 // the requests that arrive (12.2.2), target refresh, and the ACK of a 2xx (13.2.2.4).
 // Role: machine
 
-import { WireError } from "../../base/errors.ts";
-import { contactOf, type Route, routesOf } from "./dialog_headers.ts";
-import { ownText } from "../message/grammar.ts";
+import { nullIfMalformed, WireError } from "../../base/errors.ts";
+import { ownText, trimEmptyParams } from "../message/grammar.ts";
 import { formatCSeq, SipHeaders } from "../message/header.ts";
-import { callIdOf, cseqOf, dialogId } from "../message/matching.ts";
+import { callIdOf, cseqOf, dialogId, dialogIdOfRequest, tagsOf } from "../message/matching.ts";
 import {
   NO_BODY,
   type SipMessage,
@@ -21,14 +20,17 @@ import {
   type NameAddr,
   nameAddrOf,
   parseNameAddr,
+  parseRoute,
   readNameAddr,
 } from "../message/name_addr.ts";
-import type { DialogRecord } from "./neighbours.ts";
-import { repeatableTo } from "../transaction/transaction_requests.ts";
 import { formatSipUri, parseSipUri, type SipUri } from "../message/uri.ts";
+import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
+import { repeatableTo } from "../transaction/transaction_requests.ts";
+import { unsupportedOptions } from "./capabilities.ts";
+import type { DialogRecord } from "./neighbours.ts";
 
 /** Early until a 2xx, terminated after BYE or a final failure. */
-export type DialogState = "early" | "confirmed" | "terminated";
+type DialogState = "early" | "confirmed" | "terminated";
 
 /** Requests whose Contact moves the peer's target (RFC 3261 12.2, RFC 3311, RFC 6665, RFC 3515). */
 const TARGET_REFRESH_METHODS: ReadonlySet<string> = new Set([
@@ -326,4 +328,105 @@ export class Dialog {
       routes: [...texts.slice(1), formatNameAddr(nameAddrOf(this.#remoteTarget))],
     };
   }
+}
+
+/** One hop: the text goes into Route exactly as it came in Record-Route. */
+interface Route {
+  /** Value of the Route header. */
+  readonly text: string;
+  readonly address: NameAddr;
+}
+
+/** The hops that can be read; those that came without brackets get them. */
+export function routesOf(message: SipMessage): Route[] {
+  const routes: Route[] = [];
+  for (const text of message.headers.all("Record-Route")) {
+    const address = nullIfMalformed(() => parseRoute(text));
+    if (address === null) continue;
+    routes.push({ text: text.includes("<") ? trimEmptyParams(text) : formatNameAddr(address), address });
+  }
+  return routes;
+}
+
+/** The first Contact that can be used; null when there is none. */
+export function contactOf(message: SipMessage): NameAddr | null {
+  for (const text of message.headers.all("Contact")) {
+    const contact = nullIfMalformed(() => parseNameAddr(text));
+    if (contact !== null) return contact;
+  }
+  return null;
+}
+
+/**
+ * In a few words what is wrong with it; null when it can be used. A missing Contact is no fault: the Request-URI of the
+ * INVITE has reached whoever answered.
+ */
+export function answerFault(response: SipResponse): string | null {
+  const contacts = response.headers.all("Contact");
+  if (contacts.some((one) => one !== "*") && contactOf(response) === null) {
+    return "its Contact cannot be read";
+  }
+  if (!hasUsableRoute(response)) return "its Record-Route cannot be read";
+  const unsupported = unsupportedOptions(response);
+  return unsupported.length === 0 ? null : `it requires ${unsupported.join(", ")}`;
+}
+
+/** False: requests inside the dialog can only go where the INVITE went. */
+export function namesItsTarget(response: SipResponse): boolean {
+  return contactOf(response) !== null && hasUsableRoute(response);
+}
+
+/** Hops that cannot be read are left out, unless that leaves none. */
+function hasUsableRoute(response: SipResponse): boolean {
+  return response.headers.all("Record-Route").length === 0 || routesOf(response).length > 0;
+}
+
+/** Whoever handles the requests of one dialog. */
+export interface DialogUser {
+  /** Takes a request that arrived inside the dialog and answers it. */
+  receive(request: SipRequest, transaction: ServerTransactionHandle): void;
+}
+
+export class DialogTable {
+  readonly #users = new Map<string, DialogUser>();
+  readonly #inviters = new Map<string, DialogUser>();
+
+  /** How many dialogs there are. */
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** Requests of the dialog `id` go to `user` from now on. */
+  add(id: string, user: DialogUser): void {
+    this.#users.set(id, user);
+  }
+
+  /** Forgets a dialog, if it still belongs to `user`. */
+  remove(id: string, user: DialogUser): void {
+    if (this.#users.get(id) === user) this.#users.delete(id);
+  }
+
+  /** The user of the dialog a request belongs to, or null (answer 481). */
+  find(request: SipRequest): DialogUser | null {
+    return this.#users.get(dialogIdOfRequest(request)) ?? this.#inviterOf(request);
+  }
+
+  /** A BYE for this INVITE of ours, by a far end that no response of ever arrived from, goes to `inviter`. */
+  addInvite(callId: string, localTag: string, inviter: DialogUser): void {
+    this.#inviters.set(inviteKey(callId, localTag), inviter);
+  }
+
+  /** The INVITE has its final response. */
+  removeInvite(callId: string, localTag: string): void {
+    this.#inviters.delete(inviteKey(callId, localTag));
+  }
+
+  #inviterOf(request: SipRequest): DialogUser | null {
+    if (request.method !== "BYE" || this.#inviters.size === 0) return null;
+    return this.#inviters.get(inviteKey(callIdOf(request), tagsOf(request).to)) ?? null;
+  }
+}
+
+function inviteKey(callId: string, localTag: string): string {
+  return `${callId}\n${localTag}`;
 }

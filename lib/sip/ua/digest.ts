@@ -9,11 +9,11 @@ import { createHash } from "node:crypto";
 import { encodeUtf8 } from "../../base/bytes.ts";
 import { nullIfMalformed } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { formatAuthValue } from "./auth_params.ts";
 import {
   type DigestAlgorithm,
   type DigestChallenge,
   type DigestQop,
+  formatAuthValue,
   parseChallenge,
   selectChallenge,
 } from "./digest_challenge.ts";
@@ -88,7 +88,7 @@ export interface AuthorizationHeader {
 }
 
 /** Whether a challenge may be answered, by the header its answer would go into. */
-export type MayAnswer = (header: AuthorizationHeader["header"], challenge: DigestChallenge) => boolean;
+type MayAnswer = (header: AuthorizationHeader["header"], challenge: DigestChallenge) => boolean;
 
 /** What is answered: the kind of challenger and its realm. */
 interface Session {

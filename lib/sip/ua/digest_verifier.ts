@@ -7,9 +7,14 @@ import { encodeUtf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { nullIfMalformed } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import { parseAuthValue } from "./auth_params.ts";
+import {
+  type DigestAlgorithm,
+  type DigestQop,
+  formatChallenge,
+  parseAlgorithm,
+  parseAuthValue,
+} from "./digest_challenge.ts";
 import { digestHash, digestResponse } from "./digest.ts";
-import { type DigestAlgorithm, type DigestQop, formatChallenge, parseAlgorithm } from "./digest_challenge.ts";
 import { createResponse, type SipRequest, type SipResponse } from "../message/message.ts";
 
 /** How a verifier challenges. */

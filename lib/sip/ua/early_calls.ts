@@ -4,8 +4,7 @@
 
 import { sessionBodyOf, type SipBody } from "../message/body.ts";
 import { Call } from "./call.ts";
-import { CallDialog } from "./call_dialog.ts";
-import type { EndedEvent, OfferEvent } from "./call_event.ts";
+import { CallDialog, type EndedEvent, type OfferEvent } from "./call_dialog.ts";
 import { Dialog } from "./dialog.ts";
 import { formatRAck, parseCSeq } from "../message/header_values.ts";
 import { dialogIdOfResponse } from "../message/matching.ts";
@@ -18,7 +17,7 @@ import type { Target } from "../message/target.ts";
 export const MAX_EARLY_DIALOGS = 16;
 
 /** What the early dialogs of an INVITE share. */
-export interface EarlyCallsOptions {
+interface EarlyCallsOptions {
   readonly agent: AgentContext;
   /** Our offer in the INVITE; null: none. */
   readonly offer: SipBody | null;
@@ -31,7 +30,7 @@ export interface EarlyCallsOptions {
 }
 
 /** What a 1xx means to the owner of the attempt; "repeated": a reliable one that was seen, or came out of order. */
-export type EarlyOutcome = { readonly type: "new"; readonly body: SipBody | null } | {
+type EarlyOutcome = { readonly type: "new"; readonly body: SipBody | null } | {
   readonly type: "repeated";
 };
 

@@ -3,32 +3,33 @@
 // Role: edge
 
 import type { Clock } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { messageOf, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { SharedTimers } from "../../base/shared_timers.ts";
 import type { DnsResolver } from "../../net/dns.ts";
 import type { TargetGuard } from "../../net/endpoint.ts";
 import type { AddressPolicy } from "../../net/route.ts";
-import { AgentDirectory } from "./agent_directory.ts";
-import { refusalOf } from "./capabilities.ts";
-import { DialogTable } from "./dialog_table.ts";
-import { FailedTargets } from "../transport/failed_targets.ts";
-import { SharedTimers } from "../../base/shared_timers.ts";
-import type { Identity } from "./identity.ts";
-import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "../transport/keep_alive.ts";
-import { LateForks } from "./late_forks.ts";
 import { type SipMessage, type SipRequest, tagOf } from "../message/message.ts";
-import type { DialogRecord, SipNeighbours } from "./neighbours.ts";
-import { hangUpOrphans } from "./orphans.ts";
-import { SipRouter } from "../transport/routing.ts";
-import { Screen, type SipTraffic, UNLIMITED } from "./screen.ts";
-import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
-import type { SipCore } from "./sip_core.ts";
 import type { Flow, SendOutcome, Target } from "../message/target.ts";
+import type { SipUri } from "../message/uri.ts";
+import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 import { defaultTimers, type TimerValues } from "../transaction/timers.ts";
 import { TransactionLayer } from "../transaction/transaction_layer.ts";
+import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "../transport/keep_alive.ts";
+import { FailedTargets, SipRouter } from "../transport/routing.ts";
 import { type DatagramScreen, type KeepAliveAnswer, SipTransport } from "../transport/transport.ts";
-import type { SipUri } from "../message/uri.ts";
+import { AgentDirectory } from "./agent_directory.ts";
+import { CallDialog } from "./call_dialog.ts";
+import { refusalOf } from "./capabilities.ts";
+import { Dialog, DialogTable } from "./dialog.ts";
+import { statusOf } from "./challenged_request.ts";
+import type { Identity } from "./identity.ts";
+import { LateForks } from "./late_forks.ts";
+import type { DialogRecord, SipNeighbours } from "./neighbours.ts";
+import { Screen, type SipTraffic, UNLIMITED } from "./screen.ts";
+import { ServiceRoute } from "./service_route.ts";
+import { type AgentContext, type Ending, inBackground, type SipCore } from "./sip_core.ts";
 import { UserAgent } from "./user_agent.ts";
 
 export type { Identity } from "./identity.ts";
@@ -316,5 +317,49 @@ export class SipEndpoint implements AsyncDisposable {
     this.#transport.onMessage = null;
     this.#transport.onBroken = null;
     await this.#transport[Symbol.asyncDispose]();
+  }
+}
+
+/** Told to the far end. */
+const REASON = 'SIP ;cause=500 ;text="the gateway broke down"';
+
+/**
+ * Sends the BYEs and waits for their answers; how many were answered with 2xx. Challenges are refusals here: nobody
+ * knows the password any more.
+ */
+async function hangUpOrphans(core: SipCore, records: readonly DialogRecord[]): Promise<number> {
+  const statuses = await Promise.all(records.map((record) => hangUp(core, record)));
+  return statuses.filter((status) => status >= 200 && status < 300).length;
+}
+
+async function hangUp(core: SipCore, record: DialogRecord): Promise<number> {
+  const dialog = restored(core, record);
+  if (dialog === null) return 0;
+  const identity = { aor: dialog.local.uri, displayName: null, username: null, password: null };
+  const { log } = core;
+  const nobody = {
+    proxy: null,
+    serviceRoute: new ServiceRoute(),
+    line: "",
+    credentials: null,
+    endings: new Set<Ending>(),
+  };
+  const agent: AgentContext = { core, identity, log, ...nobody };
+  let status = 0;
+  await inBackground(agent, "Ending an orphaned call", async () => {
+    const link = new CallDialog({ agent, dialog, fallback: record.fallback });
+    status = statusOf(await link.bye(REASON));
+    log.debug(`BYE of orphaned call ${dialog.callId} answered with ${status}`);
+  });
+  return status;
+}
+
+function restored(core: SipCore, record: DialogRecord): Dialog | null {
+  try {
+    return Dialog.restore(record);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    core.log.warn(`An orphaned call cannot be ended: ${error.message}`);
+    return null;
   }
 }

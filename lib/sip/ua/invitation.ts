@@ -12,8 +12,7 @@ import { parseCSeq, parseDeltaSeconds } from "../message/header_values.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { formatNameAddr, type NameAddr, readNameAddr } from "../message/name_addr.ts";
 import { rackOf, ReliableSender } from "./reliable_provisional.ts";
-import { applyTimerAnswer } from "./session_refresh.ts";
-import type { SessionTimerAnswer } from "./session_timer.ts";
+import { applyTimerAnswer, type SessionTimerAnswer } from "./session_timer.ts";
 import type { Ending } from "./sip_core.ts";
 import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 
@@ -48,7 +47,7 @@ export interface Invitation {
   refuse(status: number, reason: string, headers?: Readonly<Record<string, string>>): void;
 }
 
-export interface IncomingInviteOptions {
+interface IncomingInviteOptions {
   readonly link: CallDialog;
   readonly transaction: ServerTransactionHandle;
   /** The session description of the INVITE. */

@@ -2,30 +2,29 @@
 // RFC 3261 sections 9.1, 13.2 and 22; RFC 3262 section 4 (PRACK); RFC 4028 section 7.
 // Role: edge
 
+import { WireError } from "../../base/errors.ts";
 import { Mailbox } from "../../base/mailbox.ts";
 import { sessionBodyOf, type SipBody } from "../message/body.ts";
-import { answerFault } from "./answer_fault.ts";
-import type { Call } from "./call.ts";
-import { endedByBye, type EndedEvent, type OfferEvent } from "./call_event.ts";
-import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
 import type { CallerFields } from "../message/extra_headers.ts";
-import type { FailoverNotice } from "../transaction/client_outlets.ts";
-import { EarlyCalls } from "./early_calls.ts";
 import { warningText } from "../message/header_values.ts";
-import { type Caller, identityAddress } from "./identity.ts";
-import { declineAnswer } from "./late_forks.ts";
 import { callIdOf, tagsOf } from "../message/matching.ts";
 import { type SipRequest, type SipResponse, tagOf } from "../message/message.ts";
-import type { NameAddr } from "../message/name_addr.ts";
-import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
-import { proposeTimer, raiseInterval, timerOf2xx } from "./session_refresh.ts";
-import { type AgentContext, contactOf, type Ending, firstHop, inBackground, routesOf } from "./sip_core.ts";
-import type { DialogUser } from "./dialog_table.ts";
-import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
-import { redirectsOf } from "./redirect.ts";
-import type { Hop } from "../transport/routing.ts";
+import { type NameAddr, parseNameAddr } from "../message/name_addr.ts";
 import type { Target } from "../message/target.ts";
-import type { SipUri } from "../message/uri.ts";
+import { formatSipUri, type SipUri } from "../message/uri.ts";
+import type { FailoverNotice } from "../transaction/client_handle.ts";
+import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
+import type { Hop } from "../transport/routing.ts";
+import { endedByBye, type EndedEvent, type OfferEvent } from "./call_dialog.ts";
+import type { Call } from "./call.ts";
+import { ChallengedRequest, REQUEST_TIMEOUT } from "./challenged_request.ts";
+import { answerFault, type DialogUser } from "./dialog.ts";
+import { EarlyCalls } from "./early_calls.ts";
+import { type Caller, identityAddress, requestUri } from "./identity.ts";
+import { declineAnswer } from "./late_forks.ts";
+import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
+import { proposeTimer, raiseInterval, timerOf2xx } from "./session_timer.ts";
+import { type AgentContext, contactOf, type Ending, firstHop, inBackground, routesOf } from "./sip_core.ts";
 
 /** What happens to an outgoing call attempt; "accepted" and "refused" are last. */
 export type InviteProgress =
@@ -50,7 +49,7 @@ export type InviteProgress =
   };
 
 /** Progress events that may wait for their reader; further 1xx are dropped. */
-export const MAX_PROGRESS = 32;
+const MAX_PROGRESS = 32;
 /** Without any response for this long the attempt is cancelled (as timer C of proxies, RFC 3261 16.6), in ms. */
 export const NO_PROGRESS_MS = 185_000;
 
@@ -68,7 +67,7 @@ export interface InviteOptions extends Caller, CallerFields {
   readonly onFailover?: (notice: FailoverNotice) => void;
 }
 
-export interface InviteParts extends InviteOptions {
+interface InviteParts extends InviteOptions {
   readonly to: NameAddr;
   /** Our session description; null: the far end makes the offer. */
   readonly offer: SipBody | null;
@@ -335,5 +334,32 @@ class InviteAttempt implements Ending, DialogUser {
       warning: warning === null ? null : warningText(warning),
       ...(redirects.length > 0 && { redirects }),
     });
+  }
+}
+
+/** Addresses of one 3xx that are looked at. */
+export const MAX_REDIRECTS = 5;
+
+/** Moved, or one of several: what is named there may be called. 305 and 380 want another kind of request. */
+const FOLLOWED: readonly number[] = [300, 301, 302];
+
+/** The addresses a response names, best first; empty when there are none to follow. */
+export function redirectsOf(response: SipResponse): readonly SipUri[] {
+  if (!FOLLOWED.includes(response.status)) return [];
+  const contacts = response.headers.all("Contact").slice(0, MAX_REDIRECTS).flatMap(redirectedTo);
+  contacts.sort((a, b) => b.q - a.q);
+  const uris = new Map(contacts.map(({ uri }) => [formatSipUri(uri), uri]));
+  return [...uris.values()];
+}
+
+/** Empty when it cannot be read. */
+function redirectedTo(text: string): { readonly uri: SipUri; readonly q: number }[] {
+  try {
+    const { uri, params } = parseNameAddr(text);
+    const q = Number(params.get("q") ?? "1");
+    return [{ uri: requestUri(uri), q: q >= 0 && q <= 1 ? q : 0 }];
+  } catch (error) {
+    if (error instanceof WireError) return [];
+    throw error;
   }
 }

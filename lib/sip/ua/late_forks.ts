@@ -3,10 +3,9 @@
 // Role: edge
 
 import type { Logger } from "../../base/log.ts";
-import { namesItsTarget } from "./answer_fault.ts";
+import { Dialog, namesItsTarget } from "./dialog.ts";
 import { CallDialog } from "./call_dialog.ts";
-import { Dialog } from "./dialog.ts";
-import { KeptRequest } from "../transaction/kept_request.ts";
+import { KeptRequest } from "../transaction/transaction_requests.ts";
 import { NO_BODY, type SipRequest, type SipResponse } from "../message/message.ts";
 import { type AgentContext, inBackground } from "./sip_core.ts";
 import type { Target } from "../message/target.ts";
@@ -53,7 +52,7 @@ export class LateForks {
 }
 
 /** A 2xx that no call is made of. */
-export interface UnwantedAnswer {
+interface UnwantedAnswer {
   readonly agent: AgentContext;
   readonly invite: SipRequest;
   /** The 2xx. */

@@ -4,22 +4,21 @@
 
 import { delay } from "../../base/clock.ts";
 import { sessionBodyOf, type SipBody } from "../message/body.ts";
-import type { ReofferOutcome } from "./call_event.ts";
-import { ChallengedRequest } from "./challenged_request.ts";
-import type { Reply } from "./exchange.ts";
+import type { ReofferOutcome } from "./call_dialog.ts";
+import { ChallengedRequest, type Reply } from "./challenged_request.ts";
 import type { OfferOwner } from "./incoming_offer.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
-import { proposeTimer, raiseInterval, type RefreshDuty, timerOf2xx } from "./session_refresh.ts";
+import { proposeTimer, raiseInterval, type RefreshDuty, timerOf2xx } from "./session_timer.ts";
 import { inBackground } from "./sip_core.ts";
 
 /** Most times an offer is sent again after 491. */
 export const MAX_GLARE_RETRIES = 4;
 /** How long an offer waits for its turn, in milliseconds. */
-export const TURN_WAIT_MS = 35_000;
+const TURN_WAIT_MS = 35_000;
 /** How long a re-INVITE may stay without a final answer before it is cancelled, in milliseconds. */
 export const REINVITE_WAIT_MS = 60_000;
 
-export interface OutgoingOffer {
+interface OutgoingOffer {
   /** Our new session description. */
   readonly body: SipBody;
   readonly method: "INVITE" | "UPDATE";

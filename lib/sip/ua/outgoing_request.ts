@@ -12,7 +12,7 @@ import { formatNameAddr, type NameAddr, nameAddrOf, withParam } from "../message
 import type { SipUri } from "../message/uri.ts";
 
 /** Parts of a request outside a dialog. */
-export interface OutgoingRequestParts {
+interface OutgoingRequestParts {
   readonly method: string;
   /** Request-URI; what does not belong there is taken out. */
   readonly uri: SipUri;

@@ -9,8 +9,14 @@ import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest } from "../message/message.ts";
 import { nameAddrOf } from "../message/name_addr.ts";
 import { createOutgoingRequest } from "./outgoing_request.ts";
-import { type OnFailover, type RegisterOutcome, Registration } from "./registration.ts";
-import { FIRST_RETRY_MS, refreshDelayMs, retryDelayMs } from "./registration_schedule.ts";
+import {
+  FIRST_RETRY_MS,
+  type OnFailover,
+  refreshDelayMs,
+  type RegisterOutcome,
+  Registration,
+  retryDelayMs,
+} from "./registration.ts";
 import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
 import { formatTarget, type Target } from "../message/target.ts";

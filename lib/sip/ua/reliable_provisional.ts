@@ -36,7 +36,7 @@ export class ReliableReceiver {
 }
 
 /** Where a {@link ReliableSender} reports. */
-export interface ReliableSenderOutlets<T> {
+interface ReliableSenderOutlets<T> {
   /** Send this response (first time or again) with this RSeq. */
   send(response: T, rseq: number): void;
   acknowledged(response: T): void;

@@ -12,8 +12,8 @@
 
 import type { AgentDirectory } from "./agent_directory.ts";
 import { addResponseCapabilities, ALLOWED_METHODS, refusalOf } from "./capabilities.ts";
-import type { DialogTable } from "./dialog_table.ts";
-import { type Glance, glance } from "../message/glance.ts";
+import type { DialogTable } from "./dialog.ts";
+import { type Glance, glance } from "../message/parser.ts";
 import { createResponse, type SipRequest, type SipResponse, tagOf, withTag } from "../message/message.ts";
 import type { SipUri } from "../message/uri.ts";
 
@@ -50,7 +50,7 @@ export const UNLIMITED: SipTraffic = {
   good: () => {},
 };
 
-export interface ScreenOptions {
+interface ScreenOptions {
   readonly agents: Pick<AgentDirectory, "find">;
   readonly dialogs: Pick<DialogTable, "find">;
   /** Who sends how much. */

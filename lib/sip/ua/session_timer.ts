@@ -4,21 +4,27 @@
 // siprtmp had none: it refused `Require: timer` with 420 and kept dead calls for ever.
 
 import type { Clock } from "../../base/clock.ts";
-import { parseDeltaSeconds, parseSessionExpires, type SessionExpires } from "../message/header_values.ts";
-import type { SipMessage } from "../message/message.ts";
+import {
+  formatSessionExpires,
+  parseDeltaSeconds,
+  parseSessionExpires,
+  type SessionExpires,
+} from "../message/header_values.ts";
+import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "../message/message.ts";
+import { peerSupports } from "./capabilities.ts";
 
 /** The interval we propose, in seconds (RFC 4028 section 4 recommends 1800). */
-export const SESSION_INTERVAL_SECONDS = 1800;
+const SESSION_INTERVAL_SECONDS = 1800;
 /** The smallest interval we accept, in seconds (RFC 4028 section 5: never below 90). */
-export const MIN_SESSION_INTERVAL_SECONDS = 90;
+const MIN_SESSION_INTERVAL_SECONDS = 90;
 /** Longest interval believed from the wire; longer ones are capped so that timers stay exact. */
 export const MAX_SESSION_INTERVAL_SECONDS = 7 * 24 * 3600;
 
 /** Who refreshes the session, seen from the transaction that carries the header: its sender or its receiver. */
-export type Refresher = "uac" | "uas";
+type Refresher = "uac" | "uas";
 
 /** What both sides agreed on: no timer, or an interval and who refreshes. */
-export type SessionTimerAgreement =
+type SessionTimerAgreement =
   | { readonly type: "off" }
   | { readonly type: "on"; readonly seconds: number; readonly refresher: Refresher };
 
@@ -79,7 +85,7 @@ export function readSessionTimer(sessionExpires: SessionExpires | null): Session
 }
 
 /** Where a {@link SessionTimer} reports. */
-export interface SessionTimerOutlets {
+interface SessionTimerOutlets {
   /** Half of the interval is over and we are the refresher: send a refresh. */
   refresh(): void;
   /** Nobody refreshed in time: the call is over (RFC 4028 section 10). */
@@ -132,4 +138,62 @@ export class SessionTimer implements Disposable {
   [Symbol.dispose](): void {
     this.stop();
   }
+}
+
+/** A running agreement as one side sees it. */
+export interface RefreshDuty {
+  /** Session interval in seconds. */
+  readonly seconds: number;
+  /** True: we send the refreshes. */
+  readonly weRefresh: boolean;
+}
+
+/** What our UAS side makes of the timer headers of an INVITE or UPDATE. */
+export function timerAnswerTo(request: SipRequest): SessionTimerAnswer {
+  return answerSessionTimer({
+    sessionExpires: sessionExpiresOf(request),
+    minSe: minSeOf(request),
+    supported: peerSupports(request, "timer"),
+  });
+}
+
+/** 422 with the least interval we take (RFC 4028 section 9). */
+export function intervalTooSmall(request: SipRequest, minSeconds: number): SipResponse {
+  const response = createResponse(request, 422);
+  response.headers.set("Min-SE", `${minSeconds}`);
+  return response;
+}
+
+/** Puts the agreement into our 2xx and says what it means for us; null: no timer. */
+export function applyTimerAnswer(response: SipResponse, answer: SessionTimerAnswer): RefreshDuty | null {
+  if (answer.type !== "on") return null;
+  const { seconds, refresher } = answer;
+  response.headers.set("Session-Expires", formatSessionExpires({ seconds, refresher }));
+  if (answer.require) response.headers.add("Require", "timer");
+  return { seconds, weRefresh: refresher === "uas" };
+}
+
+/** Puts our wish into an INVITE or UPDATE: the running agreement, or the usual interval for a first INVITE. */
+export function proposeTimer(request: SipRequest, duty: RefreshDuty | null): void {
+  const refresher = duty === null ? null : duty.weRefresh ? "uac" as const : "uas" as const;
+  const seconds = duty?.seconds ?? SESSION_INTERVAL_SECONDS;
+  request.headers.set("Session-Expires", formatSessionExpires({ seconds, refresher }));
+  request.headers.set("Min-SE", `${MIN_SESSION_INTERVAL_SECONDS}`);
+}
+
+/** What the 2xx to our INVITE or UPDATE means for us; null: no timer. */
+export function timerOf2xx(response: SipResponse): RefreshDuty | null {
+  const agreement = readSessionTimer(sessionExpiresOf(response));
+  if (agreement.type === "off") return null;
+  return { seconds: agreement.seconds, weRefresh: agreement.refresher === "uac" };
+}
+
+/** After a 422: changes a renumbered copy of the request to the asked interval; false: nothing to raise. */
+export function raiseInterval(response: SipResponse, request: SipRequest): boolean {
+  const asked = response.status === 422 ? minSeOf(response) : null;
+  const current = sessionExpiresOf(request);
+  if (asked === null || current === null || asked <= current.seconds) return false;
+  request.headers.set("Session-Expires", formatSessionExpires({ ...current, seconds: asked }));
+  request.headers.set("Min-SE", `${asked}`);
+  return true;
 }

@@ -5,7 +5,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Credentials } from "./credentials.ts";
-import type { DialogTable } from "./dialog_table.ts";
+import type { DialogTable } from "./dialog.ts";
 import { contactAddress, hopOptions, type Identity } from "./identity.ts";
 import type { KeepAlives } from "../transport/keep_alive.ts";
 import type { SipRequest } from "../message/message.ts";

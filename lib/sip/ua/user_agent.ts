@@ -8,14 +8,13 @@ import type { Logger } from "../../base/log.ts";
 import { Mailbox, type MailboxReader } from "../../base/mailbox.ts";
 import { Scope } from "../../base/scope.ts";
 import type { Endpoint } from "../../net/endpoint.ts";
-import { AccountServers, type AccountServersOptions } from "./account_servers.ts";
+import { AccountServers, type AccountServersOptions, Credentials, isOwnServer } from "./credentials.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "../message/body.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, messageRefusal, unacceptableBody } from "./capabilities.ts";
-import { Credentials } from "./credentials.ts";
 import { Dialog } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
-import { exchange, reasonOf, statusOf } from "./exchange.ts";
+import { exchange, reasonOf, statusOf } from "./challenged_request.ts";
 import { type Caller, type Identity, identityAddress } from "./identity.ts";
 import { IncomingInvite, type Invitation } from "./invitation.ts";
 import { type InviteOptions, type InviteProgress, inviteProgress } from "./invite_client.ts";
@@ -25,10 +24,9 @@ import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
 import type { OnFailover, RegisterOutcome } from "./registration.ts";
 import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
 import type { Hop, Unreachable } from "../transport/routing.ts";
-import { intervalTooSmall, timerAnswerTo } from "./session_refresh.ts";
+import { intervalTooSmall, timerAnswerTo } from "./session_timer.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
-import { isOwnServer } from "./account_servers.ts";
 import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 import { formatHostPort, type SipUri } from "../message/uri.ts";
 
@@ -53,7 +51,7 @@ export interface IncomingMessage {
 }
 
 /** How a user agent stands with its endpoint. */
-export interface UserAgentStanding {
+interface UserAgentStanding {
   /** Whether the address is known to be its own from the start. */
   readonly ownsAddress: boolean;
   /** It was shown that the address is its own; called once at most. */

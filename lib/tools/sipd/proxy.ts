@@ -14,8 +14,13 @@ import {
   type SipResponse,
 } from "../../sip/message/message.ts";
 import { parseNameAddr } from "../../sip/message/name_addr.ts";
-import { DEFAULT_SIP_PORT } from "../../sip/message/response_route.ts";
-import { type Flow, formatTarget, type Target, targetOf } from "../../sip/message/target.ts";
+import {
+  DEFAULT_SIP_PORT,
+  type Flow,
+  formatTarget,
+  type Target,
+  targetOf,
+} from "../../sip/message/target.ts";
 import type { Location } from "./location.ts";
 import type { SelfAddress } from "./self_address.ts";
 import { type ProxyAction, proxyRequest, proxyResponse } from "./stateless_proxy.ts";

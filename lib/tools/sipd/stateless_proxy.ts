@@ -6,7 +6,7 @@
 import { WireError } from "../../base/errors.ts";
 import { isIpAddress, isUnspecified } from "../../net/endpoint.ts";
 import { parseDecimal } from "../../sip/message/grammar.ts";
-import { formatVia, parseVia, type Via } from "../../sip/message/header_via.ts";
+import { formatVia, parseVia, type Via } from "../../sip/message/header_values.ts";
 import {
   cloneMessage,
   createResponse,

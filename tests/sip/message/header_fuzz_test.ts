@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { WireError } from "../../../lib/base/errors.ts";
-import { answerFault, namesItsTarget } from "../../../lib/sip/ua/answer_fault.ts";
-import { parseAuthValue } from "../../../lib/sip/ua/auth_params.ts";
-import { multipartParts, sessionBodyOf } from "../../../lib/sip/message/body.ts";
-import { endedByBye } from "../../../lib/sip/ua/call_event.ts";
+import { answerFault, contactOf, Dialog, namesItsTarget, routesOf } from "../../../lib/sip/ua/dialog.ts";
+import { parseAuthValue, parseChallenge } from "../../../lib/sip/ua/digest_challenge.ts";
+import { multipartParts, sessionBodyOf, signallingHosts } from "../../../lib/sip/message/body.ts";
+import { endedByBye } from "../../../lib/sip/ua/call_dialog.ts";
 import {
   infoRefusal,
   messageRefusal,
@@ -16,19 +16,8 @@ import {
   peerSupports,
   refusalOf,
 } from "../../../lib/sip/ua/capabilities.ts";
-import { Dialog } from "../../../lib/sip/ua/dialog.ts";
-import { contactOf, routesOf } from "../../../lib/sip/ua/dialog_headers.ts";
-import { parseChallenge } from "../../../lib/sip/ua/digest_challenge.ts";
 import { parseParams, splitOutside } from "../../../lib/sip/message/grammar.ts";
-import {
-  parseContentType,
-  parseCSeq,
-  parseDeltaSeconds,
-  parseRAck,
-  parseSessionExpires,
-  warningText,
-} from "../../../lib/sip/message/header_values.ts";
-import { parseVia, readVia } from "../../../lib/sip/message/header_via.ts";
+import { parseContentType, parseCSeq, parseDeltaSeconds, parseRAck, parseSessionExpires, parseVia, readVia, warningText } from "../../../lib/sip/message/header_values.ts";
 import {
   acknowledgementKey,
   dialogIdOfRequest,
@@ -53,13 +42,11 @@ import {
   readNameAddr,
 } from "../../../lib/sip/message/name_addr.ts";
 import { decodeSipDatagram, SipParseError } from "../../../lib/sip/message/parser.ts";
-import { grantedExpires } from "../../../lib/sip/ua/registration_schedule.ts";
+import { grantedExpires } from "../../../lib/sip/ua/registration.ts";
 import { rackOf, reliableSequence } from "../../../lib/sip/ua/reliable_provisional.ts";
-import { recordSource, responseEndpoint, responseListener } from "../../../lib/sip/message/response_route.ts";
-import { timerAnswerTo, timerOf2xx } from "../../../lib/sip/ua/session_refresh.ts";
-import { redirectsOf } from "../../../lib/sip/ua/redirect.ts";
-import { minSeOf, sessionExpiresOf } from "../../../lib/sip/ua/session_timer.ts";
-import { signallingHosts } from "../../../lib/sip/message/signalling_hosts.ts";
+import { recordSource, responseEndpoint, responseListener } from "../../../lib/sip/message/target.ts";
+import { minSeOf, sessionExpiresOf, timerAnswerTo, timerOf2xx } from "../../../lib/sip/ua/session_timer.ts";
+import { redirectsOf } from "../../../lib/sip/ua/invite_client.ts";
 import { parseSipUri, sipUri } from "../../../lib/sip/message/uri.ts";
 import { headerOf, RawSipPeer } from "../../support/raw_sip_peer.ts";
 import { RecordLog } from "../../support/record_log.ts";

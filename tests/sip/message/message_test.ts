@@ -7,7 +7,10 @@ import {
   cloneMessage,
   createResponse,
   encodeSipMessage,
+  messageText,
+  messageTitle,
   NO_BODY,
+  reasonPhrase,
   type SipResponse,
   startLine,
   tagOf,
@@ -101,4 +104,37 @@ Deno.test("message: a copy has its own headers", () => {
   assert.equal(request.headers.get("Call-ID"), "call-1");
   assert.equal(copy.body, request.body);
   assert.equal(copy.method, "OPTIONS");
+});
+
+Deno.test("a message in the log: whole, and as a title with its Call-ID", () => {
+  const request = wireRequest({ body: "x" });
+  const callId = request.headers.get("Call-ID");
+  assert.equal(messageText(request).split("\n").length, 10);
+  assert.equal(messageTitle(request), `${request.method}, Call-ID ${callId}`);
+  assert.equal(messageTitle(createResponse(request, 486)), `486 ${request.method}, Call-ID ${callId}`);
+});
+
+Deno.test("a title is one short line, whatever the peer wrote", () => {
+  const request = wireRequest({ body: "" });
+  request.headers.set("Call-ID", "x".repeat(5000));
+  request.headers.delete("CSeq");
+  assert.ok(messageTitle(request).length < 450);
+  request.headers.delete("Call-ID");
+  assert.match(messageTitle(createResponse(request, 200)), /^200,? Call-ID none$/);
+});
+
+Deno.test("reason_phrase: known codes, unknown codes by their class, nonsense", () => {
+  const phrases: [status: number, phrase: string][] = [
+    [100, "Trying"],
+    [486, "Busy Here"],
+    [488, "Not Acceptable Here"],
+    [199, "Early Dialog Terminated"],
+    [299, "OK"],
+    [499, "Bad Request"],
+    [599, "Server Internal Error"],
+    [699, "Busy Everywhere"],
+    [0, "Unknown"],
+    [999, "Unknown"],
+  ];
+  for (const [status, phrase] of phrases) assert.equal(reasonPhrase(status), phrase);
 });

@@ -1,9 +1,9 @@
 // Answers to: lib/sip/transaction/client_handle.ts, inside the layer it lives in: failover, CANCEL, forks.
 
 import assert from "node:assert/strict";
-import type { SipRequest } from "../../../lib/sip/message/message.ts";
 import { parseVia } from "../../../lib/sip/message/header.ts";
-import { NEXT_TARGET_MS } from "../../../lib/sip/transaction/client_handle.ts";
+import type { SipRequest } from "../../../lib/sip/message/message.ts";
+import { formatFailover, NEXT_TARGET_MS } from "../../../lib/sip/transaction/client_handle.ts";
 import { LayerBench } from "../../support/sip_layer_bench.ts";
 import { flowBy, responseTo, sipRequest, targetAt } from "../../support/sip_messages.ts";
 
@@ -442,4 +442,12 @@ Deno.test("failover: three targets, two of them silent; a TCP connection that do
   assert.equal(bench.takeSent().at(-1), "REGISTER 192.0.2.3");
   bench.answer(200);
   assert.deepEqual([bench.takeTold(), bench.tried], [["200"], ["- 192.0.2.1", "- 192.0.2.2", "+ 192.0.2.3"]]);
+});
+
+Deno.test("a change of server is told in one line", () => {
+  const notice = { from: targetAt("udp", 1), to: targetAt("tcp", 2), reason: "no answer for 4 s" };
+  assert.equal(
+    formatFailover(notice),
+    "192.0.2.1:5060 failed (no answer for 4 s): trying the next server, 192.0.2.2:5060",
+  );
 });

@@ -1,10 +1,16 @@
 // Answers to: lib/sip/transaction/server_transactions.ts, through the layer: what is remembered of requests that were answered.
 
 import assert from "node:assert/strict";
-import type { SipRequest, SipResponse } from "../../../lib/sip/message/message.ts";
-import { tagOf } from "../../../lib/sip/message/message.ts";
+import { encodeUtf8 } from "../../../lib/base/bytes.ts";
+import {
+  encodeSipMessage,
+  type SipRequest,
+  type SipResponse,
+  tagOf,
+} from "../../../lib/sip/message/message.ts";
+import { KeptResponse } from "../../../lib/sip/transaction/server_transactions.ts";
 import { LayerBench } from "../../support/sip_layer_bench.ts";
-import { receivedRequest } from "../../support/sip_messages.ts";
+import { receivedRequest, responseTo } from "../../support/sip_messages.ts";
 
 const numbered = (method: string, n: number, more: Record<string, string> = {}): SipRequest =>
   receivedRequest(method, { Via: `SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK${n}`, "Call-ID": `c${n}`, ...more });
@@ -95,4 +101,16 @@ Deno.test("server transactions: a gateway that is full says 503 each time, and b
     bench.transactions[n]!.reply(503);
   }
   assert.equal(bench.transactions.length, 100);
+});
+
+Deno.test("kept response: what is restored is sent as the response itself, whatever became of that", () => {
+  const response = responseTo(receivedRequest("MESSAGE"), 415, "t", { Accept: "text/plain" });
+  response.headers.add("X-Text", 'gr\u00fc\u00dfe "quoted" \\');
+  response.headers.add("X-Text", "twice");
+  response.body = encodeUtf8("body");
+  const bytes = encodeSipMessage(response);
+  const kept = new KeptResponse(response);
+  response.headers.delete("Via");
+  assert.deepEqual(encodeSipMessage(kept.restore()), bytes);
+  assert.notEqual(kept.restore(), kept.restore());
 });

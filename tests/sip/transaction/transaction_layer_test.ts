@@ -1,9 +1,11 @@
 // Answers to: lib/sip/transaction/transaction_layer.ts: what reaches the user agent, and what the layer answers by itself.
 // Failover, CANCEL out and forks are in client_handle_test.ts.
 
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { encodeSipMessage, type SipMessage, type SipResponse } from "../../../lib/sip/message/message.ts";
+import { RecentMap } from "../../../lib/sip/transaction/transaction_layer.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { LayerBench } from "../../support/sip_layer_bench.ts";
 import { flowBy, receivedRequest, responseTo, sipRequest, targetAt } from "../../support/sip_messages.ts";
 
@@ -349,4 +351,49 @@ Deno.test("layer: responses that were waited for, and messages that belong to no
   bench.receive(receivedRequest("ACK"));
   bench.receive(responseTo(receivedRequest("BYE"), 200));
   assert.deepEqual([useless, bench.layer.dropped], [2, 2]);
+});
+
+Deno.test("recent map: each is known for its time at least and twice that at most, by one timer", () => {
+  const clock = new FakeClock();
+  const keys = new RecentMap<string>(clock, 1000);
+  const addedMs = new Map<string, number>();
+  for (let at = 0; at < 40; at++) {
+    keys.set(`k${at}`, `v${at}`, 5000);
+    addedMs.set(`k${at}`, clock.now());
+    assert.equal(clock.pending, 1);
+    clock.advance(700);
+    for (const [key, ms] of addedMs) {
+      const age = clock.now() - ms;
+      if (age < 5000) assert.ok(keys.has(key), `${key} after ${age} ms`);
+      if (age > 10_000) assert.ok(!keys.has(key), `${key} after ${age} ms`);
+    }
+  }
+  clock.advance(20_000);
+  assert.deepEqual([keys.size, clock.pending], [0, 0]);
+});
+
+Deno.test("recent map: no more than twice the limit are kept, and none without a time", () => {
+  const clock = new FakeClock();
+  using keys = new RecentMap<string>(clock, 10);
+  keys.set("tcp", "v", 0);
+  assert.deepEqual([keys.size, clock.pending], [0, 0]);
+  for (let at = 0; at < 100; at++) keys.set(`k${at}`, `v${at}`, 5000);
+  assert.ok(keys.size <= 20);
+  keys.set("k99", "newer", 5000);
+  assert.deepEqual([keys.get("k99"), keys.get("k91"), keys.get("k70")], ["newer", "v91", undefined]);
+  assert.ok(keys.has("k99") && keys.has("k91") && !keys.has("k70"));
+  keys[Symbol.dispose]();
+  assert.deepEqual([keys.size, clock.pending, keys.has("k99")], [0, 0, false]);
+});
+
+Deno.test("recent map: a value that is set again replaces the older one", () => {
+  const clock = new FakeClock();
+  const map = new RecentMap<string | null>(clock, 10);
+  map.set("a", null, 1000);
+  assert.deepEqual([map.has("a"), map.get("a")], [true, null]);
+  clock.advance(1000);
+  map.set("a", "ack", 1000);
+  assert.deepEqual([map.size, map.get("a")], [1, "ack"]);
+  clock.advance(2000);
+  assert.deepEqual([map.size, clock.pending], [0, 0]);
 });

@@ -1,7 +1,13 @@
 // Answers to: lib/sip/transaction/transaction_requests.ts (RFC 3261 17.1.1.3 and 9.1).
 
 import assert from "node:assert/strict";
-import { createCancel, createFailureAck } from "../../../lib/sip/transaction/transaction_requests.ts";
+import { encodeUtf8 } from "../../../lib/base/bytes.ts";
+import { encodeSipMessage } from "../../../lib/sip/message/message.ts";
+import {
+  createCancel,
+  createFailureAck,
+  KeptRequest,
+} from "../../../lib/sip/transaction/transaction_requests.ts";
 import { responseTo, sipRequest } from "../../support/sip_messages.ts";
 
 const invite = sipRequest("INVITE", {
@@ -39,4 +45,22 @@ Deno.test("CANCEL: the To of the INVITE, no credentials, no Require", () => {
     ...shared,
     ...rest,
   ]]);
+});
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+Deno.test("kept request: what is restored goes out as the same text, whatever became of the original", () => {
+  for (const [method, body] of [["ACK", ""], ["INVITE", "v=0\r\ns=\u00fc\r\n"], ["BYE", ""]] as const) {
+    const request = sipRequest(method, { Route: "<sip:p1.example.net;lr>, <sip:p2.example.net;lr>" });
+    request.body = encodeUtf8(body);
+    const before = text(encodeSipMessage(request));
+    const kept = new KeptRequest(request);
+    request.headers.set("Route", "<sip:elsewhere.example.net>");
+    assert.deepEqual(kept.restore().uri, request.uri);
+    assert.equal(text(encodeSipMessage(kept.restore())), before);
+    assert.deepEqual(kept.restore().headers.all("Route"), [
+      "<sip:p1.example.net;lr>",
+      "<sip:p2.example.net;lr>",
+    ]);
+  }
 });

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { TargetPolicy } from "../../../lib/gateway/access/target_policy.ts";
+import { endedByBye } from "../../../lib/sip/ua/call_dialog.ts";
 import { finish, invited } from "../../support/sip_callee.ts";
 import { accepted, dial } from "../../support/sip_calls.ts";
+import { sipRequest } from "../../support/sip_messages.ts";
 import { identity, sdp, SipNetwork } from "../../support/sip_network.ts";
 
 Deno.test("requests follow a loose record route, ACK included", async () => {
@@ -117,3 +119,17 @@ for (const [what, headers] of FORBIDDEN) {
     await finish(scene);
   });
 }
+
+Deno.test("the reason of a BYE is its text, else its cause, else a plain word", () => {
+  const table: [string | null, string][] = [
+    ['Q.850;cause=16;text="Normal \\"clearing\\""', 'Normal "clearing"'],
+    ["Q.850;cause=31", "Q.850 cause 31"],
+    ['SIP;text="";cause=200', "SIP cause 200"],
+    ["nonsense", "hung up"],
+    [null, "hung up"],
+  ];
+  for (const [header, reason] of table) {
+    const ended = endedByBye(sipRequest("BYE", header === null ? {} : { Reason: header }));
+    assert.deepEqual(ended, { type: "ended", by: "remote", reason });
+  }
+});

@@ -1,11 +1,18 @@
 // Tests of lib/sip/ua/challenged_request.ts: retries after challenges and other refusals, and their bounds.
 
 import assert from "node:assert/strict";
-import { ChallengedRequest, MAX_RETRIES } from "../../../lib/sip/ua/challenged_request.ts";
-import type { ClientHandle, ClientOutlets } from "../../../lib/sip/transaction/client_handle.ts";
 import type { SipRequest, SipResponse } from "../../../lib/sip/message/message.ts";
-import { withNextSequence } from "../../../lib/sip/ua/outgoing_request.ts";
 import type { Target } from "../../../lib/sip/message/target.ts";
+import type { ClientHandle, ClientOutlets } from "../../../lib/sip/transaction/client_handle.ts";
+import {
+  ChallengedRequest,
+  exchange,
+  MAX_RETRIES,
+  reasonOf,
+  type Reply,
+  statusOf,
+} from "../../../lib/sip/ua/challenged_request.ts";
+import { withNextSequence } from "../../../lib/sip/ua/outgoing_request.ts";
 import { credentialsFor } from "../../support/sip_credentials.ts";
 import { responseTo, sipRequest, targetAt } from "../../support/sip_messages.ts";
 
@@ -150,4 +157,51 @@ Deno.test("silence is 408, no way to send is 503", () => {
   layer.sent[0]?.outlets.timeout();
   layer.sent[0]?.outlets.transportError("no route");
   assert.deepEqual(happened, ["failed 408 Request timeout", "failed 503 no route"]);
+});
+
+function begin(signal?: AbortSignal): { reply: Promise<Reply>; outlets: ClientOutlets[] } {
+  const outlets: ClientOutlets[] = [];
+  const layer = {
+    request(_request: SipRequest, _targets: readonly Target[], given: ClientOutlets): ClientHandle {
+      outlets.push(given);
+      const handle: Partial<ClientHandle> = {};
+      return handle as ClientHandle;
+    },
+  };
+  const reply = exchange({
+    layer,
+    request: sipRequest("OPTIONS"),
+    targets: [targetAt()],
+    credentials: null,
+    renumber: withNextSequence,
+  }, signal);
+  return { reply, outlets };
+}
+
+Deno.test("the final response is the outcome", async () => {
+  const { reply, outlets } = begin();
+  outlets[0]?.response(responseTo(sipRequest("OPTIONS"), 100));
+  outlets[0]?.response(responseTo(sipRequest("OPTIONS"), 404));
+  assert.equal(statusOf(await reply), 404);
+  assert.equal(reasonOf(await reply), "Not Found");
+});
+
+Deno.test("a timeout and an unreachable peer are outcomes too", async () => {
+  const silent = begin();
+  silent.outlets[0]?.timeout();
+  assert.deepEqual(await silent.reply, { type: "failed", status: 408, reason: "Request timeout" });
+  const unreachable = begin();
+  unreachable.outlets[0]?.transportError("no route");
+  assert.equal(reasonOf(await unreachable.reply), "no route");
+});
+
+Deno.test("an abort ends the wait; nothing is sent when it came first", async () => {
+  const abort = new AbortController();
+  const { reply, outlets } = begin(abort.signal);
+  abort.abort();
+  assert.equal(statusOf(await reply), 487);
+  outlets[0]?.response(responseTo(sipRequest("OPTIONS"), 200));
+  const late = begin(AbortSignal.abort());
+  assert.equal(late.outlets.length, 0);
+  assert.equal(statusOf(await late.reply), 487);
 });

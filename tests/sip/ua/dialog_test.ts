@@ -2,10 +2,20 @@
 
 import assert from "node:assert/strict";
 import { WireError } from "../../../lib/base/errors.ts";
-import { Dialog } from "../../../lib/sip/ua/dialog.ts";
-import { dialogIdOfRequest, dialogIdOfResponse } from "../../../lib/sip/message/matching.ts";
+import { SipHeaders } from "../../../lib/sip/message/header.ts";
+import { dialogId, dialogIdOfRequest, dialogIdOfResponse } from "../../../lib/sip/message/matching.ts";
+import { NO_BODY, type SipResponse } from "../../../lib/sip/message/message.ts";
 import { parseNameAddr } from "../../../lib/sip/message/name_addr.ts";
 import { formatSipUri } from "../../../lib/sip/message/uri.ts";
+import {
+  answerFault,
+  contactOf,
+  Dialog,
+  DialogTable,
+  type DialogUser,
+  namesItsTarget,
+  routesOf,
+} from "../../../lib/sip/ua/dialog.ts";
 import { type HeaderChanges, receivedRequest, responseTo, sipRequest } from "../../support/sip_messages.ts";
 
 const VIA = { Via: "SIP/2.0/UDP 192.0.2.99:5070;branch=z9hG4bKours" };
@@ -260,4 +270,103 @@ Deno.test("dialog: what is not needed to call back may be anything", () => {
   const dialog = callee({ From: "<http://x>;tag=theirs" });
   assert.equal(dialog.remoteTag, "theirs");
   assert.equal(dialog.remote.uri.host, "anonymous.invalid");
+});
+
+function message(name: string, value: string): SipResponse {
+  return {
+    kind: "response",
+    status: 200,
+    reason: "",
+    headers: new SipHeaders([[name, value]]),
+    body: NO_BODY,
+  };
+}
+
+const CONTACTS: [value: string, uri: string | null][] = [
+  ["<sip:a@h>", "sip:a@h"],
+  ["sip:a@h;expires=5", "sip:a@h"],
+  ['sip:a@h;+sip.instance="<urn:x>, <urn:y>"', "sip:a@h"],
+  ["Bell, Alexander <sip:a@h>", "sip:a@h"],
+  ['"Bell, Alexander" <sip:a@h>, <sip:b@h>', "sip:a@h"],
+  ["<mailto:a@h>, <sip:a@h;ob;>;;", "sip:a@h;ob"],
+  [",, <sip:a@h> ,", "sip:a@h"],
+  ['"Bell <sip:a@h>', "sip:a@h"],
+  ["<sip:@h:5070>", "sip:h:5070"],
+  ["<sip:a@h", null],
+  ["*", null],
+  ["", null],
+];
+
+Deno.test("dialog_headers: the first Contact that can be used", () => {
+  for (const [value, uri] of CONTACTS) {
+    const contact = contactOf(message("m", value));
+    assert.equal(contact === null ? null : formatSipUri(contact.uri), uri, value);
+  }
+});
+
+const ROUTES: [value: string, texts: string[]][] = [
+  ["<sip:p1;lr>,<sip:p2;lr>", ["<sip:p1;lr>", "<sip:p2;lr>"]],
+  ["<sip:p1;lr;>", ["<sip:p1;lr;>"]],
+  ["<sip:p1;lr>;;, ,", ["<sip:p1;lr>"]],
+  ["sip:p1;lr, sip:p2", ["<sip:p1;lr>", "<sip:p2>"]],
+  ["Proxy, One <sip:p1;lr>", ["One <sip:p1;lr>"]],
+  ["<sip:p1;lr, <x>, <sip:p2;lr>;a=b", ["<sip:p2;lr>;a=b"]],
+  ["nonsense", []],
+];
+
+Deno.test("dialog_headers: the hops that can be read, in brackets", () => {
+  for (const [value, texts] of ROUTES) {
+    assert.deepEqual(routesOf(message("Record-Route", value)).map(({ text }) => text), texts, value);
+  }
+});
+
+/** Headers of a 2xx, its fault, and whether requests can go by what it says. */
+const ANSWERS: [headers: Record<string, string | null>, fault: string | null, target: boolean][] = [
+  [{ Contact: "<sip:bob@192.0.2.1>" }, null, true],
+  [{ Contact: "sip:bob@192.0.2.1" }, null, true],
+  [{ Contact: null }, null, false],
+  [{ Contact: "*" }, null, false],
+  [{ Contact: "<sip:bob@192.0.2.1" }, "its Contact cannot be read", false],
+  [{ Contact: "<http://192.0.2.1>" }, "its Contact cannot be read", false],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "<sip:" }, "its Record-Route cannot be read", false],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "<sip:p;lr>" }, null, true],
+  [{ Contact: "Bell, Alexander <sip:bob@192.0.2.1>" }, null, true],
+  [{ Contact: 'sip:bob@192.0.2.1;+sip.instance="<urn:x>"' }, null, true],
+  [{ Contact: '"Bob <sip:bob@192.0.2.1;>;;' }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "Edge, One <sip:p;lr;>;;" }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", "Record-Route": "sip:p;lr" }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", Require: "100rel, timer" }, null, true],
+  [{ Contact: "<sip:bob@192.0.2.1>", Require: "timer, precondition" }, "it requires precondition", true],
+];
+
+for (const [headers, fault, target] of ANSWERS) {
+  Deno.test(`a 2xx with ${JSON.stringify(headers)}: ${fault ?? "fine"}`, () => {
+    const response = responseTo(sipRequest("INVITE"), 200, "bob", headers);
+    assert.equal(answerFault(response), fault);
+    assert.equal(namesItsTarget(response), target);
+  });
+}
+
+const user = (): DialogUser => ({ receive: () => {} });
+
+Deno.test("a request finds the dialog with its Call-ID and tags, seen from our side", () => {
+  const table = new DialogTable();
+  const ours = user();
+  table.add(dialogId("call-1", "bob-1", "alice-1"), ours);
+  assert.equal(table.find(receivedRequest("BYE", { To: "<sip:bob@example.net>;tag=bob-1" })), ours);
+  assert.equal(table.find(receivedRequest("BYE", { To: "<sip:bob@example.net>;tag=bob-2" })), null);
+  assert.equal(table.find(receivedRequest("BYE", { "Call-ID": "other" })), null);
+});
+
+Deno.test("only its own user takes a dialog out", () => {
+  const table = new DialogTable();
+  const id = dialogId("c", "l", "r");
+  const second = user();
+  const first = user();
+  table.add(id, first);
+  table.add(id, second);
+  table.remove(id, first);
+  assert.equal(table.size, 1);
+  table.remove(id, second);
+  assert.equal(table.size, 0);
 });

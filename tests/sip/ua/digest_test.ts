@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { seededRandom } from "../../../lib/base/random.ts";
-import { parseAuthValue } from "../../../lib/sip/ua/auth_params.ts";
+import { parseAuthValue } from "../../../lib/sip/ua/digest_challenge.ts";
 import { DigestClient, type DigestInput, digestResponse } from "../../../lib/sip/ua/digest.ts";
 import { SipHeaders } from "../../../lib/sip/message/header.ts";
 import { NO_BODY, type SipResponse } from "../../../lib/sip/message/message.ts";

@@ -1,10 +1,11 @@
 // Tests of lib/sip/ua/incoming_offer.ts: re-INVITE and UPDATE from a peer that does what the test says.
 
 import assert from "node:assert/strict";
-import type { CallEvent } from "../../../lib/sip/ua/call.ts";
 import type { SipResponse } from "../../../lib/sip/message/message.ts";
-import { sdp, sdpText } from "../../support/sip_network.ts";
+import type { CallEvent } from "../../../lib/sip/ua/call.ts";
+import { OfferState } from "../../../lib/sip/ua/incoming_offer.ts";
 import { acknowledge, finish, talking, type TalkingScene } from "../../support/sip_callee.ts";
+import { sdp, sdpText } from "../../support/sip_network.ts";
 
 type Offer = Extract<CallEvent, { type: "offer" }>;
 
@@ -203,4 +204,39 @@ Deno.test("a 200 to a re-INVITE is not repeated after its ACK, whose branch is i
   await scene.network.clock.advanceAsync(40_000);
   assert.equal(scene.peer.received.length, 0);
   await end(scene);
+});
+
+function state(weOffer: boolean): OfferState {
+  return new OfferState({ localBody: null, remoteBody: null, weOffer });
+}
+
+Deno.test("a call starts with the offer of its INVITE under way", () => {
+  assert.deepEqual([state(true).offering, state(true).answering], [true, false]);
+  assert.deepEqual([state(false).offering, state(false).answering], [false, true]);
+});
+
+Deno.test("nobody offers while an offer is open on either side", () => {
+  const ours = state(true);
+  assert.equal(ours.beginOffering(), false);
+  ours.endOffering();
+  ours.beginAnswering();
+  assert.equal(ours.beginOffering(), false);
+  ours.endAnswering();
+  assert.equal(ours.beginOffering(), true);
+  assert.equal(ours.beginOffering(), false);
+});
+
+Deno.test("those who wait are called once, when both sides are idle", () => {
+  const turns = state(false);
+  const called: string[] = [];
+  turns.onIdle(() => called.push("first"));
+  const second = turns.onIdle(() => called.push("second"));
+  turns.onIdle(() => called.push("third"));
+  second[Symbol.dispose]();
+  turns.endOffering();
+  assert.deepEqual(called, []);
+  turns.endAnswering();
+  assert.deepEqual(called, ["first", "third"]);
+  turns.endAnswering();
+  assert.deepEqual(called, ["first", "third"]);
 });
