@@ -1,8 +1,4 @@
 // Which SIP domains may be used and which numbers may be dialled.
-//
-//   domains   "example.com" that one, "*.example.com" all below it; none: any
-//   dials     patterns over what is before the @ (or the whole user@host when they name an @); none: any
-//
 // Role: machine
 
 /** A pattern of the dial plan's language. */
@@ -34,7 +30,12 @@ export type Decision = { readonly type: "allowed" } | { readonly type: "refused"
 
 export const ALLOWED: Decision = { type: "allowed" };
 
-/** Decides by domain and number. */
+/**
+ * Decides by domain and number.
+ *
+ *   domains   "example.com" that one, "*.example.com" all below it; none: any
+ *   dials     patterns over what is before the @ (or the whole user@host when they name an @); none: any
+ */
 export class DialRules {
   readonly #options: DialRuleOptions;
 

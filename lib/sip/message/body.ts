@@ -1,7 +1,6 @@
 // Bodies of SIP messages: reading the one that matters out of a message, and setting one.
 // RFC 3261 sections 7.4 and 20.11-20.15 (Content-* headers), RFC 2046 section 5.1 (multipart).
 // Role: wire
-// siprtmp took any body for SDP; bodies stay bytes here, the gateway gives them meaning.
 
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 import { nullIfMalformed } from "../../base/errors.ts";

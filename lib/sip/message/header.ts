@@ -1,7 +1,5 @@
-// The headers of one message, in order, by case-insensitive name (RFC 3261 7.3.1).
-// Values stay text; the typed forms of single headers are in header_via.ts and header_values.ts.
-// List headers (Via, Route, Contact, Allow, ...) are cut at their commas when they are added, so the topmost Via is
-// the same thing however a peer packed its lines.
+// The headers of one message, in order, by case-insensitive name (RFC 3261 7.3.1). Values stay text; the typed forms
+// of single headers are in header_via.ts and header_values.ts.
 // Role: wire
 
 import { splitOutside, trimBlanks } from "./grammar.ts";
@@ -14,7 +12,12 @@ interface Entry {
   readonly value: string;
 }
 
-/** The headers of a message. Names are case-insensitive and may be compact. */
+/**
+ * The headers of a message. Names are case-insensitive and may be compact.
+ *
+ * List headers (Via, Route, Contact, Allow, ...) are cut at their commas when they are added, so the topmost Via is
+ * the same thing however a peer packed its lines.
+ */
 export class SipHeaders {
   #entries: Entry[] = [];
 

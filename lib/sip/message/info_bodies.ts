@@ -1,8 +1,5 @@
 // Bodies of SIP INFO that matter in a call: DTMF in the forms that phones send, and the request for a key frame
 // (application/media_control+xml, RFC 5168).
-//
-//   Signal=5 CRLF Duration=160     Signal: *     d=5     5     123     the four octets of RFC 4733
-//
 // Role: wire
 
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
@@ -52,7 +49,11 @@ const FLASH: ReadonlySet<string> = new Set(["16", "HF", "FLASH", "!"]);
 const NOTHING: InfoMeaning = { type: "nothing" };
 const UNKNOWN: InfoMeaning = { type: "unknown" };
 
-/** Reads the body of an INFO; whatever it holds, the call goes on. */
+/**
+ * Reads the body of an INFO; whatever it holds, the call goes on.
+ *
+ *   Signal=5 CRLF Duration=160     Signal: *     d=5     5     123     the four octets of RFC 4733
+ */
 export function parseInfo(body: SipBody): InfoMeaning {
   const type = mediaType(body.type);
   const { bytes } = body;

@@ -1,7 +1,6 @@
-// Which transaction, which 2xx and which dialog a message belongs to, as comparable keys.
-// RFC 3261 17.1.3 (responses), 17.2.3 (requests, also with branches of RFC 2543), 8.2.2.2 (merged requests),
-// 12 (dialogs), 13.3.1.4 and 13.2.2.4 (the ACK of a 2xx belongs to the dialog, whatever its branch).
-// Everything here that needs the CSeq throws WireError when it cannot be read.
+// Which transaction, which 2xx and which dialog a message belongs to, as comparable keys. RFC 3261 17.1.3 (responses),
+// 17.2.3 (requests, also with branches of RFC 2543), 8.2.2.2 (merged requests), 12 (dialogs), 13.3.1.4 and 13.2.2.4
+// (the ACK of a 2xx belongs to the dialog, whatever its branch).
 // Role: wire
 
 import { type CSeq, parseCSeq, readVia, type Via } from "./header.ts";
@@ -16,6 +15,7 @@ const SIPS_PORT = 5061;
 /** Joins the parts of a key; it cannot occur in a header value. */
 const SEPARATOR = "\n";
 
+/** Everything here that needs the CSeq throws WireError when it cannot be read. */
 export function cseqOf(message: SipMessage): CSeq {
   return parseCSeq(message.headers.get("CSeq") ?? "");
 }

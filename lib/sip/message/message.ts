@@ -1,8 +1,4 @@
 // SIP requests and responses as values, and their bytes (RFC 3261 7).
-//
-//   METHOD SP uri SP SIP/2.0 CRLF | SIP/2.0 SP status SP reason CRLF
-//   *( Header: value CRLF ) CRLF body
-//
 // Role: wire
 
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
@@ -39,7 +35,12 @@ export type SipMessage = SipRequest | SipResponse;
 /** The body of a message without one. */
 export const NO_BODY: Uint8Array = new Uint8Array(0);
 
-/** The bytes of a message; Content-Length is set to the length of the body. */
+/**
+ * The bytes of a message; Content-Length is set to the length of the body.
+ *
+ *   METHOD SP uri SP SIP/2.0 CRLF | SIP/2.0 SP status SP reason CRLF
+ *   *( Header: value CRLF ) CRLF body
+ */
 export function encodeSipMessage(message: SipMessage): Uint8Array {
   const lines = startLine(message) + headerLines(message.headers);
   const head = encodeUtf8(`${lines}Content-Length: ${message.body.length}\r\n\r\n`);

@@ -1,7 +1,4 @@
 // Addresses in From, To, Contact, Route and Refer-To (RFC 3261 20.10, 25.1), and what people type to be called.
-//
-//   "Display name" <sip:user@host;uri-param>;header-param      Display name <sip:...>      sip:user@host;header-param
-//
 // Role: wire
 
 import { WireError } from "../../base/errors.ts";
@@ -95,6 +92,8 @@ function hasKnownScheme(text: string, from: number): boolean {
 /**
  * Parses one address. What is odd and has one meaning is taken: names with commas or brackets and without quotes,
  * quotes that are never closed, empty parameters. WireError when there is no URI that can be used.
+ *
+ *   "Display name" <sip:user@host;uri-param>;header-param      Display name <sip:...>      sip:user@host;header-param
  */
 export function parseNameAddr(text: string): NameAddr {
   const parts = cutAddress(text);

@@ -1,8 +1,4 @@
 // Messages out of datagrams (RFC 3261 7, 18.3); out of streams: stream_parser.ts.
-//
-//   [CRLF...] start line CRLF headers CRLF CRLF body, cut where Content-Length or the datagram ends first
-//
-// A Content-Length that does not fit its datagram is a warning, not an error: Asterisk 1.6 and others send such.
 // Role: wire
 
 import { decodeUtf8 } from "../../base/bytes.ts";
@@ -66,7 +62,13 @@ const FIRST_CAPACITY = 4096;
 /** A buffer above this is given back once it is empty. */
 const KEPT_CAPACITY = 64 * 1024;
 
-/** Cuts one stream into messages. After it has thrown, the stream has lost its framing and must be closed. */
+/**
+ * Cuts one stream into messages. After it has thrown, the stream has lost its framing and must be closed.
+ *
+ *   [CRLF...] start line CRLF headers CRLF CRLF body, cut where Content-Length or the datagram ends first
+ *
+ * A Content-Length that does not fit its datagram is a warning, not an error: Asterisk 1.6 and others send such.
+ */
 export class SipStreamParser {
   #buffer = new Uint8Array(FIRST_CAPACITY);
   #start = 0;

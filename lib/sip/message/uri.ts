@@ -1,9 +1,4 @@
 // SIP, SIPS and tel URIs (RFC 3261 19.1, RFC 3966) and their comparison (19.1.4).
-//
-//   sip:user:password@host:port;param=value;flag?header=value
-//
-// Escapes (%40) are undone in user, password and parameters and put back when formatting; bytes that are not
-// UTF-8 survive the round trip.
 // Role: wire
 
 import { decodeUtf8 } from "../../base/bytes.ts";
@@ -52,7 +47,14 @@ const LETTERS = characterSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const NUMBER_CHARACTERS = characterSet("0123456789ABCDEFabcdef*#().-");
 const KEYS = characterSet("0123456789*#");
 
-/** A sip URI from its parts; what is left out is absent. */
+/**
+ * A sip URI from its parts; what is left out is absent.
+ *
+ *   sip:user:password@host:port;param=value;flag?header=value
+ *
+ * Escapes (%40) are undone in user, password and parameters and put back when formatting; bytes that are not
+ * UTF-8 survive the round trip.
+ */
 export function sipUri(host: string, parts: Partial<Omit<SipUri, "host">> = {}): SipUri {
   const absent = {
     scheme: "sip",

@@ -1,9 +1,7 @@
-// One request on its way to one of several targets: each try is a client transaction of its own.
-// Failover as in RFC 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1. With the first
-// 2xx of an INVITE it is over: what RFC 6026 7.2 waits for afterwards, the layer knows by the ACKs it has sent.
+// One request on its way to one of several targets: each try is a client transaction of its own. Failover as in RFC
+// 3263 4.3 (transport error, no response at all, 503), CANCEL as in RFC 3261 9.1. With the first 2xx of an INVITE it
+// is over: what RFC 6026 7.2 waits for afterwards, the layer knows by the ACKs it has sent.
 // Role: machine
-// A silent target with a successor is left after 4 s; whichever of them answers first is the one, and the others, should
-// they answer too, hear CANCEL, or their 2xx is told as one too many.
 
 import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
@@ -36,7 +34,12 @@ interface Attempt {
 
 type CancelState = "no" | "wanted" | "sent";
 
-/** A request that was handed to the transaction layer. */
+/**
+ * A request that was handed to the transaction layer.
+ *
+ * A silent target with a successor is left after 4 s; whichever of them answers first is the one, and the others,
+ * should they answer too, hear CANCEL, or their 2xx is told as one too many.
+ */
 export class ClientHandle implements Disposable {
   readonly #bare: SipRequest;
   readonly #targets: Target[];

@@ -1,10 +1,4 @@
 // How many requests from outside dialogs are taken, so that whoever sends many of them is the one who is refused:
-//
-//   unanswered requests   of one user, of one source, in all      a user's own are few: phones ring one at a time
-//   refused INVITEs       of one user, of one source, a second    beyond it they are refused before anybody looks at them
-//
-// Calls that are answered never count, however many: a trunk with a hundred a second is one source. Sources can be
-// forged, so the more there is in all, the less one user may have; those who are not flooded keep their place.
 // Role: machine
 
 import { toHex } from "../../base/bytes.ts";
@@ -39,6 +33,13 @@ const SOURCE_REFUSALS = { burst: 1000, perSecond: 200 };
 /** Users and sources whose refusals are remembered; the one that was quiet longest goes. */
 const MAX_REMEMBERED = 4096;
 
+/**
+ *   unanswered requests   of one user, of one source, in all      a user's own are few: phones ring one at a time
+ *   refused INVITEs       of one user, of one source, a second    beyond it they are refused before anybody looks at them
+ *
+ * Calls that are answered never count, however many: a trunk with a hundred a second is one source. Sources can be
+ * forged, so the more there is in all, the less one user may have; those who are not flooded keep their place.
+ */
 export class ServerLoad {
   readonly #limit: number;
   readonly #users = new Map<string, number>();

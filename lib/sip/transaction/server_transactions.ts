@@ -1,11 +1,5 @@
 // The server transactions of one endpoint, and what is left of them: who is taken (server_load.ts), where a request, its
 // repetition or its ACK belongs, what repeats its response and for how long.
-//
-//   no final response        the transaction
-//   INVITE, 2xx              the transaction, until timer L and the ACK (RFC 6026 7.1): a call, which counts nowhere
-//   INVITE, 3xx to 6xx       the transaction, until the ACK or timer H (17.2.1); the oldest goes when there are many
-//   any other                the response as text, for timer J (17.2.2)
-//
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
@@ -48,6 +42,12 @@ const TAG_PREFIX_LENGTH = 6;
 /** A request inside a dialog, or a CANCEL: it counts nowhere. */
 const UNCOUNTED: Taken = { settled: () => {} };
 
+/**
+ *   no final response        the transaction
+ *   INVITE, 2xx              the transaction, until timer L and the ACK (RFC 6026 7.1): a call, which counts nowhere
+ *   INVITE, 3xx to 6xx       the transaction, until the ACK or timer H (17.2.1); the oldest goes when there are many
+ *   any other                the response as text, for timer J (17.2.2)
+ */
 export class ServerTransactions implements Disposable {
   readonly #options: ServerTransactionsOptions;
   readonly #load: ServerLoad;

@@ -1,13 +1,5 @@
 // Keeps the flows open along which users are registered, so that a NAT between us and the registrar lets its
 // INVITEs through (RFC 5626 4.4, 8). One keep-alive per flow, however many users are registered along it.
-//
-//   method    over UDP                        over TCP
-//   crlf      CRLFCRLF, no answer wanted      CRLFCRLF, answered by CRLF
-//   stun      STUN binding request            CRLFCRLF, answered by CRLF
-//   options   OPTIONS, any answer will do     the same
-//
-// A flow has failed when an answer is missing that came before, or when STUN tells another address than before: its
-// users register anew at once. A server that never answers is left in peace; instead of STUN it gets CRLF.
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
@@ -64,7 +56,17 @@ interface KeepAliveEnv {
 
 const CRLF_CRLF: Uint8Array = new Uint8Array([13, 10, 13, 10]);
 
-/** All flows that are kept open. */
+/**
+ * All flows that are kept open.
+ *
+ *   method    over UDP                        over TCP
+ *   crlf      CRLFCRLF, no answer wanted      CRLFCRLF, answered by CRLF
+ *   stun      STUN binding request            CRLFCRLF, answered by CRLF
+ *   options   OPTIONS, any answer will do     the same
+ *
+ * A flow has failed when an answer is missing that came before, or when STUN tells another address than before: its
+ * users register anew at once. A server that never answers is left in peace; instead of STUN it gets CRLF.
+ */
 export class KeepAlives implements Disposable {
   readonly #env: KeepAliveEnv;
   readonly #flows = new Map<string, KeptFlow>();

@@ -1,7 +1,7 @@
 // One call: what arrives in its dialog becomes events, what its owner asks for becomes requests.
 // RFC 3261 sections 12.2, 14, 15; RFC 3311, 4028, 6086, 3428.
-// Role: edge
 // Early dialogs are calls too, but nobody outside sees them yet.
+// Role: edge
 
 import { delay } from "../../base/clock.ts";
 import { Mailbox } from "../../base/mailbox.ts";

@@ -1,7 +1,7 @@
 // What this user agent can do, and what a request wants that it cannot.
 // RFC 3261 sections 8.2.1-8.2.3 (405, 416, 420, 415), 11 (OPTIONS), 20.5 Allow, 20.37 Supported.
-// Role: wire
 // siprtmp sent none of these headers and answered 420 to every Require.
+// Role: wire
 
 import { bodyOf, isOptional, isText } from "../message/body.ts";
 import type { SipHeaders } from "../message/header.ts";

@@ -1,14 +1,5 @@
 // A user's password, and whose challenges it answers: those of the user's registrar, proxy and domain, for realms
 // learned from them. RFC 3261 22.1 and 22.3, RFC 7616 5.8 (chosen nonces), 5.12.
-//
-//   challenge of                           realm                                            answered
-//   registrar, proxy or domain             in a REGISTER: any                               yes, and learned
-//                                          known from a REGISTER, or from before            yes
-//                                          the first of its kind (401 or 407)               yes, and learned
-//                                          another: a far host's, relayed by the proxy      no
-//   anybody else                           any                                              no
-//
-// MD5 without qop only if the user allows it. What is not answered stays a refusal, and is told in the log.
 // Role: edge
 
 import type { Clock } from "../../base/clock.ts";
@@ -43,6 +34,16 @@ const MAX_TOLD = 64;
 
 const BOTH: readonly Header[] = ["Authorization", "Proxy-Authorization"];
 
+/**
+ *   challenge of                           realm                                            answered
+ *   registrar, proxy or domain             in a REGISTER: any                               yes, and learned
+ *                                          known from a REGISTER, or from before            yes
+ *                                          the first of its kind (401 or 407)               yes, and learned
+ *                                          another: a far host's, relayed by the proxy      no
+ *   anybody else                           any                                              no
+ *
+ * MD5 without qop only if the user allows it. What is not answered stays a refusal, and is told in the log.
+ */
 export class Credentials {
   readonly #options: CredentialsOptions;
   /** Realms by the header that answers them; made by the first challenge. */

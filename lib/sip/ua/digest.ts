@@ -1,8 +1,5 @@
 // Digest authentication: the calculation and the client (RFC 3261 22, RFC 7616 3.4, RFC 8760).
 // MD5, SHA-256 and SHA-512-256, each with -sess; qop auth and auth-int, or none (RFC 2069).
-//
-//   response = H( H(A1) ":" nonce ":" nc ":" cnonce ":" qop ":" H(A2) )     A1 = user:realm:password   A2 = method:uri
-//
 // Role: wire
 
 import { createHash } from "node:crypto";
@@ -115,6 +112,8 @@ const MAX_REMEMBERED = 32;
 /**
  * Answers challenges with one user's password. A request and its repetitions belong together when they share
  * Call-ID and method and each has the CSeq number after the one before (22.2).
+ *
+ *   response = H( H(A1) ":" nonce ":" nc ":" cnonce ":" qop ":" H(A2) )     A1 = user:realm:password   A2 = method:uri
  */
 export class DigestClient {
   readonly #username: string;

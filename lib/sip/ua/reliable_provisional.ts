@@ -1,7 +1,7 @@
 // Reliable provisional responses: numbering, retransmission and acknowledgement of 101-199.
 // RFC 3262 (100rel, PRACK, RSeq, RAck).
-// Role: machine
 // siprtmp refused `Require: 100rel` with 420.
+// Role: machine
 
 import type { Clock } from "../../base/clock.ts";
 import { nullIfMalformed } from "../../base/errors.ts";

@@ -1,13 +1,6 @@
 // What is for nobody here is refused without a transaction, and not at all when it comes in floods: a scan costs its
 // sender more than us, fills no table, and is not answered on and on. Requests for our users and calls, and what
 // belongs to our transactions, are never refused here, whoever floods from the same address.
-//
-//   datagram -> of a flooding source, and plainly bad? -> dropped unread
-//   request  -> known transaction | our user | our call -> on, as always
-//            -> else: 404, 405, 480, 481, 483, 501, or 200 to an OPTIONS for the port itself; or dropped
-//
-// RFC 3261 section 8.2.7: a stateless server answers a repetition as it did the first time, so its To tag is one for
-// all, and it ignores ACK and CANCEL.
 // Role: machine
 
 import type { AgentDirectory } from "./agent_directory.ts";
@@ -63,7 +56,16 @@ interface ScreenOptions {
 /** What becomes of a request: goes on, is answered with this, or is dropped. */
 export type Verdict = SipResponse | "pass" | "drop";
 
-/** Stands before the transactions of one endpoint. */
+/**
+ * Stands before the transactions of one endpoint.
+ *
+ *   datagram -> of a flooding source, and plainly bad? -> dropped unread
+ *   request  -> known transaction | our user | our call -> on, as always
+ *            -> else: 404, 405, 480, 481, 483, 501, or 200 to an OPTIONS for the port itself; or dropped
+ *
+ * RFC 3261 section 8.2.7: a stateless server answers a repetition as it did the first time, so its To tag is one for
+ * all, and it ignores ACK and CANCEL.
+ */
 export class Screen {
   readonly #options: ScreenOptions;
 
