@@ -21,7 +21,13 @@ import {
   refusalOf,
   unsupportedOptions,
 } from "../../lib/sip/ua/capabilities.ts";
-import { decodeSipDatagram, findHeadEnd, glance, isKeepAlive, SipStreamParser } from "../../lib/sip/message/parser.ts";
+import {
+  decodeSipDatagram,
+  findHeadEnd,
+  glance,
+  isKeepAlive,
+  SipStreamParser,
+} from "../../lib/sip/message/parser.ts";
 import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/message/extra_headers.ts";
 import {
   clip,
@@ -38,7 +44,16 @@ import {
   unquote,
 } from "../../lib/sip/message/grammar.ts";
 import { headerKey, headerName } from "../../lib/sip/message/header.ts";
-import { parseContentType, parseCSeq, parseDeltaSeconds, parseRAck, parseSessionExpires, parseVia, readVia, warningText } from "../../lib/sip/message/header_values.ts";
+import {
+  parseContentType,
+  parseCSeq,
+  parseDeltaSeconds,
+  parseRAck,
+  parseSessionExpires,
+  parseVia,
+  readVia,
+  warningText,
+} from "../../lib/sip/message/header_values.ts";
 import {
   acknowledgementKey,
   callIdOf,
@@ -49,7 +64,16 @@ import {
   serverKey,
   tagsOf,
 } from "../../lib/sip/message/matching.ts";
-import { createResponse, encodeSipMessage, messageText, messageTitle, NO_BODY, type SipMessage, type SipRequest, type SipResponse } from "../../lib/sip/message/message.ts";
+import {
+  createResponse,
+  encodeSipMessage,
+  messageText,
+  messageTitle,
+  NO_BODY,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "../../lib/sip/message/message.ts";
 import { contentLengthOf, parseMessageHead, requestProblem } from "../../lib/sip/message/message_head.ts";
 import {
   formatNameAddr,
@@ -62,7 +86,16 @@ import {
 import { grantedExpires } from "../../lib/sip/ua/registration.ts";
 import { recordSource } from "../../lib/sip/message/target.ts";
 import { minSeOf, sessionExpiresOf } from "../../lib/sip/ua/session_timer.ts";
-import { formatSipUri, parseHostPort, parseSipUri, sameSipUri, schemeOf, unescapeUri, USER_SAFE, withoutSeparators } from "../../lib/sip/message/uri.ts";
+import {
+  formatSipUri,
+  parseHostPort,
+  parseSipUri,
+  sameSipUri,
+  schemeOf,
+  unescapeUri,
+  USER_SAFE,
+  withoutSeparators,
+} from "../../lib/sip/message/uri.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 
 const URI = "sip:alice:p%41w@[2001:db8::1]:5060;transport=tcp;lr?subject=x&y=z";

@@ -17,7 +17,16 @@ import {
   refusalOf,
 } from "../../../lib/sip/ua/capabilities.ts";
 import { parseParams, splitOutside } from "../../../lib/sip/message/grammar.ts";
-import { parseContentType, parseCSeq, parseDeltaSeconds, parseRAck, parseSessionExpires, parseVia, readVia, warningText } from "../../../lib/sip/message/header_values.ts";
+import {
+  parseContentType,
+  parseCSeq,
+  parseDeltaSeconds,
+  parseRAck,
+  parseSessionExpires,
+  parseVia,
+  readVia,
+  warningText,
+} from "../../../lib/sip/message/header_values.ts";
 import {
   acknowledgementKey,
   dialogIdOfRequest,
