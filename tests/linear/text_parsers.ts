@@ -312,7 +312,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     "profile-level-id=42e01f; packetization-mode=1",
   ),
   text("trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
-  utf8("decodePreface", decodeRelayHeader, "siprtmp-client secret 192.0.2.1 5060\n"),
+  utf8("decodeRelayHeader", decodeRelayHeader, "siprtmp-client secret 192.0.2.1 5060\n"),
 ];
 
 function identified(address: string): unknown {
