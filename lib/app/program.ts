@@ -9,6 +9,7 @@ import { ConfigError, messageOf, TransportError, WireError } from "../base/error
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { systemRandom } from "../base/random.ts";
+import { CallRegistry } from "../call/registry.ts";
 import type { Config, Verbosity } from "../config/config.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
@@ -97,7 +98,8 @@ async function openAll(
   await using opened = new AsyncDisposableStack();
   let started: Gateway | Supervisor | null = null;
   host.onReload(async () => await started?.reload()); // first: a SIGHUP ends programs that do not expect it
-  const environment = { ...environmentOf(log), codecs: await openCodecs(log) };
+  const calls = new CallRegistry(environmentOf(log));
+  const environment = { ...environmentOf(log), calls, codecs: await openCodecs(log) };
   const guard = new TargetPolicy(config.entrance.targets);
   const sipd = config.sipd === null ? null : opened.use(
     await SipServer.start(config.sipd, { ...environment, guard, timeouts: config.rtp.timeouts }),

@@ -5,6 +5,7 @@
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
+import type { StreamRecord } from "./stream_record.ts";
 
 /** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
 export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
@@ -72,6 +73,8 @@ export interface CallMedia extends Disposable {
   earlyMedia(): void;
   /** The call is up: whether the peer's media come is watched from now on. */
   watch(outlets: WatchOutlets): void;
+  /** What is agreed, and the counters so far; empty before anything is agreed. */
+  streams(): readonly StreamRecord[];
   /** One line of counters for the log. */
   summary(): string;
 }

@@ -26,6 +26,7 @@ import {
 import type { MediaLife, MediaTimeouts } from "../rtp/media_watch.ts";
 import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
+import type { StreamCodecs, StreamRecord } from "./stream_record.ts";
 
 /** What the media of every call share. */
 export interface MediaServices {
@@ -182,6 +183,22 @@ export class CallStreams implements Disposable {
     for (const { session } of this.#streams.values()) {
       if (session !== null) session.receiver = session.onSourceChange = session.onRtcp = null;
     }
+  }
+
+  /** What a stream is agreed for, and its counters; null: it is not in use. */
+  record(kind: MediaKind, codecs: StreamCodecs): StreamRecord | null {
+    const { session, agreed } = this.#streams.get(kind) ?? { session: null, agreed: null };
+    if (session === null || agreed === null) return null;
+    const { direction, heldByRemote } = agreed.media;
+    const { target, stats } = session;
+    return {
+      kind,
+      ...codecs,
+      direction,
+      heldByRemote,
+      peer: target === null ? null : formatEndpoint(target),
+      stats,
+    };
   }
 
   /** Counters for the log, one text for each medium in use. */

@@ -3,14 +3,14 @@
 // Role: edge
 
 import type { Invitation } from "../sip/ua/invitation.ts";
-import { formatNameAddr } from "../sip/message/name_addr.ts";
-import { type CallLeg, type CallState, DECLINE, IDLE, withAddresses } from "./leg.ts";
+import { type ActiveState, type CallLeg, DECLINE, IDLE, partiesOf, withAddresses } from "./leg.ts";
 import { formatWarning } from "./negotiation.ts";
+import { type CallEnding, endingOf, type RegisteredCall } from "./registry.ts";
 import { talk } from "./talking.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import type { SipBody } from "../sip/message/body.ts";
 
-type Answering = Extract<CallState, { type: "answering" }>;
+type Answering = Extract<ActiveState, { type: "answering" }>;
 
 /** For callers who find no room, when nobody else says. */
 const RETRY_AFTER_SECONDS = 10;
@@ -18,28 +18,41 @@ const RETRY_AFTER_SECONDS = 10;
 /** Handles one new invitation: 486, 488 or 180 at once. */
 export function invited(leg: CallLeg, invitation: Invitation): void {
   if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
-  const from = formatNameAddr({ ...invitation.from, params: new Map() });
-  const to = formatNameAddr({ ...invitation.to, params: new Map() });
+  const [from, to] = partiesOf(invitation);
   if (leg.state.type !== "idle") {
     leg.log.info(`${from} called while the line was busy`);
-    return invitation.refuse(486, "Busy Here");
+    return refuse(leg, invitation, 486, "Busy Here");
   }
   const objection = invitation.offer === null ? null : leg.services.media.objection(invitation.offer);
   if (objection !== null) {
     leg.log.warn(`${from} called with nothing we can play or send: ${objection}`);
-    return notAcceptable(invitation, objection);
+    return listed(leg, invitation).end(notAcceptable(invitation, objection));
   }
-  const state: CallState = { type: "alerting", invitation };
-  if (!leg.advance(IDLE, state)) return invitation.refuse(486, "Busy Here");
+  const registered = listed(leg, invitation);
+  const state: ActiveState = { type: "alerting", invitation, registered };
+  leg.advance(IDLE, state);
   invitation.cancelled.addEventListener("abort", () => {
-    if (!leg.advance(state, IDLE)) return;
+    if (!leg.finish(state, endingOf(487, "the caller gave up", "remote"))) return;
     leg.log.info(`${from} gave up`);
     leg.link.call("cancelled", from, to);
   }, { once: true });
   leg.log.info(`${from} calls`);
   invitation.ring();
+  registered.become("ringing");
   const more = leg.services.tellsCallerHeaders === true ? invitation.callerHeaders : {};
   leg.link.call("invited", from, to, ...(Object.keys(more).length > 0 ? [more] : []));
+}
+
+/** Refuses an invitation that nobody is alerted of. */
+export function refuse(leg: CallLeg, invitation: Invitation, status: number, reason: string): void {
+  listed(leg, invitation).end(endingOf(status, reason, "local"));
+  invitation.refuse(status, reason);
+}
+
+function listed(leg: CallLeg, invitation: Invitation): RegisteredCall {
+  const registered = leg.register("in", invitation.from);
+  registered.sipCallId = invitation.id;
+  return registered;
 }
 
 /** Accepts the alerting invitation; the client hears `accepted` after the ACK, or `byed`. */
@@ -47,15 +60,15 @@ export function answer(leg: CallLeg, codecs: readonly string[]): void {
   const alerting = leg.state;
   if (alerting.type === "idle") return leg.link.call("byed"); // the caller was faster: there is no call
   if (alerting.type !== "alerting") return leg.log.info(`nobody to accept while ${alerting.type}`);
-  const invitation = alerting.invitation;
-  const state: Answering = { type: "answering", invitation };
+  const { invitation, registered } = alerting;
+  const state: Answering = { type: "answering", invitation, registered };
   leg.advance(alerting, state);
   leg.scope.spawn("accept", async () => {
     try {
-      await acceptCall(leg, state, invitation, codecs);
+      await acceptCall(leg, state, codecs);
     } finally {
       if (leg.state === state) invitation.refuse(500, "Server Internal Error"); // only after a bug of ours
-      failed(leg, state);
+      failed(leg, state, broken("internal error"));
     }
   });
 }
@@ -63,25 +76,25 @@ export function answer(leg: CallLeg, codecs: readonly string[]): void {
 async function acceptCall(
   leg: CallLeg,
   state: Answering,
-  invitation: Invitation,
   codecs: readonly string[],
 ): Promise<void> {
+  const { invitation, registered } = state;
   using opened = new DisposableStack();
   const offer = invitation.offer === null ? null : await withAddresses(leg, invitation.offer);
   if (leg.state !== state) return invitation.refuse(DECLINE.status, DECLINE.reason); // hung up meanwhile
-  const media = opened.use(openMedia(leg, invitation, { offer, codecs }));
-  const answered = media === null ? null : answerOffer(leg, media, invitation, offer);
-  if (media === null || answered === null) return failed(leg, state);
-  state.media = media;
+  const media = opened.use(openMedia(leg, state, { offer, codecs }));
+  const answered = media === null ? null : answerOffer(leg, state, media, offer);
+  if (media === null || answered === null) return;
+  state.media = registered.media = media;
   media.toRtmp = leg.owner; // from the 200 on the caller may send, and a first key frame does not come twice
   const outcome = await invitation.accept(answered.body);
   if (outcome.type === "failed") {
     leg.log.warn(`the call was answered but not set up: ${outcome.reason}`);
-    return failed(leg, state);
+    return failed(leg, state, broken(outcome.reason));
   }
   const report = answered.report ?? await lateReport(leg, media, outcome.call.remoteBody);
   if (report === null) {
-    failed(leg, state);
+    failed(leg, state, broken("the ACK settles no media"));
     return await outcome.call.hangUp();
   }
   const { call } = outcome;
@@ -91,9 +104,10 @@ async function acceptCall(
 
 function openMedia(
   leg: CallLeg,
-  invitation: Invitation,
+  state: Answering,
   { offer, codecs }: { offer: SipBody | null; codecs: readonly string[] },
 ): CallMedia | null {
+  const { invitation } = state;
   const { media } = leg.services;
   const localAddress = media.addressFacing(offer, invitation.source.localAddress);
   const opening = media.open(localAddress, codecs);
@@ -102,23 +116,26 @@ function openMedia(
     return opening.media;
   }
   leg.log.warn(`cannot accept the call: ${opening.reason}`);
-  if (opening.type === "none") notAcceptable(invitation, opening.reason);
-  else unavailable(leg, invitation);
+  failed(
+    leg,
+    state,
+    opening.type === "none" ? notAcceptable(invitation, opening.reason) : unavailable(leg, invitation),
+  );
   return null;
 }
 
 /** The body of our 200. Without an offer in the INVITE it is ours, and the report comes with the ACK. */
 function answerOffer(
   leg: CallLeg,
+  state: Answering,
   media: CallMedia,
-  invitation: Invitation,
   offer: SipBody | null,
 ): { body: SipBody; report: AcceptedReport | null } | null {
   if (offer === null) return { body: media.makeOffer(), report: null };
   const outcome = media.takeOffer(offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
   leg.log.warn(`cannot accept the call: ${outcome.reason}`);
-  notAcceptable(invitation, outcome.reason);
+  failed(leg, state, notAcceptable(state.invitation, outcome.reason));
   return null;
 }
 
@@ -134,16 +151,22 @@ async function lateReport(
 }
 
 /** RFC 3261 section 21.4.26: 488 says in a Warning what would have been acceptable. */
-function notAcceptable(invitation: Invitation, reason: string): void {
+function notAcceptable(invitation: Invitation, reason: string): CallEnding {
   invitation.refuse(488, "Not Acceptable Here", { Warning: formatWarning("siprtmp", reason) });
+  return endingOf(488, reason, "local");
 }
 
 /** RFC 3261 section 21.5.4: too many calls, or no port left; both pass. */
-function unavailable(leg: CallLeg, invitation: Invitation): void {
+function unavailable(leg: CallLeg, invitation: Invitation): CallEnding {
   const seconds = leg.services.room?.retryAfterSeconds() ?? RETRY_AFTER_SECONDS;
   invitation.refuse(503, "Service Unavailable", { "Retry-After": String(seconds) });
+  return endingOf(503, "Service Unavailable", "local");
 }
 
-function failed(leg: CallLeg, state: CallState): void {
-  if (leg.advance(state, IDLE)) leg.link.call("byed");
+function broken(reason: string): CallEnding {
+  return { status: "failed", sipStatus: null, reason, by: "failure" };
+}
+
+function failed(leg: CallLeg, state: Answering, ending: CallEnding): void {
+  if (leg.finish(state, ending)) leg.link.call("byed");
 }

@@ -13,30 +13,42 @@ import { PublisherConfigs } from "./publisher_configs.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
 import type { Decision, DialTarget } from "../gateway/access/dial_rules.ts";
+import {
+  type CallEnding,
+  type CallRegistry,
+  completed,
+  endingOf,
+  type RegisteredCall,
+  type RtmpPeer,
+} from "./registry.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { CallerFields } from "../sip/message/extra_headers.ts";
-import type { NameAddr } from "../sip/message/name_addr.ts";
-import { formatHostPort } from "../sip/message/uri.ts";
+import { formatNameAddr, type NameAddr } from "../sip/message/name_addr.ts";
+import { formatHostPort, formatSipUri } from "../sip/message/uri.ts";
 import type { Call } from "../sip/ua/call.ts";
 import type { Caller } from "../sip/ua/identity.ts";
 import type { Invitation } from "../sip/ua/invitation.ts";
 import type { UserAgent } from "../sip/ua/user_agent.ts";
 
 /** `answering` is between our 200 and the ACK. Media are there before the call is, as soon as they are opened. */
-export type CallState =
-  | { type: "idle" }
-  | { type: "dialing"; attempt: AbortController; media?: CallMedia }
-  | { type: "alerting"; invitation: Invitation }
-  | { type: "answering"; invitation: Invitation; media?: CallMedia }
-  | {
-    type: "talking";
-    call: Call;
-    media: CallMedia;
-    digits: DigitRoute;
-    broadcast: CallBroadcast | null;
-  };
+export type CallState = { type: "idle" } | ActiveState;
+
+export type ActiveState =
+  & { readonly registered: RegisteredCall }
+  & (
+    | { type: "dialing"; attempt: AbortController; media?: CallMedia }
+    | { type: "alerting"; invitation: Invitation }
+    | { type: "answering"; invitation: Invitation; media?: CallMedia }
+    | {
+      type: "talking";
+      call: Call;
+      media: CallMedia;
+      digits: DigitRoute;
+      broadcast: CallBroadcast | null;
+    }
+  );
 
 /** The one idle state; advance() compares by identity. */
 export const IDLE: CallState = { type: "idle" };
@@ -87,6 +99,12 @@ export interface CallServices {
   /** The client's log. */
   readonly log: Logger;
   readonly media: MediaFactory;
+  /** Where its calls are listed. */
+  readonly calls: CallRegistry;
+  /** Of the configuration; absent: the client is its own user. */
+  readonly account?: string;
+  /** The RTMP client that the calls are for, now; absent or null: there is none. */
+  rtmpPeer?(): RtmpPeer | null;
   /** Absent: the best way there is. */
   readonly dtmf?: DtmfMode;
   readonly dialPlan?: DialPlan;
@@ -139,6 +157,8 @@ export class CallLeg implements AsyncDisposable {
   readonly owner: LegOwner;
   /** Told what is wrong with what it sends; null: nobody publishes. */
   publisher: StatusStream | null = null;
+  /** Of its last call; null: it has had none. */
+  ending: CallEnding | null = null;
   readonly #configs = new PublisherConfigs();
   #state: CallState = IDLE;
 
@@ -147,7 +167,7 @@ export class CallLeg implements AsyncDisposable {
     this.link = link;
     this.agent = agent;
     this.services = services;
-    this.log = services.log;
+    this.log = services.log.category("call");
     this.scope = new Scope("call", { log: services.log });
   }
 
@@ -161,6 +181,28 @@ export class CallLeg implements AsyncDisposable {
     this.#state = to;
     this.owner.stateChanged(from, to);
     return true;
+  }
+
+  /** A call begins: it is listed from now on, until it ends. */
+  register(direction: "in" | "out", remote: NameAddr): RegisteredCall {
+    const { services: { calls, account = null }, agent: { identity } } = this;
+    const registered: RegisteredCall = calls.register({
+      direction,
+      remote,
+      account,
+      local: formatSipUri(identity.aor),
+      rtmp: () => this.services.rtmpPeer?.() ?? null,
+      hangUp: () => this.#terminate(registered),
+    });
+    return registered;
+  }
+
+  /** The end of a call in this state; false when it had another by now. */
+  finish(state: ActiveState, ending: CallEnding): boolean {
+    if (this.#state !== state) return false;
+    state.registered.end(ending);
+    this.ending = ending;
+    return this.advance(state, IDLE);
   }
 
   /** True when the publisher has sent the configuration of H.264. */
@@ -217,7 +259,7 @@ export class CallLeg implements AsyncDisposable {
    */
   hangUp(refusal: RefusalStatus = DECLINE): void {
     const state = this.#state;
-    if (state.type === "idle" || !this.advance(state, IDLE)) return;
+    if (state.type === "idle" || !this.finish(state, hungUp(state, refusal))) return;
     switch (state.type) {
       case "dialing":
         silence(state.media);
@@ -231,6 +273,22 @@ export class CallLeg implements AsyncDisposable {
     }
   }
 
+  /** Somebody else than the client ends a call of it: the client is told as if the remote party had. */
+  #terminate(registered: RegisteredCall): void {
+    const state = this.#state;
+    if (state.type === "idle" || state.registered !== registered) return; // it is ending
+    this.hangUp(UNAVAILABLE);
+    switch (state.type) {
+      case "dialing":
+        return this.link.call("rejected", "487 Request Terminated");
+      case "alerting":
+        return this.link.call("cancelled", ...partiesOf(state.invitation));
+      case "answering":
+      case "talking":
+        return this.link.call("byed");
+    }
+  }
+
   /** Hangs up, and waits for every task; what its user agent waits for has to end meanwhile. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.hangUp(UNAVAILABLE);
@@ -240,6 +298,16 @@ export class CallLeg implements AsyncDisposable {
 
 /** What a client hears that wants something of a call where there is none. */
 export const NO_CALL = "there is no call";
+
+function hungUp(state: ActiveState, { status, reason }: RefusalStatus): CallEnding {
+  if (state.type === "dialing") return endingOf(487, "cancelled", "local");
+  return state.type === "alerting" ? endingOf(status, reason, "local") : completed("local", "hung up");
+}
+
+/** Who calls whom, as a client is told. */
+export function partiesOf({ from, to }: Invitation): [from: string, to: string] {
+  return [formatNameAddr({ ...from, params: new Map() }), formatNameAddr({ ...to, params: new Map() })];
+}
 
 /** They live on until the remote party has agreed to the end; by then the leg may have another call. */
 function silence(media: CallMedia | undefined): void {

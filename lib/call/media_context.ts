@@ -31,6 +31,7 @@ import {
   planForAnswer,
   planKeeping,
   sameChoice,
+  streamCodecs,
 } from "./negotiation.ts";
 import { levelOf, type MediaWarning } from "./media_warnings.ts";
 import { PublishedAudio } from "./published_audio.ts";
@@ -38,6 +39,7 @@ import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
 import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
+import type { StreamRecord } from "./stream_record.ts";
 
 export type { MediaServices } from "./call_streams.ts";
 
@@ -202,6 +204,16 @@ export class MediaContext implements CallMedia, TagSink {
   get #hasSound(): boolean {
     const kind = this.#choice?.audio.kind ?? "none";
     return kind !== "none" && kind !== "x-flv";
+  }
+
+  streams(): StreamRecord[] {
+    const choice = this.#choice;
+    if (choice === null) return [];
+    return (["audio", "video"] as const).flatMap((kind) => {
+      const codecs = streamCodecs(choice, kind);
+      const record = codecs === null ? null : this.#streams.record(kind, codecs);
+      return record === null ? [] : [record];
+    });
   }
 
   summary(): string {

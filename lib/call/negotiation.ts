@@ -11,6 +11,7 @@ import type { SessionDescription } from "../sdp/description.ts";
 import { isNamed } from "../sdp/media_format.ts";
 import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
 import type { AcceptedReport } from "./call_media.ts";
+import type { StreamCodec, StreamCodecs, StreamRecord } from "./stream_record.ts";
 import type { ClientAudio, SipAudio } from "./client_audio.ts";
 import {
   type CodecPlan,
@@ -302,4 +303,27 @@ function reportedVideo(video: VideoChain): string | null {
     case "h264":
       return "h264";
   }
+}
+
+const VIDEO_CLOCK_RATE = 90_000;
+
+/** The codecs of one medium; null: it is not carried, or rides in another. */
+export function streamCodecs({ audio, video }: MediaChoice, kind: StreamRecord["kind"]): StreamCodecs | null {
+  if (kind === "video") {
+    if (video.kind === "none") return null;
+    const of = (payloadType: number): StreamCodec => ({ payloadType, codec: video.kind, client: video.kind });
+    return {
+      clockRate: VIDEO_CLOCK_RATE,
+      send: of(video.sendPayloadType),
+      receive: video.receivePayloadTypes.map(of),
+    };
+  }
+  if (audio.kind === "none" || audio.kind === "x-flv") return null;
+  const { clockRate, sendPayloadType: payloadType, receive } = audio;
+  const [codec, client] = audio.kind === "transcode" ? [audio.to, audio.from] : [audio.kind, audio.kind];
+  return {
+    clockRate,
+    send: { payloadType, codec, client },
+    receive: receive.map(({ payloadType, codec, toClient }) => ({ payloadType, codec, client: toClient })),
+  };
 }

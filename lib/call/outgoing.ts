@@ -14,11 +14,12 @@ import { formatSipUri, type SipUri } from "../sip/message/uri.ts";
 import type { Hop, InviteProgress } from "../sip/ua/user_agent.ts";
 import { createStatus } from "../rtmp/command.ts";
 import type { AcceptedReport, CallMedia, MediaOutcome } from "./call_media.ts";
+import { type CallEnding, endingOf } from "./registry.ts";
 import {
+  type ActiveState,
   blockedHere,
   callerOf,
   type CallLeg,
-  type CallState,
   IDLE,
   statusText,
   targetOf,
@@ -26,7 +27,7 @@ import {
 } from "./leg.ts";
 import { talk } from "./talking.ts";
 
-type Dialing = Extract<CallState, { type: "dialing" }>;
+type Dialing = Extract<ActiveState, { type: "dialing" }>;
 
 type Attempt =
   | { type: "established"; call: Call; media: CallMedia; report: AcceptedReport }
@@ -45,23 +46,28 @@ const OVERLOADED = "503 Service Unavailable";
 export function dial(leg: CallLeg, destination: string, codecs: readonly string[]): void {
   const to = destinationOf(leg, destination);
   if (to === null) return leg.link.call("rejected", "invalid dest URI");
-  const state: Dialing = { type: "dialing", attempt: new AbortController() };
-  if (!leg.advance(IDLE, state)) return leg.link.call("rejected", "Already in an active or pending call");
+  if (leg.state !== IDLE) return leg.link.call("rejected", "Already in an active or pending call");
+  const state: Dialing = {
+    type: "dialing",
+    attempt: new AbortController(),
+    registered: leg.register("out", to),
+  };
+  leg.advance(IDLE, state);
   const overload = leg.services.room?.refusal() ?? null;
   if (overload !== null) {
     leg.log.warn(`"${destination}" is not called: ${overload}`);
-    return rejected(leg, state, OVERLOADED);
+    return rejected(leg, state, OVERLOADED, "local");
   }
   const permission = leg.services.mayCall?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
     leg.log.warn(`"${destination}" is not called: ${permission.reason}`);
-    return rejected(leg, state, blockedHere(permission.reason));
+    return rejected(leg, state, blockedHere(permission.reason), "local");
   }
   leg.scope.spawn(`invite ${destination}`, async () => {
     try {
       await attemptCall(leg, state, to, codecs);
     } finally {
-      rejected(leg, state, INTERNAL_ERROR); // only a bug of ours leaves the line dialing
+      rejected(leg, state, INTERNAL_ERROR, "failure"); // only a bug of ours leaves the line dialing
     }
   });
 }
@@ -145,11 +151,11 @@ async function reach(leg: CallLeg, state: Dialing, wanted: Wanted): Promise<Atte
   const opening = leg.services.media.open(hop.localAddress, codecs);
   if (opening.type !== "open") {
     leg.log.warn(`cannot call ${nameOf(uri)}: ${opening.reason}`);
-    rejected(leg, state, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED);
+    rejected(leg, state, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED, "local");
     return { type: "unreported" };
   }
   using opened = new DisposableStack();
-  const media = state.media = opened.use(opening.media);
+  const media = state.media = state.registered.media = opened.use(opening.media);
   leg.primeMedia(media); // the offer can name the parameter sets of the picture
   leg.log.info(`calling ${nameOf(uri)} by way of ${formatTarget(hop.targets[0])}`);
   const attempt = await invite(leg, state, { ...wanted, hop }, media);
@@ -173,12 +179,13 @@ async function invite(
   const onFailover = (notice: FailoverNotice): void => trying(leg, notice);
   let outcome: InviteProgress | null = null;
   let heard: Heard | null = null;
-  const options = { ...leg.services.fields, ...caller, hop, target: uri, onFailover };
+  const onCallId = (callId: string): void => void (state.registered.sipCallId = callId);
+  const options = { ...leg.services.fields, ...caller, hop, target: uri, onFailover, onCallId };
   for await (const step of leg.agent.invite(to, media.makeOffer(), signal, options)) {
     outcome = step;
     if (signal.aborted) continue;
-    if (step.type === "progress") heard = await progress(leg, media, step) ?? heard;
-    if (step.type === "offer") heard = await renewed(leg, media, step.offer) ?? heard;
+    if (step.type === "progress") heard = await progress(leg, state, media, step) ?? heard;
+    if (step.type === "offer") heard = await renewed(leg, state, media, step.offer) ?? heard;
   }
   if (outcome?.type === "accepted") return await settle(leg, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
@@ -223,22 +230,30 @@ async function agreedWith(
 /** 180 and 183 are told to the client; the answer in a 183 lets early media be heard. */
 async function progress(
   leg: CallLeg,
+  { registered }: Dialing,
   media: CallMedia,
   step: Extract<InviteProgress, { type: "progress" }>,
 ): Promise<Heard | null> {
   if (step.status === 180 || step.status === 183) {
+    registered.become("ringing");
     leg.link.call("ringing", `${step.status} ${step.reason}`);
   }
   if (step.body === null) return null;
   media.toRtmp = leg.owner;
   const outcome = media.takeAnswer(await withAddresses(leg, step.body));
   if (outcome.type !== "agreed") return null;
+  registered.become("early-media");
   media.earlyMedia();
   return { body: step.body, report: outcome.report };
 }
 
 /** Another session before the 2xx, for example another place for early media (RFC 3311). */
-async function renewed(leg: CallLeg, media: CallMedia, offer: OfferEvent): Promise<Heard | null> {
+async function renewed(
+  leg: CallLeg,
+  { registered }: Dialing,
+  media: CallMedia,
+  offer: OfferEvent,
+): Promise<Heard | null> {
   const outcome = offer.body === null ? null : media.takeOffer(await withAddresses(leg, offer.body));
   if (offer.body === null || outcome?.type !== "agreed") {
     const reason = outcome?.type === "none" ? outcome.reason : "there is no offer in it";
@@ -247,19 +262,23 @@ async function renewed(leg: CallLeg, media: CallMedia, offer: OfferEvent): Promi
     return null;
   }
   media.toRtmp = leg.owner;
+  registered.become("early-media");
   media.earlyMedia();
   void offer.answer(outcome.answer);
   return { body: offer.body, report: outcome.report };
 }
 
 /** Ends the attempt, and says so in the log unless the client has ended it before. */
-function failed(leg: CallLeg, state: CallState, reason: string, name: string): void {
+function failed(leg: CallLeg, state: Dialing, reason: string, name: string): void {
   if (leg.state === state) leg.log.info(`the call to ${name} failed: ${reason}${hintFor(reason, leg)}`);
   rejected(leg, state, reason);
 }
 
-function rejected(leg: CallLeg, state: CallState, reason: string): void {
-  if (leg.advance(state, IDLE)) leg.link.call("rejected", maskSecrets(reason));
+/** @param reason begins with a SIP status, except for a bug of ours */
+function rejected(leg: CallLeg, state: Dialing, reason: string, by: CallEnding["by"] = "remote"): void {
+  const [, status, words = reason] = /^(\d{3}) ?(.*)/.exec(reason) ?? [];
+  const ending = endingOf(Number(status ?? 500), maskSecrets(words), by);
+  if (leg.finish(state, ending)) leg.link.call("rejected", maskSecrets(reason));
 }
 
 function hintFor(reason: string, { agent }: CallLeg): string {

@@ -9,12 +9,14 @@ import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.t
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
-import { type CallLeg, type CallState, IDLE, withAddresses } from "./leg.ts";
+import { type ActiveState, type CallLeg, withAddresses } from "./leg.ts";
+import { completed, type RegisteredCall } from "./registry.ts";
 import { receivedMessage } from "./messages.ts";
 
 interface Conversation {
   readonly leg: CallLeg;
   readonly media: CallMedia;
+  readonly registered: RegisteredCall;
   readonly inbox: DigitInbox;
   /** The hold of the far end as the client knows it. */
   toldHeld: boolean;
@@ -26,7 +28,7 @@ const INFO_SPACING_MS = 1000;
 /** Runs an established call until it ends. `from` is the line state that led to it. */
 export async function talk(
   leg: CallLeg,
-  from: CallState,
+  from: Extract<ActiveState, { type: "dialing" | "answering" }>,
   established: { call: Call; media: CallMedia; report: AcceptedReport },
 ): Promise<void> {
   await using call = established.call;
@@ -34,8 +36,10 @@ export async function talk(
   using broadcast = leg.services.openBroadcast?.() ?? null;
   for (const refusal of broadcast?.refusals ?? []) leg.log.warn(`the call is not published as ${refusal}`);
   using digits = digitRoute(leg, call, media);
-  const state: CallState = { type: "talking", call, media, digits, broadcast };
+  const { registered } = from;
+  const state: ActiveState = { type: "talking", call, media, digits, broadcast, registered };
   if (!leg.advance(from, state)) return; // hung up meanwhile: disposing the call sends the BYE
+  registered.become("in-progress");
   const startMs = leg.services.clock.now();
   const missed = leg.owner.takeMissed() || broadcast !== null; // who publishes the call has seen none of it either
   if (media.toRtmp !== null && missed) media.playerChanged();
@@ -64,7 +68,7 @@ export async function talk(
     (digit, durationMs) => leg.link.call("receivedDTMF", digit, durationMs),
   );
   media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
-  const conversation: Conversation = { leg, media, inbox, toldHeld: false };
+  const conversation: Conversation = { leg, media, registered, inbox, toldHeld: false };
   leg.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
   leg.log.debug(`its Call-ID is ${call.id}`); // finds it among the lines of SIP
   leg.link.call("accepted", ...established.report);
@@ -75,10 +79,10 @@ export async function talk(
       else await handle(conversation, event);
     }
   } finally {
-    if (leg.advance(state, IDLE) && ending?.by !== "local") leg.link.call("byed");
+    const { by, reason } = ending ?? { by: "failure", reason: "internal error" };
+    if (leg.finish(state, completed(by, reason)) && by !== "local") leg.link.call("byed");
     const seconds = ((leg.services.clock.now() - startMs) / 1000).toFixed(1);
-    const why = ending === null ? "a failure of ours" : `${ending.by}: ${ending.reason}`;
-    leg.log.info(`call ended after ${seconds} s (${why}); ${media.summary()}`);
+    leg.log.info(`call ended after ${seconds} s (${by}: ${reason}); ${media.summary()}`);
   }
 }
 
@@ -90,7 +94,7 @@ async function handle(conversation: Conversation, event: Exclude<CallEvent, Ende
     case "answer": {
       const outcome = media.takeAnswer(await withAddresses(leg, event.body));
       if (outcome.type === "none") leg.log.warn(`the late answer cannot be used: ${outcome.reason}`);
-      return tellHold(conversation);
+      return changed(conversation);
     }
     case "message":
       return receivedMessage(leg, event.body);
@@ -160,12 +164,13 @@ async function renewed(
     return event.refuse(488, "Not Acceptable Here");
   }
   void event.answer(outcome.answer);
-  tellHold(conversation);
+  changed(conversation);
 }
 
-/** Once for each change, however often the far end renews its offer. */
-function tellHold(conversation: Conversation): void {
-  const { leg, media } = conversation;
+/** The client is told of hold once for each change, however often the remote party renews its offer. */
+function changed(conversation: Conversation): void {
+  const { leg, media, registered } = conversation;
+  registered.changed();
   if (media.heldByRemote === conversation.toldHeld) return;
   conversation.toldHeld = media.heldByRemote;
   leg.link.call("holded", media.heldByRemote);
@@ -175,7 +180,7 @@ function tellHold(conversation: Conversation): void {
 export function hold(leg: CallLeg, on: boolean): void {
   const { state } = leg;
   if (state.type !== "talking") return;
-  const { call, media } = state;
+  const { call, media, registered } = state;
   media.setHold(on);
   const offer = media.makeOffer();
   leg.scope.spawn("hold", async () => {
@@ -187,6 +192,7 @@ export function hold(leg: CallLeg, on: boolean): void {
     } else if (outcome.body !== null) {
       const answer = await withAddresses(leg, outcome.body);
       if (media.takeAnswer(answer).type === "none") leg.log.warn("the answer to the hold cannot be used");
+      registered.changed();
     }
   });
 }

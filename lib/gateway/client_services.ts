@@ -9,6 +9,7 @@ import type { Logger } from "../base/log.ts";
 import type { MediaFactory } from "../call/call_media.ts";
 import { CallBroadcast } from "../call/call_broadcast.ts";
 import type { CallRoom, CallServices } from "../call/leg.ts";
+import type { CallRegistry, RtmpPeer } from "../call/registry.ts";
 import type { DtmfMode } from "../config/config_settings.ts";
 import type { DialPlan } from "../config/dial_plan.ts";
 import type { LiveStreams } from "../live/streams.ts";
@@ -23,6 +24,8 @@ export interface SharedServices {
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
   readonly room: CallRoom;
+  /** Where calls are listed. */
+  readonly calls: CallRegistry;
   /** Whom clients may call. */
   readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
   /** Where the sides of calls are published. */
@@ -40,8 +43,8 @@ export interface ClientServicesParts {
   readonly fields?: CallerFields;
   /** Whether it is told more about callers; absent: it is not. */
   readonly tellsCallerHeaders?: boolean;
-  /** Where it is: calls are counted by it. */
-  readonly hostname: string;
+  /** Its connection; calls are counted by its address. */
+  readonly peer: RtmpPeer;
   /** Its SIP address, under which its calls are published; null: they are not. */
   readonly published: string | null;
 }
@@ -52,18 +55,18 @@ export class ClientServices implements CallServices {
   readonly fields: CallerFields;
   readonly tellsCallerHeaders: boolean;
   readonly #shared: SharedServices;
-  readonly #hostname: string;
+  readonly #peer: RtmpPeer;
   readonly #published: string | null;
 
   /** Only keeps them. */
   constructor(parts: ClientServicesParts) {
-    const { shared, log, media, hostname, published, fields = {}, tellsCallerHeaders = false } = parts;
+    const { shared, log, media, peer, published, fields = {}, tellsCallerHeaders = false } = parts;
     this.log = log;
     this.media = media;
     this.fields = fields;
     this.tellsCallerHeaders = tellsCallerHeaders;
     this.#shared = shared;
-    this.#hostname = hostname;
+    this.#peer = peer;
     this.#published = published;
   }
 
@@ -88,11 +91,19 @@ export class ClientServices implements CallServices {
   }
 
   get askedBy(): string {
-    return this.#hostname;
+    return this.#peer.address;
+  }
+
+  get calls(): CallRegistry {
+    return this.#shared.calls;
+  }
+
+  rtmpPeer(): RtmpPeer {
+    return this.#peer;
   }
 
   mayCall(target: DialTarget): Decision {
-    return this.#shared.access.mayCall(this.#hostname, target);
+    return this.#shared.access.mayCall(this.#peer.address, target);
   }
 
   mayMessage(target: DialTarget): Decision {

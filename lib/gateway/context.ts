@@ -13,7 +13,7 @@ import { reasonPhrase } from "../sip/message/message.ts";
 import type { RegisterOutcome } from "../sip/ua/registration.ts";
 import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
-import { answer, invited } from "../call/incoming.ts";
+import { answer, invited, refuse } from "../call/incoming.ts";
 import {
   type Agent,
   CallLeg,
@@ -92,7 +92,7 @@ export class Context implements LegOwner, AsyncDisposable {
   /** A program that dialled by URL cannot answer. */
   #invited(invitation: Invitation): void {
     if (this.#takesCalls) invited(this.leg, invitation);
-    else invitation.refuse(480, "Temporarily Unavailable");
+    else refuse(this.leg, invitation, 480, "Temporarily Unavailable");
   }
 
   /** Handles one event of the RTMP connection; never waits. */

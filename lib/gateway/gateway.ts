@@ -30,6 +30,7 @@ import { type FirstStream, isToldLater } from "./first_stream.ts";
 import { type DoorAddresses, FrontDoor } from "./front_door.ts";
 import { LoadGuard } from "./load_guard.ts";
 import { CallMediaPool } from "../call/call_media_pool.ts";
+import { CallRegistry } from "../call/registry.ts";
 import { SipApp } from "./apps/sip_app.ts";
 import type { Team } from "./team.ts";
 
@@ -48,6 +49,8 @@ export interface GatewayEnvironment {
   readonly random: Random;
   /** Names of SIP domains. */
   readonly dns: DnsResolver;
+  /** Where calls are listed; absent: in a registry of its own. */
+  readonly calls?: CallRegistry;
   /** Memory of the process in bytes; absent: as the system counts it. */
   readonly memoryBytes?: () => number;
   /** What turns one codec into another; absent: audio only passes through as it is. */
@@ -60,6 +63,8 @@ export interface GatewayEnvironment {
 
 /** A running gateway. Disposing it hangs up, unregisters and closes everything, in that order. */
 export class Gateway implements AsyncDisposable {
+  /** Every call of this gateway, and what else is in the registry it was given. */
+  readonly calls: CallRegistry;
   readonly #config: Config;
   readonly #environment: GatewayEnvironment;
   readonly #scope: Scope;
@@ -83,7 +88,8 @@ export class Gateway implements AsyncDisposable {
     { door, sockets }: { door: FrontDoor; sockets: Sockets },
   ) {
     const { clock, log, team } = environment;
-    const calls = team?.calls ?? new LocalTally();
+    const withMedia = team?.calls ?? new LocalTally();
+    this.calls = environment.calls ?? new CallRegistry(environment);
     this.#connections = team?.connections ?? new LocalTally();
     this.#config = config;
     this.#environment = environment;
@@ -93,7 +99,7 @@ export class Gateway implements AsyncDisposable {
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
     const guard = new TargetPolicy(config.entrance.targets);
     guard.onRefused = (askedBy) => door.offenders.note(askedBy, "requests to forbidden targets");
-    this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, calls);
+    this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, withMedia);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp(
       { root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS, onBusy: config.onBusy },
@@ -111,7 +117,11 @@ export class Gateway implements AsyncDisposable {
     guard.openOwnPort(this.#sip.port);
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
     const { memoryBytes = residentBytes } = environment;
-    this.#guard = new LoadGuard(config.limit, { calls: () => calls.everywhere, memoryBytes }, environment);
+    this.#guard = new LoadGuard(
+      config.limit,
+      { calls: () => withMedia.everywhere, memoryBytes },
+      environment,
+    );
     const dialling = { dialPlan: config.dialPlan, dtmf: config.dtmf, redirect: config.redirect };
     this.#accountApps = new AccountApps({
       ...environment,
@@ -120,6 +130,7 @@ export class Gateway implements AsyncDisposable {
       transcodable: environment.codecs?.transcodable ?? new Set(),
       access: door.access,
       room: this.#guard,
+      calls: this.calls,
       ...dialling,
       streams: this.#live.streams,
       latencyMs: LIVE_LATENCY_MS,
@@ -133,6 +144,7 @@ export class Gateway implements AsyncDisposable {
       scope: this.#scope,
       access: door.access,
       room: this.#guard,
+      calls: this.calls,
       sameAddress: config.sameAddress,
       ...(team !== undefined && { tenancy: team.tenancy }),
       ...dialling,

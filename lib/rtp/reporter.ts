@@ -39,8 +39,12 @@ export interface SenderClock {
 
 export interface RtpStats {
   readonly sent: number;
+  /** Payload bytes sent. */
+  readonly octetsSent: number;
   /** Valid packets received, with late and double ones. */
   readonly received: number;
+  /** Payload bytes of theirs. */
+  readonly octetsReceived: number;
   /** Packets given up. */
   readonly lost: number;
   /** Packets that came too late. */
@@ -55,6 +59,10 @@ export interface RtpStats {
   readonly suppressed: number;
   /** Share of our packets the peer missed lately, 0..1; null before its first report. */
   readonly remoteLoss: number | null;
+  /** Packets of ours the peer missed in all; null before its first report. */
+  readonly remoteLost: number | null;
+  /** Jitter the peer sees, in ms; null before its first report. */
+  readonly remoteJitterMs: number | null;
   /** Last round-trip time; null before the first. */
   readonly roundTripMs: number | null;
   /** Jitter of what we receive. */

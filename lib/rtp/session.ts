@@ -116,6 +116,7 @@ export class RtpSession implements Disposable {
   /** While packets wait for a missing one. */
   #waiting: Disposable | null = null;
   #received = 0;
+  #octetsReceived = 0;
   #invalid = 0;
   #wrongSource = 0;
   #suppressed = 0;
@@ -173,10 +174,12 @@ export class RtpSession implements Disposable {
 
   get stats(): RtpStats {
     const { lost, late, duplicates } = this.#reorder;
-    const { packetsSent, remoteLoss, roundTripMs } = this.#reporter;
+    const { packetsSent, octetsSent, remoteLoss, remoteJitterMs, roundTripMs } = this.#reporter;
     return {
       sent: packetsSent,
+      octetsSent,
       received: this.#received,
+      octetsReceived: this.#octetsReceived,
       lost,
       late,
       duplicates,
@@ -184,6 +187,8 @@ export class RtpSession implements Disposable {
       wrongSource: this.#wrongSource + this.#rtcp.wrongSource,
       suppressed: this.#suppressed,
       remoteLoss,
+      remoteLost: this.#reporter.remoteCumulativeLost,
+      remoteJitterMs,
       roundTripMs,
       jitterMs: this.#source.jitterMs,
     };
@@ -307,6 +312,7 @@ export class RtpSession implements Disposable {
     const verdict = this.#source.receive(view, nowMs);
     if (verdict === "suspended") return void this.#invalid++;
     this.#received++;
+    this.#octetsReceived += view.payloadEnd - view.payloadStart;
     const { sequence, timestamp } = this.#source;
     const { marker, payloadType } = view;
     const payload = this.#payload = viewOf(bytes, view.payloadStart, view.payloadEnd, this.#payload);

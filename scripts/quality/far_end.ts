@@ -7,6 +7,7 @@ import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
+import { CallRegistry } from "../../lib/call/registry.ts";
 import type { Logger } from "../../lib/base/log.ts";
 import type { Random } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
@@ -111,6 +112,7 @@ export class FarEnd implements AsyncDisposable {
       clock,
       random,
       log,
+      calls: new CallRegistry(environment),
       ticker,
       ports: new RtpPorts({ min: 0, max: 0 }, clock),
       bind,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { answer, invited } from "../../lib/call/incoming.ts";
 import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { settle } from "../support/fake_clock.ts";
-import { ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
+import { registeredCall, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { sdp } from "../support/sip_network.ts";
 
 const INVITED = 'invited("\\"Bob\\" <sip:bob@10.0.0.2>", "<sip:alice@10.0.0.1>")';
@@ -34,9 +34,9 @@ Deno.test("an INVITE rings and tells the client who calls whom, without tags", a
 });
 
 const BUSY: CallState[] = [
-  { type: "dialing", attempt: new AbortController() },
-  { type: "alerting", invitation: new ScriptedInvitation() },
-  { type: "answering", invitation: new ScriptedInvitation() },
+  { type: "dialing", attempt: new AbortController(), registered: registeredCall() },
+  { type: "alerting", invitation: new ScriptedInvitation(), registered: registeredCall() },
+  { type: "answering", invitation: new ScriptedInvitation(), registered: registeredCall() },
 ];
 
 for (const line of BUSY) {

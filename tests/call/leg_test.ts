@@ -4,12 +4,18 @@ import { type CallState, domainOf, IDLE, statusText, UNAVAILABLE } from "../../l
 import { dial } from "../../lib/call/outgoing.ts";
 import type { SipBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
-import { ScriptedAgent, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
+import {
+  registeredCall,
+  ScriptedAgent,
+  ScriptedCall,
+  ScriptedInvitation,
+  ScriptedOwner,
+} from "../support/gateway_fakes.ts";
 import { sdp } from "../support/sip_network.ts";
 
 Deno.test("the state is compared by identity: an equal state is not the same state", async () => {
   await using owner = new ScriptedOwner();
-  const first: CallState = { type: "dialing", attempt: new AbortController() };
+  const first: CallState = { type: "dialing", attempt: new AbortController(), registered: registeredCall() };
   const lookalike: CallState = { ...first };
   assert.equal(owner.state, IDLE);
   assert.equal(owner.advance({ type: "idle" }, first), false);
@@ -22,8 +28,8 @@ Deno.test("the state is compared by identity: an equal state is not the same sta
 
 Deno.test("each state may be left once: of two who saw it, the second is late", async () => {
   await using owner = new ScriptedOwner();
-  const a: CallState = { type: "dialing", attempt: new AbortController() };
-  const b: CallState = { type: "dialing", attempt: new AbortController() };
+  const a: CallState = { type: "dialing", attempt: new AbortController(), registered: registeredCall() };
+  const b: CallState = { type: "dialing", attempt: new AbortController(), registered: registeredCall() };
   assert.deepEqual([owner.advance(IDLE, a), owner.advance(IDLE, b)], [true, false]);
   assert.equal(owner.state, a);
 });

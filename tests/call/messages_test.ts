@@ -12,6 +12,7 @@ import { settle } from "../support/fake_clock.ts";
 import {
   RecordingMedia,
   RecordingReply,
+  registeredCall,
   ScriptedAgent,
   ScriptedCall,
   ScriptedOwner,
@@ -39,7 +40,14 @@ for (const [status, reason, expected] of OUTCOMES) {
       mode: "rtp",
       spawn() {},
     });
-    owner.become({ type: "talking", call: call.call, media, digits, broadcast: null });
+    owner.become({
+      type: "talking",
+      call: call.call,
+      media,
+      digits,
+      broadcast: null,
+      registered: registeredCall(),
+    });
     owner.agent.requestOutcome = { status, reason };
     sendMessage(owner, "hello", inCall);
     sendPagingMessage(owner, "bob@h.example", "hello", outside);

@@ -9,6 +9,7 @@ import {
   objectionTo,
   planForAnswer,
   planKeeping,
+  streamCodecs,
 } from "../../lib/call/negotiation.ts";
 import {
   type CodecPlan,
@@ -367,3 +368,42 @@ Deno.test("a Warning header is one quoted line, whatever the peer called its cod
   assert.ok(formatWarning("h", "x".repeat(10_000)).length < 450);
   assert.equal(formatWarning("h", "x".repeat(399) + "\u{1F600}").isWellFormed(), true);
 });
+
+const STREAMS: [
+  name: string,
+  codecs: string[],
+  offer: string[],
+  audio: string | null,
+  video: string | null,
+][] = [
+  ["passed through", ["pcmu"], ["audio 0"], "8000 0 pcmu:pcmu < 0 pcmu:pcmu", null],
+  ["transcoded", ["aac"], ["audio 8"], "8000 8 pcma:aac < 8 pcma:aac", null],
+  [
+    "with pictures",
+    ["pcmu", "h264"],
+    ["audio 0", "video 99=H264/90000|packetization-mode=1"],
+    "8000 0 pcmu:pcmu < 0 pcmu:pcmu",
+    "90000 99 h264:h264 < 99 h264:h264",
+  ],
+  [
+    "in x-flv",
+    ["flv"],
+    ["audio 0", "video 97=x-flv/90000"],
+    null,
+    "90000 97 x-flv:x-flv < 97 x-flv:x-flv",
+  ],
+];
+
+for (const [name, codecs, offer, audio, video] of STREAMS) {
+  Deno.test(`stream codecs, ${name}: payload types, on the wire and at the client`, () => {
+    const settled = asCallee(codecs, transcoding, described(...offer));
+    assert.ok(settled !== null);
+    const text = (kind: "audio" | "video"): string | null => {
+      const found = streamCodecs(settled.choice, kind);
+      if (found === null) return null;
+      const codec = (of: typeof found.send): string => `${of.payloadType} ${of.codec}:${of.client}`;
+      return `${found.clockRate} ${codec(found.send)} < ${found.receive.map(codec).join(", ")}`;
+    };
+    assert.deepEqual([text("audio"), text("video")], [audio, video]);
+  });
+}

@@ -5,7 +5,13 @@ import { formatSipUri, parseSipUri } from "../../lib/sip/message/uri.ts";
 import type { OfferEvent } from "../../lib/sip/ua/call.ts";
 import type { InviteProgress } from "../../lib/sip/ua/user_agent.ts";
 import { settle } from "../support/fake_clock.ts";
-import { ScriptedAgent, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";
+import {
+  registeredCall,
+  ScriptedAgent,
+  ScriptedCall,
+  ScriptedInvitation,
+  ScriptedOwner,
+} from "../support/gateway_fakes.ts";
 import { sdp, sdpText } from "../support/sip_network.ts";
 
 type Refused = Extract<InviteProgress, { type: "refused" }>;
@@ -134,9 +140,9 @@ for (const [aor, typed, expected] of DESTINATIONS) {
 }
 
 const BUSY: CallState[] = [
-  { type: "dialing", attempt: new AbortController() },
-  { type: "alerting", invitation: new ScriptedInvitation() },
-  { type: "answering", invitation: new ScriptedInvitation() },
+  { type: "dialing", attempt: new AbortController(), registered: registeredCall() },
+  { type: "alerting", invitation: new ScriptedInvitation(), registered: registeredCall() },
+  { type: "answering", invitation: new ScriptedInvitation(), registered: registeredCall() },
 ];
 
 for (const line of BUSY) {

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/sip/message/info_bodies.ts";
-import { type CallState, IDLE } from "../../lib/call/leg.ts";
+import { IDLE } from "../../lib/call/leg.ts";
 import { talk } from "../../lib/call/talking.ts";
 import { textBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
-import { RecordingMedia, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
+import { RecordingMedia, registeredCall, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";
 import { sdp } from "../support/sip_network.ts";
 
 /** A call that has just been set up. */
 async function talking(owner: ScriptedOwner) {
-  const dialing: CallState = { type: "dialing", attempt: new AbortController() };
+  const dialing = { type: "dialing", attempt: new AbortController(), registered: registeredCall() } as const;
   owner.become(dialing);
   const call = new ScriptedCall();
   const media = new RecordingMedia();
@@ -30,7 +30,7 @@ for (
     await settle();
     assert.deepEqual([owner.link.take(), owner.state, media.disposed], [[...told], IDLE, true]);
     assert.deepEqual(owner.log.at("info").filter((line) => line.includes("ended")), [
-      `info main call ended after 2.5 s (${by}: because); nothing`,
+      `info call call ended after 2.5 s (${by}: because); nothing`,
     ]);
   });
 }
@@ -62,7 +62,7 @@ Deno.test("a line that was given up meanwhile: BYE and nothing else", async () =
   await using owner = new ScriptedOwner();
   const call = new ScriptedCall();
   const media = new RecordingMedia();
-  await talk(owner, { type: "dialing", attempt: new AbortController() }, {
+  await talk(owner, { type: "dialing", attempt: new AbortController(), registered: registeredCall() }, {
     call: call.call,
     media,
     report: [],

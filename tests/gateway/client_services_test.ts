@@ -6,7 +6,7 @@ import { CallBroadcast } from "../../lib/call/call_broadcast.ts";
 import { ClientServices, type SharedServices } from "../../lib/gateway/client_services.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { RecordingFactory } from "../support/gateway_fakes.ts";
+import { RecordingFactory, scriptedCalls } from "../support/gateway_fakes.ts";
 import { RecordLog } from "../support/record_log.ts";
 
 const refused = { type: "refused", reason: "because" } as const;
@@ -20,6 +20,7 @@ function bench(published: string | null) {
     dtmf: "info",
     redirect: false,
     dialPlan: [],
+    calls: scriptedCalls(),
     room: { refusal: () => "full", retryAfterSeconds: () => 5 },
     access: {
       mayCall: (from: string, to: DialTarget) => (asked.push(`${from} calls ${to.user}`), refused),
@@ -32,7 +33,7 @@ function bench(published: string | null) {
     shared: app,
     log,
     media,
-    hostname: "192.0.2.7",
+    peer: { address: "192.0.2.7", connection: 1, path: "sip/alice@example.com" },
     published,
   });
   return { app, asked, log, media, services };

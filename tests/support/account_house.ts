@@ -5,6 +5,7 @@ import { AccessPolicy } from "../../lib/gateway/access/access_policy.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
+import { CallRegistry } from "../../lib/call/registry.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { AccountApps } from "../../lib/gateway/apps/account_apps.ts";
@@ -98,6 +99,7 @@ export class AccountHouse {
   readonly clock = new FakeClock(1000);
   readonly log = new RecordLog("info");
   readonly factory = new RecordingFactory();
+  readonly calls = new CallRegistry({ clock: this.clock, random: seededRandom(1) });
   readonly streams = new LiveStreams(defaultLiveLimits, this);
   readonly agents = new Map<string, ScriptedAgent>();
   readonly apps: AccountApps;
@@ -138,6 +140,7 @@ export class AccountHouse {
       random: { ...seededRandom(1), float: () => 0.5 },
       media: () => this.factory,
       transcodable: new Set(["aac"]),
+      calls: this.calls,
       room: { refusal: () => this.full, retryAfterSeconds: () => 1 },
       dialPlan: [],
       redirect: true,

@@ -14,6 +14,9 @@ import {
   type ClientLink,
 } from "../../lib/call/leg.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
+import { CallRegistry, type RegisteredCall } from "../../lib/call/registry.ts";
+import type { StreamRecord } from "../../lib/call/stream_record.ts";
+import { seededRandom } from "../../lib/base/random.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
 import type { SipBody } from "../../lib/sip/message/body.ts";
@@ -170,6 +173,13 @@ export class RecordingMedia implements CallMedia {
   sendDigits(digits: string, durationMs: number): boolean {
     this.log.push(`digits ${digits} ${durationMs}`);
     return this.takesDigits;
+  }
+
+  /** What is agreed. */
+  agreed: readonly StreamRecord[] = [];
+
+  streams(): readonly StreamRecord[] {
+    return this.agreed;
   }
 
   /** Audio of the far end arrives. */
@@ -452,6 +462,7 @@ export class ScriptedAgent implements Agent {
   ): AsyncGenerator<InviteProgress, void, void> {
     const steps = new Mailbox<InviteProgress>(32);
     this.invites.push({ to, offer, signal, steps, options });
+    options.onCallId?.(`call-${this.invites.length}`);
     signal.addEventListener("abort", () => {
       steps.push({ type: "refused", status: 487, reason: "Request Terminated", warning: null });
       steps.close();
@@ -485,6 +496,18 @@ export class ScriptedAgent implements Agent {
   }
 }
 
+/** A registry on a clock that stands still. */
+export function scriptedCalls(): CallRegistry {
+  return new CallRegistry({ clock: new FakeClock(), random: seededRandom(1) });
+}
+
+/** A call for a state that a test makes up. */
+export function registeredCall(): RegisteredCall {
+  const [remote, local] = [parseNameAddr("<sip:bob@10.0.0.2>"), "sip:alice@10.0.0.1"];
+  const start = { direction: "out", account: null, remote, local } as const;
+  return scriptedCalls().register({ ...start, rtmp: () => null, hangUp: () => {} });
+}
+
 /** A leg and its owner, without the rest of a Context. */
 export class ScriptedOwner extends CallLeg {
   declare readonly link: RecordingLink;
@@ -509,11 +532,20 @@ export class ScriptedOwner extends CallLeg {
       play: (type, timeMs) => void played.push(`${type}@${timeMs}`),
       takeMissed: () => this.missed,
       stateChanged: () => {},
-    }, { link: new RecordingLink(), agent, services: { clock, log, media, ...more } });
+    }, {
+      link: new RecordingLink(),
+      agent,
+      services: { clock, log, media, calls: new CallRegistry({ clock, random: seededRandom(1) }), ...more },
+    });
     this.clock = clock;
     this.factory = media;
     this.played = played;
     this.publisher = { status: (_level, code, text) => this.#told(code, text) };
+  }
+
+  /** Where its calls are listed. */
+  get calls(): CallRegistry {
+    return this.services.calls;
   }
 
   /** Whatever it does, it does this now. */

@@ -8,7 +8,13 @@ import { Context } from "../../lib/gateway/context.ts";
 import { dialledByUrl, type UrlDial } from "../../lib/gateway/apps/url_dial.ts";
 import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
-import { RecordingFactory, RecordingLink, RecordingReply, type RecordingStream } from "./gateway_fakes.ts";
+import {
+  RecordingFactory,
+  RecordingLink,
+  RecordingReply,
+  type RecordingStream,
+  scriptedCalls,
+} from "./gateway_fakes.ts";
 import { identity, type ScriptedPeer, sdp, type SipNetwork } from "./sip_network.ts";
 
 /** Where the phone is. */
@@ -37,6 +43,7 @@ export class GatewayPhone {
   readonly link = new RecordingLink();
   /** Her media. */
   readonly factory = new RecordingFactory();
+  readonly calls = scriptedCalls();
   /** The gateway's side of her. */
   readonly context: Context;
   readonly #network: SipNetwork;
@@ -49,7 +56,7 @@ export class GatewayPhone {
     const agent = this.#endpoint.createUserAgent(
       identity(options.aor ?? PHONE_URI, options.password ?? null),
     );
-    const services = { clock: network.clock, log: network.log, media: this.factory };
+    const services = { clock: network.clock, log: network.log, media: this.factory, calls: this.calls };
     this.context = new Context(this.link, agent, services, urlDial(options.dialByUrl));
     this.context.start();
   }

@@ -7,6 +7,7 @@ import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
+import { CallRegistry } from "../../lib/call/registry.ts";
 import { encodeRtp } from "../../lib/rtp/packet.ts";
 import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";
 import type { Direction } from "../../lib/sdp/description.ts";
@@ -34,7 +35,9 @@ export function memoryServices(clock: Clock): LineServices & { rtp: FakeUdpNetwo
   const rtp = new FakeUdpNetwork();
   const log = new RecordLog();
   const ticker = new Ticker(clock, 20, (error) => log.error("a tick failed", error));
-  return { clock, random: seededRandom(1), log, ticker, ports: rtp, bind: "10.0.0.2", rtp };
+  const random = seededRandom(1);
+  const calls = new CallRegistry({ clock, random: seededRandom(2) });
+  return { clock, random, log, calls, ticker, ports: rtp, bind: "10.0.0.2", rtp };
 }
 
 /** What an offer or answer of a caller says. */

@@ -4,6 +4,7 @@
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { CallServices, ClientLink } from "../../lib/call/leg.ts";
+import { CallRegistry } from "../../lib/call/registry.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { StreamClient } from "../../lib/gateway/apps/stream_client.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
@@ -55,7 +56,13 @@ export class LineBench {
   readonly streams = new LiveStreams(defaultLiveLimits, this);
   /** The publisher's stream. */
   readonly publisher = new RecordingStream();
-  readonly services: CallServices = { clock: this.clock, log: this.log, media: this.factory };
+  readonly calls = new CallRegistry(this);
+  readonly services: CallServices = {
+    clock: this.clock,
+    log: this.log,
+    media: this.factory,
+    calls: this.calls,
+  };
   readonly #lines: StreamClient[] = [];
 
   /** A line of the account. */

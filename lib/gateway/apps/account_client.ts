@@ -8,6 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import { Scope } from "../../base/scope.ts";
 import type { Agent } from "../../call/leg.ts";
+import type { RtmpPeer } from "../../call/registry.ts";
 import type { SipAccount } from "../../config/sip_account.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import { mayReplace, type OnBusyPolicy, type PublisherConnection } from "../../live/publisher.ts";
@@ -27,7 +28,7 @@ export interface ServedAccount {
 }
 
 /** The connection of a client, as the applications use it. */
-export type AccountConnection = Pick<RtmpConnection, "peer" | "call" | "close" | "answers">;
+export type AccountConnection = Pick<RtmpConnection, "peer" | "id" | "call" | "close" | "answers">;
 
 /** A stream of a client that may use the account it names. */
 export interface AccountUse {
@@ -40,6 +41,11 @@ export interface AccountUse {
   readonly proof: string | null;
   /** Ends the stream from our side; the connection ends with the last of its publishers. */
   readonly end: (reason: string) => void;
+}
+
+/** The client of a stream, as the call registry tells of it. */
+export function rtmpPeerOf({ connection: { peer, id } }: AccountUse, path: string): RtmpPeer {
+  return { address: peer.hostname, connection: id, path };
 }
 
 /** What takes the media of one publisher. */

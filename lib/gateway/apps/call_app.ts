@@ -9,17 +9,19 @@ import type { Random } from "../../base/random.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallRoom, CallServices } from "../../call/leg.ts";
+import type { CallRegistry } from "../../call/registry.ts";
 import type { DtmfMode } from "../../config/config_settings.ts";
 import type { DialPlan } from "../../config/dial_plan.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
-import type {
-  AccountApplication,
-  AccountUse,
-  PlayerOutcome,
-  PublisherOutcome,
-  StreamPublisher,
+import {
+  type AccountApplication,
+  type AccountUse,
+  type PlayerOutcome,
+  type PublisherOutcome,
+  rtmpPeerOf,
+  type StreamPublisher,
 } from "./account_client.ts";
 import { PublishedCall } from "./published_call.ts";
 import { StreamClient } from "./stream_client.ts";
@@ -36,6 +38,8 @@ export interface AccountAppParts {
   readonly transcodable: ReadonlySet<string>;
   readonly access: Pick<AccessPolicy, "mayCall">;
   readonly room: CallRoom;
+  /** Where calls are listed. */
+  readonly calls: CallRegistry;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
   /** How touch tones are sent. */
@@ -111,7 +115,12 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const log = account.log.child(`call to ${rest}`);
     const { redirect, fields = {} } = account.config;
     const parts = redirect === undefined ? this.#parts : { ...this.#parts, redirect };
-    const services = { ...servicesOf(parts, log, connection.peer.hostname), fields };
+    const path = pathOf(account.config.name, rest);
+    const services: CallServices = {
+      ...servicesOf(parts, log, account.config.name, connection.peer.hostname),
+      fields,
+      rtmpPeer: () => rtmpPeerOf(active.publisher, path),
+    };
     const call: PublishedCall = new PublishedCall({
       destination: rest,
       rules: account.config,
@@ -121,7 +130,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
           link,
           agent: account.agent,
           services,
-          remote: { streams, path: pathOf(account.config.name, rest) },
+          remote: { streams, path },
         }),
       clock,
       random,
@@ -162,12 +171,19 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 }
 
-/** What the lines of an account take from the gateway. @param address of the client that pays for the call */
-export function servicesOf(parts: AccountAppParts, log: Logger, address: string): CallServices {
-  const { clock, media, access, room, dialPlan, dtmf, redirect } = parts;
+/** What the calls of an account take from the gateway. @param address of the client that pays for the call */
+export function servicesOf(
+  parts: AccountAppParts,
+  log: Logger,
+  account: string,
+  address: string,
+): CallServices {
+  const { clock, media, access, room, calls, dialPlan, dtmf, redirect } = parts;
   return {
     clock,
     log,
+    calls,
+    account,
     media: media(log),
     room,
     dtmf,

@@ -10,19 +10,21 @@
 
 import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
-import { answer, invited } from "../../call/incoming.ts";
+import { answer, invited, refuse } from "../../call/incoming.ts";
 import type { CallLeg, ClientLink } from "../../call/leg.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";
-import type {
-  AccountConnection,
-  AccountUse,
-  PlayerOutcome,
-  PublisherOutcome,
-  ServedAccount,
+import {
+  type AccountConnection,
+  type AccountUse,
+  type PlayerOutcome,
+  type PublisherOutcome,
+  rtmpPeerOf,
+  type ServedAccount,
 } from "./account_client.ts";
+import type { RtmpPeer } from "../../call/registry.ts";
 import type { StreamClient } from "./stream_client.ts";
 import type { WaitingSound } from "./waiting_sound.ts";
 
@@ -42,6 +44,9 @@ export interface CallInLineParts {
 export function linePath(account: string): string {
   return `line/${account}`;
 }
+
+/** The last element of a publisher's path. */
+export const SAY = "say";
 
 /** A publisher that is back so soon, has not hung up. */
 const HANG_UP_MS = 2_000;
@@ -69,6 +74,12 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     return this.#client.leg;
   }
 
+  /** Who speaks; null: nobody does. */
+  get rtmpPeer(): RtmpPeer | null {
+    const speaker = this.#speaker;
+    return speaker === null ? null : rtmpPeerOf(speaker, `${linePath(speaker.account.config.name)}/${SAY}`);
+  }
+
   /** Somebody calls the account. */
   invited(invitation: Invitation): void {
     const { config, log } = this.#parts.account;
@@ -76,7 +87,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     log.info(
       `${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} called; the account takes no calls`,
     );
-    invitation.refuse(480, "Temporarily Unavailable");
+    refuse(this.leg, invitation, 480, "Temporarily Unavailable");
   }
 
   /** Takes the one who speaks to callers. */
@@ -130,9 +141,9 @@ export class CallInLine implements ClientLink, AsyncDisposable {
       case "accepted":
         return this.#accepted();
       case "cancelled":
-        return this.#ended("the caller gave up");
+        return this.#ended(this.#hungUpHere ? "hung up" : "the caller gave up");
       case "byed":
-        return this.#ended("the far end hung up");
+        return this.#ended(this.#hungUpHere ? "hung up" : "the far end hung up");
       default:
         for (const connection of this.#connections()) connection.call(method, ...args);
     }
@@ -144,6 +155,11 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#longest?.[Symbol.dispose]();
     this.#waiting.stop();
     return this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Neither the remote party nor a client has ended the last call, but whoever operates the gateway. */
+  get #hungUpHere(): boolean {
+    return this.leg.ending?.by === "local";
   }
 
   /** Why nobody needs this line; null: it answers. */

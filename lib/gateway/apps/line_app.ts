@@ -5,6 +5,7 @@
 import { Ticker } from "../../base/ticker.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
+import type { CallServices } from "../../call/leg.ts";
 import { receivedPagingMessage } from "../../call/messages.ts";
 import type { LiveSink } from "../../live/live_sink.ts";
 import type {
@@ -15,7 +16,7 @@ import type {
   ServedAccount,
 } from "./account_client.ts";
 import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
-import { CallInLine, linePath } from "./call_in_line.ts";
+import { CallInLine, linePath, SAY } from "./call_in_line.ts";
 import { StreamClient } from "./stream_client.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
 
@@ -28,8 +29,6 @@ const WITH_AAC: readonly string[] = ["aac", "h264", "dtmf"];
 /** What most players play, and nothing must be converted for. */
 const WITHOUT_AAC: readonly string[] = ["pcmu", "pcma", "h264", "dtmf"];
 
-/** The last element of a publisher's path. */
-const SAY = "say";
 /** Programs that need a name behind the account may play this one. */
 const HEAR = "hear";
 
@@ -93,8 +92,12 @@ export class LineApp implements AccountApplication, AsyncDisposable {
     const { streams, clock, transcodable } = this.#parts;
     const { config, agent, log } = account;
     const media = freshForEachCall(() => this.#parts.media(log));
-    const services = { ...servicesOf(this.#parts, log, ""), media };
-    return new CallInLine({
+    const services: CallServices = {
+      ...servicesOf(this.#parts, log, config.name, ""),
+      media,
+      rtmpPeer: () => line.rtmpPeer,
+    };
+    const line: CallInLine = new CallInLine({
       account,
       codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
       openClient: (link) =>
@@ -109,6 +112,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
       streams,
       clock,
     });
+    return line;
   }
 }
 

@@ -119,7 +119,7 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
       case "rejected":
         return this.#failed(String(args[0]));
       case "byed":
-        return this.#over("status", "NetStream.Call.Ended", "the far end hung up");
+        return this.#over("status", "NetStream.Call.Ended", this.#whoHungUp());
       default:
         return this.#parts.callClient(method, ...args);
     }
@@ -212,6 +212,11 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     this.#quiet[Symbol.dispose]();
     this.leg.hangUp();
     this.leg.publishedBy(null);
+  }
+
+  /** A publisher that has said `bye` does not come here. */
+  #whoHungUp(): string {
+    return this.leg.ending?.by === "local" ? "hung up" : "the far end hung up";
   }
 
   #arm(timer: Disposable | null): void {

@@ -143,7 +143,7 @@ export class SipApp {
       media: media.factory(rate, log, dialsByUrl),
       fields,
       tellsCallerHeaders,
-      hostname: client.peer.hostname,
+      peer: { address: client.peer.hostname, connection: client.id, path: key },
       published: mayPublishCalls({ everywhere, accounts }, address) ? address : null,
     });
   }

@@ -63,6 +63,8 @@ export interface InviteOptions extends Caller, CallerFields {
   readonly hop?: Hop;
   /** Its Request-URI, when the far end is asked for at another address than `to`. */
   readonly target?: SipUri;
+  /** Told the Call-ID of the INVITE before it is sent. */
+  readonly onCallId?: (callId: string) => void;
   /** Told when another server is tried. */
   readonly onFailover?: (notice: FailoverNotice) => void;
 }
@@ -86,7 +88,9 @@ export async function* inviteProgress(
   }
   const contact = contactOf(agent, hop.localAddress, hop.targets[0].transport);
   const attempt = new InviteAttempt(agent, parts);
-  attempt.start(createInvite(agent, parts, contact), hop.targets);
+  const invite = createInvite(agent, parts, contact);
+  parts.onCallId?.(callIdOf(invite));
+  attempt.start(invite, hop.targets);
   const onAbort = (): void => attempt.giveUp();
   signal.addEventListener("abort", onAbort, { once: true });
   try {

@@ -6,7 +6,9 @@ import { messageOf, TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Scope } from "../../base/scope.ts";
 import { withAddresses } from "../../sdp/connection_names.ts";
+import { type CallEnding, completed, endingOf, type RegisteredCall } from "../../call/registry.ts";
 import type { SipBody } from "../../sip/message/body.ts";
+import { formatSipUri } from "../../sip/message/uri.ts";
 import type { Call, CallEvent, OfferEvent } from "../../sip/ua/call.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";
 import type { IncomingMessage, UserAgent } from "../../sip/ua/user_agent.ts";
@@ -16,6 +18,8 @@ import { LineMedia, type LineServices, type MediaTreatment } from "./line_media.
 export const MAX_CALLS = 500;
 /** Longest call, in milliseconds: a caller that vanished without a BYE does not stay for ever. */
 export const MAX_CALL_MS = 3_600_000;
+
+const NOT_UP: CallEnding = { status: "failed", sipStatus: null, reason: "not set up", by: "failure" };
 
 export interface BuiltInNumberOptions {
   /** Who answers; the number owns it from now on. */
@@ -74,29 +78,54 @@ export class BuiltInNumber implements AsyncDisposable {
   }
 
   async #admit(invitation: Invitation): Promise<void> {
+    const over = new AbortController();
+    const registered = this.#register(invitation, over);
     if (this.#calls >= (this.#options.maxCalls ?? MAX_CALLS)) {
+      registered.end(endingOf(486, "Busy Here", "local"));
       return invitation.refuse(486, "Busy Here", warning(`${this.#calls} calls are all this number takes`));
     }
     this.#calls++;
     try {
-      await this.#answer(invitation);
+      await this.#answer(invitation, registered, over.signal);
     } finally {
       this.#calls--;
+      registered.end(NOT_UP);
     }
   }
 
-  async #answer(invitation: Invitation): Promise<void> {
+  /** @param over aborted when it is to be hung up */
+  #register(invitation: Invitation, over: AbortController): RegisteredCall {
+    const { services: { calls }, agent } = this.#options;
+    const registered = calls.register({
+      direction: "in",
+      account: null,
+      remote: invitation.from,
+      local: formatSipUri(agent.identity.aor),
+      rtmp: () => null,
+      hangUp: () => over.abort(),
+    });
+    registered.sipCallId = invitation.id;
+    return registered;
+  }
+
+  async #answer(invitation: Invitation, registered: RegisteredCall, over: AbortSignal): Promise<void> {
     const { treatment, services } = this.#options;
     const { localAddress } = invitation.source;
     using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
     const offer = await this.#withAddresses(invitation.offer);
     const body = this.#firstBody(media, invitation, offer);
-    if (body === null) return;
+    if (body === null) return registered.end(endingOf(488, "Not Acceptable Here", "local"));
     invitation.ring();
+    registered.become("ringing");
     const outcome = await invitation.accept(body);
     const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
     if (outcome.type === "failed") return this.#log.info(`${caller} called, but ${outcome.reason}`);
-    await this.#talk(outcome.call, media, caller, invitation.offer === null);
+    const { call } = outcome;
+    registered.media = media;
+    registered.become("in-progress");
+    over.addEventListener("abort", () => this.#hangUp(call), { once: true });
+    if (over.aborted) this.#hangUp(call);
+    registered.end(await this.#talk(call, media, caller, invitation.offer === null));
   }
 
   /** Our answer, or our offer for a caller without one; null: the call was refused. */
@@ -115,7 +144,12 @@ export class BuiltInNumber implements AsyncDisposable {
     return null;
   }
 
-  async #talk(call: Call, media: LineMedia, caller: string, offeredByUs: boolean): Promise<void> {
+  async #talk(
+    call: Call,
+    media: LineMedia,
+    caller: string,
+    offeredByUs: boolean,
+  ): Promise<CallEnding> {
     await using established = call;
     const { clock } = this.#options.services;
     const startMs = clock.now();
@@ -123,13 +157,14 @@ export class BuiltInNumber implements AsyncDisposable {
     using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
     if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
     using _watch = media.watch((seconds) => established.fail(`no RTP for ${seconds} s`));
-    let ending = "";
+    let ending = NOT_UP;
     for await (const event of established.events()) {
-      if (event.type === "ended") ending = `${event.by}: ${event.reason}`;
+      if (event.type === "ended") ending = completed(event.by, event.reason);
       await this.#handle(established, media, event);
     }
     const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
-    this.#log.info(`${caller} left after ${seconds} s (${ending}); ${media.summary()}`);
+    this.#log.info(`${caller} left after ${seconds} s (${ending.by}: ${ending.reason}); ${media.summary()}`);
+    return ending;
   }
 
   async #handle(call: Call, media: LineMedia, event: CallEvent): Promise<void> {

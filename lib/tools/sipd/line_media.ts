@@ -5,6 +5,8 @@
 import { encodeUtf8 } from "../../base/bytes.ts";
 import { WireError } from "../../base/errors.ts";
 import type { Scope } from "../../base/scope.ts";
+import type { CountedMedia } from "../../call/registry.ts";
+import type { StreamRecord } from "../../call/stream_record.ts";
 import { describedAddress } from "../../rtp/remote_lock.ts";
 import { type MediaLife, MediaWatch } from "../../rtp/media_watch.ts";
 import { type AgreedMedia, receives, sends } from "../../sdp/agreed_media.ts";
@@ -41,7 +43,7 @@ const TICKS_PER_LOOK = 50;
 const KINDS: readonly MediaKind[] = ["audio", "video"];
 
 /** Offers, answers and streams of one call. */
-export class LineMedia implements Disposable {
+export class LineMedia implements CountedMedia, Disposable {
   readonly #options: LineMediaOptions;
   readonly #streams = new Map<MediaKind, LineStream>();
   readonly #sessionId: number;
@@ -110,6 +112,10 @@ export class LineMedia implements Disposable {
       audioExpected: audio?.expected ?? false,
       audioMs: audio?.receivedMs ?? -Infinity,
     };
+  }
+
+  streams(): StreamRecord[] {
+    return [...this.#streams.values()].flatMap(({ record }) => record === null ? [] : [record]);
   }
 
   summary(): string {

@@ -7,13 +7,15 @@ import type { Ticker } from "../../base/ticker.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Scope } from "../../base/scope.ts";
-import type { Endpoint, TargetGuard } from "../../net/endpoint.ts";
+import type { CallRegistry } from "../../call/registry.ts";
+import type { StreamCodecs, StreamRecord } from "../../call/stream_record.ts";
+import { type Endpoint, formatEndpoint, type TargetGuard } from "../../net/endpoint.ts";
 import type { RtpPortPair, RtpPorts } from "../../net/rtp_ports.ts";
 import { describedAddress, expectedPayloadTypes, isSomebodyElse } from "../../rtp/remote_lock.ts";
 import type { MediaTimeouts } from "../../rtp/media_watch.ts";
 import { RtpSession } from "../../rtp/session.ts";
 import type { LookUp } from "../../sdp/connection_names.ts";
-import { type AgreedMedia, receives, sends } from "../../sdp/agreed_media.ts";
+import { type AgreedFormat, type AgreedMedia, receives, sends } from "../../sdp/agreed_media.ts";
 import type { MediaFormat } from "../../sdp/media_format.ts";
 
 /** What m-lines may carry here. */
@@ -45,6 +47,8 @@ export interface LineServices {
   readonly guard?: TargetGuard;
   /** Resolves host names in descriptions; absent: nobody does. */
   readonly lookUp?: LookUp;
+  /** Where calls are listed. */
+  readonly calls: CallRegistry;
 }
 
 export interface LineStreamOptions {
@@ -63,6 +67,7 @@ export class LineStream implements Disposable {
   #connection: Disposable | null = null;
   #connectedAs = "";
   #expected = false;
+  #agreed: AgreedMedia | null = null;
 
   /** Binds the ports. Throws TransportError when there are none. */
   constructor(options: LineStreamOptions) {
@@ -80,6 +85,7 @@ export class LineStream implements Disposable {
    * @param signalling IP addresses the peer's description came from
    */
   apply(agreed: AgreedMedia | null, signalling: readonly string[] = []): void {
+    this.#agreed = agreed;
     this.#expected = agreed !== null && !agreed.heldByRemote &&
       (receives(agreed.direction) || sends(agreed.direction) && isSomebodyElse(agreed.remote, signalling));
     if (agreed === null) {
@@ -108,6 +114,16 @@ export class LineStream implements Disposable {
       heardMs: session?.heardMs ?? -Infinity,
       receivedMs: session?.receivedMs ?? -Infinity,
     };
+  }
+
+  /** What it was agreed for, and its counters; null: it is not used. */
+  get record(): StreamRecord | null {
+    const [session, agreed] = [this.#session, this.#agreed];
+    if (session === null || agreed === null) return null;
+    const { kind, direction, heldByRemote, formats } = agreed;
+    const { target, stats } = session;
+    const peer = target === null ? null : formatEndpoint(target);
+    return { kind, direction, heldByRemote, peer, stats, ...codecsOf(formats) };
   }
 
   summary(): string {
@@ -147,4 +163,20 @@ export class LineStream implements Disposable {
       latch: true,
     });
   }
+}
+
+function codecsOf(formats: readonly AgreedFormat[]): StreamCodecs {
+  const of = (name: string, payloadType: number) => ({
+    payloadType,
+    codec: name.toLowerCase(),
+    client: null,
+  });
+  const { name, sendPayloadType, clockRate } = formats[0]!;
+  return {
+    clockRate,
+    send: of(name, sendPayloadType),
+    receive: formats.flatMap(({ name, receivePayloadTypes }) =>
+      receivePayloadTypes.map((type) => of(name, type))
+    ),
+  };
 }

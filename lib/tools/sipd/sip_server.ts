@@ -4,6 +4,7 @@
 // Role: edge
 
 import type { Clock } from "../../base/clock.ts";
+import { CallRegistry } from "../../call/registry.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
@@ -50,6 +51,8 @@ export interface SipServerEnvironment {
   readonly random: Random;
   /** Names that callers of the built-in numbers put into their Contact. */
   readonly dns: DnsResolver;
+  /** Where calls of the numbers are listed; absent: in a registry of its own. */
+  readonly calls?: CallRegistry;
   /** How long a call of a number lasts without anything of its caller; absent: an hour. */
   readonly timeouts?: MediaTimeouts;
   /** Where requests may be sent on to; absent: everywhere. */
@@ -154,7 +157,7 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): LineServices {
-  const { clock, random, log, rtpPorts, guard, dns, timeouts } = environment;
+  const { clock, random, log, rtpPorts, guard, dns, timeouts, calls } = environment;
   return {
     ...(guard && { guard }),
     ...(timeouts && { timeouts }),
@@ -162,6 +165,7 @@ function createServices(bind: string, environment: SipServerEnvironment): LineSe
     clock,
     random,
     log,
+    calls: calls ?? new CallRegistry(environment),
     ticker: new Ticker(clock, TONE_BLOCK_MS, (error) => log.error("A media tick failed", error)),
     ports: rtpPorts ?? new RtpPorts({ min: 0, max: 0 }, clock),
     bind,

@@ -52,6 +52,7 @@ class Scene extends LineBench {
       stream: stream.net,
       connection: {
         peer: { hostname: "192.0.2.1", port: 1 },
+        id: 7,
         call: (method, ...args) => void this.called.push(`${who} ${method} ${args.join(", ")}`),
         close: () => Promise.resolve(),
         answers: () => Promise.resolve(true),
@@ -310,7 +311,7 @@ for (const state of ["alerting", "answering", "talking"] as const) {
 /** Callers and programs that come and go as they like. */
 class Traffic extends Scene {
   readonly invitations: ScriptedInvitation[] = [];
-  readonly calls: ScriptedCall[] = [];
+  readonly answered: ScriptedCall[] = [];
   readonly speakers: ReturnType<Scene["speak"]>[] = [];
   readonly players: ReturnType<Scene["listen"]>[] = [];
 
@@ -326,12 +327,12 @@ const EVENTS: Readonly<Record<string, (traffic: Traffic) => unknown>> = {
   "a call": (traffic) => traffic.invitations.push(traffic.ringUp()),
   "the ACK": (traffic) => {
     const call = new ScriptedCall();
-    traffic.calls.push(call);
+    traffic.answered.push(call);
     traffic.invitations.at(-1)?.confirm(call);
   },
   "no ACK": (traffic) => traffic.invitations.at(-1)?.fail("no ACK"),
   CANCEL: (traffic) => traffic.invitations.at(-1)?.cancel(),
-  BYE: (traffic) => traffic.calls.at(-1)?.end("remote"),
+  BYE: (traffic) => traffic.answered.at(-1)?.end("remote"),
   "a speaker comes": (traffic) => traffic.trySpeak(),
   "the speaker leaves": (traffic) => traffic.speakers.pop()?.ended(),
   "the speaker speaks": (traffic) => traffic.speakers.at(-1)?.media(message(8, 0, "82ff")),

@@ -16,7 +16,7 @@ class Scene extends LineBench {
   /** "status Call.Ringing: 180 Ringing", "receivedDTMF "5", 160", "over: reason". */
   readonly told: string[] = [];
   /** Calls that the far end accepted. */
-  readonly calls: ScriptedCall[] = [];
+  readonly answered: ScriptedCall[] = [];
   readonly call: PublishedCall;
 
   constructor(rules: Partial<CallRules> = {}, takesAac = true) {
@@ -342,8 +342,8 @@ const EVENTS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   busy: (scene) => scene.agent.invites.length > 0 ? scene.refuse(486, "Busy Here") : null,
   declined: (scene) => scene.agent.invites.length > 0 ? scene.refuse(603, "Decline") : null,
   accepted: (scene) =>
-    scene.agent.invites.length > 0 ? scene.accept().then((call) => scene.calls.push(call)) : null,
-  "the far end hangs up": (scene) => scene.calls.at(-1)?.end("remote"),
+    scene.agent.invites.length > 0 ? scene.accept().then((call) => scene.answered.push(call)) : null,
+  "the far end hangs up": (scene) => scene.answered.at(-1)?.end("remote"),
   "a moment": (scene) => scene.clock.advanceAsync(700),
   "a while": (scene) => scene.clock.advanceAsync(11_000),
   bye: (scene) => scene.call.bye(),

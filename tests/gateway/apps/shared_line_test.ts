@@ -7,7 +7,12 @@ import { Context } from "../../../lib/gateway/context.ts";
 import { SharedLines } from "../../../lib/gateway/apps/shared_line.ts";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
 import type { RegisterOutcome } from "../../../lib/sip/ua/registration.ts";
-import { RecordingFactory, RecordingLink, RecordingReply } from "../../support/gateway_fakes.ts";
+import {
+  RecordingFactory,
+  RecordingLink,
+  RecordingReply,
+  scriptedCalls,
+} from "../../support/gateway_fakes.ts";
 import { contactUri, identity, type ScriptedPeer, sdp, SipNetwork } from "../../support/sip_network.ts";
 
 const HOST = "10.0.0.1";
@@ -19,13 +24,19 @@ const forever = (): AbortSignal => new AbortController().signal;
 class Client {
   readonly link = new RecordingLink();
   readonly factory = new RecordingFactory();
+  readonly calls = scriptedCalls();
   readonly context: Context;
   readonly #network: SipNetwork;
 
   constructor(scene: Scene, displayName: string | null, password: string | null) {
     this.#network = scene.network;
     const who = { ...identity(`sip:alice@${REGISTRAR}`, password), displayName };
-    const services = { clock: scene.network.clock, log: scene.network.log, media: this.factory };
+    const services = {
+      clock: scene.network.clock,
+      log: scene.network.log,
+      media: this.factory,
+      calls: this.calls,
+    };
     this.context = new Context(this.link, scene.lines.join(who), services);
   }
 
