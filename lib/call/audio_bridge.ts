@@ -12,6 +12,7 @@ import type { AudioPacketizer } from "../media/audio_packets.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { type CodecName, createFrame, type Frame } from "../media/frame.ts";
 import { opusHead } from "../media/opus_packets.ts";
+import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
@@ -129,11 +130,11 @@ export class AudioBridge implements Disposable {
     return this.#transcode?.summary() ?? "";
   }
 
-  /** One audio message of the RTMP publisher. */
-  fromRtmp(message: MediaMessage): void {
+  /** One audio message of the RTMP publisher. @param tag its header, where it has been read by now */
+  fromRtmp(message: MediaMessage, tag?: Tag): void {
     const frame = this.#frame;
     try {
-      decodeTag(8, message.timeMs, message.body, frame);
+      decodeTag(8, message.timeMs, message.body, frame, tag);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       return this.#countUnusable("broken");

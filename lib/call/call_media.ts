@@ -2,6 +2,7 @@
 // tags out. media_context.ts is the real one; tests of the call logic use a recording one.
 // Role: wire
 
+import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
@@ -57,8 +58,8 @@ export interface CallMedia extends Disposable {
   takeAnswer(answer: SipBody): MediaOutcome;
   /** Reads the peer's offer, first or renewed, answers it and starts the media. */
   takeOffer(offer: SipBody): AnswerOutcome;
-  /** One message from the RTMP publisher; consumed when it returns. */
-  fromRtmp(message: MediaMessage): void;
+  /** One message from the RTMP publisher; consumed when it returns. @param tag its header, where it has been read by now */
+  fromRtmp(message: MediaMessage, tag?: Tag): void;
   /** Another stream publishes from now on: its next time means "now". */
   publisherChanged(): void;
   /** Another stream plays from now on: its video begins with a key frame. */

@@ -11,6 +11,7 @@ import { createFrame, type Frame } from "../media/frame.ts";
 import { H264Depacketizer } from "../media/h264_depacketizer.ts";
 import { type H264Drop, H264Packetizer } from "../media/h264_packetizer.ts";
 import { parseSprop } from "../media/parameter_sets.ts";
+import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
 import type { TagSink } from "./call_media.ts";
@@ -135,11 +136,11 @@ export class H264Bridge implements Disposable {
     }
   }
 
-  /** One video message of the RTMP publisher. */
-  fromRtmp(message: MediaMessage): void {
+  /** One video message of the RTMP publisher. @param tag its header, where it has been read by now */
+  fromRtmp(message: MediaMessage, tag?: Tag): void {
     const frame = this.#frame;
     try {
-      decodeTag(9, message.timeMs, message.body, frame);
+      decodeTag(9, message.timeMs, message.body, frame, tag);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unusable++;

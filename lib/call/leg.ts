@@ -21,6 +21,7 @@ import {
   type RegisteredCall,
   type RtmpPeer,
 } from "./registry.ts";
+import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 import type { SipBody } from "../sip/message/body.ts";
@@ -160,6 +161,7 @@ export class CallLeg implements AsyncDisposable {
   /** Of its last call; null: it has had none. */
   ending: CallEnding | null = null;
   readonly #configs = new PublisherConfigs();
+  readonly #tag = createTag();
   #state: CallState = IDLE;
 
   constructor(owner: LegOwner, { link, agent, services }: CallLegParts) {
@@ -219,10 +221,11 @@ export class CallLeg implements AsyncDisposable {
 
   /** One message for the remote party; synchronous, borrowed. Configurations are kept for calls to come. */
   put(message: MediaMessage): void {
-    this.#configs.note(message);
+    const tag = readTag(message.type, message.body, this.#tag);
+    this.#configs.note(message, tag);
     const state = this.#state;
     if (state.type !== "talking") return;
-    state.media.fromRtmp(message);
+    state.media.fromRtmp(message, tag);
     state.broadcast?.near(message.type, message.timeMs, message.body);
   }
 

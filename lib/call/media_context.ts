@@ -4,6 +4,7 @@
 // Role: edge
 
 import type { Logger } from "../base/log.ts";
+import { createTag, readTag, type Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import { type MediaTimeouts, MediaWatch, QUIET_MS } from "../rtp/media_watch.ts";
 import { type AgreedMedia, withEarlierNumbers } from "../sdp/agreed_media.ts";
@@ -35,7 +36,6 @@ import {
 } from "./negotiation.ts";
 import { levelOf, type MediaWarning } from "./media_warnings.ts";
 import { PublishedAudio } from "./published_audio.ts";
-import { isConfig } from "./publisher_configs.ts";
 import { PublishedVideo } from "./published_video.ts";
 import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
@@ -45,6 +45,9 @@ export type { MediaServices } from "./call_streams.ts";
 
 /** Ticks of 10 ms between two looks at whether the peer's media come. */
 const TICKS_PER_LOOK = 100;
+
+/** Filled by each call, and read before it returns. */
+const header = createTag();
 
 const NO_TIMEOUTS: MediaTimeouts = { initialMs: 0, silenceMs: 0 };
 
@@ -85,7 +88,7 @@ export class MediaContext implements CallMedia, TagSink {
   #local: SessionDescription | null = null;
   #choice: MediaChoice | null = null;
   #agreed: readonly AgreedMedia[] = [];
-  #lines: MediaPipeline | null = null;
+  #pipeline: MediaPipeline | null = null;
   readonly #published = new PublishedVideo();
   readonly #publishedAudio = new PublishedAudio();
   #hold = false;
@@ -145,26 +148,31 @@ export class MediaContext implements CallMedia, TagSink {
     return { ...applied, answer: sdpBody(outcome.answer) };
   }
 
-  fromRtmp(message: MediaMessage): void {
-    if (isConfig(message)) { for (const kept of [this.#published, this.#publishedAudio]) kept.note(message); }
-    this.#lines?.fromRtmp(message);
+  fromRtmp(message: MediaMessage, tag: Tag = readTag(message.type, message.body, header)): void {
+    if (tag.content === "config") this.#noteConfig(message);
+    this.#pipeline?.takerOf(message.type)?.fromRtmp(message, tag);
+  }
+
+  #noteConfig(message: MediaMessage): void {
+    this.#published.note(message);
+    this.#publishedAudio.note(message);
   }
 
   /** Another stream publishes. */
   publisherChanged(): void {
     this.#published.forget();
     this.#publishedAudio.forget();
-    this.#lines?.publisherChanged();
+    this.#pipeline?.publisherChanged();
   }
 
   /** Another stream plays. */
   playerChanged(): void {
-    this.#lines?.playerChanged();
+    this.#pipeline?.playerChanged();
   }
 
   /** The peer asks for a key frame by INFO. */
   keyFrameRequested(): void {
-    this.#lines?.keyFrameRequested();
+    this.#pipeline?.keyFrameRequested();
   }
 
   setHold(on: boolean): void {
@@ -174,13 +182,13 @@ export class MediaContext implements CallMedia, TagSink {
 
   /** Touch tones as RTP events, or as sound. */
   sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
-    return this.#lines?.sendDigits(digits, durationMs, way) ?? false;
+    return this.#pipeline?.sendDigits(digits, durationMs, way) ?? false;
   }
 
   /** The peer has described early media: it may wait for ours before it sends any. */
   earlyMedia(): void {
     this.#early = true;
-    this.#lines?.audio?.startSilence(this.#options.services.ticker);
+    this.#pipeline?.audio?.startSilence(this.#options.services.ticker);
   }
 
   /** Once a second, on the ticks of all calls. */
@@ -218,7 +226,7 @@ export class MediaContext implements CallMedia, TagSink {
 
   summary(): string {
     const parts = this.#streams.summary();
-    return [...parts, ...(this.#lines?.complaints() ?? [])].join("; ") || "no media";
+    return [...parts, ...(this.#pipeline?.complaints() ?? [])].join("; ") || "no media";
   }
 
   /** For its lines: one tag, unless we hold. */
@@ -231,8 +239,8 @@ export class MediaContext implements CallMedia, TagSink {
     if (this.#ended) return;
     this.#ended = true;
     this.#watching?.[Symbol.dispose]();
-    this.#lines?.[Symbol.dispose]();
-    this.#lines = null;
+    this.#pipeline?.[Symbol.dispose]();
+    this.#pipeline = null;
     this.#streams[Symbol.dispose]();
     this.#options.onEnd();
   }
@@ -263,9 +271,9 @@ export class MediaContext implements CallMedia, TagSink {
     if (lost) return { type: "none", reason: `the peer only listens, and cannot be sent to: ${lost}` };
     const wasHeld = this.#heldByRemote;
     this.#heldByRemote = agreed.some((media) => media.heldByRemote);
-    if (wasHeld && !this.#heldByRemote) this.#lines?.audio?.publisherChanged(); // a new talk spurt, with its marker
+    if (wasHeld && !this.#heldByRemote) this.#pipeline?.audio?.publisherChanged(); // a new talk spurt, with its marker
     if (!sameChoice(choice, this.#choice)) this.#build(choice);
-    else if (choice.video.kind === "h264") this.#lines?.takeSprop(choice.video.sprop);
+    else if (choice.video.kind === "h264") this.#pipeline?.takeSprop(choice.video.sprop);
     this.#choice = choice;
     this.#agreed = agreed;
     this.#streams.keepOnly(agreed);
@@ -282,9 +290,9 @@ export class MediaContext implements CallMedia, TagSink {
   }
 
   #build(choice: MediaChoice): void {
-    this.#lines?.[Symbol.dispose]();
+    this.#pipeline?.[Symbol.dispose]();
     this.#streams.detach();
-    this.#lines = new MediaPipeline({
+    this.#pipeline = new MediaPipeline({
       choice,
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
@@ -298,9 +306,9 @@ export class MediaContext implements CallMedia, TagSink {
       onWarning: (warning) => this.#noteWarning(warning),
     });
     for (const { config } of [this.#published, this.#publishedAudio]) {
-      if (config !== null) this.#lines.fromRtmp(config);
+      if (config !== null) this.fromRtmp(config);
     }
-    if (this.#early) this.#lines.audio?.startSilence(this.#options.services.ticker);
+    if (this.#early) this.#pipeline.audio?.startSilence(this.#options.services.ticker);
     this.#log.info(describeChoice(choice));
   }
 

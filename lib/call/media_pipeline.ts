@@ -17,7 +17,7 @@ import type { H264Chain, XflvChain } from "./video_choice.ts";
 import { XflvBridge } from "./xflv_bridge.ts";
 import { LipSync } from "../media/lip_sync.ts";
 import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
-import { createTag, isFrame, readTag } from "../media/tag.ts";
+import { isFrame, type Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtcpEvent } from "../rtp/rtcp_channel.ts";
 import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
@@ -34,6 +34,11 @@ export interface PipelineSession extends RtpSink {
   sendFeedback(kind: "pli" | "fir"): boolean;
   /** Says which moment a timestamp of send() stands for. */
   anchor(timestamp: number, atMs: number): void;
+}
+
+/** Takes the messages of the client. */
+export interface MessageTaker {
+  fromRtmp(message: MediaMessage, tag: Tag): void;
 }
 
 export interface MediaPipelineOptions {
@@ -65,7 +70,13 @@ export class MediaPipeline implements Disposable {
   readonly #publisher: PublisherClock;
   readonly #announced: AnnouncedOutlet | null;
   readonly #warnings: MediaWarnings;
-  readonly #tag = createTag();
+  /** In a call without video only those pictures are worth a word that no call could carry. */
+  readonly #unsentVideo: MessageTaker = {
+    fromRtmp: ({ body }, tag) => {
+      if (!isFrame(tag) || tag.track !== 0 || tag.codec === "h264") return;
+      if (body.length > 1) this.#warnings.note(videoWarning(tag.codec), tag.codec);
+    },
+  };
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioBridge | null;
@@ -94,18 +105,10 @@ export class MediaPipeline implements Disposable {
     }
   }
 
-  fromRtmp(message: MediaMessage): void {
-    if (this.xflv !== null) this.xflv.fromRtmp(message);
-    else if (message.type === 8) this.audio?.fromRtmp(message);
-    else if (message.type === 9 && this.video !== null) this.video.fromRtmp(message);
-    else if (message.type === 9) this.#notePicture(message.body);
-  }
-
-  /** In a call without video only those are worth a word that no call could carry. */
-  #notePicture(body: Uint8Array): void {
-    const tag = readTag(9, body, this.#tag);
-    if (!isFrame(tag) || tag.track !== 0 || tag.codec === "h264") return;
-    if (body.length > 1) this.#warnings.note(videoWarning(tag.codec), tag.codec);
+  /** What takes messages of this type of the client; null: nothing. */
+  takerOf(type: MediaMessage["type"]): MessageTaker | null {
+    if (this.xflv !== null) return this.xflv;
+    return type === 8 ? this.audio : type === 9 ? this.video ?? this.#unsentVideo : null;
   }
 
   /** Another stream publishes from now on. */

@@ -4,17 +4,9 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { CallMedia } from "./call_media.ts";
-import { createTag, readTag } from "../media/tag.ts";
+import type { Tag } from "../media/tag.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
-
-/** Filled by each call, and read before it returns. */
-const header = createTag();
-
-/** True for a message that says how to decode the ones behind it. */
-export function isConfig({ type, body }: MediaMessage): boolean {
-  return readTag(type, body, header).content === "config";
-}
 
 export class PublisherConfigs {
   readonly #audio = new PublishedAudio();
@@ -27,8 +19,7 @@ export class PublisherConfigs {
   }
 
   /** Looks at a message, and keeps a copy when it is a configuration. */
-  note(message: MediaMessage): void {
-    const { content, codec, track, cut } = readTag(message.type, message.body, header);
+  note(message: MediaMessage, { content, codec, track, cut }: Tag): void {
     const isPicture = content === "config" || content === "key" || content === "frame";
     if (codec === "h264" && track === 0 && isPicture && !cut) this.#hasVideo = true;
     if (content !== "config") return;

@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.ts";
+import type { Tag } from "../media/tag.ts";
 import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
@@ -93,10 +94,11 @@ export class XflvBridge {
     return this.#depacketizer.broken;
   }
 
-  fromRtmp(message: MediaMessage): void {
+  /** @param tag the header of the message, where it has been read by now */
+  fromRtmp(message: MediaMessage, tag?: Tag): void {
     const frame = this.#frame;
     try {
-      decodeTag(message.type, message.timeMs, message.body, frame);
+      decodeTag(message.type, message.timeMs, message.body, frame, tag);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#broken++;

@@ -122,7 +122,7 @@ export class Context implements LegOwner, AsyncDisposable {
   }
 
   /** One media message of the publisher; synchronous, borrowed bytes. */
-  rtmpMedia(stream: NetStream, message: MediaMessage): void {
+  readonly rtmpMedia = (stream: NetStream, message: MediaMessage): void => {
     if (stream !== this.#publishing) return;
     const { leg } = this;
     leg.put(message);
@@ -130,7 +130,7 @@ export class Context implements LegOwner, AsyncDisposable {
       const codecs = publisherCodecs(message.body);
       this.#dialByUrl(codecs.length > 0 && leg.hasVideo ? [...codecs, "h264"] : codecs);
     }
-  }
+  };
 
   #dialByUrl(codecs: readonly string[]): void {
     const wanted = this.#toDial;

@@ -20,10 +20,16 @@ const header = createTag();
 /**
  * Reads the body of an RTMP media message into `into`; `into.data` is a view of `body`. What no call carries keeps its
  * whole body as data: codecs that are only named here, and what is no media of the default track.
+ * @param tag its header, where it has been read by now
  * @throws WireError when a tag is cut off before its data
  */
-export function decodeTag(type: TagType, timeMs: number, body: Uint8Array, into: Frame): void {
-  const tag = readTag(type, body, header);
+export function decodeTag(
+  type: TagType,
+  timeMs: number,
+  body: Uint8Array,
+  into: Frame,
+  tag: Tag = readTag(type, body, header),
+): void {
   const last = into.data;
   into.kind = tag.kind;
   into.timeMs = timeMs;

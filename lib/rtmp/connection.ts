@@ -262,7 +262,7 @@ export class RtmpConnection implements AsyncDisposable {
     systemClock.hold();
     try {
       this.#heardMs = this.#environment.clock.now();
-      input.consume(ignored ? input.length : this.#session.push(input.bytes, input.start, input.end));
+      input.consume(ignored ? input.length : this.#session.link.push(input.bytes, input.start, input.end));
     } finally {
       systemClock.release();
     }

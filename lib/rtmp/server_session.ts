@@ -100,11 +100,6 @@ export class ServerSession implements MessageSink {
     return this.#hasConnect;
   }
 
-  /** Consumes bytes up to all, or up to the message that became connect or an event. Throws WireError. */
-  push(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
-    return this.link.push(bytes, start, end);
-  }
-
   /** What next() gave last is the oldest event again. */
   giveBack(event: RtmpEvent): void {
     this.#pending = [event, ...this.#pending ?? []];

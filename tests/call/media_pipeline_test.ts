@@ -12,6 +12,8 @@ import {
 } from "../../lib/call/media_pipeline.ts";
 import type { MediaChoice } from "../../lib/call/negotiation.ts";
 import type { VideoChain } from "../../lib/call/video_choice.ts";
+import { createTag, readTag } from "../../lib/media/tag.ts";
+import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { avc, CONFIG, slice } from "../support/media_h264.ts";
 
@@ -76,6 +78,11 @@ function lines(audio: MediaChoice["audio"], video: VideoChain) {
   return { lines: made, sessions, tags, asked, warnings, clock };
 }
 
+function put(pipeline: MediaPipeline, message: MediaMessage): void {
+  const tag = readTag(message.type, message.body, createTag());
+  pipeline.takerOf(message.type)?.fromRtmp(message, tag);
+}
+
 const audio = { type: 8, timeMs: 0, body: concatBytes([fromHex("82"), new Uint8Array(160)]) } as const;
 const config = { type: 9, timeMs: 0, body: concatBytes([fromHex("1700000000"), CONFIG]) } as const;
 const key = {
@@ -86,18 +93,18 @@ const key = {
 
 Deno.test("audio goes to the audio session, video to the video session", () => {
   const made = lines(PCMU, h264([]));
-  for (const message of [audio, config, key]) made.lines.fromRtmp(message);
+  for (const message of [audio, config, key]) put(made.lines, message);
   assert.deepEqual(made.sessions.get("audio")?.sent.map((packet) => packet.payloadType), [0]);
   assert.ok((made.sessions.get("video")?.sent.length ?? 0) > 0);
 });
 
 Deno.test("without agreed video, video of the client goes nowhere; with x-flv everything goes there", () => {
   const quiet = lines(PCMU, { kind: "none" });
-  quiet.lines.fromRtmp(key);
+  put(quiet.lines, key);
   assert.equal(quiet.sessions.has("video"), false);
   const flv = lines({ kind: "x-flv" }, { kind: "x-flv", sendPayloadType: 97, receivePayloadTypes: [97] });
-  flv.lines.fromRtmp(audio);
-  flv.lines.fromRtmp(key);
+  put(flv.lines, audio);
+  put(flv.lines, key);
   const session = flv.sessions.get("video")!;
   assert.equal(session.sent.length, 2);
   assert.equal(flv.sessions.has("audio"), false);
@@ -158,7 +165,7 @@ const UNCARRIED: readonly (readonly [what: string, body: string, words: RegExp |
 for (const [what, body, words] of UNCARRIED) {
   Deno.test(`in a call without video the publisher hears once what no call carries: ${what}`, () => {
     const made = lines(PCMU, { kind: "none" });
-    for (let i = 0; i < 3; i++) made.lines.fromRtmp({ type: 9, timeMs: i, body: fromHex(body) });
+    for (let i = 0; i < 3; i++) put(made.lines, { type: 9, timeMs: i, body: fromHex(body) });
     assert.equal(made.warnings.length, words === null ? 0 : 1);
     if (words !== null) assert.match(made.warnings[0]!, words);
   });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { PublisherConfigs } from "../../lib/call/publisher_configs.ts";
+import { createTag, readTag } from "../../lib/media/tag.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { RecordingMedia } from "../support/gateway_fakes.ts";
 import { TAG_TABLE } from "../support/tag_table.ts";
@@ -11,6 +12,10 @@ function message(type: 8 | 9, timeMs: number, hex: string): MediaMessage {
 const AAC = message(8, 1, "af001210");
 const AVC = message(9, 2, "170000000001420020");
 
+function note(configs: PublisherConfigs, message: MediaMessage): void {
+  configs.note(message, readTag(message.type, message.body, createTag()));
+}
+
 function primed(configs: PublisherConfigs): string[] {
   const media = new RecordingMedia();
   configs.prime(media);
@@ -20,7 +25,7 @@ function primed(configs: PublisherConfigs): string[] {
 Deno.test("configurations of sound and pictures are kept for calls to come, frames are not", () => {
   const configs = new PublisherConfigs();
   assert.deepEqual([configs.hasVideo, primed(configs)], [false, []]);
-  for (const each of [AAC, message(8, 20, "af0121"), AVC, message(9, 40, "2701000000")]) configs.note(each);
+  for (const each of [AAC, message(8, 20, "af0121"), AVC, message(9, 40, "2701000000")]) note(configs, each);
   assert.equal(configs.hasVideo, true);
   assert.deepEqual(primed(configs), ["8@1", "9@2"]);
   assert.deepEqual(primed(configs), ["8@1", "9@2"], "for each call again");
@@ -29,7 +34,7 @@ Deno.test("configurations of sound and pictures are kept for calls to come, fram
 Deno.test("what is kept is a copy; another publisher begins without it", () => {
   const configs = new PublisherConfigs();
   const borrowed = { ...AVC, body: AVC.body.slice() };
-  configs.note(borrowed);
+  note(configs, borrowed);
   borrowed.body.fill(0);
   const bodies: string[] = [];
   const media = new RecordingMedia();
@@ -43,7 +48,7 @@ Deno.test("what is kept is a copy; another publisher begins without it", () => {
 Deno.test("of every tag a call is given the configuration of its default track, of AAC and H.264", () => {
   for (const { what, type, body, content, codec, data, track = 0, cut = false } of TAG_TABLE) {
     const configs = new PublisherConfigs();
-    configs.note({ type, timeMs: 3, body: Uint8Array.fromHex(body) });
+    note(configs, { type, timeMs: 3, body: Uint8Array.fromHex(body) });
     const mine = track === 0 && (codec === "aac" || codec === "h264");
     const kept = mine && content === "config" && data !== "";
     assert.deepEqual(primed(configs), kept ? [`${type}@3`] : [], what);
@@ -54,7 +59,7 @@ Deno.test("of every tag a call is given the configuration of its default track, 
 
 Deno.test("pictures whose parameter sets are in band are known as well", () => {
   const configs = new PublisherConfigs();
-  configs.note(message(9, 0, "270100000000000001"));
+  note(configs, message(9, 0, "270100000000000001"));
   assert.deepEqual([configs.hasVideo, primed(configs)], [true, []]);
   configs.forget();
   assert.equal(configs.hasVideo, false);

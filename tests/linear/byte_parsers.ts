@@ -115,7 +115,7 @@ export const BYTE_PARSERS: readonly Subject[] = [
   octets("formatAmf", (bytes) => decodeAmf0(bytes).map((value) => formatAmf(value)), AMF0),
   octets("decodeUtf8 ByteReader", decodeUtf8, fromHex("61c3a4e282ac f09f9880")),
   octets("PublisherConfigs", (body) => {
-    new PublisherConfigs().note({ type: 9, timeMs: 0, body });
+    new PublisherConfigs().note({ type: 9, timeMs: 0, body }, readTag(9, body, createTag()));
   }, fromHex("1700000000 0142c01e")),
   octets("decodeComfortNoise", decodeComfortNoise, fromHex("40 7f7f")),
   octets(

@@ -73,7 +73,7 @@ const TAKES = /\b(?:string|Uint8Array|unknown|SipBody|SipMessage|SipRequest|SipR
 const NOT_TRIED: Readonly<Record<string, readonly string[]>> = {
   "looks at a value that is read already, or compares with a word": [
     "isExternalizable",
-    "isConfig",
+
     "isClosedHere",
     "isSomebodyElse",
     "isNamed",

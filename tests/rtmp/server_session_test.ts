@@ -45,17 +45,17 @@ function setUp() {
 /** A session that is connected, with stream 1 made. */
 function connected() {
   const all = setUp();
-  all.session.push(all.command(0, "connect", 1, CONNECT));
+  all.session.link.push(all.command(0, "connect", 1, CONNECT));
   all.session.connectRequest();
   all.session.admit({});
-  all.session.push(all.command(0, "createStream", 2, null));
+  all.session.link.push(all.command(0, "createStream", 2, null));
   all.sink.messages();
   return all;
 }
 
 Deno.test("session: the connect reply is the one siprtmp gave, and says what there is of Enhanced RTMP", () => {
   const { sink, session, command } = setUp();
-  session.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
+  session.link.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
   assert.equal(session.hasConnect, true);
   assert.equal(session.connectRequest()?.app, "sip/alice@example.net");
   session.admit({});
@@ -74,7 +74,7 @@ Deno.test("session: the connect reply is the one siprtmp gave, and says what the
 
 Deno.test("session: an AMF3 client is answered in AMF3 messages", () => {
   const { sink, session, command } = setUp();
-  session.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 3 }));
+  session.link.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 3 }));
   assert.equal(session.connectRequest()?.objectEncoding, 3);
   session.admit({ extra: 1 });
   session.call("ringing", ["180 Ringing"]);
@@ -88,13 +88,13 @@ Deno.test("session: an AMF3 client is answered in AMF3 messages", () => {
 
 Deno.test("session: other encodings are not understood", () => {
   const { session, command } = setUp();
-  session.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 1 }));
+  session.link.push(command(0, "connect", 1, { ...CONNECT, objectEncoding: 1 }));
   assert.equal(session.connectRequest(), null);
 });
 
 Deno.test("session: a refusal is one _error", () => {
   const { sink, session, command } = setUp();
-  session.push(command(0, "connect", 1, CONNECT));
+  session.link.push(command(0, "connect", 1, CONNECT));
   session.refuse("401 Unauthorized");
   assert.equal(
     sink.lines().at(-1),
@@ -118,22 +118,22 @@ Deno.test("session: callbacks are numbered 2, 3, ... and carry a null object", (
 
 Deno.test("session: nothing but connect may come first", () => {
   const { session, command } = setUp();
-  assert.throws(() => session.push(command(0, "createStream", 1, null)), WireError);
+  assert.throws(() => session.link.push(command(0, "createStream", 1, null)), WireError);
   const { session: other, command: say } = setUp();
-  other.push(say(0, "connect", 1, null));
+  other.link.push(say(0, "connect", 1, null));
   assert.throws(() => other.connectRequest(), WireError);
 });
 
 Deno.test("session: connect twice is an error to the client only", () => {
   const { sink, session, command } = connected();
-  session.push(command(0, "connect", 9, CONNECT));
+  session.link.push(command(0, "connect", 9, CONNECT));
   assert.match(sink.lines()[0]!, /_error 9 .*already connected/);
   assert.equal(session.next(), undefined);
 });
 
 Deno.test("session: answers to our calls are no commands", () => {
   const { session, command } = connected();
-  for (const name of ["_result", "_error", "onStatus"]) session.push(command(0, name, 2, null, "x"));
+  for (const name of ["_result", "_error", "onStatus"]) session.link.push(command(0, name, 2, null, "x"));
   assert.equal(session.next(), undefined);
 });
 
@@ -152,7 +152,7 @@ Deno.test("session: the order of the wire holds between events and media", () =>
     media(8, 60, Uint8Array.of(4)),
   ]);
   while (bytes.length > 0) {
-    bytes = bytes.subarray(session.push(bytes));
+    bytes = bytes.subarray(session.link.push(bytes));
     for (let event = session.next(); event !== undefined; event = session.next()) seen.push(event.type);
   }
   assert.deepEqual(seen, ["publish", "local 8 20 02", "command", "local 9 40 03", "ended"]);
@@ -160,36 +160,38 @@ Deno.test("session: the order of the wire holds between events and media", () =>
 
 Deno.test("session: metadata comes without @setDataFrame", () => {
   const { session, command, media } = connected();
-  session.push(command(1, "publish", 0, null, "local"));
+  session.link.push(command(1, "publish", 0, null, "local"));
   const bodies: string[] = [];
   session.onMedia = (_stream, message) => bodies.push(toHex(message.body));
-  session.push(media(18, 0, encodeAmf0(["@setDataFrame", "onMetaData", { width: 320 }])));
+  session.link.push(media(18, 0, encodeAmf0(["@setDataFrame", "onMetaData", { width: 320 }])));
   assert.deepEqual(bodies, [toHex(encodeAmf0(["onMetaData", { width: 320 }]))]);
 });
 
 Deno.test("session: the player's buffer length is kept with its stream", () => {
   const { session } = connected();
   const writer = new ChunkWriter();
-  session.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 1, 3000)));
-  session.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 99, 3000)));
+  session.link.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 1, 3000)));
+  session.link.push(writer.encode(2, 4, 0, 0, encodeUserControl(3, 99, 3000)));
   assert.equal(session.commands.stream(1)?.bufferLengthMs, 3000);
 });
 
 Deno.test("session: shared objects and unknown messages are passed over", () => {
   const { session } = connected();
   const writer = new ChunkWriter();
-  for (const type of [0, 7, 16, 19, 200]) session.push(writer.encode(4, type, 0, 0, Uint8Array.of(1, 2)));
+  for (const type of [0, 7, 16, 19, 200]) {
+    session.link.push(writer.encode(4, type, 0, 0, Uint8Array.of(1, 2)));
+  }
   assert.equal(session.next(), undefined);
 });
 
 Deno.test("session: the log shows commands, never what connect was given", () => {
   const { log, session, command } = setUp();
-  session.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
+  session.link.push(command(0, "connect", 1, CONNECT, "alice", "secret"));
   session.connectRequest();
   session.admit({});
-  session.push(command(0, "invite", 2, null, "sip:bob@host", "pcmu"));
-  session.push(command(0, "createStream", 3, null));
-  session.push(command(1, "publish", 4, null, "local?key=secret", "live"));
+  session.link.push(command(0, "invite", 2, null, "sip:bob@host", "pcmu"));
+  session.link.push(command(0, "createStream", 3, null));
+  session.link.push(command(1, "publish", 4, null, "local?key=secret", "live"));
   const text = log.lines.join("\n");
   assert.match(text, /<- connect to "sip\/alice@example\.net" by "", 2 arguments/);
   assert.match(text, /<- invite \["sip:bob@host", "pcmu"\]/);
@@ -216,10 +218,10 @@ const SECRET_ARGUMENTS: [name: string, args: AmfValue[]][] = [
 for (const [name, args] of SECRET_ARGUMENTS) {
   Deno.test(`session: the log does not show the secret of ${name} ${JSON.stringify(args)}`, () => {
     const { log, session, command } = setUp();
-    session.push(command(0, "connect", 1, { ...CONNECT, app: "live?hunter2" }, "alice", "hunter2"));
+    session.link.push(command(0, "connect", 1, { ...CONNECT, app: "live?hunter2" }, "alice", "hunter2"));
     session.connectRequest();
     session.admit({});
-    session.push(command(0, name, 2, null, ...args));
+    session.link.push(command(0, name, 2, null, ...args));
     session.status("NetConnection.Call.Failed", "there is no sip:bob:hunter2@host, password=hunter2");
     const text = log.lines.map(maskSecrets).join("\n"); // as the log does with every line
     assert.match(text, new RegExp(`<- ${name.split("?")[0]}`));
@@ -229,9 +231,9 @@ for (const [name, args] of SECRET_ARGUMENTS) {
 
 Deno.test("session: the length of a stream is the owner's to say", () => {
   const { sink, session, command } = connected();
-  session.push(command(0, "getStreamLength", 5, null, "film"));
+  session.link.push(command(0, "getStreamLength", 5, null, "film"));
   session.streamLength = (name) => name.length;
-  session.push(command(0, "getStreamLength", 6, null, "film"));
+  session.link.push(command(0, "getStreamLength", 6, null, "film"));
   assert.deepEqual(sink.lines(), ["command 0 _result 5 null 0", "command 0 _result 6 null 4"]);
 });
 
@@ -242,7 +244,7 @@ Deno.test("session: what stands behind a command and is no value costs nothing",
   );
   for (const behind of ["00", "000000", "ff", "02 ffff 61", "03", "0a ffffffff", "11", "0d 09 00"]) {
     const { session, wire } = connected();
-    session.push(wire(20, 0, concatBytes([call, fromHex(behind)])));
+    session.link.push(wire(20, 0, concatBytes([call, fromHex(behind)])));
     const event = session.next();
     assert.ok(event?.type === "command", behind);
     assert.deepEqual([event.name, event.args[0]], ["invite", "sip:bob@host"], behind);
@@ -252,9 +254,9 @@ Deno.test("session: what stands behind a command and is no value costs nothing",
 Deno.test("session: commands that make no sense are ignored, the next one is taken", () => {
   const { session, wire, command } = connected();
   for (const body of ["", "05", "00 3ff0000000000000", "02 0005 61", "03 0001 61"]) {
-    session.push(wire(20, 0, fromHex(body)));
+    session.link.push(wire(20, 0, fromHex(body)));
   }
-  session.push(command(0, "bye", 4, null));
+  session.link.push(command(0, "bye", 4, null));
   assert.equal(session.next()?.type, "command");
 });
 
@@ -270,11 +272,11 @@ Deno.test("session: media on stream 0, or on one never made, is that of the only
   ];
   for (const [publishing, on, heard] of table) {
     const { session, wire, command } = connected();
-    session.push(command(0, "createStream", 3, null));
-    for (const id of publishing) session.push(command(id, "publish", 0, null, `cam${id}`));
+    session.link.push(command(0, "createStream", 3, null));
+    for (const id of publishing) session.link.push(command(id, "publish", 0, null, `cam${id}`));
     const from: number[] = [];
     session.onMedia = (stream) => void from.push(stream.id);
-    session.push(wire(8, on, fromHex("af01")));
+    session.link.push(wire(8, on, fromHex("af01")));
     assert.deepEqual(from, heard === null ? [] : [heard], JSON.stringify([publishing, on]));
   }
 });
@@ -301,7 +303,7 @@ Deno.test("session: a damaged conversation ends in a WireError or goes on, never
     let events = 0;
     try {
       while (bytes.length > 0) {
-        bytes = bytes.subarray(session.push(bytes));
+        bytes = bytes.subarray(session.link.push(bytes));
         for (let event = session.next(); event !== undefined; event = session.next()) {
           events++;
           if (event.type === "publish" || event.type === "play") event.stream.started();
@@ -330,7 +332,7 @@ const CAPABILITIES: readonly (readonly [what: string, properties: AmfObject, ask
 for (const [what, properties, asked] of CAPABILITIES) {
   Deno.test(`session: a gateway that stops asks a client to connect again, one ${what}: ${asked}`, () => {
     const { sink, session, command } = setUp();
-    session.push(command(0, "connect", 1, { ...CONNECT, ...properties }));
+    session.link.push(command(0, "connect", 1, { ...CONNECT, ...properties }));
     session.connectRequest();
     session.admit({});
     sink.lines();

@@ -109,7 +109,7 @@ export class SipApp {
     if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
-      client.onMedia = (stream, message) => context.rtmpMedia(stream, message);
+      client.onMedia = context.rtmpMedia;
       client.accept();
       context.start();
       log.info(`client ${formatEndpoint(client.peer)} is connected`);
