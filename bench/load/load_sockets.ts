@@ -5,8 +5,7 @@
 import { LINUX, mayCallLinux, openLinuxCalls } from "../../lib/net/linux/calls.ts";
 import { LinuxPoll } from "../../lib/net/linux/poll.ts";
 import { type ConnectedSocket, LinuxTcpConnection } from "../../lib/net/linux/tcp.ts";
-import { bindLinuxUdp } from "../../lib/net/linux/udp.ts";
-import { AF_INET, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/sockaddr.ts";
+import { AF_INET, bindLinuxUdp, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/udp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 
 /** A connection of a client. */

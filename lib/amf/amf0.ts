@@ -1,10 +1,6 @@
 // AMF0: the value encoding of RTMP commands, data messages and FLV metadata.
 // Adobe "Action Message Format - AMF 0", section 2; every marker that a peer may send is decoded.
 // Role: wire
-//
-//   value   = marker:u8 body            object  = 03 member* 00 00 09
-//   string  = 02 length:u16 utf8        member  = length:u16 name value
-//   number  = 00 f64be                  switch  = 11 <one AMF3 value, own reference tables>
 
 import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -40,7 +36,13 @@ const XML_DOCUMENT = 0x0f;
 const TYPED_OBJECT = 0x10;
 const AVM_PLUS = 0x11;
 
-/** Decodes all values of a body. Byte arrays and strings are own copies. Throws WireError. */
+/**
+ * Decodes all values of a body. Byte arrays and strings are own copies. Throws WireError.
+ *
+ *   value   = marker:u8 body            object  = 03 member* 00 00 09
+ *   string  = 02 length:u16 utf8        member  = length:u16 name value
+ *   number  = 00 f64be                  switch  = 11 <one AMF3 value, own reference tables>
+ */
 export function decodeAmf0(bytes: Uint8Array): AmfValue[] {
   const decoder = new Amf0Decoder(bytes);
   const values: AmfValue[] = [];

@@ -1,12 +1,11 @@
 // The log: categories equal the folders, one line per event, secrets masked here (mask_secrets.ts) and not by callers.
-// LogTape decides by category and level; the writer (log_writer.ts) survives a full disk or closed pipe.
-// A logger is passed down and extended with child(), never global, so a test can give one that records.
-// Deno permissions: none (standard error is always open to the process).
+// LogTape decides by category and level; the writer (log_writer.ts) survives a full disk or closed pipe. A logger is
+// passed down and extended with child(), never global, so a test can give one that records.
 // Role: edge
 
 import { configureSync, getConfig, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
+import { systemClock } from "./clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "./errors.ts";
-import { LineWriter } from "./log_writer.ts";
 import { maskSecrets } from "./mask_secrets.ts";
 
 /** What a line is about; equal to the folders, with `.wire` for the bytes or text on the wire. */
@@ -241,3 +240,141 @@ function printable(text: string): string {
 
 /** By code: a body may be nothing but control characters. */
 const CONTROL_ESCAPES = Array.from({ length: 0xa0 }, (_, code) => `\\x${code.toString(16).padStart(2, "0")}`);
+
+/** How many bytes may wait for a slow reader of the log before lines are dropped. */
+const MAX_QUEUED_BYTES = 1 << 20;
+
+/** How much goes into one write at most. */
+const MAX_BATCH_BYTES = 1 << 16;
+
+/** How long close() waits for queued lines. */
+const CLOSE_WAIT_MS = 1_000;
+
+/** Writes some of the bytes and says how many, as Deno.Writer does. */
+export type WriteBytes = (bytes: Uint8Array) => Promise<number>;
+
+const encoder = new TextEncoder();
+
+interface QueuedLines {
+  readonly bytes: Uint8Array;
+  readonly lines: number;
+}
+
+/**
+ * A bounded, lossy queue of lines before an unreliable output.
+ *
+ * Deno permissions: none (standard error is always open to the process).
+ */
+export class LineWriter {
+  readonly #writeLine: ((line: string) => void) | null;
+  readonly #writeBytes: WriteBytes;
+  #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  #running: Promise<void> | null = null;
+  #closed = false;
+  #lost = 0;
+  #lostUntold = 0;
+
+  /**
+   * Two kinds of output: line by line, or bytes in batches.
+   * @param writeLine takes each line at once (tests, other sinks); when null lines are queued for `writeBytes`
+   * @param writeBytes the output; a rejected promise loses the batch it was given
+   */
+  constructor(writeLine: ((line: string) => void) | null, writeBytes: WriteBytes) {
+    this.#writeLine = writeLine;
+    this.#writeBytes = writeBytes;
+  }
+
+  /** Lines that could not be written so far. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Queues one line (without line feed). Never throws. */
+  put(line: string): void {
+    if (this.#closed) return;
+    if (this.#writeLine !== null) return this.#putAtOnce(this.#writeLine, line);
+    const bytes = encoder.encode(line + "\n");
+    if (this.#queuedBytes + bytes.length > MAX_QUEUED_BYTES) return this.#lose(1);
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    this.#running ??= this.#drain();
+  }
+
+  /** Ends the log: waits a moment for what is queued, then gives the rest up. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#running === null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _limit = systemClock.after(CLOSE_WAIT_MS, resolve);
+    await Promise.race([this.#running, promise]);
+  }
+
+  #putAtOnce(writeLine: (line: string) => void, line: string): void {
+    try {
+      if (this.#lostUntold > 0) {
+        writeLine(lostLine(this.#lostUntold));
+        this.#lostUntold = 0;
+      }
+      writeLine(line);
+    } catch (_error) {
+      // Whatever the sink's trouble is, the log is the last place that could report it.
+      this.#lose(1);
+    }
+  }
+
+  async #drain(): Promise<void> {
+    // Lines of the same turn of the event loop go out in one write.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        if (this.#lostUntold > 0) await this.#tellLost();
+        await this.#writeAll(batch.bytes);
+      } catch (_error) {
+        // ENOSPC, EPIPE, EAGAIN, ...: nobody can be told but the counter.
+        this.#lose(batch.lines);
+      }
+    }
+    this.#running = null;
+  }
+
+  #takeBatch(): QueuedLines {
+    let length = 0;
+    let lines = 0;
+    while (
+      lines < this.#queue.length && (lines === 0 || length + this.#queue[lines]!.length <= MAX_BATCH_BYTES)
+    ) {
+      length += this.#queue[lines++]!.length;
+    }
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const part of this.#queue.splice(0, lines)) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    this.#queuedBytes -= length;
+    return { bytes, lines };
+  }
+
+  async #tellLost(): Promise<void> {
+    const told = this.#lostUntold;
+    await this.#writeAll(encoder.encode(lostLine(told) + "\n"));
+    this.#lostUntold -= told;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#writeBytes(bytes.subarray(at));
+  }
+
+  #lose(lines: number): void {
+    this.#lost += lines;
+    this.#lostUntold += lines;
+  }
+}
+
+function lostLine(lines: number): string {
+  return `${
+    new Date().toISOString()
+  } warn  main      ${lines} log lines before this one could not be written`;
+}

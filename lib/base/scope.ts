@@ -13,7 +13,7 @@ const SLOW_CLOSE_MS = 5_000;
 const GIVE_UP_MS = 30_000;
 
 /** What a scope needs besides its name. */
-export interface ScopeOptions {
+interface ScopeOptions {
   parent?: AbortSignal;
   /** Where failures go; nowhere by default. */
   log?: Logger;
@@ -167,7 +167,7 @@ export class Scope implements AsyncDisposable {
 }
 
 /** A signal that aborts with another signal or with a scope; see {@link Scope.join}. */
-export class JoinedSignal implements Disposable {
+class JoinedSignal implements Disposable {
   readonly #controller = new AbortController();
   readonly #source: AbortSignal;
   readonly #leaveScope: () => void;

@@ -8,7 +8,7 @@ import type { Ticker } from "../base/ticker.ts";
 import type { Random } from "../base/random.ts";
 import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
-import { AdtsFrames, configOfAdts, isLoas } from "../media/adts.ts";
+import { AdtsFrames, configOfAdts, isLoas } from "../media/audio_packets.ts";
 import type { Frame } from "../media/frame.ts";
 import { formatOfFrame } from "./client_audio.ts";
 import { Transcoder } from "./transcoder.ts";

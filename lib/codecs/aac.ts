@@ -4,11 +4,10 @@
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
-import { formatAacConfig, parseAacConfig } from "./audio_specific_config.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-export interface AacDecoderExports extends ModuleExports {
+interface AacDecoderExports extends ModuleExports {
   /** Opens a decoder for an AudioSpecificConfig; 0 when it cannot. */
   open(config: number, length: number): number;
   close(handle: number): void;
@@ -19,7 +18,7 @@ export interface AacDecoderExports extends ModuleExports {
   channels(handle: number): number;
 }
 
-export interface AacEncoderExports extends ModuleExports {
+interface AacEncoderExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   open(sampleRate: number, channels: number, bitrate: number): number;
   close(handle: number): void;
@@ -30,7 +29,7 @@ export interface AacEncoderExports extends ModuleExports {
 export type AacDecoderLibrary = CodecLibrary<AacDecoderExports>;
 export type AacEncoderLibrary = CodecLibrary<AacEncoderExports>;
 
-export const AAC_FRAME_SAMPLES = 1024;
+const AAC_FRAME_SAMPLES = 1024;
 /** A frame has at most 6144 bits a channel (ISO/IEC 14496-3 4.5.3). */
 const MAX_FRAME_OCTETS = 1536;
 
@@ -158,5 +157,84 @@ export class AacEncoder implements AudioEncoder {
 
   [Symbol.dispose](): void {
     this.#core[Symbol.dispose]();
+  }
+}
+
+/** What a decoder of the core layer must know. */
+interface AacConfig {
+  /** Samples a second of the core layer, 8000 to 48000. */
+  readonly sampleRate: number;
+  /** 1 or 2. */
+  readonly channels: 1 | 2;
+  /** True when the stream announces spectral band replication, which is left aside. */
+  readonly highEfficiency: boolean;
+}
+
+const RATES = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000] as const;
+const LOW_COMPLEXITY = 2;
+const SBR = 5;
+const PARAMETRIC_STEREO = 29;
+const FORMAT = "AudioSpecificConfig";
+
+/** Reads the config of an AAC-LC stream, or of the core of an HE-AAC one. @throws WireError for other kinds */
+export function parseAacConfig(bytes: Uint8Array): AacConfig {
+  const bits = new BitReader(bytes);
+  let objectType = readObjectType(bits);
+  const sampleRate = readRate(bits);
+  const channels = bits.read(4);
+  const highEfficiency = objectType === SBR || objectType === PARAMETRIC_STEREO;
+  if (highEfficiency) {
+    readRate(bits);
+    objectType = readObjectType(bits);
+  }
+  if (objectType !== LOW_COMPLEXITY) throw new WireError(FORMAT, `object type ${objectType} is not AAC-LC`);
+  if (bits.read(1) === 1) throw new WireError(FORMAT, "frames of 960 samples are not supported");
+  if (channels !== 1 && channels !== 2) {
+    throw new WireError(FORMAT, `channel configuration ${channels} is neither mono nor stereo`);
+  }
+  if (sampleRate < 8000 || sampleRate > 48000) {
+    throw new WireError(FORMAT, `${sampleRate} Hz is not supported`);
+  }
+  return { sampleRate, channels, highEfficiency };
+}
+
+/** The two octets of an AAC-LC stream. @throws Error for a rate that has no index */
+export function formatAacConfig(sampleRate: number, channels: 1 | 2): Uint8Array<ArrayBuffer> {
+  const index = RATES.findIndex((rate) => rate === sampleRate);
+  if (index < 0) throw new Error(`AAC has no rate of ${sampleRate} Hz`);
+  const bits = LOW_COMPLEXITY << 11 | index << 7 | channels << 3;
+  return new Uint8Array([bits >> 8, bits & 255]);
+}
+
+function readObjectType(bits: BitReader): number {
+  const type = bits.read(5);
+  return type === 31 ? 32 + bits.read(6) : type;
+}
+
+function readRate(bits: BitReader): number {
+  const index = bits.read(4);
+  const rate = index === 15 ? bits.read(24) : RATES[index];
+  if (rate === undefined || !RATES.some((known) => known === rate)) {
+    throw new WireError(FORMAT, `no known sample rate (index ${index})`);
+  }
+  return rate;
+}
+
+class BitReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  read(count: number): number {
+    let value = 0;
+    for (let i = 0; i < count; i++, this.#at++) {
+      const octet = this.#bytes[this.#at >> 3];
+      if (octet === undefined) throw new WireError(FORMAT, "it ends too early");
+      value = value << 1 | octet >> 7 - (this.#at & 7) & 1;
+    }
+    return value;
   }
 }

@@ -1,10 +1,5 @@
-// One direction of a transcoded call: decode, mix down, resample, wait in a bounded ring, encode. Chosen once;
-// there is none between equal formats. Gaps are hidden, underruns fade to silence or to comfort noise.
-// Whoever owns a path decides when: after each packet (`push` then `encode` until false), or on a steady tick
-// (`encode`, and when there is too little, `fill` and `encode`). Nothing is allocated per packet but small views.
-//
-//   packet -> decoder -> mono -> resampler -> concealer -> ring -> encoder -> packet
-//
+// One direction of a transcoded call: decode, mix down, resample, wait in a bounded ring, encode. Chosen once; there
+// is none between equal formats. Gaps are hidden, underruns fade to silence or to comfort noise.
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
@@ -12,8 +7,7 @@ import type { Random } from "../base/random.ts";
 import { type AudioDecoder, type AudioEncoder, type AudioFormat, sameAudioFormat } from "./codec.ts";
 import type { Codecs } from "./codecs.ts";
 import { AacEncoder } from "./aac.ts";
-import { decodeComfortNoise, NoiseGenerator } from "./comfort_noise.ts";
-import { LossConcealer } from "./concealment.ts";
+import { decodeComfortNoise, LossConcealer, NoiseGenerator } from "./comfort_noise.ts";
 import { OPUS_RATES, opusRateFor } from "./opus.ts";
 import { PcmRing } from "./pcm_ring.ts";
 import { Resampler } from "./resampler.ts";
@@ -40,7 +34,14 @@ export function createAudioPath(options: AudioPathOptions): AudioPath | null {
   return sameAudioFormat(options.from, options.to) ? null : new AudioPath(options);
 }
 
-/** One direction of a transcoded call. */
+/**
+ * One direction of a transcoded call.
+ *
+ * Whoever owns a path decides when: after each packet (`push` then `encode` until false), or on a steady tick
+ * (`encode`, and when there is too little, `fill` and `encode`). Nothing is allocated per packet but small views.
+ *
+ *   packet -> decoder -> mono -> resampler -> concealer -> ring -> encoder -> packet
+ */
 export class AudioPath implements Disposable {
   /** Samples a second of what goes out. */
   readonly sampleRate: number;

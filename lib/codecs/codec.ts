@@ -56,7 +56,7 @@ export interface AudioEncoder extends Disposable {
 }
 
 /** Time of a packet when nothing else is said. */
-export const DEFAULT_PACKET_MS = 20;
+const DEFAULT_PACKET_MS = 20;
 
 /** True when audio can go from one format to the other without decoding. */
 export function sameAudioFormat(a: AudioFormat, b: AudioFormat): boolean {

@@ -5,7 +5,7 @@
 import { type CodecModules, Codecs, MODULE_NAMES, type ModuleName } from "./codecs.ts";
 
 /** Gives the bytes of a module, or null when it was not built. */
-export type ModuleReader = (name: ModuleName) => Promise<Uint8Array | null>;
+type ModuleReader = (name: ModuleName) => Promise<Uint8Array | null>;
 
 /** Compiles every module that there is. @param read where the bytes come from; tests bring their own */
 export async function loadCodecs(read: ModuleReader = readModule): Promise<Codecs> {

@@ -6,7 +6,7 @@ import { WireError } from "../base/errors.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-export interface OpusExports extends ModuleExports {
+interface OpusExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   openEncoder(sampleRate: number, bitrate: number, complexity: number, lossPercent: number): number;
   /** Opens a decoder; 0 when it cannot. */

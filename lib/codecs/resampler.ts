@@ -4,7 +4,7 @@
 
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-export interface ResamplerExports extends ModuleExports {
+interface ResamplerExports extends ModuleExports {
   /** Opens a resampler; 0 when it cannot. */
   open(fromRate: number, toRate: number, quality: number): number;
   close(handle: number): void;

@@ -7,7 +7,7 @@ import { WireError } from "../base/errors.ts";
 import type { AudioDecoder, AudioEncoder } from "./codec.ts";
 import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
 
-export interface SpeexExports extends ModuleExports {
+interface SpeexExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
   openEncoder(mode: number, quality: number, complexity: number): number;
   /** Opens a decoder; 0 when it cannot. */
@@ -36,7 +36,7 @@ export function createSpeexLibrary(module: WebAssembly.Module): SpeexLibrary {
 }
 
 /** How a Speex encoder works. */
-export interface SpeexEncoderOptions {
+interface SpeexEncoderOptions {
   /** 8000 or 16000. */
   readonly sampleRate: number;
   /** 0 (worst) to 10 (best); default 8. */

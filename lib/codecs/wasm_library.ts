@@ -16,7 +16,7 @@ export interface ModuleExports {
 }
 
 /** How the instances of a library are made. */
-export interface LibraryOptions {
+interface LibraryOptions {
   /** The library's name in errors. */
   readonly name: string;
   /** Octets of the place that packets or samples are put into. */
@@ -51,7 +51,7 @@ export class CodecLibrary<E extends ModuleExports> {
 }
 
 /** One running module with a place for input and one for output, shared by its codecs. */
-export class CodecInstance<E extends ModuleExports> {
+class CodecInstance<E extends ModuleExports> {
   readonly exports: E;
   /** Where packets to decode and samples to encode go. */
   readonly input: Place;
@@ -65,7 +65,7 @@ export class CodecInstance<E extends ModuleExports> {
 }
 
 /** Octets inside a module's memory. Views are made again when the memory has grown. */
-export class Place {
+class Place {
   readonly address: number;
   readonly #memory: WebAssembly.Memory;
   readonly #size: number;
@@ -112,7 +112,7 @@ export class Place {
 }
 
 /** How to open and close one codec of a library. */
-export interface HandleFunctions<E extends ModuleExports> {
+interface HandleFunctions<E extends ModuleExports> {
   /** Gives the handle, or 0 when the module cannot. */
   readonly open: (instance: CodecInstance<E>) => number;
   readonly close: (exports: E, handle: number) => void;

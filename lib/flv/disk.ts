@@ -8,7 +8,7 @@ import { messageOf, TransportError } from "../base/errors.ts";
 type PathPermission = "read" | "write";
 
 /** What a file is opened for: reading; a new or emptied file; reading and changing one that exists. */
-export type DiskAccess = "read" | "create" | "update";
+type DiskAccess = "read" | "create" | "update";
 
 const OPEN_OPTIONS: Readonly<Record<DiskAccess, Deno.OpenOptions>> = {
   read: { read: true },

@@ -2,7 +2,7 @@
 // any time on.
 // Role: edge
 
-import { FlvCursor } from "./cursor.ts";
+import { FlvCursor } from "./inspect.ts";
 import { DiskFile } from "./disk.ts";
 import type { FlvTag } from "./tag.ts";
 

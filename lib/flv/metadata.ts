@@ -2,8 +2,6 @@
 // common tools write and read ("keyframes" with "filepositions" and "times" in seconds). It stands before the
 // media but is known only at the end, so room is kept for it and the rest of the room is filled with spaces.
 // Role: wire
-//
-//   "onMetaData" | array: duration FIRST, publisher's values..., keyframes, siprtmpheaders, padding
 
 import { decodeAmf0, encodeAmf0 } from "../amf/amf0.ts";
 import {
@@ -65,7 +63,11 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
   "padding",
 ]);
 
-/** A metadata body of exactly `length` bytes; null when that is too little, even without the publisher's values. */
+/**
+ * A metadata body of exactly `length` bytes; null when that is too little, even without the publisher's values.
+ *
+ *   "onMetaData" | array: duration FIRST, publisher's values..., keyframes, siprtmpheaders, padding
+ */
 export function encodeMetaData(summary: FlvSummary, length: number): Uint8Array | null {
   return encodePadded(summary, summary.properties, length) ?? encodePadded(summary, {}, length);
 }

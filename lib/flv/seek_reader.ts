@@ -4,16 +4,14 @@
 
 import { WireError } from "../base/errors.ts";
 import { createTag, FirstTrack, headerSlot, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
-import { FlvCursor } from "./cursor.ts";
+import { type FlvBeginning, FlvCursor, FlvSurvey, readBeginning } from "./inspect.ts";
 import { DiskFile } from "./disk.ts";
-import { type FlvBeginning, readBeginning } from "./inspect.ts";
 import type { KeyFrame } from "./key_frame_index.ts";
 import { encodePlayerMetaData } from "./metadata.ts";
-import { FlvSurvey } from "./survey.ts";
 import type { FlvTag } from "./tag.ts";
 
 /** Decoder configuration found in a file. */
-export interface FlvHeaderTag {
+interface FlvHeaderTag {
   /** 8 audio, 9 video. */
   readonly type: 8 | 9;
   /** Tag body, its own copy. */

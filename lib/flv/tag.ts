@@ -1,9 +1,5 @@
 // The FLV container: a file header, then tags, each followed by its size.
 // Adobe FLV file format 10.1, annex E.2-E.4.1.
-//
-//   header  "FLV" 1:8 flags:8 (4 audio, 1 video) header size:32 | 0:32
-//   tag     type:8 body size:24 time:24 time bits 24-31:8 stream id 0:24 | body | 11 + body size:32
-//
 // Role: wire
 
 import type { ByteWriter } from "../base/bytes.ts";
@@ -51,6 +47,9 @@ export function encodeFlvTag(writer: ByteWriter, type: 8 | 9 | 18, timeMs: numbe
 /**
  * Reads an FLV file from pieces of any size: `feed` a piece, then call `next` until it returns null.
  * Holds at most one unfinished tag (16 MiB) beside the piece.
+ *
+ *   header  "FLV" 1:8 flags:8 (4 audio, 1 video) header size:32 | 0:32
+ *   tag     type:8 body size:24 time:24 time bits 24-31:8 stream id 0:24 | body | 11 + body size:32
  */
 export class FlvTagReader {
   /** True once the file header has been read. */

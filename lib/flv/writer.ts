@@ -1,8 +1,6 @@
-// Records one FLV file: put() never waits, the disk is written behind it, one write at a time.
-// A new recording grows as FILE.part and takes its name when it is closed, so nobody meets a half-written FILE.
-// An appended one grows in its place behind its last whole tag. What a crash leaves is a whole FLV file up to
-// its last tag, with metadata that can be told to be old. When the disk is full or breaks, the recording is finished
-// at once with the whole tags that are there, so that it can be played; without any it is removed.
+// Records one FLV file: put() never waits, the disk is written behind it, one write at a time. A new recording grows
+// as FILE.part and takes its name when it is closed, so nobody meets a half-written FILE. An appended one grows in its
+// place behind its last whole tag.
 // Role: edge
 
 import type { AmfObject } from "../amf/value.ts";
@@ -10,9 +8,8 @@ import { ByteWriter } from "../base/bytes.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import { DiskFile, kindOf, removeFile, renameFile } from "./disk.ts";
-import { type FlvMetaDataTag, inspectFlv } from "./inspect.ts";
+import { type FlvMetaDataTag, FlvSurvey, inspectFlv } from "./inspect.ts";
 import { durationOffset, encodeMetaData, type FlvSummary, METADATA_BYTES } from "./metadata.ts";
-import { FlvSurvey } from "./survey.ts";
 import { encodeFlvHeader, encodeFlvTag } from "./tag.ts";
 
 const FIRST_BUFFER_BYTES = 65536;
@@ -37,6 +34,11 @@ interface Start {
   readonly firstMs: number;
 }
 
+/**
+ * What a crash leaves is a whole FLV file up to its last tag, with metadata that can be told to be old. When the
+ * disk is full or breaks, the recording is finished at once with the whole tags that are there, so that it can be
+ * played; without any it is removed.
+ */
 export class FlvWriter implements AsyncDisposable {
   /** Tags that did not fit into the queue of a slow disk, or came after a failed write. */
   dropped = 0;

@@ -4,7 +4,7 @@
 
 import type { AmfValue } from "../amf/value.ts";
 import { createStatus } from "../rtmp/command.ts";
-import type { RtmpEvent } from "../rtmp/event.ts";
+import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 import { formatFailover } from "../sip/transaction/client_handle.ts";

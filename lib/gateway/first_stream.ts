@@ -4,7 +4,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
-import type { RtmpEvent } from "../rtmp/event.ts";
+import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { AppPath } from "./apps/app_path.ts";
 import { credentialsOf, isNothing } from "./rtmp_credentials.ts";

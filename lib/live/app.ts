@@ -8,8 +8,7 @@ import type { Logger } from "../base/log.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { LiveClient, type LiveServices } from "./live_client.ts";
-import { MediaFolder } from "./media_folder.ts";
-import { isAppName } from "./stream_name.ts";
+import { isAppName, MediaFolder } from "./media_folder.ts";
 import type { OnBusyPolicy } from "./publisher.ts";
 import { Recordings } from "./recordings.ts";
 import { defaultLiveLimits, type LiveLimits, LiveStreams, type LiveUsage } from "./streams.ts";
@@ -29,7 +28,7 @@ export interface LiveOptions {
 }
 
 /** What the application takes from outside. */
-export interface LiveEnvironment {
+interface LiveEnvironment {
   readonly clock: Clock;
   /** Category rtmp is chosen here. */
   readonly log: Logger;

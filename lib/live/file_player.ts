@@ -1,7 +1,6 @@
-// Plays one file to one RTMP player: paced by the times in the file, ahead of them by what the player buffers,
-// never faster than the player takes it, so nothing is dropped. Pauses and seeks come in from outside while it
-// waits; the disk is waited for only where a piece of the file ends.
-// Adobe RTMP 1.0, sections 7.2.2.1 (play), 7.2.2.7 (seek) and 7.2.2.8 (pause).
+// Plays one file to one RTMP player: paced by the times in the file, ahead of them by what the player buffers, never
+// faster than the player takes it, so nothing is dropped. Pauses and seeks come in from outside while it waits; the
+// disk is waited for only where a piece of the file ends.
 // Role: edge
 
 import { encodeAmf0 } from "../amf/amf0.ts";
@@ -10,7 +9,6 @@ import type { FlvPlace, FlvSeekReader } from "../flv/seek_reader.ts";
 import type { FlvTag } from "../flv/tag.ts";
 import { createStatus } from "../rtmp/command.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
-import { Pacer } from "./pacer.ts";
 
 /** The part of a NetStream that a playback uses. */
 export type RecordedPlayer = Pick<
@@ -41,7 +39,11 @@ type Pause = number | "read on" | "end";
 /** What the player has asked for last. */
 type Request = { readonly type: "seek" | "resume"; readonly timeMs: number };
 
-/** One playback; it owns the file. */
+/**
+ * One playback; it owns the file.
+ *
+ * Adobe RTMP 1.0, sections 7.2.2.1 (play), 7.2.2.7 (seek) and 7.2.2.8 (pause).
+ */
 export class FilePlayer {
   readonly #reader: FlvSeekReader;
   readonly #player: RecordedPlayer;
@@ -188,5 +190,35 @@ export class FilePlayer {
     using _timer = ms === null ? null : this.#clock.after(ms, resolve);
     await promise;
     this.#wake = null;
+  }
+}
+
+/** A tag this much before its predecessor starts a new time line. */
+const MAX_DISORDER_MS = 1_000;
+
+export class Pacer {
+  readonly #now: () => number;
+  #startedAtMs = 0;
+  #startMs: number | null = null;
+  #lastMs = 0;
+
+  /** The first tag is due at once. @param now monotonic milliseconds */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** The next tag is due at once, whatever its time. */
+  restart(): void {
+    this.#startMs = null;
+  }
+
+  /** Milliseconds until a tag of this time may be sent; 0 or less: now. */
+  dueInMs(timeMs: number, readAheadMs: number): number {
+    if (this.#startMs === null || timeMs < this.#lastMs - MAX_DISORDER_MS) {
+      this.#startMs = timeMs;
+      this.#startedAtMs = this.#now();
+    }
+    this.#lastMs = timeMs;
+    return this.#startedAtMs + (timeMs - this.#startMs) - readAheadMs - this.#now();
   }
 }

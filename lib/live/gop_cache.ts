@@ -3,14 +3,12 @@
 // Bounded in bytes, tags and time: when a group of pictures is longer, nothing of it is kept.
 // Role: machine
 
-import type { ByteBudget } from "./byte_budget.ts";
-
 const FIRST_BYTES = 64 * 1024;
 const MAX_TAGS = 8192;
 /** A longer group of pictures, or one whose times jump by more, is not kept: who joins does not begin so far in the past. */
-export const MAX_GROUP_MS = 30_000;
+const MAX_GROUP_MS = 30_000;
 /** Pictures that have stopped for so long are not kept either, whatever goes on beside them. */
-export const PICTURES_STOP_MS = 3_000;
+const PICTURES_STOP_MS = 3_000;
 const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** Tags from a key frame on. */
@@ -133,5 +131,32 @@ export class GopCache implements Disposable {
     larger.set(this.#bytes.subarray(0, used));
     this.#bytes = larger;
     return true;
+  }
+}
+
+/** Bytes to be shared. */
+export class ByteBudget {
+  readonly #total: number;
+  #used = 0;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  /** Bytes taken and not given back. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Takes bytes; false, and nothing is taken, when so many are not left. */
+  take(bytes: number): boolean {
+    if (this.#used + bytes > this.#total) return false;
+    this.#used += bytes;
+    return true;
+  }
+
+  /** Gives bytes back. */
+  give(bytes: number): void {
+    this.#used -= bytes;
   }
 }

@@ -8,13 +8,13 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import type { FlvSeekReader } from "../flv/seek_reader.ts";
-import type { RtmpEvent } from "../rtmp/event.ts";
+import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 import { FilePlayer } from "./file_player.ts";
 import { PlayerSink } from "./player_sink.ts";
 import type { Recordings } from "./recordings.ts";
-import { parseStreamPath } from "./stream_name.ts";
+import { parseStreamPath } from "./media_folder.ts";
 import {
   mayReplace,
   type OnBusyPolicy,
@@ -40,7 +40,7 @@ export interface LiveServices {
 }
 
 /** The connection of a client, as far as it matters here. */
-export interface LiveConnection extends PublisherConnection {
+interface LiveConnection extends PublisherConnection {
   /** Ends it, with the reason for the client. */
   close(code: string, description: string): Promise<void>;
 }

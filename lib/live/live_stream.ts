@@ -7,14 +7,19 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { PictureMender } from "../media/picture_mender.ts";
 import { createTag, FirstTrack, readTag, type Tag } from "../media/tag.ts";
-import type { ByteBudget } from "./byte_budget.ts";
-import { GopCache } from "./gop_cache.ts";
-import { type LiveHeaders, NO_HEADERS, withHeader } from "./live_headers.ts";
-import type { LiveSink } from "./live_sink.ts";
+import { type ByteBudget, GopCache } from "./gop_cache.ts";
+import {
+  type LiveHeaders,
+  NO_HEADERS,
+  PAST_MS,
+  type SubscribedStream,
+  Subscription,
+  withHeader,
+} from "./subscription.ts";
+import type { LiveSink } from "./player_sink.ts";
 import type { Publisher } from "./publisher.ts";
-import { PAST_MS, type SubscribedStream, Subscription } from "./subscription.ts";
 
-export interface LiveStreamOptions {
+interface LiveStreamOptions {
   /** Its whole path: application and name. */
   readonly path: string;
   /** Cached bytes at most; 0 for no cache. */

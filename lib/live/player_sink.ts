@@ -5,7 +5,6 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
-import type { LiveSink } from "./live_sink.ts";
 
 /** The part of a NetStream that a live player uses. */
 export type LivePlayer = Pick<
@@ -13,7 +12,7 @@ export type LivePlayer = Pick<
   "name" | "send" | "congestion" | "lagMs" | "started" | "published" | "stop"
 >;
 
-export interface PlayerSinkOptions {
+interface PlayerSinkOptions {
   /** Later than this nothing should arrive: pictures are left out, and from twice as much on sound. */
   readonly latencyMs: number;
   /** Of the stream's time that is played; -1 for all. */
@@ -91,4 +90,20 @@ export class PlayerSink implements LiveSink {
     this.#player.stop();
     this.#options.onFinished();
   }
+}
+
+/** Takes tags of one stream. Nothing here may wait, nor end the stream it is called from. */
+export interface LiveSink {
+  /** Asked before a frame: 0 send all, 1 no pictures before the next key frame, 2 no sound either. */
+  congestion(): Congestion;
+  /** One tag, its body borrowed. False when it was not taken, which is counted. */
+  media(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): boolean;
+  /** It is a player now; comes once, before everything else. */
+  started?(): void;
+  /** A publisher has come; not told when it was there before. */
+  published?(): void;
+  /** The publisher has gone; another one may come. */
+  unpublished?(): void;
+  /** Frames have been left out; so many in all so far. */
+  dropped?(video: number, audio: number): void;
 }

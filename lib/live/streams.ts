@@ -4,8 +4,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { ByteBudget } from "./byte_budget.ts";
-import type { LiveSink } from "./live_sink.ts";
+import { ByteBudget } from "./gop_cache.ts";
+import type { LiveSink } from "./player_sink.ts";
 import { LiveStream } from "./live_stream.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Subscription } from "./subscription.ts";
@@ -29,7 +29,7 @@ export const defaultLiveLimits: LiveLimits = {
   cacheBytesTotal: 256 * 1024 * 1024,
 };
 
-export type PublishOutcome =
+type PublishOutcome =
   | { readonly type: "publishing"; readonly publication: Publication }
   | {
     readonly type: "refused";
@@ -38,7 +38,7 @@ export type PublishOutcome =
     readonly publisher: Publisher | null;
   };
 
-export type PlayOutcome =
+type PlayOutcome =
   | { readonly type: "playing"; readonly subscription: Subscription }
   | { readonly type: "refused"; readonly reason: string };
 

@@ -1,14 +1,11 @@
-// One player of a live stream: what it is sent and what it loses.
-//   catching up  it joined late: tags come from the cache, from a key frame on, as fast as it takes them
-//   following    tags come as they are published; after a loss pictures wait for the next key frame
-// A player that is slow costs the others nothing: nothing is kept for it alone.
+// One player of a live stream: what it is sent and what it loses. A player that is slow costs the others nothing:
+// nothing is kept for it alone.
 // Role: machine
 
-import { createTag, isFrame, readTag, type Tag } from "../media/tag.ts";
-import { FoldedPast } from "./folded_past.ts";
+import { equalBytes } from "../base/bytes.ts";
 import type { GopCache } from "./gop_cache.ts";
-import type { LiveHeaders } from "./live_headers.ts";
-import type { LiveSink } from "./live_sink.ts";
+import type { LiveSink } from "./player_sink.ts";
+import { createTag, headerSlot, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
 
 /** Sound, and data beside it, that is older than this is nothing to begin with; older pictures are shown in fast motion. */
 export const PAST_MS = 1_000;
@@ -241,4 +238,91 @@ export class Subscription implements Disposable {
 
 function typeOf({ kind }: Tag): 8 | 9 | 18 {
   return kind === "audio" ? 8 : kind === "video" ? 9 : 18;
+}
+
+const COMPOSITION_OCTETS = 3;
+
+/** Folds what is between two times into the end of it; before it is used nothing is folded. */
+export class FoldedPast {
+  #fromMs = 0;
+  #toMs = 0;
+  #scale = 1;
+  #copy = new Uint8Array(0);
+
+  /** From now on times from `fromMs` to `toMs` are folded into `lengthMs` before `toMs`, when they are longer. */
+  begin(fromMs: number, toMs: number, lengthMs: number): void {
+    this.#fromMs = fromMs;
+    this.#toMs = toMs;
+    this.#scale = toMs - fromMs > lengthMs ? lengthMs / (toMs - fromMs) : 1;
+  }
+
+  /** From now on nothing is. */
+  end(): void {
+    this.#scale = 1;
+  }
+
+  /** Where a time goes; never back behind an earlier one. */
+  timeMs(timeMs: number): number {
+    if (this.#scale === 1 || timeMs >= this.#toMs || timeMs < this.#fromMs) return timeMs;
+    return Math.round(this.#toMs - (this.#toMs - timeMs) * this.#scale);
+  }
+
+  /** A picture's tag body with its composition time folded: itself, or a copy that is valid until the next call. */
+  body({ compositionMs, start }: Tag, timeMs: number, body: Uint8Array): Uint8Array {
+    if (compositionMs === 0 || this.timeMs(timeMs) === timeMs) return body;
+    const folded = this.timeMs(Math.max(this.#fromMs, timeMs + compositionMs)) - this.timeMs(timeMs);
+    if (this.#copy.length < body.length) this.#copy = new Uint8Array(body.length);
+    const copy = this.#copy.subarray(0, body.length);
+    copy.set(body);
+    const at = start - COMPOSITION_OCTETS;
+    for (let i = 0; i < COMPOSITION_OCTETS; i++) copy[at + i] = folded >> 8 * (COMPOSITION_OCTETS - 1 - i);
+    return copy;
+  }
+}
+
+/** More than this is no header: metadata of a few values, configuration of a few hundred bytes. */
+export const MAX_LIVE_HEADER_BYTES = 64 * 1024;
+/** Configurations of one stream: of pictures and sound of some tracks. What comes when it is full is not kept. */
+export const MAX_LIVE_HEADERS = 32;
+const MAX_BYTES = 256 * 1024;
+
+interface LiveHeader {
+  /** 8 sound, 9 pictures. */
+  readonly type: 8 | 9;
+  /** The next one with the same number takes its place. */
+  readonly slot: number;
+  /** Tag body, as 17 00 or AF 00; its own copy. */
+  readonly body: Uint8Array;
+}
+
+/** What came so far. */
+export interface LiveHeaders {
+  /** onMetaData; null before the first. */
+  readonly metadata: Uint8Array | null;
+  /** Configurations, those of pictures first, else in the order in which they came. */
+  readonly configs: readonly LiveHeader[];
+}
+
+/** Nothing yet. */
+export const NO_HEADERS: LiveHeaders = { metadata: null, configs: [] };
+
+/** The headers with a tag in its place; the same object when nothing changes. */
+export function withHeader(headers: LiveHeaders, tag: Tag, body: Uint8Array): LiveHeaders {
+  if (tag.content === "metadata") return withMetadata(headers, body);
+  if (!isHeader(tag) || body.length > MAX_LIVE_HEADER_BYTES) return headers;
+  const slot = headerSlot(tag);
+  const known = headers.configs.find((config) => config.slot === slot);
+  if (known !== undefined && equalBytes(known.body, body)) return headers;
+  if (known === undefined && headers.configs.length >= MAX_LIVE_HEADERS) return headers;
+  const others = headers.configs.filter((config) => config !== known);
+  if (others.reduce((sum, config) => sum + config.body.length, body.length) > MAX_BYTES) return headers;
+  const fresh: LiveHeader = { type: tag.kind === "audio" ? 8 : 9, slot, body: body.slice() };
+  const configs = [...others, fresh].sort((a, b) => b.type - a.type);
+  return { ...headers, configs };
+}
+
+function withMetadata(headers: LiveHeaders, body: Uint8Array): LiveHeaders {
+  if (body.length > MAX_LIVE_HEADER_BYTES) return headers;
+  const known = headers.metadata;
+  return known !== null && equalBytes(known, body) ? headers : { ...headers, metadata: body.slice() };
 }

@@ -1,10 +1,10 @@
-// Audio pass-through between RTMP tags and RTP payloads: Speex (RFC 5574) and G.711 (RFC 3551 4.5.14).
-// A Speex tag or packet may hold several 20 ms frames and keeps its boundaries; towards an 8 kHz peer the
-// wideband layer is stripped. G.711 of any block size leaves in blocks of one packet time.
-// Timestamps come from timeline.ts only; the marker bit opens a talk spurt (RFC 3551 4.1).
+// Audio pass-through between RTMP tags and RTP payloads: Speex (RFC 5574) and G.711 (RFC 3551 4.5.14). A Speex tag or
+// packet may hold several 20 ms frames and keeps its boundaries; towards an 8 kHz peer the wideband layer is stripped.
+// G.711 of any block size leaves in blocks of one packet time.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
+import { channelsOf } from "./flv_tag.ts";
 import {
   createFrame,
   type Depacketizer,
@@ -13,7 +13,6 @@ import {
   type Packetizer,
   type PayloadSink,
 } from "./frame.ts";
-import { channelsOf } from "./flv_tag.ts";
 import { alawToUlaw, decodeG711, encodeG711, G711_SILENCE, type G711Law, ulawToAlaw } from "./g711.ts";
 import { SpeexBitWriter, SpeexWalker } from "./speex_bits.ts";
 import { RtmpToRtpTimeline, RtpToRtmpTimeline } from "./timeline.ts";
@@ -340,4 +339,82 @@ class G711Depacketizer implements AudioDepacketizer {
 function g711BlockOctets(ptimeMs: number | null | undefined): number {
   const ms = ptimeMs === undefined || ptimeMs === null ? DEFAULT_G711_MS : Math.round(ptimeMs);
   return Math.min(200, Math.max(10, ms)) * G711_OCTETS_PER_MS;
+}
+
+const HEADER_OCTETS = 7;
+const CRC_OCTETS = 2;
+const RATES = 13;
+
+/**
+ * Takes the AAC frames of one tag after another out of their headers; nothing is allocated per frame.
+ *
+ * Timestamps come from timeline.ts only; the marker bit opens a talk spurt (RFC 3551 4.1).
+ */
+export class AdtsFrames {
+  /** The AudioSpecificConfig of the frame that next() has found. */
+  readonly config = new Uint8Array(2);
+  /** True when it differs from that of the frame before. */
+  changed = false;
+  /** Where the frame begins, behind its header. */
+  start = 0;
+  end = 0;
+  #data: Uint8Array = new Uint8Array(0);
+
+  /** Begins with a tag's data; false when it does not begin with a header and the frame it names. */
+  open(data: Uint8Array): boolean {
+    this.#data = data;
+    this.end = 0;
+    return frameOctets(data, 0) > 0;
+  }
+
+  /** Finds the next frame; false behind the last whole one. */
+  next(): boolean {
+    const data = this.#data;
+    const at = this.end;
+    const octets = frameOctets(data, at);
+    if (octets === 0) return false;
+    this.start = at + headerOctets(data, at);
+    this.end = at + octets;
+    const [first, second] = configAt(data, at);
+    this.changed = first !== this.config[0] || second !== this.config[1];
+    this.config[0] = first;
+    this.config[1] = second;
+    return true;
+  }
+}
+
+/** The AudioSpecificConfig that an ADTS header says, for those who send one in its place; null when it is none. */
+export function configOfAdts(data: Uint8Array): Uint8Array | null {
+  return isHeader(data, 0) ? Uint8Array.from(configAt(data, 0)) : null;
+}
+
+/** True for LOAS: AAC in LATM, whose frames do not begin at octets. */
+export function isLoas(data: Uint8Array): boolean {
+  if (data.length < 3 || data[0] !== 0x56 || (data[1]! & 0xe0) !== 0xe0) return false;
+  return ((data[1]! & 0x1f) << 8 | data[2]!) + 3 <= data.length;
+}
+
+/** An AAC frame itself never begins with the twelve ones: its first element would be the end. */
+function isHeader(data: Uint8Array, at: number): boolean {
+  if (at + HEADER_OCTETS > data.length || data[at] !== 0xff || (data[at + 1]! & 0xf6) !== 0xf0) return false;
+  return (data[at + 2]! >> 2 & 15) < RATES;
+}
+
+function headerOctets(data: Uint8Array, at: number): number {
+  return (data[at + 1]! & 1) === 1 ? HEADER_OCTETS : HEADER_OCTETS + CRC_OCTETS;
+}
+
+/** Of header and frame; 0 when no whole frame is here. */
+function frameOctets(data: Uint8Array, at: number): number {
+  if (!isHeader(data, at)) return 0;
+  const octets = (data[at + 3]! & 3) << 11 | data[at + 4]! << 3 | data[at + 5]! >> 5;
+  return octets > headerOctets(data, at) && at + octets <= data.length ? octets : 0;
+}
+
+/** Object type, which is the profile and one; rate; channels. */
+function configAt(data: Uint8Array, at: number): readonly [number, number] {
+  const objectType = (data[at + 2]! >> 6) + 1;
+  const rate = data[at + 2]! >> 2 & 15;
+  const channels = (data[at + 2]! & 1) << 2 | data[at + 3]! >> 6;
+  return [objectType << 3 | rate >> 1, (rate & 1) << 7 | channels << 3];
 }

@@ -1,9 +1,5 @@
 // AVCDecoderConfigurationRecord: the H.264 parameter sets as RTMP and FLV carry them (the tag 17 00).
 // ISO/IEC 14496-15 5.2.4.1 (record) and 7.3.2.1.1 of ITU-T H.264 (start of a sequence parameter set).
-//
-//   1:8 profile:8 compatibility:8 level:8 | 111111 length size - 1:2 | 111 sets:5 (length:16 SPS)*
-//   sets:8 (length:16 PPS)* | High profiles: 111111 chroma:2 | 11111 luma depth - 8:3 | 11111 chroma depth - 8:3 | 0:8
-//
 // Role: wire
 
 import { ByteReader, type ByteWriter } from "../base/bytes.ts";
@@ -16,7 +12,7 @@ const PROTOCOL = "AVC configuration";
 const MAX_SETS = 32;
 
 /** What the record says; the parameter sets are views of it. */
-export interface AvcConfig {
+interface AvcConfig {
   /** Octets of the length in front of every NAL unit of a frame. */
   readonly lengthSize: 1 | 2 | 4;
   /** Sequence parameter sets, NAL header included. */
@@ -28,6 +24,9 @@ export interface AvcConfig {
 /**
  * Reads a record, or the parameter sets with start codes that some send in its place.
  * @throws WireError when it is cut off, of another version, or has no sequence parameter set
+ *
+ *   1:8 profile:8 compatibility:8 level:8 | 111111 length size - 1:2 | 111 sets:5 (length:16 SPS)*
+ *   sets:8 (length:16 PPS)* | High profiles: 111111 chroma:2 | 11111 luma depth - 8:3 | 11111 chroma depth - 8:3 | 0:8
  */
 export function decodeAvcConfig(record: Uint8Array): AvcConfig {
   if (record[0] === 0) return readStartCodes(record);

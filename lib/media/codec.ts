@@ -1,7 +1,6 @@
-// The codec tokens a siprtmp client may name in invite() and accept(), and what each means on both sides.
-// The table is behaviour.md 1.6; names and payload types are law. H.264 is offered as constrained baseline of level 3.1
-// (720p30): siprtmp's 420014 was level 2.0, less than any encoder sends. `opus` and `aac` are ours: clients that send them
-// over (Enhanced) RTMP, such as encoders that dial by URL.
+// The codec tokens a siprtmp client may name in invite() and accept(), and what each means on both sides. The table is
+// behaviour.md 1.6; names and payload types are law. H.264 is offered as constrained baseline of level 3.1 (720p30):
+// siprtmp's 420014 was level 2.0, less than any encoder sends.
 // Role: wire
 
 import type { CodecName } from "./frame.ts";
@@ -84,7 +83,11 @@ export const CODEC_ENTRIES: readonly CodecEntry[] = [
   entry("flv", "video", ["x-flv", "x-flv"], ["x-flv", 90000, 97], "default"),
 ];
 
-/** Reads a client's token: any case; anything that starts with `h264` is h264. Null when it is none. */
+/**
+ * Reads a client's token: any case; anything that starts with `h264` is h264. Null when it is none.
+ *
+ * `opus` and `aac` are ours: clients that send them over (Enhanced) RTMP, such as encoders that dial by URL.
+ */
 export function parseCodecToken(text: string): CodecToken | null {
   const token = text.trim().toLowerCase();
   if (token.startsWith("h264")) return "h264";

@@ -1,7 +1,6 @@
 // FLV tag bodies, which are RTMP audio and video messages, to frames and back: what media/tag.ts has read, with the
 // coded data that a call carries.
 // Adobe FLV file format 10.1, annex E.4.2-E.4.3; the Opus and AVC forms of Enhanced RTMP.
-//
 // Role: wire
 
 import { type ByteWriter, viewOf } from "../base/bytes.ts";

@@ -34,7 +34,7 @@ export function isSlice(type: number): boolean {
   return type >= NAL.slice && type <= NAL.idr;
 }
 
-export type SliceType = "P" | "B" | "I" | "SP" | "SI";
+type SliceType = "P" | "B" | "I" | "SP" | "SI";
 
 const SLICE_TYPES: readonly SliceType[] = ["P", "B", "I", "SP", "SI"];
 

@@ -1,16 +1,13 @@
-// RTP payloads of H.264 (RFC 6184: single NAL units, STAP-A, FU-A) to frames of RTMP in AVC format.
-// A frame is all that shares a timestamp (5.1); the marker ends it where markers can be believed, else the next
-// timestamp does, or that nothing more has come for a moment. A frame that lost a packet is dropped whole and a key
-// frame is asked for. Parameter sets become an AVC configuration in front of every key frame, rebuilt when they change.
-// Nothing leaves before parameter sets and a key frame.
+// RTP payloads of H.264 (RFC 6184: single NAL units, STAP-A, FU-A) to frames of RTMP in AVC format. A frame is all
+// that shares a timestamp (5.1); the marker ends it where markers can be believed, else the next timestamp does, or
+// that nothing more has come for a moment.
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { createFrame, type Depacketizer, type FrameSink } from "./frame.ts";
 import { isSlice, NAL, nalType, sliceOf, sliceTypeOf, startsPicture } from "./h264.ts";
-import { MarkerTrust } from "./marker_trust.ts";
-import { NalUnits } from "./nal_units.ts";
+import { MarkerTrust, NalUnits } from "./nal_units.ts";
 import { ParameterSets } from "./parameter_sets.ts";
 import { RtpToRtmpTimeline } from "./timeline.ts";
 
@@ -31,7 +28,13 @@ export interface H264DepacketizerOptions {
   readonly freezeOnLoss?: boolean;
 }
 
-/** Payloads, in order, to frames; made once per call. */
+/**
+ * Payloads, in order, to frames; made once per call.
+ *
+ * A frame that lost a packet is dropped whole and a key frame is asked for. Parameter sets become an AVC
+ * configuration in front of every key frame, rebuilt when they change. Nothing leaves before parameter sets and a
+ * key frame.
+ */
 export class H264Depacketizer implements Depacketizer, Disposable {
   /** Frames dropped because a part was lost or made no sense. */
   broken = 0;

@@ -1,8 +1,6 @@
-// H.264 frames of RTMP, as picture_units.ts takes them apart, to RTP payloads, RFC 6184.
-// Every NAL unit of a frame is sent: small neighbours together (STAP-A, 5.7.1), large ones in fragments (FU-A,
-// 5.8), the others alone (5.6); the marker is on the last packet of the frame (5.1). In mode 0 all go alone.
-// Parameter sets precede every key frame that does not bring its own. Access unit delimiters and filler stay
-// behind: the marker delimits, and a delimiter would have to come before the parameter sets.
+// H.264 frames of RTMP, as picture_units.ts takes them apart, to RTP payloads, RFC 6184. Every NAL unit of a frame is
+// sent: small neighbours together (STAP-A, 5.7.1), large ones in fragments (FU-A, 5.8), the others alone (5.6); the
+// marker is on the last packet of the frame (5.1). In mode 0 all go alone.
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -43,7 +41,12 @@ export type H264Drop =
   | "no key frame"
   | "no parameter sets";
 
-/** Frames to payloads; made once per call. */
+/**
+ * Frames to payloads; made once per call.
+ *
+ * Parameter sets precede every key frame that does not bring its own. Access unit delimiters and filler stay behind:
+ * the marker delimits, and a delimiter would have to come before the parameter sets.
+ */
 export class H264Packetizer implements Packetizer {
   /** Frames left out: broken, too large for the mode, or before the first configuration and key frame. */
   dropped = 0;

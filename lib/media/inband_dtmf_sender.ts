@@ -1,12 +1,9 @@
 // Sends touch tones as sound in G.711, one key after the other, in packets of 20 ms at their times: for peers that
 // take neither events nor INFO. Audio rests meanwhile, the pause behind each key included.
-//
-//   idle -> key (20 ms blocks) -> pause (60 ms of silence) -> next key | idle
-//
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
-import { dtmfFrequencies, DtmfTone } from "./dtmf_tones.ts";
+import { dtmfFrequencies, DtmfTone } from "./dtmf_detector.ts";
 import { encodeG711, type G711Law } from "./g711.ts";
 
 /** The shortest key: 40 ms are the least that receivers must recognise (ITU-T Q.24). */
@@ -19,7 +16,7 @@ const BLOCK_SAMPLES = 160;
 const PAUSE_BLOCKS = 3;
 const SAMPLE_RATE = 8000;
 
-export interface InbandDtmfSenderOptions {
+interface InbandDtmfSenderOptions {
   readonly clock: Clock;
   readonly law: G711Law;
   /** The stream's timestamp at a moment of `clock`. */
@@ -28,7 +25,11 @@ export interface InbandDtmfSenderOptions {
   readonly send: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
 }
 
-/** Sends the keys of one call. */
+/**
+ * Sends the keys of one call.
+ *
+ *   idle -> key (20 ms blocks) -> pause (60 ms of silence) -> next key | idle
+ */
 export class InbandDtmfSender implements Disposable {
   readonly #options: InbandDtmfSenderOptions;
   readonly #queue: { readonly key: string; readonly durationMs: number }[] = [];

@@ -8,18 +8,18 @@ const LEAST_SKEW_MS = 5;
 const MOST_SKEW_MS = 2000;
 
 /** One instant on the peer's wall clock and on the RTP clock of a stream. */
-export interface StreamReport {
+interface StreamReport {
   /** Wall clock, in ms. */
   readonly wallMs: number;
   readonly timestamp: number;
 }
 
-export interface TimedStream {
+interface TimedStream {
   /** RTMP time of a timestamp as things stand; null before the first. */
   peekMs(timestamp: number): number | null;
 }
 
-export interface MovableStream extends TimedStream {
+interface MovableStream extends TimedStream {
   /** Moves the times of what follows by `ms`, little by little; replaces what was left of an earlier move. */
   shift(ms: number): void;
 }

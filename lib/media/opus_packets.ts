@@ -1,8 +1,5 @@
 // Opus passed through between Enhanced RTMP and RTP: a packet is a payload, unchanged (RFC 7587 4.2). Only its
 // length in time must be known, which its first octet tells (RFC 6716 3.1):
-//
-//   config:5 stereo:1 frame count code:2 | code 3 only: VBR:1 padding:1 count:6
-//
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -11,7 +8,7 @@ import { createFrame, type Frame, type FrameSink, type PayloadSink } from "./fra
 import { RtmpToRtpTimeline, RtpToRtmpTimeline } from "./timeline.ts";
 
 /** RTP counts Opus at 48000 whatever is in it (RFC 7587 4.1). */
-export const OPUS_CLOCK_RATE = 48000;
+const OPUS_CLOCK_RATE = 48000;
 
 const TICKS_PER_MS = OPUS_CLOCK_RATE / 1000;
 /** RFC 6716 3.2.1: a packet has at most 120 ms. */
@@ -49,7 +46,11 @@ export function opusHead(channels: 1 | 2 = 1): Uint8Array<ArrayBuffer> {
   return head.take();
 }
 
-/** Frames of RTMP to payloads of RTP. */
+/**
+ * Frames of RTMP to payloads of RTP.
+ *
+ *   config:5 stereo:1 frame count code:2 | code 3 only: VBR:1 padding:1 count:6
+ */
 export class OpusPacketizer implements AudioPacketizer {
   /** Frames of another codec, and packets that are none. */
   dropped = 0;

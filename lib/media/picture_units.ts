@@ -1,16 +1,18 @@
 // The NAL units of one H.264 picture, however its sender has put them together:
-//
-//   length NAL length NAL ...                 as RTMP has it (ISO/IEC 14496-15), lengths of 1, 2 or 4 octets
-//   00 00 01 NAL 00 00 01 NAL ...             start codes (ITU-T H.264 annex B), with any zeros before and behind
-//   length (00 00 01 NAL 00 00 01 NAL ...)    one length around start codes, or around each
-//
-// Emulation prevention keeps start codes out of NAL units, so what is found is one. Lengths that fit to the last octet
-// are lengths; a start code that could be a length as well is what the picture before had.
 // Role: machine
 
 import { isSlice, NAL, nalType, sliceTypeOf } from "./h264.ts";
 
-/** Walks over the NAL units of one picture after another; nothing is copied or allocated. */
+/**
+ * Walks over the NAL units of one picture after another; nothing is copied or allocated.
+ *
+ *   length NAL length NAL ...                 as RTMP has it (ISO/IEC 14496-15), lengths of 1, 2 or 4 octets
+ *   00 00 01 NAL 00 00 01 NAL ...             start codes (ITU-T H.264 annex B), with any zeros before and behind
+ *   length (00 00 01 NAL 00 00 01 NAL ...)    one length around start codes, or around each
+ *
+ * Emulation prevention keeps start codes out of NAL units, so what is found is one. Lengths that fit to the last octet
+ * are lengths; a start code that could be a length as well is what the picture before had.
+ */
 export class PictureUnits {
   /** Octets of a length, as the decoder configuration says. */
   lengthSize: 1 | 2 | 4 = 4;

@@ -1,8 +1,6 @@
-// A built-in speech-like sample for the trial caller: two seconds, eight syllables, looped.
-// The sound is arithmetic: harmonics of a gliding pitch, weighed by three vowel formants, under a syllable
-// envelope that is silent at the seams. G.711 is made from it on demand. Speex needs its encoder, so the
-// packets below were made once from the same arithmetic (our own recording): speechSamples(16000) played twice
-// into `speexenc -w --quality 5 --comp 10` (Speex 1.2.1), of which the packets of the second round were kept.
+// A built-in speech-like sample for the trial caller: two seconds, eight syllables, looped. The sound is arithmetic:
+// harmonics of a gliding pitch, weighed by three vowel formants, under a syllable envelope that is silent at the
+// seams. G.711 is made from it on demand.
 // Role: wire
 
 import { encodeG711, type G711Law } from "./g711.ts";
@@ -57,7 +55,13 @@ export function speexSample(): Uint8Array[] {
   return packets;
 }
 
-/** The sample without end, block by block. */
+/**
+ * The sample without end, block by block.
+ *
+ * Speex needs its encoder, so the packets below were made once from the same arithmetic (our own recording):
+ * speechSamples(16000) played twice into `speexenc -w --quality 5 --comp 10` (Speex 1.2.1), of which the packets of
+ * the second round were kept.
+ */
 export class SampleSource {
   readonly #blocks: readonly Uint8Array[];
   #next = 0;

@@ -1,11 +1,6 @@
 // Walks the bits of a Speex packet without decoding it: counts frames, splits and joins them, and strips the
 // wideband layer, which turns a 16 kHz packet into the 8 kHz packet it contains.
 // Bit sizes from the Speex manual (tables 9.2 and 10.2); packing and terminator from RFC 5574 3.3.
-//
-//   packet  frame* terminator         terminator  0 then ones up to the octet's end, or nothing
-//   frame   in-band* core layer*      core        0 submode:4 parameters
-//   layer   1 submode:3 parameters    in-band     0 14:4 request (1..64 bits by id), or 0 13:4 size:4 user data
-//
 // Role: wire
 
 import { WireError } from "../base/errors.ts";
@@ -29,6 +24,10 @@ const MAX_FRAMES = 64;
 /**
  * A cursor over the frames of one packet, made once and used for every packet. It never throws: a broken
  * packet ends the walk with `broken` set, and the frames before the break have been seen.
+ *
+ *   packet  frame* terminator         terminator  0 then ones up to the octet's end, or nothing
+ *   frame   in-band* core layer*      core        0 submode:4 parameters
+ *   layer   1 submode:3 parameters    in-band     0 14:4 request (1..64 bits by id), or 0 13:4 size:4 user data
  */
 export class SpeexWalker {
   /** True when the walk ended at bits that are no frame. */

@@ -1,13 +1,6 @@
 // The header of an FLV tag body, which is an RTMP audio, video or data message: what the tag is, and where its coded
 // data lies. The only reader of tag bytes: streams, files, calls, the drop policy and the tools ask here.
 // Adobe FLV file format 10.1, annex E.4; Enhanced RTMP v2 (FourCC, ModEx, multitrack).
-//
-//   audio     format:4 rate:2 size:1 stereo:1 | AAC: packet type:8 | data
-//   video     0:1 frame type:3 codec:4 | AVC, HEVC, AV1: packet type:8 composition time:s24 | data
-//   enhanced  9:4 or 1:1 frame type:3 | packet type:4 | ModEx* | multitrack? | FourCC:32 | data
-//   ModEx     size - 1:8 [255: size - 1:16] data | kind:4 packet type:4      as long as that says ModEx again
-//   multitrack  kind:4 packet type:4 [FourCC:32] ( [FourCC:32] track:8 [size:24] data )*
-//
 // Role: wire
 
 import { AUDIO_CODECS, AUDIO_FOURCCS, VIDEO_CODECS, VIDEO_FOURCCS } from "./codec_ids.ts";
@@ -127,7 +120,15 @@ export function headerSlot({ kind, content, multitrack, track }: Tag): number {
   return (multitrack === "many" ? 1024 : 0) + which * 256 + track;
 }
 
-/** Finds where pictures can be started at: key pictures of the first track, whatever other tracks do beside it. */
+/**
+ * Finds where pictures can be started at: key pictures of the first track, whatever other tracks do beside it.
+ *
+ *   audio     format:4 rate:2 size:1 stereo:1 | AAC: packet type:8 | data
+ *   video     0:1 frame type:3 codec:4 | AVC, HEVC, AV1: packet type:8 composition time:s24 | data
+ *   enhanced  9:4 or 1:1 frame type:3 | packet type:4 | ModEx* | multitrack? | FourCC:32 | data
+ *   ModEx     size - 1:8 [255: size - 1:16] data | kind:4 packet type:4      as long as that says ModEx again
+ *   multitrack  kind:4 packet type:4 [FourCC:32] ( [FourCC:32] track:8 [size:24] data )*
+ */
 export class FirstTrack {
   #track = 256;
 

@@ -1,7 +1,5 @@
-// The two time scales of a call, and the only way between them: RTMP milliseconds and RTP clock units.
-// Both directions keep one anchor pair and compute from it, so rounding never adds up. When the source jumps
-// (stream restarted, counter wrapped, new SSRC, nonsense), they go on from where they were by the time that
-// really passed, so that neither a player nor a phone sees time run backwards.
+// The two time scales of a call, and the only way between them: RTMP milliseconds and RTP clock units. Both directions
+// keep one anchor pair and compute from it, so rounding never adds up.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
@@ -14,7 +12,12 @@ const WRAP = 0x1_0000_0000;
 /** A shift of the time line is spread: it takes at most this share of the time that passes. */
 const SHIFT_SHARE = 0.1;
 
-/** Maps the RTMP time of frames to RTP timestamps (RFC 3550 5.1), not yet cut to 32 bits. */
+/**
+ * Maps the RTMP time of frames to RTP timestamps (RFC 3550 5.1), not yet cut to 32 bits.
+ *
+ * When the source jumps (stream restarted, counter wrapped, new SSRC, nonsense), they go on from where they were by
+ * the time that really passed, so that neither a player nor a phone sees time run backwards.
+ */
 export class RtmpToRtpTimeline {
   /** True when the block last placed does not follow the one before: it is the first, or comes after a gap. */
   afterGap = false;

@@ -1,8 +1,6 @@
 // How much of each of eight frequencies is in a sliding window of sound: the Goertzel filter, block by block. A window
-// is several blocks; each block is filtered once, and the windows that share it add up its results, each turned by
-// the phase that lies between. That is the same sum as filtering every window whole, at a fraction of the work.
-// Level and slope of the sound come cheaper still, without any filter: who needs no more than those to say no, asks
-// for nothing else, and the blocks are not filtered at all.
+// is several blocks; each block is filtered once, and the windows that share it add up its results, each turned by the
+// phase that lies between.
 // Role: machine
 
 /** Frequencies that are measured together. */
@@ -22,7 +20,7 @@ const TURN_SIN = 4;
 const NUMBERS = 5;
 
 /** What filters of the same frequencies and blocks share. */
-export interface ToneBank {
+interface ToneBank {
   /** Samples from one window to the next. */
   readonly block: number;
   readonly blocks: number;
@@ -51,7 +49,13 @@ export function createToneBank(
   return { block, blocks, table: Float64Array.from(numbers) };
 }
 
-/** Measures eight frequencies in windows that overlap. */
+/**
+ * Measures eight frequencies in windows that overlap.
+ *
+ * That is the same sum as filtering every window whole, at a fraction of the work. Level and slope of the sound come
+ * cheaper still, without any filter: who needs no more than those to say no, asks for nothing else, and the blocks
+ * are not filtered at all.
+ */
 export class ToneFilter {
   readonly #table: Float64Array;
   readonly #block: number;

@@ -1,12 +1,5 @@
 // x-flv: RTMP messages cut into RTP payloads, as siprtmp peers send video (and audio) to each other.
 // behaviour.md 1.9; there is no RFC.
-//
-//   message  type:32 (8|9|18) | body length:32 | time in ms:32 | body with its FLV tag byte
-//   packet   "RTMP" | seq:32 | cseq:16 | cseq 0 only: message length:16 | up to 1000 octets of message
-//
-// seq counts messages, cseq the packets of one. The length is read unsigned here, so a key frame of up to
-// 65535 octets passes; a larger one cannot be written and is dropped. Packets of the two messages in the making
-// may come in any order.
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -37,7 +30,16 @@ const MAX_CHUNKS = 1024;
 /** A sequence number this far off does not belong to the stream that was heard so far. */
 const FAR = 64;
 
-/** RTMP messages to x-flv payloads. */
+/**
+ * RTMP messages to x-flv payloads.
+ *
+ *   message  type:32 (8|9|18) | body length:32 | time in ms:32 | body with its FLV tag byte
+ *   packet   "RTMP" | seq:32 | cseq:16 | cseq 0 only: message length:16 | up to 1000 octets of message
+ *
+ * seq counts messages, cseq the packets of one. The length is read unsigned here, so a key frame of up to
+ * 65535 octets passes; a larger one cannot be written and is dropped. Packets of the two messages in the making
+ * may come in any order.
+ */
 export class XflvPacketizer implements Packetizer {
   /** Messages larger than the format can say. */
   dropped = 0;

@@ -1,7 +1,6 @@
 // Byte buffers that are needed for a moment: while a message or a packet waits for its socket. Thousands of idle
 // connections then share the few that are in use, and what was used last, and is still near the processor, is used
-// next. Who takes a buffer owns it until it gives it back, and gives it back once, when nobody else can touch it any
-// more (a write has settled).
+// next.
 // Role: machine
 
 import { viewOf } from "../base/bytes.ts";
@@ -14,6 +13,10 @@ const LARGEST = 64 * 1024;
 /** Bytes kept of each size. */
 const KEPT_BYTES = 512 * 1024;
 
+/**
+ * Who takes a buffer owns it until it gives it back, and gives it back once, when nobody else can touch it any more
+ * (a write has settled).
+ */
 export class PooledBuffer {
   /** All of it; what is in it is not cleared. */
   readonly bytes: Uint8Array<ArrayBuffer>;

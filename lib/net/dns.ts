@@ -1,14 +1,13 @@
-// DNS as RFC 3263 needs it: A, AAAA, SRV (RFC 2782), NAPTR (RFC 3403).
-// Addresses come from the operating system's resolver, which also knows its hosts file; SRV and NAPTR are
-// asked of the name server. "localhost" and IP addresses are answered without asking (RFC 6761 6.3).
-// Deno permissions: --allow-net (the names, and the name server).
+// DNS as RFC 3263 needs it: A, AAAA, SRV (RFC 2782), NAPTR (RFC 3403). Addresses come from the operating system's
+// resolver, which also knows its hosts file; SRV and NAPTR are asked of the name server. "localhost" and IP addresses
+// are answered without asking (RFC 6761 6.3).
 // Role: edge
 
 import { lookup } from "node:dns";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
-import { isIpAddress, isIpv6 } from "./endpoint.ts";
-import { transportError } from "./failure.ts";
+import { isIpAddress, isIpv6, isUnspecified } from "./endpoint.ts";
+import { transportError } from "./out_buffer.ts";
 
 /** Longest wait for one answer. */
 const TIMEOUT_MS = 5_000;
@@ -112,4 +111,41 @@ function withoutDot(name: string): string {
 /** Also service names below localhost: they have no records. */
 function isLocalName(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost");
+}
+
+interface LookUpOptions {
+  readonly dns: Pick<DnsResolver, "a" | "aaaa">;
+  readonly clock: Clock;
+  /** How long it may take. */
+  readonly withinMs: number;
+}
+
+/**
+ * An address of the family if there is one, else of the other; null when nobody says one in time.
+ *
+ * Deno permissions: --allow-net (the names, and the name server).
+ */
+export async function lookUpAddress(
+  name: string,
+  family: 4 | 6,
+  { dns, clock, withinMs }: LookUpOptions,
+): Promise<string | null> {
+  const over = new AbortController();
+  const limit = delay(clock, withinMs, over.signal).then(() => null);
+  const [v4, v6] = [firstOf(dns.a(name)), firstOf(dns.aaaa(name))];
+  const both = family === 6 ? [v6, v4] as const : [v4, v6] as const;
+  const address = await Promise.race([both[0].then(async (found) => found ?? await both[1]), limit]);
+  over.abort();
+  await limit;
+  return address;
+}
+
+/** A name server that fails knows nothing, and one that says "everywhere" says nothing. */
+async function firstOf(answer: Promise<string[]>): Promise<string | null> {
+  try {
+    return (await answer).find((address) => isIpAddress(address) && !isUnspecified(address)) ?? null;
+  } catch (error) {
+    if (error instanceof TransportError) return null;
+    throw error;
+  }
 }

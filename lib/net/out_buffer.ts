@@ -1,11 +1,10 @@
-// The send queue of one stream: two buffers that swap roles. One is being written, the other is filled;
-// the runtime does not copy on write, so the one in flight is never touched before its write has settled.
-// All that was put during one write leaves in the next one. Both buffers are borrowed from a pool and given back
-// when they are empty: a stream that has nothing to send holds none.
-// Per write there is one promise and nothing else: what goes on is a function made once.
+// The send queue of one stream: two buffers that swap roles. One is being written, the other is filled; the runtime
+// does not copy on write, so the one in flight is never touched before its write has settled. All that was put during
+// one write leaves in the next one.
 // Role: edge
 
 import { systemClock } from "../base/clock.ts";
+import { messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
 import { BufferPool, type PooledBuffer } from "./buffer_pool.ts";
 
 /** Above this put() returns false, unless told otherwise. */
@@ -18,7 +17,7 @@ const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 const pool = new BufferPool();
 
 /** What bytes are written to. */
-export interface Writable {
+interface Writable {
   /** Writes some of the bytes and says how many; they stay untouched until it settles. */
   write(bytes: Uint8Array): Promise<number>;
   /**
@@ -29,7 +28,7 @@ export interface Writable {
 }
 
 /** Where the bytes go. */
-export interface OutBufferOutlets {
+interface OutBufferOutlets {
   readonly to: Writable;
   /** More than the hard mark is unsent; the buffer takes no more. */
   overflow(unsent: number): void;
@@ -43,7 +42,12 @@ interface FlushWait {
   done(sent: boolean): void;
 }
 
-/** A bounded send queue with one write in flight. */
+/**
+ * A bounded send queue with one write in flight.
+ *
+ * Both buffers are borrowed from a pool and given back when they are empty: a stream that has nothing to send holds
+ * none. Per write there is one promise and nothing else: what goes on is a function made once.
+ */
 export class OutBuffer {
   readonly #softUnsent: number;
   readonly #hardUnsent: number;
@@ -207,4 +211,73 @@ export class OutBuffer {
   #endWaits(sent: boolean): void {
     if (this.#waits !== null) { for (const wait of this.#waits) wait.done(sent); }
   }
+}
+
+export class EndOfStream {
+  #failure: TransportError | null = null;
+
+  /** Whether something has failed and was not told yet. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** Something else than the peer's end will end it. */
+  failed(failure: TransportError): void {
+    this.#failure = failure;
+  }
+
+  /** What a read of a stream that has ended resolves to. Throws what has failed, once. */
+  told(): null {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+    return null;
+  }
+}
+
+/** By `code` where the runtime gives one (errno names), else by class. */
+const CODES: Readonly<Record<string, TransportErrorCode>> = {
+  EADDRINUSE: "addr-in-use",
+  AddrInUse: "addr-in-use",
+  ECONNREFUSED: "refused",
+  ConnectionRefused: "refused",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  EHOSTDOWN: "unreachable",
+  ENETDOWN: "unreachable",
+  AddrNotAvailable: "unreachable",
+  NetworkUnreachable: "unreachable",
+  HostUnreachable: "unreachable",
+  ETIMEDOUT: "timeout",
+  TimedOut: "timeout",
+  ECONNRESET: "closed",
+  ECONNABORTED: "closed",
+  EPIPE: "closed",
+  ENOTCONN: "closed",
+  ConnectionReset: "closed",
+  ConnectionAborted: "closed",
+  BrokenPipe: "closed",
+  NotConnected: "closed",
+  BadResource: "closed",
+  Interrupted: "closed",
+};
+
+/** Puts what was tried before what happened, and keeps the runtime's error as the cause. */
+export function transportError(attempt: string, error: unknown): TransportError {
+  if (error instanceof TransportError) return error;
+  const errno = error instanceof Error && "code" in error ? String(error.code) : "";
+  const name = error instanceof Error ? error.name : "";
+  return new TransportError(`${attempt}: ${plainReason(error)}`, CODES[errno] ?? CODES[name] ?? "failed", {
+    cause: error,
+  });
+}
+
+/** Whether the runtime says so because the socket was closed on this side. */
+export function isClosedHere(error: unknown): boolean {
+  return error instanceof Deno.errors.Interrupted || error instanceof Deno.errors.BadResource;
+}
+
+function plainReason(error: unknown): string {
+  return messageOf(error).replace(/ \(os error \d+\)$/, "");
 }

@@ -10,8 +10,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "./dns.ts";
 import { type Endpoint, formatEndpoint, isIpv6 } from "./endpoint.ts";
-import { decodeStun, STUN_ID_BYTES } from "./stun.ts";
-import { type StunOutcome, StunQuery } from "./stun_query.ts";
+import { decodeStun, STUN_ID_BYTES, type StunOutcome, StunQuery } from "./stun.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
 
 /** Between questions while they are answered. */

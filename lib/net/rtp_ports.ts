@@ -1,8 +1,5 @@
-// Pairs of UDP ports for RTP and RTCP: RTP even, RTCP the next odd one (RFC 3550 11).
-// Ports are chosen by chance (RFC 6056 3.3.1): who wants to hear a call must not know where the next one will be.
-// They rest after use, and what was heard on one is remembered, so that packets of the last call do not meet the next
-// one; a port taken by another program is passed over.
-// Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
+// Pairs of UDP ports for RTP and RTCP: RTP even, RTCP the next odd one (RFC 3550 11). Ports are chosen by chance (RFC
+// 6056 3.3.1): who wants to hear a call must not know where the next one will be.
 // Role: edge
 
 import type { Clock } from "../base/clock.ts";
@@ -54,7 +51,7 @@ export interface RtpPortPair extends Disposable {
   heard: HeardStream | null;
 }
 
-export interface RtpPortRange {
+interface RtpPortRange {
   /** First port; 0 with max 0: any pair the system has free (tests). */
   min: number;
   /** Last port, inclusive. */
@@ -63,7 +60,13 @@ export interface RtpPortRange {
   coolDownMs?: number;
 }
 
-/** Gives out port pairs of one range. */
+/**
+ * Gives out port pairs of one range.
+ *
+ * They rest after use, and what was heard on one is remembered, so that packets of the last call do not meet the
+ * next one; a port taken by another program is passed over. Deno permissions: --allow-net for the addresses used;
+ * needs the unstable net flag.
+ */
 export class RtpPorts {
   readonly #first: number;
   readonly #pairs: number;

@@ -4,11 +4,10 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6 } from "./endpoint.ts";
-import { mayCallLinux, openLinuxCalls } from "./linux/calls.ts";
+import { mayCallLinux, type OpenFiles, openLinuxCalls } from "./linux/calls.ts";
 import { listenLinuxTcp } from "./linux/listen.ts";
 import { LinuxPoll } from "./linux/poll.ts";
 
-import type { OpenFiles } from "./linux/open_files.ts";
 import { bindLinuxUdp } from "./linux/udp.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";

@@ -1,16 +1,8 @@
 // STUN binding requests and their answers: what address and port others see us at (RFC 8489 5, 14).
-//
-//   0             2             4                           8
-//   | 00 type     | length      | magic cookie 21 12 a4 42   |
-//   | transaction id, 12 bytes                                           |
-//   ( | attribute type | length | value, padded to 4 bytes | )*
-//
-//   types: 0001 request   0011 indication   0101 success   0111 error
-//
-// No authentication, no other method. Old servers (RFC 3489) that send MAPPED-ADDRESS only are understood.
 // Role: wire
 
 import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8, fromHex, toHex } from "../base/bytes.ts";
+import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { decodeIp, type Endpoint, formatIp } from "./endpoint.ts";
 
@@ -244,4 +236,89 @@ function decodeTypes(value: Uint8Array): number[] {
   const types: number[] = [];
   while (reader.remaining > 1) types.push(reader.u16());
   return types;
+}
+
+export type StunOutcome =
+  | {
+    /** The server told where it sees us. */
+    readonly type: "mapped";
+    readonly mapped: Endpoint;
+  }
+  | { readonly type: "refused"; readonly code: number; readonly reason: string }
+  | { readonly type: "silent" };
+
+/** How a question is asked. */
+interface StunQueryOptions {
+  readonly clock: Clock;
+  /** Transaction id, 24 random hexadecimal digits. */
+  readonly id: string;
+  /** Sends one request; the bytes may be kept. */
+  readonly send: (bytes: Uint8Array) => void;
+  /** Told the end, once, never from inside start(). */
+  readonly onOutcome: (outcome: StunOutcome) => void;
+  /** Requests sent at most; 7 when left out. */
+  readonly requests?: number;
+}
+
+const RTO_MS = 500;
+const REQUESTS = 7;
+const LAST_WAIT_MS = 16 * RTO_MS;
+
+/**
+ *   0             2             4                           8
+ *   | 00 type     | length      | magic cookie 21 12 a4 42   |
+ *   | transaction id, 12 bytes                                           |
+ *   ( | attribute type | length | value, padded to 4 bytes | )*
+ *
+ *   types: 0001 request   0011 indication   0101 success   0111 error
+ *
+ * No authentication, no other method. Old servers (RFC 3489) that send MAPPED-ADDRESS only are understood.
+ */
+export class StunQuery implements Disposable {
+  readonly #options: StunQueryOptions;
+  readonly #request: Uint8Array;
+  #left: number;
+  #waitMs = RTO_MS;
+  #timer: Disposable | null = null;
+  #over = false;
+
+  /** Sends nothing yet. */
+  constructor(options: StunQueryOptions) {
+    this.#options = options;
+    this.#left = options.requests ?? REQUESTS;
+    this.#request = encodeStun({ type: "request", id: options.id, unknown: [] });
+  }
+
+  /** Sends the first request. */
+  start(): void {
+    this.#left -= 1;
+    this.#options.send(this.#request);
+    const last = this.#left <= 0;
+    this.#timer = this.#options.clock.after(
+      last ? LAST_WAIT_MS : this.#waitMs,
+      () => last ? this.#end({ type: "silent" }) : this.start(),
+    );
+    this.#waitMs *= 2;
+  }
+
+  /** Takes a message; false when it is not the answer to this question. */
+  receive(message: StunMessage): boolean {
+    if (this.#over || message.id !== this.#options.id) return false;
+    if (message.type === "success") this.#end({ type: "mapped", mapped: message.mapped });
+    else if (message.type === "error") {
+      this.#end({ type: "refused", code: message.code, reason: message.reason });
+    } else return false;
+    return true;
+  }
+
+  /** Gives up silently. */
+  [Symbol.dispose](): void {
+    this.#over = true;
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  #end(outcome: StunOutcome): void {
+    this[Symbol.dispose]();
+    this.#options.onOutcome(outcome);
+  }
 }

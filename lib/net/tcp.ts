@@ -1,16 +1,13 @@
-// TCP: an accept generator, and connections that read into the caller's buffer and write from their own.
-// One write is in flight per connection; what is put meanwhile is gathered behind it (out_buffer.ts), so
-// a peer that reads slowly costs memory up to a bound and then its connection, never a wait.
-// Deno permissions: --allow-net for the addresses used; reusePort needs the unstable net flag.
+// TCP: an accept generator, and connections that read into the caller's buffer and write from their own. One write is
+// in flight per connection; what is put meanwhile is gathered behind it (out_buffer.ts), so a peer that reads slowly
+// costs memory up to a bound and then its connection, never a wait.
 // Role: edge
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { AcceptFailures } from "./accept_failures.ts";
-import { EndOfStream } from "./end_of_stream.ts";
+import { EndOfStream, isClosedHere, OutBuffer, transportError } from "./out_buffer.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
-import { isClosedHere, transportError } from "./failure.ts";
-import { OutBuffer } from "./out_buffer.ts";
 
 /** Bytes both ways. TcpConnection is one, the pipes of the tests are others. */
 export interface ByteStream extends Disposable {
@@ -64,6 +61,7 @@ export function probePort(at: Endpoint): number {
   return port;
 }
 
+/** Deno permissions: --allow-net for the addresses used; reusePort needs the unstable net flag. */
 export class TcpConnection implements ByteStream {
   readonly peer: Endpoint;
   readonly local: Endpoint;

@@ -1,14 +1,13 @@
-// UDP sockets: one reused receive buffer, sends that copy and never wait.
-// Sends must not share a buffer (the runtime does not copy, a burst would be overwritten): each packet has one of a
-// pool until it has left.
-// Deno permissions: --allow-net for the addresses used; needs the unstable net flag.
+// UDP sockets: one reused receive buffer, sends that copy and never wait. Sends must not share a buffer (the runtime
+// does not copy, a burst would be overwritten): each packet has one of a pool until it has left. Deno permissions:
+// --allow-net for the addresses used; needs the unstable net flag.
 // Role: edge
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
-import { isClosedHere, transportError } from "./failure.ts";
+import { isClosedHere, transportError } from "./out_buffer.ts";
 import { Turn } from "./turn.ts";
 
 /** How a socket is opened. */

@@ -2,10 +2,6 @@
 // Adobe RTMP 1.0, section 5.3. A message that lies whole in one chunk and in the bytes pushed is handed out
 // as a view of them; any other is gathered in a buffer of its chunk stream, grown as bytes arrive.
 // Role: wire
-//
-//   basic    fmt:2 id:6            id 0: one byte more (64 + b)   id 1: two more (64 + b + 256 * c)
-//   header   0: time:u24 length:u24 type:u8 stream:u32le   1: delta length type   2: delta   3: none
-//   extended time:u32 when the time or delta is ffffff, repeated on the type 3 chunks that follow
 
 import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -15,7 +11,7 @@ import type { MessageSink, RtmpMessage } from "./message.ts";
 export const DEFAULT_CHUNK_SIZE = 128;
 
 /** What a peer may make us hold. */
-export interface ChunkLimits {
+interface ChunkLimits {
   maxMessageBytes: number;
   /** All buffers of unfinished messages together. */
   maxBufferedBytes: number;
@@ -58,7 +54,13 @@ class ChunkStream {
   }
 }
 
-/** Turns pushed bytes into messages. */
+/**
+ * Turns pushed bytes into messages.
+ *
+ *   basic    fmt:2 id:6            id 0: one byte more (64 + b)   id 1: two more (64 + b + 256 * c)
+ *   header   0: time:u24 length:u24 type:u8 stream:u32le   1: delta length type   2: delta   3: none
+ *   extended time:u32 when the time or delta is ffffff, repeated on the type 3 chunks that follow
+ */
 export class ChunkReader {
   /** What the peer may make us hold; may be raised later. */
   limits: ChunkLimits;

@@ -3,25 +3,21 @@
 // Adobe RTMP 1.0, section 7.2.
 // Role: edge
 
-import type { AmfObject, AmfValue } from "../amf/value.ts";
-import { formatAmf, propertiesOf } from "../amf/value.ts";
+import { type AmfObject, type AmfValue, formatAmf, propertiesOf } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { type ByteStream, connectTcp } from "../net/tcp.ts";
-import { ClientStream } from "./client_stream.ts";
-import { decodeCommand } from "./command.ts";
-import type { Command } from "./command.ts";
+import { ClientStream, RtmpRefused } from "./client_stream.ts";
+import { type Command, decodeCommand } from "./command.ts";
 import type { DigestScheme } from "./handshake.ts";
-import { isMediaType, MESSAGE_TYPE, type RtmpMessage } from "./message.ts";
 import { MessageLink } from "./message_link.ts";
+import { isMediaType, MESSAGE_TYPE, type RtmpMessage } from "./message.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import { RtmpRefused } from "./refused.ts";
 import { initiateHandshake } from "./shake_hands.ts";
-import { parseRtmpUrl } from "./url.ts";
 
-export { RtmpRefused } from "./refused.ts";
+export { RtmpRefused } from "./client_stream.ts";
 export { ClientStream } from "./client_stream.ts";
 
 /** How to connect. */
@@ -257,4 +253,31 @@ export class RtmpClient implements AsyncDisposable {
     this.#calls.clear();
     for (const stream of this.#streams.values()) stream.connectionEnded(gone);
   }
+}
+
+/** Where to connect, and what to say there. */
+export interface RtmpUrl {
+  /** Name or address; IPv6 without brackets. */
+  hostname: string;
+  /** 1935 unless given. */
+  port: number;
+  /** Path without its first slash, with the query when there is one. */
+  app: string;
+  /** The URL as it is told to the server. */
+  tcUrl: string;
+}
+
+const DEFAULT_PORT = 1935;
+
+/** Reads an rtmp:// URL. Throws WireError in words for the person who typed it. */
+export function parseRtmpUrl(text: string): RtmpUrl {
+  const match = /^rtmp:\/\/(?:\[([0-9a-f:.%]+)\]|([^\/?#:\[\]@\s]+))(?::(\d{1,5}))?(?:\/([^\s#]*))?$/i.exec(
+    text.trim(),
+  );
+  const hostname = match?.[1] ?? match?.[2];
+  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  if (hostname === undefined || port < 1 || port > 65535) {
+    throw new WireError("RTMP URL", `"${text.slice(0, 200)}" is not rtmp://HOST[:PORT]/APP`);
+  }
+  return { hostname, port, app: match?.[4] ?? "", tcUrl: text.trim() };
 }

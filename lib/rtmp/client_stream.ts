@@ -2,10 +2,9 @@
 // Adobe RTMP 1.0, section 7.2.2.
 // Role: machine
 
-import { type AmfObject, type AmfValue, getProperty, textOf } from "../amf/value.ts";
-import type { MediaMessage, RtmpMessage } from "./message.ts";
+import { type AmfObject, type AmfValue, getProperty, propertiesOf, textOf } from "../amf/value.ts";
 import type { MessageLink } from "./message_link.ts";
-import { RtmpRefused } from "./refused.ts";
+import type { MediaMessage, RtmpMessage } from "./message.ts";
 
 interface Waiting {
   readonly code: string;
@@ -108,5 +107,28 @@ export class ClientStream {
     this.#lastTimeMs = null;
     this.#link.sendCommand(this.id, { name, transactionId: 0, object: null, args });
     return promise;
+  }
+}
+
+/** A call, publish or play that the server has refused. */
+export class RtmpRefused extends Error {
+  /** As "NetConnection.Connect.Rejected"; empty when the server gave none. */
+  readonly code: string;
+  /** The server's own words. */
+  readonly description: string;
+
+  /** Made from what the server said. */
+  constructor(code: string, description: string) {
+    super(description === "" ? code || "refused without a reason" : description);
+    this.name = "RtmpRefused";
+    this.code = code;
+    this.description = description;
+  }
+
+  /** From a status object, or from whatever the server sent instead. */
+  static from(value: AmfValue): RtmpRefused {
+    const members = propertiesOf(value);
+    const description = typeof value === "string" ? value : textOf(getProperty(members, "description"));
+    return new RtmpRefused(textOf(getProperty(members, "code")), description);
   }
 }

@@ -23,7 +23,7 @@ export interface Command {
 }
 
 /** Longest command body that is decoded: real ones are under 20 KB, and this many of nothing but null take some ms. */
-export const MAX_COMMAND_BYTES = 256 * 1024;
+const MAX_COMMAND_BYTES = 256 * 1024;
 
 /** Reads a message of type 20 or 17; what cannot be read behind its values is left out. Throws WireError. */
 export function decodeCommand(type: number, body: Uint8Array): Command {

@@ -11,7 +11,7 @@ import type { Random } from "../base/random.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import type { ConnectRequest } from "./command.ts";
-import type { RtmpEvent } from "./event.ts";
+import type { RtmpEvent } from "./stream_commands.ts";
 import { HEARTBEAT, Heartbeat } from "./heartbeat.ts";
 import type { MediaMessage } from "./message.ts";
 import type { NetStream } from "./net_stream.ts";
@@ -41,7 +41,7 @@ export interface RtmpEnvironment {
   readonly ticker?: Ticker;
 }
 
-export interface RtmpStats {
+interface RtmpStats {
   /** Bytes read, without the handshake. */
   bytesIn: number;
   /** Bytes sent or queued, without the handshake. */

@@ -2,10 +2,6 @@
 // The digest form is not in the specification; Flash Player needs it for H.264 and AAC. Every party signs its
 // packet with HMAC-SHA256 under a key that is public knowledge, so this proves nothing and protects nothing.
 // Role: wire
-//
-//   C0, S0   version:u8 (3)            C1, S1   time:u32 version:u32 random:1528       C2, S2   echo, or signed
-//   scheme 0 digest block at 8, key block at 772     scheme 1 key block at 8, digest block at 772
-//   digest block   place:4 x u8 ... digest:32 at (sum of place) % 728 behind them
 
 import { createHmac } from "node:crypto";
 import { ByteWriter, concatBytes, encodeUtf8, equalBytes, fromHex } from "../base/bytes.ts";
@@ -52,6 +48,10 @@ export interface ServerHandshake {
 /**
  * Answers C0 and C1 (1537 bytes). A client with version field 0 gets the plain form; one with a digest gets
  * its own scheme; one with a version but no right digest an echo. Throws WireError for another C0.
+ *
+ *   C0, S0   version:u8 (3)            C1, S1   time:u32 version:u32 random:1528       C2, S2   echo, or signed
+ *   scheme 0 digest block at 8, key block at 772     scheme 1 key block at 8, digest block at 772
+ *   digest block   place:4 x u8 ... digest:32 at (sum of place) % 728 behind them
  */
 export function answerClient(hello: Uint8Array, uptimeMs: number, random: RandomBytes): ServerHandshake {
   const version = hello[0];

@@ -15,9 +15,9 @@ const SENDING_BYTES = 1_000;
 export const HEARTBEAT = { tickMs: 100, every: 10 } as const;
 
 /** Asked whether it is alive, a client that is not heard for so long is not. */
-export const PROBE_MS = 2_000;
+const PROBE_MS = 2_000;
 
-export interface HeartbeatOutlets {
+interface HeartbeatOutlets {
   /** Video and audio messages dropped so far. */
   dropped(): readonly [video: number, audio: number];
   /** The client is too slow; at most once a beat. */

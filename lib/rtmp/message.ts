@@ -1,9 +1,6 @@
 // RTMP messages: type ids, the payloads of the control messages, and aggregates.
 // Adobe "Real Time Messaging Protocol 1.0", sections 5.4 (control), 6 and 7.1 (message types).
 // Role: wire
-//
-//   user control   event:u16 value:u32 [second:u32]         peer bandwidth   window:u32 limit:u8
-//   aggregate      ( type:u8 length:u24 time:u24 timeHigh:u8 stream:u24 body previous:u32 )*
 
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
@@ -91,7 +88,12 @@ export interface MediaMessage {
   readonly body: Uint8Array;
 }
 
-/** The one number that Set Chunk Size, Abort, Acknowledgement and Window Acknowledgement Size carry. */
+/**
+ * The one number that Set Chunk Size, Abort, Acknowledgement and Window Acknowledgement Size carry.
+ *
+ *   user control   event:u16 value:u32 [second:u32]         peer bandwidth   window:u32 limit:u8
+ *   aggregate      ( type:u8 length:u24 time:u24 timeHigh:u8 stream:u24 body previous:u32 )*
+ */
 export function decodeControlValue(body: Uint8Array): number {
   return new ByteReader(body, "RTMP control message").u32();
 }

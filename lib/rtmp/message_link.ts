@@ -26,7 +26,7 @@ import {
   USER_CONTROL,
   type UserControl,
 } from "./message.ts";
-import { SendLag } from "./send_lag.ts";
+import { SendLag } from "./drop_policy.ts";
 
 /** Before connect a peer has nothing long to say. */
 const OPENING_LIMITS = { maxMessageBytes: 64 * 1024, maxBufferedBytes: 128 * 1024, maxChunkStreams: 16 };
@@ -45,7 +45,7 @@ const STREAM_CHUNK_STREAMS = 5;
 const CHUNK_STREAMS_EACH = 4;
 const STREAMS_APART = 16;
 
-export interface MessageLinkOptions {
+interface MessageLinkOptions {
   /** Where the bytes go; reading stays with the owner. */
   stream: ByteStream;
   clock: Clock;

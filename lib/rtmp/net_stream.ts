@@ -10,10 +10,10 @@ import { USER_CONTROL } from "./message.ts";
 import type { MessageLink } from "./message_link.ts";
 
 /** What a stream is doing. */
-export type NetStreamState = "idle" | "publishing" | "playing";
+type NetStreamState = "idle" | "publishing" | "playing";
 
 /** What a client asked for with `play`. */
-export interface PlayRequest {
+interface PlayRequest {
   /** True when the stream is a recorded one: the player is told. */
   readonly recorded: boolean;
   /** The player's earlier streams are flushed. */

@@ -1,13 +1,14 @@
-// What is said on one connection, seen from the server, without the socket: connect and its answer, commands
-// to events, media to its outlet. A message that becomes an event stops the parser until the event was taken,
-// so the order of the wire holds: no media of a stream comes before its publish event.
-// Adobe RTMP 1.0, sections 7.2 and 7.3.
+// What is said on one connection, seen from the server, without the socket: connect and its answer, commands to
+// events, media to its outlet. A message that becomes an event stops the parser until the event was taken, so the
+// order of the wire holds: no media of a stream comes before its publish event.
 // Role: machine
 
-import { type AmfObject, type AmfValue, formatAmf } from "../amf/value.ts";
+import { encodeAmf0 } from "../amf/amf0.ts";
+import { type AmfObject, type AmfValue, formatAmf, getProperty } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { AUDIO_FOURCCS, fourCcText, VIDEO_FOURCCS } from "../media/codec_ids.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import {
   type Command,
@@ -17,9 +18,8 @@ import {
   decodeCommand,
   parseConnect,
 } from "./command.ts";
-import { withoutSetDataFrame } from "./data_frame.ts";
-import { ENHANCED_RTMP, understandsReconnect } from "./enhanced.ts";
-import { CommandReply, type RtmpEvent } from "./event.ts";
+import { CommandReply, type RtmpEvent, StreamCommands } from "./stream_commands.ts";
+import { MessageLink } from "./message_link.ts";
 import {
   type MediaMessage,
   MESSAGE_TYPE,
@@ -28,10 +28,8 @@ import {
   USER_CONTROL,
   type UserControl,
 } from "./message.ts";
-import { MessageLink } from "./message_link.ts";
 import type { NetStream } from "./net_stream.ts";
 import type { RtmpOptions } from "./options.ts";
-import { StreamCommands } from "./stream_commands.ts";
 
 /** Name and version in the connect reply; programs written for siprtmp may look at it. */
 const SERVER_VERSION = "rtmplite/8,2";
@@ -47,7 +45,7 @@ const COMMANDS_AT_ONCE = 16;
 
 const NO_BYTES = new Uint8Array(0);
 
-export interface ServerSessionOptions {
+interface ServerSessionOptions {
   /** Where answers go. */
   readonly stream: ByteStream;
   readonly clock: Clock;
@@ -56,6 +54,7 @@ export interface ServerSessionOptions {
   readonly limits: RtmpOptions;
 }
 
+/** Adobe RTMP 1.0, sections 7.2 and 7.3. */
 export class ServerSession implements MessageSink {
   /** Takes media of publishing streams while it is read; message and body are borrowed. */
   onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
@@ -261,4 +260,47 @@ function describeCommand({ name, args }: Command): string {
 /** What follows "?" in a name or URL may be a key, whatever the command. */
 function withoutQueries(text: string): string {
   return text.replace(/\?(?!\s)[^"]+/g, "?...");
+}
+
+const PREFIX = encodeAmf0(["@setDataFrame"]);
+
+/** The data message as players and files have it: without the leading "@setDataFrame". A view. */
+export function withoutSetDataFrame(body: Uint8Array): Uint8Array {
+  for (let at = 0; at < PREFIX.length; at++) {
+    if (body[at] !== PREFIX[at]) return body;
+  }
+  return body.subarray(PREFIX.length);
+}
+
+const CAPS_EX = {
+  /** The client connects again when it is asked to. */
+  RECONNECT: 1,
+  /** Tracks beside the default one. */
+  MULTITRACK: 2,
+  /** Modifiers before the codec of a tag. */
+  MODEX: 4,
+} as const;
+
+/** Streams pass on every codec; what a call decodes of them is said by `accepted` and by status events. */
+const CAN_FORWARD = 4;
+
+function infoOf(codecs: ReadonlyMap<number, unknown>): AmfObject {
+  return Object.fromEntries([...codecs.keys()].map((fourCc) => [fourCcText(fourCc), CAN_FORWARD]));
+}
+
+const VIDEO = infoOf(VIDEO_FOURCCS);
+const AUDIO = infoOf(AUDIO_FOURCCS);
+
+/** What the answer to connect says of this side. */
+export const ENHANCED_RTMP: AmfObject = {
+  fourCcList: [...Object.keys(VIDEO), ...Object.keys(AUDIO)],
+  videoFourCcInfoMap: VIDEO,
+  audioFourCcInfoMap: AUDIO,
+  capsEx: CAPS_EX.RECONNECT | CAPS_EX.MULTITRACK | CAPS_EX.MODEX,
+};
+
+/** True when the properties of connect say that the client understands NetConnection.Connect.ReconnectRequest. */
+export function understandsReconnect(properties: AmfObject): boolean {
+  const capsEx = getProperty(properties, "capsEx");
+  return typeof capsEx === "number" && (capsEx & CAPS_EX.RECONNECT) !== 0;
 }

@@ -1,17 +1,14 @@
-// The commands of every RTMP program that are not the application's business: streams made, published,
-// played, paused and deleted. Answers them as real clients expect and says what happened in events.
-// Adobe RTMP 1.0, sections 7.2.1.3 and 7.2.2; releaseStream, FCPublish and their kin are Adobe's FMLE habits
-// that librtmp, ffmpeg and OBS share.
+// The commands of every RTMP program that are not the application's business: streams made, published, played, paused
+// and deleted. Answers them as real clients expect and says what happened in events.
 // Role: machine
 
 import { type AmfValue, booleanOf, getProperty, numberOf, propertiesOf, textOf } from "../amf/value.ts";
 import { type Command, createStatus, splitQuery } from "./command.ts";
 import type { CongestionLimits } from "./drop_policy.ts";
-import { CommandReply, type RtmpEvent } from "./event.ts";
 import type { MessageLink } from "./message_link.ts";
 import { NetStream } from "./net_stream.ts";
 
-export interface StreamCommandsOptions {
+interface StreamCommandsOptions {
   /** Where answers go. */
   link: MessageLink;
   /** Marks of slow clients, and how many streams a client may have. */
@@ -22,6 +19,10 @@ export interface StreamCommandsOptions {
   streamLength: (name: string) => number | Promise<number>;
 }
 
+/**
+ * Adobe RTMP 1.0, sections 7.2.1.3 and 7.2.2; releaseStream, FCPublish and their kin are Adobe's FMLE habits that
+ * librtmp, ffmpeg and OBS share.
+ */
 export class StreamCommands {
   readonly #options: StreamCommandsOptions;
   readonly #link: MessageLink;
@@ -277,5 +278,63 @@ function isStreamCommand(name: string): boolean {
       return true;
     default:
       return false;
+  }
+}
+
+/** Answers one command; only the first answer is sent, and none when the client wants none. */
+export interface Reply {
+  /** `_result` with these values after the null object. */
+  result(...values: AmfValue[]): void;
+  /** `_error` with an object of level, code and description. */
+  error(code: string, description: string): void;
+}
+
+/** What happens on a connection, in the order of the wire. */
+export type RtmpEvent =
+  | { type: "command"; name: string; args: AmfValue[]; streamId: number; reply: Reply }
+  | { type: "publish"; stream: NetStream; name: string; query: string; mode: "live" | "record" | "append" }
+  | {
+    type: "play";
+    stream: NetStream;
+    name: string;
+    query: string;
+    /** -2 live or else recorded, -1 live only, else milliseconds from the beginning. */
+    start: number;
+    /** Milliseconds, -1 for all. */
+    duration: number;
+    reset: boolean;
+  }
+  | { type: "pause"; stream: NetStream; paused: boolean; timeMs: number }
+  | { type: "seek"; stream: NetStream; timeMs: number }
+  | { type: "receive"; stream: NetStream; kind: "audio" | "video"; on: boolean }
+  | { type: "ended"; stream: NetStream; was: "publish" | "play" };
+
+/** The answer to a command over a link. */
+export class CommandReply implements Reply {
+  readonly #link: MessageLink;
+  readonly #transactionId: number;
+  #answered: boolean;
+
+  /** Transaction 0 asks for no answer (7.2.1.2). */
+  constructor(link: MessageLink, transactionId: number) {
+    this.#link = link;
+    this.#transactionId = transactionId;
+    this.#answered = transactionId === 0;
+  }
+
+  /** See {@linkcode Reply}. */
+  result(...values: AmfValue[]): void {
+    this.#send("_result", values);
+  }
+
+  /** See {@linkcode Reply}. */
+  error(code: string, description: string): void {
+    this.#send("_error", [createStatus("error", code, description)]);
+  }
+
+  #send(name: string, args: AmfValue[]): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#link.sendCommand(0, { name, transactionId: this.#transactionId, object: null, args });
   }
 }

@@ -3,7 +3,6 @@
 // Role: edge
 
 import type { Clock } from "../base/clock.ts";
-import { type PaceLimits, ReadPace } from "./read_pace.ts";
 
 /** A pause is not longer, so that a peer that waits counts as heard. */
 const LONGEST_PAUSE_MS = 1_000;
@@ -58,5 +57,40 @@ export class Throttle {
     this.#wake = pause.resolve;
     await pause.promise;
     this.#wake = null;
+  }
+}
+
+/** Most of each a second; 0: as much as comes. */
+export interface PaceLimits {
+  /** Bytes. */
+  readonly readBytesPerSecond: number;
+  readonly commandsPerSecond: number;
+}
+
+/** What may come at once: a key frame, the commands at the start of a call. */
+const BURST_BYTES_MS = 250;
+const BURST_COMMANDS_MS = 2_000;
+
+/** Paces the reading of one connection. */
+export class ReadPace {
+  readonly #msPerByte: number;
+  readonly #msPerCommand: number;
+  #bytesDueMs = -Infinity;
+  #commandsDueMs = -Infinity;
+
+  /** Nothing has come yet. */
+  constructor({ readBytesPerSecond, commandsPerSecond }: PaceLimits) {
+    this.#msPerByte = readBytesPerSecond === 0 ? 0 : 1000 / readBytesPerSecond;
+    this.#msPerCommand = commandsPerSecond === 0 ? 0 : 1000 / commandsPerSecond;
+  }
+
+  /** So much more has come; gives how long to wait before reading on, 0: not at all. */
+  waitMs(bytes: number, commands: number, nowMs: number): number {
+    this.#bytesDueMs = Math.max(this.#bytesDueMs, nowMs - BURST_BYTES_MS) + bytes * this.#msPerByte;
+    if (commands > 0) {
+      const from = Math.max(this.#commandsDueMs, nowMs - BURST_COMMANDS_MS);
+      this.#commandsDueMs = from + commands * this.#msPerCommand;
+    }
+    return Math.max(0, Math.max(this.#bytesDueMs, this.#commandsDueMs) - nowMs);
   }
 }

@@ -7,7 +7,7 @@ import { answerH264Fmtp } from "./h264_format.ts";
 import { isAuxiliary, isNamed, type MediaFormat } from "./media_format.ts";
 
 /** An address and port of a description; the host is an IP literal, or rarely a name that is left to resolve. */
-export interface MediaEndpoint {
+interface MediaEndpoint {
   /** IP literal without brackets, or a domain name. */
   readonly hostname: string;
   readonly port: number;
@@ -68,7 +68,7 @@ export interface FormatPair {
 }
 
 /** What agreeMedia() is made from. */
-export interface AgreementInput {
+interface AgreementInput {
   /** Position of the m= line. */
   readonly index: number;
   /** The peer's whole description. */

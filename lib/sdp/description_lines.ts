@@ -7,12 +7,12 @@ import { WireError } from "../base/errors.ts";
 /** Longest description read, in bytes or characters. */
 export const MAX_SDP_LENGTH = 65_536;
 /** Most lines of a description. */
-export const MAX_SDP_LINES = 1000;
-export const MAX_SDP_LINE_LENGTH = 4096;
+const MAX_SDP_LINES = 1000;
+const MAX_SDP_LINE_LENGTH = 4096;
 /** Most m= lines of a description. */
-export const MAX_SDP_MEDIA = 16;
+const MAX_SDP_MEDIA = 16;
 /** Most formats of one m= line. */
-export const MAX_SDP_FORMATS = 128;
+const MAX_SDP_FORMATS = 128;
 
 /** Attributes the library is given; all others are kept as text. */
 const READ_ATTRIBUTES: ReadonlySet<string> = new Set([
@@ -28,7 +28,7 @@ const READ_ATTRIBUTES: ReadonlySet<string> = new Set([
 ]);
 
 /** The parts of an m= line. */
-export interface SdpMediaLine {
+interface SdpMediaLine {
   /** Media type in lower case. */
   readonly kind: string;
   /** 0..65535, the count of hierarchical encoding left out. */

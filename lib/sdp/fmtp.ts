@@ -3,10 +3,10 @@
 // Role: wire
 
 /** Longest parameter list that is taken apart; the rest is left unread. */
-export const MAX_FMTP_PARAMETERS = 64;
+const MAX_FMTP_PARAMETERS = 64;
 
 /** Parameters in the order written; names in lower case, a parameter without "=" has the value "". */
-export type FmtpParameters = ReadonlyMap<string, string>;
+type FmtpParameters = ReadonlyMap<string, string>;
 
 /** Takes "a=b; c=d" apart; null and empty text give no parameters. The first of equal names counts. */
 export function parseFmtp(text: string | null): FmtpParameters {

@@ -16,7 +16,7 @@ export type H264Profile =
   | "other";
 
 /** What the parameters of an H.264 format say. */
-export interface H264Parameters {
+interface H264Parameters {
   readonly profile: H264Profile;
   /** profile_idc, e.g. 0x42. */
   readonly profileIdc: number;

@@ -1,7 +1,6 @@
-// Offers and answers (RFC 3264): what we propose, what we say to a proposal, what an exchange settled.
-// The client's order is the order of an offer; an answer keeps the offerer's order and payload types and has
-// one m= line for each of the offer's, port 0 where nothing matches. Touch tones alone are no match (defect 2),
-// and parameters follow the payload type (defect 3).
+// Offers and answers (RFC 3264): what we propose, what we say to a proposal, what an exchange settled. The client's
+// order is the order of an offer; an answer keeps the offerer's order and payload types and has one m= line for each
+// of the offer's, port 0 where nothing matches.
 // Role: wire
 
 import {
@@ -40,7 +39,7 @@ export interface LocalMedia {
 }
 
 /** What every description of ours starts from. */
-export interface SessionFields {
+interface SessionFields {
   /** The address we receive at, IPv4 or IPv6 literal. */
   readonly address: string;
   /** Id of the session, the same for all descriptions of one call. */
@@ -69,7 +68,11 @@ export type Negotiation =
 /** Longest reason text, so that a Warning header stays small. */
 const MAX_REASON_LENGTH = 400;
 
-/** Writes an offer with one m= line for each medium, in order. */
+/**
+ * Writes an offer with one m= line for each medium, in order.
+ *
+ * Touch tones alone are no match (defect 2), and parameters follow the payload type (defect 3).
+ */
 export function createOffer(
   options: SessionFields & { readonly media: readonly LocalMedia[] },
 ): SessionDescription {

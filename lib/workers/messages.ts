@@ -28,7 +28,7 @@ export interface Opening {
   /** Which part of it is this worker's. */
   readonly slot: WorkerSlot;
   readonly memory: SharedArrayBuffer;
-  /** Where the thread notes its open files: see lib/net/linux/open_files.ts. */
+  /** Where the thread notes its open files: see lib/net/linux/calls.ts. */
   readonly files: SharedArrayBuffer;
   /** Known to the workers of this run only. */
   readonly secret: string;

@@ -9,7 +9,7 @@ import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
-import { OpenFiles } from "../net/linux/open_files.ts";
+import { OpenFiles } from "../net/linux/calls.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";

@@ -6,8 +6,7 @@ import { Worker } from "node:worker_threads";
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { Ticker } from "../base/ticker.ts";
-import { closeLeftFiles } from "../net/linux/calls.ts";
-import { OpenFiles } from "../net/linux/open_files.ts";
+import { closeLeftFiles, OpenFiles } from "../net/linux/calls.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import { errorOf, type FromWorker, type Opening, type ToWorker, type WorkerEndpoints } from "./messages.ts";
 

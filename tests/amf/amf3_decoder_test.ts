@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Amf3Decoder } from "../../lib/amf/amf3_decoder.ts";
+import { AMF3, AMF3_INTEGER_LIMIT, Amf3Decoder, isExternalizable } from "../../lib/amf/amf3_decoder.ts";
 import { AmfEcmaArray, type AmfObject, AmfTypedObject, type AmfValue } from "../../lib/amf/value.ts";
 import { ByteReader, fromHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
@@ -64,4 +64,16 @@ Deno.test("AMF3 nesting and value count are limited", () => {
   assert.throws(() => {
     while (reader.remaining > 0) decoder.value(0);
   }, /values/);
+});
+
+Deno.test("the AMF3 markers number 0x00 to 0x11 without a gap", () => {
+  assert.deepEqual(Object.values(AMF3), Array.from({ length: 0x12 }, (_, index) => index));
+  assert.equal(AMF3_INTEGER_LIMIT, 2 ** 28);
+});
+
+Deno.test("only the Flex collections are readable externalizable classes", () => {
+  assert.equal(isExternalizable("flex.messaging.io.ArrayCollection"), true);
+  assert.equal(isExternalizable("flex.messaging.io.ObjectProxy"), true);
+  assert.equal(isExternalizable("flex.messaging.messages.AcknowledgeMessageExt"), false);
+  assert.equal(isExternalizable(""), false);
 });

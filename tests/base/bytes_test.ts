@@ -1,7 +1,7 @@
 // One table for both directions, bounds at every length, and round trips of random values.
 
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import {
   ByteReader,
   ByteWriter,
@@ -11,6 +11,8 @@ import {
   equalBytes,
   fromHex,
   toHex,
+  trimCharacters,
+  trimEndCharacters,
   viewOf,
 } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
@@ -177,4 +179,24 @@ Deno.test("a writer's view is right after growth, reset and other lengths", () =
   }
   const expected = ["ab", "cd", "efghij", "kl", "mn"].map((text) => [...encodeUtf8(text)]);
   assert.deepEqual(seen, expected);
+});
+
+const TRIMMED: readonly [text: string, characters: string, both: string, end: string][] = [
+  ["", "/", "", ""],
+  ["/", "/", "", ""],
+  ["///", "/", "", ""],
+  ["a", "/", "a", "a"],
+  ["/a/b/", "/", "a/b", "/a/b"],
+  ["//a//b//", "/", "a//b", "//a//b"],
+  ["\\/a\\/", "/\\", "a", "\\/a"],
+  ["/a\n/\u2028/", "/", "a\n/\u2028", "/a\n/\u2028"],
+  ["/ü/", "/", "ü", "/ü"],
+  ["AAE=", "=", "AAE", "AAE"],
+];
+
+Deno.test("characters are taken off the ends and nowhere else", () => {
+  for (const [text, characters, both, end] of TRIMMED) {
+    assert.equal(trimCharacters(text, characters), both, JSON.stringify(text));
+    assert.equal(trimEndCharacters(text, characters), end, JSON.stringify(text));
+  }
 });

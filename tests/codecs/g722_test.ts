@@ -1,9 +1,10 @@
 // G.722: known octets and samples (the first of a run that ffmpeg agrees with), tone quality, any bytes at all.
-import assert from "node:assert/strict";
+
 import fc from "fast-check";
-import { G722Decoder, G722Encoder } from "../../lib/codecs/g722.ts";
-import { findDelay, measureTone, SampleCollector, snrDb, tone } from "../support/codecs_audio.ts";
+import assert from "node:assert/strict";
+import { clip, G722Band, G722Decoder, G722Encoder } from "../../lib/codecs/g722.ts";
 import { speechSamples } from "../../lib/media/sample.ts";
+import { findDelay, measureTone, SampleCollector, snrDb, tone } from "../support/codecs_audio.ts";
 
 const HEARD = Uint8Array.of(250, 222, 119, 178, 178, 186, 180, 175, 238, 236, 243, 80);
 const SAMPLES = [0, -1, -1, 0, 0, -1, -1, 0, -1, -1, 0, 2, 0, -4, -4, -3, 2, -3, -3, -2, 3, -5, 3, 1];
@@ -66,4 +67,43 @@ Deno.test("the loudest square wave overflows nothing", () => {
   const got = throughG722(square);
   const wrong = got.filter((sample, i) => i > 400 && Math.abs(sample) < 8000).length;
   assert.ok(wrong < 400, `${wrong} samples far from the wave`);
+});
+
+Deno.test("scales start at 32 and 8 and never leave their range", () => {
+  for (const [higher, first, least, most] of [[false, 32, 32, 16384], [true, 8, 8, 16384]] as const) {
+    const band = new G722Band(higher);
+    assert.equal(band.scale, first);
+    for (let i = 0; i < 400; i++) band.adaptScale(higher ? 0 : 1); // the code of the greatest step
+    assert.ok(band.scale <= most && band.scale > 1000 * least / 32, `${band.scale}`);
+    for (let i = 0; i < 4000; i++) band.adaptScale(higher ? 1 : 0); // the code of the smallest
+    assert.equal(band.scale, least);
+  }
+});
+
+Deno.test("a constant difference is learnt and its prediction stays in 16 bits", () => {
+  const band = new G722Band(false);
+  for (let i = 0; i < 1000; i++) {
+    band.adaptPredictor(i % 3 === 0 ? 32767 : -32768);
+    assert.ok(band.prediction >= -32768 && band.prediction <= 32767);
+  }
+});
+
+Deno.test("two bands fed alike predict alike", () => {
+  const [a, b] = [new G722Band(true), new G722Band(true)];
+  let state = 1;
+  for (let i = 0; i < 500; i++) {
+    state = state * 1103515245 + 12345 & 0x7fffffff;
+    const code = state >> 16 & 3;
+    for (const band of [a, b]) {
+      band.adaptScale(code);
+      band.adaptPredictor((state >> 8 & 1023) - 512);
+    }
+    assert.equal(a.prediction, b.prediction);
+    assert.equal(a.scale, b.scale);
+  }
+  assert.notEqual(a.prediction, 0);
+});
+
+Deno.test("clip keeps to 16 bits", () => {
+  assert.deepEqual([-40000, -32768, 5, 32767, 40000].map(clip), [-32768, -32768, 5, 32767, 32767]);
 });

@@ -58,12 +58,12 @@ const DEFECTS: [name: string, spoil: (folder: string) => Promise<void>, says: Re
   ],
   [
     "a module does not parse",
-    (folder) => change(`${folder}/lib/live/pacer.ts`, atTop("const = 1;")),
+    (folder) => change(`${folder}/lib/live/file_player.ts`, atTop("const = 1;")),
     /pacer\.ts/,
   ],
   [
     "a module throws",
-    (folder) => change(`${folder}/lib/live/pacer.ts`, atTop('throw new Error("boom");')),
+    (folder) => change(`${folder}/lib/live/file_player.ts`, atTop('throw new Error("boom");')),
     /boom/,
   ],
   [

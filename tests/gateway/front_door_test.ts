@@ -13,7 +13,7 @@ import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { type ByteStream, connectTcp, TcpConnection } from "../../lib/net/tcp.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { RtmpConnection } from "../../lib/rtmp/connection.ts";
-import { RtmpRefused } from "../../lib/rtmp/refused.ts";
+import { RtmpRefused } from "../../lib/rtmp/client_stream.ts";
 import { createSelfSigned, type SelfSigned } from "../../scripts/self_signed.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { HttpTestClient } from "../support/rtmpt_client.ts";

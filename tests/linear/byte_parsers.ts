@@ -8,13 +8,12 @@ import { AmfEcmaArray, type AmfValue, formatAmf } from "../../lib/amf/value.ts";
 import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8, fromHex } from "../../lib/base/bytes.ts";
 import { PublisherConfigs } from "../../lib/call/publisher_configs.ts";
 import { decodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
-import { parseAacConfig } from "../../lib/codecs/audio_specific_config.ts";
+import { parseAacConfig } from "../../lib/codecs/aac.ts";
 import { durationOffset, parseMetaData, publisherProperties } from "../../lib/flv/metadata.ts";
 import { encodeFlvTag, FlvTagReader } from "../../lib/flv/tag.ts";
 import { isSound, publisherCodecs } from "../../lib/gateway/apps/url_dial.ts";
-import { isLoas } from "../../lib/media/adts.ts";
+import { createAudioDepacketizer, isLoas } from "../../lib/media/audio_packets.ts";
 import { decodeAvcConfig, encodeAvcConfig } from "../../lib/media/avc_config.ts";
-import { createAudioDepacketizer } from "../../lib/media/audio_packets.ts";
 import { decodeG711 } from "../../lib/media/g711.ts";
 import { createTag, readTag } from "../../lib/media/tag.ts";
 import { createFrame } from "../../lib/media/frame.ts";
@@ -26,13 +25,13 @@ import { ParameterSets } from "../../lib/media/parameter_sets.ts";
 import { countSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
 import { isKeyPicture, PictureUnits } from "../../lib/media/picture_units.ts";
 import { XflvDepacketizer } from "../../lib/media/xflv.ts";
-import { decodeSockaddr } from "../../lib/net/linux/sockaddr.ts";
+import { decodeSockaddr } from "../../lib/net/linux/udp.ts";
 import { decodeStun, encodeStun, isStun } from "../../lib/net/stun.ts";
 import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
 import { decodeCommand } from "../../lib/rtmp/command.ts";
-import { withoutSetDataFrame } from "../../lib/rtmp/data_frame.ts";
+import { withoutSetDataFrame } from "../../lib/rtmp/server_session.ts";
 import { answerClient, findDigest, HANDSHAKE_KEYS, HANDSHAKE_SIZE } from "../../lib/rtmp/handshake.ts";
-import { recognise } from "../../lib/rtmp/other_protocol.ts";
+import { recognise } from "../../lib/rtmp/shake_hands.ts";
 import {
   decodeControlValue,
   decodePeerBandwidth,

@@ -4,11 +4,10 @@
 import { addressKey, sourceKey } from "../../lib/gateway/access/address_limits.ts";
 import { isUserName, parseUsers } from "../../lib/gateway/access/users_file.ts";
 import { parseArguments } from "../../lib/app/options.ts";
-import { fromHex } from "../../lib/base/bytes.ts";
+import { fromHex, trimCharacters, trimEndCharacters } from "../../lib/base/bytes.ts";
 import { ConfigError, messageOf, WireError } from "../../lib/base/errors.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
-import { trimCharacters, trimEndCharacters } from "../../lib/base/trim.ts";
 import { formatWarning } from "../../lib/call/negotiation.ts";
 import { readSdpBody } from "../../lib/call/sdp_body.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
@@ -30,7 +29,7 @@ import { parseCommand } from "../../lib/gateway/commands.ts";
 import { parseQuery } from "../../lib/gateway/query.ts";
 import { credentialsOf } from "../../lib/gateway/rtmp_credentials.ts";
 import { dialledByUrl } from "../../lib/gateway/apps/url_dial.ts";
-import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/stream_name.ts";
+import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/media_folder.ts";
 import { codecOfEncodingName, parseCodecToken } from "../../lib/media/codec.ts";
 import { parseSprop } from "../../lib/media/parameter_sets.ts";
 import {
@@ -46,12 +45,11 @@ import {
 } from "../../lib/net/endpoint.ts";
 import { isInNetwork, parseNetwork } from "../../lib/net/network.ts";
 import { findTomlKeys } from "../../lib/config/toml_keys.ts";
-import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/route_table.ts";
+import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/route.ts";
 import { parseConnect, splitQuery } from "../../lib/rtmp/command.ts";
 import { joinStreamPath } from "../../lib/rtmp/stream_path.ts";
-import { parseRtmpUrl } from "../../lib/rtmp/url.ts";
-import { findHttpHeadEnd, parseRequestHead } from "../../lib/rtmp/tunnel/http_message.ts";
-import { parseTunnelPath } from "../../lib/rtmp/tunnel/tunnel_path.ts";
+import { parseRtmpUrl } from "../../lib/rtmp/client.ts";
+import { findHttpHeadEnd, parseRequestHead, parseTunnelPath } from "../../lib/rtmp/tunnel/http_message.ts";
 import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
 import { readSdpLines } from "../../lib/sdp/description_lines.ts";
 import { isEventList, parseEventCodes, parseFmtp, parseRedPayloadTypes } from "../../lib/sdp/fmtp.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { ByteBudget } from "../../lib/live/byte_budget.ts";
-import { GopCache } from "../../lib/live/gop_cache.ts";
+import { ByteBudget, GopCache } from "../../lib/live/gop_cache.ts";
 
 const BUDGET = 10_000_000;
 
@@ -95,4 +94,17 @@ Deno.test("what is kept grows stale: a group that lasts, pictures that stop, tim
     for (const [type, tagMs, arrivedMs] of tags) cache.add(type, tagMs, Uint8Array.of(1), arrivedMs);
     assert.equal(cache.isStale(timeMs, nowMs), stale, what);
   }
+});
+
+Deno.test("bytes are there until they are spent, and again when given back", () => {
+  const budget = new ByteBudget(100);
+  assert.deepEqual([budget.take(60), budget.take(41), budget.take(40), budget.take(1)], [
+    true,
+    false,
+    true,
+    false,
+  ]);
+  assert.equal(budget.used, 100);
+  budget.give(60);
+  assert.deepEqual([budget.take(61), budget.take(60), budget.used], [false, true, 100]);
 });

@@ -6,7 +6,7 @@ import { MediaFolder } from "../../lib/live/media_folder.ts";
 import { Recordings } from "../../lib/live/recordings.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpRefused } from "../../lib/rtmp/client.ts";
-import type { RtmpEvent } from "../../lib/rtmp/event.ts";
+import type { RtmpEvent } from "../../lib/rtmp/stream_commands.ts";
 import { NetStream } from "../../lib/rtmp/net_stream.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ByteBudget } from "../../lib/live/byte_budget.ts";
+import { ByteBudget } from "../../lib/live/gop_cache.ts";
 import { LiveStream } from "../../lib/live/live_stream.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { avcHeader, picture, speech } from "../support/live_flv.ts";

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { type LivePlayer, PlayerSink } from "../../lib/live/player_sink.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { type LivePlayer, type LiveSink, PlayerSink } from "../../lib/live/player_sink.ts";
+import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { Congestion } from "../../lib/rtmp/drop_policy.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { speech } from "../support/live_flv.ts";
+import { picture, speech } from "../support/live_flv.ts";
 import { RecordLog } from "../support/record_log.ts";
 
 class FakePlayer implements LivePlayer {
@@ -97,4 +99,16 @@ Deno.test("a duration ends what is played, once", () => {
   sink.unpublished();
   assert.deepEqual(player.lines, ["18 0", "8 5000", "8 5050", "8 5100", "stop undefined undefined"]);
   assert.equal(finished(), 1);
+});
+
+Deno.test("a sink needs no more than two functions", () => {
+  const streams = new LiveStreams(defaultLiveLimits, { clock: new FakeClock(), log: silentLog });
+  const times: number[] = [];
+  const sink: LiveSink = { congestion: () => 0, media: (_type, timeMs) => times.push(timeMs) < 3 };
+  assert.equal(streams.play("live/a", sink).type, "playing");
+  const outcome = streams.publish("live/a");
+  assert.ok(outcome.type === "publishing");
+  for (let i = 0; i < 5; i++) outcome.publication.put(9, i * 40, picture(i === 0));
+  outcome.publication.end();
+  assert.deepEqual(times, [0, 40, 80]); // what was not taken is a loss: the rest waits for a key frame
 });

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { encodeAmf0 } from "../../lib/amf/amf0.ts";
+import { DiskFile } from "../../lib/flv/disk.ts";
+import { FlvSeekReader, FlvWriter } from "../../lib/flv/file.ts";
+import { inspectFlv } from "../../lib/flv/inspect.ts";
 import { MediaFolder } from "../../lib/live/media_folder.ts";
-import { type OpenRecording, Recordings } from "../../lib/live/recordings.ts";
-import { film, flvFile, inFolder, speech } from "../support/live_flv.ts";
+import { type OpenRecording, Recording, Recordings } from "../../lib/live/recordings.ts";
+import { film, flvFile, inFolder, picture, speech } from "../support/live_flv.ts";
+import { nameOf } from "../support/live_sink.ts";
 import { RecordLog } from "../support/record_log.ts";
 
 async function inRecordings(
@@ -100,4 +105,105 @@ Deno.test("a recording that cannot be finished is told, and its name is free aga
       /The recording .*film\.flv is not complete: Cannot name .*film\.flv/,
     );
     assert.equal(recordings.size, 0);
+  }));
+
+async function linesOf(path: string): Promise<string[]> {
+  using reader = await FlvSeekReader.open(path);
+  const lines: string[] = [];
+  do {
+    for (let tag = reader.next(); tag !== null; tag = reader.next()) {
+      lines.push(nameOf(tag.type, tag.timeMs, tag.body));
+    }
+  } while (await reader.fill());
+  return lines;
+}
+
+/** Sends sound at these times. */
+function speak(recording: Recording, timesMs: readonly number[]): void {
+  for (const timeMs of timesMs) assert.ok(recording.media(8, timeMs, speech()));
+}
+
+Deno.test("a recording starts at 0, whatever the publisher's clock says", () =>
+  inFolder(async (folder) => {
+    const recording = new Recording(await FlvWriter.create(`${folder}/a.flv`));
+    speak(recording, [90_000, 90_020, 89_990, 90_040]);
+    assert.equal(recording.durationMs, 40);
+    await recording.close();
+    assert.deepEqual(await linesOf(`${folder}/a.flv`), ["speech 0", "speech 20", "speech 0", "speech 40"]);
+  }));
+
+Deno.test("a clock that jumps back goes on 20 ms later", () =>
+  inFolder(async (folder) => {
+    const recording = new Recording(await FlvWriter.create(`${folder}/a.flv`));
+    speak(recording, [5000, 9000, 0, 20, 6000]);
+    await recording.close();
+    const times = ["speech 0", "speech 4000", "speech 4020", "speech 4040", "speech 10020"];
+    assert.deepEqual(await linesOf(`${folder}/a.flv`), times);
+  }));
+
+Deno.test("an append goes on 20 ms behind the last tag", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a.flv`;
+    for (let i = 0; i < 3; i++) {
+      const recording = new Recording(await FlvWriter.append(path));
+      speak(recording, [700, 720]);
+      await recording.close();
+    }
+    const times = [0, 20, 40, 60, 80, 100].map((timeMs) => `speech ${timeMs}`);
+    assert.deepEqual(await linesOf(path), times);
+  }));
+
+Deno.test("the publisher's metadata goes into that of the file, other data is recorded", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a.flv`;
+    const recording = new Recording(await FlvWriter.create(path));
+    recording.media(18, 0, encodeAmf0(["onMetaData", { width: 320, duration: 0 }]));
+    recording.media(8, 0, speech());
+    recording.media(18, 10, encodeAmf0(["onCuePoint", {}]));
+    await recording.close();
+    assert.deepEqual(await linesOf(path), ["speech 0", "data 10"]);
+    using file = await DiskFile.open(path, "read");
+    assert.deepEqual((await inspectFlv(file)).metadata!.summary.properties, { width: 320 });
+  }));
+
+Deno.test("without a single tag an earlier recording stays", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/a.flv`;
+    const first = new Recording(await FlvWriter.create(path));
+    speak(first, [0]);
+    await first.close();
+    const second = new Recording(await FlvWriter.create(path));
+    second.media(18, 0, encodeAmf0(["onMetaData", {}]));
+    await second.close();
+    assert.deepEqual(await linesOf(path), ["speech 0"]);
+  }));
+
+Deno.test("a full disk is told once, and the stream is not bothered again", () =>
+  inFolder(async (folder) => {
+    await Deno.symlink("/dev/full", `${folder}/a.flv.part`);
+    const writer = await FlvWriter.create(`${folder}/a.flv`);
+    const recording = new Recording(writer);
+    const reasons: string[] = [];
+    recording.onFailure = (reason) => reasons.push(reason);
+    speak(recording, [0]);
+    while (writer.failure === null) await new Promise((resolve) => setTimeout(resolve, 1));
+    speak(recording, [20, 40]);
+    assert.equal(reasons.length, 1);
+    assert.match(reasons[0]!, /^Cannot write .*a\.flv\.part: /);
+    await assert.rejects(recording.close(), /Cannot write/);
+  }));
+
+Deno.test("while the disk is slow pictures are left out, not the end of the file", () =>
+  inFolder(async (folder) => {
+    const recording = new Recording(await FlvWriter.create(`${folder}/a.flv`));
+    assert.equal(recording.congestion(), 0);
+    for (const { type, timeMs, body } of film(100)) recording.media(type, timeMs, body);
+    for (let i = 0; recording.congestion() === 0; i++) {
+      assert.ok(i < 100);
+      recording.media(9, 120, picture(false, 1 << 20));
+    }
+    recording.dropped(3, 2);
+    assert.equal(recording.droppedFrames, 5);
+    await recording.close();
+    assert.equal(recording.congestion(), 0);
   }));

@@ -1,13 +1,25 @@
 // What one player of a live stream is sent and loses, whatever it is like and whenever it joins.
-import assert from "node:assert/strict";
+
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { defaultLiveLimits, LiveStreams, type Publication } from "../../lib/live/streams.ts";
-import type { Subscription } from "../../lib/live/subscription.ts";
+import {
+  FoldedPast,
+  type LiveHeaders,
+  MAX_LIVE_HEADER_BYTES,
+  MAX_LIVE_HEADERS,
+  NO_HEADERS,
+  type Subscription,
+  withHeader,
+} from "../../lib/live/subscription.ts";
+import { createTag, readTag } from "../../lib/media/tag.ts";
 import { FakeClock } from "../support/fake_clock.ts";
+import { fromHex, toHex } from "../support/hex.ts";
 import { aacHeader, avcHeader, film, picture, sound, speech } from "../support/live_flv.ts";
 import { KeepingSink } from "../support/live_sink.ts";
+import { TAG_TABLE } from "../support/tag_table.ts";
 
 const METADATA = encodeAmf0(["onMetaData", { width: 320 }]);
 
@@ -330,4 +342,138 @@ Deno.test("metadata of the next publisher, at its time 0, does not move the pict
   sink.take();
   scene.put("m 0", "h 7000", "K 7000", "P 7040");
   assert.deepEqual(sink.take(), ["metadata 1500", "avc1 1501", "key 1501", "picture 1541"]);
+});
+
+Deno.test("before it is begun, and behind its end, times stay", () => {
+  const folded = new FoldedPast();
+  assert.equal(folded.timeMs(500), 500);
+  folded.begin(0, 10_000, 1000);
+  assert.equal(folded.timeMs(0), 9000);
+  folded.end();
+  assert.equal(folded.timeMs(0), 0);
+});
+
+Deno.test("a long past is folded evenly, a short one not at all, what is outside neither", () => {
+  const folded = new FoldedPast();
+  folded.begin(1000, 11_000, 1000);
+  assert.deepEqual([0, 1000, 6000, 10_990, 11_000, 12_000].map((timeMs) => folded.timeMs(timeMs)), [
+    0, // before the group: of another time line
+    10_000,
+    10_500,
+    10_999,
+    11_000,
+    12_000,
+  ]);
+  folded.begin(10_000, 11_000, 1000);
+  assert.equal(folded.timeMs(10_400), 10_400);
+  folded.begin(11_500, 11_000, 1000);
+  assert.equal(folded.timeMs(11_200), 11_200);
+});
+
+const BODIES: readonly (readonly [what: string, body: string, folded: string])[] = [
+  ["AVC", "2701000050aabb", "2701000008aabb"],
+  ["AVC without", "2701000000aabb", "2701000000aabb"],
+  ["enhanced", "a161766331000050aa", "a161766331000008aa"],
+  ["HEVC", "a168766331000050aa", "a168766331000008aa"],
+  ["behind ModEx", "a7020000010161766331000050aa", "a7020000010161766331000008aa"],
+  ["without composition time", "a361766331aa", "a361766331aa"],
+  ["AVC, to be shown before it is decoded", "2701ffffd8aabb", "2701fffffcaabb"],
+  ["Sorenson", "22aabb", "22aabb"],
+];
+
+for (const [what, hex, expected] of BODIES) {
+  Deno.test(`composition times are folded as well: ${what}`, () => {
+    const folded = new FoldedPast();
+    folded.begin(0, 10_000, 1000);
+    const body = fromHex(hex);
+    const tag = readTag(9, body, createTag());
+    assert.equal(toHex(folded.body(tag, 2000, body)), expected);
+    assert.equal(toHex(body), hex, "what is borrowed stays");
+    assert.equal(folded.body(tag, 10_000, body), body);
+    if (tag.compositionMs < 0) assert.equal(toHex(folded.body(tag, 0, body)), "2701000000aabb");
+  });
+}
+
+Deno.test("order is kept, whatever is folded", () => {
+  fc.assert(
+    fc.property(
+      fc.nat(1e5),
+      fc.nat(1e5),
+      fc.array(fc.nat(2e5), { maxLength: 30 }),
+      (fromMs, lengthMs, times) => {
+        const folded = new FoldedPast();
+        folded.begin(fromMs, fromMs + lengthMs, 1000);
+        const sorted = times.filter((timeMs) => timeMs >= fromMs).sort((a, b) => a - b);
+        const shown = sorted.map((timeMs) => folded.timeMs(timeMs));
+        assert.deepEqual(shown, shown.toSorted((a, b) => a - b));
+        assert.ok(shown.every((timeMs, i) => timeMs >= sorted[i]!));
+      },
+    ),
+  );
+});
+
+const LIVE_HEADERS_METADATA = encodeAmf0(["onMetaData", {}]);
+
+function after(headers: LiveHeaders, type: 8 | 9 | 18, body: Uint8Array): LiveHeaders {
+  return withHeader(headers, readTag(type, body, createTag()), body);
+}
+
+function configs(headers: LiveHeaders): string[] {
+  return headers.configs.map(({ type, body }) => `${type} ${toHex(body)}`);
+}
+
+Deno.test("the latest of each kind is kept, as its own copy", () => {
+  const metadata = LIVE_HEADERS_METADATA.slice();
+  let headers = after(NO_HEADERS, 18, metadata);
+  headers = after(headers, 8, fromHex("af001210"));
+  headers = after(headers, 9, fromHex("170000000001"));
+  headers = after(headers, 9, fromHex("170000000002"));
+  metadata.fill(9);
+  assert.deepEqual(headers.metadata, LIVE_HEADERS_METADATA);
+  assert.deepEqual(configs(headers), ["9 170000000002", "8 af001210"]);
+});
+
+Deno.test("each track keeps its own configuration", () => {
+  let headers = after(NO_HEADERS, 9, fromHex("170000000001"));
+  headers = after(headers, 9, fromHex("9600617663310102"));
+  headers = after(headers, 9, fromHex("9600617663310203"));
+  headers = after(headers, 8, fromHex("95004f7075730105"));
+  headers = after(headers, 8, fromHex("af001210"));
+  headers = after(headers, 9, fromHex("9600617663310104"));
+  assert.deepEqual(configs(headers), [
+    "9 170000000001",
+    "9 9600617663310203",
+    "9 9600617663310104",
+    "8 95004f7075730105",
+    "8 af001210",
+  ]);
+});
+
+Deno.test("of every tag headers are kept, and nothing else", () => {
+  for (const { what, type, body, content } of TAG_TABLE) {
+    const headers = after(NO_HEADERS, type, fromHex(body));
+    assert.equal(headers.configs.length, content === "config" || content === "info" ? 1 : 0, what);
+    assert.equal(headers.metadata !== null, content === "metadata", what);
+    assert.equal(after(headers, type, fromHex(body)), headers, `${what}: nothing new`);
+  }
+});
+
+Deno.test("what is too long is not kept, nor more than a stream can have", () => {
+  const long = new Uint8Array(MAX_LIVE_HEADER_BYTES + 1);
+  long.set(LIVE_HEADERS_METADATA);
+  assert.equal(after(NO_HEADERS, 18, long), NO_HEADERS);
+  long.set(fromHex("af001210"));
+  assert.equal(after(NO_HEADERS, 8, long), NO_HEADERS);
+  let headers = NO_HEADERS;
+  for (let track = 0; track < 100; track++) {
+    headers = after(headers, 9, Uint8Array.of(0x96, 0, 0x61, 0x76, 0x63, 0x31, track, 1));
+  }
+  assert.equal(headers.configs.length, MAX_LIVE_HEADERS);
+  headers = NO_HEADERS;
+  for (let track = 0; track < 10; track++) {
+    const large = new Uint8Array(MAX_LIVE_HEADER_BYTES);
+    large.set([0x96, 0, 0x61, 0x76, 0x63, 0x31, track, 1]);
+    headers = after(headers, 9, large);
+  }
+  assert.equal(headers.configs.length, 4);
 });

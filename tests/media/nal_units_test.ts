@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { NalUnits } from "../../lib/media/nal_units.ts";
-import { toHex } from "../support/hex.ts";
 import { fromHex } from "../../lib/base/bytes.ts";
+import { MarkerTrust, NalUnits } from "../../lib/media/nal_units.ts";
+import { toHex } from "../support/hex.ts";
 
 /** What each payload became, and the NAL units of all. */
 function unpack(payloads: readonly string[], maxOctets = 1000): { results: string[]; nals: string[] } {
@@ -39,4 +39,39 @@ Deno.test("NAL units: fragments are put together up to a bound, and forgotten", 
   units.reset();
   assert.ok(!units.incomplete);
   assert.equal(units.push(fromHex("7c45aa")), "broken");
+});
+
+Deno.test("markers are believed after the first that was right", () => {
+  const trust = new MarkerTrust();
+  assert.equal(trust.endsAt(1), false);
+  assert.ok(trust.likelyEndsAt(1));
+  trust.right(1);
+  assert.ok(trust.endsAt(1) && trust.endsAt(4));
+});
+
+Deno.test("a picture of fewer slices than the last ones all had waits", () => {
+  const trust = new MarkerTrust();
+  for (let i = 0; i < 3; i++) trust.right(4);
+  assert.deepEqual([1, 3, 4, 5].map((slices) => trust.endsAt(slices)), [false, false, true, true]);
+  assert.deepEqual([3, 4].map((slices) => trust.likelyEndsAt(slices)), [false, true]);
+  trust.right(2);
+  assert.equal(trust.endsAt(1), false, "too few were seen");
+  trust.right(3);
+  trust.right(2);
+  assert.ok(trust.endsAt(1), "their number varies");
+});
+
+Deno.test("after a wrong marker a hundred pictures of several slices must end rightly", () => {
+  const trust = new MarkerTrust();
+  trust.right(1);
+  trust.wrong();
+  for (let i = 0; i < 500; i++) trust.right(1);
+  assert.equal(trust.endsAt(4), false, "one slice with its marker proves nothing");
+  assert.equal(trust.likelyEndsAt(0), false);
+  for (let i = 0; i < 99; i++) trust.right(4);
+  assert.equal(trust.endsAt(4), false);
+  trust.right(4);
+  assert.ok(trust.endsAt(4));
+  trust.restart();
+  assert.equal(trust.endsAt(4), false, "another source");
 });

@@ -1,9 +1,10 @@
 // One write in flight, marks, failures, and the rule that bytes in flight are never touched.
 
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/base/bytes.ts";
-import { OutBuffer } from "../../lib/net/out_buffer.ts";
+import { TransportError } from "../../lib/base/errors.ts";
+import { EndOfStream, isClosedHere, OutBuffer, transportError } from "../../lib/net/out_buffer.ts";
 import { settle } from "../support/fake_clock.ts";
 
 /** An output that holds each write until the test lets some of its bytes through. */
@@ -234,4 +235,51 @@ Deno.test("bytes of a write in flight are nobody else's, even after a close", as
   await other.pass();
   await other.pass();
   assert.equal(other.text, "x".repeat(25));
+});
+
+Deno.test("an end is an end; a failure is told once, and is an end afterwards", () => {
+  const end = new EndOfStream();
+  assert.equal(end.told(), null);
+  const failure = new TransportError("too slow", "timeout");
+  end.failed(failure);
+  assert.throws(() => end.told(), (error) => error === failure);
+  assert.equal(end.told(), null);
+});
+
+Deno.test("each failure gets its code and a plain line", () => {
+  const withErrno = (code: string): Error =>
+    Object.assign(new Error("No route to host (os error 113)"), { code });
+  const table: [unknown, TransportError["code"]][] = [
+    [new Deno.errors.AddrInUse("x"), "addr-in-use"],
+    [new Deno.errors.ConnectionRefused("x"), "refused"],
+    [withErrno("EHOSTUNREACH"), "unreachable"],
+    [new Deno.errors.NetworkUnreachable("x"), "unreachable"],
+    [new Deno.errors.AddrNotAvailable("x"), "unreachable"],
+    [new Deno.errors.TimedOut("x"), "timeout"],
+    [new Deno.errors.ConnectionReset("x"), "closed"],
+    [new Deno.errors.BrokenPipe("x"), "closed"],
+    [new Deno.errors.BadResource("x"), "closed"],
+    [new Deno.errors.PermissionDenied("x"), "failed"],
+    [withErrno("EMFILE"), "failed"],
+    ["a string", "failed"],
+  ];
+  for (const [error, code] of table) {
+    const failure = transportError("Cannot do it", error);
+    assert.equal(failure.code, code, String(error));
+    assert.equal(failure.cause, error);
+    assert.match(failure.message, /^Cannot do it: /);
+  }
+  assert.equal(transportError("Cannot go", withErrno("EHOSTUNREACH")).message, "Cannot go: No route to host");
+});
+
+Deno.test("a TransportError is passed on as it is", () => {
+  const original = new TransportError("first", "timeout");
+  assert.equal(transportError("second", original), original);
+});
+
+Deno.test("only what the runtime says of sockets closed here counts as closed here", () => {
+  assert.ok(isClosedHere(new Deno.errors.Interrupted("x")));
+  assert.ok(isClosedHere(new Deno.errors.BadResource("x")));
+  assert.ok(!isClosedHere(new Deno.errors.ConnectionReset("x")));
+  assert.ok(!isClosedHere("x"));
 });

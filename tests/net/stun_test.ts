@@ -1,11 +1,20 @@
 // Answers to: lib/net/stun.ts. The first vectors are those of RFC 5769 2.1 to 2.3.
 
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { fromHex, toHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
 import { formatIp } from "../../lib/net/endpoint.ts";
-import { answerStun, decodeStun, encodeStun, isStun, type StunMessage } from "../../lib/net/stun.ts";
+import {
+  answerStun,
+  decodeStun,
+  encodeStun,
+  isStun,
+  type StunMessage,
+  type StunOutcome,
+  StunQuery,
+} from "../../lib/net/stun.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { mutate } from "../support/mutate.ts";
 
 const ID = "b7e7a701bc34d686fa87dfae";
@@ -197,4 +206,82 @@ Deno.test("stun: neither SIP, nor RTP, nor a keep-alive looks like it", () => {
   ) {
     assert.equal(isStun(new TextEncoder().encode(text)), false, text);
   }
+});
+
+const STUN_QUERY_ID = "000102030405060708090a0b";
+const MAPPED = { hostname: "203.0.113.7", port: 40000 };
+
+class Bench {
+  readonly clock = new FakeClock();
+  readonly sentMs: number[] = [];
+  readonly outcomes: StunOutcome[] = [];
+  readonly query: StunQuery;
+
+  constructor(requests?: number) {
+    this.query = new StunQuery({
+      clock: this.clock,
+      id: STUN_QUERY_ID,
+      send: (bytes) => {
+        assert.deepEqual(decodeStun(bytes), { type: "request", id: STUN_QUERY_ID, unknown: [] });
+        this.sentMs.push(this.clock.now());
+      },
+      onOutcome: (outcome) => void this.outcomes.push(outcome),
+      ...requests === undefined ? {} : { requests },
+    });
+    this.query.start();
+  }
+}
+
+Deno.test("stun query: repetitions and end are those of RFC 8489 6.2.1", () => {
+  const bench = new Bench();
+  bench.clock.advance(39_499);
+  assert.deepEqual(bench.sentMs, [0, 500, 1500, 3500, 7500, 15500, 31500]);
+  assert.deepEqual(bench.outcomes, []);
+  bench.clock.advance(1);
+  assert.deepEqual(bench.outcomes, [{ type: "silent" }]);
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("stun query: fewer requests end sooner", () => {
+  const bench = new Bench(2);
+  bench.clock.advance(8_500);
+  assert.deepEqual([bench.sentMs, bench.outcomes], [[0, 500], [{ type: "silent" }]]);
+});
+
+const ANSWERS: [name: string, message: StunMessage, taken: boolean, outcomes: StunOutcome[]][] = [
+  ["an answer", { type: "success", id: STUN_QUERY_ID, mapped: MAPPED }, true, [{
+    type: "mapped",
+    mapped: MAPPED,
+  }]],
+  ["a refusal", { type: "error", id: STUN_QUERY_ID, code: 500, reason: "busy", unknown: [] }, true, [
+    { type: "refused", code: 500, reason: "busy" },
+  ]],
+  ["an answer to somebody else", { type: "success", id: "0".repeat(24), mapped: MAPPED }, false, []],
+  ["our own request, come back", { type: "request", id: STUN_QUERY_ID, unknown: [] }, false, []],
+  ["an indication", { type: "indication", id: STUN_QUERY_ID }, false, []],
+];
+
+for (const [name, message, taken, outcomes] of ANSWERS) {
+  Deno.test(`stun query: ${name}`, () => {
+    const bench = new Bench();
+    bench.clock.advance(600);
+    assert.equal(bench.query.receive(message), taken);
+    assert.deepEqual(bench.outcomes, outcomes);
+    assert.equal(bench.clock.pending, taken ? 0 : 1);
+    bench.query[Symbol.dispose]();
+    assert.equal(bench.clock.pending, 0);
+  });
+}
+
+Deno.test("stun query: told once, whatever comes twice; nothing after it was given up", () => {
+  const bench = new Bench();
+  const answer: StunMessage = { type: "success", id: STUN_QUERY_ID, mapped: MAPPED };
+  assert.equal(bench.query.receive(answer), true);
+  assert.equal(bench.query.receive(answer), false);
+  assert.equal(bench.outcomes.length, 1);
+  const other = new Bench();
+  other.query[Symbol.dispose]();
+  assert.equal(other.query.receive(answer), false);
+  other.clock.advance(60_000);
+  assert.deepEqual([other.outcomes, other.sentMs], [[], [0]]);
 });

@@ -26,3 +26,21 @@ Deno.test("a file is read whole; what cannot be read is told in words", async ()
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+const BLOCK_BYTES = 64 * 1024 * 1024;
+
+Deno.test("memory that is used is counted", async () => {
+  const file = new URL("../../lib/net/text_file.ts", import.meta.url).href;
+  const program = `
+    import { residentBytes } from ${JSON.stringify(file)};
+    const before = residentBytes();
+    const block = new Uint8Array(${BLOCK_BYTES}).fill(1); // touched, or the system would not give it
+    console.log(JSON.stringify([before, residentBytes(), block[7]]));`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", `data:application/typescript,${encodeURIComponent(program)}`],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  const [before, after] = JSON.parse(new TextDecoder().decode(stdout));
+  assert.ok(before > 10 * 1024 * 1024, `${before} bytes`);
+  assert.ok(after - before > BLOCK_BYTES / 2, `${after - before} bytes more`);
+});

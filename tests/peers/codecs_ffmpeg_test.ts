@@ -1,7 +1,6 @@
 // Our G.722, AAC and Opus against ffmpeg's own codecs, both ways.
 import assert from "node:assert/strict";
-import { AacDecoder, AacEncoder } from "../../lib/codecs/aac.ts";
-import { parseAacConfig } from "../../lib/codecs/audio_specific_config.ts";
+import { AacDecoder, AacEncoder, parseAacConfig } from "../../lib/codecs/aac.ts";
 import { G722Decoder, G722Encoder } from "../../lib/codecs/g722.ts";
 import { OpusDecoder, OpusEncoder } from "../../lib/codecs/opus.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { fromHex } from "../../lib/base/bytes.ts";
-import { ClientStream } from "../../lib/rtmp/client_stream.ts";
-import { RtmpRefused } from "../../lib/rtmp/refused.ts";
+import { ClientStream, RtmpRefused } from "../../lib/rtmp/client_stream.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { sinkLink } from "../support/rtmp_sink.ts";
 
@@ -63,4 +62,19 @@ Deno.test("client stream: media both ways, times unwrapped", () => {
   stream.send(9, 40, fromHex("1701"));
   stream.command("seek", 100);
   assert.deepEqual(sink.lines(), ["video 1 40 1701", "command 1 seek 0 null 100"]);
+});
+
+Deno.test("a refusal speaks in the server's words", () => {
+  const refused = RtmpRefused.from({ level: "error", code: "A.B", description: "401 Unauthorized" });
+  assert.deepEqual([refused.code, refused.description, refused.message], [
+    "A.B",
+    "401 Unauthorized",
+    "401 Unauthorized",
+  ]);
+});
+
+Deno.test("a refusal without words still says something", () => {
+  assert.equal(RtmpRefused.from({ code: "A.B" }).message, "A.B");
+  assert.equal(RtmpRefused.from("no").message, "no");
+  assert.equal(RtmpRefused.from(undefined).message, "refused without a reason");
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { seededRandom } from "../../lib/base/random.ts";
-import { TransportError } from "../../lib/base/errors.ts";
 import { systemClock } from "../../lib/base/clock.ts";
+import { TransportError, WireError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { RtmpClient, RtmpRefused } from "../../lib/rtmp/client.ts";
+import { seededRandom } from "../../lib/base/random.ts";
+import { parseRtmpUrl, RtmpClient, RtmpRefused } from "../../lib/rtmp/client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { rtmpPair, serveEcho } from "../support/rtmp_pair.ts";
@@ -122,3 +122,32 @@ Deno.test("client: nobody listens there", async () => {
   await assert.rejects(RtmpClient.open(`rtmp://127.0.0.1:${port}/sip`, options), TransportError);
   await assert.rejects(RtmpClient.open("http://127.0.0.1/", options), /is not rtmp/);
 });
+
+const GOOD: [string, string, number, string][] = [
+  ["rtmp://localhost/sip/alice@localhost", "localhost", 1935, "sip/alice@localhost"],
+  ["rtmp://127.0.0.1:1936/live", "127.0.0.1", 1936, "live"],
+  ["RTMP://gw.example.net/live?key=1", "gw.example.net", 1935, "live?key=1"],
+  ["rtmp://[::1]:1936/sip/a@b", "::1", 1936, "sip/a@b"],
+  ["rtmp://host", "host", 1935, ""],
+  ["rtmp://host/", "host", 1935, ""],
+];
+
+for (const [text, hostname, port, app] of GOOD) {
+  Deno.test(`RTMP URL ${text}`, () => {
+    assert.deepEqual(parseRtmpUrl(` ${text} `), { hostname, port, app, tcUrl: text });
+  });
+}
+
+for (
+  const text of [
+    "",
+    "http://host/a",
+    "rtmp://",
+    "rtmp:///app",
+    "rtmp://h:0/a",
+    "rtmp://h:65536/a",
+    "rtmp://a b/c",
+  ]
+) {
+  Deno.test(`no RTMP URL: "${text}"`, () => assert.throws(() => parseRtmpUrl(text), WireError));
+}

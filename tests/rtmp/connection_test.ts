@@ -4,7 +4,7 @@ import { TransportError } from "../../lib/base/errors.ts";
 import type { RtmpClient } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/connection.ts";
 import { createHello } from "../../lib/rtmp/handshake.ts";
-import { RtmpRefused } from "../../lib/rtmp/refused.ts";
+import { RtmpRefused } from "../../lib/rtmp/client_stream.ts";
 import { settle } from "../support/fake_clock.ts";
 import { readBytes } from "../support/pipe.ts";
 import { rtmpPair, serveEcho } from "../support/rtmp_pair.ts";

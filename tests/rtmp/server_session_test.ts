@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
-import { maskSecrets } from "../../lib/base/mask_secrets.ts";
+import { decodeAmf0, encodeAmf0 } from "../../lib/amf/amf0.ts";
 import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
-import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
+import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { encodeCommand } from "../../lib/rtmp/command.ts";
 import { encodeUserControl } from "../../lib/rtmp/message.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";
-import { ServerSession } from "../../lib/rtmp/server_session.ts";
+import {
+  ENHANCED_RTMP,
+  ServerSession,
+  understandsReconnect,
+  withoutSetDataFrame,
+} from "../../lib/rtmp/server_session.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { mutate } from "../support/mutate.ts";
 import { RecordLog } from "../support/record_log.ts";
@@ -348,3 +353,33 @@ for (const [what, properties, asked] of CAPABILITIES) {
     ]);
   });
 }
+
+Deno.test("@setDataFrame is taken off, as a view; other data stays as it is", () => {
+  const whole = encodeAmf0(["@setDataFrame", "onMetaData", { width: 320 }]);
+  const body = withoutSetDataFrame(whole);
+  assert.deepEqual(body, encodeAmf0(["onMetaData", { width: 320 }]));
+  assert.equal(body.buffer, whole.buffer);
+  for (const other of [encodeAmf0(["onMetaData", {}]), new Uint8Array(0), whole.subarray(0, 10)]) {
+    assert.equal(withoutSetDataFrame(other), other);
+  }
+});
+
+Deno.test("what is said of Enhanced RTMP survives AMF, and names every codec once", () => {
+  const [read] = decodeAmf0(encodeAmf0([ENHANCED_RTMP]));
+  assert.deepEqual(read, ENHANCED_RTMP);
+  const { fourCcList, videoFourCcInfoMap, audioFourCcInfoMap } = ENHANCED_RTMP;
+  assert.deepEqual(fourCcList, [...Object.keys(videoFourCcInfoMap!), ...Object.keys(audioFourCcInfoMap!)]);
+});
+
+Deno.test("capsEx is a number of bits, of which the first is reconnecting", () => {
+  assert.deepEqual([0, 1, 2, 3, 15].map((capsEx) => understandsReconnect({ capsEx })), [
+    false,
+    true,
+    false,
+    true,
+    true,
+  ]);
+  for (const capsEx of ["1", null, undefined, true, NaN]) {
+    assert.equal(understandsReconnect({ capsEx }), false);
+  }
+});

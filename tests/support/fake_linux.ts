@@ -2,7 +2,7 @@
 // Role: machine
 
 import { EAGAIN, EPOLL_EVENT, LINUX, type LinuxCalls } from "../../lib/net/linux/calls.ts";
-import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/sockaddr.ts";
+import { decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/udp.ts";
 
 interface Packet {
   readonly bytes: Uint8Array;

@@ -1,7 +1,6 @@
 // The system calls of Linux with a hand between them and us: it notes them, and lets one fail.
 
-import { type LinuxCalls, openLinuxCalls } from "../../lib/net/linux/calls.ts";
-import { OpenFiles } from "../../lib/net/linux/open_files.ts";
+import { type LinuxCalls, OpenFiles, openLinuxCalls } from "../../lib/net/linux/calls.ts";
 
 export type CallName = Exclude<keyof LinuxCalls, "errno" | typeof Symbol.dispose>;
 

@@ -8,7 +8,7 @@ import type { ByteStream } from "../../lib/net/tcp.ts";
 import { FlvTagReader } from "../../lib/flv/tag.ts";
 import type { ConnectRequest } from "../../lib/rtmp/command.ts";
 import { defaultRtmpOptions, type RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";
-import type { RtmpEvent } from "../../lib/rtmp/event.ts";
+import type { RtmpEvent } from "../../lib/rtmp/stream_commands.ts";
 import { listenRtmp, RtmpAcceptor, serveRtmp } from "../../lib/rtmp/listen.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";

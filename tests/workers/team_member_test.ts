@@ -9,7 +9,7 @@ import { encodeSipMessage } from "../../lib/sip/message/message.ts";
 import type { Flow } from "../../lib/sip/message/target.ts";
 import { ReplayedStream } from "../../lib/workers/relay.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
-import { OpenFiles } from "../../lib/net/linux/open_files.ts";
+import { OpenFiles } from "../../lib/net/linux/calls.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 import { TeamMember } from "../../lib/workers/team_member.ts";
 import { pipePair } from "../support/pipe.ts";

@@ -8,7 +8,7 @@ import { systemDns } from "../../lib/net/dns.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
-import { OpenFiles } from "../../lib/net/linux/open_files.ts";
+import { OpenFiles } from "../../lib/net/linux/calls.ts";
 import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 import { type TeamMessage, TeamState } from "../../lib/workers/team_state.ts";
 import { WorkerGateway } from "../../lib/workers/worker_gateway.ts";

@@ -12,7 +12,7 @@ import type { CallRoom, CallServices } from "../../call/leg.ts";
 import type { CallRegistry } from "../../call/registry.ts";
 import type { DtmfMode } from "../../config/config_settings.ts";
 import type { DialPlan } from "../../config/dial_plan.ts";
-import type { LiveSink } from "../../live/live_sink.ts";
+import type { LiveSink } from "../../live/player_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import {

@@ -12,7 +12,7 @@ import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
 import { answer, invited, refuse } from "../../call/incoming.ts";
 import type { CallLeg, ClientLink } from "../../call/leg.ts";
-import type { LiveSink } from "../../live/live_sink.ts";
+import type { LiveSink } from "../../live/player_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";

@@ -7,7 +7,7 @@ import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallServices } from "../../call/leg.ts";
 import { receivedPagingMessage } from "../../call/messages.ts";
-import type { LiveSink } from "../../live/live_sink.ts";
+import type { LiveSink } from "../../live/player_sink.ts";
 import type {
   AccountApplication,
   AccountUse,

@@ -4,8 +4,7 @@
 // Role: edge
 
 import { TransportError, type TransportErrorCode } from "../../base/errors.ts";
-import { transportError } from "../failure.ts";
-import { OpenFiles } from "./open_files.ts";
+import { transportError } from "../out_buffer.ts";
 
 /** The calls; numbers and buffers as in their manual pages, section 2. Those that fail return -1: see errno(). */
 export interface LinuxCalls extends Disposable {
@@ -197,4 +196,39 @@ function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS> {
 
 function errnoAt(place: Deno.PointerValue): number {
   return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
+}
+
+/** More than a process may usually open (LimitNOFILE of the unit file: 65536); what is beyond is not kept. */
+const MOST = 1 << 17;
+
+/** The open files of one thread, as it or its supervisor sees them. */
+export class OpenFiles {
+  readonly memory: SharedArrayBuffer;
+  readonly #bits: Int32Array<SharedArrayBuffer>;
+
+  /** None, or those in the memory of another thread. */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(MOST / 8)) {
+    this.memory = memory;
+    this.#bits = new Int32Array(memory);
+  }
+
+  add(fd: number): void {
+    if (fd >= 0 && fd < MOST) Atomics.or(this.#bits, fd >> 5, 1 << (fd & 31));
+  }
+
+  /** To be said before it is closed: right afterwards another thread may have the same number. */
+  remove(fd: number): void {
+    if (fd >= 0 && fd < MOST) Atomics.and(this.#bits, fd >> 5, ~(1 << (fd & 31)));
+  }
+
+  /** Those that are open now; afterwards none is. For who clears up behind a thread that is over. */
+  take(): number[] {
+    const files: number[] = [];
+    for (let word = 0; word < this.#bits.length; word++) {
+      const bits = Atomics.exchange(this.#bits, word, 0);
+      if (bits === 0) continue;
+      for (let bit = 0; bit < 32; bit++) if ((bits >>> bit & 1) === 1) files.push(32 * word + bit);
+    }
+    return files;
+  }
 }

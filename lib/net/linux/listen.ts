@@ -9,7 +9,7 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
 import { LinuxTcpConnection } from "./tcp.ts";
-import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./sockaddr.ts";
+import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
 import { type ByteStream, type ListenOptions, type SendLimits } from "../tcp.ts";
 
 /** Connections that may wait to be accepted. */

@@ -1,9 +1,6 @@
 // Which sockets of a thread have something: asked of the system for all of them together, every millisecond, or every
 // five while few have. What came meanwhile is handled in one go, which is what makes many calls cheap; it is that much
 // later.
-//
-//   tick -> epoll_wait: who is ready? -> ready() of each -> once more, until nobody makes use of it, 16 times at most
-//
 // Role: edge
 
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -30,6 +27,7 @@ export interface Watched {
   ready(events: number): boolean;
 }
 
+/**   tick -> epoll_wait: who is ready? -> ready() of each -> once more, until nobody makes use of it, 16 times at most */
 export class LinuxPoll implements Disposable {
   /** The system; it belongs to the watch. */
   readonly calls: LinuxCalls;

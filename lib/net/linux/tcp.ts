@@ -4,11 +4,10 @@
 // Role: edge
 
 import { TransportError } from "../../base/errors.ts";
-import { EndOfStream } from "../end_of_stream.ts";
+import { EndOfStream, OutBuffer } from "../out_buffer.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
-import { OutBuffer } from "../out_buffer.ts";
 import type { ByteStream, SendLimits } from "../tcp.ts";
 
 /** A connection that nobody reads is looked at so often before it is left alone. */

@@ -4,10 +4,9 @@
 
 import { viewOf } from "../../base/bytes.ts";
 import { TransportError } from "../../base/errors.ts";
-import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import { decodeIp, type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
-import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH, sockaddrKey } from "./sockaddr.ts";
 import { deliverPacket, MAX_PAYLOAD, MAX_RECEIVE_FAILURES, type UdpOptions, type UdpSocket } from "../udp.ts";
 
 /** Asked for each socket; the system gives what it allows (net.core.rmem_max). */
@@ -29,6 +28,8 @@ export function bindLinuxUdp(poll: LinuxPoll, at: Endpoint, options: UdpOptions 
   calls.close(fd);
   throw error;
 }
+
+export const SOCKADDR_LENGTH = 16;
 
 /** Receives for all sockets of this thread, one packet at a time; one octet to spare tells what was too long. */
 const shared = new Uint8Array(MAX_PAYLOAD + 1);
@@ -146,4 +147,32 @@ class LinuxUdpSocket implements UdpSocket, Watched {
     this.#lastKey = key;
     return this.#lastFrom = decodeSockaddr(sharedFrom);
   }
+}
+
+export const AF_INET = 2;
+
+/** Null for what is not an IPv4 address in text form. */
+export function encodeSockaddr({ hostname, port }: Endpoint): Uint8Array<ArrayBuffer> | null {
+  const ip = decodeIp(hostname);
+  if (ip?.length !== 4) return null;
+  const bytes = new Uint8Array(SOCKADDR_LENGTH);
+  bytes[0] = AF_INET; // little-endian hosts only, and Deno runs on no others
+  bytes[2] = port >> 8;
+  bytes[3] = port & 0xff;
+  bytes.set(ip, 4);
+  return bytes;
+}
+
+/** What a system call has written. */
+export function decodeSockaddr(bytes: Uint8Array): Endpoint {
+  return {
+    hostname: `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`,
+    port: bytes[2]! << 8 | bytes[3]!,
+  };
+}
+
+/** One number for address and port, equal when both are. */
+export function sockaddrKey(bytes: Uint8Array): number {
+  const port = bytes[2]! << 8 | bytes[3]!;
+  return port * 0x1_0000_0000 + bytes[4]! * 0x100_0000 + (bytes[5]! << 16 | bytes[6]! << 8 | bytes[7]!);
 }

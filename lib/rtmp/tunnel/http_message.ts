@@ -1,8 +1,5 @@
 // The little of HTTP/1.1 (RFC 9112) that RTMPT needs: the head of a request with a body of known length, and
 // the head of an answer.
-//
-//   POST /send/k3x9.../7 HTTP/1.1 CRLF  Content-Length: 1537 CRLF  Connection: Keep-Alive CRLF  CRLF  body
-//
 // Role: wire
 
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
@@ -12,7 +9,7 @@ import { WireError } from "../../base/errors.ts";
 export const MAX_HEAD_BYTES = 8 * 1024;
 
 /** Longest body of a request: a key frame of a large picture still fits. */
-export const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 const PROTOCOL = "HTTP request";
 
@@ -29,7 +26,11 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
 }
 
-/** Where the head ends: the index after the empty line, or -1 when it is not all there. Throws WireError. */
+/**
+ * Where the head ends: the index after the empty line, or -1 when it is not all there. Throws WireError.
+ *
+ *   POST /send/k3x9.../7 HTTP/1.1 CRLF  Content-Length: 1537 CRLF  Connection: Keep-Alive CRLF  CRLF  body
+ */
 export function findHttpHeadEnd(bytes: Uint8Array): number {
   for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
     const next = bytes[at + 1] === CARRIAGE_RETURN ? at + 2 : at + 1;
@@ -114,4 +115,19 @@ export function encodeResponseHead(status: HttpStatus, bodyBytes: number, keepAl
       `Content-Length: ${bodyBytes}\r\nCache-Control: no-cache\r\n${allow}` +
       `Connection: ${keepAlive ? "Keep-Alive" : "close"}\r\n\r\n`,
   );
+}
+
+export type TunnelRequest =
+  | { type: "open" }
+  | { type: "send" | "idle" | "close"; session: string; sequence: number }
+  | { type: "unknown" };
+
+const UNKNOWN: TunnelRequest = { type: "unknown" };
+
+/** Never throws: what cannot be read is unknown. */
+export function parseTunnelPath(path: string): TunnelRequest {
+  if (/^\/open(\/\d{0,10})?$/.test(path)) return { type: "open" };
+  const match = /^\/(send|idle|close)\/([A-Za-z0-9]{1,64})\/(\d{1,10})$/.exec(path);
+  if (match === null) return UNKNOWN;
+  return { type: match[1] as "send" | "idle" | "close", session: match[2]!, sequence: Number(match[3]) };
 }

@@ -13,9 +13,8 @@ import { Scope } from "../../base/scope.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
 import type { ByteStream, SendLimits } from "../../net/tcp.ts";
 import { HttpConnection, type HttpRequest } from "./http_connection.ts";
-import type { HttpStatus } from "./http_message.ts";
+import { type HttpStatus, parseTunnelPath } from "./http_message.ts";
 import { TunnelSession } from "./session.ts";
-import { parseTunnelPath } from "./tunnel_path.ts";
 
 /** Bounds of the listener. */
 export interface RtmptOptions extends SendLimits {
@@ -26,7 +25,7 @@ export interface RtmptOptions extends SendLimits {
 }
 
 /** What the listener takes from outside. */
-export interface RtmptEnvironment {
+interface RtmptEnvironment {
   readonly clock: Clock;
   /** Category rtmp is chosen here. */
   readonly log: Logger;

@@ -7,8 +7,6 @@ import { type Clock, delay } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
 import { type Endpoint, formatEndpoint } from "../../net/endpoint.ts";
 import type { ByteStream, SendLimits } from "../../net/tcp.ts";
-import { ByteQueue } from "./byte_queue.ts";
-import { PollInterval } from "./poll_interval.ts";
 
 /** Most bytes in one answer; the rest goes with the next. */
 const MAX_REPLY_BYTES = 1024 * 1024;
@@ -200,5 +198,70 @@ export class TunnelSession implements ByteStream {
 
   #name(): string {
     return `RTMPT client ${formatEndpoint(this.peer)}`;
+  }
+}
+
+const INITIAL = 4 * 1024;
+const KEPT = 64 * 1024;
+
+/** A first-in first-out queue of bytes. */
+export class ByteQueue {
+  #buffer = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+
+  /** Bytes waiting. */
+  get length(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Copies `bytes` to the end. */
+  push(bytes: Uint8Array): void {
+    if (this.#end + bytes.length > this.#buffer.length) this.#makeRoom(bytes.length);
+    this.#buffer.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  /** Moves up to `into.length` bytes from the front; says how many. */
+  shiftInto(into: Uint8Array): number {
+    const count = Math.min(this.length, into.length);
+    into.set(this.#buffer.subarray(this.#start, this.#start + count));
+    this.#start += count;
+    if (this.#start === this.#end) this.clear();
+    return count;
+  }
+
+  clear(): void {
+    this.#start = 0;
+    this.#end = 0;
+    if (this.#buffer.length > KEPT) this.#buffer = new Uint8Array(0);
+  }
+
+  #makeRoom(more: number): void {
+    const waiting = this.#buffer.subarray(this.#start, this.#end);
+    const needed = waiting.length + more;
+    if (needed <= this.#buffer.length / 2) this.#buffer.copyWithin(0, this.#start, this.#end);
+    else {
+      const larger = new Uint8Array(Math.max(INITIAL, 2 * needed));
+      larger.set(waiting);
+      this.#buffer = larger;
+    }
+    this.#end -= this.#start;
+    this.#start = 0;
+  }
+}
+
+const STEPS = [1, 3, 5, 9, 17, 33] as const;
+
+/** Empty exchanges before the next longer step. */
+const EXCHANGES_PER_STEP = 10;
+
+export class PollInterval {
+  #empty = 0;
+
+  /** The byte for an answer. @param active whether the request or the answer carries bytes */
+  next(active: boolean): number {
+    this.#empty = active ? 0 : Math.min(this.#empty + 1, STEPS.length * EXCHANGES_PER_STEP);
+    return STEPS[Math.min(Math.floor(this.#empty / EXCHANGES_PER_STEP), STEPS.length - 1)]!;
   }
 }

@@ -9,8 +9,7 @@ import { Ticker } from "../../base/ticker.ts";
 import { TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
-import type { DnsResolver } from "../../net/dns.ts";
-import { lookUpAddress } from "../../net/look_up.ts";
+import { type DnsResolver, lookUpAddress } from "../../net/dns.ts";
 import {
   type Endpoint,
   formatEndpoint,

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { TransportError } from "../../../lib/base/errors.ts";
-import { mayCallLinux, openLinuxCalls } from "../../../lib/net/linux/calls.ts";
+import { mayCallLinux, OpenFiles, openLinuxCalls } from "../../../lib/net/linux/calls.ts";
 
 const onLinux = Deno.build.os === "linux";
 
@@ -26,4 +27,36 @@ Deno.test({
     assert.equal(mayCallLinux(), false);
     assert.throws(() => openLinuxCalls(), TransportError);
   },
+});
+
+Deno.test("what was opened and not closed is known in the other thread, once", () => {
+  const here = new OpenFiles();
+  const there = new OpenFiles(here.memory);
+  for (const fd of [3, 31, 32, 63, 131071]) here.add(fd);
+  here.remove(32);
+  assert.deepEqual(there.take(), [3, 31, 63, 131071]);
+  assert.deepEqual(here.take(), []);
+});
+
+Deno.test("numbers beyond all bounds, and none, are nothing", () => {
+  const files = new OpenFiles();
+  for (const fd of [-1, 131072, 1e9]) {
+    files.add(fd);
+    files.remove(fd);
+  }
+  assert.deepEqual(files.take(), []);
+});
+
+Deno.test("it is a set of numbers", () => {
+  const steps = fc.array(fc.record({ add: fc.boolean(), fd: fc.nat(100) }));
+  fc.assert(fc.property(steps, (all) => {
+    const [files, model] = [new OpenFiles(), new Set<number>()];
+    for (const { add, fd } of all) {
+      if (add) files.add(fd);
+      else files.remove(fd);
+      if (add) model.add(fd);
+      else model.delete(fd);
+    }
+    assert.deepEqual(files.take(), [...model].sort((a, b) => a - b));
+  }));
 });

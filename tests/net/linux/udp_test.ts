@@ -1,11 +1,19 @@
 // Against a kernel in memory, turned by hand. The same sockets with the real one: udp_test.ts.
 
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { TransportError } from "../../../lib/base/errors.ts";
 import { LinuxPoll } from "../../../lib/net/linux/poll.ts";
-import { bindLinuxUdp } from "../../../lib/net/linux/udp.ts";
+import {
+  bindLinuxUdp,
+  decodeSockaddr,
+  encodeSockaddr,
+  SOCKADDR_LENGTH,
+  sockaddrKey,
+} from "../../../lib/net/linux/udp.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { EBADF, FakeLinux } from "../../support/fake_linux.ts";
+import { fromHex } from "../../support/hex.ts";
 
 const ANYWHERE = { hostname: "127.0.0.1", port: 0 };
 
@@ -161,4 +169,39 @@ Deno.test("nothing to receive after all (a bad checksum) is no failure; what can
   await running;
   poll[Symbol.dispose]();
   assert.equal(kernel.files.size, 0);
+});
+
+const TABLE = [
+  { hostname: "127.0.0.1", port: 5060, bytes: "0200 13c4 7f000001 0000000000000000" },
+  { hostname: "0.0.0.0", port: 0, bytes: "0200 0000 00000000 0000000000000000" },
+  { hostname: "255.1.2.254", port: 65535, bytes: "0200 ffff ff0102fe 0000000000000000" },
+];
+
+Deno.test("addresses are written and read as the system has them", () => {
+  for (const { hostname, port, bytes } of TABLE) {
+    assert.deepEqual(encodeSockaddr({ hostname, port }), fromHex(bytes));
+    assert.deepEqual(decodeSockaddr(fromHex(bytes)), { hostname, port });
+  }
+});
+
+Deno.test("what is not an IPv4 address has none", () => {
+  for (const hostname of ["::1", "localhost", "1.2.3", "1.2.3.256", "::ffff:1.2.3.4", ""]) {
+    assert.equal(encodeSockaddr({ hostname, port: 1 }), null);
+  }
+});
+
+const endpoints = fc.record({
+  hostname: fc.tuple(...Array.from({ length: 4 }, () => fc.integer({ min: 0, max: 255 })))
+    .map((parts) => parts.join(".")),
+  port: fc.integer({ min: 0, max: 65535 }),
+}, { noNullPrototype: true });
+
+Deno.test("any address comes back, and has a number of its own", () => {
+  fc.assert(fc.property(endpoints, endpoints, (a, b) => {
+    const [bytesA, bytesB] = [encodeSockaddr(a)!, encodeSockaddr(b)!];
+    assert.equal(bytesA.length, SOCKADDR_LENGTH);
+    assert.deepEqual(decodeSockaddr(bytesA), a);
+    assert.equal(sockaddrKey(bytesA) === sockaddrKey(bytesB), a.hostname === b.hostname && a.port === b.port);
+    assert.ok(Number.isSafeInteger(sockaddrKey(bytesA)));
+  }));
 });

@@ -1,5 +1,5 @@
-import assert from "node:assert/strict";
 import fc from "fast-check";
+import assert from "node:assert/strict";
 import { decodeUtf8, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { WireError } from "../../../lib/base/errors.ts";
 import {
@@ -7,7 +7,9 @@ import {
   findHttpHeadEnd,
   MAX_HEAD_BYTES,
   parseRequestHead,
+  parseTunnelPath,
   type RequestHead,
+  type TunnelRequest,
 } from "../../../lib/rtmp/tunnel/http_message.ts";
 
 const HEAD: RequestHead = {
@@ -92,4 +94,30 @@ Deno.test("heads of answers", () => {
     /^HTTP\/1\.1 405 Method Not Allowed\r\n.*Allow: POST\r\nConnection: close\r\n\r\n$/s,
   );
   assert.equal(decodeUtf8(encodeResponseHead(100, 0, true)), "HTTP/1.1 100 Continue\r\n\r\n");
+});
+
+Deno.test("paths of the tunnel", () => {
+  const table: [string, TunnelRequest][] = [
+    ["/open/1", { type: "open" }],
+    ["/open", { type: "open" }],
+    ["/send/k3x9/0", { type: "send", session: "k3x9", sequence: 0 }],
+    ["/idle/K3x9/4294967295", { type: "idle", session: "K3x9", sequence: 4294967295 }],
+    ["/close/a/12", { type: "close", session: "a", sequence: 12 }],
+    ["/fcs/ident2", { type: "unknown" }],
+    ["/fcs/ident", { type: "unknown" }],
+    ["/send/k3x9", { type: "unknown" }],
+    ["/send/../1", { type: "unknown" }],
+    ["/send/k3x9/-1", { type: "unknown" }],
+    ["/send/k3x9/1/2", { type: "unknown" }],
+    ["/", { type: "unknown" }],
+    ["", { type: "unknown" }],
+  ];
+  for (const [path, expected] of table) assert.deepEqual(parseTunnelPath(path), expected, path);
+});
+
+Deno.test("any path is something or unknown", () => {
+  fc.assert(fc.property(fc.string(), (path) => {
+    const { type } = parseTunnelPath(path);
+    assert.ok(["open", "send", "idle", "close", "unknown"].includes(type));
+  }));
 });
