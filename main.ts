@@ -1,6 +1,6 @@
 // siprtmp: a SIP-RTMP gateway. The only file that knows the process: arguments, signals, exit code.
-// Role: edge
 // Answers to: the __main__ part of siprtmp.py.
+// Role: edge
 
 import { setFlagsFromString } from "node:v8";
 import type { Host } from "./lib/app/program.ts";

@@ -1,6 +1,6 @@
 // Options of `siprtmp call` (and of the demo's sample call), checked.
-// Role: wire
 // Answers to: nothing in siprtmp; the test call of rtmpclient.py is the nearest.
+// Role: wire
 
 import { ConfigError } from "../base/errors.ts";
 
@@ -10,12 +10,10 @@ export type CallCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 /** Every trial codec, in the order of the help. */
 export const callCodecs: readonly CallCodec[] = ["speex", "narrowband", "pcmu", "pcma"];
 
-/** What a trial call sends. */
 export type CallSource =
   | { readonly kind: "sample"; readonly codec: CallCodec; readonly durationSeconds: number }
   | {
     readonly kind: "file";
-    /** Path of the FLV file. */
     readonly path: string;
     /** Codec to ask for; null: the one the file has. */
     readonly codec: CallCodec | null;
@@ -23,13 +21,10 @@ export type CallSource =
     readonly durationSeconds: number | null;
   };
 
-/** One trial call. */
 export interface CallOptions {
   /** RTMP URL of the gateway with the caller's SIP address. */
   readonly url: string;
-  /** Whom to call. */
   readonly destination: string;
-  /** What to send. */
   readonly source: CallSource;
   /** FLV file for what comes back; null: it is only counted. */
   readonly record: string | null;

@@ -1,6 +1,6 @@
 // The addresses of a running demo, and what to try with them.
-// Role: wire
 // Answers to: the test page of siprtmp, whose five fields had to be filled in by hand.
+// Role: wire
 
 import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts";
 
@@ -12,7 +12,6 @@ export interface DemoAddresses {
   readonly text: string;
 }
 
-/** Puts the addresses together. */
 export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
   const gateway = formatEndpoint({
     ...rtmp,

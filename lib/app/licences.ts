@@ -1,6 +1,6 @@
 // Whose work is in the program: what its licences want said wherever it is passed on (docs/licences.md).
-// Role: wire
 // Answers to: nothing; siprtmp left its native modules to whoever built them.
+// Role: wire
 
 /** What `--version` prints below the version. */
 export const licenceNotices: string = [

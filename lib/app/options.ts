@@ -1,8 +1,7 @@
-// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, read into one value.
-// Nothing here exits, prints, or touches the machine: what to print and the exit code are part of the value,
-// and the one file that may be read is read through the function passed in.
+// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, read into one value. Nothing
+// here exits, prints, or touches the machine: what to print and the exit code are part of the value, and the one file
+// that may be read is read through the function passed in.
 // Role: wire
-// Answers to: the optparse part of siprtmp.py (behaviour.md 1.1).
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
 import { ConfigError, messageOf } from "../base/errors.ts";
@@ -27,38 +26,28 @@ import {
 } from "./call_options.ts";
 import { licenceNotices } from "./licences.ts";
 
-/** What the command line asks for. */
 export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
 
-/** Run the gateway. */
 export interface StartCommand {
-  /** The command. */
   readonly type: "start";
-  /** How to run it. */
   readonly config: Config;
   /** What that was read from: workers read it again. */
   readonly sources: ConfigSources;
 }
 
-/** Make one call as an RTMP client. */
 export interface CallCommand {
-  /** The command. */
   readonly type: "call";
-  /** The call. */
   readonly call: CallOptions;
-  /** How much is logged. */
   readonly verbosity: Verbosity;
 }
 
 /** Run the gateway with its SIP server and make one call through it. */
 export interface DemoCommand {
-  /** The command. */
   readonly type: "demo";
   /** How to run the gateway; its `sipd` is never null. */
   readonly config: Config;
   /** What that was read from: workers read it again. */
   readonly sources: ConfigSources;
-  /** What the sample call sends. */
   readonly codec: CallCodec;
   /** Length of the sample call, in seconds. */
   readonly durationSeconds: number;
@@ -68,7 +57,6 @@ export interface DemoCommand {
 
 /** Print and leave: help, version, or what is wrong. */
 export interface PrintCommand {
-  /** The command. */
   readonly type: "print";
   /** Without a final line end; for standard output when exitCode is 0, else for standard error. */
   readonly text: string;
@@ -79,7 +67,11 @@ export interface PrintCommand {
 /** Reads a text file; throws when it cannot. */
 export type ReadFile = (path: string) => string;
 
-/** Reads the command line (without the program's name). Never throws for what a person can mistype. */
+/**
+ * Reads the command line (without the program's name). Never throws for what a person can mistype.
+ *
+ * Answers to: the optparse part of siprtmp.py (behaviour.md 1.1).
+ */
 export function parseArguments(args: readonly string[], readFile: ReadFile): ParsedCommand {
   const written: string[] = [];
   const found: ParsedCommand[] = [];
@@ -223,7 +215,6 @@ function readText(path: string, readFile: ReadFile): string {
   }
 }
 
-/** Names of the runtime's errors, in words. */
 const FILE_FAULTS: ReadonlyMap<string, string> = new Map([
   ["NotFound", "there is no such file"],
   ["PermissionDenied", "permission denied"],

@@ -1,7 +1,7 @@
 // The program behind the command line: one command, one exit code. What it needs of the machine comes as a
 // Host, so that a test can run it whole.
-// Role: edge
 // Answers to: the __main__ part of siprtmp.py.
+// Role: edge
 
 import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
 import { systemClock } from "../base/clock.ts";
@@ -28,13 +28,10 @@ import { judge } from "../tools/trial/verdict.ts";
 import { demoAddresses } from "./demo_text.ts";
 import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
 
-/** What the program needs of the machine. */
 export interface Host {
   /** Reads a text file; throws when it cannot. */
   readonly readFile: ReadFile;
-  /** Writes a line to standard output. */
   print(text: string): void;
-  /** Writes a line to standard error. */
   complain(text: string): void;
   /** Told once, when everything that was asked for runs: a defect before that is a failed start. */
   started(): void;

@@ -32,7 +32,6 @@ export function nullIfMalformed<T>(read: () => T): T | null {
 /** Why a socket operation failed, as far as anybody must tell the cases apart. */
 export type TransportErrorCode = "addr-in-use" | "refused" | "unreachable" | "timeout" | "closed" | "failed";
 
-/** A bind, connect, read or write that failed. */
 export class TransportError extends Error {
   readonly code: TransportErrorCode;
 

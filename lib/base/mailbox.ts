@@ -21,7 +21,6 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
     return this.#closed;
   }
 
-  /** How many values wait for the reader. */
   get size(): number {
     return this.#values.length;
   }

@@ -5,7 +5,6 @@
 
 const MASK = "****";
 
-/** A name that is longer is looked at from here on. */
 const LONGEST_NAME = 40;
 
 /** A name with one of these in it, or at its end, is that of a secret, whatever stands around it. */
@@ -20,7 +19,6 @@ const SECRET_WORDS: ReadonlySet<string> = new Set(
   ["key", "pass", "pw", "pin", "auth", "credential", "credentials", "signature", "sig", "jwt"],
 );
 
-/** Names of parameters of a URL alone. */
 const QUERY_NAMES: ReadonlySet<string> = new Set(
   ["sign", "hash", "hmac", "p", "k", "t", "sid", "session", "access", "wssecret", "txsecret"],
 );

@@ -45,7 +45,6 @@ export class Scope implements AsyncDisposable {
     return (this.#controller ??= this.#createController()).signal;
   }
 
-  /** How many tasks are running. */
   get size(): number {
     return this.#tasks?.size ?? 0;
   }

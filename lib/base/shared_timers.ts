@@ -45,17 +45,14 @@ export class SharedTimers implements Clock {
     this.#onError = onError;
   }
 
-  /** How many timers are set. */
   get size(): number {
     return this.#heap.length;
   }
 
-  /** As the clock below says. */
   now(): number {
     return this.#clock.now();
   }
 
-  /** As the clock below says. */
   wallMs(): number {
     return this.#clock.wallMs();
   }

@@ -4,13 +4,11 @@
 
 export interface Tally {
   readonly here: number;
-  /** Those of all gateways of this process. */
   readonly everywhere: number;
   /** There are so many more here; fewer when negative. */
   add(by: number): void;
 }
 
-/** The tally of a gateway that is alone. */
 export class LocalTally implements Tally {
   #count = 0;
 

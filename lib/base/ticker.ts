@@ -55,7 +55,6 @@ export class Ticker implements Disposable {
     this.#onError = onError;
   }
 
-  /** How many members are called. */
   get size(): number {
     return this.#size;
   }

@@ -14,7 +14,6 @@ interface AacDecoderExports extends ModuleExports {
   /** Gives the samples of all channels together, or a negative error. */
   decode(handle: number, octets: number, length: number): number;
   samples(handle: number): number;
-  /** How many channels they have. */
   channels(handle: number): number;
 }
 
@@ -50,9 +49,7 @@ export function createAacEncoderLibrary(module: WebAssembly.Module): AacEncoderL
   });
 }
 
-/** AAC frames to samples. */
 export class AacDecoder implements AudioDecoder {
-  /** Samples a second of the core layer. */
   readonly sampleRate: number;
   /** 1 or 2, as the last frame had. */
   channels: number;
@@ -117,9 +114,7 @@ const NOTHING = new Int16Array(0);
 
 /** Mono samples, or interleaved stereo, to AAC frames. */
 export class AacEncoder implements AudioEncoder {
-  /** Samples a second. */
   readonly sampleRate: number;
-  /** Samples of a frame, of both channels together. */
   readonly frameSamples: number;
   /** The AudioSpecificConfig of the stream, to be sent before its first frame. */
   readonly config: Uint8Array;

@@ -43,7 +43,6 @@ export function createAudioPath(options: AudioPathOptions): AudioPath | null {
  *   packet -> decoder -> mono -> resampler -> concealer -> ring -> encoder -> packet
  */
 export class AudioPath implements Disposable {
-  /** Samples a second of what goes out. */
   readonly sampleRate: number;
   /** The AudioSpecificConfig to send before the first packet, when AAC goes out; else null. */
   readonly config: Uint8Array | null;
@@ -62,7 +61,6 @@ export class AudioPath implements Disposable {
   #resampler: Resampler | null = null;
   #noisy = false;
   #packetSamples = 0;
-  /** Lost samples that the next packet may tell of. */
   #owedSamples = 0;
 
   /** Opens the codecs. @throws Error when a module is missing: ask Codecs.canTranscode first */

@@ -4,7 +4,6 @@
 
 export type AudioCodecName = "speex" | "pcmu" | "pcma" | "g722" | "aac" | "opus";
 
-/** How one side of a call carries its audio. */
 export interface AudioFormat {
   readonly codec: AudioCodecName;
   /**
@@ -22,9 +21,7 @@ export interface AudioFormat {
   readonly bitrate?: number;
 }
 
-/** Turns packets of one codec into samples. */
 export interface AudioDecoder extends Disposable {
-  /** Samples a second of what it gives. */
   readonly sampleRate: number;
   /** 1, or 2 for interleaved stereo; may change with each packet. */
   readonly channels: number;
@@ -48,7 +45,6 @@ export interface AudioDecoder extends Disposable {
 
 /** Turns mono samples into packets of one codec. */
 export interface AudioEncoder extends Disposable {
-  /** Samples a second it takes. */
   readonly sampleRate: number;
   readonly frameSamples: number;
   /** Encodes exactly `frameSamples` samples; the packet is borrowed until the next one of the same codec. */

@@ -5,7 +5,6 @@
 import { WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 
-/** What the background sounds like. */
 export interface NoiseDescription {
   /** Level in dB below a full-scale square wave; 0 is the loudest. */
   readonly levelDbov: number;
@@ -16,9 +15,7 @@ export interface NoiseDescription {
 const MAX_ORDER = 12;
 const MAX_LEVEL = 127;
 const FULL_SCALE = 32768;
-/** Between two values of a coefficient. */
 const STEP = 258 / 32768;
-/** The greatest coefficient that can be said. */
 const MOST = 127 * STEP;
 /** Analysis order: enough for the tilt of a room. */
 const ORDER = 6;
@@ -95,7 +92,6 @@ export class NoiseGenerator {
     this.#random = random;
   }
 
-  /** Changes what the noise sounds like. */
   describe(noise: NoiseDescription): void {
     this.#reflection = noise.reflection.slice(0, MAX_ORDER);
     let predicted = 1;
@@ -188,7 +184,6 @@ export class LossConcealer {
     if (this.#glideLeft === 0) this.#glideLeft = Math.floor(GLIDE_MS * this.#perMs);
   }
 
-  /** The next repeated sample. */
   #next(): number {
     const at = this.#concealed++;
     const fade = 1 - (at / this.#perMs - HOLD_MS) / (SILENT_MS - HOLD_MS);

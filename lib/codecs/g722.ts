@@ -28,7 +28,6 @@ const HIGHER_DECISION = 564;
 /** The longest packet that is taken at once: 240 ms. */
 const MAX_PACKET_OCTETS = 1920;
 
-/** Signed output levels by code. */
 const OUTPUT_6 = sixBitOutput();
 const OUTPUT_4 = fourBitOutput();
 const OUTPUT_2 = new Int16Array([-LEVELS_2[1]!, -LEVELS_2[0]!, LEVELS_2[1]!, LEVELS_2[0]!]);
@@ -240,10 +239,8 @@ const INVERSE_LOG = Int16Array.from({ length: 32 }, (_, i) => Math.round(2048 * 
 const LOWER_LIMIT = 18432;
 const HIGHER_LIMIT = 22528;
 
-/** The state of one sub-band. */
 export class G722Band {
   prediction = 0;
-  /** The quantiser's scale. */
   scale: number;
   readonly #higher: boolean;
   #logScale = 0;

@@ -50,7 +50,6 @@ export function opusRateFor(sampleRate: number): number {
   return OPUS_RATES.find((rate) => rate >= sampleRate) ?? 48000;
 }
 
-/** How an Opus encoder works. */
 export interface OpusEncoderOptions {
   /** One of {@link OPUS_RATES}. */
   readonly sampleRate: number;
@@ -64,9 +63,7 @@ export interface OpusEncoderOptions {
   readonly lossPercent?: number;
 }
 
-/** Samples to Opus packets. */
 export class OpusEncoder implements AudioEncoder {
-  /** Samples a second it takes. */
   readonly sampleRate: number;
   readonly frameSamples: number;
   readonly #core: CodecHandle<OpusExports>;
@@ -105,9 +102,7 @@ export class OpusEncoder implements AudioEncoder {
   }
 }
 
-/** Opus packets to samples. */
 export class OpusDecoder implements AudioDecoder {
-  /** Samples a second it gives. */
   readonly sampleRate: number;
   /** Always mono. */
   readonly channels = 1;
@@ -130,7 +125,6 @@ export class OpusDecoder implements AudioDecoder {
     return this.#decode(this.#core.instance.input.address, packet.length, MAX_SAMPLES, 0);
   }
 
-  /** What libopus makes of lost audio. */
   conceal(samples: number): Int16Array {
     const step = this.sampleRate / 100;
     const count = Math.min(MAX_SAMPLES, this.sampleRate * 12 / 100, Math.ceil(samples / step) * step);

@@ -8,7 +8,6 @@ interface ResamplerExports extends ModuleExports {
   /** Opens a resampler; 0 when it cannot. */
   open(fromRate: number, toRate: number, quality: number): number;
   close(handle: number): void;
-  /** Delay in samples of the output. */
   latency(handle: number): number;
   /** Gives how many samples were made of `count`, -1 when they would not fit. */
   process(handle: number, from: number, count: number, to: number, capacity: number): number;
@@ -34,11 +33,8 @@ export function createResamplerLibrary(module: WebAssembly.Module): ResamplerLib
 
 /** One direction of mono audio from one rate to another. */
 export class Resampler implements Disposable {
-  /** Samples a second taken. */
   readonly fromRate: number;
-  /** Samples a second given. */
   readonly toRate: number;
-  /** Delay in samples given. */
   readonly latency: number;
   readonly #core: CodecHandle<ResamplerExports>;
 

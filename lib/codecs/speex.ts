@@ -35,7 +35,6 @@ export function createSpeexLibrary(module: WebAssembly.Module): SpeexLibrary {
   });
 }
 
-/** How a Speex encoder works. */
 interface SpeexEncoderOptions {
   /** 8000 or 16000. */
   readonly sampleRate: number;
@@ -47,7 +46,6 @@ interface SpeexEncoderOptions {
   readonly framesPerPacket?: number;
 }
 
-/** Samples to Speex packets. */
 export class SpeexEncoder implements AudioEncoder {
   /** 8000 or 16000. */
   readonly sampleRate: number;
@@ -83,7 +81,6 @@ export class SpeexEncoder implements AudioEncoder {
   }
 }
 
-/** Speex packets to samples. */
 export class SpeexDecoder implements AudioDecoder {
   /** 8000 or 16000, whatever the packets hold. */
   readonly sampleRate: number;
@@ -114,7 +111,6 @@ export class SpeexDecoder implements AudioDecoder {
     return output.firstSamples(frames * this.#frameSamples);
   }
 
-  /** What libspeex makes of lost frames. */
   conceal(samples: number): Int16Array {
     const frames = Math.min(MAX_FRAMES, Math.ceil(samples / this.#frameSamples));
     const { output } = this.#core.instance;

@@ -11,13 +11,10 @@ export interface ModuleExports {
   readonly memory: WebAssembly.Memory;
   /** Gives the address of so many zeroed octets; 0 when there are none left. */
   allocate(octets: number): number;
-  /** Takes a place back. */
   release(address: number): void;
 }
 
-/** How the instances of a library are made. */
 interface LibraryOptions {
-  /** The library's name in errors. */
   readonly name: string;
   /** Octets of the place that packets or samples are put into. */
   readonly inputOctets: number;
@@ -28,7 +25,6 @@ interface LibraryOptions {
 }
 
 export class CodecLibrary<E extends ModuleExports> {
-  /** How its instances are made. */
   readonly options: LibraryOptions;
   readonly #module: WebAssembly.Module;
   #shared: CodecInstance<E> | null = null;
@@ -111,7 +107,6 @@ class Place {
   }
 }
 
-/** How to open and close one codec of a library. */
 interface HandleFunctions<E extends ModuleExports> {
   /** Gives the handle, or 0 when the module cannot. */
   readonly open: (instance: CodecInstance<E>) => number;

@@ -1,13 +1,6 @@
 // SIP addresses in the configuration file: exceptions for some, and with a name the SIP users the gateway itself is
 // (sip_account.ts).
-//
-//   [[account]]
-//   address = "alice@example.com"      or "*@example.com"
-//   same-address = "share"             replace, share or reject
-//   publish-calls = true               others may play both sides of its calls
-//
 // Role: wire
-// Answers to: FAQ question 18 of siprtmp: several clients on one SIP address took a change of its code.
 
 import { type ParsedTable, parseTable } from "./config_table.ts";
 import { readSipAccount, SIP_ACCOUNT_KEYS, type SipAccount } from "./sip_account.ts";
@@ -18,7 +11,6 @@ export type SameAddressPolicy = "replace" | "share" | "reject";
 /** All policies, the default first. */
 export const sameAddressPolicies: readonly SameAddressPolicy[] = ["replace", "share", "reject"];
 
-/** An exception. */
 export interface AccountRule {
   /** user@host, the host in lower case; the user `*` stands for everybody there. */
   readonly address: string;
@@ -40,7 +32,16 @@ export interface AccountEntry {
 export const MAX_ACCOUNT_RULES = 10_000;
 const MAX_ADDRESS_LENGTH = 256;
 
-/** Reads a list of tables; never throws. */
+/**
+ * Reads a list of tables; never throws.
+ *
+ *   [[account]]
+ *   address = "alice@example.com"      or "*@example.com"
+ *   same-address = "share"             replace, share or reject
+ *   publish-calls = true               others may play both sides of its calls
+ *
+ * Answers to: FAQ question 18 of siprtmp: several clients on one SIP address took a change of its code.
+ */
 export function parseAccounts(value: unknown): ParsedTable<AccountEntry> {
   const parsed = parseTable(value, {
     example:

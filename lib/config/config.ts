@@ -1,8 +1,7 @@
-// One frozen value with everything that can be set, made by a pure function from defaults, file and flags
-// (each beats the one before). No other module reads flags, files or the environment.
+// One frozen value with everything that can be set, made by a pure function from defaults, file and flags (each beats
+// the one before). No other module reads flags, files or the environment. Answers to: the options object of
+// siprtmp.py; architecture.md 3.12. Deviates: -e counts whatever -l says (behaviour.md 1.11, defect 1).
 // Role: wire
-// Answers to: the options object of siprtmp.py; architecture.md 3.12. Deviates: -e counts whatever -l says
-// (behaviour.md 1.11, defect 1).
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
@@ -42,25 +41,16 @@ export type Verbosity = "normal" | "debug" | "trace";
 
 /** Everything that can be set, checked and frozen. */
 export interface Config {
-  /** The RTMP side. */
   readonly rtmp: RtmpConfig;
-  /** Other ways in, and who may come in. */
   readonly entrance: EntranceConfig;
-  /** The SIP side. */
   readonly sip: SipConfig;
-  /** The media ports. */
   readonly rtp: RtpConfig;
-  /** Whose sockets carry RTMP and media. */
   readonly sockets: SocketKind;
-  /** What is refused beyond. */
   readonly limit: LimitConfig;
   /** Where dialled numbers go. */
   readonly dialPlan: DialPlan;
-  /** What happens to several clients of one address. */
   readonly sameAddress: SameAddressConfig;
-  /** The SIP users that the gateway itself is. */
   readonly accounts: readonly SipAccount[];
-  /** How touch tones are sent. */
   readonly dtmf: DtmfMode;
   /** What happens to who publishes what another client publishes. */
   readonly onBusy: OnBusyPolicy;
@@ -70,7 +60,6 @@ export interface Config {
   readonly publishCalls: boolean;
   /** The built-in SIP server for trials; null: it does not run. */
   readonly sipd: SipdConfig | null;
-  /** How much is logged. */
   readonly verbosity: Verbosity;
   /** Threads that carry calls; 1: none but the main one. */
   readonly workers: WorkerCount;
@@ -80,15 +69,12 @@ export interface Config {
 export interface RtmpConfig {
   /** Where to listen; port 0 takes any free one. */
   readonly listen: Endpoint;
-  /** Folder of FLV files, ending in "/". */
   readonly root: string;
   /** Times and bounds of each connection. */
   readonly options: RtmpOptions;
 }
 
-/** The SIP endpoint. */
 export interface SipConfig {
-  /** Address to bind, an IP literal. */
   readonly bind: string;
   /** Address told to peers, an IP literal; null: the one that faces each peer. */
   readonly advertise: string | null;
@@ -102,21 +88,17 @@ export interface SipConfig {
   readonly outboundProxy: SipUri | null;
   /** Life asked for a registration, in seconds. */
   readonly expiresSeconds: number;
-  /** How the flows of registrations are kept open. */
   readonly keepAlive: KeepAliveSettings;
-  /** Value of the User-Agent header. */
   readonly userAgent: string;
 }
 
 /** Where media sockets are bound. */
 export interface RtpConfig {
-  /** Address to bind, an IP literal. */
   readonly bind: string;
   /** Address told to peers, an IP literal; null: the one that faces each peer. */
   readonly advertise: string | null;
   /** First port of the range. */
   readonly portMin: number;
-  /** Last port of the range. */
   readonly portMax: number;
   /** Who may send a call's media first. */
   readonly sourceRule: SourceRule;
@@ -124,7 +106,6 @@ export interface RtpConfig {
   readonly timeouts: MediaTimeouts;
 }
 
-/** Several clients of one address. */
 export interface SameAddressConfig {
   /** For addresses without a rule of their own. */
   readonly policy: SameAddressPolicy;
@@ -134,9 +115,7 @@ export interface SameAddressConfig {
 
 /** Where the settings come from; a later field beats an earlier one. */
 export interface ConfigSources {
-  /** Settings a command starts from, over the common defaults. */
   readonly presets?: PartialSettings;
-  /** The configuration file, if one was named. */
   readonly file?: ConfigFile;
   /** Options of the command line by long name, as text (`true` for a switch). */
   readonly flags?: Readonly<Partial<Record<SettingName, string | boolean>>>;

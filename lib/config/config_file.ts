@@ -1,7 +1,7 @@
 // The configuration file: TOML whose keys are the long option names. Every complaint names the file and the
 // line and points at the place, because the reader has an editor open and not our source.
-// Role: wire
 // Answers to: nothing in siprtmp, which had no configuration file.
+// Role: wire
 
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
@@ -12,9 +12,7 @@ import { findTomlKeys, type TomlKey } from "./toml_keys.ts";
 
 /** A configuration file that has been read: its name, for messages, and its text. */
 export interface ConfigFile {
-  /** The path as the person wrote it. */
   readonly name: string;
-  /** The whole text. */
   readonly text: string;
 }
 
@@ -67,7 +65,6 @@ function formatIssue(file: ConfigFile, issue: SettingIssue, keys: readonly TomlK
   return place === null ? `${file.name}: ${maskSecrets(message)}` : pointAt(file, place, message);
 }
 
-/** The key at fault, or the nearest above it that is written. */
 function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | null {
   for (let length = path.length; length > 0; length--) {
     const above = path.slice(0, length);
@@ -107,7 +104,6 @@ function shownPart(source: string): string {
   return harmless ? `${key}=${value}` : `${key}= ...`;
 }
 
-/** A comment may say anything. */
 function withoutComment(value: string): string {
   const at = value.indexOf("#");
   return (at < 0 ? value : value.slice(0, at)).trimEnd();

@@ -1,6 +1,6 @@
 // What each setting accepts, in words for the person who wrote something else: one zod schema.
-// Role: wire
 // Answers to: the option types of optparse in siprtmp.py, and the checks it left to the first use.
+// Role: wire
 
 import { z } from "zod";
 import { WireError } from "../base/errors.ts";
@@ -27,9 +27,7 @@ import { parseDialMatcher, parseDomain, parseList, parseToken } from "./entrance
 import { sourceRules } from "./media_config.ts";
 import { nearest } from "./nearest.ts";
 
-/** One thing wrong with a set of values. */
 export interface SettingIssue {
-  /** The key at fault, as written. */
   readonly key: string;
   /** What is wrong; reads well after the key's name. */
   readonly message: string;
@@ -212,7 +210,6 @@ function shown(value: unknown): string {
   return typeof value === "object" && value !== null ? "a table" : String(value);
 }
 
-/** Of the file, or of the command line. */
 function parseTruth(value: unknown): boolean | undefined {
   if (value === "true" || value === "false") return value === "true";
   return typeof value === "boolean" ? value : undefined;

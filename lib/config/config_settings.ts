@@ -1,7 +1,7 @@
 // The settings of the gateway: their names (the same on the command line and in the TOML file), their
 // defaults, and how the help describes them.
-// Role: wire
 // Answers to: the optparse set-up at the end of siprtmp.py; behaviour.md 1.1.
+// Role: wire
 
 import type { Endpoint } from "../net/endpoint.ts";
 import type { SocketKind } from "../net/sockets.ts";
@@ -20,7 +20,6 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   host: string;
   /** RTMP port; 0 takes any free one. */
   port: number;
-  /** Folder of FLV files. */
   root: string;
   /** Address that SIP and RTP bind. */
   "int-ip": string;
@@ -32,7 +31,6 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   "sip-port": number | null;
   /** First and last UDP port for media. */
   "rtp-ports": PortRange;
-  /** Whose sockets carry RTMP and media. */
   sockets: SocketKind;
   /** Where every SIP request goes first; null: straight to its target. */
   "outbound-proxy": SipUri | null;
@@ -46,7 +44,6 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   "same-address": SameAddressPolicy;
   /** What happens to who publishes what another client publishes. */
   "on-busy": OnBusyPolicy;
-  /** How touch tones are sent. */
   dtmf: DtmfMode;
   /** Whether a call goes on where a 3xx sends it. */
   redirect: boolean;
@@ -60,7 +57,6 @@ export interface Settings extends EntranceSettings, GuardSettings, MediaSettings
   "rtmp-idle": number;
   /** Seconds between RTMP pings. */
   "rtmp-ping": number;
-  /** Log signalling. */
   verbose: boolean;
   /** Log everything, media packets too. */
   "verbose-all": boolean;
@@ -79,7 +75,6 @@ export const MAX_WORKERS = 64;
 /** How touch tones are sent: the best way there is, or always this one. */
 export type DtmfMode = "auto" | "rtp" | "info" | "inband";
 
-/** The built-in SIP server for trials. */
 export interface SipdConfig {
   /** Where to listen. */
   readonly listen: Endpoint;
@@ -90,28 +85,22 @@ export interface SipdConfig {
 /** Some of the settings: what one source (file or command line) gives. */
 export type PartialSettings = { [Name in SettingName]?: Settings[Name] };
 
-/** The long name of a setting. */
 export type SettingName = keyof Settings;
 
-/** A range of UDP ports, both ends included. */
 export interface PortRange {
   /** First port. */
   readonly min: number;
-  /** Last port. */
   readonly max: number;
 }
 
 /** How a setting is written on the command line and described in the help. */
 export interface SettingDescription {
-  /** Long name. */
   readonly name: SettingName;
-  /** One-letter option of siprtmp, if it had one. */
   readonly short: string | null;
   /** Placeholder of the value, e.g. `<port>`; `[address]` may be left out; null: a switch. */
   readonly value: string | null;
   /** True when the value is a whole number, which the command line gives as text. */
   readonly whole: boolean;
-  /** One line of help. */
   readonly text: string;
 }
 

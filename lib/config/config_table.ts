@@ -1,6 +1,6 @@
 // Lists of tables in the configuration file, [[dial]] and [[account]]: what they have in common.
-// Role: wire
 // Answers to: nothing in siprtmp, which had no configuration file.
+// Role: wire
 
 import { nearest } from "./nearest.ts";
 
@@ -9,15 +9,11 @@ export type ParsedTable<Rule> =
   | { readonly type: "rules"; readonly rules: readonly Rule[] }
   | { readonly type: "wrong"; readonly problem: string; readonly at: readonly (string | number)[] };
 
-/** How one kind of table is read. */
 export interface TableReader<Rule extends object> {
-  /** How it is written, for those who wrote something else. */
   readonly example: string;
   /** Rules at most. */
   readonly maxRules: number;
-  /** Keys a rule may have. */
   readonly keys: readonly string[];
-  /** A rule, or what is wrong with it. */
   readonly readRule: (entry: Readonly<Record<string, unknown>>) => Rule | string;
 }
 

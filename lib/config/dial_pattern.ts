@@ -1,12 +1,5 @@
 // Patterns of the dial plan: a small language of our own, so that no pattern can be slow.
-//
-//   7140        these characters          .       any character          (..)  remembered: $1, $2 in the target
-//   [0-9#]      one of these              [^0]    any but these          \d    a digit      \.  the character itself
-//   x* x+ x?    any number, at least one, one or none of the character before; + at the start is itself
-//
-// The whole text is compared. A match takes at most (steps of the pattern) * (characters of the text) steps.
 // Role: wire
-// Answers to: nothing in siprtmp (FAQ question 9), where a number was dialled as if it were a host.
 
 /** Longest pattern, in characters. */
 export const MAX_PATTERN_LENGTH = 128;
@@ -41,11 +34,16 @@ const REFUSED = new Map([
   ["}", "repeat the character instead"],
 ]);
 
-/** A pattern that was understood. */
+/**
+ *   7140        these characters          .       any character          (..)  remembered: $1, $2 in the target
+ *   [0-9#]      one of these              [^0]    any but these          \d    a digit      \.  the character itself
+ *   x* x+ x?    any number, at least one, one or none of the character before; + at the start is itself
+ *
+ * The whole text is compared. A match takes at most (steps of the pattern) * (characters of the text) steps.
+ * Answers to: nothing in siprtmp (FAQ question 9), where a number was dialled as if it were a host.
+ */
 export class DialPattern {
-  /** As it was written. */
   readonly text: string;
-  /** How many groups it has. */
   readonly groups: number;
   /** True when it names an `@`: then it is compared with user@host, else with what is before the @. */
   readonly wantsHost: boolean;

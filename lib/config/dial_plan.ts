@@ -1,15 +1,6 @@
 // The dial plan: where the numbers go that clients dial. The first rule that fits says it; without one a bare number,
 // or a tel: URI, is dialled in the domain of the client's own address.
-//
-//   [[dial]]
-//   pattern = "0049(.*)"                         compared with the number: 0049301234
-//   target = "sip:+49$1@trunk.example"           becomes sip:+49301234@trunk.example
-//
-// A number is what is dialled without host or in the account's own domain, without the signs people put between
-// digits. A pattern with @ is compared with user@host of everything dialled. A target without host is in the
-// account's domain. Rules are not applied to what rules have made.
 // Role: wire
-// Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
 
 import { WireError } from "../base/errors.ts";
 import { ALPHANUMERIC, characterSet } from "../sip/message/grammar.ts";
@@ -22,7 +13,6 @@ import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
 export const MAX_DIAL_RULES = 1000;
 const MAX_TARGET_LENGTH = 512;
 
-/** One rule. */
 export interface DialRule {
   /** What must have been dialled. */
   readonly pattern: DialPattern;
@@ -36,7 +26,18 @@ export type DialPlan = readonly DialRule[];
 /** Characters of a dialled text that can mean nothing else inside a URI. */
 const PLAIN = characterSet(`${ALPHANUMERIC}-_.!~*'()+`);
 
-/** Reads the rules of a configuration: a list of tables with `pattern` and `target`; never throws. */
+/**
+ * Reads the rules of a configuration: a list of tables with `pattern` and `target`; never throws.
+ *
+ *   [[dial]]
+ *   pattern = "0049(.*)"                         compared with the number: 0049301234
+ *   target = "sip:+49$1@trunk.example"           becomes sip:+49301234@trunk.example
+ *
+ * A number is what is dialled without host or in the account's own domain, without the signs people put between
+ * digits. A pattern with @ is compared with user@host of everything dialled. A target without host is in the
+ * account's domain. Rules are not applied to what rules have made.
+ * Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
+ */
 export function parseDialPlan(value: unknown): ParsedTable<DialRule> {
   return parseTable(value, {
     example: '[[dial]], with pattern = "..." and target = "..."',

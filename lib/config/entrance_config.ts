@@ -1,6 +1,6 @@
 // The settings of who comes in and how: ports besides the plain one, the certificate, users, limits.
-// Role: wire
 // Answers to: FAQ question 17 (RTMPS) and defect 15 (nobody was asked who they are) of siprtmp.
+// Role: wire
 
 import type { DialMatcher } from "../gateway/access/dial_rules.ts";
 import { loopbackPlaces, type TargetPolicyOptions } from "../gateway/access/target_policy.ts";
@@ -9,7 +9,6 @@ import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
 import type { Network } from "../net/network.ts";
 import { parseDialPattern } from "./dial_pattern.ts";
 
-/** The settings of the entrance, by their long names. */
 export interface EntranceSettings {
   /** Port for RTMP over TLS; null: none. */
   "rtmps-port": number | null;
@@ -56,7 +55,6 @@ export const defaultEntrance: Readonly<EntranceSettings> = {
   "max-calls-per-address": 120,
 };
 
-/** Who comes in and how. */
 export interface EntranceConfig {
   /** RTMP over TLS, plain or in HTTP requests; null: none. */
   readonly tls: TlsConfig | null;
@@ -86,9 +84,7 @@ export interface TlsConfig {
   readonly listen: Endpoint | null;
   /** Where RTMPTS clients do, in HTTPS requests. */
   readonly tunnel: Endpoint | null;
-  /** PEM file of the certificate chain. */
   readonly certificateFile: string;
-  /** PEM file of its private key. */
   readonly keyFile: string;
 }
 

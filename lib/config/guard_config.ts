@@ -1,6 +1,6 @@
 // The settings of what is refused, or slowed down, beyond a bound: calls, clients, lag, memory, what one sends.
-// Role: wire
 // Answers to: nothing in siprtmp, which had no bound but its own end.
+// Role: wire
 
 /** The settings of the bounds, by their long names. */
 export interface GuardSettings {
@@ -18,7 +18,6 @@ export interface GuardSettings {
   "max-publish-rate": number;
 }
 
-/** Fit for one core. */
 export const defaultGuard: Readonly<GuardSettings> = {
   "max-connections": 1000,
   "max-calls": 500,

@@ -4,7 +4,6 @@
 import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 
-/** The settings of media, by their long names. */
 export interface MediaSettings {
   /** Who may send a call's media first. */
   "rtp-source": SourceRule;
@@ -24,7 +23,6 @@ export const defaultMedia: Readonly<MediaSettings> = {
   "media-timeout": 60,
 };
 
-/** The silences as the media take them. */
 export function timeoutsOf(settings: MediaSettings): MediaTimeouts {
   return {
     initialMs: settings["media-timeout-initial"] * 1000,

@@ -1,7 +1,7 @@
 // The nearest of a list of names to one that was mistyped, for "did you mean" in messages.
 // Distance: insertions, deletions, changed letters and swapped neighbours, as Damerau counted them.
-// Role: wire
 // Answers to: nothing in siprtmp, which said "no such option".
+// Role: wire
 
 /** Longest name worth comparing: keeps the work bounded whatever was written. */
 const MAX_NAME_LENGTH = 40;

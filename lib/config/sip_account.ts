@@ -1,15 +1,5 @@
 // The SIP users that the gateway itself is, from the configuration file: every [[account]] that has a name.
-//
-//   [[account]]
-//   name = "desk"                       the <account> of URLs
-//   address = "desk@example.com"        its address of record
-//   password = "..."                    and, where they differ: username, registrar, proxy, transport
-//   key = "..."                         asked of RTMP programs that want to use it
-//   [account.headers]                   names and values of further headers of its INVITEs
-//
-// What was written into password and key is never repeated in a complaint, nor is the text of an address.
 // Role: wire
-// Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
 
 import { ConfigError, nullIfMalformed } from "../base/errors.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
@@ -25,7 +15,6 @@ export interface SipAccount {
   readonly name: string;
   /** Who it is and where its requests go. */
   readonly identity: Identity;
-  /** Whether it is kept registered. */
   readonly register: boolean;
   /** Codec tokens of the RTMP side; empty: what the use it is put to takes by default. */
   readonly codecs: readonly string[];
@@ -101,7 +90,19 @@ const MAX_TEXT_LENGTH = 256;
 
 type Entry = Readonly<Record<string, unknown>>;
 
-/** Reads one table that has a `name`; a text says what is wrong with it. */
+/**
+ * Reads one table that has a `name`; a text says what is wrong with it.
+ *
+ *   [[account]]
+ *   name = "desk"                       the <account> of URLs
+ *   address = "desk@example.com"        its address of record
+ *   password = "..."                    and, where they differ: username, registrar, proxy, transport
+ *   key = "..."                         asked of RTMP programs that want to use it
+ *   [account.headers]                   names and values of further headers of its INVITEs
+ *
+ * What was written into password and key is never repeated in a complaint, nor is the text of an address.
+ * Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
+ */
 export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAccount | string {
   try {
     const name = readName(entry.name);

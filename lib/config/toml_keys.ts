@@ -22,7 +22,6 @@ export function findTomlKeys(text: string): TomlKey[] {
   return scanner.keys;
 }
 
-/** One pass over a text. */
 class KeyScanner {
   readonly keys: TomlKey[] = [];
   readonly #text: string;
@@ -47,7 +46,6 @@ class KeyScanner {
     }
   }
 
-  /** [a.b] or [[a.b]] */
   #header(): void {
     const list = this.#text[this.#at + 1] === "[";
     this.#at += list ? 2 : 1;
@@ -68,7 +66,6 @@ class KeyScanner {
     this.#at += list ? 2 : 1;
   }
 
-  /** key = value */
   #pair(table: readonly (string | number)[], depth: number): void {
     const place = this.#place();
     const path = [...table, ...this.#names()];
@@ -79,7 +76,6 @@ class KeyScanner {
     this.#value(path, depth);
   }
 
-  /** The names of a key with dots, and the blanks behind it. */
   #names(): string[] {
     const names: string[] = [];
     while (this.#at < this.#text.length) {
@@ -125,7 +121,6 @@ class KeyScanner {
     }
   }
 
-  /** A string of any of the four kinds. */
   #string(): void {
     const quote = this.#text[this.#at]!;
     const escapes = quote === '"';

@@ -9,7 +9,6 @@ import type { FlvTag } from "./tag.ts";
 export { FlvSeekReader } from "./seek_reader.ts";
 export { FlvWriter } from "./writer.ts";
 
-/** Reads one FLV file from start to end. */
 export class FlvReader implements Disposable {
   /** True when the file ended inside a tag. */
   truncated = false;

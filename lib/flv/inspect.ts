@@ -10,7 +10,6 @@ import { type FlvSummary, MAX_HEADERS, parseMetaData } from "./metadata.ts";
 import { type FlvTag, FlvTagReader } from "./tag.ts";
 import { createTag, FirstTrack, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
 
-/** The onMetaData tag at the beginning of a file. */
 export interface FlvMetaDataTag {
   /** Where its body is in the file. */
   readonly position: number;
@@ -19,7 +18,6 @@ export interface FlvMetaDataTag {
 }
 
 export interface FlvBeginning {
-  /** Length of the file now. */
   readonly size: number;
   /** Null when the first tag is something else. */
   readonly metadata: FlvMetaDataTag | null;
@@ -61,7 +59,6 @@ export interface FlvInspection {
   readonly survey: FlvSurvey;
   /** Null when there is none at the beginning. */
   readonly metadata: FlvMetaDataTag | null;
-  /** Behind the last whole tag. */
   readonly end: number;
 }
 
@@ -182,7 +179,6 @@ const AUDIO_PLACE_EVERY_MS = 1_000;
 /** Of the positions of configuration the first two stay: most files have no others. */
 const KEPT_HEADERS = 2;
 
-/** Findings about one file. */
 export class FlvSurvey {
   /** Where playing can start: key frames, or audio when there are no pictures. */
   readonly index: KeyFrameIndex = new KeyFrameIndex();
@@ -210,7 +206,6 @@ export class FlvSurvey {
     this.hasMedia ||= summary.keyFrames.length > 0;
   }
 
-  /** Takes the next tag of the file. */
   note(tag: Tag, timeMs: number, position: number): void {
     if (tag.kind === "data") return;
     this.lastTimeMs = Math.max(this.lastTimeMs, timeMs);

@@ -24,7 +24,6 @@ export class KeyFrameIndex {
     this.#capacity = capacity;
   }
 
-  /** How many places it knows. */
   get size(): number {
     return this.#timesMs.length;
   }

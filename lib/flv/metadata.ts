@@ -16,24 +16,19 @@ import { nullIfMalformed } from "../base/errors.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import { type KeyFrame, MAX_KEY_FRAMES } from "./key_frame_index.ts";
 
-/** What a recording knows about itself. */
 export interface FlvSummary {
-  /** Time of the last tag. */
   readonly durationMs: number;
   /** Length of the file; an index beside another length is out of date. */
   readonly fileBytes: number;
   /** Where playing can start. */
   readonly keyFrames: readonly KeyFrame[];
-  /** Positions of the tags with decoder configuration. */
   readonly headers: readonly number[];
-  /** What the publisher said about the stream. */
   readonly properties: AmfObject;
 }
 
 /** Positions of decoder configuration that are remembered: the first one and the latest. */
 export const MAX_HEADERS = 32;
 
-/** Room for what a publisher says. */
 const MAX_PROPERTY_BYTES = 4096;
 /** Longest body of a publisher that is read. */
 const MAX_PUBLISHED_BYTES = 64 * 1024;

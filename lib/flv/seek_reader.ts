@@ -10,17 +10,14 @@ import type { KeyFrame } from "./key_frame_index.ts";
 import { encodePlayerMetaData } from "./metadata.ts";
 import type { FlvTag } from "./tag.ts";
 
-/** Decoder configuration found in a file. */
 interface FlvHeaderTag {
   /** 8 audio, 9 video. */
   readonly type: 8 | 9;
-  /** Tag body, its own copy. */
   readonly body: Uint8Array;
 }
 
 /** Where a seek has led. */
 export interface FlvPlace {
-  /** Time of the tag that comes next. */
   readonly timeMs: number;
   /** Decoder configuration that applies there, to be sent before it. */
   readonly headers: readonly FlvHeaderTag[];
@@ -38,11 +35,9 @@ const TAGS_WITH_HEADERS = 200;
 const MAX_HEADER_BYTES = 65536;
 const MAX_HEADERS = 32;
 
-/** One file that is being played. */
 export class FlvSeekReader implements Disposable {
   /** Time of the last tag, as far as known; 0 when nothing is. */
   readonly durationMs: number;
-  /** The body of the metadata tag for players. */
   readonly metadata: Uint8Array;
   readonly #file: DiskFile;
   readonly #beginning: FlvBeginning;

@@ -13,17 +13,14 @@ const SIZE_OCTETS = 4;
 const MAX_HEADER_OCTETS = 1024;
 const NO_BYTES = new Uint8Array(0);
 
-/** One tag of an FLV file, as in an RTMP message. */
 export interface FlvTag {
   /** 8 audio, 9 video, 18 AMF0 data. */
   readonly type: 8 | 9 | 18;
   /** Milliseconds, 32 bits unsigned. */
   readonly timeMs: number;
-  /** Tag byte and coded data. */
   readonly body: Uint8Array;
 }
 
-/** Appends the file header and the size field that follows it. */
 export function encodeFlvHeader(writer: ByteWriter, has: { audio: boolean; video: boolean }): void {
   writer.u24(0x464c56);
   writer.u8(1);

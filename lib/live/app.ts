@@ -13,7 +13,6 @@ import type { OnBusyPolicy } from "./publisher.ts";
 import { Recordings } from "./recordings.ts";
 import { defaultLiveLimits, type LiveLimits, LiveStreams, type LiveUsage } from "./streams.ts";
 
-/** How streams are served. */
 export interface LiveOptions {
   /** Folder of recordings (-r); nothing outside of it is read or written. */
   readonly root: string;
@@ -27,10 +26,8 @@ export interface LiveOptions {
   readonly limits?: Partial<LiveLimits>;
 }
 
-/** What the application takes from outside. */
 interface LiveEnvironment {
   readonly clock: Clock;
-  /** Category rtmp is chosen here. */
   readonly log: Logger;
 }
 

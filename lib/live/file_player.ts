@@ -10,7 +10,6 @@ import type { FlvTag } from "../flv/tag.ts";
 import { createStatus } from "../rtmp/command.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 
-/** The part of a NetStream that a playback uses. */
 export type RecordedPlayer = Pick<
   NetStream,
   "name" | "send" | "congestion" | "bufferLengthMs" | "status" | "stop"
@@ -36,7 +35,6 @@ const CONGESTED_WAIT_MS = 20;
 /** What stopped the sending of tags for now: time to wait, the end of what was read, the end of all. */
 type Pause = number | "read on" | "end";
 
-/** What the player has asked for last. */
 type Request = { readonly type: "seek" | "resume"; readonly timeMs: number };
 
 /**

@@ -11,7 +11,6 @@ const MAX_GROUP_MS = 30_000;
 const PICTURES_STOP_MS = 3_000;
 const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-/** Tags from a key frame on. */
 export class GopCache implements Disposable {
   readonly #maxBytes: number;
   readonly #budget: ByteBudget;
@@ -19,7 +18,6 @@ export class GopCache implements Disposable {
   readonly #types: (8 | 9 | 18)[] = [];
   readonly #timesMs: number[] = [];
   readonly #arrivalsMs: number[] = [];
-  /** Place of the latest picture. */
   #picture = 0;
   /** Where each body ends; it begins where the one before ends. */
   readonly #ends: number[] = [];
@@ -36,7 +34,6 @@ export class GopCache implements Disposable {
     return this.#open;
   }
 
-  /** How many tags are here. */
   get size(): number {
     return this.#types.length;
   }

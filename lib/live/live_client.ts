@@ -25,7 +25,6 @@ import {
 import type { LiveStreams, Publication } from "./streams.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** What the clients of one application share. */
 export interface LiveServices {
   readonly streams: LiveStreams;
   readonly recordings: Recordings;
@@ -33,15 +32,12 @@ export interface LiveServices {
   readonly latencyMs: number;
   /** Players of files get so much in advance at most. */
   readonly readAheadMs: number;
-  /** Paces players of files. */
   readonly clock: Clock;
   /** What happens to who publishes what another client publishes. */
   readonly onBusy: OnBusyPolicy;
 }
 
-/** The connection of a client, as far as it matters here. */
 interface LiveConnection extends PublisherConnection {
-  /** Ends it, with the reason for the client. */
   close(code: string, description: string): Promise<void>;
 }
 
@@ -292,7 +288,6 @@ export class LiveClient implements AsyncDisposable {
     stream.status("error", "NetStream.Seek.Failed", text, { details: stream.name });
   }
 
-  /** Whatever the stream is doing ends, on our side. */
   #end(stream: NetStream): void {
     const activity = this.#activities.get(stream);
     this.#activities.delete(stream);

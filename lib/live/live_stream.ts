@@ -25,15 +25,12 @@ interface LiveStreamOptions {
   /** Cached bytes at most; 0 for no cache. */
   readonly cacheBytes: number;
   readonly budget: ByteBudget;
-  /** For times of several publishers. */
   readonly clock: Clock;
-  /** Told of players that fail. */
   readonly log: Logger;
   /** Told when there is neither publisher nor player. */
   readonly onIdle: () => void;
 }
 
-/** A name with its publisher and players. */
 export class LiveStream implements SubscribedStream {
   /** Its whole path: application and name. */
   readonly path: string;
@@ -65,7 +62,6 @@ export class LiveStream implements SubscribedStream {
     return this.#publishing;
   }
 
-  /** How many players there are, recordings included. */
   get players(): number {
     return this.#subscriptions.length;
   }

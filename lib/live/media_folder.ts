@@ -14,7 +14,6 @@ export type FoundFile =
 
 const NOT_A_FILE = "this name cannot be that of a file";
 
-/** Files below one folder. */
 export class MediaFolder {
   readonly #root: string;
 

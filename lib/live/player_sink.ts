@@ -6,7 +6,6 @@ import type { Logger } from "../base/log.ts";
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 
-/** The part of a NetStream that a live player uses. */
 export type LivePlayer = Pick<
   NetStream,
   "name" | "send" | "congestion" | "lagMs" | "started" | "published" | "stop"
@@ -19,7 +18,6 @@ interface PlayerSinkOptions {
   readonly durationMs: number;
   /** For the log, which is told of losses once a second at most. */
   readonly clock: Clock;
-  /** Lines about this player. */
   readonly log: Logger;
   /** Told when the duration is over and the player has been told so. */
   readonly onFinished: () => void;

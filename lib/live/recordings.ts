@@ -17,7 +17,6 @@ type Opened<T> =
   | { readonly type: "open"; readonly opened: T }
   | { readonly type: "refused"; readonly reason: string };
 
-/** A recording that is under way. */
 export interface OpenRecording {
   readonly recording: Recording;
   /** Finishes the file; failures are logged. To be called once. */
@@ -26,7 +25,6 @@ export interface OpenRecording {
 
 const FAILED = "the file cannot be used; the server's log says why";
 
-/** Recordings and playbacks of one folder. */
 export class Recordings {
   readonly #folder: MediaFolder;
   readonly #log: Logger;
@@ -38,7 +36,6 @@ export class Recordings {
     this.#log = log;
   }
 
-  /** How many files are being written. */
   get size(): number {
     return this.#busy.size;
   }

@@ -12,7 +12,6 @@ import type { Subscription } from "./subscription.ts";
 
 /** Bounds of all streams together. */
 export interface LiveLimits {
-  /** Paths with a publisher or players. */
   readonly streams: number;
   readonly players: number;
   /** Bytes cached for late joiners of one stream; 0 turns the cache off. */
@@ -21,7 +20,6 @@ export interface LiveLimits {
   readonly cacheBytesTotal: number;
 }
 
-/** Fit for one machine with some hundred streams. */
 export const defaultLiveLimits: LiveLimits = {
   streams: 1000,
   players: 10_000,
@@ -76,10 +74,8 @@ export class Publication implements Disposable {
 }
 
 export interface LiveUsage {
-  /** Paths with a publisher or players. */
   readonly streams: number;
   readonly publishers: number;
-  /** Players of all streams, recordings included. */
   readonly players: number;
   readonly cachedBytes: number;
 }

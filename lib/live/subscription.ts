@@ -10,11 +10,9 @@ import { createTag, headerSlot, isFrame, isHeader, readTag, type Tag } from "../
 /** Sound, and data beside it, that is older than this is nothing to begin with; older pictures are shown in fast motion. */
 export const PAST_MS = 1_000;
 
-/** What a subscription sees of its stream. */
 export interface SubscribedStream {
   /** Tags since the last key frame. */
   readonly cache: GopCache;
-  /** Headers as of that key frame. */
   readonly cachedHeaders: LiveHeaders;
   readonly headers: LiveHeaders;
   /** True when the stream has pictures. */
@@ -25,6 +23,10 @@ export interface SubscribedStream {
   unsubscribe(subscription: Subscription): void;
 }
 
+/**
+ *   catching up  it joined late: tags come from the cache, from a key frame on, as fast as it takes them
+ *   following    tags come as they are published; after a loss pictures wait for the next key frame
+ */
 export class Subscription implements Disposable {
   sent = 0;
   /** Pictures left out because the player was slow. */
@@ -38,7 +40,6 @@ export class Subscription implements Disposable {
   readonly #folded = new FoldedPast();
   #closed = false;
   #catchingUp = false;
-  /** The next tag of the cache. */
   #cursor = 0;
   #awaitingKey = true;
   #losing = false;
@@ -256,7 +257,6 @@ export class FoldedPast {
     this.#scale = toMs - fromMs > lengthMs ? lengthMs / (toMs - fromMs) : 1;
   }
 
-  /** From now on nothing is. */
   end(): void {
     this.#scale = 1;
   }
@@ -289,7 +289,6 @@ const MAX_BYTES = 256 * 1024;
 interface LiveHeader {
   /** 8 sound, 9 pictures. */
   readonly type: 8 | 9;
-  /** The next one with the same number takes its place. */
   readonly slot: number;
   /** Tag body, as 17 00 or AF 00; its own copy. */
   readonly body: Uint8Array;

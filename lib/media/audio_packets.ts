@@ -25,16 +25,12 @@ const G711_OCTETS_PER_MS = 8;
 /** A longer G.711 tag (2 s) is not live audio: it is dropped. */
 const MAX_G711_OCTETS = 16000;
 
-/** The codecs that pass through untouched. */
 export type PassThroughAudio = "speex" | "pcmu" | "pcma";
 
-/** How one audio stream is carried. */
 export interface AudioPacketOptions {
-  /** Codec of the RTP payloads. */
   readonly codec: PassThroughAudio;
   /** RTP clock rate: 8000 or 16000 for Speex, 8000 for G.711. */
   readonly clockRate: number;
-  /** Time and gaps are judged by it. */
   readonly clock: Clock;
   /** Packet time the peer asked for (`a=ptime`); absent or null: Speex as the tag has it, G.711 20 ms. */
   readonly ptimeMs?: number | null;
@@ -62,14 +58,12 @@ export interface AudioDepacketizer extends Depacketizer {
   restart(): void;
 }
 
-/** Frames of RTMP to payloads of RTP. */
 export function createAudioPacketizer(options: AudioPacketOptions): AudioPacketizer {
   return options.codec === "speex"
     ? new SpeexPacketizer(options)
     : new G711Packetizer(options, options.codec);
 }
 
-/** Payloads of RTP to frames of RTMP. */
 export function createAudioDepacketizer(options: AudioPacketOptions): AudioDepacketizer {
   return options.codec === "speex"
     ? new SpeexDepacketizer(options)
@@ -351,7 +345,6 @@ const RATES = 13;
  * Timestamps come from timeline.ts only; the marker bit opens a talk spurt (RFC 3551 4.1).
  */
 export class AdtsFrames {
-  /** The AudioSpecificConfig of the frame that next() has found. */
   readonly config = new Uint8Array(2);
   /** True when it differs from that of the frame before. */
   changed = false;

@@ -29,7 +29,6 @@ const HELD_SHARE = 0.5;
  * hiss. Most of speech lies below.
  */
 const SLOPES = { least: 0.2, most: 2.4 };
-/** The same for a key that sounds already. */
 const HELD_SLOPES = { least: 0.14, most: 2.9 };
 /**
  * So much of the sound the row must have at least before the columns are looked at: a seventh of the share of a key
@@ -46,9 +45,7 @@ const FADED = 0.25;
 /** Telephones may be off by 1.5 % (ITU-T Q.24): the strongest frequencies are looked for beside their place, too. */
 const DETUNED = 0.012;
 
-/** Frequencies of the rows, in Hz. */
 export const DTMF_ROWS: readonly number[] = [697, 770, 852, 941];
-/** Frequencies of the columns, in Hz. */
 export const DTMF_COLUMNS: readonly number[] = [1209, 1336, 1477, 1633];
 
 const FREQUENCIES = [...DTMF_ROWS, ...DTMF_COLUMNS];
@@ -67,7 +64,6 @@ const UPPER_COEFFICIENTS = FREQUENCIES.map((hz) => goertzelCoefficient(hz * (1 +
 export class DtmfDetector {
   readonly #onDigit: (digit: string, durationMs: number) => void;
   readonly #filter = new ToneFilter(BANK);
-  /** The key that sounds, or may begin to. */
   #key = "";
   #hits = 0;
   #misses = 0;

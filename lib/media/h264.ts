@@ -2,7 +2,6 @@
 // ITU-T H.264 7.3.1, 7.3.3, table 7-1; aggregation and fragmentation types from RFC 6184 table 1.
 // Role: wire
 
-/** NAL unit types by name. */
 export const NAL = {
   slice: 1,
   partitionA: 2,

@@ -19,7 +19,6 @@ const HOLD_MS = 120;
 /** A timer so late says that we were, not the packets: they are read first. */
 const STALL_MS = 40;
 
-/** How the video stream is carried. */
 export interface H264DepacketizerOptions {
   readonly clock: Clock;
   /** What `clock.now()` was at RTMP time 0; absent: now. */
@@ -61,7 +60,6 @@ export class H264Depacketizer implements Depacketizer, Disposable {
   readonly #config = new ByteWriter(256);
   #timestamp = 0;
   #open = false;
-  /** Its marker came, but may have been wrong. */
   #held = false;
   #holding: Disposable | null = null;
   #dueMs = 0;
@@ -92,7 +90,6 @@ export class H264Depacketizer implements Depacketizer, Disposable {
     this.#frame.codec = "h264";
   }
 
-  /** Markers behind which a picture went on. */
   get wrongMarkers(): number {
     return this.#markers.wrongOnes;
   }

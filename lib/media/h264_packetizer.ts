@@ -21,7 +21,6 @@ const MAX_DATAGRAM_PAYLOAD_OCTETS = 65000;
 const MAX_KEPT_KEY_FRAME_OCTETS = 1 << 20;
 const CLOCK_RATE = 90000;
 
-/** How the video stream is carried. */
 export interface H264PacketizerOptions {
   readonly clock: Clock;
   /** The packetization-mode agreed upon (RFC 6184 6.2, 6.3). */
@@ -109,7 +108,6 @@ export class H264Packetizer implements Packetizer {
     this.#configured = false;
   }
 
-  /** Sends a frame, or takes over a configuration. */
   push(frame: Frame, emit: PayloadSink): void {
     if (frame.codec !== "h264") this.#drop("codec");
     else if (frame.config) this.#configure(frame.data);

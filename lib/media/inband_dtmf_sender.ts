@@ -87,7 +87,6 @@ export class InbandDtmfSender implements Disposable {
     this.#step();
   }
 
-  /** One block, and the timer for the next. */
   #step(): void {
     this.#timer = null;
     if (this.#tone === null && this.#pause === 0 && !this.#takeNext()) return;

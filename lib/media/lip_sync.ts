@@ -24,7 +24,6 @@ interface MovableStream extends TimedStream {
   shift(ms: number): void;
 }
 
-/** Keeps the video of one call in step with its audio. */
 export class LipSync {
   /** Video time minus audio time of one moment at the last report of either, before it was mended; null: unknown. */
   skewMs: number | null = null;

@@ -11,7 +11,6 @@ type UnpackResult =
   /** It is of a kind that neither mode 0 nor mode 1 has. */
   | "unsupported";
 
-/** Takes the payloads of one stream apart. */
 export class NalUnits {
   readonly #fragments = new ByteWriter(65536);
   readonly #take: (nal: Uint8Array) => void;
@@ -85,9 +84,7 @@ const STEADY = 3;
 /** At first each number is. */
 const LEARNING_PICTURES = 6;
 
-/** What is known of one stream's markers. */
 export class MarkerTrust {
-  /** Markers behind which a picture went on. */
   wrongOnes = 0;
   /** Pictures that have yet to show that markers are right. */
   #owed = 1;
@@ -117,14 +114,12 @@ export class MarkerTrust {
     if (this.#owed > 0 && (!this.#wasWrong || slices > 1)) this.#owed--;
   }
 
-  /** The picture went on behind a marker. */
   wrong(): void {
     this.wrongOnes++;
     this.#wasWrong = true;
     this.#owed = PROOF_AFTER_WRONG;
   }
 
-  /** Another source sends from now on. */
   restart(): void {
     this.#owed = 1;
     this.#wasWrong = false;

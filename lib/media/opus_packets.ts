@@ -52,7 +52,6 @@ export function opusHead(channels: 1 | 2 = 1): Uint8Array<ArrayBuffer> {
  *   config:5 stereo:1 frame count code:2 | code 3 only: VBR:1 padding:1 count:6
  */
 export class OpusPacketizer implements AudioPacketizer {
-  /** Frames of another codec, and packets that are none. */
   dropped = 0;
   /** Where its frames lie on the RTP clock. */
   readonly timeline: RtmpToRtpTimeline;
@@ -62,7 +61,6 @@ export class OpusPacketizer implements AudioPacketizer {
     this.timeline = new RtmpToRtpTimeline(OPUS_CLOCK_RATE, options.clock);
   }
 
-  /** The publisher starts over. */
   restart(): void {
     this.timeline.restart();
   }
@@ -79,7 +77,6 @@ export class OpusPacketizer implements AudioPacketizer {
   }
 }
 
-/** Payloads of RTP to frames of RTMP. */
 export class OpusDepacketizer implements AudioDepacketizer {
   /** Payloads that are no packet. */
   dropped = 0;
@@ -93,7 +90,6 @@ export class OpusDepacketizer implements AudioDepacketizer {
     this.#frame.codec = "opus";
   }
 
-  /** The RTP source changed. */
   restart(): void {
     this.timeline.restart();
   }

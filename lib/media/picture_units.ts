@@ -27,11 +27,9 @@ export class PictureUnits {
   /** Where the next length is. */
   #next = 0;
   #key = false;
-  /** Look for start codes in this unit. */
   #scan = false;
   /** The first octet 1 behind all that was searched: no octet is looked at twice. */
   #one = -1;
-  /** What was seen of this sender. */
   #annexB = false;
   #nested = false;
 
@@ -40,7 +38,6 @@ export class PictureUnits {
     return !this.#annexB && !this.#nested;
   }
 
-  /** Another sender, or another configuration. */
   reset(lengthSize: 1 | 2 | 4 = 4): void {
     this.lengthSize = lengthSize;
     this.#annexB = this.#nested = false;
@@ -119,11 +116,8 @@ export class PictureUnits {
 }
 
 export interface PictureContent {
-  /** Slices of an IDR picture. */
   idr: boolean;
-  /** Supplemental information (SEI), which may tell of recovery. */
   described: boolean;
-  /** Slices that are coded from other pictures. */
   predicted: boolean;
 }
 

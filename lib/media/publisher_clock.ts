@@ -11,7 +11,6 @@ const SMOOTHING = 1 / 32;
 /** Farther than this from the anchor it is no jitter. */
 const STEP_MS = 100;
 
-/** Maps RTMP times of one publisher to moments of our clock. */
 export class PublisherClock {
   readonly #clock: Clock;
   #offsetMs: number | null = null;
@@ -21,7 +20,6 @@ export class PublisherClock {
     this.#clock = clock;
   }
 
-  /** The moment a time of audio or video stands for. */
   momentOf(timeMs: number): number {
     const nowMs = this.#clock.now();
     const offsetMs = this.#offsetMs;

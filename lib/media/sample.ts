@@ -5,7 +5,6 @@
 
 import { encodeG711, type G711Law } from "./g711.ts";
 
-/** Length of one round of the sample. */
 export const SAMPLE_LOOP_MS = 2000;
 /** Length of one block of {@link SampleSource}. */
 export const SAMPLE_BLOCK_MS = 20;

@@ -21,7 +21,6 @@ const SHIFT_SHARE = 0.1;
 export class RtmpToRtpTimeline {
   /** True when the block last placed does not follow the one before: it is the first, or comes after a gap. */
   afterGap = false;
-  /** How often the source's time jumped. */
   jumps = 0;
 
   readonly #clock: Clock;
@@ -80,7 +79,6 @@ export class RtmpToRtpTimeline {
     return timestamp;
   }
 
-  /** Timestamp last given out. */
   get lastTimestamp(): number {
     return this.#lastTimestamp;
   }
@@ -127,7 +125,6 @@ export class RtmpToRtpTimeline {
 
 /** Maps RTP timestamps, unwrapped or 32 bit, to the RTMP time of frames: whole milliseconds, never negative. */
 export class RtpToRtmpTimeline {
-  /** How often the source's time jumped. */
   jumps = 0;
 
   readonly #clock: Clock;

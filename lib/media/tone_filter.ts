@@ -3,7 +3,6 @@
 // phase that lies between.
 // Role: machine
 
-/** Frequencies that are measured together. */
 const TONES = 8;
 
 /** The coefficient of the Goertzel filter for a frequency: 2 cos w. */
@@ -19,9 +18,7 @@ const TURN_COS = 3;
 const TURN_SIN = 4;
 const NUMBERS = 5;
 
-/** What filters of the same frequencies and blocks share. */
 interface ToneBank {
-  /** Samples from one window to the next. */
   readonly block: number;
   readonly blocks: number;
   /** The numbers of each frequency. */
@@ -92,7 +89,6 @@ export class ToneFilter {
     return this.#filled === 0 && this.#complete >= this.#blocks;
   }
 
-  /** Mean square of all the sound in the window. */
   get meanSquare(): number {
     return sumOf(this.#energies) / this.#samples.length;
   }
@@ -175,7 +171,6 @@ export class ToneFilter {
     return 2 * (last * last + before * before - coefficient * last * before) / (length * length);
   }
 
-  /** Level and slope of what was written to the window. */
   #add(start: number, count: number): number {
     const window = this.#samples;
     const slot = this.#slot;

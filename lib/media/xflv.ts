@@ -145,7 +145,6 @@ class Assembly {
   }
 }
 
-/** x-flv payloads to RTMP messages. */
 export class XflvDepacketizer implements Depacketizer {
   /** Messages that were not whole, or whole but no message. */
   broken = 0;

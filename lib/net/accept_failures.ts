@@ -8,7 +8,6 @@ import { TransportError } from "../base/errors.ts";
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 1_000;
 
-/** A failure that goes on is told so often. */
 const TOLD_EVERY_MS = 60_000;
 
 /** What the operating system says when it is out of file descriptors or memory for sockets, and what to do. */

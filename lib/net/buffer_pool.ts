@@ -5,7 +5,6 @@
 
 import { viewOf } from "../base/bytes.ts";
 
-/** Sizes are powers of two from here... */
 const SMALLEST = 512;
 /** ...to here; longer buffers are left to the collector. */
 const LARGEST = 64 * 1024;

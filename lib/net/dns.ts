@@ -15,7 +15,6 @@ const TIMEOUT_MS = 5_000;
 export interface SrvRecord {
   /** Smaller first. */
   readonly priority: number;
-  /** Share among equal priorities. */
   readonly weight: number;
   readonly port: number;
   /** Host name without trailing dot; empty: the service does not exist. */
@@ -49,7 +48,6 @@ export interface DnsResolver {
   naptr(name: string): Promise<NaptrRecord[]>;
 }
 
-/** The resolver of this machine. */
 export const systemDns: DnsResolver = {
   a: (name) => addresses(name, 4),
   aaaa: (name) => addresses(name, 6),
@@ -116,7 +114,6 @@ function isLocalName(name: string): boolean {
 interface LookUpOptions {
   readonly dns: Pick<DnsResolver, "a" | "aaaa">;
   readonly clock: Clock;
-  /** How long it may take. */
   readonly withinMs: number;
 }
 

@@ -81,7 +81,6 @@ export function isUnspecified(hostname: string): boolean {
   return bytes !== null && bytes.every((byte) => byte === 0);
 }
 
-/** Same address, however spelled, and same port. */
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && sameAddress(a.hostname, b.hostname);
 }

@@ -7,7 +7,6 @@ import { decodeIp, formatIp, prefixMatches } from "./endpoint.ts";
 export interface Network {
   /** 4 or 16 bytes; those behind the prefix do not count. */
   readonly prefix: readonly number[];
-  /** How many bits count. */
   readonly bits: number;
 }
 

@@ -53,7 +53,6 @@ export class OutBuffer {
   readonly #hardUnsent: number;
   readonly #outlets: OutBufferOutlets;
   readonly #to: Writable;
-  /** What the next write takes, and how much of it is filled. */
   #filling: PooledBuffer | null = null;
   #filled = 0;
   /** What is being written: from where to where. */

@@ -22,7 +22,6 @@ export const FIRST_WAIT_MS = 3_000;
 
 /** Requests per question: an answer that has not come within seconds will not come. */
 const REQUESTS = 4;
-/** Addresses of a server's name that are tried. */
 const MAX_ADDRESSES = 3;
 const MAX_ANSWER_BYTES = 2048;
 
@@ -32,15 +31,12 @@ export interface PublicAddressOptions {
   /** Address to ask from: the one SIP is bound to. */
   readonly bind: string;
   readonly clock: Clock;
-  /** Transaction ids, jitter. */
   readonly random: Random;
   /** Where findings and failures are told. */
   readonly log: Logger;
-  /** For the server's name. */
   readonly dns: DnsResolver;
   /** Told each address that is new; the first one too. */
   readonly onAddress: (address: string) => void;
-  /** Replaces sockets in tests. */
   readonly bindSocket?: (at: Endpoint, options: UdpOptions) => UdpSocket;
 }
 

@@ -202,16 +202,13 @@ function openProbe(): Probe {
   return { ask, [Symbol.dispose]: close };
 }
 
-/** One address of this host. */
 export interface LocalAddress {
   readonly name: string;
   /** IP address without zone. */
   readonly address: string;
-  /** Length of the on-link prefix in bits. */
   readonly prefixLength: number;
 }
 
-/** One line of a routing table. */
 interface Route {
   readonly name: string;
   /** 4 or 16 bytes. */
@@ -222,9 +219,7 @@ interface Route {
   readonly metric: number;
 }
 
-/** What is known of this host's network. */
 export interface NetworkView {
-  /** All addresses of interfaces that are up. */
   readonly addresses: readonly LocalAddress[];
   /** The routing table; empty when it could not be read. */
   readonly routes: readonly Route[];

@@ -31,19 +31,15 @@ type BindSocket = (at: Endpoint, options: UdpOptions) => UdpSocket;
 /** Tries when the system chooses the ports. */
 const ANY_PORT_TRIES = 64;
 
-/** The stream that was heard last on a port. */
 export interface HeardStream {
   readonly ssrc: number;
-  /** Its last sequence number. */
   readonly sequence: number;
   readonly atMs: number;
 }
 
 /** Two sockets on neighbouring ports; disposing closes both and lets the ports rest. */
 export interface RtpPortPair extends Disposable {
-  /** The even port. */
   readonly rtp: UdpSocket;
-  /** The odd port above it. */
   readonly rtcp: UdpSocket;
   /** What the call before heard on these ports; null: nothing. */
   readonly earlier: HeardStream | null;
@@ -54,7 +50,6 @@ export interface RtpPortPair extends Disposable {
 interface RtpPortRange {
   /** First port; 0 with max 0: any pair the system has free (tests). */
   min: number;
-  /** Last port, inclusive. */
   max: number;
   /** How long a pair rests after use, in ms; default 2000. */
   coolDownMs?: number;
@@ -102,7 +97,6 @@ export class RtpPorts {
     this.#random = random;
   }
 
-  /** How many pairs are open. */
   get inUse(): number {
     return this.#inUse.size;
   }

@@ -247,7 +247,6 @@ export type StunOutcome =
   | { readonly type: "refused"; readonly code: number; readonly reason: string }
   | { readonly type: "silent" };
 
-/** How a question is asked. */
 interface StunQueryOptions {
   readonly clock: Clock;
   /** Transaction id, 24 random hexadecimal digits. */

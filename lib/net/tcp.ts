@@ -43,7 +43,6 @@ export interface ListenOptions extends SendLimits {
   onListening?: (local: Endpoint) => void;
   /** Told of connections that failed while being accepted (out of file descriptors, for one). */
   onError?: (error: TransportError) => void;
-  /** Lets several processes listen on one port. */
   reusePort?: boolean;
 }
 
@@ -75,7 +74,6 @@ export class TcpConnection implements ByteStream {
     throw transportError(`Connection to ${this.#name()} broke`, error);
   };
 
-  /** Takes over a connected socket of the runtime. */
   constructor(conn: Deno.TcpConn, limits: SendLimits = {}) {
     this.#conn = conn;
     this.peer = endpointOf(conn.remoteAddr);
@@ -94,7 +92,6 @@ export class TcpConnection implements ByteStream {
     return this.#out.unsent;
   }
 
-  /** Whether close() was called or the connection broke. */
   get closed(): boolean {
     return this.#closed;
   }

@@ -7,7 +7,6 @@ import { messageOf, TransportError } from "../base/errors.ts";
 /** Longest file that is read: a users file of a hundred thousand lines still fits. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024;
 
-/** Names of the runtime's errors, in words. */
 const FAULTS: ReadonlyMap<string, string> = new Map([
   ["NotFound", "there is no such file"],
   ["PermissionDenied", "permission denied"],

@@ -29,7 +29,6 @@ export class TlsIdentity {
     this.#pem = usablePem(pem);
   }
 
-  /** What new connections are shown. */
   get pem(): TlsPem {
     return this.#pem;
   }
@@ -177,7 +176,6 @@ class TlsDoor implements Disposable {
   }
 }
 
-/** The raw socket and the TLS socket on it are two objects. */
 function isSamePeer(raw: Socket, socket: TLSSocket): boolean {
   return raw.remotePort === socket.remotePort && raw.remoteAddress === socket.remoteAddress;
 }
@@ -214,7 +212,6 @@ function usablePem(files: TlsPem): TlsPem {
 /** How long the closing alert (RFC 8446 6.1) may take to leave. */
 const CLOSING_MS = 1_000;
 
-/** One TLS connection, its handshake done. */
 export class TlsConnection implements ByteStream {
   readonly peer: Endpoint;
   readonly local: Endpoint;
@@ -225,7 +222,6 @@ export class TlsConnection implements ByteStream {
   #ended = false;
   #wake: (() => void) | null = null;
 
-  /** Takes over a socket whose handshake is done. */
   constructor(socket: TLSSocket, limits: SendLimits = {}) {
     this.#socket = socket;
     this.peer = endpointOf(socket.remoteAddress, socket.remotePort);
@@ -247,7 +243,6 @@ export class TlsConnection implements ByteStream {
     return this.#out.unsent;
   }
 
-  /** Whether close() was called or the connection broke. */
   get closed(): boolean {
     return this.#closed;
   }

@@ -7,7 +7,6 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 
 /** A certificate chain and its private key, both PEM text (RFC 7468). */
 export interface TlsPem {
-  /** The certificate, then those that lead to a known authority. */
   readonly certificate: string;
   /** Its private key, without a pass phrase. */
   readonly privateKey: string;

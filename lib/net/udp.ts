@@ -10,7 +10,6 @@ import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endp
 import { isClosedHere, transportError } from "./out_buffer.ts";
 import { Turn } from "./turn.ts";
 
-/** How a socket is opened. */
 export interface UdpOptions {
   /** Longest packet in bytes, 65507 unless given; longer ones are dropped and counted. */
   maxReceived?: number;
@@ -32,9 +31,7 @@ export interface UdpSocket extends Disposable {
   readonly sendErrors: number;
   /** Receive calls that failed while the socket lived on (ICMP errors on some systems), packets too long, failed onError. */
   readonly receiveErrors: number;
-  /** Packets whose handler threw. */
   readonly handlerErrors: number;
-  /** Told what a handler of run() threw. */
   onError: ((error: unknown) => void) | null;
   /**
    * Hands each packet to `onPacket` until the socket is closed; the bytes are borrowed until it returns.

@@ -10,10 +10,8 @@ import type { MessageSink, RtmpMessage } from "./message.ts";
 /** Chunk size of both sides until they say otherwise (5.4.1). */
 export const DEFAULT_CHUNK_SIZE = 128;
 
-/** What a peer may make us hold. */
 interface ChunkLimits {
   maxMessageBytes: number;
-  /** All buffers of unfinished messages together. */
   maxBufferedBytes: number;
   /** Chunk streams remembered; real peers use fewer than 20. */
   maxChunkStreams: number;
@@ -77,7 +75,6 @@ export class ChunkReader {
   /** Bytes of the current chunk still to come. */
   #chunkMissing = 0;
 
-  /** Starts between two chunks. */
   constructor(limits: ChunkLimits, sink: MessageSink) {
     this.limits = limits;
     this.#sink = sink;

@@ -26,7 +26,6 @@ export { defaultRtmpOptions, type RtmpOptions } from "./options.ts";
 /** What a client does that may be too much when many do it, or one often: see {@link RtmpEnvironment.onOffence}. */
 export type RtmpOffence = "silent" | "unusable" | "greedy";
 
-/** What a connection takes from outside. */
 export interface RtmpEnvironment {
   /**
    * Told of a client that never said connect (silent), that spoke no RTMP (unusable), or that is made to wait because
@@ -34,7 +33,6 @@ export interface RtmpEnvironment {
    */
   readonly onOffence?: (peer: Endpoint, offence: RtmpOffence) => boolean;
   readonly clock: Clock;
-  /** Category rtmp is chosen here. */
   readonly log: Logger;
   readonly random: Random;
   /** Ticks for the beat ({@link HEARTBEAT}), shared by many connections; each has its own when missing. */
@@ -50,7 +48,6 @@ interface RtmpStats {
   droppedVideo: number;
   /** Audio messages not sent because the client was slow. */
   droppedAudio: number;
-  /** Of the last ping answered. */
   roundTripMs: number | null;
 }
 
@@ -61,7 +58,6 @@ const LINGER_MS = 500;
 
 export class RtmpConnection implements AsyncDisposable {
   readonly peer: Endpoint;
-  /** Number of the connection, for the log. */
   readonly id: number;
   readonly #stream: ByteStream;
   readonly #options: RtmpOptions;
@@ -72,7 +68,6 @@ export class RtmpConnection implements AsyncDisposable {
   readonly #heartbeat: Heartbeat;
   readonly #throttle: Throttle;
   #heardMs = 0;
-  /** Made by who waits for the end of reading. */
   #readEnded: PromiseWithResolvers<void> | null = null;
   #phase: "opening" | "connected" | "closing" | "closed" = "opening";
   #reading = false;

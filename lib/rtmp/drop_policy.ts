@@ -6,7 +6,6 @@ import { createTag, FirstTrack, isFrame, readTag, type Tag } from "../media/tag.
 /** How full the send queue is: nothing to do, shed video, shed audio as well. */
 export type Congestion = 0 | 1 | 2;
 
-/** Marks of the send queue. */
 export interface CongestionLimits {
   /** Shed video from so many unsent bytes on; audio from half way to `hardUnsent`. */
   readonly softUnsent: number;
@@ -15,14 +14,12 @@ export interface CongestionLimits {
   readonly maxLagMs: number;
 }
 
-/** Judges a send queue. */
 export function congestionOf(limits: CongestionLimits, unsent: number, lagMs: number): Congestion {
   const { softUnsent, hardUnsent, maxLagMs } = limits;
   if (unsent >= (softUnsent + hardUnsent) / 2 || lagMs >= 2 * maxLagMs) return 2;
   return unsent >= softUnsent || lagMs >= maxLagMs ? 1 : 0;
 }
 
-/** Decides message by message what one stream sends. */
 export class DropPolicy {
   /** Video messages not sent. */
   droppedVideo = 0;
@@ -33,7 +30,6 @@ export class DropPolicy {
   #sentVideo = false;
   #awaitingKey = false;
 
-  /** Another stream is sent from now on. */
   restart(): void {
     this.#firstTrack = new FirstTrack();
     this.#sentVideo = this.#awaitingKey = false;
@@ -71,7 +67,6 @@ const MARKS = 32;
 const MARK_SPACING_MS = 50;
 const NO_MARKS = new Float64Array(0);
 
-/** Marks of one send queue. */
 export class SendLag {
   /** The first mark: the oldest unsent bytes were put at this time or at most a little later. */
   #firstMs = 0;

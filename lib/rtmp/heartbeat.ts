@@ -32,7 +32,6 @@ interface Probe {
   readonly answer: PromiseWithResolvers<boolean>;
 }
 
-/** The watch over one connection. */
 export class Heartbeat {
   readonly #link: MessageLink;
   readonly #options: RtmpOptions;

@@ -53,15 +53,12 @@ interface MessageLinkOptions {
   log: Logger;
   /** Everything but protocol control; AMF3 data comes as AMF0 data, aggregates in parts. Borrowed. */
   sink: MessageSink;
-  /** User control other than pings. */
   onUserControl: (control: UserControl) => void;
 }
 
-/** Chunks and protocol control of one connection. */
 export class MessageLink implements MessageSink {
   /** Commands are sent as type 17 when true. */
   amf3 = false;
-  /** Round-trip time of the last answered ping. */
   roundTripMs: number | null = null;
   readonly #options: MessageLinkOptions;
   readonly #sink: MessageSink;
@@ -154,7 +151,6 @@ export class MessageLink implements MessageSink {
     this.#stream.put(bytes);
   }
 
-  /** Sends media or data of a message stream. */
   sendMedia(type: 8 | 9 | 18, streamId: number, timestamp: number, body: Uint8Array): void {
     this.send(chunkStreamOf(streamId, type === 8 ? 1 : type === 9 ? 2 : 3), type, streamId, timestamp, body);
   }
@@ -188,12 +184,10 @@ export class MessageLink implements MessageSink {
     this.#sendControl(MESSAGE_TYPE.WINDOW_ACK_SIZE, encodeControlValue(size));
   }
 
-  /** Sets the peer's output window, dynamically. */
   setPeerBandwidth(windowSize: number): void {
     this.#sendControl(MESSAGE_TYPE.SET_PEER_BANDWIDTH, encodePeerBandwidth({ windowSize, limit: 2 }));
   }
 
-  /** Sends a ping that carries our time. */
   ping(): void {
     const nowMs = this.#clock.now();
     this.#pingSentMs ??= nowMs;

@@ -1,11 +1,9 @@
 // Limits and times of RTMP connections, in one value with defaults.
 // Role: wire
 
-/** How a connection behaves. */
 export interface RtmpOptions {
   /** A connected peer that is silent for so long, pings included, is dead. */
   readonly idleMs: number;
-  /** Time between pings. */
   readonly pingMs: number;
   /** Time from accepting the TCP connection to the connect command. */
   readonly openTimeoutMs: number;
@@ -15,7 +13,6 @@ export interface RtmpOptions {
   readonly hardUnsent: number;
   /** When what we send arrives later than this, media is dropped as above `softUnsent`. */
   readonly maxLagMs: number;
-  /** Size of the chunks we send. */
   readonly chunkSize: number;
   /** The peer is to acknowledge after so many bytes. */
   readonly windowAckSize: number;
@@ -27,7 +24,6 @@ export interface RtmpOptions {
   readonly maxStreams: number;
 }
 
-/** Fit for calls and live streams. */
 export const defaultRtmpOptions: RtmpOptions = {
   idleMs: 60_000,
   pingMs: 15_000,

@@ -25,7 +25,6 @@ export class ReadBuffer {
     this.#stream = stream;
   }
 
-  /** How much can be consumed now. */
   get length(): number {
     return this.#end - this.#start;
   }

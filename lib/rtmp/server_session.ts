@@ -60,10 +60,8 @@ export class ServerSession implements MessageSink {
   onMedia: ((stream: NetStream, message: MediaMessage) => void) | null = null;
   /** Answers getStreamLength in seconds; a promise must not reject. */
   streamLength: ((name: string) => number | Promise<number>) | null = null;
-  /** Chunks and protocol control. */
   readonly link: MessageLink;
   readonly commands: StreamCommands;
-  /** Commands that came behind connect. */
   commandCount = 0;
   readonly #log: Logger;
   readonly #limits: RtmpOptions;
@@ -76,7 +74,6 @@ export class ServerSession implements MessageSink {
   #reconnects = false;
   #callId = FIRST_CALL_ID;
 
-  /** Starts right behind the handshake. */
   constructor(options: ServerSessionOptions) {
     this.#log = options.log;
     this.#limits = options.limits;
@@ -291,7 +288,6 @@ function infoOf(codecs: ReadonlyMap<number, unknown>): AmfObject {
 const VIDEO = infoOf(VIDEO_FOURCCS);
 const AUDIO = infoOf(AUDIO_FOURCCS);
 
-/** What the answer to connect says of this side. */
 export const ENHANCED_RTMP: AmfObject = {
   fourCcList: [...Object.keys(VIDEO), ...Object.keys(AUDIO)],
   videoFourCcInfoMap: VIDEO,

@@ -111,7 +111,6 @@ export function policyFile(port: number): Uint8Array {
   return encodeUtf8(`<?xml version="1.0"?><cross-domain-policy>${access}</cross-domain-policy>\0`);
 }
 
-/** Another protocol, recognised. */
 interface OtherProtocol {
   /** For the log: "HTTP (GET / HTTP/1.1)". */
   readonly what: string;

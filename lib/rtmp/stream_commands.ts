@@ -30,7 +30,6 @@ export class StreamCommands {
   /** The one that was asked for last: media comes on one. */
   #last: NetStream | undefined;
   #lastId = 0;
-  /** Drops of streams that are gone. */
   #droppedVideo = 0;
   #droppedAudio = 0;
 
@@ -40,7 +39,6 @@ export class StreamCommands {
     this.#link = options.link;
   }
 
-  /** The stream with this message stream id. */
   stream(id: number): NetStream | undefined {
     return this.#last?.id === id ? this.#last : this.#last = this.#streams.get(id);
   }
@@ -309,7 +307,6 @@ export type RtmpEvent =
   | { type: "receive"; stream: NetStream; kind: "audio" | "video"; on: boolean }
   | { type: "ended"; stream: NetStream; was: "publish" | "play" };
 
-/** The answer to a command over a link. */
 export class CommandReply implements Reply {
   readonly #link: MessageLink;
   readonly #transactionId: number;

@@ -45,7 +45,6 @@ export class Throttle {
     }
   }
 
-  /** Nothing waits any more. */
   release(): void {
     this.#open = false;
     this.#wake?.();
@@ -71,7 +70,6 @@ export interface PaceLimits {
 const BURST_BYTES_MS = 250;
 const BURST_COMMANDS_MS = 2_000;
 
-/** Paces the reading of one connection. */
 export class ReadPace {
   readonly #msPerByte: number;
   readonly #msPerCommand: number;

@@ -13,29 +13,23 @@ interface MediaEndpoint {
   readonly port: number;
 }
 
-/** A format both sides have. */
 export interface AgreedFormat {
   /** Payload type the peer wants to receive: what we send. */
   readonly sendPayloadType: number;
   /** Payload types it may arrive with: ours first, then the peer's own one where that means nothing else. */
   readonly receivePayloadTypes: readonly number[];
-  /** Encoding name as the peer wrote it. */
   readonly name: string;
-  /** RTP clock in Hz. */
   readonly clockRate: number;
   readonly channels: number;
   /** The peer's parameters, or null. */
   readonly fmtp: string | null;
   /** Our parameters as the peer was told, or null. */
   readonly localFmtp: string | null;
-  /** RTCP feedback both sides named. */
   readonly rtcpFb: readonly string[];
 }
 
-/** One m= line both sides accepted. */
 export interface AgreedMedia {
   readonly kind: "audio" | "video";
-  /** Position of the m= line in both descriptions. */
   readonly index: number;
   /** Where to send RTP; null while the peer takes none (its address is 0.0.0.0, ::, or missing). */
   readonly remote: MediaEndpoint | null;
@@ -49,7 +43,6 @@ export interface AgreedMedia {
   readonly formats: readonly AgreedFormat[];
   /** Touch tones on the clock of the first codec, else any; null when not agreed. */
   readonly telephoneEvent: AgreedFormat | null;
-  /** All touch tone formats that may arrive. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** RFC 2198 redundancy, or null. */
   readonly redundancy: AgreedFormat | null;
@@ -61,17 +54,12 @@ export interface AgreedMedia {
 
 /** A format of the peer's description beside the one of ours that it equals. */
 export interface FormatPair {
-  /** As the peer numbers and describes it. */
   readonly remote: MediaFormat;
-  /** As we number and describe it in the same exchange. */
   readonly local: MediaFormat;
 }
 
-/** What agreeMedia() is made from. */
 interface AgreementInput {
-  /** Position of the m= line. */
   readonly index: number;
-  /** The peer's whole description. */
   readonly remoteDescription: SessionDescription;
   /** Our direction in this exchange, before the peer's is taken into account. */
   readonly localDirection: Direction;
@@ -79,17 +67,14 @@ interface AgreementInput {
   readonly pairs: readonly FormatPair[];
 }
 
-/** Whether this side's direction includes sending. */
 export function sends(direction: Direction): boolean {
   return direction === "sendrecv" || direction === "sendonly";
 }
 
-/** Whether this side's direction includes receiving. */
 export function receives(direction: Direction): boolean {
   return direction === "sendrecv" || direction === "recvonly";
 }
 
-/** The direction that sends and receives as told. */
 export function directionFrom(send: boolean, receive: boolean): Direction {
   if (send) return receive ? "sendrecv" : "sendonly";
   return receive ? "recvonly" : "inactive";
@@ -138,7 +123,6 @@ export function rtcpEndpoint(description: SessionDescription, media: MediaSectio
   return { hostname, port: media.rtcpPort ?? Math.min(65_535, rtp.port + 1) };
 }
 
-/** Puts together what was agreed for one m= line. */
 export function agreeMedia(input: AgreementInput): AgreedMedia {
   const { index, remoteDescription, localDirection, pairs } = input;
   const media = remoteDescription.media[index]!;
@@ -237,7 +221,6 @@ function isSameEncoding(a: AgreedFormat, b: AgreedFormat): boolean {
   return isNamed(a, b.name.toLowerCase()) && a.clockRate === b.clockRate && a.channels === b.channels;
 }
 
-/** The feedback messages both formats name. */
 export function commonFeedback(a: MediaFormat, b: MediaFormat): string[] {
   return a.rtcpFb.filter((type) => b.rtcpFb.includes(type));
 }

@@ -18,13 +18,10 @@ import { mappedFormat, type MediaFormat, mediaFormat, staticFormat } from "./med
 /** Who sends, as seen by the side that wrote the description (RFC 8866 6.7). */
 export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
-/** One m= line with what belongs to it. */
 export interface MediaSection {
-  /** "audio", "video", "image", ... */
   readonly kind: string;
   /** Where the writer receives RTP; 0 refuses or ends this medium. */
   readonly port: number;
-  /** "RTP/AVP", "udptl", ... */
   readonly protocol: string;
   /** RTP formats in the order of the line; empty for other protocols. */
   readonly formats: readonly MediaFormat[];
@@ -45,13 +42,11 @@ export interface MediaSection {
 }
 
 export interface SessionDescription {
-  /** User name of o=, usually "-". */
   readonly originUser: string;
   /** Session id of o=: digits, possibly more than a number holds. */
   readonly sessionId: string;
   /** Version of o=: digits; grows with every change. */
   readonly sessionVersion: string;
-  /** Address of o=. */
   readonly originAddress: string;
   /** Address of the session's c= line, or null. */
   readonly connection: string | null;
@@ -151,7 +146,6 @@ function readFeedback(payloadType: number, media: MediaDescription): string[] {
   return [...found];
 }
 
-/** The library makes numbers of texts that look like one. */
 function textOf(value: string | undefined): string | null {
   return value === undefined ? null : String(value);
 }

@@ -27,13 +27,10 @@ const READ_ATTRIBUTES: ReadonlySet<string> = new Set([
   "inactive",
 ]);
 
-/** The parts of an m= line. */
 interface SdpMediaLine {
-  /** Media type in lower case. */
   readonly kind: string;
   /** 0..65535, the count of hierarchical encoding left out. */
   readonly port: number;
-  /** Transport protocol as written. */
   readonly protocol: string;
   readonly formats: readonly string[];
 }
@@ -42,13 +39,11 @@ interface SdpMediaLine {
 export interface SdpLines {
   /** The m= line; null before the first one. */
   readonly mediaLine: SdpMediaLine | null;
-  /** Lines for the library, mended. */
   readonly lines: string[];
   /** Attributes the library is not given, as written. */
   readonly otherAttributes: string[];
 }
 
-/** The error for a broken description. */
 export function sdpError(message: string): WireError {
   return new WireError("SDP", message);
 }

@@ -20,13 +20,11 @@ interface H264Parameters {
   readonly profile: H264Profile;
   /** profile_idc, e.g. 0x42. */
   readonly profileIdc: number;
-  /** The constraint set flags and reserved bits. */
   readonly profileIop: number;
   /** level_idc, e.g. 31 for level 3.1; 9 for level 1b. */
   readonly level: number;
   /** 0 single NAL unit, 1 non-interleaved, 2 interleaved. */
   readonly packetizationMode: number;
-  /** Whether the two directions may have different levels. */
   readonly levelAsymmetryAllowed: boolean;
   /** The base64 texts of sprop-parameter-sets, in order. */
   readonly parameterSets: readonly string[];

@@ -20,17 +20,13 @@ export interface MediaFormat {
   readonly rtcpFb: readonly string[];
 }
 
-/** The parts of a format that have a usual value. */
 export interface FormatDetails {
   /** Audio channels, 1 unless given. */
   readonly channels?: number;
-  /** Parameters of a=fmtp. */
   readonly fmtp?: string | null;
-  /** Values of a=rtcp-fb. */
   readonly rtcpFb?: readonly string[];
 }
 
-/** Puts a format together. */
 export function mediaFormat(
   payloadType: number,
   name: string,

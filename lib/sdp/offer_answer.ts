@@ -25,7 +25,6 @@ import {
   sameFormat,
 } from "./media_format.ts";
 
-/** One medium we offer or accept. */
 export interface LocalMedia {
   readonly kind: "audio" | "video";
   /** Where we receive RTP; 0 offers the line as switched off. */

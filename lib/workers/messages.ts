@@ -25,7 +25,6 @@ export interface Opening {
   readonly type: "open";
   /** The configuration as it was written: a checked one holds what cannot be posted. */
   readonly sources: ConfigSources;
-  /** Which part of it is this worker's. */
   readonly slot: WorkerSlot;
   readonly memory: SharedArrayBuffer;
   /** Where the thread notes its open files: see lib/net/linux/calls.ts. */
@@ -34,9 +33,7 @@ export interface Opening {
   readonly secret: string;
   readonly workers: readonly WorkerEndpoints[];
   readonly remoteUsers: readonly RemoteUser[];
-  /** What keeps the limits of addresses the same. */
   readonly addresses: readonly AddressChange[];
-  /** Calls of a worker that was in this place, to be ended. */
   readonly orphans: readonly DialogRecord[];
 }
 
@@ -71,7 +68,6 @@ export type FromWorker =
     readonly type: "arrive";
     readonly ask: number;
     readonly path: TenantPath;
-    /** The client gave a password. */
     readonly registers: boolean;
   }
   | {
@@ -79,7 +75,6 @@ export type FromWorker =
     readonly ask: number;
     readonly path: TenantPath;
     readonly id: number;
-    /** Its registrar took the password. */
     readonly registered: boolean;
   }
   | { readonly type: "leave"; readonly path: TenantPath; readonly id: number }
@@ -93,7 +88,6 @@ interface PostedError {
   readonly message: string;
 }
 
-/** Makes an error ready to be posted. */
 export function postedError(error: unknown): PostedError {
   if (error instanceof ConfigError) return { kind: "config", message: error.message };
   if (error instanceof TransportError) return { kind: error.code, message: messageOf(error) };

@@ -49,7 +49,6 @@ export class ReplayedStream implements ByteStream {
   #keptBytes = 0;
   #saidBytes = 0;
 
-  /** Takes over a stream nothing was read from. */
   constructor(inner: ByteStream) {
     this.#inner = inner;
     this.peer = inner.peer;
@@ -165,7 +164,6 @@ function closeBoth(a: ByteStream, b: ByteStream): void {
   b.close();
 }
 
-/** How long a connection may take to say who it is. */
 const PREFACE_MS = 5_000;
 
 /** Clients that were announced and not yet taken. */
@@ -244,7 +242,6 @@ async function announced(
   }
 }
 
-/** A client as it would be had it come here. */
 class CarriedStream implements ByteStream {
   readonly peer: Endpoint;
   readonly local: Endpoint;
@@ -295,7 +292,6 @@ const LINE_END = 10;
 
 /** Who is carried, and how many bytes said so. */
 interface RelayHeader {
-  /** What proves that a worker of this run says it. */
   readonly secret: string;
   readonly client: Endpoint;
   readonly length: number;

@@ -9,7 +9,6 @@ import type { FromWorker, ToWorker } from "./messages.ts";
 type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 
 export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
-  /** Told of a client here whose place was taken. */
   onReplaced: ((client: Client, path: TenantPath) => void) | null = null;
   readonly #post: (message: FromWorker) => void;
   readonly #clients: Tally;
@@ -50,14 +49,12 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     if (this.#forget(client.id)) this.#post({ type: "leave", path, id: client.id });
   }
 
-  /** Takes an answer of the supervisor. */
   answered(answer: DeskAnswer): void {
     const settle = this.#asked.get(answer.ask);
     this.#asked.delete(answer.ask);
     settle?.(answer);
   }
 
-  /** A newer client has the place of one of ours. */
   replaced(id: number): void {
     const known = this.#inside.get(id);
     this.#forget(id);

@@ -77,7 +77,6 @@ export class SharedCounts {
     };
   }
 
-  /** A worker is gone, and what it counted with it. */
   clear(worker: number): void {
     for (const name of Object.keys(PLACES) as (SharedCount | "beats")[]) {
       Atomics.store(this.#slots, this.#at(worker, name), 0);

@@ -20,15 +20,11 @@ const MAX_REMEMBERED = 4096;
 /** Numbers of connections of the worker `w` are told apart from ours by adding (w + 1) times this. */
 const CONNECTIONS_PER_WORKER = 2 ** 40;
 
-/** A message that is another worker's. */
 export interface HandedMessage {
-  /** As it came, with its source noted in its Via. */
   readonly bytes: Uint8Array;
-  /** The way it came, as the worker that got it knows it. */
   readonly flow: Flow;
 }
 
-/** A message that is to leave by another worker's port. */
 export interface RelayedMessage {
   readonly bytes: Uint8Array;
   /** Where to; its flow is that worker's. */
@@ -40,9 +36,7 @@ interface SharedTransportOptions {
   readonly directory: UserDirectory;
   /** The worker with this SIP port; null: nobody. */
   readonly workerAtPort: (port: number) => number | null;
-  /** Posts a message to its worker. */
   readonly handOver: (to: number, message: HandedMessage) => void;
-  /** Posts a message to the worker whose port it leaves by. */
   readonly relay: (to: number, message: RelayedMessage) => void;
   /** Where oddities are told. */
   readonly log: Logger;
@@ -54,11 +48,8 @@ interface SharedTransportOptions {
  *   all else                  here
  */
 export class SharedTransport implements MessageTransport {
-  /** Takes what is this worker's. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
-  /** A connection of this worker ended. */
   onBroken: ((flow: Flow, reason: string) => void) | null = null;
-  /** A keep-alive of this worker was answered. */
   onKeepAliveAnswer: ((answer: KeepAliveAnswer, flow: Flow) => void) | null = null;
   readonly #inner: MessageTransport;
   readonly #options: SharedTransportOptions;
@@ -176,7 +167,6 @@ function sequenceKey(headers: SipHeaders): string {
   return `${tagOf(headers.get("From")) ?? ""} ${headers.get("Call-ID") ?? ""}`;
 }
 
-/** The flow of another worker as it is known here. */
 export function handedFlow(from: number, flow: Flow): Flow {
   return { ...flow, connectionId: flow.connectionId + (from + 1) * CONNECTIONS_PER_WORKER };
 }

@@ -28,21 +28,17 @@ const STOP_WITHIN_MS = 10_000;
 /** The first file of every worker. */
 const ENTRY = new URL("./worker_main.ts", import.meta.url);
 
-/** What the supervisor takes from outside. */
 interface SupervisorEnvironment {
   /** Every timer of this thread. */
   readonly clock: Clock;
   /** Where its own lines go. */
   readonly log: Logger;
-  /** Makes the secret of the run. */
   readonly random: Random;
-  /** Takes finished log lines of the workers. */
   readonly putLine: (line: string) => void;
   /** The first file of the workers; tests name their own. */
   readonly entry?: URL;
 }
 
-/** How many workers a setting means on this machine. */
 export function workersOf(setting: WorkerCount): number {
   return setting === "auto" ? navigator.hardwareConcurrency : setting;
 }
@@ -266,7 +262,6 @@ const FIRST_MS = 50;
 const AGAIN_MS = 1_000;
 const LONGEST_MS = 30_000;
 
-/** One that has run for so long is as good as new. */
 const GOOD_MS = 60_000;
 
 /** Counts the breakdowns of one worker. */

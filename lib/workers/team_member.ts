@@ -35,7 +35,6 @@ interface TeamMemberOptions {
 /** News between workers: everything the supervisor posts but what is about the worker itself. */
 type TeamNews = Exclude<ToWorker, { type: "open" | "reload" | "stop" }>;
 
-/** One worker's view of all. */
 export class TeamMember implements Team {
   readonly sip: SipNeighbours;
   readonly connections: Tally;
@@ -51,7 +50,6 @@ export class TeamMember implements Team {
   readonly #early: AddressChange[];
   #transport: SharedTransport | null = null;
 
-  /** Knows what the opening says. */
   constructor(options: TeamMemberOptions) {
     const { opening, counts, post } = options;
     const worker = this.#worker = opening.slot.index;
@@ -90,7 +88,6 @@ export class TeamMember implements Team {
     return { worker: this.#worker, sipPort, relay: home };
   }
 
-  /** Takes what the supervisor posts. */
   take(news: TeamNews): void {
     switch (news.type) {
       case "endpoints":

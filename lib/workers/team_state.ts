@@ -9,18 +9,14 @@ import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { type RemoteUser, UserDirectory } from "./user_directory.ts";
 
-/** A client of some worker. */
 interface FarTenant {
   readonly id: number;
   readonly worker: number;
   readonly path: TenantPath;
 }
 
-/** What the state is told and tells through. */
 interface TeamStateOptions {
-  /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
-  /** How many workers there are. */
   readonly workers: number;
   readonly post: (worker: number, message: ToWorker) => void;
 }
@@ -88,7 +84,6 @@ export class TeamState {
     return orphans;
   }
 
-  /** Takes what a worker has posted. */
   take(from: number, message: TeamMessage): void {
     switch (message.type) {
       case "came":
@@ -158,7 +153,6 @@ export class TeamState {
   }
 }
 
-/** As many changes as there are connections. */
 function cameFrom(presences: ReadonlyMap<string, number>, type: "came" | "left"): AddressChange[] {
   return [...presences].flatMap(([key, count]) => Array.from({ length: count }, () => ({ type, key })));
 }

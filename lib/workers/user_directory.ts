@@ -16,7 +16,6 @@ export function linePrefixOf(worker: number): string {
   return `${worker}.`;
 }
 
-/** All user agents of a process. */
 export class UserDirectory {
   readonly #byLine = new Map<string, RemoteUser>();
   readonly #byUser = new Map<string, RemoteUser[]>();
@@ -40,7 +39,6 @@ export class UserDirectory {
     else others.push(user);
   }
 
-  /** A user agent has left. */
   remove(line: string): void {
     const user = this.#byLine.get(line);
     if (user === undefined) return;
@@ -51,7 +49,6 @@ export class UserDirectory {
     else this.#byUser.set(key, others);
   }
 
-  /** A worker is gone, and all its user agents with it. */
   removeWorker(worker: number): void {
     for (const { line, worker: owner } of this.all()) if (owner === worker) this.remove(line);
   }

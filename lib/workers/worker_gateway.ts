@@ -16,14 +16,10 @@ import { SharedCounts } from "./shared_counts.ts";
 import { sliceOf } from "./worker_slot.ts";
 import { TeamMember } from "./team_member.ts";
 
-/** What a worker takes from outside. */
 interface WorkerEnvironment {
   readonly clock: Clock;
-  /** Tags, ports, SSRCs. */
   readonly random: Random;
-  /** Names of SIP domains. */
   readonly dns: DnsResolver;
-  /** Loads what turns one codec into another. */
   readonly loadCodecs: () => Promise<Codecs>;
 }
 
@@ -45,7 +41,6 @@ export class WorkerGateway {
     post({ type: "loaded" });
   }
 
-  /** Takes a message of the supervisor. */
   take(message: ToWorker): void {
     switch (message.type) {
       case "open":

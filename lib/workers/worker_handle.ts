@@ -151,7 +151,6 @@ function isOfType<Type extends AnswerType>(
   return message.type === type;
 }
 
-/** How often the pulse is looked at. */
 const LOOK_MS = 1_000;
 
 /** Looks without a pulse after which a worker is dead; looks and not times, so that a suspended machine kills nobody. */
@@ -162,7 +161,6 @@ const MAX_HEAP_MIB = 2048;
 interface WorkerThreadOptions {
   /** Its first file. */
   readonly entry: URL;
-  /** For the runtime's own complaints. */
   readonly name: string;
   /** Changes while it is alive. */
   readonly pulse: () => number;

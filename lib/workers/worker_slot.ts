@@ -16,7 +16,6 @@ export interface WorkerSlot {
   readonly rtmpPort: number;
   /** The SIP port of this one; 0: any. */
   readonly sipPort: number;
-  /** Whether the next free SIP port will do. */
   readonly sipFallback: boolean;
 }
 

@@ -21,7 +21,6 @@ export interface AccessOptions extends LoginRules {
   readonly callsPerAddress: number;
 }
 
-/** What the policy takes from outside. */
 interface AccessEnvironment {
   readonly clock: Clock;
   /** Where refusals are told. */
@@ -30,7 +29,6 @@ interface AccessEnvironment {
   readonly onChange?: (change: AddressChange) => void;
 }
 
-/** Who may connect, log in and call. */
 export class AccessPolicy {
   readonly #limits: AddressLimits;
   readonly #refusals: LateRefusals;
@@ -39,7 +37,6 @@ export class AccessPolicy {
   readonly #rules: DialRules;
   readonly #callsPerAddress: number;
 
-  /** Remembers addresses from now on. */
   constructor(options: AccessOptions, environment: AccessEnvironment) {
     const { connectionsPerAddress, failedLogins, callsPerAddress } = options;
     const limits = { connections: connectionsPerAddress, failedLogins, calls: callsPerAddress };
@@ -62,7 +59,6 @@ export class AccessPolicy {
     this.#limits.apply(change);
   }
 
-  /** Whether clients have to log in at all. */
   get asksForLogin(): boolean {
     return !this.#logins.open;
   }
@@ -82,12 +78,10 @@ export class AccessPolicy {
     return this.#keys.check(attempt, signal);
   }
 
-  /** Whether a client may have an address in this SIP domain. */
   mayUse(domain: string): Decision {
     return this.#rules.mayUse(domain);
   }
 
-  /** Whether this target may be called, or sent a message. */
   mayDial(target: DialTarget): Decision {
     return this.#rules.mayDial(target);
   }

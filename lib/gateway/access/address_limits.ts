@@ -11,7 +11,6 @@ interface AddressLimitOptions {
   readonly connections: number;
   /** Failed logins within ten minutes; after them every login is refused. */
   readonly failedLogins: number;
-  /** Calls begun within a minute. */
   readonly calls: number;
 }
 

@@ -6,7 +6,6 @@ import type { Clock } from "../../base/clock.ts";
 import type { Offence, OffenderLog } from "./offender_log.ts";
 import { sourceKey } from "./address_limits.ts";
 
-/** Bad messages that are answered. */
 export interface BadTrafficOptions {
   readonly perSecond: number;
   readonly burst: number;

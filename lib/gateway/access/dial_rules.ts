@@ -1,7 +1,6 @@
 // Which SIP domains may be used and which numbers may be dialled.
 // Role: machine
 
-/** A pattern of the dial plan's language. */
 export interface DialMatcher {
   /** True when it wants user@host, not the user alone. */
   readonly wantsHost: boolean;
@@ -11,7 +10,6 @@ export interface DialMatcher {
 
 /** What is allowed; null: everything. */
 interface DialRuleOptions {
-  /** Domains in lower case. */
   readonly domains: readonly string[] | null;
   /** Patterns; one has to fit. */
   readonly dials: readonly DialMatcher[] | null;
@@ -39,19 +37,16 @@ export const ALLOWED: Decision = { type: "allowed" };
 export class DialRules {
   readonly #options: DialRuleOptions;
 
-  /** Nothing else is needed. */
   constructor(options: DialRuleOptions) {
     this.#options = options;
   }
 
-  /** Whether a client may have an address in this domain. */
   mayUse(host: string): Decision {
     const { domains } = this.#options;
     if (domains === null || domains.some((domain) => isWithin(host, domain))) return ALLOWED;
     return { type: "refused", reason: `the domain ${shown(host)} is not in allowed-domains` };
   }
 
-  /** Whether this target may be called. */
   mayDial({ user, host }: DialTarget): Decision {
     const { dials } = this.#options;
     const domain = host === "" ? ALLOWED : this.mayUse(host); // tel: has none

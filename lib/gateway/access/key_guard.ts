@@ -8,9 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import type { AddressLimits } from "./address_limits.ts";
 import { equalSecrets } from "./users_file.ts";
 
-/** One attempt to use something that asks for a key. */
 export interface KeyAttempt {
-  /** IP address of the client. */
   readonly address: string;
   readonly what: string;
   /** The right key; null: everybody may. */

@@ -20,7 +20,6 @@ export interface Credentials {
 /** Who is accepted. Null: that is not asked for. */
 export interface LoginRules {
   readonly users: Users | null;
-  /** The token that stands for a login. */
   readonly token: string | null;
 }
 
@@ -70,7 +69,6 @@ export class LoginGuard {
     this.#log = environment.log.category("rtmp");
   }
 
-  /** Whether anything is asked for at all. */
   get open(): boolean {
     return this.#rules.users === null && this.#rules.token === null;
   }
@@ -126,7 +124,6 @@ function printable(text: string): string {
 }
 
 interface PasswordAttempt {
-  /** IP address of the client. */
   readonly address: string;
   /** Name as it was given; null: nobody has it. */
   readonly user: string | null;
@@ -156,7 +153,6 @@ export class PasswordChecks {
   readonly #lanes = new Map<string, Lane>();
   /** Digests of passwords that were right; new hashes, as after a reload, know nothing. */
   readonly #known = new WeakMap<PasswordHash, Uint8Array>();
-  /** What is being checked or waits for it, by digest and user. */
   readonly #running = new Map<string, { expected: PasswordHash; verdict: Promise<PasswordVerdict> }>();
   #key: Promise<CryptoKey> | null = null;
 
@@ -219,7 +215,6 @@ export class PasswordChecks {
     this.#takeFrom(...next)("check");
   }
 
-  /** Users who try much wait for those who try little. */
   #dropFromLongest(): void {
     let longest: [string, Lane] | null = null;
     for (const lane of this.#lanes) {

@@ -42,7 +42,6 @@ export class OffenderLog implements Disposable {
     this.#log = environment.log.category("net");
   }
 
-  /** Offenders of this minute that are told apart. */
   get size(): number {
     return this.#counts.size;
   }

@@ -44,7 +44,6 @@ const DENIED_NETWORKS = DENIED.map(([words, networks]) => ({
   networks: networks.map((text) => parseNetwork(text)!),
 }));
 
-/** A port of this machine, as it is dialled from here. */
 export function loopbackPlaces(port: number): Endpoint[] {
   return [{ hostname: "127.0.0.1", port }, { hostname: "::1", port }];
 }
@@ -56,7 +55,6 @@ export class TargetPolicy {
   readonly #allowed: readonly Network[];
   readonly #open: Endpoint[];
 
-  /** Nothing but the rules. */
   constructor(options: TargetPolicyOptions) {
     this.#allowed = options.allowed;
     this.#open = [...options.open];
@@ -93,7 +91,6 @@ function classOf(hostname: string): string | null {
   return found?.words ?? null;
 }
 
-/** Loopback, however it is written. */
 function isHere(hostname: string): boolean {
   const bytes = decodeIp(hostname);
   return isLoopback(bytes === null ? hostname : formatIp(embeddedIpv4(bytes)));

@@ -31,7 +31,6 @@ const MAX_BYTES = 64;
 /** Names: no colon, no white space, no control characters. */
 const NAME = /^[^:\s\p{Cc}]{1,128}$/u;
 
-/** Whether this can be a user name. */
 export function isUserName(name: string): boolean {
   return NAME.test(name) && !name.startsWith("#");
 }

@@ -43,7 +43,6 @@ export interface LinuxCalls extends Disposable {
   epollCreate(flags: number): number;
   /** 0. */
   epollControl(epoll: number, operation: number, fd: number, event: Uint8Array<ArrayBuffer>): number;
-  /** How many events were written. */
   epollWait(epoll: number, events: Uint8Array<ArrayBuffer>, most: number, timeoutMs: number): number;
   /** 0. */
   close(fd: number): number;
@@ -61,7 +60,6 @@ export const LINUX = {
   /** SOCK_DGRAM and SOCK_STREAM, each with SOCK_NONBLOCK and SOCK_CLOEXEC. */
   datagramSocket: 0o2004002,
   streamSocket: 0o2004001,
-  /** SOCK_NONBLOCK and SOCK_CLOEXEC. */
   acceptFlags: 0o2004000,
   /** SOL_SOCKET and its SO_REUSEADDR, SO_RCVBUF, SO_KEEPALIVE, SO_REUSEPORT. */
   socketLevel: 1,
@@ -69,16 +67,13 @@ export const LINUX = {
   receiveBuffer: 8,
   keepAlive: 9,
   reusePort: 15,
-  /** IPPROTO_TCP and its TCP_NODELAY. */
   tcpLevel: 6,
   noDelay: 1,
   dontWait: 0x40,
   /** MSG_DONTWAIT and MSG_TRUNC: the length of the packet is told, not of what fitted. */
   wholePacket: 0x60,
-  /** MSG_DONTWAIT and MSG_NOSIGNAL. */
   noSignal: 0x4040,
   epollFlags: 0o2000000,
-  /** EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD. */
   epollAdd: 1,
   epollDelete: 2,
   epollModify: 3,
@@ -114,7 +109,6 @@ export function linuxFailure(attempt: string, calls: LinuxCalls): TransportError
   return new TransportError(`${attempt}: ${reason}`, code);
 }
 
-/** The C library of Linux. */
 const LIBRARY = "libc.so.6";
 
 // size_t is told as 64 bits and the ssize_t of a result as 32: what is asked for is short, and -1 stays -1.
@@ -145,7 +139,6 @@ export function closeLeftFiles(files: OpenFiles): number {
   return left.length;
 }
 
-/** Whether the calls may be used here. */
 export function mayCallLinux(): boolean {
   if (Deno.build.os !== "linux") return false;
   return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
@@ -206,7 +199,6 @@ export class OpenFiles {
   readonly memory: SharedArrayBuffer;
   readonly #bits: Int32Array<SharedArrayBuffer>;
 
-  /** None, or those in the memory of another thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(MOST / 8)) {
     this.memory = memory;
     this.#bits = new Int32Array(memory);

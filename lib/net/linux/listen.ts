@@ -12,7 +12,6 @@ import { LinuxTcpConnection } from "./tcp.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
 import { type ByteStream, type ListenOptions, type SendLimits } from "../tcp.ts";
 
-/** Connections that may wait to be accepted. */
 const BACKLOG = 1024;
 
 const YES = Int32Array.of(1);

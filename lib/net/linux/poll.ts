@@ -16,7 +16,6 @@ const BUSY_PER_MS = 0.5;
 /** Weight of one look in the smoothed number of sockets that are ready per millisecond. */
 const LOOK_WEIGHT = 1 / 16;
 
-/** Sockets that one look tells of. */
 const MAX_EVENTS = 256;
 
 /** How often one socket may be ready per tick: a flood on it waits, as in turn.ts; the burst of a key frame does not. */
@@ -61,7 +60,6 @@ export class LinuxPoll implements Disposable {
     throw error;
   }
 
-  /** How many are watched. */
   get size(): number {
     return this.#size;
   }

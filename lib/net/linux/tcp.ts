@@ -40,10 +40,8 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     this.#rejectRead = reject;
   };
   #unreadLooks = 0;
-  /** The write that waits for room. */
   #writing: { readonly bytes: Uint8Array; readonly done: PromiseWithResolvers<number> } | null = null;
 
-  /** Takes over a socket. */
   constructor(poll: LinuxPoll, { fd, peer, local }: ConnectedSocket, limits: SendLimits) {
     this.#poll = poll;
     this.#calls = poll.calls;
@@ -154,7 +152,6 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     return true;
   }
 
-  /** The read that waits meets our own end. */
   #endRead(): void {
     if (this.#into === null) return;
     this.#into = null;

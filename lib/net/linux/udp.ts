@@ -60,7 +60,6 @@ class LinuxUdpSocket implements UdpSocket, Watched {
   /** Where the last packet went, and the same for the system. */
   #lastTo = NOBODY;
   #lastAddress = new Uint8Array(SOCKADDR_LENGTH);
-  /** Who sent the last packet, and the number of that address. */
   #lastFrom = NOBODY;
   #lastKey = -1;
   #receiveFailures = 0;
@@ -128,7 +127,6 @@ class LinuxUdpSocket implements UdpSocket, Watched {
     return true;
   }
 
-  /** Remembers whom the next packets go to. */
   #isReachable(to: Endpoint): boolean {
     const last = this.#lastTo;
     if (last.port !== to.port || last.hostname !== to.hostname) {
@@ -140,7 +138,6 @@ class LinuxUdpSocket implements UdpSocket, Watched {
     return true;
   }
 
-  /** The same object for packets of the same sender. */
   #sender(): Endpoint {
     const key = sockaddrKey(sharedFrom);
     if (key === this.#lastKey) return this.#lastFrom;
@@ -163,7 +160,6 @@ export function encodeSockaddr({ hostname, port }: Endpoint): Uint8Array<ArrayBu
   return bytes;
 }
 
-/** What a system call has written. */
 export function decodeSockaddr(bytes: Uint8Array): Endpoint {
   return {
     hostname: `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`,

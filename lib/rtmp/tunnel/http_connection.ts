@@ -28,7 +28,6 @@ export interface HttpRequest {
   readonly body: Uint8Array;
 }
 
-/** The server's end of one HTTP connection. */
 export class HttpConnection {
   /** The bytes below. */
   readonly stream: ByteStream;
@@ -69,7 +68,6 @@ export class HttpConnection {
     return { head, body: this.#buffer.subarray(headEnd, end) };
   }
 
-  /** Answers the request that was read last. */
   respond(status: HttpStatus, body: Uint8Array, keepAlive: boolean): void {
     this.stream.put(encodeResponseHead(status, body.length, keepAlive));
     this.stream.put(body);
@@ -103,7 +101,6 @@ export class HttpConnection {
     return false;
   }
 
-  /** Moves what follows the answered request to the front. */
   #forget(count: number): void {
     const rest = this.#buffer.subarray(count, this.#filled);
     if (this.#buffer.length > KEPT_BYTES && rest.length <= READ_BYTES) {

@@ -94,7 +94,6 @@ function pathOf(target: string): string {
   return target.replace(/^http:\/\/[^/]*/i, "").split(/[?#]/, 1)[0]!;
 }
 
-/** Statuses we answer with. */
 export type HttpStatus = 100 | 200 | 400 | 404 | 405 | 503;
 
 const REASONS: Readonly<Record<HttpStatus, string>> = {
@@ -106,7 +105,6 @@ const REASONS: Readonly<Record<HttpStatus, string>> = {
   503: "Service Unavailable",
 };
 
-/** The head of an answer whose body follows. */
 export function encodeResponseHead(status: HttpStatus, bodyBytes: number, keepAlive: boolean): Uint8Array {
   if (status === 100) return encodeUtf8(`HTTP/1.1 100 ${REASONS[100]}\r\n\r\n`);
   const allow = status === 405 ? "Allow: POST\r\n" : "";

@@ -24,10 +24,8 @@ export interface RtmptOptions extends SendLimits {
   silenceMs?: number;
 }
 
-/** What the listener takes from outside. */
 interface RtmptEnvironment {
   readonly clock: Clock;
-  /** Category rtmp is chosen here. */
   readonly log: Logger;
   /** Makes the names of sessions, which are secrets: must be fit for them. */
   readonly random: Random;
@@ -85,7 +83,6 @@ export async function* listenRtmpt(
   }
 }
 
-/** The sessions and connections of one listener. */
 class TunnelServer {
   readonly opened = new Mailbox<TunnelSession>(MAX_WAITING);
   readonly #options: RtmptOptions;
@@ -187,7 +184,6 @@ class TunnelServer {
     return false;
   }
 
-  /** Ends what takes too long. */
   check(nowMs: number): void {
     const sinceMs = nowMs - (this.#options.silenceMs ?? SILENCE_MS);
     for (const session of this.#sessions.values()) session.checkSilence(sinceMs);

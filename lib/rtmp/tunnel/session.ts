@@ -62,7 +62,6 @@ export class TunnelSession implements ByteStream {
     return this.#output.length;
   }
 
-  /** Whether the session has ended on this side. */
   get closed(): boolean {
     return this.#closed;
   }

@@ -13,7 +13,6 @@ import { parseNameAddr } from "./name_addr.ts";
 import { findHeadEnd } from "./parser.ts";
 import type { Target } from "./target.ts";
 
-/** A body with its Content-Type. */
 export interface SipBody {
   /** Content-Type value, e.g. `application/sdp`. */
   readonly type: string;
@@ -23,7 +22,6 @@ export interface SipBody {
   readonly from?: readonly string[];
 }
 
-/** Media type of session descriptions. */
 export const SDP_TYPE = "application/sdp";
 /** Most parts of a multipart body that are looked at. */
 export const MAX_BODY_PARTS = 16;

@@ -8,7 +8,6 @@ import { isToken } from "./grammar.ts";
 import { headerKey, SipHeaders } from "./header.ts";
 import type { SipRequest } from "./message.ts";
 
-/** A header of the user's own, name and value. */
 type ExtraHeader = readonly [name: string, value: string];
 
 /** What is different about the INVITEs of an account or client. */

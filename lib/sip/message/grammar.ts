@@ -4,12 +4,10 @@
 
 import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 
-/** The protocol name that SIP errors carry. */
 export const SIP = "SIP";
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const DIGITS_TEXT = "0123456789";
-/** Letters and digits, to build sets from. */
 export const ALPHANUMERIC: string = LETTERS + DIGITS_TEXT;
 
 /** A set of ASCII characters: 1 at the code of each. */

@@ -91,7 +91,6 @@ export class SipHeaders {
     else this.#entries.splice(at, 1, ...entriesOf(name, value));
   }
 
-  /** Takes away all values. */
   delete(name: string): void {
     const key = headerKey(name);
     this.#entries = this.#entries.filter((entry) => entry.key !== key);

@@ -52,7 +52,6 @@ export function formatCSeq(cseq: CSeq): string {
 /** A RAck value (RFC 3262 7.2): which reliable provisional response a PRACK acknowledges. */
 export interface RAck {
   readonly responseSequence: number;
-  /** CSeq of the request that was answered. */
   readonly cseq: CSeq;
 }
 
@@ -90,9 +89,7 @@ function endOfDigits(text: string, from: number): number {
   return at;
 }
 
-/** A media type with its parameters. */
 interface ContentType {
-  /** Lower-case type and subtype, "application/sdp". */
   readonly type: string;
   readonly params: Params;
 }
@@ -152,7 +149,6 @@ export interface Via {
   readonly transport: string;
   /** sent-by host, IPv6 without brackets. */
   readonly host: string;
-  /** sent-by port if one is written. */
   readonly port: number | null;
   /** Parameters: branch, received, rport, maddr, ttl and others. */
   readonly params: Params;

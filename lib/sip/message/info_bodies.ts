@@ -6,7 +6,6 @@ import { decodeUtf8, encodeUtf8 } from "../../base/bytes.ts";
 import { mediaType, type SipBody } from "./body.ts";
 import { characterSet, isMadeOf, parseDecimal, trimBlanks } from "./grammar.ts";
 
-/** One touch tone in an INFO. */
 interface InfoDigit {
   /** 0-9 * # A-D. */
   readonly digit: string;
@@ -14,7 +13,6 @@ interface InfoDigit {
   readonly durationMs: number;
 }
 
-/** What an INFO says, as far as we know it. */
 type InfoMeaning =
   /** Keys, 0-9 * # A-D, in order; how long each, ms. */
   | { readonly type: "digits"; readonly digits: string; readonly durationMs: number }
@@ -79,7 +77,6 @@ export function formatDtmf(digit: string): SipBody {
   return { type: "application/dtmf", bytes: encodeUtf8(digit) };
 }
 
-/** Body of an INFO that asks for a key frame. */
 export function formatPictureFastUpdate(): SipBody {
   const text = '<?xml version="1.0" encoding="utf-8"?>\r\n' +
     "<media_control><vc_primitive><to_encoder><picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";

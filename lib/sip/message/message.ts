@@ -9,7 +9,6 @@ import { formatSipUri, type SipUri } from "./uri.ts";
 
 export interface SipRequest {
   readonly kind: "request";
-  /** Method, case-sensitive. */
   method: string;
   uri: SipUri;
   /** Headers; Content-Length is set when encoding. */
@@ -121,7 +120,6 @@ export function messageTitle(message: SipMessage): string {
   }`;
 }
 
-/** A message as people read it. */
 export function messageText(message: SipMessage): string {
   return decodeUtf8(encodeSipMessage(message)).replaceAll("\r\n", "\n").trimEnd();
 }

@@ -278,7 +278,6 @@ export type ParseStatus = 400 | 414 | 416 | 505 | 513;
 
 export class SipParseError extends WireError {
   readonly status: ParseStatus;
-  /** What is wrong, short enough for a reason phrase. */
   readonly problem: string;
   /**
    * The request as far as it was understood, when enough was to send `status` back (a Via; never for ACK and

@@ -40,7 +40,6 @@ export interface NameAddr {
 /** Longest address that is looked at, in characters: a URI, and a long name. */
 const MAX_ADDRESS_LENGTH = 16 * 1024;
 
-/** An address cut into its three texts. */
 interface AddressParts {
   /** What stands before the bracket. */
   readonly name: string;
@@ -142,7 +141,6 @@ function parseDisplayName(text: string): string | null {
   return name === "" ? null : name;
 }
 
-/** Parses a comma-separated list of addresses. */
 export function parseNameAddrList(text: string): NameAddr[] {
   return splitOutside(text, ",", true).filter((one) => one !== "").map(parseNameAddr);
 }
@@ -160,7 +158,6 @@ export function nameAddrOf(uri: SipUri): NameAddr {
   return { displayName: null, uri, params: NO_PARAMS };
 }
 
-/** The address with one header parameter set. */
 export function withParam(address: NameAddr, name: string, value: string | null): NameAddr {
   return { ...address, params: new Map(address.params).set(name, value) };
 }
@@ -226,7 +223,6 @@ function atDomain(user: string, domain: string, params: Params): SipUri {
   return sipUri(host, { user: isNumber(user) ? withoutSeparators(user) : user, port, params });
 }
 
-/** A telephone number as people write it. */
 function isNumber(text: string): boolean {
   const rest = text.startsWith("+") ? text.slice(1) : text;
   if (!isMadeOf(rest, NUMBER_AND_SEPARATORS)) return false;

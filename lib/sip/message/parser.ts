@@ -17,7 +17,6 @@ import { parseSipUri, type SipUri } from "./uri.ts";
 
 export { type ParseStatus, SipParseError } from "./message_head.ts";
 
-/** A message and what was odd about it. */
 interface DecodedMessage {
   /** The message; its body is an own copy. */
   readonly message: SipMessage;

@@ -7,13 +7,11 @@ import { parseDecimal } from "./grammar.ts";
 import { formatVia, parseVia, type Via } from "./header_values.ts";
 import type { SipMessage, SipRequest, SipResponse } from "./message.ts";
 
-/** The transports this program speaks. */
 export type TransportName = "udp" | "tcp";
 
 /** The way a message came: answers to a request go back along it. */
 export interface Flow {
   readonly transport: TransportName;
-  /** Source address of the packet or connection. */
   readonly remote: Endpoint;
   /** Our own address; over UDP the bound one, which may be unspecified. */
   readonly local: Endpoint;
@@ -21,7 +19,6 @@ export interface Flow {
   readonly connectionId: number;
 }
 
-/** One place to send a message to. */
 export interface Target {
   /** Transport to use; requests too large for UDP go by TCP all the same. */
   readonly transport: TransportName;
@@ -40,12 +37,10 @@ export function formatTarget(target: Target): string {
   return `${target.transport} ${formatEndpoint(target.endpoint)}`;
 }
 
-/** The target that answers along a flow. */
 export function targetOf(flow: Flow): Target {
   return { transport: flow.transport, endpoint: flow.remote, flow };
 }
 
-/** The port of SIP over UDP and TCP. */
 export const DEFAULT_SIP_PORT = 5060;
 
 /**

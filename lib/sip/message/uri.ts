@@ -22,7 +22,6 @@ import {
 export const MAX_URI_LENGTH = 4096;
 
 export interface SipUri {
-  /** Lower-case scheme. */
   readonly scheme: "sip" | "sips" | "tel";
   /** User part, unescaped; for tel the number as written. */
   readonly user: string | null;
@@ -240,11 +239,8 @@ export function withoutSeparators(number: string): string {
   return result.toLowerCase();
 }
 
-/** Characters a user part may hold unescaped. */
 export const USER_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()&=+$,;?/`);
-/** Characters a password may hold unescaped. */
 export const PASSWORD_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()&=+$,`);
-/** Characters a URI parameter may hold unescaped. */
 export const PARAM_SAFE: CharacterSet = characterSet(`${ALPHANUMERIC}-_.!~*'()[]/:&+$`);
 
 /** Undoes %XX; a % without two hex digits behind it is a %. */

@@ -234,7 +234,6 @@ export class ClientHandle implements Disposable {
     return true;
   }
 
-  /** Another target answers as well. */
   #receiveSurplus(attempt: Attempt, response: SipResponse): void {
     attempt.answered = true;
     if (this.#bare.method !== "INVITE" || response.status >= 300) return;
@@ -366,7 +365,6 @@ export interface FailoverNotice {
   readonly reason: string;
 }
 
-/** What a handle needs from the transaction layer. */
 export interface ClientSurroundings<Handle> {
   /** Where timers run. */
   readonly clock: Clock;
@@ -375,11 +373,8 @@ export interface ClientSurroundings<Handle> {
   readonly log: Logger;
   /** A Via towards `target` with a new branch. */
   createVia(target: Target): Via;
-  /** Hands a request to the transport. */
   send(request: SipRequest, target: Target, outcome: (outcome: SendOutcome) => void): void;
-  /** Lets responses with this key find the transaction. */
   register(key: string, transaction: ClientTransaction): void;
-  /** The transaction with this key has ended. */
   forget: (key: string) => void;
   /** What belongs to this key from now on is a repetition of an answer: to be dropped for so long. */
   absorb: (key: string, keptMs: number) => void;
@@ -387,11 +382,9 @@ export interface ClientSurroundings<Handle> {
   isRepeated(response: SipResponse): boolean;
   /** Nothing but repetitions is to be expected any more. */
   finished(handle: Handle): void;
-  /** A target has answered, or is given up. */
   targetTried(target: Target, answered: boolean): void;
 }
 
-/** One plain line about it, for the log and for the client. */
 export function formatFailover({ from, to, reason }: FailoverNotice): string {
   return `${formatEndpoint(from.endpoint)} failed (${reason}): trying the next server, ${
     formatEndpoint(to.endpoint)

@@ -103,7 +103,6 @@ const DEAF: Omit<ClientTransactionOutlets, "ended"> = {
 };
 
 interface ClientTransactionOptions {
-  /** The request as it goes out, with its Via on top. */
   readonly request: SipRequest;
   /** True over TCP: nothing is retransmitted. */
   readonly reliable: boolean;

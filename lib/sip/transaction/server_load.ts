@@ -8,9 +8,7 @@ import { decodeIp, unmapAddress } from "../../net/endpoint.ts";
 /** Why a request is not taken. "user": INVITEs for its user are refused anyway; "source", "all": too much of them. */
 export type Overload = "user" | "source" | "all";
 
-/** Who sends a request to whom. */
 export interface Requester {
-  /** IP address of the sender. */
   readonly address: string;
   /** Which user it is for; null: nobody knows. */
   readonly user: string | null;

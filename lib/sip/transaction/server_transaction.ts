@@ -86,7 +86,6 @@ const otherTable: Table = {
 
 /** What a server transaction tells its owner. */
 interface ServerTransactionOutlets {
-  /** Put this response on the wire. */
   send(response: SipResponse): void;
   /** No ACK came for a 3xx-6xx response to an INVITE (timer H). */
   timeout(): void;
@@ -110,7 +109,6 @@ interface ServerTransactionOptions {
 
 /** The INVITE (17.2.1) or non-INVITE (17.2.2) server transaction, by the method of its request. */
 export class ServerTransaction implements Disposable {
-  /** The request that created the transaction. */
   readonly request: SipRequest;
   readonly #table: Table;
   readonly #times: TimerTable;
@@ -140,7 +138,6 @@ export class ServerTransaction implements Disposable {
     return this.#state;
   }
 
-  /** The latest response that was sent, if any. */
   get lastResponse(): SipResponse | null {
     return this.#lastResponse;
   }

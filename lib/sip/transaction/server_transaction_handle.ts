@@ -9,13 +9,11 @@ import type { Flow, SendOutcome } from "../message/target.ts";
 import { ServerTransaction } from "./server_transaction.ts";
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
 
-/** What a handle needs from the transaction layer. */
 interface ServerSurroundings {
   /** Where timers run. */
   readonly clock: Clock;
   /** T1, T2, T4. */
   readonly timers: TimerValues;
-  /** Hands a response to the transport. */
   send(response: SipResponse, flow: Flow, outcome: (outcome: SendOutcome) => void): void;
   /** Lets the ACK of a 2xx with this key find the handle. */
   awaitAck(key: string, handle: ServerTransactionHandle): void;
@@ -68,7 +66,6 @@ export class ServerTransactionHandle implements Disposable {
     return this.#answered;
   }
 
-  /** The transaction below, for matching. */
   get transaction(): ServerTransaction {
     return this.#transaction;
   }

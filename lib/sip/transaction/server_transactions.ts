@@ -20,11 +20,9 @@ interface ServerTransactionsOptions {
   readonly timers: TimerValues;
   /** Most requests without a final response. */
   readonly limit: number;
-  /** Hands a response to the transport. */
   send(response: SipResponse, flow: Flow, outcome: (outcome: SendOutcome) => void): void;
 }
 
-/** A request other than INVITE that has its final response. */
 interface Finished {
   readonly response: KeptResponse;
   readonly merge: string | null;
@@ -101,7 +99,6 @@ export class ServerTransactions implements Disposable {
     return this.#tagPrefix + this.#options.random.token(TAG_LENGTH);
   }
 
-  /** Whether a To tag is one that we have given. */
   isOurTag(tag: string): boolean {
     return tag.startsWith(this.#tagPrefix);
   }
@@ -147,7 +144,6 @@ export class ServerTransactions implements Disposable {
     if (this.#refused.size > this.#options.limit / REFUSED_SHARE) oldest?.[Symbol.dispose]();
   }
 
-  /** Over TCP nothing is repeated. */
   #finish(
     handle: ServerTransactionHandle,
     key: string,
@@ -207,7 +203,6 @@ export class KeptResponse {
     this.#body = body;
   }
 
-  /** A response equal to the one that was kept. */
   restore(): SipResponse {
     const headers = new SipHeaders(JSON.parse(this.#headers) as [name: string, value: string][]);
     return { kind: "response", status: this.#status, reason: this.#reason, headers, body: this.#body };

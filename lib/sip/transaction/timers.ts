@@ -52,7 +52,6 @@ export function timerTable(values: TimerValues, reliable: boolean): TimerTable {
   };
 }
 
-/** Named one-shot timers that report to one function. */
 export class TimerSet<Name extends string> implements Disposable {
   readonly #clock: Clock;
   readonly #fired: (name: Name) => void;
@@ -64,7 +63,6 @@ export class TimerSet<Name extends string> implements Disposable {
     this.#fired = fired;
   }
 
-  /** How many timers are running. */
   get size(): number {
     return this.#running.size;
   }

@@ -63,13 +63,11 @@ export interface TransactionLayerOptions {
   /** Where all timers run. */
   readonly clock: Clock;
   readonly random: Random;
-  /** Dropped messages and failovers are told here. */
   readonly log: Logger;
   /** T1, T2, T4; the RFC's when left out. */
   readonly timers?: TimerValues;
   /** Most requests of ours, and of others, without a final response at a time; 4096 each when left out. */
   readonly maxTransactions?: number;
-  /** What our Via says towards a target. */
   sentBy(target: Target): SentBy;
   /** Hands a message to the transport; `outcome` may be called later, once at most. */
   send(message: SipMessage, target: Target, outcome: (outcome: SendOutcome) => void): void;
@@ -96,7 +94,6 @@ interface SentAck {
   readonly target: Target;
 }
 
-/** All transactions of one SIP endpoint. */
 export class TransactionLayer implements Disposable {
   /** A new request. Never ACK or CANCEL, never a retransmission, never a merged request. */
   onRequest: ((request: SipRequest, transaction: ServerTransactionHandle) => void) | null = null;
@@ -153,7 +150,6 @@ export class TransactionLayer implements Disposable {
     return this.#clients.size + this.#answered.size;
   }
 
-  /** Requests that came in and are remembered. */
   get serverCount(): number {
     return this.#servers.size;
   }
@@ -193,7 +189,6 @@ export class TransactionLayer implements Disposable {
     this.#sendAck(copy, target);
   }
 
-  /** Takes a message from the transport. */
   receive(message: SipMessage, flow: Flow): void {
     const entry = this.#identify(message);
     if (entry === null) return this.#drop(message, "it cannot be matched to anything", flow);

@@ -70,7 +70,6 @@ export class KeptRequest {
     this.#body = body;
   }
 
-  /** A request equal to the one that was kept. */
   restore(): SipRequest {
     const headers = new SipHeaders(JSON.parse(this.#headers) as [name: string, value: string][]);
     return { kind: "request", method: this.#method, uri: parseSipUri(this.#uri), headers, body: this.#body };

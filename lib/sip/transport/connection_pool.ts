@@ -28,7 +28,6 @@ export interface PoolLimits {
 interface PoolEnv {
   readonly clock: Clock;
   readonly scope: Scope;
-  /** Takes what connections receive. */
   readonly outlets: ConnectionOutlets;
   /** A connection ended without our doing. */
   readonly onBroken: (flow: Flow, reason: string) => void;
@@ -185,14 +184,11 @@ const FLUSH_MS = 1000;
 const PING = new Uint8Array([13, 10, 13, 10]);
 const PONG = new Uint8Array([13, 10]);
 
-/** What a connection hands out. */
 interface ConnectionOutlets {
   message(message: SipMessage, warnings: string[], flow: Flow): void;
   /** A message that cannot be processed. */
   malformed(error: SipParseError, flow: Flow): void;
-  /** CRLFCRLF, which has been answered. */
   keepAlive(): void;
-  /** The CRLF that answers a ping of ours. */
   pong(flow: Flow): void;
 }
 

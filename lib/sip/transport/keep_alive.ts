@@ -22,7 +22,6 @@ export interface KeepAliveSettings {
   readonly periodMs: number;
 }
 
-/** Nothing is kept open. */
 export const NO_KEEP_ALIVE: KeepAliveSettings = { method: "off", periodMs: 25_000 };
 
 /** Flows kept open at a time; further ones live without. */
@@ -30,7 +29,6 @@ export const MAX_KEPT_FLOWS = 1024;
 /** A CRLF must be answered within this time (RFC 5626 4.4.1), in milliseconds. */
 export const PONG_MS = 10_000;
 
-/** A registration that depends on a flow. */
 interface FlowHolder {
   /** A new OPTIONS request for the server at the end of the flow. */
   createOptions(): SipRequest;
@@ -38,18 +36,14 @@ interface FlowHolder {
   flowFailed(reason: string): void;
 }
 
-/** What keep-alives need. */
 interface KeepAliveEnv {
   readonly clock: Clock;
-  /** Jitter, transaction ids. */
   readonly random: Random;
-  /** Failed flows are told here. */
   readonly log: Logger;
   readonly settings: KeepAliveSettings;
   readonly layer: Pick<TransactionLayer, "request">;
   /** Sends bytes over UDP, CRLFCRLF over an open connection; false without one. */
   readonly send: (bytes: Uint8Array, target: Target) => boolean;
-  /** Closes the connection to a place, if there is one. */
   readonly abandon: (target: Target) => void;
 }
 
@@ -75,7 +69,6 @@ export class KeepAlives implements Disposable {
     this.#env = env;
   }
 
-  /** Flows kept open now. */
   get size(): number {
     return this.#flows.size;
   }

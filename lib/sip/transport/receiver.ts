@@ -22,14 +22,11 @@ import { type Flow, formatTarget, recordSource, targetOf } from "../message/targ
 import type { SipUri } from "../message/uri.ts";
 
 export interface TransportStats {
-  /** Messages handed up. */
   received: number;
-  /** Malformed messages that were answered. */
   refused: number;
   /** Malformed messages that could not be answered. */
   dropped: number;
   keepAlives: number;
-  /** Messages handed to the network. */
   sent: number;
 }
 
@@ -47,15 +44,11 @@ export interface DatagramScreen {
 interface ReceiverEnv {
   /** Judges bad traffic; all of it is answered and told when left out, or while it gives null. */
   readonly screen?: () => DatagramScreen | null;
-  /** Time for the limit of complaints. */
   readonly clock: Clock;
   /** Where oddities are told. */
   readonly log: Logger;
-  /** Takes good messages. */
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
-  /** Sends an answer to a bad one. */
   readonly answer: (response: SipResponse, flow: Flow) => void;
-  /** Sends the answer to a STUN request. */
   readonly answerStun: (bytes: Uint8Array, flow: Flow) => void;
   readonly onKeepAliveAnswer: (answer: KeepAliveAnswer, flow: Flow) => void;
 }
@@ -68,7 +61,6 @@ export type KeepAliveAnswer =
 /** Complaints about peers: one in this time, the rest is counted. */
 const COMPLAINT_PERIOD_MS = 10_000;
 
-/** Takes what sockets receive. */
 export class Receiver {
   /** Counters; `sent` belongs to the transport. */
   readonly stats: TransportStats = { received: 0, refused: 0, dropped: 0, keepAlives: 0, sent: 0 };
@@ -77,7 +69,6 @@ export class Receiver {
   #complainedMs = -Infinity;
   #silenced = 0;
 
-  /** Nothing runs by itself. */
   constructor(env: ReceiverEnv) {
     this.#env = env;
     this.#wire = env.log.category("sip.wire");
@@ -103,7 +94,6 @@ export class Receiver {
     this.stats.keepAlives++;
   }
 
-  /** The answer to a ping of ours came. */
   pong(flow: Flow): void {
     this.keepAlive();
     this.#env.onKeepAliveAnswer({ type: "pong" }, flow);
@@ -119,7 +109,6 @@ export class Receiver {
     this.#env.onKeepAliveAnswer({ type: "stun", message }, flow);
   }
 
-  /** A well-formed message came. */
   message(message: SipMessage, warnings: readonly string[], flow: Flow): void {
     this.stats.received++;
     if (this.#wire.enabled("debug")) {

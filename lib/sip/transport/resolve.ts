@@ -146,7 +146,6 @@ function unbracketed(host: string): string {
 interface SrvWeight {
   /** Smaller first. */
   readonly priority: number;
-  /** Share of the choices within one priority. */
   readonly weight: number;
 }
 

@@ -13,7 +13,6 @@ import { formatTarget, type Target, type TransportName } from "../message/target
 import { formatSipUri, type SipUri } from "../message/uri.ts";
 import { resolveTargets } from "./resolve.ts";
 
-/** So much of the name of a transport is told. */
 const MAX_SHOWN = 16;
 
 /** Where a request goes: at least one target, and the address we are known by on the way to the first. */
@@ -24,7 +23,6 @@ export interface Hop {
   readonly localAddress: string;
 }
 
-/** Nothing to send to. */
 export interface Unreachable {
   readonly type: "unreachable";
   /** It is not allowed; absent: it cannot be done (503). */
@@ -32,7 +30,6 @@ export interface Unreachable {
   readonly reason: string;
 }
 
-/** How a hop is looked for. */
 export interface HopOptions {
   /** Transport to use unless the URI names one; by DNS when left out. */
   readonly transport?: TransportName;
@@ -41,7 +38,6 @@ export interface HopOptions {
 }
 
 interface SipRouterOptions {
-  /** Which of our addresses faces a destination. */
   readonly addresses: Pick<AddressPolicy, "addressFor">;
   readonly dns: DnsResolver;
   /** Spreads load over servers of equal rank. */
@@ -50,15 +46,12 @@ interface SipRouterOptions {
   readonly guard?: TargetGuard;
   /** Puts servers that failed lately last. */
   readonly failed: Pick<FailedTargets, "order">;
-  /** The port we listen on. */
   readonly port: number;
   /** Where the loopback warning goes. */
   readonly log: Logger;
 }
 
-/** Finds targets and our own addresses. */
 export class SipRouter {
-  /** The port we listen on. */
   readonly port: number;
   readonly #options: SipRouterOptions;
   #warned = false;

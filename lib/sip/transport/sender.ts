@@ -34,10 +34,8 @@ const TCP_REFUSED_MS = 60_000;
 const MAX_REFUSALS = 256;
 
 interface SenderEnv {
-  /** The socket all UDP goes through. */
   readonly udp: Pick<UdpSocket, "send" | "local">;
   readonly pool: ConnectionPool;
-  /** Time, for remembering refusals. */
   readonly clock: Clock;
   /** Where a change of transport is told. */
   readonly log: Logger;
@@ -53,7 +51,6 @@ export class Sender {
   readonly #refusedUntilMs = new Map<string, number>();
   readonly #switching = new Map<string, Promise<SendOutcome>>();
 
-  /** Nothing runs by itself. */
   constructor(env: SenderEnv) {
     this.#env = env;
   }

@@ -19,7 +19,6 @@ import { Sender } from "./sender.ts";
 export type { PoolLimits } from "./connection_pool.ts";
 export type { DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
 
-/** How a transport is opened. */
 export interface SipTransportOptions extends Partial<PoolLimits> {
   /** IP address to bind; `::` serves IPv4 as well. */
   readonly bind: string;
@@ -36,7 +35,6 @@ export interface SipTransportOptions extends Partial<PoolLimits> {
 interface SipTransportEnv {
   /** Log; messages go to its category sip.wire at level debug. */
   readonly log: Logger;
-  /** Time for idle connections. */
   readonly clock: Clock;
 }
 
@@ -49,7 +47,6 @@ const DEFAULTS = {
   switchMs: 2_000,
 } as const;
 
-/** Sends and receives SIP messages. */
 export class SipTransport implements AsyncDisposable {
   /** Takes messages; requests have `received` and `rport` filled in. What it throws is logged. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
@@ -95,7 +92,6 @@ export class SipTransport implements AsyncDisposable {
     this.#start(options.port);
   }
 
-  /** The port, the same for UDP and TCP. */
   get port(): number {
     return this.local.port;
   }
@@ -110,7 +106,6 @@ export class SipTransport implements AsyncDisposable {
     return this.#receiver.stats;
   }
 
-  /** Open TCP connections. */
   get connections(): number {
     return this.#pool.size;
   }
@@ -194,7 +189,6 @@ const ANY_PORT_TRIES = 20;
 /** Connections that wait for the system to take their bytes: slower peers than this are closed. */
 const SEND_LIMITS = { softUnsent: 256 * 1024, hardUnsent: 1024 * 1024 } as const;
 
-/** Both sockets of one port. */
 export interface SipSockets {
   readonly udp: UdpSocket;
   /** Accepted TCP connections, until the signal aborts. */
@@ -209,7 +203,6 @@ interface SipSocketOptions {
   readonly port: number;
   /** Take the next free port when the wanted one is taken. */
   readonly fallback: boolean;
-  /** Ends the TCP listener. */
   readonly signal: AbortSignal;
   /** Told of connections that failed while being accepted. */
   readonly onError: (error: TransportError) => void;

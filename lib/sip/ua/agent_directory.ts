@@ -57,9 +57,7 @@ export class AgentDirectory {
   }
 }
 
-/** A user as far as the choice goes. */
 interface AgentCandidate {
-  /** Domain of its address of record. */
   readonly host: string;
   /** Its port: another one may be another registrar. */
   readonly port: number | null;

@@ -27,7 +27,6 @@ import { type Ending, inBackground } from "./sip_core.ts";
 
 export type { CallEvent, EndedEvent, OfferEvent, ReofferOutcome } from "./call_dialog.ts";
 
-/** Events that may wait for their reader. */
 export const MAX_CALL_EVENTS = 32;
 /** How long hangUp() waits for the answer to its BYE, in milliseconds. */
 const HANG_UP_MS = 5_000;
@@ -106,12 +105,10 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     tell();
   }
 
-  /** The last answer or offer of the far end. */
   get remoteBody(): SipBody | null {
     return this.#offers.state.remoteBody;
   }
 
-  /** The dialog, for the parts that set the call up. */
   get link(): CallDialog {
     return this.#link;
   }
@@ -158,7 +155,6 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     else this.#timer.start(duty.seconds, duty.weRefresh);
   }
 
-  /** Takes a request of the dialog. */
   receive(request: SipRequest, transaction: ServerTransactionHandle): void {
     if (this.#link.dialog.acceptRequest(request) === "out-of-order") {
       transaction.reply(500);

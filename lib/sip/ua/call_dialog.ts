@@ -23,7 +23,6 @@ interface CallDialogOptions {
   readonly direct?: boolean;
 }
 
-/** Sends requests inside one dialog. */
 export class CallDialog {
   readonly agent: AgentContext;
   readonly dialog: Dialog;
@@ -39,7 +38,6 @@ export class CallDialog {
     this.#direct = options.direct ?? false;
   }
 
-  /** A request with the next CSeq and our usual headers. */
   createRequest(method: string, body: SipBody | null = null): SipRequest {
     const request = this.dialog.createRequest(method);
     addRequestCapabilities(request.headers, this.agent.core.userAgent, false);
@@ -66,7 +64,6 @@ export class CallDialog {
     return targets;
   }
 
-  /** How to send a request of this dialog with retries. */
   async options(request: SipRequest, retry?: ChallengedOptions["retry"]): Promise<ChallengedOptions> {
     return {
       layer: this.agent.core.layer,
@@ -119,7 +116,6 @@ function withoutCredentials({ headers }: SipRequest): void {
 
 /** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
 export interface OfferEvent {
-  /** Tells it from other events. */
   readonly type: "offer";
   /** The offer; null: `answer(body)` sends ours and an "answer" event brings theirs. */
   readonly body: SipBody | null;
@@ -131,7 +127,6 @@ export interface OfferEvent {
 
 /** The call is over; always the last event. */
 export interface EndedEvent {
-  /** Tells it from other events. */
   readonly type: "ended";
   /** Who ended it; "failure": the network or the far end broke down. */
   readonly by: "remote" | "local" | "failure";
@@ -146,7 +141,6 @@ export type CallEvent =
   | { readonly type: "message"; readonly body: SipBody }
   | EndedEvent;
 
-/** What became of a new offer of ours. */
 export type ReofferOutcome =
   | { readonly type: "accepted"; readonly body: SipBody | null }
   | { readonly type: "refused"; readonly status: number; readonly reason: string };

@@ -8,7 +8,6 @@ import type { SipHeaders } from "../message/header.ts";
 import { INFO_TYPES, parseInfo } from "../message/info_bodies.ts";
 import { createResponse, type SipMessage, type SipRequest, type SipResponse } from "../message/message.ts";
 
-/** Methods we accept, in dialogs or out of them. */
 export const ALLOWED_METHODS: readonly string[] = [
   "INVITE",
   "ACK",
@@ -22,9 +21,7 @@ export const ALLOWED_METHODS: readonly string[] = [
 ];
 /** Methods we know by name and do not serve (405); anything else is 501. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH"]);
-/** Option tags we understand. */
 const SUPPORTED_OPTIONS: readonly string[] = ["timer", "100rel"];
-/** Media types we take in INVITE and UPDATE. */
 const ACCEPTED_TYPES: readonly string[] = ["application/sdp", "multipart/mixed"];
 
 /** Adds Allow, Supported and User-Agent to a request. `withReliable`: say that we take reliable 1xx. */

@@ -23,7 +23,6 @@ export interface ChallengedOptions {
   readonly targets: readonly Target[];
   /** Answers challenges; null: challenges are refusals. */
   readonly credentials: Pick<Credentials, "authorize" | "reuse" | "accepted" | "mayGoTo"> | null;
-  /** A copy with the next CSeq. */
   readonly renumber: (request: SipRequest) => SipRequest;
   /** A changed copy (already renumbered) to send after a refusal that is no challenge; null: it stands. */
   readonly retry?: (response: SipResponse, request: SipRequest) => SipRequest | null;

@@ -29,7 +29,6 @@ type Header = AuthorizationHeader["header"];
 
 /** Realms remembered of each kind. */
 const MAX_REALMS = 32;
-/** Characters of a realm that are told. */
 const MAX_TOLD = 64;
 
 const BOTH: readonly Header[] = ["Authorization", "Proxy-Authorization"];
@@ -48,7 +47,6 @@ export class Credentials {
   readonly #options: CredentialsOptions;
   /** Realms by the header that answers them; made by the first challenge. */
   #realms: Record<Header, Set<string>> | null = null;
-  /** Realms that REGISTER was asked for, whatever the header. */
   #registrarRealms: Set<string> | null = null;
 
   /** Knows no realm yet. */
@@ -61,7 +59,6 @@ export class Credentials {
     this.#options.servers.note(uri, targets, isRoute);
   }
 
-  /** Whether credentials may be sent there. */
   mayGoTo(target: Target): boolean {
     return this.#options.servers.includes(target);
   }
@@ -80,7 +77,6 @@ export class Credentials {
     return this.#options.digest.reuse(method, uri, body);
   }
 
-  /** A request of this method and Call-ID was accepted. */
   accepted(method: string, callId: string | null): void {
     this.#options.digest.accepted(method, callId);
   }
@@ -175,7 +171,6 @@ const LOOK_UP_EVERY_MS = 10_000;
 /** Addresses that are remembered; the oldest goes. */
 const MAX_ADDRESSES = 64;
 
-/** Knows which addresses are the servers of one user. */
 export class AccountServers {
   readonly #options: AccountServersOptions;
   /** Made when the first name is resolved: thousands of users may never need it. */

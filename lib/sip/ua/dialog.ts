@@ -68,7 +68,6 @@ function asRequestUri(uri: SipUri): SipUri {
   return { ...uri, params, headers: null };
 }
 
-/** One dialog, as one of its ends sees it. */
 export class Dialog {
   /** Call-ID and both tags; equals `dialogIdOfRequest` and `dialogIdOfResponse` of what arrives inside. */
   readonly id: string;
@@ -190,12 +189,10 @@ export class Dialog {
     return readNameAddr(this.#localText);
   }
 
-  /** The peer's address with its tag. */
   get remote(): NameAddr {
     return readNameAddr(this.#remoteText);
   }
 
-  /** Our Contact, sent in target refresh requests. */
   get localContact(): NameAddr | null {
     return this.#contactText === null ? null : parseNameAddr(this.#contactText);
   }
@@ -332,7 +329,6 @@ export class Dialog {
 
 /** One hop: the text goes into Route exactly as it came in Record-Route. */
 interface Route {
-  /** Value of the Route header. */
   readonly text: string;
   readonly address: NameAddr;
 }
@@ -381,7 +377,6 @@ function hasUsableRoute(response: SipResponse): boolean {
   return response.headers.all("Record-Route").length === 0 || routesOf(response).length > 0;
 }
 
-/** Whoever handles the requests of one dialog. */
 export interface DialogUser {
   /** Takes a request that arrived inside the dialog and answers it. */
   receive(request: SipRequest, transaction: ServerTransactionHandle): void;
@@ -391,7 +386,6 @@ export class DialogTable {
   readonly #users = new Map<string, DialogUser>();
   readonly #inviters = new Map<string, DialogUser>();
 
-  /** How many dialogs there are. */
   get size(): number {
     return this.#users.size;
   }
@@ -416,7 +410,6 @@ export class DialogTable {
     this.#inviters.set(inviteKey(callId, localTag), inviter);
   }
 
-  /** The INVITE has its final response. */
   removeInvite(callId: string, localTag: string): void {
     this.#inviters.delete(inviteKey(callId, localTag));
   }

@@ -27,16 +27,13 @@ export {
   selectChallenge,
 } from "./digest_challenge.ts";
 
-/** All that goes into a digest response. */
 export interface DigestInput {
   readonly algorithm: DigestAlgorithm;
   /** User name without quotes and escapes. */
   readonly username: string;
-  /** Realm as between its quotes. */
   readonly realm: string;
   readonly password: string;
   readonly method: string;
-  /** digest-uri as text. */
   readonly uri: string;
   /** Nonce as between its quotes. */
   readonly nonce: string;
@@ -46,7 +43,6 @@ export interface DigestInput {
   readonly nc: string;
   /** Protection; null for RFC 2069. */
   readonly qop: DigestQop | null;
-  /** Body of the request, for auth-int. */
   readonly body: Uint8Array;
 }
 
@@ -77,7 +73,6 @@ const HASH_NAMES: Readonly<Record<DigestAlgorithm, string>> = {
   "SHA-512-256-sess": "sha512-256",
 };
 
-/** A header that carries credentials. */
 export interface AuthorizationHeader {
   readonly header: "Authorization" | "Proxy-Authorization";
   /** Header value; contains a digest, never the password. */
@@ -97,7 +92,6 @@ interface Session {
   nonceCount: number;
 }
 
-/** One request through all its challenges. */
 interface Attempt {
   cseq: number;
   /** Session key -> how often it was answered. */

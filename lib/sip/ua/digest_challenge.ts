@@ -18,7 +18,6 @@ export type DigestQop = "auth" | "auth-int";
 
 /** A challenge this program can answer. Strings are as they stood between the quotes, escapes included. */
 export interface DigestChallenge {
-  /** Protection domain, shown to users. */
   readonly realm: string;
   /** Server's nonce. */
   readonly nonce: string;
@@ -99,7 +98,6 @@ export function formatChallenge(challenge: DigestChallenge): string {
 }
 
 interface AuthValue {
-  /** Lower-case scheme, "digest". */
   readonly scheme: string;
   /** Lower-case name -> value without quotes; escapes inside quotes are kept as they came (RFC 7616 `unq`). */
   readonly params: ReadonlyMap<string, string>;

@@ -17,7 +17,6 @@ import {
 import { digestHash, digestResponse } from "./digest.ts";
 import { createResponse, type SipRequest, type SipResponse } from "../message/message.ts";
 
-/** How a verifier challenges. */
 export interface DigestVerifierOptions {
   /** Protection domain; shown to users. */
   readonly realm: string;
@@ -41,7 +40,6 @@ const MAX_COUNTED_NONCES = 4096;
 const DEFAULT_ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
 const DEFAULT_QOP: readonly DigestQop[] = ["auth"];
 
-/** Challenges requests and checks what comes back. */
 export class DigestVerifier {
   readonly #realm: string;
   readonly #algorithms: readonly DigestAlgorithm[];
@@ -130,7 +128,6 @@ export class DigestVerifier {
     return digestHash("SHA-256", encodeUtf8(`${this.#secret}:${stamp}:${this.#secret}`)).slice(0, 24);
   }
 
-  /** Ours, young enough, and with a count above the last one. */
   #isFresh(nonce: string, nc: string | null): boolean {
     const match = /^([0-9a-z]{1,12})\.[0-9a-z]+(?=\.)/.exec(nonce);
     if (!match || nonce !== `${match[0]}.${this.#seal(match[0])}`) return false;

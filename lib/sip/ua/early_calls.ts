@@ -16,7 +16,6 @@ import type { Target } from "../message/target.ts";
 /** Most forks of one INVITE that are followed; 2xx of others are still answered. */
 export const MAX_EARLY_DIALOGS = 16;
 
-/** What the early dialogs of an INVITE share. */
 interface EarlyCallsOptions {
   readonly agent: AgentContext;
   /** Our offer in the INVITE; null: none. */
@@ -39,7 +38,6 @@ interface Fork {
   readonly receiver: ReliableReceiver;
 }
 
-/** The forks of one INVITE by dialog. */
 export class EarlyCalls {
   readonly #options: EarlyCallsOptions;
   readonly #forks = new Map<string, Fork>();

@@ -34,14 +34,12 @@ import { UserAgent } from "./user_agent.ts";
 
 export type { Identity } from "./identity.ts";
 
-/** How the endpoint is opened. */
 export interface SipEndpointOptions {
   readonly bind: string;
   /** Port to bind; 0: any. */
   readonly port: number;
   /** Take the next free port when it is in use. */
   readonly portFallback: boolean;
-  /** Which of our addresses peers are told. */
   readonly addresses: Pick<AddressPolicy, "addressFor">;
   /** Where may be sent to; absent: everywhere. */
   readonly guard?: TargetGuard;
@@ -80,20 +78,16 @@ export interface MessageTransport extends AsyncDisposable {
   send(message: SipMessage, target: Target): Promise<SendOutcome>;
 }
 
-/** What the endpoint needs from its surroundings. */
 export interface SipEnvironment {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Tags, branches, jitter. */
   readonly random: Random;
   readonly dns: DnsResolver;
   /** Counts bad messages of each source; all are answered when left out. */
   readonly traffic?: SipTraffic;
-  /** Other SIP ports of the process. */
   readonly neighbours?: SipNeighbours;
   /** Puts around the sockets what hands messages to other SIP ports of the process. */
   readonly joinTransport?: (transport: MessageTransport) => MessageTransport;
-  /** Replaces sockets in tests. */
   readonly openTransport?: (options: SipEndpointOptions) => MessageTransport;
 }
 
@@ -211,12 +205,10 @@ export class SipEndpoint implements AsyncDisposable {
     return this.#transport.port;
   }
 
-  /** Dialogs that exist now, for tests and status. */
   get dialogCount(): number {
     return this.#core.dialogs.size;
   }
 
-  /** Transactions that exist now, for tests and status. */
   get transactionCount(): number {
     return this.#layer.clientCount + this.#layer.serverCount;
   }
@@ -320,7 +312,6 @@ export class SipEndpoint implements AsyncDisposable {
   }
 }
 
-/** Told to the far end. */
 const REASON = 'SIP ;cause=500 ;text="the gateway broke down"';
 
 /**

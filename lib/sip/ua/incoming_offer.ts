@@ -19,7 +19,6 @@ import {
 /** How long the owner of a call may think about an offer, in milliseconds. */
 export const OFFER_ANSWER_MS = 10_000;
 
-/** What offers need of their call. */
 export interface OfferOwner {
   readonly link: CallDialog;
   readonly state: OfferState;
@@ -86,7 +85,6 @@ function acceptingResponse(
   return response;
 }
 
-/** One offer from its arrival to its ACK. */
 class IncomingOffer {
   readonly #owner: OfferOwner;
   readonly #transaction: ServerTransactionHandle;
@@ -186,11 +184,9 @@ class IncomingOffer {
   }
 }
 
-/** Bodies and turns of one call. */
 export class OfferState {
   /** The last session description we sent that is in force. */
   localBody: SipBody | null;
-  /** The last session description of the far end. */
   remoteBody: SipBody | null;
   #offering = false;
   #answering = false;

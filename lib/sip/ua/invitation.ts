@@ -21,12 +21,10 @@ export const INVITATION_MS = 300_000;
 /** Ringing is repeated this often, so that proxies keep waiting (RFC 3261 section 13.3.1.1), in milliseconds. */
 export const RING_REPEAT_MS = 60_000;
 
-/** What became of accept(). */
 export type AcceptOutcome =
   | { readonly type: "confirmed"; readonly call: Call }
   | { readonly type: "failed"; readonly reason: string };
 
-/** An INVITE that waits for an answer. */
 export interface Invitation {
   readonly id: string;
   readonly from: NameAddr;
@@ -50,15 +48,11 @@ export interface Invitation {
 interface IncomingInviteOptions {
   readonly link: CallDialog;
   readonly transaction: ServerTransactionHandle;
-  /** The session description of the INVITE. */
   readonly offer: SipBody | null;
-  /** What we answer about session timers. */
   readonly timerAnswer: SessionTimerAnswer;
-  /** Our address as the caller's side sees it. */
   readonly localAddress: string;
 }
 
-/** The invitation as the user agent keeps it. */
 export class IncomingInvite implements Invitation, Ending {
   readonly id: string;
   readonly from: NameAddr;

@@ -42,7 +42,6 @@ export type InviteProgress =
     readonly type: "refused";
     readonly status: number;
     readonly reason: string;
-    /** Text of the Warning header, if any. */
     readonly warning: string | null;
     /** Where a 3xx says to call instead, best first. */
     readonly redirects?: readonly SipUri[];
@@ -222,7 +221,6 @@ class InviteAttempt implements Ending, DialogUser {
     this.steps.close();
   }
 
-  /** The far end has said its last word. */
   #close(outcome: InviteProgress): void {
     if (!this.steps.closed) this.#tell(outcome);
     this.#silence?.[Symbol.dispose]();
@@ -268,7 +266,6 @@ class InviteAttempt implements Ending, DialogUser {
     return outcome.type === "repeated" ? "repeated" : outcome.body;
   }
 
-  /** The last place is for the end. */
   get #roomForOne(): boolean {
     return !this.#gaveUp && this.steps.size < MAX_PROGRESS - 1;
   }

@@ -19,7 +19,6 @@ interface Remembered {
   readonly target: Target;
 }
 
-/** Remembers our INVITEs for their late answers. */
 export class LateForks {
   readonly #log: Logger;
   readonly #invites = new Map<string, Remembered>();
@@ -29,7 +28,6 @@ export class LateForks {
     this.#log = log;
   }
 
-  /** Remembers an INVITE whose attempt is over. */
   remember(agent: AgentContext, invite: SipRequest, target: Target): void {
     const kept = new KeptRequest({ ...invite, body: NO_BODY });
     this.#invites.set(invite.headers.get("Call-ID") ?? "", { agent, invite: kept, target });

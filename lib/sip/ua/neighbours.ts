@@ -5,15 +5,12 @@
 import type { Endpoint } from "../../net/endpoint.ts";
 import type { TransportName } from "../message/target.ts";
 
-/** A user agent that others may get requests for. */
 export interface AgentNews {
   /** The `line` of its Contacts. */
   readonly line: string;
-  /** User part of its address of record. */
   readonly user: string | null;
   readonly host: string;
   readonly port: number | null;
-  /** Whether it has shown that the address is its own. */
   readonly ownsAddress: boolean;
 }
 
@@ -28,7 +25,6 @@ export interface DialogRecord {
   readonly localContact: string | null;
   /** Values for Route, nearest hop first. */
   readonly routes: readonly string[];
-  /** The peer's Contact URI. */
   readonly remoteTarget: string;
   /** CSeq number of our latest request when this was written. */
   readonly localCSeq: number;
@@ -36,15 +32,12 @@ export interface DialogRecord {
   readonly fallback: { readonly transport: TransportName; readonly endpoint: Endpoint };
 }
 
-/** The other SIP ports of the process. */
 export interface SipNeighbours {
   /** Put before the token of every `line`, so that it tells whose it is. */
   readonly linePrefix: string;
   /** A user agent is there, or has shown by now that its address is its own. */
   agentCame(news: AgentNews): void;
-  /** A user agent is gone. */
   agentLeft(line: string): void;
-  /** A call was established, or its peer has moved. */
   dialogIs(record: DialogRecord): void;
   dialogEnded(id: string): void;
 }

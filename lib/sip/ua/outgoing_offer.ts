@@ -19,7 +19,6 @@ const TURN_WAIT_MS = 35_000;
 export const REINVITE_WAIT_MS = 60_000;
 
 interface OutgoingOffer {
-  /** Our new session description. */
   readonly body: SipBody;
   readonly method: "INVITE" | "UPDATE";
   /** The session timer in force; null: none. */

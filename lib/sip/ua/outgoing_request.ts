@@ -11,7 +11,6 @@ import { NO_BODY, type SipRequest } from "../message/message.ts";
 import { formatNameAddr, type NameAddr, nameAddrOf, withParam } from "../message/name_addr.ts";
 import type { SipUri } from "../message/uri.ts";
 
-/** Parts of a request outside a dialog. */
 interface OutgoingRequestParts {
   readonly method: string;
   /** Request-URI; what does not belong there is taken out. */

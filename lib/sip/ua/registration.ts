@@ -34,7 +34,6 @@ export type RegisterOutcome =
 /** Told when another server is asked. */
 export type OnFailover = (notice: FailoverNotice) => void;
 
-/** The binding of one user agent at its registrar. */
 export class Registration {
   readonly #agent: AgentContext;
   readonly #callId: string;
@@ -203,7 +202,6 @@ const MAX_CONTACT_LENGTH = 1024;
 /** Longest expiry that is believed and asked for, in seconds. */
 export const MAX_EXPIRES_SECONDS = 7 * 24 * 3600;
 
-/** A binding as the registrar lists it. */
 interface Binding {
   /** Null: its Contact cannot be read. */
   readonly uri: SipUri | null;

@@ -38,7 +38,6 @@ export type Admission = (signal: AbortSignal) => Promise<Disposable | null>;
 const ADMIT_ALL: Admission = (signal) =>
   Promise.resolve(signal.aborted ? null : { [Symbol.dispose]: () => {} });
 
-/** Share of its time by which a refresh may come earlier. */
 const REFRESH_SPREAD = 0.1;
 
 /** Changes that may wait for their reader; older ones are kept, newer ones dropped. */
@@ -46,7 +45,6 @@ const MAX_CHANGES = 32;
 
 type Refusal = Extract<RegisterOutcome, { type: "refused" }>;
 
-/** Keeps one user agent registered. */
 export class RegistrationKeeper {
   /** Changes after the first success, or from the start when keep() makes the first attempt. One reader. */
   readonly changes = new Mailbox<RegistrationChange>(MAX_CHANGES);
@@ -59,7 +57,6 @@ export class RegistrationKeeper {
   #hurried = false;
   /** Until the next attempt. Thousands of users wait here at a time: they take a timer and no coroutine. */
   #timer: Disposable | null = null;
-  /** The timer may be cut short. */
   #resting = false;
   #attempt: AbortController | null = null;
   #stopped = false;
@@ -68,7 +65,6 @@ export class RegistrationKeeper {
   #stands = false;
   /** Whether it has ever stood: only then is it lost, or there again. */
   #everStood = false;
-  /** Attempts that failed in a row. */
   #failures = 0;
   /** What the reader of `changes` knows: that it holds, or the status of the last failure. */
   #told: "nothing" | "registered" | number = "nothing";
@@ -81,7 +77,6 @@ export class RegistrationKeeper {
     this.#registration = new Registration(agent);
   }
 
-  /** True from keep() on. */
   get kept(): boolean {
     return this.#kept;
   }
@@ -210,7 +205,6 @@ export class RegistrationKeeper {
     if (this.#stands || this.#asking) this.#hurry();
   }
 
-  /** Registers in a moment, if none stands. */
   retrySoon(): void {
     if (!this.#stands) this.#hurry();
   }

@@ -24,7 +24,6 @@ export interface SipTraffic {
   limited(address: string): boolean;
   /** A bad message came; false: drop it in silence. */
   bad(address: string, what: BadSip): boolean;
-  /** A bad message of a limited source was dropped unread. */
   dropped(address: string, what: BadSip): void;
   /** Whether a ping, an OPTIONS for the port itself, would not be answered now. */
   pingsLimited(address: string): boolean;
@@ -46,7 +45,6 @@ export const UNLIMITED: SipTraffic = {
 interface ScreenOptions {
   readonly agents: Pick<AgentDirectory, "find">;
   readonly dialogs: Pick<DialogTable, "find">;
-  /** Who sends how much. */
   readonly traffic: SipTraffic;
   readonly tag: string;
   /** Seconds for the Retry-After of a 503 to an OPTIONS for the port itself; null: it is fine. */
@@ -69,7 +67,6 @@ export type Verdict = SipResponse | "pass" | "drop";
 export class Screen {
   readonly #options: ScreenOptions;
 
-  /** Keeps nothing itself. */
   constructor(options: ScreenOptions) {
     this.#options = options;
   }
@@ -103,7 +100,6 @@ export class Screen {
     this.#options.traffic.good(address);
   }
 
-  /** A response or an ACK belonged to nothing. */
   stray(address: string): void {
     this.#options.traffic.bad(address, "stray SIP messages (no dialog or transaction)");
   }

@@ -126,7 +126,6 @@ export class SessionTimer implements Disposable {
     });
   }
 
-  /** Stops both timers. */
   stop(): void {
     this.#refresh?.[Symbol.dispose]();
     this.#expiry?.[Symbol.dispose]();
@@ -140,7 +139,6 @@ export class SessionTimer implements Disposable {
   }
 }
 
-/** A running agreement as one side sees it. */
 export interface RefreshDuty {
   /** Session interval in seconds. */
   readonly seconds: number;

@@ -21,26 +21,20 @@ import type { SipUri } from "../message/uri.ts";
 /** Shared by everything behind one SIP port. */
 export interface SipCore {
   readonly clock: Clock;
-  /** Log of category "sip". */
   readonly log: Logger;
-  /** Tags, Call-IDs, jitter. */
   readonly random: Random;
   /** T1, T2, T4. */
   readonly timers: TimerValues;
   readonly userAgent: string;
-  /** Requests and ACKs go out here. */
   readonly layer: Pick<TransactionLayer, "request" | "sendAck">;
   /** Where requests go. */
   readonly router: SipRouter;
-  /** Who gets requests inside dialogs. */
   readonly dialogs: DialogTable;
-  /** Keeps the flows of registrations open. */
   readonly keepAlives: Pick<KeepAlives, "hold">;
   /** Proxy for requests outside dialogs of users without a proxy of their own; null: none. */
   readonly outboundProxy: SipUri | null;
   /** Expiry asked for in REGISTER, in seconds. */
   readonly expiresSeconds: number;
-  /** Other SIP ports of the process. */
   readonly neighbours?: SipNeighbours;
   /** Remembers an INVITE of ours, for 2xx of forks that come after its transaction. */
   readonly rememberInvite: (agent: AgentContext, invite: SipRequest, target: Target) => void;
@@ -54,7 +48,6 @@ export interface Ending {
 
 /** Shared by everything that belongs to one user agent. */
 export interface AgentContext {
-  /** The endpoint's part. */
   readonly core: SipCore;
   readonly identity: Identity;
   /** Where its requests outside dialogs go first; null: straight to their targets. */
@@ -63,7 +56,6 @@ export interface AgentContext {
   readonly serviceRoute: ServiceRoute;
   /** Token in our Contact URIs by which requests find this user agent. */
   readonly line: string;
-  /** Log of category "sip", with the user's name. */
   readonly log: Logger;
   /** Answers challenges; null without a password. */
   readonly credentials: Credentials | null;

@@ -50,9 +50,7 @@ export interface IncomingMessage {
   readonly body: SipBody;
 }
 
-/** How a user agent stands with its endpoint. */
 interface UserAgentStanding {
-  /** Whether the address is known to be its own from the start. */
   readonly ownsAddress: boolean;
   /** It was shown that the address is its own; called once at most. */
   proved(): void;
@@ -75,7 +73,6 @@ export class UserAgent implements AsyncDisposable {
   #ownsAddress: boolean;
   #closing: Promise<void> | null = null;
 
-  /** Sends nothing by itself. */
   constructor(core: SipCore, identity: Identity, line: string, standing: UserAgentStanding) {
     this.identity = identity;
     this.line = line;
