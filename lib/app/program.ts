@@ -105,7 +105,7 @@ async function openAll(
   const gateway = opened.use(
     workersOf(config.workers) === 1
       ? await Gateway.start(beside, environment)
-      : await Supervisor.start(beside, sources, { ...environmentOf(log), putLine: put }),
+      : await Supervisor.start(beside, sources, { ...environmentOf(log), calls, putLine: put }),
   );
   started = gateway;
   const owner = opened.move();

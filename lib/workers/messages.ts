@@ -4,6 +4,7 @@
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
+import type { CallRecord } from "../call/registry.ts";
 import type { ConfigSources } from "../config/config.ts";
 import type { Arrival, TenantPath } from "../gateway/tenancy.ts";
 import type { Endpoint } from "../net/endpoint.ts";
@@ -49,8 +50,29 @@ export type ToWorker =
   | { readonly type: "arrival"; readonly ask: number; readonly arrival: Arrival }
   | { readonly type: "entry"; readonly ask: number; readonly rejected: string | null }
   | { readonly type: "replaced"; readonly id: number }
+  | { readonly type: "request"; readonly ask: number; readonly request: CallsRequest }
   | { readonly type: "reload" }
   | { readonly type: "stop" };
+
+/** What a worker is asked about its calls. */
+export type CallsRequest =
+  | { readonly type: "list" }
+  /** Those that ended last. */
+  | { readonly type: "ended" }
+  | { readonly type: "hang up"; readonly id: string };
+
+export type CallsReply =
+  | {
+    readonly type: "calls";
+    /** At most {@linkcode MAX_POSTED_CALLS}. */
+    readonly calls: readonly CallRecord[];
+    /** How many more there are. */
+    readonly more: number;
+  }
+  | { readonly type: "hung up"; readonly found: boolean };
+
+/** Calls that one reply holds. */
+export const MAX_POSTED_CALLS = 4096;
 
 export type FromWorker =
   | { readonly type: "loaded" }
@@ -78,6 +100,7 @@ export type FromWorker =
     readonly registered: boolean;
   }
   | { readonly type: "leave"; readonly path: TenantPath; readonly id: number }
+  | { readonly type: "reply"; readonly ask: number; readonly reply: CallsReply }
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };
 

@@ -7,10 +7,12 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
+import type { CallRecord, CallRegistry } from "../call/registry.ts";
 import type { WorkerCount } from "../config/config_settings.ts";
 import type { Config, ConfigSources } from "../config/config.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { canSharePort, probePort } from "../net/tcp.ts";
+import type { CallsRequest } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
 import { sipPortOf, sliceOf, STREAMS_WORKER, type WorkerSlot } from "./worker_slot.ts";
 import { TeamState } from "./team_state.ts";
@@ -35,8 +37,19 @@ interface SupervisorEnvironment {
   readonly log: Logger;
   readonly random: Random;
   readonly putLine: (line: string) => void;
+  /** Calls of this thread, listed with theirs; absent: it has none. */
+  readonly calls?: CallRegistry;
   /** The first file of the workers; tests name their own. */
   readonly entry?: URL;
+}
+
+/** Calls of several workers, oldest first. */
+export interface CallList {
+  readonly calls: readonly CallRecord[];
+  /** How many more there are than a worker may post at a time. */
+  readonly more: number;
+  /** Workers that have not answered in time; theirs are not in the list. */
+  readonly missing: readonly number[];
 }
 
 export function workersOf(setting: WorkerCount): number {
@@ -142,6 +155,39 @@ export class Supervisor implements AsyncDisposable {
   usageOf(worker: number): { connections: number; clients: number; calls: number } {
     const of = (count: "connections" | "clients" | "calls"): number => this.#counts.of(worker, count);
     return { connections: of("connections"), clients: of("clients"), calls: of("calls") };
+  }
+
+  /** The calls of all workers, and of this thread. */
+  listCalls(): Promise<CallList> {
+    return this.#gather({ type: "list" }, this.#environment.calls?.list());
+  }
+
+  /** The calls that ended last. */
+  listEndedCalls(): Promise<CallList> {
+    return this.#gather({ type: "ended" }, this.#environment.calls?.ended());
+  }
+
+  /** Ends a call, whosever it is; false when nobody has it. */
+  async hangUp(id: string): Promise<boolean> {
+    if (this.#environment.calls?.hangUp(id) === true) return true;
+    const request: CallsRequest = { type: "hang up", id };
+    const replies = await Promise.all(this.#workers.map((worker) => worker.request(request)));
+    return replies.some((reply) => reply?.type === "hung up" && reply.found);
+  }
+
+  async #gather(request: CallsRequest, own: readonly CallRecord[] = []): Promise<CallList> {
+    const replies = await Promise.all(this.#workers.map((worker) => worker.request(request)));
+    const list = { calls: [...own], more: 0, missing: [] as number[] };
+    replies.forEach((reply, worker) => {
+      if (reply?.type !== "calls") return list.missing.push(worker);
+      list.calls.push(...reply.calls);
+      list.more += reply.more;
+    });
+    if (list.missing.length > 0) {
+      this.#environment.log.warn(`calls of worker ${list.missing.join(", ")} not listed: no answer in time`);
+    }
+    list.calls.sort((a, b) => a.startMs - b.startMs);
+    return list;
   }
 
   /** All workers read certificate, key and users again; one that is being replaced reads them anyway. */

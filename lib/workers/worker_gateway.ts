@@ -7,11 +7,20 @@ import { Ticker } from "../base/ticker.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
+import type { CallRegistry } from "../call/registry.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { OpenFiles } from "../net/linux/calls.ts";
 import type { DnsResolver } from "../net/dns.ts";
-import { type FromWorker, type Opening, postedError, type ToWorker } from "./messages.ts";
+import {
+  type CallsReply,
+  type CallsRequest,
+  type FromWorker,
+  MAX_POSTED_CALLS,
+  type Opening,
+  postedError,
+  type ToWorker,
+} from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
 import { sliceOf } from "./worker_slot.ts";
 import { TeamMember } from "./team_member.ts";
@@ -46,6 +55,8 @@ export class WorkerGateway {
       case "open":
         this.#opening ??= this.#open(message);
         return;
+      case "request":
+        return void this.#answer(message.ask, message.request);
       case "reload":
         return void this.#reload();
       case "stop":
@@ -111,6 +122,12 @@ export class WorkerGateway {
     );
   }
 
+  /** Before the gateway is there nobody can have asked. */
+  async #answer(ask: number, request: CallsRequest): Promise<void> {
+    const calls = (await this.#opening)?.gateway?.calls;
+    if (calls !== undefined) this.#post({ type: "reply", ask, reply: replyAbout(calls, request) });
+  }
+
   async #reload(): Promise<void> {
     const running = await this.#opening;
     await running?.gateway?.reload();
@@ -164,4 +181,11 @@ class LineBatch {
     this.#lines = [];
     this.#post(lines);
   }
+}
+
+function replyAbout(calls: CallRegistry, request: CallsRequest): CallsReply {
+  if (request.type === "hang up") return { type: "hung up", found: calls.hangUp(request.id) };
+  const all = request.type === "list" ? calls.list() : calls.ended();
+  const posted = all.slice(-MAX_POSTED_CALLS);
+  return { type: "calls", calls: posted, more: all.length - posted.length };
 }

@@ -8,12 +8,23 @@ import { messageOf } from "../base/errors.ts";
 import { Ticker } from "../base/ticker.ts";
 import { closeLeftFiles, OpenFiles } from "../net/linux/calls.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
-import { errorOf, type FromWorker, type Opening, type ToWorker, type WorkerEndpoints } from "./messages.ts";
+import {
+  type CallsReply,
+  type CallsRequest,
+  errorOf,
+  type FromWorker,
+  type Opening,
+  type ToWorker,
+  type WorkerEndpoints,
+} from "./messages.ts";
 
 /** What is asked of a thread has an answer, and these are they. */
 type AnswerType = "loaded" | "opened" | "reloaded" | "stopped";
 
-export type TeamOrLog = Exclude<FromWorker, { type: AnswerType | "failed" }>;
+export type TeamOrLog = Exclude<FromWorker, { type: AnswerType | "failed" | "reply" }>;
+
+/** A worker that answers later than this does without. */
+const REPLY_WITHIN_MS = 1_000;
 
 interface WorkerHandleOptions {
   /** Which worker, from 0. */
@@ -44,7 +55,9 @@ export class WorkerHandle {
   replacing = false;
   readonly #options: WorkerHandleOptions;
   readonly #waiting = new Set<Waiting>();
+  readonly #requests = new Map<number, (reply: CallsReply | null) => void>();
   readonly #files = new OpenFiles();
+  #asks = 0;
   #thread: WorkerThread | null = null;
 
   constructor(options: WorkerHandleOptions) {
@@ -95,6 +108,23 @@ export class WorkerHandle {
     return answer;
   }
 
+  /** Asks about its calls; null: it has not answered in time, or is not there. */
+  request(request: CallsRequest): Promise<CallsReply | null> {
+    const thread = this.#thread;
+    if (thread === null) return Promise.resolve(null);
+    const ask = ++this.#asks;
+    return new Promise((resolve) => {
+      const limit = this.#options.clock.after(REPLY_WITHIN_MS, () => settle(null));
+      const settle = (reply: CallsReply | null): void => {
+        limit[Symbol.dispose]();
+        this.#requests.delete(ask);
+        resolve(reply);
+      };
+      this.#requests.set(ask, settle);
+      thread.post({ type: "request", ask, request });
+    });
+  }
+
   /** Posts; nothing happens when nobody is there. */
   post(message: ToWorker): void {
     this.#thread?.post(message);
@@ -109,6 +139,7 @@ export class WorkerHandle {
   #leave(reason: string): void {
     this.#thread = null;
     for (const waiting of [...this.#waiting]) waiting.fail(reason);
+    for (const settle of [...this.#requests.values()]) settle(null);
   }
 
   #answer<Type extends AnswerType>(type: Type): Promise<FromWorker & { type: Type }> {
@@ -138,6 +169,8 @@ export class WorkerHandle {
       case "stopped":
         for (const waiting of [...this.#waiting]) waiting.take(message);
         return;
+      case "reply":
+        return this.#requests.get(message.ask)?.(message.reply);
       default:
         return this.#options.onMessage(message);
     }

@@ -43,7 +43,8 @@ function start() {
     workers: 2,
     post: (_, message) => worker.take(message),
   });
-  const isTeam = (message: FromWorker): message is TeamMessage => "news" in message || "ask" in message;
+  const isTeam = (message: FromWorker): message is TeamMessage =>
+    message.type !== "reply" && ("news" in message || "ask" in message);
   const worker: WorkerGateway = new WorkerGateway(ENVIRONMENT, (message) => {
     posted.push(message);
     if (isTeam(message)) queueMicrotask(() => state.take(1, message));
@@ -70,6 +71,13 @@ Deno.test("worker gateway: opens, shows its pulse, counts, tells, reloads, stops
   const came = posted.find((message) => message.type === "came")?.news;
   assert.deepEqual([came?.user, came?.host, came?.line.startsWith("1.")], ["alice", "127.0.0.1", true]);
   await until("a pulse", () => counts.beats(1) > 0);
+  worker.take({ type: "request", ask: 7, request: { type: "list" } });
+  worker.take({ type: "request", ask: 8, request: { type: "hang up", id: "nobody" } });
+  await until("replies", () => posted.filter(({ type }) => type === "reply").length === 2);
+  assert.deepEqual(posted.filter(({ type }) => type === "reply"), [
+    { type: "reply", ask: 7, reply: { type: "calls", calls: [], more: 0 } },
+    { type: "reply", ask: 8, reply: { type: "hung up", found: false } },
+  ]);
   worker.take({ type: "reload" });
   await has("reloaded");
   assert.ok(worker.uncaught(new Error("some defect")));

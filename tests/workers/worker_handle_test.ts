@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../lib/base/clock.ts";
+import { type Clock, systemClock } from "../../lib/base/clock.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { DialogRecord } from "../../lib/sip/ua/neighbours.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
@@ -39,13 +39,13 @@ onmessage = ({ data }) => {
 };
 postMessage({ type: "loaded" });`;
 
-function handle(text: string) {
+function handle(text: string, clock: Clock = systemClock) {
   const [messages, deaths]: [TeamOrLog[], string[]] = [[], []];
   const worker = new WorkerHandle({
     index: 3,
     entry: script(text),
     pulse: () => 0,
-    clock: systemClock,
+    clock,
     onMessage: (message) => messages.push(message),
     onDeath: (reason) => deaths.push(reason),
   });
@@ -64,6 +64,30 @@ Deno.test("worker handle: loads, opens, stops; what is not an answer goes to the
   worker.terminate("done");
   assert.equal(worker.occupied, false);
   await assert.rejects(worker.ask({ type: "stop" }, "stopped"), /it is not there/);
+});
+
+/** Knows what it is asked for a list, and nothing else. */
+const FORGETFUL = `
+onmessage = ({ data: { type, ask, request } }) => {
+  if (type === "request" && request.type === "list") {
+    postMessage({ type: "reply", ask, reply: { type: "calls", calls: [], more: ask } });
+  }
+  if (type === "request" && request.type === "hang up") throw new Error("it was told to");
+};
+postMessage({ type: "loaded" });`;
+
+Deno.test("worker handle: requests are answered each by its own; without an answer in time, or a worker, by null", async () => {
+  const clock = new FakeClock();
+  const { worker } = handle(FORGETFUL, clock);
+  assert.equal(await worker.request({ type: "list" }), null, "nobody is there");
+  await worker.load();
+  const late = worker.request({ type: "ended" });
+  const answers = await Promise.all([worker.request({ type: "list" }), worker.request({ type: "list" })]);
+  assert.deepEqual(answers, [2, 3].map((more) => ({ type: "calls", calls: [], more })));
+  clock.advance(1000);
+  assert.equal(await late, null);
+  assert.equal(await worker.request({ type: "hang up", id: "x" }), null, "it died of it");
+  assert.equal(clock.pending, 0);
 });
 
 Deno.test("worker handle: what is in the way of opening is thrown as it was, and the orphans are kept", async () => {

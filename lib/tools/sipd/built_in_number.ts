@@ -8,6 +8,7 @@ import { Scope } from "../../base/scope.ts";
 import { withAddresses } from "../../sdp/connection_names.ts";
 import { type CallEnding, completed, endingOf, type RegisteredCall } from "../../call/registry.ts";
 import type { SipBody } from "../../sip/message/body.ts";
+import { reasonPhrase } from "../../sip/message/message.ts";
 import { formatSipUri } from "../../sip/message/uri.ts";
 import type { Call, CallEvent, OfferEvent } from "../../sip/ua/call.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";
@@ -114,34 +115,38 @@ export class BuiltInNumber implements AsyncDisposable {
     using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
     const offer = await this.#withAddresses(invitation.offer);
     const body = this.#firstBody(media, invitation, offer);
-    if (body === null) return registered.end(endingOf(488, "Not Acceptable Here", "local"));
+    if (typeof body === "number") return registered.end(endingOf(body, reasonPhrase(body), "local"));
+    registered.media = media;
     invitation.ring();
     registered.become("ringing");
     const outcome = await invitation.accept(body);
     const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
-    if (outcome.type === "failed") return this.#log.info(`${caller} called, but ${outcome.reason}`);
+    if (outcome.type === "failed") {
+      registered.end({ ...NOT_UP, reason: outcome.reason });
+      return this.#log.info(`${caller} called, but ${outcome.reason}`);
+    }
     const { call } = outcome;
-    registered.media = media;
     registered.become("in-progress");
     over.addEventListener("abort", () => this.#hangUp(call), { once: true });
     if (over.aborted) this.#hangUp(call);
     registered.end(await this.#talk(call, media, caller, invitation.offer === null));
   }
 
-  /** Our answer, or our offer for a caller without one; null: the call was refused. */
-  #firstBody(media: LineMedia, invitation: Invitation, offer: SipBody | null): SipBody | null {
+  /** Our answer, or our offer for a caller without one; a number: the call was refused with this status. */
+  #firstBody(media: LineMedia, invitation: Invitation, offer: SipBody | null): SipBody | number {
     try {
       if (offer === null) return media.makeOffer();
       const outcome = media.takeOffer(offer);
       if (outcome.type === "answer") return outcome.body;
       this.#log.info(`Call refused: ${outcome.reason}`);
       invitation.refuse(outcome.status, refusalOf(outcome.status), warning(outcome.reason));
+      return outcome.status;
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
       this.#log.warn(`Call refused: ${messageOf(error)}`);
       invitation.refuse(503, "Service Unavailable");
+      return 503;
     }
-    return null;
   }
 
   async #talk(

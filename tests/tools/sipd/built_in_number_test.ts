@@ -268,6 +268,65 @@ Deno.test("a caller who never acknowledges is given up", async () => {
   await finish();
 });
 
+/** How calls of a number end, and what the registry is told. */
+const ENDS: { name: string; run: (by: ReturnType<typeof scene>) => Promise<void>; changes: string[] }[] = [
+  {
+    name: "by the caller",
+    run: async ({ connect, inDialog, peer }) => {
+      inDialog("BYE", await connect(), 2);
+      await peer.response(200, "BYE");
+    },
+    changes: ["trying", "ringing", "in-progress", "completed, remote: hung up"],
+  },
+  {
+    name: "through the registry",
+    run: async ({ connect, peer, services }) => {
+      await connect();
+      assert.ok(services.calls.hangUp(services.calls.list()[0]!.id));
+      peer.answer(await peer.request("BYE"), 200);
+    },
+    changes: ["trying", "ringing", "in-progress", "completed, local: hung up"],
+  },
+  {
+    name: "through the registry, before the ACK",
+    run: async ({ invite, peer, services }) => {
+      const request = invite(offerOf());
+      const answer = await peer.response(200, "INVITE");
+      assert.ok(services.calls.hangUp(services.calls.list()[0]!.id));
+      acknowledge(peer, request, answer);
+      peer.answer(await peer.request("BYE"), 200);
+    },
+    changes: ["trying", "ringing", "in-progress", "completed, local: hung up"],
+  },
+  {
+    name: "without a common codec",
+    run: async ({ invite, peer }) => {
+      invite(offerOf({ formats: [mediaFormat(18, "G729", 8000)] }));
+      await peer.response(488);
+    },
+    changes: ["trying", "failed, local: Not Acceptable Here"],
+  },
+];
+
+for (const { name, run, changes } of ENDS) {
+  Deno.test(`a call ends ${name}: what the registry is told`, async () => {
+    const by = scene();
+    using watch = by.services.calls.watch();
+    await run(by);
+    await by.network.until("the call is over", () => by.services.calls.size === 0);
+    const told: string[] = [];
+    for await (const change of watch) {
+      assert.ok(change.type !== "overrun");
+      const { status, ending, remote, local } = change.call;
+      assert.deepEqual([remote.uri, local], ["sip:peer@10.0.0.9", "sip:echo@10.0.0.2"]);
+      told.push(ending === null ? status : `${status}, ${ending.by}: ${ending.reason}`);
+      if (change.type === "ended") break;
+    }
+    assert.deepEqual(told, changes);
+    await by.finish();
+  });
+}
+
 Deno.test("messages are told, outside calls and inside", async () => {
   const told: string[] = [];
   const { peer, connect, inDialog, network, finish } = scene({
