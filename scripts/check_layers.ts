@@ -56,7 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "call": [...PROTOCOLS, "gateway/access", "live", "config"],
   "gateway": [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway/apps"],
   "gateway/apps": [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway"],
-  "workers": [...PROTOCOLS, ...ENTRANCE, "config", "gateway"],
+  "workers": [...PROTOCOLS, ...ENTRANCE, "config", "call", "gateway"],
   "tools/sipd": [...PROTOCOLS, "config", "call"],
   "tools/trial": PROTOCOLS,
   "app": [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway", "workers", "tools/sipd", "tools/trial"],
