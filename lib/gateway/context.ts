@@ -34,7 +34,7 @@ import {
 } from "../call/messages.ts";
 import { dial } from "../call/outgoing.ts";
 import { hold } from "../call/talking.ts";
-import { isSound, publisherCodecs, type UrlDial } from "./apps/url_dial.ts";
+import { isSound, publisherCodecs, type UrlDial } from "./urls.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; a call is one. */
 const MAX_WAITING = 64;

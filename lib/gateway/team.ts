@@ -8,7 +8,7 @@ import type { ByteStream } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipNeighbours } from "../sip/ua/neighbours.ts";
-import type { TenancyDesk } from "./tenancy.ts";
+import type { TenancyDesk } from "./shared_address.ts";
 
 /** The other gateways of this process. */
 export interface Team {

@@ -6,7 +6,7 @@ import type { AddressChange } from "../gateway/access/address_limits.ts";
 import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
 import type { CallRecord } from "../call/registry.ts";
 import type { ConfigSources } from "../config/config.ts";
-import type { Arrival, TenantPath } from "../gateway/tenancy.ts";
+import type { Arrival, TenantPath } from "../gateway/shared_address.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { AgentNews, DialogRecord } from "../sip/ua/neighbours.ts";
 import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";

@@ -3,7 +3,7 @@
 // Role: machine
 
 import type { Tally } from "../base/tally.ts";
-import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/tenancy.ts";
+import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/shared_address.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 type DeskAnswer = ToWorker & { type: "arrival" | "entry" };

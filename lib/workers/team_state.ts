@@ -4,7 +4,7 @@
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { SameAddressConfig } from "../config/config.ts";
-import { Tenancy, type TenantPath } from "../gateway/tenancy.ts";
+import { Tenancy, type TenantPath } from "../gateway/shared_address.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { type RemoteUser, UserDirectory } from "./user_directory.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { demoAddresses } from "../../lib/app/demo_text.ts";
-import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
-import { dialledByUrl } from "../../lib/gateway/apps/url_dial.ts";
+import { dialledByUrl, parseAppPath } from "../../lib/gateway/urls.ts";
 
 const ADDRESSES = demoAddresses({ hostname: "0.0.0.0", port: 1936 }, { hostname: "127.0.0.1", port: 5062 });
 

@@ -2,8 +2,8 @@
 // the client is told; what the client was told, it can dial; what the client is called, the phone is shown.
 
 import assert from "node:assert/strict";
-import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
-import { identityOf } from "../../lib/gateway/client_identity.ts";
+import { parseAppPath } from "../../lib/gateway/urls.ts";
+import { identityOf } from "../../lib/gateway/connect.ts";
 import { identityAddress } from "../../lib/sip/ua/identity.ts";
 import { formatNameAddr } from "../../lib/sip/message/name_addr.ts";
 import { formatSipUri } from "../../lib/sip/message/uri.ts";

@@ -1,4 +1,4 @@
-// Accounts of a whole gateway, over loopback. Answers to: lib/gateway/gateway.ts, lib/gateway/account_registry.ts.
+// Accounts of a whole gateway, over loopback. Answers to: lib/gateway/gateway.ts, lib/gateway/accounts.ts.
 
 import assert from "node:assert/strict";
 import { PASSWORD, Registrar } from "../support/gateway_registrar.ts";

@@ -9,7 +9,7 @@ import { LocalTally } from "../../lib/base/tally.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
-import { Tenancy } from "../../lib/gateway/tenancy.ts";
+import { Tenancy } from "../../lib/gateway/shared_address.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import type { ByteStream } from "../../lib/net/tcp.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";

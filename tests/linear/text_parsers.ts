@@ -20,15 +20,17 @@ import { parseDialPlan, resolveDialled } from "../../lib/config/dial_plan.ts";
 import { parseDialMatcher, parseDomain, parseList, parseToken } from "../../lib/config/entrance_config.ts";
 import { nearest } from "../../lib/config/nearest.ts";
 import { readSipAccount } from "../../lib/config/sip_account.ts";
-import { parseAccountPath } from "../../lib/gateway/account_path.ts";
-import { refusalText } from "../../lib/gateway/account_words.ts";
-import { decodePercent, parseAppPath } from "../../lib/gateway/apps/app_path.ts";
-import { isWorthRedialling } from "../../lib/gateway/call_policy.ts";
-import { identityOf } from "../../lib/gateway/client_identity.ts";
+import {
+  decodePercent,
+  dialledByUrl,
+  parseAccountPath,
+  parseAppPath,
+  parseQuery,
+} from "../../lib/gateway/urls.ts";
+import { refusalText } from "../../lib/gateway/accounts.ts";
+import { isWorthRedialling } from "../../lib/gateway/apps/published_call.ts";
+import { credentialsOf, identityOf } from "../../lib/gateway/connect.ts";
 import { parseCommand } from "../../lib/gateway/commands.ts";
-import { parseQuery } from "../../lib/gateway/query.ts";
-import { credentialsOf } from "../../lib/gateway/rtmp_credentials.ts";
-import { dialledByUrl } from "../../lib/gateway/apps/url_dial.ts";
 import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/media_folder.ts";
 import { codecOfEncodingName, parseCodecToken } from "../../lib/media/codec.ts";
 import { parseSprop } from "../../lib/media/parameter_sets.ts";

@@ -9,7 +9,7 @@ import { CallRegistry } from "../../lib/call/registry.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { AccountApps } from "../../lib/gateway/apps/account_apps.ts";
-import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
+import { parseAppPath } from "../../lib/gateway/urls.ts";
 import type { OnBusyPolicy } from "../../lib/live/publisher.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";

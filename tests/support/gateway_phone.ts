@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Context } from "../../lib/gateway/context.ts";
-import { dialledByUrl, type UrlDial } from "../../lib/gateway/apps/url_dial.ts";
+import { dialledByUrl, type UrlDial } from "../../lib/gateway/urls.ts";
 import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
 import {

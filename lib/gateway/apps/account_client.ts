@@ -16,7 +16,7 @@ import type { Reply, RtmpEvent } from "../../rtmp/stream_commands.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 import type { NetStream } from "../../rtmp/net_stream.ts";
 import type { RtmpConnection } from "../../rtmp/connection.ts";
-import { parseAccountPath } from "../account_path.ts";
+import { parseAccountPath } from "../urls.ts";
 import { parseCommand } from "../commands.ts";
 
 /** An account as the applications use it. */

@@ -12,11 +12,10 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
 import { dial } from "../../call/outgoing.ts";
-import type { SipAccount } from "../../config/sip_account.ts";
-import type { MediaMessage } from "../../rtmp/message.ts";
-import { isWorthRedialling, NO_ANSWER, redialDelayMs } from "../call_policy.ts";
+import type { RedialPolicy, SipAccount } from "../../config/sip_account.ts";
 import type { StreamClient } from "./stream_client.ts";
-import { isSound, publisherCodecs } from "./url_dial.ts";
+import { isSound, publisherCodecs } from "../urls.ts";
+import type { MediaMessage } from "../../rtmp/message.ts";
 
 /** What the account says about its calls. */
 export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "redial" | "maxDurationSeconds">;
@@ -223,4 +222,30 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     this.#timer?.[Symbol.dispose]();
     this.#timer = timer;
   }
+}
+
+/** Said when the far end rings for too long. */
+export const NO_ANSWER = "no answer";
+
+/** Delays grow no further. */
+const LONGEST_DELAY_MS = 5 * 60_000;
+/** A delay is so much shorter or longer, by chance: those who failed together do not come back together. */
+const JITTER = 0.2;
+
+/** Responses below 500 that may be others in a moment. 408 also says that nobody answered our INVITE at all. */
+const PASSING: readonly number[] = [408, 480, 486, 600];
+/** Of 5xx: what the server cannot do now, it cannot do later. */
+const LASTING: readonly number[] = [501, 505, 513, 580];
+
+/** Whether it makes sense to try again. @param reason what the caller was told: "486 Busy Here", or in words */
+export function isWorthRedialling(reason: string): boolean {
+  if (reason === NO_ANSWER) return true;
+  const status = Number(/^(\d{3})\b/.exec(reason)?.[1] ?? 0);
+  return PASSING.includes(status) || status >= 500 && status < 600 && !LASTING.includes(status);
+}
+
+/** How long to wait before attempt number `redials` + 1 of the further ones. @param redials further attempts so far */
+export function redialDelayMs(policy: RedialPolicy, redials: number, random: Random): number {
+  const plainMs = Math.min(LONGEST_DELAY_MS, policy.firstDelaySeconds * 1000 * 2 ** redials);
+  return Math.min(LONGEST_DELAY_MS, Math.round(plainMs * (1 - JITTER + 2 * JITTER * random.float())));
 }

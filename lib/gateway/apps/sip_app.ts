@@ -2,26 +2,34 @@
 // the rule of who replaces whom on one path is kept.
 // Role: edge
 
-import type { AccessPolicy } from "../access/access_policy.ts";
+import type { AmfValue } from "../../amf/value.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Scope } from "../../base/scope.ts";
+import { CallBroadcast } from "../../call/call_broadcast.ts";
+import type { CallMediaPool } from "../../call/call_media_pool.ts";
+import type { MediaFactory } from "../../call/call_media.ts";
+import { type CallRoom, type CallServices, type ClientLink, statusText } from "../../call/leg.ts";
+import type { CallRegistry, RtmpPeer } from "../../call/registry.ts";
+import { mayPublishCalls } from "../../config/accounts.ts";
+import type { DtmfMode } from "../../config/config_settings.ts";
+import type { SameAddressConfig } from "../../config/config.ts";
+import type { DialPlan } from "../../config/dial_plan.ts";
+import type { AccessPolicy } from "../access/access_policy.ts";
+import type { Decision, DialTarget } from "../access/dial_rules.ts";
+import { refusalText } from "../accounts.ts";
+import { NO_ANSWER } from "./published_call.ts";
+import { SharedLines } from "./shared_agent.ts";
+import { connectOptionsOf, identityOf, type SpeexRate } from "../connect.ts";
+import { Context } from "../context.ts";
+import { Tenancy, type TenancyDesk } from "../shared_address.ts";
+import { dialledByUrl, type UrlDial } from "../urls.ts";
+import type { LiveStreams } from "../../live/streams.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
 import type { ConnectRequest } from "../../rtmp/command.ts";
 import type { RtmpConnection } from "../../rtmp/connection.ts";
+import type { CallerFields } from "../../sip/message/extra_headers.ts";
 import type { SipEndpoint } from "../../sip/ua/endpoint.ts";
-import { mayPublishCalls } from "../../config/accounts.ts";
-import { identityOf, type SpeexRate } from "../client_identity.ts";
-import type { SameAddressConfig } from "../../config/config.ts";
-import { refusalText } from "../account_words.ts";
-import { ClientServices, type ClientServicesParts, type SharedServices } from "../client_services.ts";
-import { connectOptionsOf } from "../connect_options.ts";
-import { Context } from "../context.ts";
-import { statusText } from "../../call/leg.ts";
-import type { CallMediaPool } from "../../call/call_media_pool.ts";
-import { SharedLines } from "./shared_line.ts";
-import { Tenancy, type TenancyDesk } from "../tenancy.ts";
-import { dialledByUrl } from "./url_dial.ts";
-import { UrlDialLink } from "./url_dial_link.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
 export interface SipAppParts extends SharedServices {
@@ -158,5 +166,159 @@ export class SipApp {
     this.#logOf(key).info(`a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
     const why = "a newer client connected to the same address";
     this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
+  }
+}
+
+export interface SharedServices {
+  readonly clock: Clock;
+  /** How touch tones are sent. */
+  readonly dtmf: DtmfMode;
+  /** Whether a 3xx is followed. */
+  readonly redirect: boolean;
+  /** Where dialled numbers go. */
+  readonly dialPlan: DialPlan;
+  readonly room: CallRoom;
+  /** Where calls are listed. */
+  readonly calls: CallRegistry;
+  /** Whom clients may call. */
+  readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
+  /** Where the sides of calls are published. */
+  readonly streams: LiveStreams;
+}
+
+/** What one client's services are made of. */
+export interface ClientServicesParts {
+  readonly shared: SharedServices;
+  /** The client's log. */
+  readonly log: Logger;
+  /** Opens the media of its calls. */
+  readonly media: MediaFactory;
+  /** What is different about its calls; absent: nothing. */
+  readonly fields?: CallerFields;
+  /** Whether it is told more about callers; absent: it is not. */
+  readonly tellsCallerHeaders?: boolean;
+  /** Its connection; calls are counted by its address. */
+  readonly peer: RtmpPeer;
+  /** Its SIP address, under which its calls are published; null: they are not. */
+  readonly published: string | null;
+}
+
+export class ClientServices implements CallServices {
+  readonly log: Logger;
+  readonly media: MediaFactory;
+  readonly fields: CallerFields;
+  readonly tellsCallerHeaders: boolean;
+  readonly #shared: SharedServices;
+  readonly #peer: RtmpPeer;
+  readonly #published: string | null;
+
+  /** Only keeps them. */
+  constructor(parts: ClientServicesParts) {
+    const { shared, log, media, peer, published, fields = {}, tellsCallerHeaders = false } = parts;
+    this.log = log;
+    this.media = media;
+    this.fields = fields;
+    this.tellsCallerHeaders = tellsCallerHeaders;
+    this.#shared = shared;
+    this.#peer = peer;
+    this.#published = published;
+  }
+
+  get clock(): Clock {
+    return this.#shared.clock;
+  }
+
+  get dtmf(): DtmfMode {
+    return this.#shared.dtmf;
+  }
+
+  get redirect(): boolean {
+    return this.#shared.redirect;
+  }
+
+  get dialPlan(): DialPlan {
+    return this.#shared.dialPlan;
+  }
+
+  get room(): CallRoom {
+    return this.#shared.room;
+  }
+
+  get askedBy(): string {
+    return this.#peer.address;
+  }
+
+  get calls(): CallRegistry {
+    return this.#shared.calls;
+  }
+
+  rtmpPeer(): RtmpPeer {
+    return this.#peer;
+  }
+
+  mayCall(target: DialTarget): Decision {
+    return this.#shared.access.mayCall(this.#peer.address, target);
+  }
+
+  mayMessage(target: DialTarget): Decision {
+    return this.#shared.access.mayDial(target);
+  }
+
+  openBroadcast(): CallBroadcast | null {
+    return this.#published === null ? null : new CallBroadcast(this.#shared.streams, this.#published);
+  }
+}
+
+export interface UrlDialLinkParts {
+  readonly client: Pick<RtmpConnection, "close">;
+  /** How long it may ring and last. */
+  readonly limits: Pick<UrlDial, "answerTimeoutSeconds" | "maxDurationSeconds">;
+  readonly clock: Clock;
+  /** Where callbacks go. */
+  readonly log: Logger;
+}
+
+export class UrlDialLink implements ClientLink, Disposable {
+  readonly #parts: UrlDialLinkParts;
+  #timer: Disposable | null = null;
+
+  /** Nothing is dialled yet. */
+  constructor(parts: UrlDialLinkParts) {
+    this.#parts = parts;
+  }
+
+  call(method: string, ...args: AmfValue[]): void {
+    const { limits, log } = this.#parts;
+    const said = [method, args.filter((arg) => arg !== null).join(", ")].join(" ").trimEnd();
+    log.debug(`dialled by URL: ${said}`); // the call itself has told the log
+    if (method === "dialing") this.#endIn(limits.answerTimeoutSeconds, NO_ANSWER);
+    if (method === "accepted") {
+      this.#endIn(
+        limits.maxDurationSeconds,
+        `the call has lasted ${limits.maxDurationSeconds} s, as asked for`,
+      );
+    }
+    if (method === "rejected" || method === "byed") this.#end(said);
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = null;
+  }
+
+  /** The end of the connection cancels or hangs up. */
+  #endIn(seconds: number | null, why: string): void {
+    this[Symbol.dispose]();
+    if (seconds !== null) this.#timer = this.#parts.clock.after(seconds * 1000, () => this.#tooLong(why));
+  }
+
+  #tooLong(why: string): void {
+    this.#parts.log.info(`hanging up: ${why}`);
+    this.#end(why);
+  }
+
+  #end(why: string): void {
+    this[Symbol.dispose]();
+    void this.#parts.client.close("NetConnection.Connect.Closed", why);
   }
 }

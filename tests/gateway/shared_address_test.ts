@@ -1,10 +1,10 @@
-// Answers to: lib/gateway/tenancy.ts. FAQ 18: several clients on one SIP address.
+// Answers to: lib/gateway/shared_address.ts. FAQ 18: several clients on one SIP address.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseAppPath } from "../../lib/gateway/apps/app_path.ts";
+import { parseAppPath } from "../../lib/gateway/urls.ts";
 import type { SameAddressPolicy } from "../../lib/config/accounts.ts";
-import { MAX_SHARING, Tenancy, type Tenant, type TenantPath } from "../../lib/gateway/tenancy.ts";
+import { MAX_SHARING, Tenancy, type Tenant, type TenantPath } from "../../lib/gateway/shared_address.ts";
 
 function pathOf(app: string): TenantPath {
   const path = parseAppPath(app);

@@ -1,16 +1,25 @@
 // Accounts on a network in memory: what registrars hear of them, what the log says, what becomes of calls.
-// Answers to: lib/gateway/account_registry.ts.
+// Answers to: lib/gateway/accounts.ts.
 
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
-import type { SipAccount } from "../../lib/config/sip_account.ts";
-import { readSipAccount } from "../../lib/config/sip_account.ts";
-import { MOST_AT_ONCE } from "../../lib/gateway/account_gate.ts";
-import { AccountRegistry } from "../../lib/gateway/account_registry.ts";
+import { readSipAccount, type SipAccount } from "../../lib/config/sip_account.ts";
+import { AccountGate, MEAN_GAP_MS, MOST_AT_ONCE } from "../../lib/gateway/accounts.ts";
+import {
+  AccountRegistry,
+  durationText,
+  refusalText,
+  registrationText,
+  unregisteredText,
+} from "../../lib/gateway/accounts.ts";
+import type { SipRequest } from "../../lib/sip/message/message.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
 import { DigestVerifier } from "../../lib/sip/ua/digest_verifier.ts";
 import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
+import type { Identity } from "../../lib/sip/ua/identity.ts";
 import type { Invitation } from "../../lib/sip/ua/invitation.ts";
-import type { SipRequest } from "../../lib/sip/message/message.ts";
+import type { RegistrationChange } from "../../lib/sip/ua/registration_keeper.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 import { contactUri, type ScriptedPeer, sdp, SipNetwork } from "../support/sip_network.ts";
 
@@ -319,4 +328,174 @@ Deno.test("accounts: a thousand start without a burst and leave without one; a d
   assert.ok(clock.now() - fromMs <= 5_200, `${clock.now() - fromMs} ms to leave`);
   assert.equal(times.length, 2_000, "all were unregistered");
   assert.ok(most <= 100, `${most} goodbyes at once`);
+});
+
+interface GateScene {
+  clock: FakeClock;
+  gate: AccountGate;
+  /** When each pass was given, in ms. */
+  passed: { registrar: string; atMs: number; pass: Disposable | null }[];
+  ask(registrar: string, signal?: AbortSignal): void;
+}
+
+function gateScene(): GateScene {
+  const clock = new FakeClock();
+  const gate = new AccountGate({ clock, random: seededRandom(3) });
+  const passed: GateScene["passed"] = [];
+  const ask = (registrar: string, signal = new AbortController().signal): void => {
+    void (async () => {
+      const pass = await gate.pass(registrar, signal);
+      passed.push({ registrar, atMs: clock.now(), pass });
+    })();
+  };
+  return { clock, gate, passed, ask };
+}
+
+Deno.test("gate: one after the other, in order, at the mean pace", async () => {
+  const { clock, gate, passed, ask } = gateScene();
+  const names = Array.from({ length: 500 }, (_, n) => `r${n}`);
+  for (const name of names) ask(name);
+  await clock.advanceAsync(60_000);
+  assert.deepEqual(passed.map(({ registrar }) => registrar), names);
+  for (const [index, { atMs }] of passed.slice(1).entries()) {
+    const gapMs = atMs - passed[index]!.atMs;
+    assert.ok(gapMs >= MEAN_GAP_MS * 0.5 - 0.001 && gapMs <= MEAN_GAP_MS * 1.5 + 0.001, `${gapMs}`);
+  }
+  const lastMs = passed.at(-1)!.atMs;
+  assert.ok(lastMs > 450 * MEAN_GAP_MS && lastMs < 550 * MEAN_GAP_MS, `${lastMs}`);
+  for (const { pass } of passed) pass?.[Symbol.dispose]();
+  assert.equal(gate.size, 0);
+});
+
+Deno.test("gate: so many for a registrar at once, and one that does not answer holds up nobody else's", async () => {
+  const { clock, gate, passed, ask } = gateScene();
+  for (let n = 0; n < 100; n++) ask("away");
+  for (let n = 0; n < 5; n++) ask("here");
+  await clock.advanceAsync(10_000);
+  const count = (name: string) => passed.filter(({ registrar }) => registrar === name).length;
+  assert.deepEqual([count("away"), count("here")], [MOST_AT_ONCE, 5]);
+  for (const { registrar, pass } of [...passed]) if (registrar === "away") pass?.[Symbol.dispose]();
+  await clock.advanceAsync(10_000);
+  assert.deepEqual([count("away"), count("here")], [2 * MOST_AT_ONCE, 5]);
+  assert.equal(gate.size, 2);
+});
+
+Deno.test("gate: who gives up gets nothing and leaves no gap, wherever it waited", async () => {
+  const { clock, gate, passed, ask } = gateScene();
+  const impatient = new AbortController();
+  ask("a", AbortSignal.abort()); // before it came
+  ask("a");
+  ask("a", impatient.signal); // at the pace
+  for (let n = 0; n < MOST_AT_ONCE - 2; n++) ask("a");
+  ask("a", impatient.signal); // in the lane
+  ask("a");
+  impatient.abort();
+  await clock.advanceAsync(10_000);
+  assert.equal(passed.filter(({ pass }) => pass === null).length, 3);
+  assert.equal(passed.filter(({ pass }) => pass !== null).length, MOST_AT_ONCE);
+  for (const { pass } of passed) pass?.[Symbol.dispose]();
+  assert.equal(gate.size, 0);
+  assert.equal(clock.pending, 0);
+});
+
+const USER: Identity = {
+  aor: parseSipUri("sip:desk@example.com"),
+  displayName: null,
+  username: null,
+  password: "hunter2",
+};
+const ELSEWHERE: Identity = { ...USER, registrar: parseSipUri("sip:pbx.example:5080") };
+const NO_PASSWORD: Identity = { ...USER, password: null };
+
+function lost(status: number, reason: string, retryMs?: number): RegistrationChange {
+  return { type: "lost", status, reason, ...(retryMs !== undefined && { retryMs }) };
+}
+
+const TABLE: [identity: Identity, change: RegistrationChange, before: boolean, text: string][] = [
+  [USER, { type: "registered", expiresSeconds: 180 }, false, "registered at sip:example.com for 180 s"],
+  [
+    ELSEWHERE,
+    { type: "registered", expiresSeconds: 60 },
+    false,
+    "registered at sip:pbx.example:5080 for 60 s",
+  ],
+  [
+    USER,
+    lost(401, "Unauthorized", 47_300),
+    false,
+    "not registered: sip:example.com refuses the user name or password (401 Unauthorized); " +
+    "retrying in 47 s (backoff); SIGHUP tries at once",
+  ],
+  [
+    NO_PASSWORD,
+    lost(401, "Unauthorized"),
+    false,
+    "not registered: sip:example.com asks for a password, and the account has none (401 Unauthorized); " +
+    "SIGHUP tries at once",
+  ],
+  [
+    ELSEWHERE,
+    lost(408, "Request timeout", 1_500),
+    true,
+    "no longer registered: sip:pbx.example:5080 does not answer (408 Request timeout); " +
+    "retrying in 2 s (backoff)",
+  ],
+  [
+    USER,
+    lost(503, "no address found for sip:example.com", 2_000),
+    false,
+    "not registered: sip:example.com cannot be reached or has no room (503 no address found for sip:example.com); " +
+    "retrying in 2 s (backoff)",
+  ],
+  [
+    USER,
+    lost(404, "Not Found", 3_600_000),
+    true,
+    "no longer registered: sip:example.com does not know the user (404 Not Found); " +
+    "retrying in 60 min (backoff); SIGHUP tries at once",
+  ],
+  [
+    USER,
+    lost(500, "Server Error", 2_000),
+    true,
+    "no longer registered: sip:example.com does not register the user (500 Server Error); " +
+    "retrying in 2 s (backoff)",
+  ],
+];
+
+Deno.test("account words: what happened, to whom, when it is tried again", () => {
+  for (const [identity, change, before, text] of TABLE) {
+    assert.equal(registrationText(identity, change, before), text);
+  }
+  assert.match(
+    registrationText(USER, lost(403, "Forbidden"), false),
+    /refuses the user, or its name or password \(403/,
+  );
+});
+
+Deno.test("account words: times", () => {
+  assert.deepEqual([0, 400, 1_499, 119_000, 120_000, 3_540_000].map(durationText), [
+    "1 s",
+    "1 s",
+    "1 s",
+    "119 s",
+    "2 min",
+    "59 min",
+  ]);
+});
+
+Deno.test("an account that is not to be registered says why", () => {
+  assert.equal(unregisteredText(NO_PASSWORD), "not registered: it has no password and no registrar");
+  assert.equal(unregisteredText(USER), "not registered: it has register = false");
+  assert.equal(
+    unregisteredText({ ...ELSEWHERE, password: null }),
+    "not registered: it has register = false",
+  );
+});
+
+Deno.test("what a registrar has against a user is said with its name and answer", () => {
+  assert.equal(
+    refusalText(ELSEWHERE, 404, "Not Found"),
+    "sip:pbx.example:5080 does not know the user (404 Not Found)",
+  );
 });

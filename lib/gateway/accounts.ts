@@ -8,13 +8,12 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
 import type { SipAccount } from "../config/sip_account.ts";
-import type { SipEndpoint } from "../sip/ua/endpoint.ts";
-import { registrarUri } from "../sip/ua/identity.ts";
-import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
+import type { SipEndpoint } from "../sip/ua/endpoint.ts";
+import { type Identity, registrarUri } from "../sip/ua/identity.ts";
+import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
+import { needsHuman } from "../sip/ua/registration.ts";
 import type { UserAgent } from "../sip/ua/user_agent.ts";
-import { AccountGate } from "./account_gate.ts";
-import { registrationText, unregisteredText } from "./account_words.ts";
 
 /** Goodbyes that may wait for their answer at a time. */
 const GOODBYES_AT_ONCE = 100;
@@ -151,4 +150,141 @@ export class AccountRegistry implements AsyncDisposable {
 /** "account desk", "account desk and 3 more" */
 function namesText([first = "", ...more]: readonly string[]): string {
   return more.length === 0 ? `account ${first}` : `account ${first} and ${more.length} more`;
+}
+
+/** REGISTERs to one registrar that may wait for their answer at a time. */
+export const MOST_AT_ONCE = 20;
+/** Mean time between two REGISTERs of all accounts, in milliseconds; each time is 50 to 150 % of it. */
+export const MEAN_GAP_MS = 10;
+
+export interface AccountGateEnvironment {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+interface Lane {
+  inside: number;
+  readonly waiting: Set<() => void>;
+}
+
+export class AccountGate {
+  readonly #environment: AccountGateEnvironment;
+  readonly #lanes = new Map<string, Lane>();
+  #nextMs = 0;
+
+  /** Nobody waits yet. */
+  constructor(environment: AccountGateEnvironment) {
+    this.#environment = environment;
+  }
+
+  /** Registrars that are asked or waited for, for tests. */
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  /**
+   * Waits for a turn; who has had an answer disposes what it got. Null: `signal` aborted before.
+   * @param registrar tells the lanes apart
+   */
+  async pass(registrar: string, signal: AbortSignal): Promise<Disposable | null> {
+    if (!await this.#enter(registrar, signal)) return null;
+    const { clock, random } = this.#environment;
+    const waitMs = Math.max(0, this.#nextMs - clock.now());
+    this.#nextMs = clock.now() + waitMs + MEAN_GAP_MS * (0.5 + random.float());
+    if (waitMs > 0 ? await delay(clock, waitMs, signal) : !signal.aborted) {
+      return { [Symbol.dispose]: () => this.#leave(registrar) };
+    }
+    this.#leave(registrar);
+    return null;
+  }
+
+  #enter(registrar: string, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
+    const lane = this.#lanes.get(registrar) ?? { inside: 0, waiting: new Set() };
+    this.#lanes.set(registrar, lane);
+    if (lane.inside < MOST_AT_ONCE) {
+      lane.inside += 1;
+      return Promise.resolve(true);
+    }
+    return new Promise((resolve) => {
+      const onAbort = (): void => {
+        lane.waiting.delete(onTurn);
+        resolve(false);
+      };
+      const onTurn = (): void => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(true);
+      };
+      lane.waiting.add(onTurn);
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** The place goes to who has waited longest. */
+  #leave(registrar: string): void {
+    const lane = this.#lanes.get(registrar);
+    if (lane === undefined) return;
+    const [next] = lane.waiting;
+    if (next !== undefined) {
+      lane.waiting.delete(next);
+      return next();
+    }
+    lane.inside -= 1;
+    if (lane.inside === 0) this.#lanes.delete(registrar);
+  }
+}
+
+/** A line about a change. @param before whether the account was registered until now */
+export function registrationText(identity: Identity, change: RegistrationChange, before: boolean): string {
+  if (change.type === "registered") {
+    return `registered at ${formatSipUri(registrarUri(identity))} for ${change.expiresSeconds} s`;
+  }
+  const { status, reason, retryMs } = change;
+  const again = retryMs === undefined ? "" : `; retrying in ${durationText(retryMs)} (backoff)`;
+  const hint = needsHuman(status) ? "; SIGHUP tries at once" : "";
+  return `${before ? "no longer" : "not"} registered: ${
+    refusalText(identity, status, reason)
+  }${again}${hint}`;
+}
+
+/** What a registrar has against a user: "sip:example.com does not know the user (404 Not Found)". */
+export function refusalText(identity: Identity, status: number, reason: string): string {
+  const registrar = formatSipUri(registrarUri(identity));
+  return `${registrar} ${failure(identity, status)} (${status} ${reason})`;
+}
+
+/** A line about an account that is not to be registered. */
+export function unregisteredText({ password, registrar }: Identity): string {
+  const why = password === null && registrar === undefined
+    ? "it has no password and no registrar"
+    : "it has register = false";
+  return `not registered: ${why}`;
+}
+
+function failure(identity: Identity, status: number): string {
+  switch (status) {
+    case 401:
+    case 407:
+      return identity.password === null
+        ? "asks for a password, and the account has none"
+        : "refuses the user name or password";
+    case 403:
+      return "refuses the user, or its name or password";
+    case 404:
+    case 410:
+    case 604:
+      return "does not know the user";
+    case 408:
+      return "does not answer";
+    case 503:
+      return "cannot be reached or has no room";
+    default:
+      return "does not register the user";
+  }
+}
+
+/** "45 s", "12 min". */
+export function durationText(ms: number): string {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }

@@ -2,32 +2,33 @@
 // certificate and the users, and reads them again when told; the gateway gets connections, whatever their way.
 // Role: edge
 
-import { AccessPolicy } from "./access/access_policy.ts";
-import type { LoginOutcome, LoginRules } from "./access/login_guard.ts";
-import { BadTraffic, type BadTrafficOptions } from "./access/bad_traffic.ts";
-import { HalfOpen, halfOpenLimits } from "./access/half_open.ts";
-import { OffenderLog } from "./access/offender_log.ts";
-import { parseUsers } from "./access/users_file.ts";
 import { type Clock, delay } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
+import type { Config } from "../config/config.ts";
+import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
+import { AccessPolicy } from "./access/access_policy.ts";
+import { BadTraffic, type BadTrafficOptions } from "./access/bad_traffic.ts";
+import { HalfOpen, halfOpenLimits } from "./access/half_open.ts";
+import type { LoginOutcome, LoginRules } from "./access/login_guard.ts";
+import { OffenderLog } from "./access/offender_log.ts";
+import { parseUsers } from "./access/users_file.ts";
+import { credentialsOf, isNothing } from "./connect.ts";
+import type { StreamsWorker, Team } from "./team.ts";
+import type { AppPath } from "./urls.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { denoSockets, type Sockets } from "../net/sockets.ts";
 import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
 import { readTextFile } from "../net/text_file.ts";
-import { listenTls, type TlsIdentity } from "../net/tls.ts";
+import { type TlsPem, validityProblem } from "../net/tls_pem.ts";
+import { listenTls, TlsIdentity } from "../net/tls.ts";
 import { Turn } from "../net/turn.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
+import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import { listenRtmpt } from "../rtmp/tunnel/listen.ts";
-import type { Config } from "../config/config.ts";
-import type { EntranceConfig } from "../config/entrance_config.ts";
-import { type FirstStream, firstStream } from "./first_stream.ts";
-import { credentialsOf, isNothing } from "./rtmp_credentials.ts";
-import type { StreamsWorker, Team } from "./team.ts";
-import { openTlsFiles, reloadTlsFiles } from "./tls_files.ts";
 
 /** What the door takes from outside. */
 export interface FrontDoorEnvironment {
@@ -337,4 +338,71 @@ export class FrontDoor {
 async function readLogins({ usersFile, token }: EntranceConfig): Promise<LoginRules> {
   if (usersFile === null) return { users: null, token };
   return { users: parseUsers({ name: usersFile, text: await readTextFile(usersFile) }), token };
+}
+
+export type TlsFiles = Pick<TlsConfig, "certificateFile" | "keyFile">;
+
+/** The certificate of these files. Throws TransportError and ConfigError, in words that name the files. */
+export async function openTlsFiles(files: TlsFiles, log: Logger): Promise<TlsIdentity> {
+  const pem = await readPem(files);
+  const identity = named(files, () => new TlsIdentity(pem));
+  warn(files, identity, log);
+  return identity;
+}
+
+/** Reads them again: later connections are shown what is in them now. Throws as above, and keeps what it had. */
+export async function reloadTlsFiles(files: TlsFiles, identity: TlsIdentity, log: Logger): Promise<void> {
+  const pem = await readPem(files);
+  named(files, () => identity.replace(pem));
+  warn(files, identity, log);
+}
+
+async function readPem({ certificateFile, keyFile }: TlsFiles): Promise<TlsPem> {
+  return { certificate: await readTextFile(certificateFile), privateKey: await readTextFile(keyFile) };
+}
+
+function named<T>({ certificateFile, keyFile }: TlsFiles, use: () => T): T {
+  try {
+    return use();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`${certificateFile} and ${keyFile}: ${error.message}`);
+  }
+}
+
+function warn({ certificateFile }: TlsFiles, { pem }: TlsIdentity, log: Logger): void {
+  const problem = validityProblem(pem, Date.now());
+  if (problem !== null) log.warn(`the certificate in ${certificateFile} ${problem}: clients will refuse it`);
+}
+
+/** A publish or a play, not yet answered. */
+export type FirstStream = Extract<RtmpEvent, { type: "publish" | "play" }>;
+
+/** Whether connect leaves open which application is meant or, where that is asked, who it is. */
+export function isToldLater({ type }: AppPath, request: ConnectRequest, asksForLogin: boolean): boolean {
+  if (type === "unnamed") return true;
+  return type !== "sip" && type !== "rejected" && asksForLogin && isNothing(credentialsOf(request));
+}
+
+/** As much of a connection as it takes. */
+export type Newcomer = Pick<RtmpConnection, "accept" | "events" | "giveBack" | "drop">;
+
+/**
+ * Accepts the connect and waits for the first publish or play, which is the first event again for whoever reads them
+ * next. Null: the client has left, or said none within `waitMs` and was dropped.
+ */
+export async function firstStream(
+  client: Newcomer,
+  { clock, waitMs }: { readonly clock: Clock; readonly waitMs: number },
+): Promise<FirstStream | null> {
+  using _timer = clock.after(waitMs, () => client.drop());
+  client.accept();
+  for await (const event of client.events()) {
+    if (event.type === "publish" || event.type === "play") {
+      client.giveBack(event);
+      return event;
+    }
+    if (event.type === "command") event.reply.result(); // as siprtmp answered whatever programs say
+  }
+  return null;
 }

@@ -1,0 +1,196 @@
+// The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything", "call/desk", "line".
+// The first element chooses the application, every other name than sip, call and line is a path of streams. Behind
+// sip stands the user's SIP identity; a suffix lets several clients use one address without replacing each other
+// (siprtmp FAQ, "/random").
+// Role: wire
+
+import { createTag, readTag } from "../media/tag.ts";
+import type { MediaMessage } from "../rtmp/message.ts";
+import { joinStreamPath } from "../rtmp/stream_path.ts";
+
+/** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
+export type AppPath =
+  | { type: "sip"; address: string; key: string }
+  | { type: "call" | "line" }
+  | { type: "live" }
+  /** The name of a stream will say it. */
+  | { type: "unnamed" }
+  | { type: "rejected"; reason: string };
+
+/** Longest path accepted; a SIP address is far shorter. */
+const MAX_PATH_LENGTH = 512;
+
+/** ffmpeg's path of connect ends before the first element with a colon. */
+const HINT_OF_COLONS = " (with ffmpeg, a colon in the URL is written %3A)";
+
+/** Parses the `app` of a connect command; never throws, a refusal is a value. */
+export function parseAppPath(app: string): AppPath {
+  const path = joinStreamPath(app, "");
+  if (path === null || path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
+  if (path === "") return { type: "unnamed" };
+  const [name = "", address = "", ...suffix] = path.split("/");
+  if (name === "call" || name === "line") return { type: name };
+  if (name !== "sip") return { type: "live" };
+  if (address === "") return rejected(`the SIP address is missing${HINT_OF_COLONS}`);
+  const decoded = decodePercent(address);
+  if (decoded === null || !/^[^@\s<>"]+@[^@\s<>"]+$/.test(decoded)) {
+    return rejected(`"${withoutPassword(address.slice(0, 80))}" is not a SIP address like alice@example.com`);
+  }
+  const host = decoded.slice(decoded.indexOf("@") + 1);
+  // The password of a SIP URI does not count, and must not get into names and the log: connect() has its own.
+  const user = decoded.slice(0, decoded.indexOf("@")).split(":", 1)[0]!;
+  if (user === "") return rejected("the user of the SIP address is missing");
+  const key = ["sip", `${user}@${host.toLowerCase()}`, ...suffix].join("/");
+  return { type: "sip", address: `${user}@${host}`, key };
+}
+
+/** "alice:secret@host" is shown as "alice:****". */
+function withoutPassword(address: string): string {
+  const [colon, at] = [address.search(/:|%3a/i), address.search(/@|%40/i)];
+  return colon < 0 || at >= 0 && at < colon ? address : `${address.slice(0, colon)}:****`;
+}
+
+function rejected(reason: string): AppPath {
+  return { type: "rejected", reason: `${reason}; connect to rtmp://this-host/sip/user@domain` };
+}
+
+/** Undoes percent-encoding; null when it is broken. */
+export function decodePercent(text: string): string | null {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return null;
+    throw error;
+  }
+}
+
+/** Longest query that is read; what it may hold is bounded to a few hundred characters each. */
+const MAX_QUERY_LENGTH = 4096;
+
+/** Its parameters, none of a longer one; a plus sign is one, not a space as in web forms: passwords and numbers have them. */
+export function parseQuery(query: string): URLSearchParams {
+  return new URLSearchParams(query.length > MAX_QUERY_LENGTH ? "" : query.replaceAll("+", "%2B"));
+}
+
+export interface AccountStream {
+  readonly account: string;
+  /** What stands behind it, decoded; "" for nothing. */
+  readonly rest: string;
+  /** The key that was shown; null: none. */
+  readonly key: string | null;
+}
+
+/** What was read, or what is wrong with it in words for the client. */
+export type AccountPath =
+  | ({ readonly type: "stream" } & AccountStream)
+  | { readonly type: "wrong"; readonly reason: string };
+
+export interface AccountPathParts {
+  /** The `app` of connect. */
+  readonly app: string;
+  readonly connectQuery: string;
+  readonly name: string;
+  /** Query behind the name. */
+  readonly query: string;
+}
+
+const MAX_REST_LENGTH = 256;
+
+// deno-lint-ignore no-control-regex -- the control characters are what is looked for
+const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
+
+/** Puts the pieces together; never throws. */
+export function parseAccountPath(
+  application: "call" | "line",
+  { app, connectQuery, name, query }: AccountPathParts,
+): AccountPath {
+  const whole = joinStreamPath(app, name);
+  if (whole === null) return wrong("the name is too long");
+  const [first, encodedAccount = "", ...behind] = whole.split("/");
+  if (first !== application) return wrong(`the URL is not one of rtmp://this-host/${application}`);
+  const account = decodePercent(encodedAccount);
+  const rest = decodePercent(behind.join("/"));
+  if (account === null || rest === null) return wrong("the percent-encoding in the URL is broken");
+  if (account === "") return wrong("the account is missing");
+  if (rest.length > MAX_REST_LENGTH) return wrong("the name is too long");
+  if (CONTROL.test(account) || CONTROL.test(rest)) return wrong("there are control characters in the name");
+  return { type: "stream", account, rest, key: keyIn(query) ?? keyIn(connectQuery) };
+}
+
+function wrong(reason: string): AccountPath {
+  return { type: "wrong", reason };
+}
+
+function keyIn(query: string): string | null {
+  return parseQuery(query).get("key");
+}
+
+export interface UrlDial {
+  readonly destination: string;
+  /** Codec tokens of a program that plays. */
+  readonly playerCodecs: readonly string[];
+  /** How long it may ring; null: as long as the far end lets it. */
+  readonly answerTimeoutSeconds: number | null;
+  /** How long the call may last; null: as long as it likes. */
+  readonly maxDurationSeconds: number | null;
+}
+
+/** What most programs can play, and passes through as it is. */
+const PLAYER_CODECS: readonly string[] = ["pcmu", "pcma", "wideband"];
+
+const ASKED_CODECS: Readonly<Record<string, readonly string[]>> = {
+  aac: ["aac"],
+  opus: ["opus"],
+  speex: ["wideband", "narrowband"],
+  pcmu: ["pcmu"],
+  pcma: ["pcma"],
+};
+
+/** What the query of a URL asks for, or nothing. */
+export function dialledByUrl(query: string): UrlDial | null {
+  const parameters = parseQuery(query);
+  const destination = parameters.get("dial")?.trim() ?? "";
+  if (destination === "" || destination.length > 256) return null;
+  const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";
+  const audio = Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS;
+  const video = parameters.get("video")?.trim().toLowerCase() === "h264" ? ["h264"] : [];
+  return {
+    destination,
+    playerCodecs: [...audio, ...video],
+    answerTimeoutSeconds: secondsIn(parameters, "answer-timeout", 600),
+    maxDurationSeconds: secondsIn(parameters, "max-duration", 604_800),
+  };
+}
+
+/** Null for what is not there, 0, or makes no sense: a typing error must not cost the call. */
+function secondsIn(parameters: URLSearchParams, name: string, max: number): number | null {
+  const text = parameters.get(name)?.trim() ?? "";
+  const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  return seconds >= 1 && seconds <= max ? seconds : null;
+}
+
+/**
+ * True for audio that can be heard. A decoder configuration, or where its channels are, is not yet, and OBS sends that of its audio before that of
+ * its video: who dialled with it would dial without video.
+ */
+export function isSound(message: MediaMessage): boolean {
+  if (message.type !== 8 || message.body.length < 2) return false;
+  const tag = readTag(8, message.body, createTag());
+  return tag.track === 0 && tag.content === "frame";
+}
+
+/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
+export function publisherCodecs(body: Uint8Array): readonly string[] {
+  const { codec } = readTag(8, body, createTag());
+  switch (codec) {
+    case "speex":
+      return ["wideband", "narrowband"];
+    case "pcmu":
+    case "pcma":
+    case "aac":
+    case "opus":
+      return [codec];
+    default:
+      return [];
+  }
+}
