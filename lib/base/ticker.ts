@@ -39,7 +39,7 @@ class Rounds {
  */
 export class Ticker implements Disposable {
   readonly #clock: Clock;
-  readonly #periodMs: number;
+  readonly periodMs: number;
   readonly #onError: (error: unknown) => void;
   /** By how many ticks lie between two calls. */
   readonly #rounds = new Map<number, Rounds>();
@@ -51,7 +51,7 @@ export class Ticker implements Disposable {
   /** Idle until the first add(). @param onError told what a member threw; that member is removed, the others go on */
   constructor(clock: Clock, periodMs: number, onError: (error: unknown) => void = () => {}) {
     this.#clock = clock;
-    this.#periodMs = periodMs;
+    this.periodMs = periodMs;
     this.#onError = onError;
   }
 
@@ -70,7 +70,7 @@ export class Ticker implements Disposable {
     const round = rounds.join(member);
     this.#size++;
     if (this.#timer === null && !this.#ticking) {
-      this.#dueMs = this.#clock.now() + this.#periodMs;
+      this.#dueMs = this.#clock.now() + this.periodMs;
       this.#arm();
     }
     return { [Symbol.dispose]: () => this.#remove(member, round) };
@@ -105,8 +105,8 @@ export class Ticker implements Disposable {
     for (const rounds of this.#rounds.values()) this.#call(rounds.next(), nowMs);
     this.#ticking = false;
     if (this.#size === 0) return;
-    this.#dueMs += this.#periodMs *
-      Math.max(1, Math.ceil((this.#clock.now() - this.#dueMs) / this.#periodMs));
+    this.#dueMs += this.periodMs *
+      Math.max(1, Math.ceil((this.#clock.now() - this.#dueMs) / this.periodMs));
     this.#arm();
   }
 

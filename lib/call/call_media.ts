@@ -35,7 +35,7 @@ export interface WatchOutlets {
   /** There is no audio, although some should be; once a call. */
   quiet(text: string): void;
   /** There has been nothing for so long that the call is to end. */
-  dead(reason: string): void;
+  dead(reason: string, seconds: number): void;
 }
 
 /** The media of one call. Owned by the call's task; disposing it, once or again, frees its sockets and ports. */

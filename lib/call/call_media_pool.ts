@@ -111,6 +111,7 @@ export class CallMediaPool implements AsyncDisposable {
       ...(guard !== undefined && { guard }),
       clock,
       random,
+      log,
       codecs,
       ports: new RtpPorts(
         { min: config.rtp.portMin, max: config.rtp.portMax },

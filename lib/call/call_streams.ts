@@ -2,12 +2,10 @@
 // for, and where each of them sends and may hear from.
 // Role: edge
 
-import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import type { Runtime } from "../base/runtime.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Ticker } from "../base/ticker.ts";
-import type { Codecs } from "../codecs/codecs.ts";
 import {
   formatEndpoint,
   isIpAddress,
@@ -28,17 +26,11 @@ import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 import type { StreamCodecs, StreamRecord } from "./stream_record.ts";
 
-/** What the media of every call share. */
-export interface MediaServices {
-  readonly clock: Clock;
-  /** SSRCs, first sequence numbers. */
-  readonly random: Random;
-  /** Where sockets come from. */
-  readonly ports: RtpPorts;
-  /** Drives reordering, RTCP and transcoded audio of all calls. */
+/** What the RTP streams of all calls share. */
+export interface StreamServices extends Runtime {
+  readonly ports: Pick<RtpPorts, "bindPair">;
+  /** Drives whatever is paced: reordering, RTCP, transcoded audio. */
   readonly ticker: Ticker;
-  /** What turns one codec into another. */
-  readonly codecs: Codecs;
   /** Runs what receives on the sockets. */
   readonly scope: Scope;
   /** How long a call lasts without anything of its peer; absent: for ever. */
@@ -52,8 +44,8 @@ export interface MediaServices {
 export type MediaKind = "audio" | "video";
 
 export interface CallStreamsOptions {
-  readonly services: MediaServices;
-  /** The client's log. */
+  readonly services: StreamServices;
+  /** The call's. */
   readonly log: Logger;
   /** Address the peer is told. */
   readonly localAddress: string;
@@ -84,6 +76,11 @@ export class CallStreams implements Disposable {
   /** The RTP port of a medium; 0 when there is none. */
   port(kind: MediaKind): number {
     return this.#streams.get(kind)?.pair.rtp.local.port ?? 0;
+  }
+
+  /** The same; bound when there is none yet. Errors: TransportError when there is no port. */
+  open(kind: MediaKind): number {
+    return this.port(kind) || this.#open(kind).rtp.local.port;
   }
 
   /** The session on a stream's sockets; made when its clock rate is known. */
@@ -176,6 +173,11 @@ export class CallStreams implements Disposable {
     for (const [kind, stream] of this.#streams) {
       if (!agreed.some((media) => media.kind === kind)) stream.agreed = null;
     }
+  }
+
+  /** Sends no more on this stream, not even reports, until it is agreed on again. */
+  silence(kind: MediaKind): void {
+    this.#streams.get(kind)?.session?.setRemote(null, null);
   }
 
   /** Nobody takes anything until a new receiver is set. */

@@ -1,19 +1,19 @@
-// The media of one call: sockets, offer and answer, and the two chains between RTMP tags and RTP payloads.
-// The chains are built when an answer is known and kept while it stays the same, so a hold or a session
-// refresh does not restart the sound.
+// The media of one call of the gateway: between the RTP streams of its media session and the tags of an RTMP client stands
+// a pipeline, built when an answer is known and kept while that stays the same.
 // Role: edge
 
 import type { Logger } from "../base/log.ts";
+import type { Codecs } from "../codecs/codecs.ts";
 import { createTag, readTag, type Tag } from "../media/tag.ts";
+import type { RtpPorts } from "../net/rtp_ports.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import { type MediaTimeouts, MediaWatch, QUIET_MS } from "../rtp/media_watch.ts";
-import { type AgreedMedia, withEarlierNumbers } from "../sdp/agreed_media.ts";
+import type { AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
-import { createAnswer, createOffer, createReoffer, readAnswer } from "../sdp/offer_answer.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { MediaPipeline } from "./media_pipeline.ts";
-import { CallStreams, type MediaServices } from "./call_streams.ts";
+import type { CallStreams, StreamServices } from "./call_streams.ts";
 import type {
+  AcceptedReport,
   AnswerOutcome,
   CallMedia,
   MediaOutcome,
@@ -34,22 +34,25 @@ import {
   sameChoice,
   streamCodecs,
 } from "./negotiation.ts";
+import { MediaSession, type OwnMedia } from "./media_session.ts";
 import { levelOf, type MediaWarning } from "./media_warnings.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
-import { readSdpBody, sdpBody } from "./sdp_body.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
 import type { StreamRecord } from "./stream_record.ts";
 
-export type { MediaServices } from "./call_streams.ts";
+/** What the media of every call share. */
+export interface MediaServices extends StreamServices {
+  readonly ports: RtpPorts;
+  /** What turns one codec into another. */
+  readonly codecs: Codecs;
+}
 
-/** Ticks of 10 ms between two looks at whether the peer's media come. */
-const TICKS_PER_LOOK = 100;
+/** Where only the formats count. */
+const ANY_PORTS = { audio: 9, video: 9 };
 
 /** Filled by each call, and read before it returns. */
 const header = createTag();
-
-const NO_TIMEOUTS: MediaTimeouts = { initialMs: 0, silenceMs: 0 };
 
 /** One call's own settings. */
 export interface MediaContextOptions {
@@ -82,70 +85,54 @@ export class MediaContext implements CallMedia, TagSink {
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
   readonly #log: Logger;
-  readonly #streams: CallStreams;
-  readonly #sessionId: number;
-  #version: number;
-  #local: SessionDescription | null = null;
+  readonly #session: MediaSession;
   #choice: MediaChoice | null = null;
-  #agreed: readonly AgreedMedia[] = [];
+  /** Chosen of what was agreed last, used or about to be. */
+  #chosen: MediaChoice | null = null;
   #pipeline: MediaPipeline | null = null;
   readonly #published = new PublishedVideo();
   readonly #publishedAudio = new PublishedAudio();
-  #hold = false;
-  #wasHeld = false;
-  #heldByRemote = false;
+  #wasHeldByRemote = false;
   #ended = false;
   #early = false;
-  #watching: Disposable | null = null;
 
   /** Binds the audio sockets. Errors: TransportError when there is no port. */
   constructor(options: MediaContextOptions) {
     this.#options = options;
     this.#log = options.log.category("media");
-    this.#sessionId = Math.floor(options.services.clock.wallMs() / 1000);
-    this.#version = this.#sessionId;
     if (options.plan.ignored.length > 0) {
       this.#log.warn(`codecs of the client that cannot be used here: ${options.plan.ignored.join(", ")}`);
     }
-    const kinds = localMedia(options.plan, { audio: 9, video: 9 }).map(({ kind }) => kind);
-    this.#streams = new CallStreams(kinds, { ...options, log: this.#log });
+    this.#session = new MediaSession({
+      ...options,
+      log: this.#log,
+      kinds: localMedia(options.plan, ANY_PORTS).map(({ kind }) => kind),
+      user: {
+        mediaFor: (offer) => this.#mediaFor(offer),
+        renewed: (ours) => this.#published.describedIn(ours),
+        objection: (agreed, offeredBy) => this.#objection(agreed, offeredBy),
+        connect: (_agreed, streams) => this.#connect(streams),
+        hasSound: () => this.#hasSound,
+      },
+    });
   }
 
-  /** True while the remote side holds us. */
   get heldByRemote(): boolean {
-    return this.#heldByRemote;
+    return this.#session.heldByRemote;
   }
 
-  /** Our offer; after the first it keeps the payload types that are in use. */
   makeOffer(): SipBody {
-    const fields = this.#fields();
-    this.#local = this.#local === null
-      ? createOffer({ ...fields, media: this.#localMedia() })
-      : createReoffer(this.#published.describedIn(this.#local), fields);
-    return sdpBody(this.#local);
+    return this.#session.makeOffer();
   }
 
-  /** Reads the answer to our last offer. */
   takeAnswer(answer: SipBody): MediaOutcome {
-    const description = readSdpBody(answer);
-    if (typeof description === "string") return { type: "none", reason: description };
-    if (this.#local === null) return { type: "none", reason: "there was no offer to answer" };
-    const outcome = readAnswer(this.#local, description);
-    if (outcome.type === "none") return outcome;
-    return this.#apply(outcome.agreed, "local", answer.from);
+    const outcome = this.#session.takeAnswer(answer);
+    return outcome.type === "none" ? outcome : { ...outcome, report: this.#report() };
   }
 
-  /** Reads the peer's offer and answers it. */
   takeOffer(offer: SipBody): AnswerOutcome {
-    const description = readSdpBody(offer);
-    if (typeof description === "string") return { type: "none", reason: description };
-    const plan = planForAnswer(description, this.#options.plan, this.#choice);
-    const outcome = createAnswer(description, { ...this.#fields(), media: this.#localMedia(plan) });
-    if (outcome.type === "none") return outcome;
-    const applied = this.#apply(outcome.agreed, "remote", offer.from);
-    if (applied.type === "none") return applied;
-    this.#local = outcome.answer;
-    return { ...applied, answer: sdpBody(outcome.answer) };
+    const outcome = this.#session.takeOffer(offer);
+    return outcome.type === "none" ? outcome : { ...outcome, report: this.#report() };
   }
 
   fromRtmp(message: MediaMessage, tag: Tag = readTag(message.type, message.body, header)): void {
@@ -176,8 +163,7 @@ export class MediaContext implements CallMedia, TagSink {
   }
 
   setHold(on: boolean): void {
-    this.#hold = on;
-    this.#wasHeld ||= on;
+    this.#session.hold = on;
   }
 
   /** Touch tones as RTP events, or as sound. */
@@ -191,21 +177,8 @@ export class MediaContext implements CallMedia, TagSink {
     this.#pipeline?.audio?.startSilence(this.#options.services.ticker);
   }
 
-  /** Once a second, on the ticks of all calls. */
   watch(outlets: WatchOutlets): void {
-    const { clock, ticker, timeouts = NO_TIMEOUTS } = this.#options.services;
-    const watch = new MediaWatch(timeouts, {
-      quiet: () => {
-        const { from, oddity } = this.#streams.peerText("audio");
-        outlets.quiet(`no audio from ${from} for ${QUIET_MS / 1000} s${oddity}`);
-      },
-      dead: (seconds) => {
-        const { from } = this.#streams.peerText(this.#hasSound ? "audio" : "video");
-        outlets.dead(`no RTP from ${from} for ${seconds} s`);
-      },
-    }, clock.now());
-    const look = (nowMs: number): void => watch.look(nowMs, this.#streams.life(this.#hasSound));
-    this.#watching ??= ticker.add(look, TICKS_PER_LOOK);
+    this.#session.watch(outlets);
   }
 
   /** Whether audio is a stream of its own: in x-flv it is not. */
@@ -219,66 +192,60 @@ export class MediaContext implements CallMedia, TagSink {
     if (choice === null) return [];
     return (["audio", "video"] as const).flatMap((kind) => {
       const codecs = streamCodecs(choice, kind);
-      const record = codecs === null ? null : this.#streams.record(kind, codecs);
+      const record = codecs === null ? null : this.#session.streams.record(kind, codecs);
       return record === null ? [] : [record];
     });
   }
 
   summary(): string {
-    const parts = this.#streams.summary();
+    const parts = this.#session.streams.summary();
     return [...parts, ...(this.#pipeline?.complaints() ?? [])].join("; ") || "no media";
   }
 
   /** For its lines: one tag, unless we hold. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
-    if (!this.#hold) this.toRtmp?.play(type, timeMs, body);
+    if (!this.#session.hold) this.toRtmp?.play(type, timeMs, body);
   }
 
   /** Ends RTCP politely and frees the ports. */
   [Symbol.dispose](): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#watching?.[Symbol.dispose]();
     this.#pipeline?.[Symbol.dispose]();
     this.#pipeline = null;
-    this.#streams[Symbol.dispose]();
+    this.#session[Symbol.dispose]();
     this.#options.onEnd();
   }
 
-  #localMedia(plan = this.#options.plan): ReturnType<typeof localMedia> {
-    const ports = { audio: this.#streams.port("audio"), video: this.#streams.port("video") };
-    return localMedia(plan, ports).map((media) => ({
-      ...media,
-      formats: media.formats.map((format) => this.#published.described(format)),
+  /** What is published is described as it is. */
+  #mediaFor(offer: SessionDescription | null): OwnMedia[] {
+    const { plan } = this.#options;
+    const answering = offer === null ? plan : planForAnswer(offer, plan, this.#choice);
+    return localMedia(answering, ANY_PORTS).map(({ kind, formats }) => ({
+      kind,
+      formats: formats.map((format) => this.#published.described(format)),
     }));
   }
 
-  #fields() {
-    const sessionVersion = this.#version++;
-    const fields = { address: this.#options.localAddress, sessionId: this.#sessionId, sessionVersion };
-    return this.#wasHeld ? { ...fields, hold: this.#hold } : fields;
+  #objection(agreed: readonly AgreedMedia[], offeredBy: OfferSide): string | null {
+    const choice = this.#chosen = this.#choose(agreed, offeredBy);
+    const nothing = choice.audio.kind === "none" && choice.video.kind === "none";
+    return nothing ? "the codecs both sides name cannot be used here" : null;
   }
 
-  /** @param from where the peer's description came from */
-  #apply(settled: readonly AgreedMedia[], offeredBy: OfferSide, from: readonly string[] = []): MediaOutcome {
-    if (this.#ended) return { type: "none", reason: "the call is over" };
-    const agreed = withEarlierNumbers(settled, this.#agreed);
-    const choice = this.#choose(agreed, offeredBy);
-    if (choice.audio.kind === "none" && choice.video.kind === "none") {
-      return { type: "none", reason: "the codecs both sides name cannot be used here" };
-    }
-    const lost = agreed.map((media) => this.#streams.objection(media, from)).find((why) => why !== null);
-    if (lost) return { type: "none", reason: `the peer only listens, and cannot be sent to: ${lost}` };
-    const wasHeld = this.#heldByRemote;
-    this.#heldByRemote = agreed.some((media) => media.heldByRemote);
-    if (wasHeld && !this.#heldByRemote) this.#pipeline?.audio?.publisherChanged(); // a new talk spurt, with its marker
-    if (!sameChoice(choice, this.#choice)) this.#build(choice);
+  /** Bridges are kept while the choice stays the same, so a hold or a session refresh does not restart the sound. */
+  #connect(streams: CallStreams): void {
+    const choice = this.#chosen!;
+    const wasHeld = this.#wasHeldByRemote;
+    this.#wasHeldByRemote = this.heldByRemote;
+    if (wasHeld && !this.heldByRemote) this.#pipeline?.audio?.publisherChanged(); // a new talk spurt, with its marker
+    if (!sameChoice(choice, this.#choice)) this.#build(choice, streams);
     else if (choice.video.kind === "h264") this.#pipeline?.takeSprop(choice.video.sprop);
     this.#choice = choice;
-    this.#agreed = agreed;
-    this.#streams.keepOnly(agreed);
-    for (const media of agreed) this.#streams.direct(media, from);
-    return { type: "agreed", report: acceptedReport(choice, this.#options.plan) };
+  }
+
+  #report(): AcceptedReport {
+    return this.#choice === null ? [] : acceptedReport(this.#choice, this.#options.plan);
   }
 
   /** What is in use stays while it may: the client was told of it, and has no way to hear of another. */
@@ -289,16 +256,16 @@ export class MediaContext implements CallMedia, TagSink {
       : chooseMedia(agreed, planKeeping(plan, this.#choice), "local");
   }
 
-  #build(choice: MediaChoice): void {
+  #build(choice: MediaChoice, streams: CallStreams): void {
     this.#pipeline?.[Symbol.dispose]();
-    this.#streams.detach();
+    streams.detach();
     this.#pipeline = new MediaPipeline({
       choice,
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
       originMs: this.#options.originMs,
-      announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#hold : null,
-      session: (kind, clockRate) => this.#streams.session(kind, clockRate),
+      announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#session.hold : null,
+      session: (kind, clockRate) => streams.session(kind, clockRate),
       toRtmp: this,
       onDigit: (digit, durationMs) => this.onDigit?.(digit, durationMs),
       askPublisher: () => this.onKeyFrameWanted?.(),

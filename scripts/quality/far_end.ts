@@ -9,6 +9,7 @@ import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { CallRegistry } from "../../lib/call/registry.ts";
 import type { Logger } from "../../lib/base/log.ts";
+import { Scope } from "../../lib/base/scope.ts";
 import type { Random } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { AddressPolicy } from "../../lib/net/route.ts";
@@ -19,7 +20,7 @@ import { type MediaFormat, mediaFormat, sameFormat } from "../../lib/sdp/media_f
 import { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import { sipUri } from "../../lib/sip/message/uri.ts";
 import { BuiltInNumber } from "../../lib/tools/sipd/built_in_number.ts";
-import type { LineServices, MediaTreatment } from "../../lib/tools/sipd/line_media.ts";
+import type { MediaTreatment, NumberServices } from "../../lib/tools/sipd/number_media.ts";
 
 /** One way to carry audio over RTP. */
 export interface PeerKind {
@@ -108,12 +109,13 @@ export class FarEnd implements AsyncDisposable {
     }, environment));
     const { clock, random, log, codecs } = environment;
     const ticker = opened.adopt(new Ticker(clock, 20), (one) => one[Symbol.dispose]());
-    const services: LineServices = {
+    const services: NumberServices = {
       clock,
       random,
       log,
       calls: new CallRegistry(environment),
       ticker,
+      scope: opened.adopt(new Scope("media", { log }), (one) => one.close()),
       ports: new RtpPorts({ min: 0, max: 0 }, clock),
       bind,
     };

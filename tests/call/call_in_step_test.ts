@@ -78,7 +78,8 @@ async function call(ppm: number) {
   const ticker = new Ticker(clock, 10);
   const scope = new Scope("test", { log });
   const ports = new RtpPorts({ min: 30000, max: 30099, coolDownMs: 0 }, clock, (at) => network.bind(at));
-  const services = { clock, random: seededRandom(1), ports, ticker, scope, codecs: new Codecs(new Map()) };
+  const codecs = new Codecs(new Map());
+  const services = { clock, random: seededRandom(1), log, ports, ticker, scope, codecs };
   const media = new MediaContext({
     services,
     log,

@@ -445,7 +445,7 @@ const OUTGOING: readonly OutgoingCase[] = [
     name: "no media in time",
     run: async (kind) => {
       await up(kind);
-      kind.factory.last.watched?.dead("no RTP from 10.0.0.2 for 30 s");
+      kind.factory.last.watched?.dead("no RTP from 10.0.0.2 for 30 s", 30);
       await settle();
     },
     changes: [...UP, "ended completed no RTP from 10.0.0.2 for 30 s by failure"],
@@ -589,7 +589,7 @@ const INCOMING: readonly IncomingCase[] = [
     name: "no media in time",
     run: async (kind) => {
       await answered(kind);
-      kind.factory.last.watched?.dead("no RTP");
+      kind.factory.last.watched?.dead("no RTP", 30);
       await settle();
     },
     changes: [...UP, "ended completed no RTP by failure"],

@@ -243,7 +243,7 @@ Deno.test("media that do not come: the client is told, then the call ends with b
     'trouble("NetStream.Call.NoAudio", "no audio from 203.0.113.9:4000 for 5 s; its SDP said 10.99.0.5, a private address")',
   ]);
   assert.match(owner.log.at("warn").join(), /no audio from 203\.0\.113\.9:4000 for 5 s/);
-  media.watched!.dead("no RTP from 203.0.113.9:4000 for 30 s");
+  media.watched!.dead("no RTP from 203.0.113.9:4000 for 30 s", 30);
   await settle();
   assert.deepEqual(call.failures, ["no RTP from 203.0.113.9:4000 for 30 s"]);
   assert.deepEqual(owner.link.take(), [

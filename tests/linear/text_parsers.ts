@@ -9,7 +9,7 @@ import { ConfigError, messageOf, WireError } from "../../lib/base/errors.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { formatWarning } from "../../lib/call/negotiation.ts";
-import { readSdpBody } from "../../lib/call/sdp_body.ts";
+import { readSdpBody } from "../../lib/call/media_session.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
 import { parseInfo } from "../../lib/sip/message/info_bodies.ts";
 import { parseAccounts, sameAddressPolicyOf } from "../../lib/config/accounts.ts";

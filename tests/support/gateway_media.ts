@@ -45,7 +45,7 @@ function bench(clock: Clock, ports: RtpPorts, check: () => void): MediaBench {
   const scope = new Scope("media", { log });
   const ticker = new Ticker(clock, 10);
   const codecs = new Codecs(new Map());
-  const services: MediaServices = { clock, random: seededRandom(5), ports, ticker, scope, codecs };
+  const services: MediaServices = { clock, random: seededRandom(5), log, ports, ticker, scope, codecs };
   let ended = 0;
   return {
     log,

@@ -7,6 +7,7 @@ import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { seededRandom } from "../../lib/base/random.ts";
+import { Scope } from "../../lib/base/scope.ts";
 import { CallRegistry } from "../../lib/call/registry.ts";
 import { encodeRtp } from "../../lib/rtp/packet.ts";
 import type { AgreedMedia } from "../../lib/sdp/agreed_media.ts";
@@ -19,7 +20,7 @@ import type { MessageTransport } from "../../lib/sip/ua/endpoint.ts";
 import type { SipMessage } from "../../lib/sip/message/message.ts";
 import { decodeSipDatagram } from "../../lib/sip/message/parser.ts";
 import type { Flow } from "../../lib/sip/message/target.ts";
-import type { LineServices } from "../../lib/tools/sipd/line_media.ts";
+import type { NumberServices } from "../../lib/tools/sipd/number_media.ts";
 import { FakeUdpNetwork } from "./fake_udp.ts";
 import { RecordLog } from "./record_log.ts";
 import type { SipNetwork } from "./sip_network.ts";
@@ -31,13 +32,14 @@ export const PCMA = mediaFormat(8, "PCMA", 8000);
 export const SPEEX = mediaFormat(96, "speex", 16000);
 
 /** What numbers share, with sockets in memory. */
-export function memoryServices(clock: Clock): LineServices & { rtp: FakeUdpNetwork; log: RecordLog } {
+export function memoryServices(clock: Clock): NumberServices & { rtp: FakeUdpNetwork; log: RecordLog } {
   const rtp = new FakeUdpNetwork();
   const log = new RecordLog();
   const ticker = new Ticker(clock, 20, (error) => log.error("a tick failed", error));
   const random = seededRandom(1);
   const calls = new CallRegistry({ clock, random: seededRandom(2) });
-  return { clock, random, log, calls, ticker, ports: rtp, bind: "10.0.0.2", rtp };
+  const scope = new Scope("media", { log });
+  return { clock, random, log, calls, ticker, scope, ports: rtp, bind: "10.0.0.2", rtp };
 }
 
 /** What an offer or answer of a caller says. */

@@ -13,13 +13,14 @@ import { formatSipUri } from "../../sip/message/uri.ts";
 import type { Call, CallEvent, OfferEvent } from "../../sip/ua/call.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";
 import type { IncomingMessage, UserAgent } from "../../sip/ua/user_agent.ts";
-import { LineMedia, type LineServices, type MediaTreatment } from "./line_media.ts";
+import { type MediaTreatment, NumberMedia, type NumberServices } from "./number_media.ts";
 
 /** Calls at a time; further callers hear 486. */
 export const MAX_CALLS = 500;
 /** Longest call, in milliseconds: a caller that vanished without a BYE does not stay for ever. */
 export const MAX_CALL_MS = 3_600_000;
 
+const NO_ANSWER = { type: "none", reason: "the caller did not answer our offer" } as const;
 const NOT_UP: CallEnding = { status: "failed", sipStatus: null, reason: "not set up", by: "failure" };
 
 export interface BuiltInNumberOptions {
@@ -27,7 +28,7 @@ export interface BuiltInNumberOptions {
   readonly agent: UserAgent;
   /** What is done with the media of calls. */
   readonly treatment: MediaTreatment;
-  readonly services: LineServices;
+  readonly services: NumberServices;
   /** Told of messages outside calls; 200 was sent. */
   readonly onMessage?: (message: IncomingMessage) => void;
   /** Told of messages inside calls; 200 was sent. */
@@ -112,14 +113,18 @@ export class BuiltInNumber implements AsyncDisposable {
   async #answer(invitation: Invitation, registered: RegisteredCall, over: AbortSignal): Promise<void> {
     const { treatment, services } = this.#options;
     const { localAddress } = invitation.source;
-    using media = new LineMedia({ treatment, services, localAddress, scope: this.#scope });
-    const offer = await this.#withAddresses(invitation.offer);
-    const body = this.#firstBody(media, invitation, offer);
-    if (typeof body === "number") return registered.end(endingOf(body, reasonPhrase(body), "local"));
+    using media = new NumberMedia({ treatment, services, localAddress, log: this.#log });
+    const settled = settle(media, await this.#withAddresses(invitation.offer));
+    if (settled.type === "refused") {
+      const { status, phrase, reason, headers } = settled;
+      this.#log[status === 503 ? "warn" : "info"](`call refused ${status}: ${reason}`);
+      invitation.refuse(status, phrase, headers);
+      return registered.end(endingOf(status, reasonPhrase(status), "local"));
+    }
     registered.media = media;
     invitation.ring();
     registered.become("ringing");
-    const outcome = await invitation.accept(body);
+    const outcome = await invitation.accept(settled.body);
     const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
     if (outcome.type === "failed") {
       registered.end({ ...NOT_UP, reason: outcome.reason });
@@ -132,26 +137,9 @@ export class BuiltInNumber implements AsyncDisposable {
     registered.end(await this.#talk(call, media, caller, invitation.offer === null));
   }
 
-  /** Our answer, or our offer for a caller without one; a number: the call was refused with this status. */
-  #firstBody(media: LineMedia, invitation: Invitation, offer: SipBody | null): SipBody | number {
-    try {
-      if (offer === null) return media.makeOffer();
-      const outcome = media.takeOffer(offer);
-      if (outcome.type === "answer") return outcome.body;
-      this.#log.info(`Call refused: ${outcome.reason}`);
-      invitation.refuse(outcome.status, refusalOf(outcome.status), warning(outcome.reason));
-      return outcome.status;
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      this.#log.warn(`Call refused: ${messageOf(error)}`);
-      invitation.refuse(503, "Service Unavailable");
-      return 503;
-    }
-  }
-
   async #talk(
     call: Call,
-    media: LineMedia,
+    media: NumberMedia,
     caller: string,
     offeredByUs: boolean,
   ): Promise<CallEnding> {
@@ -161,7 +149,10 @@ export class BuiltInNumber implements AsyncDisposable {
     this.#log.info(`${caller} is connected`);
     using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
     if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
-    using _watch = media.watch((seconds) => established.fail(`no RTP for ${seconds} s`));
+    media.session.watch({
+      quiet: () => {},
+      dead: (_reason, seconds) => established.fail(`no RTP for ${seconds} s`),
+    });
     let ending = NOT_UP;
     for await (const event of established.events()) {
       if (event.type === "ended") ending = completed(event.by, event.reason);
@@ -172,7 +163,7 @@ export class BuiltInNumber implements AsyncDisposable {
     return ending;
   }
 
-  async #handle(call: Call, media: LineMedia, event: CallEvent): Promise<void> {
+  async #handle(call: Call, media: NumberMedia, event: CallEvent): Promise<void> {
     switch (event.type) {
       case "offer":
         return await this.#answerOffer(media, event);
@@ -184,26 +175,18 @@ export class BuiltInNumber implements AsyncDisposable {
     }
   }
 
-  async #answerOffer(media: LineMedia, event: OfferEvent): Promise<void> {
-    const offer = await this.#withAddresses(event.body);
-    try {
-      const outcome = offer === null
-        ? { type: "answer" as const, body: media.makeOffer() }
-        : media.takeOffer(offer);
-      if (outcome.type === "none") event.refuse(outcome.status, refusalOf(outcome.status));
-      else this.#scope.spawn("answer", async () => void await event.answer(outcome.body));
-    } catch (error) {
-      if (!(error instanceof TransportError)) throw error;
-      event.refuse(503, "Service Unavailable");
-    }
+  async #answerOffer(media: NumberMedia, event: OfferEvent): Promise<void> {
+    const settled = settle(media, await this.#withAddresses(event.body));
+    if (settled.type === "refused") event.refuse(settled.status, settled.phrase);
+    else this.#scope.spawn("answer", async () => void await event.answer(settled.body));
   }
 
   /** A call whose media cannot be understood is no use to anybody. */
-  async #takeAnswer(call: Call, media: LineMedia, body: SipBody | null): Promise<void> {
+  async #takeAnswer(call: Call, media: NumberMedia, body: SipBody | null): Promise<void> {
     const answer = await this.#withAddresses(body);
-    const problem = answer === null ? "the caller did not answer our offer" : media.takeAnswer(answer);
-    if (problem === null) return;
-    this.#log.warn(`Hanging up: ${problem}`);
+    const outcome = answer === null ? NO_ANSWER : media.session.takeAnswer(answer);
+    if (outcome.type === "agreed") return;
+    this.#log.warn(`hanging up: ${outcome.reason}`);
     this.#hangUp(call);
   }
 
@@ -218,8 +201,32 @@ export class BuiltInNumber implements AsyncDisposable {
   }
 }
 
-function refusalOf(status: 400 | 488): string {
-  return status === 400 ? "Bad Session Description" : "Not Acceptable Here";
+/** A body for the caller, or the response that refuses it. */
+type Settled =
+  | { readonly type: "settled"; readonly body: SipBody }
+  | {
+    readonly type: "refused";
+    readonly status: 400 | 488 | 503;
+    readonly phrase: string;
+    readonly reason: string;
+    readonly headers?: Record<string, string>;
+  };
+
+/** Our answer, or our offer to a caller without one. */
+function settle({ session }: NumberMedia, offer: SipBody | null): Settled {
+  try {
+    if (offer === null) return { type: "settled", body: session.makeOffer() };
+    const outcome = session.takeOffer(offer);
+    if (outcome.type === "agreed") return { type: "settled", body: outcome.answer };
+    const { reason, malformed } = outcome;
+    const [status, phrase] = malformed
+      ? [400, "Bad Session Description"] as const
+      : [488, "Not Acceptable Here"] as const;
+    return { type: "refused", status, phrase, reason, headers: warning(reason) };
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return { type: "refused", status: 503, phrase: "Service Unavailable", reason: messageOf(error) };
+  }
 }
 
 /** A Warning header in plain words (RFC 3261 20.43); 399 is for texts that people read. */

@@ -9,7 +9,8 @@ import { formatName, type MediaFormat, mediaFormat } from "../../sdp/media_forma
 import { nameAddrOf } from "../../sip/message/name_addr.ts";
 import type { UserAgent } from "../../sip/ua/user_agent.ts";
 import { BuiltInNumber } from "./built_in_number.ts";
-import type { LineServices, MediaKind, MediaTreatment } from "./line_media.ts";
+import type { MediaKind } from "../../call/call_streams.ts";
+import type { MediaTreatment, NumberServices } from "./number_media.ts";
 import { MessageEcho } from "./message_echo.ts";
 
 /** Every encoding that is returned, as "name/clock" or "name/clock/channels" in lower case. */
@@ -89,7 +90,7 @@ function payloadTypeMap(agreed: AgreedMedia): Int16Array {
 export interface EchoLineOptions {
   /** Who answers; owned from now on. */
   readonly agent: UserAgent;
-  readonly services: LineServices;
+  readonly services: NumberServices;
   /** Users whose messages get no reply: the built-in numbers. */
   readonly neverTo: ReadonlySet<string>;
 }

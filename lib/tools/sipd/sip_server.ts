@@ -8,6 +8,7 @@ import { CallRegistry } from "../../call/registry.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { Scope } from "../../base/scope.ts";
 import type { Random } from "../../base/random.ts";
 import { type DnsResolver, lookUpAddress } from "../../net/dns.ts";
 import {
@@ -27,7 +28,7 @@ import { sipUri } from "../../sip/message/uri.ts";
 import type { UserAgent } from "../../sip/ua/user_agent.ts";
 import type { BuiltInNumber } from "./built_in_number.ts";
 import { openEchoLine } from "./echo_line.ts";
-import type { LineServices } from "./line_media.ts";
+import type { NumberServices } from "./number_media.ts";
 import { Location } from "./location.ts";
 import { Proxy } from "./proxy.ts";
 import { quietWire } from "./quiet_wire.ts";
@@ -99,7 +100,10 @@ export class SipServer implements AsyncDisposable {
     );
     const address = { ...local, hostname: publicAddress(hostname, addresses) };
     const endpoint = opened.use(openEndpoint(local, addresses, env));
-    const services = opened.adopt(createServices(hostname, env), ({ ticker }) => ticker[Symbol.dispose]());
+    const services = opened.adopt(createServices(hostname, env), async ({ ticker, scope }) => {
+      ticker[Symbol.dispose]();
+      await scope.close();
+    });
     const numbers = openNumbers({ endpoint, services, location, address, hostname });
     opened.defer(async () => {
       await Promise.all(numbers.map((number) => number[Symbol.asyncDispose]()));
@@ -155,7 +159,7 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
   }, { ...env, log: quietWire(env.log) });
 }
 
-function createServices(bind: string, environment: SipServerEnvironment): LineServices {
+function createServices(bind: string, environment: SipServerEnvironment): NumberServices {
   const { clock, random, log, rtpPorts, guard, dns, timeouts, calls } = environment;
   return {
     ...(guard && { guard }),
@@ -165,7 +169,8 @@ function createServices(bind: string, environment: SipServerEnvironment): LineSe
     random,
     log,
     calls: calls ?? new CallRegistry(environment),
-    ticker: new Ticker(clock, TONE_BLOCK_MS, (error) => log.error("A media tick failed", error)),
+    ticker: new Ticker(clock, TONE_BLOCK_MS, (error) => log.error("a media tick failed", error)),
+    scope: new Scope("media", { log }),
     ports: rtpPorts ?? new RtpPorts({ min: 0, max: 0 }, clock),
     bind,
   };
@@ -173,7 +178,7 @@ function createServices(bind: string, environment: SipServerEnvironment): LineSe
 
 function openNumbers(parts: {
   endpoint: SipEndpoint;
-  services: LineServices;
+  services: NumberServices;
   location: Location;
   address: Endpoint;
   hostname: string;

@@ -11,7 +11,8 @@ import type { AgreedFormat, AgreedMedia } from "../../sdp/agreed_media.ts";
 import { isNamed, type MediaFormat, mediaFormat } from "../../sdp/media_format.ts";
 import type { UserAgent } from "../../sip/ua/user_agent.ts";
 import { BuiltInNumber } from "./built_in_number.ts";
-import type { LineServices, MediaKind, MediaTreatment } from "./line_media.ts";
+import type { MediaKind } from "../../call/call_streams.ts";
+import type { MediaTreatment, NumberServices } from "./number_media.ts";
 import { g711Tone, speexSpeech, TONE_BLOCK_MS, type ToneSound } from "./tone_source.ts";
 
 /** Packets sent at once to catch up after a busy moment; what is missing beyond is left out. */
@@ -149,7 +150,7 @@ export class TonePlayer implements Disposable {
 /** Puts the number into service. */
 export function openToneLine(options: {
   readonly agent: UserAgent;
-  readonly services: LineServices;
+  readonly services: NumberServices;
 }): BuiltInNumber {
   const { agent, services } = options;
   const log = services.log.category("call").child("number tone");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
-import { readSdpBody, sdpBody } from "../../lib/call/sdp_body.ts";
+import { readSdpBody, sdpBody } from "../../lib/call/media_session.ts";
 
 const TEXT = [
   ["v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "c=IN IP4 192.0.2.1", "t=0 0"],
