@@ -6,7 +6,7 @@ import type { Logger } from "./log.ts";
 import type { Random } from "./random.ts";
 
 /** Tests give a FakeClock, a silent log and numbers of their own. */
-interface Runtime {
+export interface Runtime {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: Random;
