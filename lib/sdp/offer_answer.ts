@@ -38,7 +38,7 @@ export interface LocalMedia {
 }
 
 /** What every description of ours starts from. */
-interface SessionFields {
+export interface SessionFields {
   /** The address we receive at, IPv4 or IPv6 literal. */
   readonly address: string;
   /** Id of the session, the same for all descriptions of one call. */

@@ -90,7 +90,7 @@ Deno.test("nothing in common is refused, DTMF alone is nothing, and no port is b
 });
 
 Deno.test("what is no description is told from what cannot be agreed on", async () => {
-  const { media, session, finish } = bench();
+  const { session, finish } = bench();
   for (const text of ["hello", "v=0\r\nm=audio x"]) {
     const outcome = session.takeOffer(sdp(text));
     assert.ok(outcome.type === "none");
@@ -103,7 +103,7 @@ Deno.test("what is no description is told from what cannot be agreed on", async 
 });
 
 Deno.test("a video line may join and leave within a call; versions grow", async () => {
-  const { media, session, told, services, finish } = bench();
+  const { session, told, services, finish } = bench();
   const versions: number[] = [];
   const line = (text: string) =>
     `v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\nm=audio 7000 RTP/AVP 0\r\n${text}`;
@@ -123,7 +123,7 @@ Deno.test("a video line may join and leave within a call; versions grow", async 
 });
 
 Deno.test("our offer is answered by the caller, and repeated as it was", async () => {
-  const { media, session, told, finish } = bench();
+  const { session, told, finish } = bench();
   assert.equal(answered(session, offerOf()), "there was no offer to answer");
   const offer = session.makeOffer();
   assert.deepEqual(parseSdp(offer.bytes).media[0]!.formats.map(({ payloadType }) => payloadType), [0, 8]);
@@ -142,7 +142,7 @@ Deno.test("our offer is answered by the caller, and repeated as it was", async (
 });
 
 Deno.test("no offer, however damaged, does more than fail", async () => {
-  const { media, session, finish } = bench();
+  const { session, finish } = bench();
   const good = offerOf({ formats: [PCMU, DIGITS] });
   fc.assert(fc.property(fc.nat(100_000), (seed) => {
     const outcome = session.takeOffer({ type: SDP_TYPE, bytes: mutate(good.bytes, seed) });
