@@ -1,6 +1,6 @@
 // The SIP users that the gateway itself is: one user agent for each account of the configuration, registered in the
 // background from the start to the end of the gateway. A registrar that is away or refuses delays and ends nothing.
-// RFC 3261 section 10.2; waits of registration_schedule.ts, pace of account_gate.ts.
+// RFC 3261 section 10.2.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
@@ -54,7 +54,7 @@ export class Account {
   }
 
   /** Registers from now on, unless it is not to be registered; ends with the user agent. */
-  async run(gate: AccountGate): Promise<void> {
+  async run(gate: RegisterPacer): Promise<void> {
     const { identity, register } = this.config;
     if (!register) return this.log.info(unregisteredText(identity));
     const registrar = formatSipUri(identity.proxy ?? registrarUri(identity));
@@ -83,7 +83,7 @@ export class AccountRegistry implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #accounts = new Map<string, Account>();
-  readonly #gate: AccountGate;
+  readonly #gate: RegisterPacer;
   readonly #scope: Scope;
   #closing: Promise<void> | null = null;
 
@@ -92,7 +92,7 @@ export class AccountRegistry implements AsyncDisposable {
     this.#clock = clock;
     this.#log = log;
     this.#scope = new Scope("accounts", { log });
-    this.#gate = new AccountGate({ clock, random });
+    this.#gate = new RegisterPacer({ clock, random });
     for (const config of accounts) {
       const named = log.child(`account ${config.name}`);
       this.#accounts.set(config.name, new Account(config, sip.createUserAgent(config.identity, true), named));
@@ -167,7 +167,7 @@ interface Lane {
   readonly waiting: Set<() => void>;
 }
 
-export class AccountGate {
+export class RegisterPacer {
   readonly #environment: AccountGateEnvironment;
   readonly #lanes = new Map<string, Lane>();
   #nextMs = 0;

@@ -26,7 +26,7 @@ import { AccountApps } from "./apps/account_apps.ts";
 import { type AppPath, parseAppPath } from "./urls.ts";
 import { mayPublishCalls } from "../config/accounts.ts";
 import type { Config } from "../config/config.ts";
-import { type DoorAddresses, type FirstStream, FrontDoor, isToldLater } from "./listeners.ts";
+import { type FirstStream, isToldLater, type ListenerAddresses, RtmpListeners } from "./listeners.ts";
 import { LoadGuard } from "./load_guard.ts";
 import { CallMediaPool } from "../call/call_media_pool.ts";
 import { CallRegistry } from "../call/registry.ts";
@@ -74,7 +74,7 @@ export class Gateway implements AsyncDisposable {
   readonly #sipApp: SipApp;
   readonly #accountApps: AccountApps;
   readonly #live: LiveApp;
-  readonly #door: FrontDoor;
+  readonly #listeners: RtmpListeners;
   readonly #guard: LoadGuard;
   readonly #sockets: Sockets;
   #rtmp: Endpoint;
@@ -84,7 +84,7 @@ export class Gateway implements AsyncDisposable {
   private constructor(
     config: Config,
     environment: GatewayEnvironment,
-    { door, sockets }: { door: FrontDoor; sockets: Sockets },
+    { listeners, sockets }: { listeners: RtmpListeners; sockets: Sockets },
   ) {
     const { clock, log, team } = environment;
     const withMedia = team?.calls ?? new LocalTally();
@@ -92,12 +92,12 @@ export class Gateway implements AsyncDisposable {
     this.#connections = team?.connections ?? new LocalTally();
     this.#config = config;
     this.#environment = environment;
-    this.#door = door;
+    this.#listeners = listeners;
     this.#sockets = sockets;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
     const guard = new TargetPolicy(config.entrance.targets);
-    guard.onRefused = (askedBy) => door.offenders.note(askedBy, "requests to forbidden targets");
+    guard.onRefused = (askedBy) => listeners.offenders.note(askedBy, "requests to forbidden targets");
     this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, withMedia);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp(
@@ -111,7 +111,7 @@ export class Gateway implements AsyncDisposable {
         addresses: this.#addresses,
         refuseNew: (method) => this.#guard.refuseSip(method),
       },
-      { ...sipEnvironment(environment), traffic: new BadTraffic(environment, door.offenders) },
+      { ...sipEnvironment(environment), traffic: new BadTraffic(environment, listeners.offenders) },
     );
     guard.openOwnPort(this.#sip.port);
     this.#accounts = new AccountRegistry({ ...environment, accounts: config.accounts, sip: this.#sip });
@@ -127,7 +127,7 @@ export class Gateway implements AsyncDisposable {
       accounts: this.#accounts,
       media: (named) => this.#media.factory("wideband", named, true),
       transcodable: environment.codecs?.transcodable ?? new Set(),
-      access: door.access,
+      access: listeners.access,
       room: this.#guard,
       calls: this.calls,
       ...dialling,
@@ -141,11 +141,11 @@ export class Gateway implements AsyncDisposable {
       sip: this.#sip,
       media: this.#media,
       scope: this.#scope,
-      access: door.access,
+      access: listeners.access,
       room: this.#guard,
       calls: this.calls,
       sameAddress: config.sameAddress,
-      ...(team !== undefined && { tenancy: team.tenancy }),
+      ...(team !== undefined && { sipAddresses: team.sipAddresses }),
       ...dialling,
       streams: this.#live.streams,
       publishCalls: config.publishCalls,
@@ -155,18 +155,18 @@ export class Gateway implements AsyncDisposable {
   /** Binds all sides and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
     const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
-    const door = await FrontDoor.create(config, { ...environment, sockets });
-    const gateway = new Gateway(config, environment, { door, sockets });
+    const listeners = await RtmpListeners.create(config, { ...environment, sockets });
+    const gateway = new Gateway(config, environment, { listeners, sockets });
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
     if (streams?.type === "here") {
       const serve = (connection: RtmpConnection): void => gateway.#spawnServing(connection, new LocalTally());
-      gateway.#scope.spawn("arrivals", (signal) => door.takeArrivals(streams, signal, serve));
+      gateway.#scope.spawn("arrivals", (signal) => listeners.takeArrivals(streams, signal, serve));
     }
     try {
       await gateway.#learnPublicAddress();
-      gateway.#rtmp = (await door.opened).rtmp;
+      gateway.#rtmp = (await listeners.opened).rtmp;
       gateway.#opened = true;
       gateway.#accounts.start();
       gateway.#accountApps.start();
@@ -198,14 +198,14 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** Where clients connect, every way; resolved by the time start() returns. */
-  get doors(): Promise<DoorAddresses> {
-    return this.#door.opened;
+  get doors(): Promise<ListenerAddresses> {
+    return this.#listeners.opened;
   }
 
   /** Reads certificate, key and users of the RTMP side again; what exists stays. Accounts not registered try again. */
   async reload(): Promise<void> {
     this.#accounts.retry();
-    await this.#door.reload();
+    await this.#listeners.reload();
   }
 
   /** What is in use now, for tests and the log: all zero when every client has left. */
@@ -240,12 +240,12 @@ export class Gateway implements AsyncDisposable {
 
   async #acceptClients(signal: AbortSignal): Promise<void> {
     try {
-      await this.#door.run(signal, (connection, place) => {
+      await this.#listeners.run(signal, (connection, place) => {
         this.#spawnServing(connection, this.#connections, place);
       });
     } catch (error) {
       if (this.#opened) throw error; // a port broke later: this task's failure, said in the log
-    } // else start() hears of it by door.opened
+    } // else start() hears of it by listeners.opened
   }
 
   /** @param count of the connections it is one of: those carried here are counted where they came in */
@@ -274,10 +274,10 @@ export class Gateway implements AsyncDisposable {
 
   /** From connect to disconnect; every early return is one `_error` and the end of the connection. */
   async #admit(client: RtmpConnection, signal: AbortSignal): Promise<void> {
-    if (this.#connections.everywhere > this.#config.limit.connections && !this.#door.makeRoom()) {
+    if (this.#connections.everywhere > this.#config.limit.connections && !this.#listeners.makeRoom()) {
       return await client.reject("too many connections");
     }
-    const request = await this.#door.greet(client);
+    const request = await this.#listeners.greet(client);
     if (request === null || signal.aborted) return;
     const room = this.#guard.admit("client");
     if (room.type === "refused") {
@@ -288,11 +288,11 @@ export class Gateway implements AsyncDisposable {
     if (streams?.type === "elsewhere" && this.#needsStreams(asked)) {
       return await streams.carry(client.surrender(), signal); // who it is is asked there
     }
-    const later = isToldLater(asked, request, this.#door.access.asksForLogin);
-    const first = later ? await this.#door.firstStream(client) : null;
+    const later = isToldLater(asked, request, this.#listeners.access.asksForLogin);
+    const first = later ? await this.#listeners.firstStream(client) : null;
     if (later && first === null || signal.aborted) return;
     const path = asked.type === "unnamed" ? parseAppPath(first?.name ?? "") : asked;
-    const login = await this.#door.login(client, request, first, signal);
+    const login = await this.#listeners.login(client, request, first, signal);
     if (login.type === "refused") return await refuse(client, first, login.reason);
     if (path.type === "rejected") return await refuse(client, first, path.reason);
     // From here on it is theirs, for hours: handed over, not waited for.
@@ -330,7 +330,7 @@ export class Gateway implements AsyncDisposable {
     await this.#accountApps[Symbol.asyncDispose]();
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
-    this.#door.offenders[Symbol.dispose]();
+    this.#listeners.offenders[Symbol.dispose]();
     this.#sockets[Symbol.dispose]();
   }
 }

@@ -31,7 +31,7 @@ import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import { listenRtmpt } from "../rtmp/tunnel/listen.ts";
 
 /** What the door takes from outside. */
-export interface FrontDoorEnvironment {
+export interface ListenersEnvironment {
   readonly clock: Clock;
   /** Where lines go. */
   readonly log: Logger;
@@ -44,10 +44,10 @@ export interface FrontDoorEnvironment {
 }
 
 /** The parts of the configuration that matter here. */
-export type FrontDoorConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
+export type ListenersConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
 
 /** Where clients connect; the real ports when 0 was asked for. */
-export interface DoorAddresses {
+export interface ListenerAddresses {
   readonly rtmp: Endpoint;
   /** RTMP over TLS; null: not open. */
   readonly rtmps: Endpoint | null;
@@ -57,7 +57,7 @@ export interface DoorAddresses {
   readonly rtmpts: Endpoint | null;
 }
 
-type Door = keyof DoorAddresses;
+type ListenerName = keyof ListenerAddresses;
 
 /** Connections that never become clients: so many are told one by one in the log. */
 const STRANGERS: Partial<BadTrafficOptions> = {
@@ -81,23 +81,23 @@ export type OnClient = (client: RtmpConnection, place: Disposable) => void;
 /** Streams of one way in, told where it listens. */
 type Way = (signal: AbortSignal, onListening: (local: Endpoint) => void) => AsyncIterable<ByteStream>;
 
-export class FrontDoor {
+export class RtmpListeners {
   readonly access: AccessPolicy;
   /** Tells who is limited, of the SIP side too. */
   readonly offenders: OffenderLog;
   readonly #halfOpen: HalfOpen;
   /** Strangers at the door: the first of them are told one by one. */
   readonly #strangers: BadTraffic;
-  readonly #config: FrontDoorConfig;
-  readonly #environment: FrontDoorEnvironment;
+  readonly #config: ListenersConfig;
+  readonly #environment: ListenersEnvironment;
   readonly #log: Logger;
   readonly #identity: TlsIdentity | null;
   readonly #acceptor: RtmpAcceptor;
-  readonly #opened = Promise.withResolvers<DoorAddresses>();
+  readonly #opened = Promise.withResolvers<ListenerAddresses>();
 
   private constructor(
-    config: FrontDoorConfig,
-    environment: FrontDoorEnvironment,
+    config: ListenersConfig,
+    environment: ListenersEnvironment,
     files: { identity: TlsIdentity | null; logins: LoginRules },
   ) {
     this.#config = config;
@@ -121,14 +121,14 @@ export class FrontDoor {
   }
 
   /** Reads certificate and users; opens no port yet. Throws TransportError and ConfigError, in words. */
-  static async create(config: FrontDoorConfig, environment: FrontDoorEnvironment): Promise<FrontDoor> {
+  static async create(config: ListenersConfig, environment: ListenersEnvironment): Promise<RtmpListeners> {
     const { tls } = config.entrance;
     const identity = tls === null ? null : await openTlsFiles(tls, environment.log.category("rtmp"));
-    return new FrontDoor(config, environment, { identity, logins: await readLogins(config.entrance) });
+    return new RtmpListeners(config, environment, { identity, logins: await readLogins(config.entrance) });
   }
 
   /** Resolves when every port is open; rejects when one cannot be had, as run() does. */
-  get opened(): Promise<DoorAddresses> {
+  get opened(): Promise<ListenerAddresses> {
     return this.#opened.promise;
   }
 
@@ -232,8 +232,8 @@ export class FrontDoor {
     }
   }
 
-  async #tellOpened(ports: readonly { door: Door; listening: Promise<Endpoint> }[]): Promise<void> {
-    const addresses: DoorAddresses = {
+  async #tellOpened(ports: readonly { door: ListenerName; listening: Promise<Endpoint> }[]): Promise<void> {
+    const addresses: ListenerAddresses = {
       rtmp: this.#config.rtmp.listen,
       rtmps: null,
       rtmpt: null,
@@ -248,11 +248,11 @@ export class FrontDoor {
   }
 
   /** Every way in that is configured, with the name of its clients in the log. */
-  #ways(): [door: Door, name: string, way: Way][] {
+  #ways(): [door: ListenerName, name: string, way: Way][] {
     const { entrance: { tls, tunnel }, rtmp } = this.#config;
     const { team, sockets = denoSockets } = this.#environment;
     const reusePort = team !== undefined;
-    const ways: [Door, string, Way][] = [
+    const ways: [ListenerName, string, Way][] = [
       [
         "rtmp",
         "client",

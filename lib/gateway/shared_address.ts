@@ -16,12 +16,12 @@
 import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "../config/accounts.ts";
 
 /** A client as far as this matters. */
-export interface Tenant {
+export interface AddressClient {
   /** Numbered in the order of the connections. */
   readonly id: number;
 }
 
-export interface TenantPath {
+export interface ClientPath {
   readonly address: string;
   /** The whole path, what follows the address too. */
   readonly key: string;
@@ -37,15 +37,15 @@ export type Entry<Client> =
   | { readonly type: "entered"; readonly replaced: Client | null }
   | { readonly type: "rejected"; readonly reason: string };
 
-/** Keeps who is where: for one gateway {@link Tenancy}, for several one of them all, which has to be asked. */
-export interface TenancyDesk<Client extends Tenant> {
+/** Keeps who is where: for one gateway {@link AddressRegistry}, for several one of them all, which has to be asked. */
+export interface SharedAddresses<Client extends AddressClient> {
   /** Clients of this gateway that have entered and not left. */
   readonly size: number;
-  arrive(path: TenantPath, registers: boolean): Arrival | Promise<Arrival>;
-  enter(path: TenantPath, client: Client, registered: boolean): Entry<Client> | Promise<Entry<Client>>;
-  leave(path: TenantPath, client: Client): void;
+  arrive(path: ClientPath, registers: boolean): Arrival | Promise<Arrival>;
+  enter(path: ClientPath, client: Client, registered: boolean): Entry<Client> | Promise<Entry<Client>>;
+  leave(path: ClientPath, client: Client): void;
   /** Told of a client here whose place was taken by one elsewhere; one gateway alone never calls it. */
-  onReplaced?: ((client: Client, path: TenantPath) => void) | null;
+  onReplaced?: ((client: Client, path: ClientPath) => void) | null;
 }
 
 /** Clients that share one address at most: of those who have registered, and of the others. */
@@ -56,7 +56,7 @@ const FULL = "too many clients share this address";
 const TAKEN = "a client that gave a password is registered at this address: connect with login and password";
 const OVERTAKEN = "a newer client connected to the same address";
 
-export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
+export class AddressRegistry<Client extends AddressClient> implements SharedAddresses<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
   /** Clients by place, and whether they have registered. */
   readonly #places = new Map<string, Map<Client, boolean>>();
@@ -75,7 +75,7 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
    * A client has connected and is about to register: what would be in vain is refused now.
    * @param registers whether it gave a password
    */
-  arrive(path: TenantPath, registers: boolean): Arrival {
+  arrive(path: ClientPath, registers: boolean): Arrival {
     const policy = this.#policyOf(path);
     const others = [...this.#places.get(this.#placeOf(path))?.values() ?? []];
     const equals = others.filter((registered) => registered === registers).length;
@@ -90,7 +90,7 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
    * The client has registered, or needs not. Of two that came at a time and have shown as much the newer stays, unless
    * the older may reject it.
    */
-  enter(path: TenantPath, client: Client, registered: boolean): Entry<Client> {
+  enter(path: ClientPath, client: Client, registered: boolean): Entry<Client> {
     const arrival = this.arrive(path, registered);
     if (arrival.type === "rejected") return arrival;
     const place = this.#placeOf(path);
@@ -105,7 +105,7 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
   }
 
   /** The client is gone; one that never entered, or was replaced, changes nothing. */
-  leave(path: TenantPath, client: Client): void {
+  leave(path: ClientPath, client: Client): void {
     const place = this.#placeOf(path);
     const clients = this.#places.get(place);
     if (clients?.delete(client) !== true) return;
@@ -119,11 +119,11 @@ export class Tenancy<Client extends Tenant> implements TenancyDesk<Client> {
     return { type: "entered", replaced };
   }
 
-  #policyOf(path: TenantPath): SameAddressPolicy {
+  #policyOf(path: ClientPath): SameAddressPolicy {
     return sameAddressPolicyOf(this.#config, path.address);
   }
 
-  #placeOf(path: TenantPath): string {
+  #placeOf(path: ClientPath): string {
     if (this.#policyOf(path) !== "share") return path.key;
     const at = path.address.indexOf("@");
     return path.address.slice(0, at) + path.address.slice(at).toLowerCase();

@@ -8,7 +8,7 @@ import type { ByteStream } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipNeighbours } from "../sip/ua/neighbours.ts";
-import type { TenancyDesk } from "./shared_address.ts";
+import type { SharedAddresses } from "./shared_address.ts";
 
 /** The other gateways of this process. */
 export interface Team {
@@ -20,7 +20,7 @@ export interface Team {
   nextConnectionId(): number;
   readonly connections: Tally;
   readonly calls: Tally;
-  readonly tenancy: TenancyDesk<RtmpConnection>;
+  readonly sipAddresses: SharedAddresses<RtmpConnection>;
   /** What addresses did, told and heard. */
   readonly addresses: AddressNews;
   /** Where streams are: here, or with another gateway. */

@@ -6,7 +6,7 @@ import type { AddressChange } from "../gateway/access/address_limits.ts";
 import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
 import type { CallRecord } from "../call/registry.ts";
 import type { ConfigSources } from "../config/config.ts";
-import type { Arrival, TenantPath } from "../gateway/shared_address.ts";
+import type { Arrival, ClientPath } from "../gateway/shared_address.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { AgentNews, DialogRecord } from "../sip/ua/neighbours.ts";
 import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";
@@ -89,17 +89,17 @@ export type FromWorker =
   | {
     readonly type: "arrive";
     readonly ask: number;
-    readonly path: TenantPath;
+    readonly path: ClientPath;
     readonly registers: boolean;
   }
   | {
     readonly type: "enter";
     readonly ask: number;
-    readonly path: TenantPath;
+    readonly path: ClientPath;
     readonly id: number;
     readonly registered: boolean;
   }
-  | { readonly type: "leave"; readonly path: TenantPath; readonly id: number }
+  | { readonly type: "leave"; readonly path: ClientPath; readonly id: number }
   | { readonly type: "reply"; readonly ask: number; readonly reply: CallsReply }
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };

@@ -15,7 +15,7 @@ import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipNeighbours } from "../sip/ua/neighbours.ts";
 import { listenRelay, relayToStreams, ReplayedStream } from "./relay.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
-import { RemoteTenancy } from "./remote_tenancy.ts";
+import { RemoteAddresses } from "./remote_addresses.ts";
 import type { SharedCounts } from "./shared_counts.ts";
 import { SharedTransport } from "./shared_transport.ts";
 import { STREAMS_WORKER } from "./worker_slot.ts";
@@ -39,7 +39,7 @@ export class TeamMember implements Team {
   readonly sip: SipNeighbours;
   readonly connections: Tally;
   readonly calls: Tally;
-  readonly tenancy: RemoteTenancy<RtmpConnection>;
+  readonly sipAddresses: RemoteAddresses<RtmpConnection>;
   readonly addresses: AddressNews;
   readonly streams: StreamsWorker;
   readonly #options: TeamMemberOptions;
@@ -59,7 +59,7 @@ export class TeamMember implements Team {
     this.#early = [...opening.addresses];
     this.connections = counts.tally(worker, "connections");
     this.calls = counts.tally(worker, "calls");
-    this.tenancy = new RemoteTenancy(post, counts.tally(worker, "clients"));
+    this.sipAddresses = new RemoteAddresses(post, counts.tally(worker, "clients"));
     this.addresses = { tell: (change) => post({ type: "address", change }), onChange: null };
     this.sip = this.#neighbours();
     this.streams = worker === STREAMS_WORKER ? this.#streamsHere() : this.#streamsElsewhere();
@@ -107,9 +107,9 @@ export class TeamMember implements Team {
         return this.#addressChanged(news.change);
       case "arrival":
       case "entry":
-        return this.tenancy.answered(news);
+        return this.sipAddresses.answered(news);
       case "replaced":
-        return this.tenancy.replaced(news.id);
+        return this.sipAddresses.replaced(news.id);
     }
   }
 

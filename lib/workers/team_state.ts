@@ -4,15 +4,15 @@
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { SameAddressConfig } from "../config/config.ts";
-import { Tenancy, type TenantPath } from "../gateway/shared_address.ts";
+import { AddressRegistry, type ClientPath } from "../gateway/shared_address.ts";
 import type { DialogRecord } from "../sip/ua/neighbours.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { type RemoteUser, UserDirectory } from "./user_directory.ts";
 
-interface FarTenant {
+interface RemoteClient {
   readonly id: number;
   readonly worker: number;
-  readonly path: TenantPath;
+  readonly path: ClientPath;
 }
 
 interface TeamStateOptions {
@@ -30,8 +30,8 @@ export type TeamMessage = Exclude<
 export class TeamState {
   readonly #options: TeamStateOptions;
   readonly #users = new UserDirectory();
-  readonly #tenancy: Tenancy<FarTenant>;
-  readonly #tenants = new Map<number, FarTenant>();
+  readonly #sipAddresses: AddressRegistry<RemoteClient>;
+  readonly #clients = new Map<number, RemoteClient>();
   readonly #dialogs: readonly Map<string, DialogRecord>[];
   readonly #presences: readonly Map<string, number>[];
   readonly #endpoints: (WorkerEndpoints | null)[];
@@ -41,7 +41,7 @@ export class TeamState {
   constructor(options: TeamStateOptions) {
     const each = <T>(create: () => T): T[] => Array.from({ length: options.workers }, create);
     this.#options = options;
-    this.#tenancy = new Tenancy(options.sameAddress);
+    this.#sipAddresses = new AddressRegistry(options.sameAddress);
     this.#dialogs = each(() => new Map<string, DialogRecord>());
     this.#presences = each(() => new Map<string, number>());
     this.#endpoints = each(() => null);
@@ -76,8 +76,8 @@ export class TeamState {
       this.#postToOthers(worker, { type: "address", change });
     }
     this.#presences[worker]!.clear();
-    for (const tenant of [...this.#tenants.values()]) {
-      if (tenant.worker === worker) this.#leave(tenant.id);
+    for (const client of [...this.#clients.values()]) {
+      if (client.worker === worker) this.#leave(client.id);
     }
     const orphans = [...this.#dialogs[worker]!.values()];
     this.#dialogs[worker]!.clear();
@@ -102,7 +102,7 @@ export class TeamState {
       case "address":
         return this.#address(from, message.change);
       case "arrive": {
-        const arrival = this.#tenancy.arrive(message.path, message.registers);
+        const arrival = this.#sipAddresses.arrive(message.path, message.registers);
         return this.#options.post(from, { type: "arrival", ask: message.ask, arrival });
       }
       case "enter":
@@ -127,25 +127,25 @@ export class TeamState {
   }
 
   #enter(worker: number, { ask, path, id, registered }: FromWorker & { type: "enter" }): void {
-    const tenant: FarTenant = { id, worker, path };
-    const entry = this.#tenancy.enter(path, tenant, registered);
+    const client: RemoteClient = { id, worker, path };
+    const entry = this.#sipAddresses.enter(path, client, registered);
     if (entry.type === "rejected") {
       return this.#options.post(worker, { type: "entry", ask, rejected: entry.reason });
     }
-    this.#tenants.set(id, tenant);
+    this.#clients.set(id, client);
     const { replaced } = entry;
     if (replaced !== null) {
-      this.#tenants.delete(replaced.id);
+      this.#clients.delete(replaced.id);
       this.#options.post(replaced.worker, { type: "replaced", id: replaced.id });
     }
     this.#options.post(worker, { type: "entry", ask, rejected: null });
   }
 
   #leave(id: number): void {
-    const tenant = this.#tenants.get(id);
-    if (tenant === undefined) return;
-    this.#tenants.delete(id);
-    this.#tenancy.leave(tenant.path, tenant);
+    const client = this.#clients.get(id);
+    if (client === undefined) return;
+    this.#clients.delete(id);
+    this.#sipAddresses.leave(client.path, client);
   }
 
   #postToOthers(worker: number, message: ToWorker): void {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
 import { readSipAccount, type SipAccount } from "../../lib/config/sip_account.ts";
-import { AccountGate, MEAN_GAP_MS, MOST_AT_ONCE } from "../../lib/gateway/accounts.ts";
+import { MEAN_GAP_MS, MOST_AT_ONCE, RegisterPacer } from "../../lib/gateway/accounts.ts";
 import {
   AccountRegistry,
   durationText,
@@ -332,7 +332,7 @@ Deno.test("accounts: a thousand start without a burst and leave without one; a d
 
 interface GateScene {
   clock: FakeClock;
-  gate: AccountGate;
+  gate: RegisterPacer;
   /** When each pass was given, in ms. */
   passed: { registrar: string; atMs: number; pass: Disposable | null }[];
   ask(registrar: string, signal?: AbortSignal): void;
@@ -340,7 +340,7 @@ interface GateScene {
 
 function gateScene(): GateScene {
   const clock = new FakeClock();
-  const gate = new AccountGate({ clock, random: seededRandom(3) });
+  const gate = new RegisterPacer({ clock, random: seededRandom(3) });
   const passed: GateScene["passed"] = [];
   const ask = (registrar: string, signal = new AbortController().signal): void => {
     void (async () => {

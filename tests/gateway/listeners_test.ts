@@ -11,13 +11,13 @@ import type { SettingName } from "../../lib/config/config_settings.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { formatUser, hashPassword } from "../../lib/gateway/access/users_file.ts";
 import {
-  type DoorAddresses,
   firstStream,
-  FrontDoor,
   isToldLater,
+  type ListenerAddresses,
   type Newcomer,
   openTlsFiles,
   reloadTlsFiles,
+  RtmpListeners,
 } from "../../lib/gateway/listeners.ts";
 import { type AppPath, parseAppPath } from "../../lib/gateway/urls.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
@@ -42,8 +42,8 @@ class Bench implements AsyncDisposable {
   readonly clients: RtmpConnection[] = [];
   readonly folder: string;
   readonly scope = new Scope("test");
-  door!: FrontDoor;
-  addresses!: DoorAddresses;
+  door!: RtmpListeners;
+  addresses!: ListenerAddresses;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -60,7 +60,7 @@ class Bench implements AsyncDisposable {
     const users = formatUser("alice", await hashPassword("secret", systemRandom, 10_000));
     await Deno.writeTextFile(`${bench.folder}/users`, users);
     try {
-      bench.door = await FrontDoor.create(buildConfig({ flags: all }), environment);
+      bench.door = await RtmpListeners.create(buildConfig({ flags: all }), environment);
       bench.scope.spawn("door", (signal) =>
         bench.door.run(signal, (client, place) => {
           bench.scope.spawn("client", (stop) => bench.#serve(client, place, stop));
@@ -236,7 +236,7 @@ Deno.test("when one port cannot be had none stays open", async () => {
 Deno.test("a door that is stopped before it is open says so", async () => {
   const environment = { clock: systemClock, log: new RecordLog(), random: systemRandom };
   const config = buildConfig({ flags: { host: "127.0.0.1", port: "0" } });
-  const door = await FrontDoor.create(config, environment);
+  const door = await RtmpListeners.create(config, environment);
   await door.run(AbortSignal.abort(), () => assert.fail("nobody can have come"));
   await assert.rejects(door.opened, TransportError);
 });

@@ -4,9 +4,14 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseAppPath } from "../../lib/gateway/urls.ts";
 import type { SameAddressPolicy } from "../../lib/config/accounts.ts";
-import { MAX_SHARING, Tenancy, type Tenant, type TenantPath } from "../../lib/gateway/shared_address.ts";
+import {
+  type AddressClient,
+  AddressRegistry,
+  type ClientPath,
+  MAX_SHARING,
+} from "../../lib/gateway/shared_address.ts";
 
-function pathOf(app: string): TenantPath {
+function pathOf(app: string): ClientPath {
   const path = parseAppPath(app);
   return path.type === "sip" ? path : assert.fail(JSON.stringify(path));
 }
@@ -16,22 +21,22 @@ const RANDOM = pathOf("sip/alice@example.com/1");
 
 /** One line per step: "1 in", "2 in, 1 out", "3 rejected: ...". */
 class House {
-  readonly tenancy: Tenancy<Tenant>;
-  readonly inside = new Map<number, TenantPath>();
+  readonly sipAddresses: AddressRegistry<AddressClient>;
+  readonly inside = new Map<number, ClientPath>();
 
   constructor(policy: SameAddressPolicy) {
-    this.tenancy = new Tenancy({ policy, accounts: [] });
+    this.sipAddresses = new AddressRegistry({ policy, accounts: [] });
   }
 
-  connect(id: number, path: TenantPath, registers = false): string {
-    const arrival = this.tenancy.arrive(path, registers);
+  connect(id: number, path: ClientPath, registers = false): string {
+    const arrival = this.sipAddresses.arrive(path, registers);
     return arrival.type === "rejected"
       ? `${id} rejected early: ${arrival.reason}`
       : this.enter(id, path, registers);
   }
 
-  enter(id: number, path: TenantPath, registered = false): string {
-    const entry = this.tenancy.enter(path, this.#client(id), registered);
+  enter(id: number, path: ClientPath, registered = false): string {
+    const entry = this.sipAddresses.enter(path, this.#client(id), registered);
     if (entry.type === "rejected") return `${id} rejected: ${entry.reason}`;
     this.inside.set(id, path);
     if (entry.replaced === null) return `${id} in`;
@@ -39,13 +44,13 @@ class House {
     return `${id} in, ${entry.replaced.id} out`;
   }
 
-  leave(id: number, path: TenantPath): void {
+  leave(id: number, path: ClientPath): void {
     this.inside.delete(id);
-    this.tenancy.leave(path, this.#client(id));
+    this.sipAddresses.leave(path, this.#client(id));
   }
 
-  readonly #clients = new Map<number, Tenant>();
-  #client(id: number): Tenant {
+  readonly #clients = new Map<number, AddressClient>();
+  #client(id: number): AddressClient {
     const client = this.#clients.get(id) ?? { id };
     this.#clients.set(id, client);
     return client;
@@ -54,7 +59,7 @@ class House {
 
 const OCCUPIED = "another client uses this address";
 
-const RULES: [policy: SameAddressPolicy, second: TenantPath, said: string][] = [
+const RULES: [policy: SameAddressPolicy, second: ClientPath, said: string][] = [
   ["replace", ALICE, "2 in, 1 out"],
   ["replace", pathOf("sip/alice@EXAMPLE.com"), "2 in, 1 out"],
   ["replace", pathOf("sip/Alice@example.com"), "2 in"],
@@ -70,9 +75,9 @@ for (const [policy, second, said] of RULES) {
     const house = new House(policy);
     assert.equal(house.connect(1, ALICE), "1 in");
     assert.equal(house.connect(2, second), said);
-    assert.equal(house.tenancy.size, house.inside.size);
+    assert.equal(house.sipAddresses.size, house.inside.size);
     for (const [id, path] of house.inside) house.leave(id, path);
-    assert.equal(house.tenancy.size, 0);
+    assert.equal(house.sipAddresses.size, 0);
     assert.equal(house.connect(3, ALICE), "3 in");
   });
 }
@@ -81,7 +86,7 @@ const TAKEN = "a client that gave a password is registered at this address: conn
 const SUFFIXED = pathOf("sip/alice@example.com/phone");
 
 /** Clients in turn: with a password that the registrar took, or without; and what is said to the last of them. */
-const PROOFS: [policy: SameAddressPolicy, clients: [path: TenantPath, registers: boolean][], said: string][] =
+const PROOFS: [policy: SameAddressPolicy, clients: [path: ClientPath, registers: boolean][], said: string][] =
   [
     ["replace", [[ALICE, true], [ALICE, false]], `2 rejected early: ${TAKEN}`],
     ["replace", [[ALICE, true], [pathOf("sip/alice@EXAMPLE.COM"), false]], `2 rejected early: ${TAKEN}`],
@@ -104,39 +109,40 @@ const PROOFS: [policy: SameAddressPolicy, clients: [path: TenantPath, registers:
 
 for (const [policy, clients, said] of PROOFS) {
   const words = clients.map(([path, registers]) => `${path.key}${registers ? " with password" : ""}`);
-  Deno.test(`tenancy: ${policy}: ${words.join(", then ")}: ${said}`, () => {
+  Deno.test(`sipAddresses: ${policy}: ${words.join(", then ")}: ${said}`, () => {
     const house = new House(policy);
     const heard = clients.map(([path, registers], index) => house.connect(index + 1, path, registers));
     assert.equal(heard.at(-1), said);
     for (const [id, path] of [...house.inside]) house.leave(id, path);
-    assert.equal(house.tenancy.size, 0);
+    assert.equal(house.sipAddresses.size, 0);
     assert.equal(house.connect(9, ALICE), "9 in", "a place that is free is free for all");
   });
 }
 
-Deno.test("tenancy: who registers while a newer client without a password comes in takes its place", () => {
+Deno.test("sipAddresses: who registers while a newer client without a password comes in takes its place", () => {
   for (const policy of ["replace", "reject"] as const) {
     const house = new House(policy);
-    assert.equal(house.tenancy.arrive(ALICE, true).type, "welcome");
+    assert.equal(house.sipAddresses.arrive(ALICE, true).type, "welcome");
     assert.equal(house.connect(2, ALICE), "2 in");
     assert.equal(house.enter(1, ALICE, true), "1 in, 2 out");
   }
 });
 
-Deno.test("tenancy: strangers cannot fill a shared address for those who register", () => {
+Deno.test("sipAddresses: strangers cannot fill a shared address for those who register", () => {
   const house = new House("share");
   for (let id = 0; id < MAX_SHARING; id++) house.connect(id, ALICE);
   assert.equal(house.connect(50, ALICE, true), "50 in");
 });
 
-Deno.test("tenancy: only share joins a registration", () => {
-  const shared = (policy: SameAddressPolicy) => new Tenancy({ policy, accounts: [] }).arrive(ALICE, false);
+Deno.test("sipAddresses: only share joins a registration", () => {
+  const shared = (policy: SameAddressPolicy) =>
+    new AddressRegistry({ policy, accounts: [] }).arrive(ALICE, false);
   assert.deepEqual(shared("replace"), { type: "welcome", shared: false });
   assert.deepEqual(shared("reject"), { type: "welcome", shared: false });
   assert.deepEqual(shared("share"), { type: "welcome", shared: true });
 });
 
-Deno.test("tenancy: clients that register at a time: the newer stays; under reject the faster", () => {
+Deno.test("sipAddresses: clients that register at a time: the newer stays; under reject the faster", () => {
   for (
     const [policy, said] of [
       ["replace", ["2 in", "1 rejected: a newer client connected to the same address"]],
@@ -145,23 +151,23 @@ Deno.test("tenancy: clients that register at a time: the newer stays; under reje
     ] as const
   ) {
     const house = new House(policy);
-    for (const _ of [1, 2]) assert.equal(house.tenancy.arrive(ALICE, false).type, "welcome");
+    for (const _ of [1, 2]) assert.equal(house.sipAddresses.arrive(ALICE, false).type, "welcome");
     assert.deepEqual([house.enter(2, ALICE), house.enter(1, ALICE)], said);
   }
 });
 
-Deno.test("tenancy: a client that was replaced leaves without harm to its successor", () => {
+Deno.test("sipAddresses: a client that was replaced leaves without harm to its successor", () => {
   const house = new House("replace");
   house.connect(1, ALICE);
   house.connect(2, ALICE);
   house.leave(1, ALICE);
   house.leave(1, ALICE);
-  assert.equal(house.tenancy.size, 1);
+  assert.equal(house.sipAddresses.size, 1);
   assert.equal(house.connect(3, ALICE), "3 in, 2 out");
 });
 
-Deno.test("tenancy: accounts may differ from the rest", () => {
-  const tenancy = new Tenancy<Tenant>({
+Deno.test("sipAddresses: accounts may differ from the rest", () => {
+  const sipAddresses = new AddressRegistry<AddressClient>({
     policy: "replace",
     accounts: [{ address: "reception@example.com", sameAddress: "share" }, {
       address: "*@strict.example",
@@ -170,7 +176,7 @@ Deno.test("tenancy: accounts may differ from the rest", () => {
   });
   const enter = (app: string, id: number) => {
     const path = pathOf(app);
-    return tenancy.enter(path, { id }, false);
+    return sipAddresses.enter(path, { id }, false);
   };
   enter("sip/reception@example.com", 1);
   assert.deepEqual(enter("sip/reception@example.com/x", 2), { type: "entered", replaced: null });
@@ -180,7 +186,7 @@ Deno.test("tenancy: accounts may differ from the rest", () => {
   assert.deepEqual(enter("sip/bob@example.com", 6), { type: "entered", replaced: { id: 5 } });
 });
 
-Deno.test("tenancy: sharing is bounded, and a place that became free is free", () => {
+Deno.test("sipAddresses: sharing is bounded, and a place that became free is free", () => {
   const house = new House("share");
   for (let id = 0; id < MAX_SHARING; id++) assert.equal(house.connect(id, RANDOM), `${id} in`);
   assert.equal(house.connect(99, ALICE), "99 rejected early: too many clients share this address");
@@ -188,7 +194,7 @@ Deno.test("tenancy: sharing is bounded, and a place that became free is free", (
   assert.equal(house.connect(100, ALICE), "100 in");
 });
 
-Deno.test("tenancy: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
+Deno.test("sipAddresses: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
   const paths = [ALICE, RANDOM, pathOf("sip/bob@example.com")];
   const step = fc.record({
     id: fc.nat(9),
@@ -206,7 +212,7 @@ Deno.test("tenancy: whatever comes and goes, nobody is forgotten and no place is
           const known = house.inside.get(id);
           if (known !== undefined && leaves) house.leave(id, known);
           else house.connect(100 + order, path, registers);
-          assert.equal(house.tenancy.size, house.inside.size);
+          assert.equal(house.sipAddresses.size, house.inside.size);
           if (policy !== "share") {
             assert.equal(
               new Set([...house.inside.values()].map(({ key }) => key)).size,
@@ -215,7 +221,7 @@ Deno.test("tenancy: whatever comes and goes, nobody is forgotten and no place is
           }
         }
         for (const [id, path] of [...house.inside]) house.leave(id, path);
-        assert.equal(house.tenancy.size, 0);
+        assert.equal(house.sipAddresses.size, 0);
       },
     ),
   );

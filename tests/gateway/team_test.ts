@@ -9,7 +9,7 @@ import { LocalTally } from "../../lib/base/tally.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
-import { Tenancy } from "../../lib/gateway/shared_address.ts";
+import { AddressRegistry } from "../../lib/gateway/shared_address.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import type { ByteStream } from "../../lib/net/tcp.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
@@ -28,7 +28,7 @@ interface FakeTeam extends Team {
 function fakeTeam(streams: StreamsWorker): FakeTeam {
   const heard: string[] = [];
   const inside: RtmpConnection[] = [];
-  const local = new Tenancy<RtmpConnection>({ policy: "replace", accounts: [] });
+  const local = new AddressRegistry<RtmpConnection>({ policy: "replace", accounts: [] });
   let ids = 100;
   return {
     heard,
@@ -41,7 +41,7 @@ function fakeTeam(streams: StreamsWorker): FakeTeam {
     nextConnectionId: () => ids++,
     connections: new LocalTally(),
     calls: new LocalTally(),
-    tenancy: {
+    sipAddresses: {
       get size() {
         return local.size;
       },
@@ -88,7 +88,7 @@ Deno.test("team: it is asked about SIP clients, told of users, and can replace a
   const { agents } = team.sip as RecordingNeighbours;
   assert.deepEqual([...agents.values()].map(({ user, host }) => `${user}@${host}`), ["alice@127.0.0.1"]);
   const [inside] = team.inside;
-  team.tenancy.onReplaced?.(inside!, { address: "alice@127.0.0.1", key: "sip/alice@127.0.0.1" });
+  team.sipAddresses.onReplaced?.(inside!, { address: "alice@127.0.0.1", key: "sip/alice@127.0.0.1" });
   await client.closed;
 });
 

@@ -236,10 +236,10 @@ export const TEXT_PARSERS: readonly Subject[] = [
     "call/desk/+49%30?key=a&b=c",
   ),
   named("refusalText", (text) => refusalText(IDENTITY, 403, text), "Forbidden (a)"),
-  text("gateway/app_path.ts", parseAppPath, "/sip/alice:p%41w@example.com:5070/x/", "call/desk/1", "live/a"),
-  text("gateway/app_path.ts", decodePercent, "a%41+b"),
+  text("gateway/urls.ts", parseAppPath, "/sip/alice:p%41w@example.com:5070/x/", "call/desk/1", "live/a"),
+  text("gateway/urls.ts", decodePercent, "a%41+b"),
   text("gateway/call_policy.ts", isWorthRedialling, "486 Busy Here"),
-  text("gateway/client_identity.ts", identified, "alice@example.com:5070"),
+  text("gateway/connect.ts", identified, "alice@example.com:5070"),
   named("parseCommand", commanded, "486 Busy Here", "alice@example.com"),
   text("gateway/query.ts", parseQuery, "a=b+c&d=%41"),
   named(
@@ -247,7 +247,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (query) => credentialsOf({ query, args: [query, query, { user: query }] }),
     "user=a&password=b",
   ),
-  text("gateway/url_dial.ts", dialledByUrl, "dial=+49&video=h264&x=%41"),
+  text("gateway/urls.ts", dialledByUrl, "dial=+49&video=h264&x=%41"),
   named("parseStreamPath", (text) => parseStreamPath(text, text), "/live/a/"),
   text("live/stream_name.ts", isAppName, "film"),
   named(

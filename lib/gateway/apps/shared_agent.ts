@@ -24,19 +24,19 @@ import {
   MAX_MESSAGES,
 } from "../../sip/ua/user_agent.ts";
 
-export interface SharedLinesParts {
+export interface SharedAgentsParts {
   /** Makes the one user agent of an address. */
   readonly createUserAgent: (identity: Identity) => Agent;
   /** Where failures go. */
   readonly log: Logger;
 }
 
-export class SharedLines {
-  readonly #parts: SharedLinesParts;
-  readonly #lines = new Map<string, SharedLine>();
+export class SharedAgents {
+  readonly #parts: SharedAgentsParts;
+  readonly #lines = new Map<string, SharedAgent>();
 
   /** Nobody shares yet. */
-  constructor(parts: SharedLinesParts) {
+  constructor(parts: SharedAgentsParts) {
     this.#parts = parts;
   }
 
@@ -50,7 +50,7 @@ export class SharedLines {
     const key = keyOf(identity);
     const known = this.#lines.get(key);
     if (known !== undefined) return known.join(identity);
-    const line = new SharedLine(this.#parts, identity, () => this.#lines.delete(key));
+    const line = new SharedAgent(this.#parts, identity, () => this.#lines.delete(key));
     this.#lines.set(key, line);
     return line.join(identity);
   }
@@ -61,14 +61,14 @@ function keyOf({ aor, username, password }: Identity): string {
   return JSON.stringify([formatSipUri({ ...aor, host: aor.host.toLowerCase() }), username, password]);
 }
 
-class SharedLine {
+class SharedAgent {
   readonly #agent: Agent;
-  readonly #members = new Set<LineMember>();
+  readonly #members = new Set<AgentMember>();
   readonly #scope: Scope;
   readonly #forget: () => void;
   #registering: Promise<RegisterOutcome> | null = null;
 
-  constructor(parts: SharedLinesParts, identity: Identity, forget: () => void) {
+  constructor(parts: SharedAgentsParts, identity: Identity, forget: () => void) {
     this.#forget = forget;
     this.#scope = new Scope("shared line", { log: parts.log });
     this.#agent = parts.createUserAgent(identity);
@@ -81,7 +81,7 @@ class SharedLine {
   }
 
   join(identity: Identity): Agent {
-    const member: LineMember = new LineMember(identity, this.#agent, {
+    const member: AgentMember = new AgentMember(identity, this.#agent, {
       register: () => this.#register(),
       hangUpLater: (accepting) => this.#scope.spawn("late answer", () => hangUpLater(accepting)),
       leave: (): Promise<void> => this.#leave(member),
@@ -108,7 +108,7 @@ class SharedLine {
     }
   }
 
-  async #handOut<T>(values: AsyncIterable<T>, mailboxOf: (member: LineMember) => Mailbox<T>): Promise<void> {
+  async #handOut<T>(values: AsyncIterable<T>, mailboxOf: (member: AgentMember) => Mailbox<T>): Promise<void> {
     for await (const value of values) {
       for (const member of this.#members) mailboxOf(member).push(value); // a client that does not read loses its own
     }
@@ -124,7 +124,7 @@ class SharedLine {
     }
   }
 
-  async #leave(member: LineMember): Promise<void> {
+  async #leave(member: AgentMember): Promise<void> {
     if (!this.#members.delete(member) || this.#members.size > 0) return;
     this.#forget();
     await this.#agent[Symbol.asyncDispose]();
@@ -142,7 +142,7 @@ const MAX_CHANGES = 32;
 const GIVEN_UP: RegisterOutcome = { type: "refused", status: 487, reason: "given up" };
 
 /** What a client needs of the line. */
-export interface LineMemberOutlets {
+export interface AgentMemberOutlets {
   register(): Promise<RegisterOutcome>;
   /** Hangs up a call that comes of an answer whose client has left. */
   hangUpLater(accepting: Promise<AcceptOutcome>): void;
@@ -150,21 +150,21 @@ export interface LineMemberOutlets {
 }
 
 /** The user agent as one client sees it. */
-export class LineMember implements Agent {
+export class AgentMember implements Agent {
   /** Its address, which is everybody's here, and its own display name. */
   readonly identity: Identity;
   readonly incomingMessages = new Mailbox<IncomingMessage>(MAX_MESSAGES);
   /** Changes of the registration; filled by the line. */
   readonly changes = new Mailbox<RegistrationChange>(MAX_CHANGES);
   readonly #agent: Agent;
-  readonly #outlets: LineMemberOutlets;
+  readonly #outlets: AgentMemberOutlets;
   readonly #invitations = new Mailbox<Invitation>(MAX_INVITATIONS);
   readonly #offered = new Set<ForkLeg>();
   readonly #end = new AbortController();
   #leaving: Promise<void> | null = null;
 
   /** Nothing is asked for yet. @param agent the one of the address */
-  constructor(identity: Identity, agent: Agent, outlets: LineMemberOutlets) {
+  constructor(identity: Identity, agent: Agent, outlets: AgentMemberOutlets) {
     this.identity = identity;
     this.#agent = agent;
     this.#outlets = outlets;

@@ -19,10 +19,10 @@ import type { AccessPolicy } from "../access/access_policy.ts";
 import type { Decision, DialTarget } from "../access/dial_rules.ts";
 import { refusalText } from "../accounts.ts";
 import { NO_ANSWER } from "./published_call.ts";
-import { SharedLines } from "./shared_agent.ts";
+import { SharedAgents } from "./shared_agent.ts";
 import { connectOptionsOf, identityOf, type SpeexRate } from "../connect.ts";
 import { Context } from "../context.ts";
-import { Tenancy, type TenancyDesk } from "../shared_address.ts";
+import { AddressRegistry, type SharedAddresses } from "../shared_address.ts";
 import { dialledByUrl, type UrlDial } from "../urls.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
@@ -45,7 +45,7 @@ export interface SipAppParts extends SharedServices {
   /** Several clients of one address. */
   readonly sameAddress: SameAddressConfig;
   /** Who is where, when this gateway is not alone. */
-  readonly tenancy?: TenancyDesk<RtmpConnection>;
+  readonly sipAddresses?: SharedAddresses<RtmpConnection>;
   /** Whether calls are published, unless an account's rule says otherwise. */
   readonly publishCalls: boolean;
 }
@@ -59,22 +59,22 @@ export interface SipPath {
 /** Serves the clients of all SIP addresses. */
 export class SipApp {
   readonly #parts: SipAppParts;
-  readonly #tenancy: TenancyDesk<RtmpConnection>;
-  readonly #sharedLines: SharedLines;
+  readonly #sipAddresses: SharedAddresses<RtmpConnection>;
+  readonly #sharedLines: SharedAgents;
 
   constructor(parts: SipAppParts) {
     const { sip, log, sameAddress } = parts;
     this.#parts = parts;
-    this.#tenancy = parts.tenancy ?? new Tenancy(sameAddress);
-    this.#tenancy.onReplaced = (client, path) => this.#sayGoodbye(client, path.key);
-    this.#sharedLines = new SharedLines({
+    this.#sipAddresses = parts.sipAddresses ?? new AddressRegistry(sameAddress);
+    this.#sipAddresses.onReplaced = (client, path) => this.#sayGoodbye(client, path.key);
+    this.#sharedLines = new SharedAgents({
       createUserAgent: (identity) => sip.createUserAgent(identity),
       log,
     });
   }
 
   get clients(): number {
-    return this.#tenancy.size;
+    return this.#sipAddresses.size;
   }
 
   /**
@@ -93,7 +93,7 @@ export class SipApp {
     if (options.type === "rejected") return await client.reject(options.reason);
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
-    const arrival = await this.#tenancy.arrive(path, identity.identity.password !== null);
+    const arrival = await this.#sipAddresses.arrive(path, identity.identity.password !== null);
     if (arrival.type === "rejected") return await this.#turnAway(client, path, arrival.reason);
     const agent = arrival.shared
       ? this.#sharedLines.join(identity.identity)
@@ -113,7 +113,7 @@ export class SipApp {
       log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
-    const entry = await this.#tenancy.enter(path, client, outcome.type === "registered");
+    const entry = await this.#sipAddresses.enter(path, client, outcome.type === "registered");
     if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
@@ -124,7 +124,7 @@ export class SipApp {
       for await (const event of client.events()) context.rtmpEvent(event);
       log.info(`client ${formatEndpoint(client.peer)} has left`);
     } finally {
-      this.#tenancy.leave(path, client);
+      this.#sipAddresses.leave(path, client);
     }
   }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { AmfValue } from "../../../lib/amf/value.ts";
 import { InvitationFork } from "../../../lib/gateway/apps/invitation_fork.ts";
-import { LineMember, SharedLines } from "../../../lib/gateway/apps/shared_agent.ts";
+import { AgentMember, SharedAgents } from "../../../lib/gateway/apps/shared_agent.ts";
 import { Context } from "../../../lib/gateway/context.ts";
 import { textBody } from "../../../lib/sip/message/body.ts";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
@@ -82,7 +82,7 @@ class Client {
 class Scene {
   readonly network = new SipNetwork();
   readonly endpoint = this.network.endpoint(HOST);
-  readonly lines = new SharedLines({
+  readonly lines = new SharedAgents({
     createUserAgent: (who) => this.endpoint.createUserAgent(who),
     log: this.network.log,
   });
@@ -346,7 +346,7 @@ class Bench {
   readonly registered = Promise.withResolvers<RegisterOutcome>();
   readonly late: Promise<AcceptOutcome>[] = [];
   left = 0;
-  readonly member = new LineMember(identity("sip:alice@example.com", "secret"), this.agent, {
+  readonly member = new AgentMember(identity("sip:alice@example.com", "secret"), this.agent, {
     register: () => this.registered.promise,
     hangUpLater: (accepting) => void this.late.push(accepting),
     leave: () => {

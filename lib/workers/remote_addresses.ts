@@ -3,16 +3,22 @@
 // Role: machine
 
 import type { Tally } from "../base/tally.ts";
-import type { Arrival, Entry, TenancyDesk, Tenant, TenantPath } from "../gateway/shared_address.ts";
+import type {
+  AddressClient,
+  Arrival,
+  ClientPath,
+  Entry,
+  SharedAddresses,
+} from "../gateway/shared_address.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 
-export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client> {
-  onReplaced: ((client: Client, path: TenantPath) => void) | null = null;
+export class RemoteAddresses<Client extends AddressClient> implements SharedAddresses<Client> {
+  onReplaced: ((client: Client, path: ClientPath) => void) | null = null;
   readonly #post: (message: FromWorker) => void;
   readonly #clients: Tally;
-  readonly #inside = new Map<number, { client: Client; path: TenantPath }>();
+  readonly #inside = new Map<number, { client: Client; path: ClientPath }>();
   readonly #asked = new Map<number, (answer: DeskAnswer) => void>();
   #asks = 0;
 
@@ -27,14 +33,14 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     return this.#inside.size;
   }
 
-  arrive(path: TenantPath, registers: boolean): Promise<Arrival> {
+  arrive(path: ClientPath, registers: boolean): Promise<Arrival> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => answer.type === "arrival" && resolve(answer.arrival));
       this.#post({ type: "arrive", ask, path, registers });
     });
   }
 
-  enter(path: TenantPath, client: Client, registered: boolean): Promise<Entry<Client>> {
+  enter(path: ClientPath, client: Client, registered: boolean): Promise<Entry<Client>> {
     return new Promise((resolve) => {
       const ask = this.#ask((answer) => {
         if (answer.type === "entry") resolve(this.#entered(answer.rejected, client));
@@ -45,7 +51,7 @@ export class RemoteTenancy<Client extends Tenant> implements TenancyDesk<Client>
     });
   }
 
-  leave(path: TenantPath, client: Client): void {
+  leave(path: ClientPath, client: Client): void {
     if (this.#forget(client.id)) this.#post({ type: "leave", path, id: client.id });
   }
 
