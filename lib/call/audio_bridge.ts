@@ -6,6 +6,7 @@
 
 import { ByteWriter } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
+import { Pacer } from "../base/pacer.ts";
 import type { Ticker } from "../base/ticker.ts";
 import { WireError } from "../base/errors.ts";
 import type { AudioPacketizer } from "../media/audio_packets.ts";
@@ -24,11 +25,12 @@ import {
   createReceivedFormats,
   passesAsItIs,
   type ReceivedFormat,
+  SILENT_PACKET_MS,
+  silentPayload,
   soundOf,
 } from "./audio_passthrough.ts";
 import type { TagSink } from "./call_media.ts";
 import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
-import { EarlySilence, silentPayload } from "./early_silence.ts";
 import type { MediaWarning } from "./media_warnings.ts";
 import type { NegotiatedAudio } from "./negotiation.ts";
 import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
@@ -57,6 +59,9 @@ export interface AudioBridgeOptions {
   /** Told what is wrong with the audio of either side. */
   readonly onWarning?: (warning: MediaWarning) => void;
 }
+
+/** On every second tick of 10 ms. */
+const SILENCE_PACE = { every: 2, periodMs: SILENT_PACKET_MS, earlyMs: 0, maxLateMs: 200 };
 
 /** Comfort noise beside codecs of 8 kHz has a payload type that needs no agreement (RFC 3551 table 4). */
 const COMFORT_NOISE = 13;
@@ -89,7 +94,8 @@ export class AudioBridge implements Disposable {
   /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
   #origin: "passed" | "made" | "silence" | null = null;
   #shift = 0;
-  #silence: EarlySilence | null = null;
+  /** Sends silence before the client's own audio comes. */
+  #silence: Pacer | null = null;
   #refused = false;
   #announced = false;
   #lastTimeMs = 0;
@@ -197,9 +203,13 @@ export class AudioBridge implements Disposable {
     const { chain, clock } = this.#options;
     const payload = silentPayload(chain);
     if (payload === null || this.#origin !== null || this.#silence !== null) return;
-    const send = (bytes: Uint8Array, timestamp: number, marker: boolean): void =>
-      this.#send("silence", bytes, timestamp, marker);
-    this.#silence = new EarlySilence({ payload, clockRate: chain.clockRate, clock, ticker, send });
+    const ticks = chain.clockRate * SILENT_PACKET_MS / 1000;
+    this.#silence = new Pacer({
+      ...SILENCE_PACE,
+      ticker,
+      startMs: clock.now(),
+      run: (index) => this.#send("silence", payload, index * ticks, index === 0),
+    });
   }
 
   #stopSilence(): void {

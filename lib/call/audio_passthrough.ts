@@ -3,6 +3,10 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
+import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
+import type { DtmfStreamOptions } from "./dtmf_stream.ts";
+import type { NegotiatedAudio, ReceivedAudio } from "./negotiation.ts";
+import type { PeerAudio } from "./transcode_bridge.ts";
 import {
   type AudioDepacketizer,
   type AudioPacketizer,
@@ -10,13 +14,9 @@ import {
   createAudioPacketizer,
 } from "../media/audio_packets.ts";
 import type { CodecName, FrameSink } from "../media/frame.ts";
-import { alawToUlaw, ulawToAlaw } from "../media/g711.ts";
+import { alawToUlaw, G711_SILENCE, ulawToAlaw } from "../media/g711.ts";
 import { OpusDepacketizer, OpusPacketizer } from "../media/opus_packets.ts";
 import type { RtpToRtmpTimeline } from "../media/timeline.ts";
-import { type ClientAudio, type SipAudio, sipFormat } from "./client_audio.ts";
-import type { NegotiatedAudio, ReceivedAudio } from "./negotiation.ts";
-import type { DtmfStreamOptions } from "./dtmf_stream.ts";
-import type { PeerAudio } from "./transcode_bridge.ts";
 
 export interface ReceivedFormat extends PeerAudio {
   /** Unpacks it for a client that plays it as it is; null: it is transcoded. */
@@ -124,5 +124,27 @@ class LawExchange implements AudioDepacketizer {
     if (this.#octets.length !== payload.length) this.#octets = new Uint8Array(payload.length);
     this.#exchange(payload, this.#octets);
     this.#inner.push(this.#octets, timestamp, marker, emit, lostBefore);
+  }
+}
+
+export const SILENT_PACKET_MS = 20;
+/** Speex that says nothing is coded (submode 0), padded as RFC 5574 3.3 has it: narrowband, and with its wideband layer. */
+const SPEEX_NARROWBAND = Uint8Array.of(0b00000_011);
+const SPEEX_WIDEBAND = Uint8Array.of(0b00000_100, 0b0_0111111);
+/** 20 ms of CELT whose first bit says silence (RFC 6716 4.3). */
+const OPUS = Uint8Array.of(0xf8, 0xff, 0xfe);
+
+/** A packet of silence in what goes to the peer; null: it is transcoded, which makes its own. */
+export function silentPayload({ kind, clockRate }: NegotiatedAudio): Uint8Array | null {
+  switch (kind) {
+    case "pcmu":
+    case "pcma":
+      return new Uint8Array(clockRate * SILENT_PACKET_MS / 1000).fill(G711_SILENCE[kind]);
+    case "speex":
+      return clockRate === 8000 ? SPEEX_NARROWBAND : SPEEX_WIDEBAND;
+    case "opus":
+      return OPUS;
+    case "transcode":
+      return null;
   }
 }

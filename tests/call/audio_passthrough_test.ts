@@ -1,4 +1,5 @@
 // What passes as it is, what is unpacked how, what is left to transcoding.
+
 import assert from "node:assert/strict";
 import {
   codecForPeer,
@@ -7,9 +8,12 @@ import {
   createPacketizer,
   createReceivedFormats,
   passesAsItIs,
+  silentPayload,
 } from "../../lib/call/audio_passthrough.ts";
 import type { ClientAudio, SipAudio } from "../../lib/call/client_audio.ts";
 import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.ts";
+import { loadCodecs } from "../../lib/codecs/load.ts";
+import { countSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const received = (payloadType: number, codec: SipAudio, toClient: ClientAudio): ReceivedAudio => ({
@@ -90,3 +94,52 @@ Deno.test("payload types of the peer: unpacked when the client plays them, else 
   opus.pass?.push(Uint8Array.of(0xfc), 0, false, (frame) => played.push(frame.codec), 0);
   assert.deepEqual(played, ["opus"]);
 });
+
+function chain(kind: NegotiatedAudio["kind"], clockRate: number): NegotiatedAudio {
+  return {
+    kind,
+    clockRate,
+    sendPayloadType: 0,
+    receive: [],
+    ptimeMs: null,
+    strip: false,
+  } as unknown as NegotiatedAudio;
+}
+
+Deno.test("early silence: a packet of every codec that passes through", () => {
+  const TABLE: readonly (readonly [kind: NegotiatedAudio["kind"], clockRate: number, hex: string | null])[] =
+    [
+      ["pcmu", 8000, "ff".repeat(160)],
+      ["pcma", 8000, "d5".repeat(160)],
+      ["speex", 8000, "03"],
+      ["speex", 16000, "043f"],
+      ["opus", 48000, "f8fffe"],
+      ["transcode", 8000, null],
+    ];
+  for (const [kind, clockRate, hex] of TABLE) {
+    assert.equal(silentPayload(chain(kind, clockRate))?.toHex() ?? null, hex, `${kind}/${clockRate}`);
+  }
+});
+
+Deno.test("early silence: a Speex packet is one frame, and its narrowband part another", () => {
+  const [narrow, wide] = [8000, 16000].map((clockRate) => silentPayload(chain("speex", clockRate))!);
+  assert.deepEqual([countSpeexFrames(narrow!), countSpeexFrames(wide!)], [1, 1]);
+  assert.equal(stripWidebandLayer(wide!).toHex(), narrow!.toHex());
+});
+
+const codecs = await loadCodecs();
+
+for (const [codec, sampleRate] of [["speex", 8000], ["speex", 16000], ["opus", 48000]] as const) {
+  const ignore = !codecs.transcodable.has(codec);
+  Deno.test(
+    { name: `early silence: a real decoder of ${codec} at ${sampleRate} Hz hears nothing`, ignore },
+    () => {
+      using decoder = codecs.createDecoder({ codec, sampleRate }, sampleRate);
+      for (let n = 0; n < 20; n++) {
+        const samples = decoder.decode(silentPayload(chain(codec, sampleRate))!);
+        assert.equal(samples.length, sampleRate / 50);
+        assert.ok(samples.every((sample) => Math.abs(sample) < 20));
+      }
+    },
+  );
+}

@@ -3,6 +3,7 @@
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
+import { Pacer } from "../../base/pacer.ts";
 import type { Ticker } from "../../base/ticker.ts";
 import { G711_SILENCE, linearToUlaw } from "../../media/g711.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
@@ -77,48 +78,40 @@ function frameOf(samples: Uint8Array): Uint8Array {
 export class WaitingSound implements Disposable {
   readonly #parts: WaitingSoundParts;
   readonly #message: { type: 8; timeMs: number; body: Uint8Array };
-  #ticking: Disposable | null = null;
-  #startMs = 0;
-  #count = 0;
+  #pacer: Pacer | null = null;
 
   constructor(parts: WaitingSoundParts) {
     this.#parts = parts;
     this.#message = { type: 8, timeMs: 0, body: parts.frames[0]! };
   }
 
-  /** True while it sends. */
   get playing(): boolean {
-    return this.#ticking !== null;
+    return this.#pacer !== null;
   }
 
   /** Begins with the first frame; nothing changes while it plays. */
   start(): void {
-    if (this.#ticking !== null) return;
-    this.#startMs = this.#parts.clock.now();
-    this.#count = 0;
-    this.#ticking = this.#parts.ticker.add((nowMs) => this.#tick(nowMs));
+    const { clock, ticker, frames, put } = this.#parts;
+    this.#pacer ??= new Pacer({
+      ticker,
+      periodMs: FRAME_MS,
+      startMs: clock.now(),
+      earlyMs: EARLY_MS,
+      maxLateMs: MAX_LATE_MS,
+      run: (index) => {
+        this.#message.timeMs = index * FRAME_MS;
+        this.#message.body = frames[index % frames.length]!;
+        put(this.#message);
+      },
+    });
   }
 
-  /** Sends no more. */
   stop(): void {
-    this.#ticking?.[Symbol.dispose]();
-    this.#ticking = null;
+    this.#pacer?.[Symbol.dispose]();
+    this.#pacer = null;
   }
 
-  /** As stop(). */
   [Symbol.dispose](): void {
     this.stop();
-  }
-
-  #tick(nowMs: number): void {
-    const lateMs = nowMs - (this.#startMs + this.#count * FRAME_MS);
-    if (lateMs > MAX_LATE_MS) this.#count += Math.floor(lateMs / FRAME_MS);
-    while (this.#ticking !== null && this.#startMs + this.#count * FRAME_MS <= nowMs + EARLY_MS) {
-      const { frames, put } = this.#parts;
-      this.#message.timeMs = this.#count * FRAME_MS;
-      this.#message.body = frames[this.#count % frames.length]!;
-      this.#count++;
-      put(this.#message);
-    }
   }
 }

@@ -3,6 +3,7 @@
 // RFC 3551 4.2 (packets of 20 ms), 4.1 (marker on the first packet).
 // Role: edge
 
+import { Pacer } from "../../base/pacer.ts";
 import type { Ticker } from "../../base/ticker.ts";
 import type { Logger } from "../../base/log.ts";
 import type { G711Law } from "../../media/g711.ts";
@@ -15,8 +16,8 @@ import type { MediaKind } from "../../call/call_streams.ts";
 import type { MediaTreatment, NumberServices } from "./number_media.ts";
 import { g711Tone, speexSpeech, TONE_BLOCK_MS, type ToneSound } from "./tone_source.ts";
 
-/** Packets sent at once to catch up after a busy moment; what is missing beyond is left out. */
-const MAX_CATCH_UP = 5;
+/** A busy moment is made up for, at most 5 packets at once; what is missing beyond is left out. */
+const MAX_LATE_MS = 90;
 
 const OFFERED: readonly MediaFormat[] = [
   mediaFormat(0, "PCMU", 8000),
@@ -102,48 +103,37 @@ export interface TonePlayerOptions {
 /** One call's sound. Timestamps follow the clock, so a later player of the same session goes on where this ended. */
 export class TonePlayer implements Disposable {
   readonly #options: TonePlayerOptions;
-  readonly #ticking: Disposable;
-  readonly #blockTicks: number;
-  #startMs = NaN;
+  readonly #pacer: Pacer;
   #startTimestamp = 0;
-  #next = 0;
-  #marker = true;
 
   /** The first packet leaves with the next tick. */
   constructor(options: TonePlayerOptions) {
     this.#options = options;
-    this.#blockTicks = options.format.clockRate * TONE_BLOCK_MS / 1000;
-    this.#ticking = options.ticker.add((nowMs) => this.#play(nowMs));
+    this.#pacer = new Pacer({
+      ticker: options.ticker,
+      periodMs: TONE_BLOCK_MS,
+      earlyMs: TONE_BLOCK_MS / 2, // the tick has the same period, and is never exactly on time
+      maxLateMs: MAX_LATE_MS,
+      run: (index, resumed) => this.#send(index, resumed),
+    });
   }
 
   [Symbol.dispose](): void {
-    this.#ticking[Symbol.dispose]();
-  }
-
-  /** Rounded, since a tick is never exactly on time. */
-  #play(nowMs: number): void {
-    if (Number.isNaN(this.#startMs)) this.#start(nowMs);
-    const due = Math.round((nowMs - this.#startMs) / TONE_BLOCK_MS);
-    if (due - this.#next >= MAX_CATCH_UP) {
-      this.#next = due;
-      this.#marker = true;
-    }
-    while (this.#next <= due) this.#send(this.#next++);
+    this.#pacer[Symbol.dispose]();
   }
 
   #start(nowMs: number): void {
     const { session, format } = this.#options;
-    this.#startMs = nowMs;
     this.#startTimestamp = Math.round(nowMs * format.clockRate / 1000);
     session.anchor(this.#startTimestamp, nowMs);
   }
 
-  #send(index: number): void {
+  #send(index: number, marker: boolean): void {
+    if (index === 0) this.#start(this.#pacer.startMs);
     const { session, format, sound } = this.#options;
     const block = sound.blocks[index % sound.blocks.length]!;
-    const timestamp = this.#startTimestamp + index * this.#blockTicks;
-    session.send(block, timestamp, this.#marker, format.sendPayloadType);
-    this.#marker = false;
+    const timestamp = this.#startTimestamp + index * format.clockRate * TONE_BLOCK_MS / 1000;
+    session.send(block, timestamp, marker, format.sendPayloadType);
   }
 }
 
