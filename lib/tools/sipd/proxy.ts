@@ -1,13 +1,23 @@
-// The server's own port: every message is judged by the rules of registrar and stateless proxy and sent on its way.
-// Nothing a peer sends ends it: what cannot be read is answered 400 or dropped. RFC 3261 16.11, 16.9 (no way on: 503).
+// The server's own port: registrar and stateless proxy (RFC 3261 16.11). The branch of our Via is computed from the request,
+// so retransmissions, CANCEL and the ACK of a refusal take the same way without any memory. Nothing a peer sends ends it.
 // Role: edge
 
 import { messageOf, TransportError, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Scope } from "../../base/scope.ts";
-import { type Endpoint, formatEndpoint, type TargetGuard } from "../../net/endpoint.ts";
-import type { MessageTransport } from "../../sip/ua/endpoint.ts";
 import {
+  type Endpoint,
+  formatEndpoint,
+  isIpAddress,
+  isLoopback,
+  isUnspecified,
+  sameAddress,
+  type TargetGuard,
+} from "../../net/endpoint.ts";
+import { parseDecimal } from "../../sip/message/grammar.ts";
+import { formatVia, parseVia, type Via } from "../../sip/message/header_values.ts";
+import {
+  cloneMessage,
   createResponse,
   type SipMessage,
   type SipRequest,
@@ -20,10 +30,11 @@ import {
   formatTarget,
   type Target,
   targetOf,
+  type TransportName,
 } from "../../sip/message/target.ts";
+import type { SipUri } from "../../sip/message/uri.ts";
+import type { MessageTransport } from "../../sip/ua/endpoint.ts";
 import type { Location } from "./location.ts";
-import type { SelfAddress } from "./self_address.ts";
-import { type ProxyAction, proxyRequest, proxyResponse } from "./stateless_proxy.ts";
 
 export interface ProxyOptions {
   /** Its port; the proxy owns it from now on. */
@@ -147,4 +158,208 @@ export class Proxy implements AsyncDisposable {
 
 function nameOf(message: SipMessage): string {
   return message.kind === "request" ? message.method : String(message.status);
+}
+
+/** Which of our addresses faces a destination; `AddressPolicy` of net is one. */
+export interface FacingAddress {
+  /** The address; throws TransportError when nothing of ours faces it. */
+  addressFor(destination: Endpoint): string;
+}
+
+/** The addresses of one listening port. */
+export class SelfAddress {
+  readonly #local: Endpoint;
+  readonly #facing: FacingAddress;
+
+  /** `local` is the bound address with the real port; `facing` is asked when that is 0.0.0.0 or ::. */
+  constructor(local: Endpoint, facing: FacingAddress) {
+    this.#local = local;
+    this.#facing = facing;
+  }
+
+  /** Our address as `remote` is to use it. Throws TransportError when nothing of ours faces it. */
+  towards(remote: Endpoint): Endpoint {
+    const { hostname, port } = this.#local;
+    return { hostname: isUnspecified(hostname) ? this.#facing.addressFor(remote) : hostname, port };
+  }
+
+  /** Whether a host and port that somebody wrote mean this server. */
+  includes(host: string, port: number | null): boolean {
+    const { hostname } = this.#local;
+    if ((port ?? DEFAULT_SIP_PORT) !== this.#local.port) return false;
+    if (isLoopback(host)) return isLoopback(hostname) || isUnspecified(hostname);
+    if (!isIpAddress(host)) return false;
+    if (!isUnspecified(hostname)) return sameAddress(host, hostname);
+    return this.#isOfThisHost(host);
+  }
+
+  /** An address faces itself exactly when it is one of this host's. */
+  #isOfThisHost(address: string): boolean {
+    try {
+      return sameAddress(address, this.#facing.addressFor({ hostname: address, port: this.#local.port }));
+    } catch (error) {
+      if (error instanceof TransportError) return false; // no address of that family, so not ours either
+      throw error;
+    }
+  }
+}
+
+export type ProxyAction =
+  | { type: "forward"; request: SipRequest; target: Target }
+  | { type: "respond"; response: SipResponse }
+  | { type: "return"; response: SipResponse; target: Target }
+  | { type: "drop"; reason: string };
+
+/** Hops a request may still take when it does not say (RFC 3261 16.6 step 3). */
+const DEFAULT_MAX_FORWARDS = 70;
+/** Parameter of our Via: the TCP connection a request came on, since many clients cannot be connected to. */
+const CONNECTION_PARAM = "connection";
+
+/** What the proxy must know about a message besides the message. */
+export interface ProxyHop {
+  /** The addresses peers know this server by. */
+  readonly self: SelfAddress;
+  /** The way the message came. */
+  readonly flow: Flow;
+  /** To tag of answers; the same for every repetition of a request (RFC 3261 8.2.7). */
+  readonly tag: string;
+}
+
+/**
+ * Decides about one request. Throws WireError when what it needs of the request cannot be read, TransportError when
+ * no address of ours faces the next hop.
+ */
+export function proxyRequest(request: SipRequest, location: Location, hop: ProxyHop): ProxyAction {
+  if (request.method === "REGISTER") {
+    return { type: "respond", response: location.register(request, hop.tag) };
+  }
+  const hops = maxForwards(request);
+  if (hops === 0) return refuse(request, 483, hop.tag);
+  if (request.headers.has("Proxy-Require")) return refuseExtensions(request, hop.tag);
+  const copy = cloneMessage(request);
+  copy.headers.set("Max-Forwards", String(hops - 1));
+  dropOwnRoute(copy, hop.self);
+  const next = nextHop(copy, location, hop);
+  if (next === null) return ownAnswer(request, hop.tag);
+  if (next === "nowhere") return refuse(request, 480, hop.tag);
+  // Nothing that was looked up may lead back here: a user registered at this very address would go round and round.
+  if (hop.self.includes(next.endpoint.hostname, next.endpoint.port)) return refuse(request, 482, hop.tag);
+  copy.headers.prepend("Via", ownVia(request, next, hop));
+  return { type: "forward", request: copy, target: next };
+}
+
+/** Decides about one response: our Via comes off, the next one says where it goes. Throws WireError. */
+export function proxyResponse(response: SipResponse, self: SelfAddress): ProxyAction {
+  const copy = cloneMessage(response);
+  const top = copy.headers.removeFirst("Via");
+  const ours = top === null ? null : parseVia(top);
+  if (ours === null || !self.includes(ours.host, ours.port)) {
+    return { type: "drop", reason: "not sent through here" };
+  }
+  const below = copy.headers.get("Via");
+  const target = below === null ? null : returnTarget(parseVia(below), ours);
+  if (target === null) return { type: "drop", reason: "nobody is waiting for it" };
+  return { type: "return", response: copy, target };
+}
+
+function maxForwards(request: SipRequest): number {
+  const text = request.headers.get("Max-Forwards");
+  if (text === null) return DEFAULT_MAX_FORWARDS;
+  if (!/^\d{1,3}$/.test(text)) throw new WireError("SIP", `bad Max-Forwards "${text.slice(0, 20)}"`);
+  return Number(text);
+}
+
+/** A client that was given us as its outbound proxy names us in its first Route (16.4). */
+function dropOwnRoute(request: SipRequest, self: SelfAddress): void {
+  const route = request.headers.get("Route");
+  if (route === null) return;
+  const { host, port } = parseNameAddr(route).uri;
+  if (self.includes(host, port)) request.headers.removeFirst("Route");
+}
+
+/** Every domain is ours: users are told apart by their user part alone. Null: nobody has that name. */
+function nextHop(request: SipRequest, location: Location, hop: ProxyHop): Target | "nowhere" | null {
+  const route = request.headers.get("Route");
+  if (route !== null) return contactTarget(parseNameAddr(route).uri, hop) ?? "nowhere";
+  const contact = location.find(request.uri.user ?? "");
+  if (contact === null) return null;
+  request.uri = contact;
+  return contactTarget(contact, hop) ?? "nowhere";
+}
+
+/** What the server itself says: 200 to OPTIONS, nothing to an ACK, 404 to the rest. */
+function ownAnswer(request: SipRequest, tag: string): ProxyAction {
+  return refuse(request, request.method === "OPTIONS" && request.uri.user === null ? 200 : 404, tag);
+}
+
+function refuse(request: SipRequest, status: number, tag: string): ProxyAction {
+  if (request.method === "ACK") {
+    return { type: "drop", reason: `there is nobody to pass it on to (${status})` };
+  }
+  return { type: "respond", response: createResponse(request, status, undefined, tag) };
+}
+
+/** No extension is understood here (16.3 step 5). */
+function refuseExtensions(request: SipRequest, tag: string): ProxyAction {
+  const action = refuse(request, 420, tag);
+  if (action.type === "respond") {
+    action.response.headers.set("Unsupported", request.headers.all("Proxy-Require").join(", "));
+  }
+  return action;
+}
+
+/**
+ * Contacts are addresses here: a name would need a look-up, and trying things out needs none. A contact at 0.0.0.0
+ * or :: (the built-in numbers) is meant at whichever of our addresses the sender reaches.
+ */
+function contactTarget(uri: SipUri, { self, flow }: ProxyHop): Target | null {
+  const host = uri.host.toLowerCase() === "localhost" ? "127.0.0.1" : uri.host;
+  const transport = (uri.params.get("transport") ?? "udp").toLowerCase();
+  if (uri.scheme !== "sip" || !isIpAddress(host) || !isTransportName(transport)) return null;
+  const hostname = isUnspecified(host) ? self.towards(flow.remote).hostname : host;
+  return { transport, endpoint: { hostname, port: uri.port ?? DEFAULT_SIP_PORT } };
+}
+
+function isTransportName(text: string): text is TransportName {
+  return text === "udp" || text === "tcp";
+}
+
+function ownVia(request: SipRequest, { transport, endpoint }: Target, { self, flow }: ProxyHop): string {
+  const top = parseVia(request.headers.get("Via") ?? "");
+  const parts = [
+    top.params.get("branch") ?? "",
+    `${top.host}:${top.port ?? ""}`,
+    request.headers.get("Call-ID") ?? "",
+    (request.headers.get("CSeq") ?? "").split(" ")[0] ?? "",
+  ];
+  const { hostname: host, port } = self.towards(endpoint);
+  const params = new Map<string, string | null>([
+    ["branch", `z9hG4bK${fingerprint(parts.join("\n"))}`],
+    ["rport", null],
+  ]);
+  if (flow.transport === "tcp") params.set(CONNECTION_PARAM, String(flow.connectionId));
+  return formatVia({ transport: transport.toUpperCase(), host, port, params });
+}
+
+/** Where a response goes: the way its Via says, over TCP by the connection its request came on. */
+function returnTarget(below: Via, ours: Via): Target | null {
+  const hostname = below.params.get("received") ?? below.host;
+  const endpoint = { hostname, port: below.port ?? DEFAULT_SIP_PORT };
+  if (below.transport === "UDP") return { transport: "udp", endpoint };
+  if (below.transport !== "TCP") return null;
+  const connectionId = parseDecimal(ours.params.get(CONNECTION_PARAM) ?? "", Number.MAX_SAFE_INTEGER) ?? 0;
+  const local = { hostname: ours.host, port: ours.port ?? DEFAULT_SIP_PORT };
+  return { transport: "tcp", endpoint, flow: { transport: "tcp", remote: endpoint, local, connectionId } };
+}
+
+/** FNV-1a, twice with different starts: 64 bits that tell requests apart; not for secrets. */
+function fingerprint(text: string): string {
+  let a = 0x811c9dc5;
+  let b = 0x1b873593;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193) >>> 0;
+    b = Math.imul(b ^ code, 0x01000197) >>> 0;
+  }
+  return a.toString(16).padStart(8, "0") + b.toString(16).padStart(8, "0");
 }

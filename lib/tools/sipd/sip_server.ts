@@ -4,12 +4,12 @@
 // Role: edge
 
 import type { Clock } from "../../base/clock.ts";
-import { CallRegistry } from "../../call/registry.ts";
-import { Ticker } from "../../base/ticker.ts";
 import { TransportError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import { Scope } from "../../base/scope.ts";
+import { type Logger, silentLog } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
+import { Scope } from "../../base/scope.ts";
+import { Ticker } from "../../base/ticker.ts";
+import { CallRegistry } from "../../call/registry.ts";
 import { type DnsResolver, lookUpAddress } from "../../net/dns.ts";
 import {
   type Endpoint,
@@ -20,21 +20,18 @@ import {
   type TargetGuard,
 } from "../../net/endpoint.ts";
 import { AddressPolicy } from "../../net/route.ts";
-import type { MediaTimeouts } from "../../rtp/media_watch.ts";
 import { RtpPorts } from "../../net/rtp_ports.ts";
-import { type MessageTransport, SipEndpoint } from "../../sip/ua/endpoint.ts";
-import { SipTransport } from "../../sip/transport/transport.ts";
+import type { MediaTimeouts } from "../../rtp/media_watch.ts";
 import { sipUri } from "../../sip/message/uri.ts";
+import { SipTransport } from "../../sip/transport/transport.ts";
+import { type MessageTransport, SipEndpoint } from "../../sip/ua/endpoint.ts";
 import type { UserAgent } from "../../sip/ua/user_agent.ts";
 import type { BuiltInNumber } from "./built_in_number.ts";
-import { openEchoLine } from "./echo_line.ts";
-import type { NumberServices } from "./number_media.ts";
+import { openEchoNumber } from "./echo_number.ts";
 import { Location } from "./location.ts";
-import { Proxy } from "./proxy.ts";
-import { quietWire } from "./quiet_wire.ts";
-import { SelfAddress } from "./self_address.ts";
-import { TONE_BLOCK_MS } from "./tone_source.ts";
-import { openToneLine } from "./tone_line.ts";
+import type { NumberServices } from "./number_media.ts";
+import { Proxy, SelfAddress } from "./proxy.ts";
+import { openToneNumber, TONE_BLOCK_MS } from "./tone_number.ts";
 
 /** Where the server listens. */
 export interface SipServerConfig {
@@ -192,8 +189,8 @@ function openNumbers(parts: {
     return agent;
   };
   return [
-    openEchoLine({ agent: createAgent("echo"), services, neverTo: NUMBERS }),
-    openToneLine({ agent: createAgent("tone"), services }),
+    openEchoNumber({ agent: createAgent("echo"), services, neverTo: NUMBERS }),
+    openToneNumber({ agent: createAgent("tone"), services }),
   ];
 }
 
@@ -222,4 +219,22 @@ function announce(local: Endpoint, log: Logger): void {
   log.warn(
     `The SIP server at ${at} is open to everybody who can reach this machine: do not leave it running`,
   );
+}
+
+/** The same log, without SIP messages unless everything is logged. */
+export function quietWire(log: Logger): Logger {
+  return {
+    enabled: (level) => log.enabled(level),
+    error: (text, detail) => log.error(text, detail),
+    warn: (text, detail) => log.warn(text, detail),
+    info: (text, detail) => log.info(text, detail),
+    debug: (text, detail) => log.debug(text, detail),
+    trace: (text, detail) => log.trace(text, detail),
+    child: (name) => quietWire(log.child(name)),
+    category: (category) => {
+      const chosen = log.category(category);
+      const hidden = category === "sip.wire" && !chosen.enabled("trace");
+      return hidden ? silentLog : quietWire(chosen);
+    },
+  };
 }

@@ -1,20 +1,20 @@
-// One measured call through a gateway, as an RTMP client would make it: connect, dial, send, count what comes
-// back, hang up, and say what it means.
+// One measured call through a gateway, as an RTMP client would make it: connect, dial, send the sample or a file, count what
+// comes back, hang up.
 // Role: edge
 
 import { type AmfValue, getProperty, propertiesOf, textOf } from "../../amf/value.ts";
 import { type Clock, delay } from "../../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { maskSecrets } from "../../base/mask_secrets.ts";
 import { Mailbox } from "../../base/mailbox.ts";
+import { maskSecrets } from "../../base/mask_secrets.ts";
 import type { Random } from "../../base/random.ts";
-import { FlvWriter } from "../../flv/file.ts";
+import { FlvReader, FlvWriter } from "../../flv/file.ts";
+import { SAMPLE_BLOCK_MS, SampleSource } from "../../media/sample.ts";
 import { stripWidebandLayer } from "../../media/speex_bits.ts";
 import { createTag, readTag } from "../../media/tag.ts";
-import { RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
 import type { ClientStream } from "../../rtmp/client_stream.ts";
-import { type AudioMessage, fileMessages, sampleMessages } from "./audio_source.ts";
+import { RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
 import { EchoMeter } from "./echo_meter.ts";
 import type { LadderStep, Party } from "./ladder.ts";
 import { isLocal503, type TrialOutcome } from "./verdict.ts";
@@ -334,4 +334,54 @@ function cameFromGateway(reason: string): boolean {
 
 function sameBytes(bytes: Uint8Array): Uint8Array {
   return bytes;
+}
+
+/** One audio message: FLV tag body and its time. */
+export interface AudioMessage {
+  /** When to send it, ms from the start. */
+  readonly timeMs: number;
+  /** FLV tag body, its own bytes. */
+  readonly body: Uint8Array;
+}
+
+/** FLV tag header bytes of the codecs a trial can send, for RTMP (behaviour.md 1.8). */
+const TAG_BYTE = { speex: 0xb2, pcmu: 0x82, pcma: 0x72 };
+
+/** Codecs the built-in sample comes in. */
+export type SampleCodec = "speex" | "pcmu" | "pcma";
+
+/** The built-in sample for `durationSeconds`, in blocks of 20 ms. */
+export async function* sampleMessages(
+  codec: SampleCodec,
+  durationSeconds: number,
+): AsyncGenerator<AudioMessage, void, void> {
+  const source = new SampleSource(codec);
+  for (let timeMs = 0; timeMs < durationSeconds * 1000; timeMs += SAMPLE_BLOCK_MS) {
+    const block = source.next();
+    const body = new Uint8Array(block.length + 1);
+    body[0] = TAG_BYTE[codec];
+    body.set(block, 1);
+    yield { timeMs, body };
+  }
+}
+
+/** The audio tags of an FLV file, times from 0. TransportError with the path when it cannot be read, or is none. */
+export async function* fileMessages(path: string, seconds: number): AsyncGenerator<AudioMessage, void, void> {
+  try {
+    yield* audioTags(path, seconds);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new TransportError(`${path} cannot be sent: ${messageOf(error)}`, "failed", { cause: error });
+  }
+}
+
+async function* audioTags(path: string, seconds: number): AsyncGenerator<AudioMessage, void, void> {
+  using reader = await FlvReader.open(path);
+  let firstMs: number | null = null;
+  for await (const tag of reader.tags()) {
+    if (tag.type !== 8 || tag.body.length < 2) continue;
+    firstMs ??= tag.timeMs;
+    if (tag.timeMs - firstMs >= seconds * 1000) return;
+    yield { timeMs: tag.timeMs - firstMs, body: tag.body.slice() };
+  }
 }

@@ -13,7 +13,7 @@ import {
   type BuiltInNumberOptions,
   MAX_CALL_MS,
 } from "../../../lib/tools/sipd/built_in_number.ts";
-import { echoTreatment } from "../../../lib/tools/sipd/echo_line.ts";
+import { echoTreatment } from "../../../lib/tools/sipd/echo_number.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { acknowledge } from "../../support/sip_callee.ts";
 import { identity, SipNetwork } from "../../support/sip_network.ts";

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { systemClock } from "../../../lib/base/clock.ts";
 import { TransportError } from "../../../lib/base/errors.ts";
+import { openLog } from "../../../lib/base/log.ts";
 import { seededRandom, systemRandom } from "../../../lib/base/random.ts";
 import { systemDns } from "../../../lib/net/dns.ts";
 import { formatEndpoint } from "../../../lib/net/endpoint.ts";
@@ -14,7 +15,7 @@ import { mediaFormat } from "../../../lib/sdp/media_format.ts";
 import { createAnswer } from "../../../lib/sdp/offer_answer.ts";
 import { bodyText, SDP_TYPE, textBody } from "../../../lib/sip/message/body.ts";
 import { parseNameAddr } from "../../../lib/sip/message/name_addr.ts";
-import { SipServer } from "../../../lib/tools/sipd/sip_server.ts";
+import { quietWire, SipServer } from "../../../lib/tools/sipd/sip_server.ts";
 import { RecordLog } from "../../support/record_log.ts";
 import { identity, SipNetwork } from "../../support/sip_network.ts";
 import { memoryServices, memoryTransports, offerOf, understood } from "../../support/sipd_bench.ts";
@@ -361,3 +362,29 @@ Deno.test("registered phones that are gone get 503 over TCP, and nothing breaks"
   assert.match(new TextDecoder().decode(answer!.bytes), /^SIP\/2\.0 200 /);
   assert.equal((await place(alice, `sip:gone@${at}`, null)).status, 503);
 });
+
+for (
+  const { verbosity, shown } of [{ verbosity: "debug", shown: false }, {
+    verbosity: "trace",
+    shown: true,
+  }] as const
+) {
+  Deno.test(`at ${verbosity} SIP messages are ${shown ? "shown" : "left out"}, everything else is shown`, async () => {
+    const lines: string[] = [];
+    const { log, close } = openLog({ verbosity, write: (line) => lines.push(line.replace(/^\S+ /, "")) });
+    const quiet = quietWire(log).child("sipd");
+    quiet.category("sip.wire").debug("INVITE");
+    quiet.category("sip").category("sip.wire").child("echo").debug("INVITE");
+    for (const level of ["error", "warn", "info", "debug"] as const) {
+      quiet.category("sip")[level]("told", "why");
+    }
+    assert.deepEqual(lines.filter((line) => line.includes("sip.wire")).length, shown ? 2 : 0);
+    const others = lines.filter((line) => !line.includes("sip.wire"));
+    assert.deepEqual(
+      others,
+      ["error", "warn ", "info ", "debug"].map((level) => `${level} sip       sipd: told: why`),
+    );
+    assert.equal(quiet.category("sip").enabled("trace"), verbosity === "trace");
+    await close();
+  });
+}

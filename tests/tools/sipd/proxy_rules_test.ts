@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { WireError } from "../../../lib/base/errors.ts";
 import { Location } from "../../../lib/tools/sipd/location.ts";
-import { proxyRequest, proxyResponse } from "../../../lib/tools/sipd/stateless_proxy.ts";
+import { proxyRequest, proxyResponse, SelfAddress } from "../../../lib/tools/sipd/proxy.ts";
 import { SipHeaders } from "../../../lib/sip/message/header.ts";
 import { createResponse, NO_BODY, type SipRequest } from "../../../lib/sip/message/message.ts";
 import type { Flow } from "../../../lib/sip/message/target.ts";
 import { formatSipUri, parseSipUri } from "../../../lib/sip/message/uri.ts";
-import { SelfAddress } from "../../../lib/tools/sipd/self_address.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
 const SELF = new SelfAddress({ hostname: "127.0.0.1", port: 5060 }, { addressFor: () => "127.0.0.1" });

@@ -1,17 +1,18 @@
-// The number `echo`: returns each RTP packet to its sender, with payload, timestamp and marker as they came, in any
-// format the project knows the name of, since an echo needs no codec; and each instant message.
-// RFC 3550; RFC 3264 6.1 (payload types of the two directions may differ); RFC 5104 (key frames).
+// The number `echo`: returns each RTP packet to its sender, payload, timestamp and marker as they came, in any format the
+// project knows, and each instant message (RFC 3428), within bounds: two programs that both answer would talk for ever.
 // Role: edge
 
+import type { Clock } from "../../base/clock.ts";
+import type { MediaKind } from "../../call/call_streams.ts";
 import type { RtpSession } from "../../rtp/session.ts";
 import type { AgreedMedia } from "../../sdp/agreed_media.ts";
 import { formatName, type MediaFormat, mediaFormat } from "../../sdp/media_format.ts";
+import type { SipBody } from "../../sip/message/body.ts";
 import { nameAddrOf } from "../../sip/message/name_addr.ts";
-import type { UserAgent } from "../../sip/ua/user_agent.ts";
+import type { SipUri } from "../../sip/message/uri.ts";
+import type { IncomingMessage, UserAgent } from "../../sip/ua/user_agent.ts";
 import { BuiltInNumber } from "./built_in_number.ts";
-import type { MediaKind } from "../../call/call_streams.ts";
 import type { MediaTreatment, NumberServices } from "./number_media.ts";
-import { MessageEcho } from "./message_echo.ts";
 
 /** Every encoding that is returned, as "name/clock" or "name/clock/channels" in lower case. */
 const RETURNED: ReadonlySet<string> = new Set([
@@ -87,7 +88,7 @@ function payloadTypeMap(agreed: AgreedMedia): Int16Array {
 }
 
 /** How the number is opened. */
-export interface EchoLineOptions {
+export interface EchoNumberOptions {
   /** Who answers; owned from now on. */
   readonly agent: UserAgent;
   readonly services: NumberServices;
@@ -96,7 +97,7 @@ export interface EchoLineOptions {
 }
 
 /** Puts the number into service. */
-export function openEchoLine(options: EchoLineOptions): BuiltInNumber {
+export function openEchoNumber(options: EchoNumberOptions): BuiltInNumber {
   const { agent, services, neverTo } = options;
   const log = services.log.category("call").child("number echo");
   const echo = new MessageEcho({
@@ -122,4 +123,70 @@ export function openEchoLine(options: EchoLineOptions): BuiltInNumber {
         })),
   });
   return number;
+}
+
+/** Replies under way at a time; messages beyond get none. */
+export const MAX_REPLIES = 8;
+/** Replies begun in any one second; messages beyond get none. */
+export const MAX_REPLIES_PER_SECOND = 10;
+/** Longest text sent back, in octets; requests over UDP should stay below 1300 (RFC 3428 8). */
+export const MAX_TEXT_OCTETS = 8192;
+
+/** What an echo of messages needs. */
+export interface MessageEchoOptions {
+  readonly clock: Clock;
+  /** Users that are never answered. */
+  readonly neverTo: ReadonlySet<string>;
+  /** Sends one reply outside calls and calls `done` when it was answered or failed. */
+  readonly send: (to: SipUri, body: SipBody, done: () => void) => void;
+}
+
+/** Decides which messages are answered. */
+export class MessageEcho {
+  /** Messages that got no reply. */
+  dropped = 0;
+  readonly #options: MessageEchoOptions;
+  #underWay = 0;
+  #secondMs = -Infinity;
+  #begun = 0;
+
+  /** Nothing under way. */
+  constructor(options: MessageEchoOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a message from outside calls. */
+  receive(message: IncomingMessage): void {
+    const { uri } = message.from;
+    if (uri.user === null || this.#options.neverTo.has(uri.user)) return void this.dropped++;
+    if (this.#mayReply(message.body)) this.#options.send(uri, message.body, this.#done());
+  }
+
+  /** Takes a message of a call; `send` is the call's. */
+  receiveInCall(body: SipBody, send: (body: SipBody, done: () => void) => void): void {
+    if (this.#mayReply(body)) send(body, this.#done());
+  }
+
+  #mayReply(body: SipBody): boolean {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#secondMs >= 1000) {
+      this.#secondMs = nowMs;
+      this.#begun = 0;
+    }
+    const allowed = this.#underWay < MAX_REPLIES && this.#begun < MAX_REPLIES_PER_SECOND &&
+      body.bytes.length <= MAX_TEXT_OCTETS;
+    if (allowed) this.#begun++;
+    else this.dropped++;
+    return allowed;
+  }
+
+  /** Counts a reply until what it returns is called. */
+  #done(): () => void {
+    this.#underWay++;
+    let open = true;
+    return () => {
+      if (open) this.#underWay--;
+      open = false;
+    };
+  }
 }

@@ -1,20 +1,20 @@
-// The number `tone`: plays one sound to its callers, a packet each 20 ms, on absolute deadlines of a ticker that all
-// calls share. G.711 is preferred whatever the caller prefers, since Speex can only carry a ready-made sample.
-// RFC 3551 4.2 (packets of 20 ms), 4.1 (marker on the first packet).
+// The number `tone`: plays 1004 Hz at -16 dBm0 in G.711, or, to callers who know Speex only, the built-in speech sample,
+// since Speex needs an encoder. RFC 3551 4.2 (packets of 20 ms), 4.1 (marker on the first packet); ITU-T G.711 table 5.
 // Role: edge
 
+import type { Logger } from "../../base/log.ts";
 import { Pacer } from "../../base/pacer.ts";
 import type { Ticker } from "../../base/ticker.ts";
-import type { Logger } from "../../base/log.ts";
-import type { G711Law } from "../../media/g711.ts";
+import type { MediaKind } from "../../call/call_streams.ts";
+import { encodeG711, type G711Law } from "../../media/g711.ts";
+import { speexSample } from "../../media/sample.ts";
+import { stripWidebandLayer } from "../../media/speex_bits.ts";
 import type { RtpSession } from "../../rtp/session.ts";
 import type { AgreedFormat, AgreedMedia } from "../../sdp/agreed_media.ts";
 import { isNamed, type MediaFormat, mediaFormat } from "../../sdp/media_format.ts";
 import type { UserAgent } from "../../sip/ua/user_agent.ts";
 import { BuiltInNumber } from "./built_in_number.ts";
-import type { MediaKind } from "../../call/call_streams.ts";
 import type { MediaTreatment, NumberServices } from "./number_media.ts";
-import { g711Tone, speexSpeech, TONE_BLOCK_MS, type ToneSound } from "./tone_source.ts";
 
 /** A busy moment is made up for, at most 5 packets at once; what is missing beyond is left out. */
 const MAX_LATE_MS = 90;
@@ -138,11 +138,59 @@ export class TonePlayer implements Disposable {
 }
 
 /** Puts the number into service. */
-export function openToneLine(options: {
+export function openToneNumber(options: {
   readonly agent: UserAgent;
   readonly services: NumberServices;
 }): BuiltInNumber {
   const { agent, services } = options;
   const log = services.log.category("call").child("number tone");
   return new BuiltInNumber({ agent, services, treatment: new ToneTreatment(services.ticker, log) });
+}
+
+export const TONE_BLOCK_MS = 20;
+/** Frequency of test tones: not a divisor of the sample rate, so that every code is heard. */
+export const TONE_HZ = 1004;
+
+const LEVEL_DBM0 = -16;
+const RATE = 8000;
+const BLOCK_SAMPLES = RATE * TONE_BLOCK_MS / 1000;
+/** 251 periods of 1004 Hz are 2000 samples; twice that is a whole number of blocks. */
+const LOOP_SAMPLES = 4000;
+/** Largest sine: its amplitude in 16 bits and its level. */
+const OVERLOAD: Readonly<Record<G711Law, readonly [amplitude: number, dbm0: number]>> = {
+  pcmu: [32636, 3.17],
+  pcma: [32768, 3.14],
+};
+
+export interface ToneSound {
+  readonly description: string;
+  /** One round; each block is 20 ms. Shared: not to be written into. */
+  readonly blocks: readonly Uint8Array[];
+}
+
+/** The tone in G.711. */
+export function g711Tone(law: G711Law): ToneSound {
+  const [overload, overloadDbm0] = OVERLOAD[law];
+  const amplitude = overload * 10 ** ((LEVEL_DBM0 - overloadDbm0) / 20);
+  const samples = new Int16Array(LOOP_SAMPLES);
+  for (let i = 0; i < LOOP_SAMPLES; i++) {
+    samples[i] = Math.round(amplitude * Math.sin(2 * Math.PI * TONE_HZ * i / RATE));
+  }
+  const octets = new Uint8Array(LOOP_SAMPLES);
+  encodeG711(law, samples, octets);
+  const blocks: Uint8Array[] = [];
+  for (let at = 0; at < LOOP_SAMPLES; at += BLOCK_SAMPLES) {
+    blocks.push(octets.subarray(at, at + BLOCK_SAMPLES));
+  }
+  return { description: `a tone of ${TONE_HZ} Hz`, blocks };
+}
+
+/** The built-in speech sample in Speex, wideband (16000) or narrowband (8000). */
+export function speexSpeech(clockRate: 8000 | 16000): ToneSound {
+  const wideband = speexSample();
+  const blocks = clockRate === 16000 ? wideband : wideband.map(stripWidebandLayer);
+  return {
+    description: "the built-in speech sample, because Speex needs an encoder to carry a tone",
+    blocks,
+  };
 }
