@@ -34,6 +34,7 @@ import {
 } from "../call/messages.ts";
 import { dial } from "../call/outgoing.ts";
 import { hold } from "../call/talking.ts";
+import type { ConnectionClient } from "../live/net_stream_client.ts";
 import { isSound, publisherCodecs, type UrlDial } from "./urls.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; a call is one. */
@@ -42,7 +43,7 @@ const MAX_WAITING = 64;
 /** What a client may always do. */
 const ENDING_COMMANDS: readonly string[] = ["bye", "reject"];
 
-export class Context implements LegOwner, AsyncDisposable {
+export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
   readonly leg: CallLeg;
   #playing: NetStream | null = null;
   #missed = false;
@@ -96,7 +97,7 @@ export class Context implements LegOwner, AsyncDisposable {
   }
 
   /** Handles one event of the RTMP connection; never waits. */
-  rtmpEvent(event: RtmpEvent): void {
+  handle(event: RtmpEvent): void {
     switch (event.type) {
       case "command":
         return this.#rtmpCommand(event.name, event.args, event.reply);
@@ -122,7 +123,7 @@ export class Context implements LegOwner, AsyncDisposable {
   }
 
   /** One media message of the publisher; synchronous, borrowed bytes. */
-  readonly rtmpMedia = (stream: NetStream, message: MediaMessage): void => {
+  readonly media = (stream: NetStream, message: MediaMessage): void => {
     if (stream !== this.#publishing) return;
     const { leg } = this;
     leg.put(message);

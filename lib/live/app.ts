@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
+import { serveConnection } from "./net_stream_client.ts";
 import { LiveClient, type LiveServices } from "./live_client.ts";
 import { isAppName, MediaFolder } from "./media_folder.ts";
 import type { OnBusyPolicy } from "./publisher.ts";
@@ -63,38 +64,26 @@ export class LiveApp {
   }
 
   /**
-   * Serves a client that has said connect and was not answered yet, until it leaves or `signal` aborts; its
-   * recordings are finished when this returns. The connection stays its owner's to dispose of. Never throws for
-   * what a client does.
+   * Serves a client that has said connect and was not answered yet, until it leaves; its recordings are finished when
+   * this returns. Never throws for what a client does.
    * @param proof what the client has shown; null: nobody is asked
    */
   async serve(
     connection: RtmpConnection,
-    request: ConnectRequest,
+    { app }: Pick<ConnectRequest, "app">,
     proof: string | null,
     signal: AbortSignal,
   ): Promise<void> {
-    const { app } = request;
+    if (signal.aborted) return; // its owner has closed it
     if (!isAppName(app)) return await connection.reject("the path cannot be used");
     const log = this.#log.child(`client ${connection.id} ${app}`);
-    const close = (): Promise<void> =>
-      connection.close("NetConnection.Connect.AppShutdown", "the server is stopping");
-    if (signal.aborted) return await close();
-    const onAbort = (): void => void close();
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      const publisher = {
-        proof,
-        answers: () => connection.answers(),
-        close: (code: string, description: string) => connection.close(code, description),
-      };
-      await using client = new LiveClient(app, publisher, this.#services, log);
-      connection.onMedia = (stream, message) => client.media(stream, message);
-      connection.streamLength = (name) => client.lengthSeconds(name);
-      connection.accept();
-      for await (const event of connection.events()) client.handle(event);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    const publisher = {
+      proof,
+      answers: () => connection.answers(),
+      close: (code: string, description: string) => connection.close(code, description),
+    };
+    await using client = new LiveClient(app, publisher, this.#services, log);
+    connection.streamLength = (name) => client.lengthSeconds(name);
+    await serveConnection(connection, client);
   }
 }

@@ -92,7 +92,7 @@ Deno.test("only the whitelist can be called (behaviour 1.11, defect 15)", () => 
     "register",
     "unregister",
     "data",
-    "rtmpEvent",
+    "handle",
     "constructor",
     "__proto__",
     "toString",

@@ -64,19 +64,19 @@ export class GatewayPhone {
   /** She calls an RPC. */
   rpc(name: string, ...args: AmfValue[]): RecordingReply {
     const reply = new RecordingReply();
-    this.context.rtmpEvent({ type: "command", name, args, streamId: 0, reply });
+    this.context.handle({ type: "command", name, args, streamId: 0, reply });
     return reply;
   }
 
   /** She publishes. */
   publish(stream: RecordingStream): void {
     const event = { type: "publish", stream: stream.net, name: "local", query: "", mode: "live" } as const;
-    this.context.rtmpEvent(event);
+    this.context.handle(event);
   }
 
   /** She plays. */
   play(stream: RecordingStream): void {
-    this.context.rtmpEvent({
+    this.context.handle({
       type: "play",
       stream: stream.net,
       name: "remote",
@@ -89,12 +89,12 @@ export class GatewayPhone {
 
   /** A publisher or player of hers ends. */
   ended(stream: RecordingStream, was: "publish" | "play"): void {
-    this.context.rtmpEvent({ type: "ended", stream: stream.net, was });
+    this.context.handle({ type: "ended", stream: stream.net, was });
   }
 
   /** She publishes one message. */
   send(stream: RecordingStream, timeMs: number, body: readonly number[] = [0xb2, 1], type: 8 | 9 = 8): void {
-    this.context.rtmpMedia(stream.net, { type, timeMs, body: Uint8Array.from(body) });
+    this.context.media(stream.net, { type, timeMs, body: Uint8Array.from(body) });
   }
 
   /** Waits until she has been told this many things, and takes them. */

@@ -10,7 +10,7 @@ import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
 import { defaultRtmpOptions, RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";
 import { FakeClock } from "./fake_clock.ts";
 import type { TestTag } from "./live_flv.ts";
-import { until } from "./live_server.ts";
+import { STOPPING, until, whenAborted } from "./live_server.ts";
 import { nameOf } from "./live_sink.ts";
 import { type PipeEnd, type PipeOptions, pipePair } from "./pipe.ts";
 import { RecordLog } from "./record_log.ts";
@@ -84,6 +84,7 @@ export class LiveHouse implements AsyncDisposable {
     const server = new RtmpConnection(serverEnd, this.#rtmp, environment, this.#guests.length + 1);
     this.scope.spawn(`guest ${server.id}`, async (signal) => {
       await using connection = server;
+      using _closing = whenAborted(signal, () => void connection.close(...STOPPING));
       const request = await connection.open();
       if (request !== null) await this.app.serve(connection, request, proof, signal);
     });

@@ -58,8 +58,18 @@ export async function startLiveServer(
   };
 }
 
+/** What a gateway tells its clients when it ends. */
+export const STOPPING = ["NetConnection.Connect.AppShutdown", "the gateway is stopping"] as const;
+
+/** Until it is disposed. */
+export function whenAborted(signal: AbortSignal, run: () => void): Disposable {
+  signal.addEventListener("abort", run, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", run) };
+}
+
 async function serve(app: LiveApp, connection: RtmpConnection, stop: AbortSignal): Promise<void> {
   await using client = connection;
+  using _closing = whenAborted(stop, () => void client.close(...STOPPING));
   const request = await client.open();
   if (request !== null) await app.serve(client, request, null, stop);
 }

@@ -3,44 +3,36 @@
 // Role: edge
 
 import type { AccessPolicy } from "../access/access_policy.ts";
+import type { Logger } from "../../base/log.ts";
+import { type PlaySettings, serveConnection } from "../../live/net_stream_client.ts";
 import type { ConnectRequest } from "../../rtmp/command.ts";
-import type { OnBusyPolicy } from "../../live/publisher.ts";
 import type { RtmpConnection } from "../../rtmp/connection.ts";
-import { AccountDoor } from "../account_door.ts";
-import type { ServedAccount } from "./account_client.ts";
+import { AccountClient, type AccountServices, type ServedAccount } from "./account_client.ts";
 import { CallApp } from "./call_app.ts";
 import { LineApp, type LineAppParts } from "./line_app.ts";
 
-export interface AccountAppsParts extends LineAppParts {
+export interface AccountAppsParts extends LineAppParts, PlaySettings {
   readonly accounts: { get(name: string): ServedAccount | undefined; all(): readonly ServedAccount[] };
   /** Who may call whom, and who has a key. */
   readonly access: AccessPolicy;
-  /** Later than this nothing should arrive at a player. */
-  readonly latencyMs: number;
-  /** What happens to who publishes what somebody else publishes. */
-  readonly onBusy: OnBusyPolicy;
 }
 
 export class AccountApps implements AsyncDisposable {
   readonly #calls: CallApp;
   readonly #lines: LineApp;
-  readonly #doors: Readonly<Record<"call" | "line", AccountDoor>>;
+  readonly #services: Readonly<Record<"call" | "line", AccountServices>>;
+  readonly #log: Logger;
 
   /** Nothing runs yet. */
   constructor(parts: AccountAppsParts) {
-    const { accounts, access, clock, latencyMs, log, onBusy } = parts;
+    const { access, log } = parts;
     this.#calls = new CallApp(parts);
     this.#lines = new LineApp(parts);
-    const shared = {
-      accounts,
-      mayUseKey: access.mayUseKey.bind(access),
-      clock,
-      latencyMs,
-      onBusy,
-    };
-    this.#doors = {
-      call: new AccountDoor("call", { ...shared, application: this.#calls }, log),
-      line: new AccountDoor("line", { ...shared, application: this.#lines }, log),
+    this.#log = log.category("rtmp");
+    const mayUseKey = access.mayUseKey.bind(access);
+    this.#services = {
+      call: { ...parts, mayUseKey, application: this.#calls },
+      line: { ...parts, mayUseKey, application: this.#lines },
     };
   }
 
@@ -49,14 +41,21 @@ export class AccountApps implements AsyncDisposable {
     this.#lines.start();
   }
 
-  /** Serves a client that has said connect, until it leaves. */
+  /**
+   * Serves a client that has said connect, until it leaves. Never throws for what a client does.
+   * @param proof the user or token of its login; null: nobody is asked
+   */
   async serve(
-    client: RtmpConnection,
-    request: Pick<ConnectRequest, "app" | "query">,
+    connection: RtmpConnection,
+    { app, query }: Pick<ConnectRequest, "app" | "query">,
     { application, proof }: { readonly application: "call" | "line"; readonly proof: string | null },
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#doors[application].serve(client, request, proof, signal);
+    if (signal.aborted) return; // its owner has closed it
+    const log = this.#log.child(`client ${connection.id} ${app}`);
+    const path = { application, app, query, proof };
+    await using client = new AccountClient(connection, path, this.#services[application], log);
+    await serveConnection(connection, client);
   }
 
   /** Waits until every call is hung up; the clients have left and the accounts have ended by now. */

@@ -1,18 +1,23 @@
 // One RTMP client of the call or line application: finds the account that each of its streams names, asks for its
-// key, and hands publishers and players to the application. Events are handled at once, because the socket is read
-// only between them; only the refusal of a wrong key waits.
+// key, and hands publishers and players to the application.
 // Role: edge
 
 import type { KeyAttempt, KeyOutcome } from "../access/key_guard.ts";
-import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import { Scope } from "../../base/scope.ts";
 import type { Agent } from "../../call/leg.ts";
 import type { RtmpPeer } from "../../call/registry.ts";
 import type { SipAccount } from "../../config/sip_account.ts";
-import { type LiveSink, PlayerSink } from "../../live/player_sink.ts";
-import { mayReplace, type OnBusyPolicy, type PublisherConnection } from "../../live/publisher.ts";
-import type { Reply, RtmpEvent } from "../../rtmp/stream_commands.ts";
+import {
+  type CommandEvent,
+  NetStreamClient,
+  type PlayEvent,
+  type PlayOutcome,
+  type PlaySettings,
+  type PublishEvent,
+} from "../../live/net_stream_client.ts";
+import type { LiveSink } from "../../live/player_sink.ts";
+import { mayReplace, type PublisherConnection } from "../../live/publisher.ts";
+import type { Reply } from "../../rtmp/stream_commands.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 import type { NetStream } from "../../rtmp/net_stream.ts";
 import type { RtmpConnection } from "../../rtmp/connection.ts";
@@ -67,30 +72,20 @@ export type PublisherOutcome =
     readonly there: AccountUse | null;
   };
 
-export type PlayerOutcome =
-  | { readonly type: "playing"; readonly subscription: Disposable }
-  | { readonly type: "refused"; readonly reason: string };
-
 /** What the clients of one application publish and play. */
 export interface AccountApplication {
   /** Takes a publisher. @param instead whose place it takes, if that one is there still; absent: nobody's */
   publish(use: AccountUse, instead?: AccountUse | null): PublisherOutcome;
   /** Takes a player, which is told by `sink`. */
-  play(use: AccountUse, sink: LiveSink): PlayerOutcome;
+  play(use: AccountUse, sink: LiveSink): PlayOutcome;
 }
 
-/** What the clients of one application share. */
-export interface AccountServices {
+/** What the clients of one application share; an account may have an `onBusy` of its own. */
+export interface AccountServices extends PlaySettings {
   readonly accounts: { get(name: string): ServedAccount | undefined };
   /** Decides about keys. */
   readonly mayUseKey: (attempt: KeyAttempt, signal: AbortSignal) => KeyOutcome;
   readonly application: AccountApplication;
-  /** Later than this nothing should arrive at a player. */
-  readonly latencyMs: number;
-  /** For the log of slow players. */
-  readonly clock: Clock;
-  /** What happens to who publishes what somebody else publishes, unless the account says otherwise. */
-  readonly onBusy: OnBusyPolicy;
 }
 
 export interface AccountClientPath {
@@ -102,26 +97,15 @@ export interface AccountClientPath {
   readonly proof: string | null;
 }
 
-type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;
-type PlayEvent = Extract<RtmpEvent, { type: "play" }>;
-type CommandEvent = Extract<RtmpEvent, { type: "command" }>;
-
-type Activity =
-  | { readonly type: "publishing"; readonly publisher: StreamPublisher }
-  | { readonly type: "playing"; readonly subscription: Disposable }
-  | { readonly type: "waiting" }
-  | { readonly type: "refused" };
-
 const CLOSED = "NetConnection.Connect.Closed";
+const BAD_NAME = "NetStream.Publish.BadName";
 
-/** One client, while it is connected. */
-export class AccountClient implements AsyncDisposable {
+export class AccountClient extends NetStreamClient {
   readonly #connection: AccountConnection;
   readonly #path: AccountClientPath;
   readonly #services: AccountServices;
-  readonly #log: Logger;
-  readonly #scope: Scope;
-  readonly #activities = new Map<NetStream, Activity>();
+  /** In the order they began. */
+  readonly #publishers = new Map<NetStream, StreamPublisher>();
 
   /** Does nothing yet. */
   constructor(
@@ -130,44 +114,35 @@ export class AccountClient implements AsyncDisposable {
     services: AccountServices,
     log: Logger,
   ) {
+    super(services, log);
     this.#connection = connection;
     this.#path = path;
     this.#services = services;
-    this.#log = log;
-    this.#scope = new Scope("streams", { log });
   }
 
-  /** Handles one event of the connection; never waits. */
-  handle(event: RtmpEvent): void {
-    switch (event.type) {
-      case "publish":
-      case "play":
-        return this.#begin(event);
-      case "ended":
-        return this.#end(event.stream);
-      case "command":
-        return this.#command(event);
-      case "pause":
-      case "seek":
-      case "receive":
-        return; // what is played is live: the stream itself stops and resumes what it sends
-    }
+  protected publish(event: PublishEvent): void {
+    const use = this.#admit(event);
+    if (use === null) return;
+    const outcome = this.#publish(use, null);
+    if (outcome.type === "publishing") return;
+    const { there } = outcome;
+    if (there === null) return this.refuse(event, BAD_NAME, outcome.reason);
+    const policy = use.account.config.onBusy ?? this.#services.onBusy;
+    const decide = (): Promise<boolean> => mayReplace(policy, publisherOf(there), publisherOf(use));
+    this.later(use.stream, "replace", decide, (replaces) => {
+      const second = this.#publish(use, replaces ? there : null);
+      if (second.type === "refused") this.refuse(event, BAD_NAME, second.reason);
+    });
   }
 
-  /** One media message of a publishing stream; synchronous, borrowed. */
-  media(stream: NetStream, message: MediaMessage): void {
-    const activity = this.#activities.get(stream);
-    if (activity?.type === "publishing") activity.publisher.media(message);
+  protected play(event: PlayEvent): void {
+    const use = this.#admit(event);
+    if (use !== null) this.playLive(event, (sink) => this.#services.application.play(use, sink));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const stream of this.#activities.keys()) this.#end(stream);
-    await this.#scope.close();
-  }
-
-  #begin(event: PublishEvent | PlayEvent): void {
+  /** Finds the account that a stream names, and asks for its key; null: refused. */
+  #admit(event: PublishEvent | PlayEvent): AccountUse | null {
     const { stream, name, query } = event;
-    this.#end(stream);
     const { application, app, query: connectQuery } = this.#path;
     const found = parseAccountPath(application, { app, connectQuery, name, query });
     if (found.type === "wrong") return this.#refuse(event, found.reason);
@@ -175,93 +150,59 @@ export class AccountClient implements AsyncDisposable {
     if (account === undefined) {
       return this.#refuse(event, `there is no account ${found.account.slice(0, 64)} here`);
     }
-    const { signal } = this.#scope;
     const permission = this.#services.mayUseKey({
       address: this.#connection.peer.hostname,
       what: `the account ${account.config.name}`,
       expected: account.config.key,
       shown: found.key,
-    }, signal);
+    }, this.scope.signal);
     if (permission.type === "refused") return this.#refuseLate(event, permission.reason, permission.told);
-    this.#start(event, {
+    return {
       account,
       rest: found.rest,
       stream,
       connection: this.#connection,
       proof: account.config.key === null ? this.#path.proof : "key",
       end: (reason) => this.#over(stream, reason),
-    });
-  }
-
-  #start(event: PublishEvent | PlayEvent, use: AccountUse): void {
-    if (event.type === "play") return this.#play(event, use);
-    const outcome = this.#publish(use, null);
-    if (outcome.type === "publishing") return;
-    const { there } = outcome;
-    if (there === null) return this.#refuse(event, outcome.reason);
-    const waiting: Activity = { type: "waiting" };
-    this.#activities.set(use.stream, waiting);
-    this.#scope.spawn("replace", async () => {
-      const policy = use.account.config.onBusy ?? this.#services.onBusy;
-      const replaces = await mayReplace(policy, publisherOf(there), publisherOf(use));
-      if (this.#activities.get(use.stream) !== waiting) return; // it has left, or does something else
-      this.#activities.delete(use.stream);
-      const second = this.#publish(use, replaces ? there : null);
-      if (second.type === "refused") this.#refuse(event, second.reason);
-    });
+    };
   }
 
   #publish(use: AccountUse, instead: AccountUse | null): PublisherOutcome {
     const outcome = this.#services.application.publish(use, instead);
     if (outcome.type === "refused") return outcome;
-    this.#activities.set(use.stream, { type: "publishing", publisher: outcome.publisher });
-    use.stream.started();
+    const { stream } = use;
+    const { publisher } = outcome;
+    this.#publishers.set(stream, publisher);
+    this.begin(stream, {
+      media: (message) => publisher.media(message),
+      end: () => {
+        this.#publishers.delete(stream);
+        publisher.ended();
+      },
+    });
+    stream.started();
     return outcome;
   }
 
-  #play({ stream, duration }: PlayEvent, use: AccountUse): void {
-    const { application, latencyMs, clock } = this.#services;
-    const sink = new PlayerSink(stream, {
-      latencyMs,
-      durationMs: duration,
-      clock,
-      log: this.#log,
-      onFinished: () => this.#end(stream),
-    });
-    const outcome = application.play(use, sink);
-    if (outcome.type === "refused") {
-      this.#log.info(`play refused: ${outcome.reason}`);
-      return stream.failed("NetStream.Play.Failed", outcome.reason);
-    }
-    const { subscription } = outcome;
-    if (stream.state !== "playing") return subscription[Symbol.dispose](); // its duration was over at once
-    this.#activities.set(stream, { type: "playing", subscription });
-  }
-
-  #refuse({ type, stream }: PublishEvent | PlayEvent, reason: string): void {
-    this.#log.info(`${type} refused: ${reason}`);
-    stream.failed(type === "publish" ? "NetStream.Publish.BadName" : "NetStream.Play.StreamNotFound", reason);
+  #refuse(event: PublishEvent | PlayEvent, reason: string): null {
+    this.refuse(event, event.type === "publish" ? BAD_NAME : "NetStream.Play.StreamNotFound", reason);
+    return null;
   }
 
   /** Who has no key has nothing to do here: the connection ends as well. */
-  #refuseLate({ type, stream }: PublishEvent | PlayEvent, reason: string, told: Promise<void>): void {
-    const waiting: Activity = { type: "refused" };
-    this.#activities.set(stream, waiting);
-    this.#scope.spawn("refuse", async () => {
-      await told;
-      if (this.#activities.get(stream) !== waiting) return;
+  #refuseLate({ type, stream }: PublishEvent | PlayEvent, reason: string, told: Promise<void>): null {
+    this.later(stream, "refuse", () => told, () => {
       stream.failed(type === "publish" ? "NetStream.Publish.Denied" : "NetStream.Play.Failed", reason);
       void this.#connection.close("NetConnection.Connect.Rejected", reason);
     });
+    return null;
   }
 
-  #command({ name, args, reply }: CommandEvent): void {
+  protected command({ name, args, reply }: CommandEvent): void {
     if (name !== "bye" && name !== "sendDTMF") return reply.result(); // whatever programs say to streaming servers
     const parsed = parseCommand(name, args);
     if (parsed.type === "refused") return reply.error("NetConnection.Call.Failed", parsed.reason);
-    const publishers = [...this.#activities.values()].flatMap((activity) =>
-      activity.type === "publishing" ? [activity.publisher] : []
-    );
+    const publishers = [...this.#publishers.values()];
     if (publishers.length === 0) return reply.error("NetConnection.Call.Failed", "nothing is published");
     const { command } = parsed;
     if (command.name === "sendDTMF") return sendDigits(publishers.at(-1)!, command, reply);
@@ -271,18 +212,12 @@ export class AccountClient implements AsyncDisposable {
 
   /** From our side: programs that hear no status events understand the end of their connection. */
   #over(stream: NetStream, reason: string): void {
-    this.#activities.delete(stream);
+    this.#publishers.delete(stream);
+    this.forget(stream);
     if (stream.state === "publishing") stream.stop(undefined, reason);
-    for (const { type } of this.#activities.values()) if (type === "publishing") return;
-    this.#log.debug(`the connection ends: ${reason}`); // whose stream it was has said why
+    if (this.#publishers.size > 0) return;
+    this.log.debug(`the connection ends: ${reason}`); // whose stream it was has said why
     void this.#connection.close(CLOSED, reason);
-  }
-
-  #end(stream: NetStream): void {
-    const activity = this.#activities.get(stream);
-    this.#activities.delete(stream);
-    if (activity?.type === "publishing") activity.publisher.ended();
-    if (activity?.type === "playing") activity.subscription[Symbol.dispose]();
   }
 }
 

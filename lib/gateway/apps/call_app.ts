@@ -12,13 +12,13 @@ import type { CallRoom, CallServices } from "../../call/leg.ts";
 import type { CallRegistry } from "../../call/registry.ts";
 import type { DtmfMode } from "../../config/config_settings.ts";
 import type { DialPlan } from "../../config/dial_plan.ts";
+import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import {
   type AccountApplication,
   type AccountUse,
-  type PlayerOutcome,
   type PublisherOutcome,
   rtmpPeerOf,
   type StreamPublisher,
@@ -97,7 +97,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     return { type: "publishing", publisher: this.#publisherOf(name, active.call) };
   }
 
-  play({ account, rest }: AccountUse, sink: LiveSink): PlayerOutcome {
+  play({ account, rest }: AccountUse, sink: LiveSink): PlayOutcome {
     if (rest === "") return refused("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
     return this.#parts.streams.play(pathOf(account.config.name, rest), sink);
   }

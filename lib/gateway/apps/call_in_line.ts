@@ -12,6 +12,7 @@ import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
 import { answer, invited, refuse } from "../../call/incoming.ts";
 import type { CallLeg, ClientLink } from "../../call/leg.ts";
+import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
@@ -19,7 +20,6 @@ import type { Invitation } from "../../sip/ua/invitation.ts";
 import {
   type AccountConnection,
   type AccountUse,
-  type PlayerOutcome,
   type PublisherOutcome,
   rtmpPeerOf,
   type ServedAccount,
@@ -121,7 +121,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   }
 
   /** Takes one who hears callers, also before, between and after calls. */
-  play(use: AccountUse, sink: LiveSink): PlayerOutcome {
+  play(use: AccountUse, sink: LiveSink): PlayOutcome {
     if (this.#closed !== null) return { type: "refused", reason: this.#closed };
     const outcome = this.#parts.streams.play(linePath(use.account.config.name), lasting(sink));
     if (outcome.type === "refused") return outcome;

@@ -7,14 +7,9 @@ import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallServices } from "../../call/leg.ts";
 import { receivedPagingMessage } from "../../call/messages.ts";
+import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
-import type {
-  AccountApplication,
-  AccountUse,
-  PlayerOutcome,
-  PublisherOutcome,
-  ServedAccount,
-} from "./account_client.ts";
+import type { AccountApplication, AccountUse, PublisherOutcome, ServedAccount } from "./account_client.ts";
 import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
 import { CallInLine, linePath, SAY } from "./call_in_line.ts";
 import { StreamClient } from "./stream_client.ts";
@@ -75,7 +70,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
     return this.#lines.get(name)!.publish(use, instead);
   }
 
-  play(use: AccountUse, sink: LiveSink): PlayerOutcome {
+  play(use: AccountUse, sink: LiveSink): PlayOutcome {
     const { name } = use.account.config;
     if (use.rest !== "" && use.rest !== HEAR) return refused(`to hear the line, play line/${name}`);
     return this.#lines.get(name)!.play(use, sink);

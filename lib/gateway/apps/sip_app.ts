@@ -24,6 +24,7 @@ import { connectOptionsOf, identityOf, type SpeexRate } from "../connect.ts";
 import { Context } from "../context.ts";
 import { AddressRegistry, type SharedAddresses } from "../shared_address.ts";
 import { dialledByUrl, type UrlDial } from "../urls.ts";
+import { serveConnection } from "../../live/net_stream_client.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
 import type { ConnectRequest } from "../../rtmp/command.ts";
@@ -117,12 +118,11 @@ export class SipApp {
     if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
-      client.onMedia = context.rtmpMedia;
-      client.accept();
-      context.start();
-      log.info(`client ${formatEndpoint(client.peer)} is connected`);
-      for await (const event of client.events()) context.rtmpEvent(event);
-      log.info(`client ${formatEndpoint(client.peer)} has left`);
+      await serveConnection(client, context, () => {
+        context.start();
+        log.info(`client ${formatEndpoint(client.peer)} connected`);
+      });
+      log.info(`client ${formatEndpoint(client.peer)} disconnected`);
     } finally {
       this.#sipAddresses.leave(path, client);
     }

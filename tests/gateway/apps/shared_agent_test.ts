@@ -60,7 +60,7 @@ class Client {
 
   rpc(name: string, ...args: AmfValue[]): RecordingReply {
     const reply = new RecordingReply();
-    this.context.rtmpEvent({ type: "command", name, args, streamId: 0, reply });
+    this.context.handle({ type: "command", name, args, streamId: 0, reply });
     return reply;
   }
 
