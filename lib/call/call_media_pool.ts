@@ -1,11 +1,10 @@
 // What the media of all calls share: RTP ports, one ticker, the limit of calls.
 // Role: edge
 
-import type { Clock } from "../base/clock.ts";
 import { Ticker } from "../base/ticker.ts";
-import { messageOf, TransportError, WireError } from "../base/errors.ts";
+import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
@@ -15,11 +14,11 @@ import { denoSockets, type Sockets } from "../net/sockets.ts";
 import type { AddressPolicy } from "../net/route.ts";
 import { RtpPorts } from "../net/rtp_ports.ts";
 import { withAddresses } from "../sdp/connection_names.ts";
-import { parseSdp } from "../sdp/description.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { MediaFactory, MediaOpening } from "./call_media.ts";
 import { flashCapability, planCodecs, type RtmpCapability } from "./codec_tokens.ts";
 import type { Config } from "../config/config.ts";
+import { readSdpBody } from "./media_session.ts";
 import { MediaContext, type MediaContextOptions, type MediaServices } from "./media_context.ts";
 import { objectionTo } from "./negotiation.ts";
 
@@ -29,50 +28,43 @@ const LOOK_UP_MS = 2_000;
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
-type CallOptions = Omit<MediaContextOptions, "services" | "bind" | "onEnd">;
-
-/** What all clients of one rate share. */
-interface MediaDoor {
-  readonly capability: RtmpCapability;
-  open(call: CallOptions): MediaOpening;
-  addressFacing(offer: SipBody | null, hop: string): string;
-  withAddresses(description: SipBody): Promise<SipBody>;
-}
+/** What is the same for all calls of one client. */
+type ClientOptions = Pick<MediaContextOptions, "originMs" | "log" | "announced">;
 
 /** The factory of one client: there are thousands that never call. */
 class ClientMedia implements MediaFactory {
-  readonly #door: MediaDoor;
-  readonly #client: Pick<MediaContextOptions, "originMs" | "log" | "announced">;
+  readonly #pool: CallMediaPool;
+  readonly #capability: RtmpCapability;
+  readonly #client: ClientOptions;
 
-  constructor(door: MediaDoor, client: Pick<MediaContextOptions, "originMs" | "log" | "announced">) {
-    this.#door = door;
+  constructor(pool: CallMediaPool, capability: RtmpCapability, client: ClientOptions) {
+    this.#pool = pool;
+    this.#capability = capability;
     this.#client = client;
   }
 
   open(localAddress: string, codecs: readonly string[]): MediaOpening {
-    const plan = planCodecs(codecs, this.#door.capability);
-    return this.#door.open({ ...this.#client, localAddress, plan });
+    const plan = planCodecs(codecs, this.#capability);
+    return this.#pool.open({ ...this.#client, localAddress, plan });
   }
 
   addressFacing(offer: SipBody | null, hop: string): string {
-    return this.#door.addressFacing(offer, hop);
+    return this.#pool.addressFacing(offer, hop);
   }
 
   withAddresses(description: SipBody): Promise<SipBody> {
-    return this.#door.withAddresses(description);
+    return this.#pool.withAddresses(description);
   }
 
   objection(offer: SipBody): string | null {
-    return objection(offer, (description) => objectionTo(description, this.#door.capability));
+    const description = readSdpBody(offer);
+    return typeof description === "string"
+      ? `the session description cannot be read: ${description}`
+      : objectionTo(description, this.#capability);
   }
 }
 
-/** What the media take from outside. */
-export interface CallMediaPoolDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Where lines go. */
-  readonly log: Logger;
+export interface CallMediaPoolDeps extends Runtime {
   /** Host names in session descriptions; absent: they are not resolved. */
   readonly dns?: Pick<DnsResolver, "a" | "aaaa">;
   /** What turns one codec into another; absent: audio only passes through. */
@@ -90,7 +82,7 @@ export class CallMediaPool implements AsyncDisposable {
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
   readonly #calls: Tally;
   readonly #dns: CallMediaPoolDeps["dns"];
-  readonly #doors: Readonly<Record<RtmpCapability["rate"], MediaDoor>>;
+  readonly #capabilities: Readonly<Record<RtmpCapability["rate"], RtmpCapability>>;
 
   /** Binds nothing yet. @param environment without codecs, audio only passes through as it is */
   constructor(
@@ -102,27 +94,24 @@ export class CallMediaPool implements AsyncDisposable {
     this.#calls = calls;
     this.#dns = environment.dns;
     this.#addresses = addresses;
-    const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets, guard } = environment;
+    const { clock, random, codecs = new Codecs(new Map()), sockets = denoSockets } = environment;
     const log = environment.log.category("media");
+    const { portMin: min, portMax: max, sourceRule, timeouts } = config.rtp;
     this.#config = config;
     this.#services = {
-      sourceRule: config.rtp.sourceRule,
-      timeouts: config.rtp.timeouts,
-      ...(guard !== undefined && { guard }),
-      clock,
-      random,
+      ...environment,
       log,
       codecs,
-      ports: new RtpPorts(
-        { min: config.rtp.portMin, max: config.rtp.portMax },
-        clock,
-        (at, options) => sockets.bindUdp(at, options),
-        random,
-      ),
+      sourceRule,
+      timeouts,
+      ports: new RtpPorts({ min, max }, clock, (at, options) => sockets.bindUdp(at, options), random),
       ticker: new Ticker(clock, TICK_MS, (error) => log.error("a media tick failed", error)),
       scope: new Scope("media", { log }),
     };
-    this.#doors = { wideband: this.#doorFor("wideband"), narrowband: this.#doorFor("narrowband") };
+    this.#capabilities = {
+      wideband: flashCapability("wideband", codecs.transcodable),
+      narrowband: flashCapability("narrowband", codecs.transcodable),
+    };
   }
 
   /** Calls that have media now. */
@@ -141,7 +130,7 @@ export class CallMediaPool implements AsyncDisposable {
    */
   factory(rate: RtmpCapability["rate"], log: Logger, announced = false): MediaFactory {
     const originMs = this.#services.clock.now();
-    return new ClientMedia(this.#doors[rate], { originMs, log, announced });
+    return new ClientMedia(this, this.#capabilities[rate], { originMs, log, announced });
   }
 
   /** Stops the tick and waits for the sockets to be silent; every call is over by now. */
@@ -150,16 +139,7 @@ export class CallMediaPool implements AsyncDisposable {
     await this.#services.scope.close();
   }
 
-  #doorFor(rate: RtmpCapability["rate"]): MediaDoor {
-    return {
-      capability: flashCapability(rate, this.#services.codecs.transcodable),
-      open: (call) => this.#open(call),
-      addressFacing: (offer, hop) => this.#addressFacing(offer, hop),
-      withAddresses: (description) => this.#withAddresses(description),
-    };
-  }
-
-  async #withAddresses(description: SipBody): Promise<SipBody> {
+  async withAddresses(description: SipBody): Promise<SipBody> {
     const dns = this.#dns;
     if (dns === undefined) return description;
     const options = { dns, clock: this.#services.clock, withinMs: LOOK_UP_MS };
@@ -168,12 +148,12 @@ export class CallMediaPool implements AsyncDisposable {
     return bytes === description.bytes ? description : { ...description, bytes };
   }
 
-  #addressFacing(offer: SipBody | null, hop: string): string {
+  addressFacing(offer: SipBody | null, hop: string): string {
     const remote = offer === null ? null : mediaAddressOf(offer);
     return remote === null ? hop : this.#addresses.addressFor({ hostname: remote, port: 9 });
   }
 
-  #open(call: CallOptions): MediaOpening {
+  open(call: Omit<MediaContextOptions, "services" | "bind" | "onEnd">): MediaOpening {
     if (call.plan.formats.length === 0) {
       return { type: "none", reason: `none of these codecs can be used: ${call.plan.ignored.join(", ")}` };
     }
@@ -199,24 +179,9 @@ export class CallMediaPool implements AsyncDisposable {
 
 /** Where the peer wants its media, when it says so with an address that can be reached. */
 function mediaAddressOf(offer: SipBody): string | null {
-  try {
-    const { connection, media } = parseSdp(offer.bytes);
-    const address = media.find((section) => section.port !== 0)?.connection ?? connection;
-    return address !== null && isIpAddress(address) && !isUnspecified(address) ? address : null;
-  } catch (error) {
-    if (error instanceof WireError) return null; // the offer is refused for it later
-    throw error;
-  }
-}
-
-function objection(
-  body: SipBody,
-  judge: (offer: ReturnType<typeof parseSdp>) => string | null,
-): string | null {
-  try {
-    return judge(parseSdp(body.bytes));
-  } catch (error) {
-    if (error instanceof WireError) return `the session description cannot be read: ${error.message}`;
-    throw error;
-  }
+  const description = readSdpBody(offer);
+  if (typeof description === "string") return null; // the offer is refused for it later
+  const { connection, media } = description;
+  const address = media.find((section) => section.port !== 0)?.connection ?? connection;
+  return address !== null && isIpAddress(address) && !isUnspecified(address) ? address : null;
 }

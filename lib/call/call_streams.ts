@@ -91,21 +91,11 @@ export class CallStreams implements Disposable {
       stream.session.setClockRate(clockRate);
       return stream.session;
     }
-    const { services: { clock, random, ticker, scope, sourceRule }, log } = this.#options;
+    const { services, log } = this.#options;
     const { pair } = stream;
-    const session = new RtpSession({
-      pair,
-      clockRate,
-      cname: this.#cname,
-      clock,
-      random,
-      ticker,
-      log,
-      latch: true,
-      ...(sourceRule !== undefined && { sourceRule }),
-    });
+    const session = new RtpSession({ ...services, log, pair, clockRate, cname: this.#cname, latch: true });
     stream.session = session;
-    scope.spawn(`${kind} on port ${session.localPort}`, () => session.run());
+    services.scope.spawn(`${kind} on port ${session.localPort}`, () => session.run());
     return session;
   }
 

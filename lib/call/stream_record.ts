@@ -1,7 +1,7 @@
 // One RTP stream of a call as whoever asks sees it: which codecs it was agreed for, and the counters of its session.
 // Role: wire
 
-import type { RtpStats } from "../rtp/reporter.ts";
+import type { RtpStats } from "../rtp/rtcp_channel.ts";
 import type { Direction } from "../sdp/description.ts";
 
 /** A codec on the wire, and what it is on the RTMP side; another one there: it is transcoded. */

@@ -1,9 +1,5 @@
-// Whether the peer's media still come: told when there is no audio for some seconds, and when there has been nothing for
-// so long that the call is dead. What is not to be expected (hold, a peer that only listens) is not missed, and RTCP
-// counts as life: a phone with voice detection sends nothing while nobody speaks, but reports.
-//
-//   answered -> quiet for 5 s: told once -> nothing for initialMs, or silenceMs once something was heard: dead
-//
+// Whether the peer's media still come: told when there is no audio for some seconds, and when there has been nothing, not even
+// RTCP, for so long that the call is dead. What is not to be expected (hold, a peer that only listens) is not missed.
 // Role: machine
 
 /** Silence after which a call is dead, in milliseconds; 0: never. */
@@ -34,6 +30,8 @@ export interface MediaWatchOutlets {
 }
 
 export const QUIET_MS = 5_000;
+
+//   answered -> quiet for 5 s: told once -> nothing for initialMs, or silenceMs once something was heard: dead
 
 /** Watches the media of one call from its answer on. */
 export class MediaWatch {

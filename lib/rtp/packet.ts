@@ -1,13 +1,5 @@
-// RTP packets: bytes <-> values (RFC 3550 5.1). Padding, contributing sources and header extensions of others
-// are understood; none are sent. RtpView reads the packets of a running session without making objects.
-//
-//   0                   1                   2                   3
-//   |V=2|P|X|  CC   |M|     PT      |       sequence number         |
-//   |                           timestamp                           |
-//   |                             SSRC                              |
-//   |                     CSRC list, CC entries                     |
-//   |  X: profile (16)              |  X: length in words (16)      | ...
-//
+// RTP packets (RFC 3550 5.1): bytes <-> values. Padding, contributing sources and header extensions of others are understood,
+// none are sent.
 // Role: wire
 
 import { viewOf } from "../base/bytes.ts";
@@ -51,6 +43,12 @@ export interface RtpPacket extends Readonly<RtpHeader> {
   /** Bytes of padding, the count byte included; 0..255. */
   readonly padding: number;
 }
+
+//   |V=2|P|X|  CC   |M|     PT      |       sequence number         |
+//   |                           timestamp                           |
+//   |                             SSRC                              |
+//   |                     CSRC list, CC entries                     |
+//   |  X: profile (16)              |  X: length in words (16)      | ...
 
 /** Reads packets one after the other into the same fields. */
 export class RtpView implements RtpHeader {

@@ -1,13 +1,5 @@
-// Symmetric RTP with a lock (RFC 4961): packets go to the address of the session description until the peer's first one
-// arrives, then to where that came from, which is what gets through address translators. Whoever else finds the port
-// must not get the call's sound, so not every first packet will do, and no silence hands the stream to somebody else:
-//
-//   first packet   from the described address, or from a host that the peer's signalling came from; from another port of
-//                  the described host, or as SourceRule says, by who shows to be a stream of the call
-//   another sender who is nearer to the description than the present one, or carries the same stream on: its SSRC and
-//                  its sequence numbers, once the present one has fallen silent
-//   signalling     that moves the description or the peer's hosts: it starts over, the old sender heard a while longer
-//
+// Symmetric RTP with a lock (RFC 4961): where one stream is sent to and whose packets it takes, from its description, its
+// signalling and what arrives. Whoever else finds the port must not get the call's sound.
 // Role: machine
 
 import {
@@ -77,7 +69,16 @@ interface Candidate {
   lastMs: number;
 }
 
-/** Where one stream goes to and may come from. */
+/**
+ * Where one stream goes to and may come from: the described address until the peer's first packet arrives, then where that
+ * came from, which is what gets through NAT. Not every first packet will do, and no silence hands the stream to somebody else:
+ *
+ *     first packet   from the described address, or from a host that the peer's signalling came from; from another port
+ *                    of the described host, or as SourceRule says, by who shows to be a stream of the call
+ *     another sender who is nearer to the description than the present one, or carries the same stream on: its SSRC and
+ *                    its sequence numbers, once the present one has fallen silent
+ *     signalling     that moves the description or the peer's hosts: it starts over, the old sender heard a while longer
+ */
 export class RemoteLock {
   /** IP addresses that the peer's signalling came from, the nearest first. */
   signalling: readonly string[] = [];

@@ -1,9 +1,4 @@
-// Puts packets back in order (the jitter buffer of a pass-through gateway). A packet in order goes on at once and
-// is never copied; behind a gap packets wait, copied, until the gap is filled or the first of them has waited
-// maxWaitMs; then the gap is given up and counted. What is handed on has strictly rising sequence numbers.
-//
-//   in order -> (gap) -> waiting -> (filled | waited long enough | window full) -> in order
-//
+// Puts packets back in order: the jitter buffer of a pass-through gateway. What is handed on has strictly rising sequence numbers.
 // Role: machine
 
 /** Longest wait unless told otherwise. */
@@ -65,7 +60,12 @@ const NO_SLOTS: (Slot | null)[] = [];
 const spareSlots: Slot[] = [];
 const MAX_SPARE_SLOTS = 64;
 
-/** Keeps the order of one stream. */
+/**
+ * Keeps the order of one stream. A packet in order goes on at once and is never copied; behind a gap packets wait, copied,
+ * until it is filled or the first of them has waited maxWaitMs; then the gap is given up and counted.
+ *
+ *     in order -> (gap) -> waiting -> (filled | waited long enough | window full) -> in order
+ */
 export class ReorderBuffer {
   /** Packets given up. */
   lost = 0;

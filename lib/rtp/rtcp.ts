@@ -1,8 +1,5 @@
-// RTCP compound packets (RFC 3550 6) with the feedback messages of RFC 4585 and RFC 5104: bytes <-> values.
-// Order inside a compound is not insisted on (RFC 5506 allows single feedback packets); lengths are. Padding is read, never sent.
-//
-//   |V=2|P|  count  |      PT       |   length in words minus one   |   one header for every packet
-//
+// RTCP compound packets (RFC 3550 6) with the feedback messages of RFC 4585 and RFC 5104: bytes <-> values. Lengths are insisted
+// on, the order inside a compound is not (RFC 5506). Padding is read, never sent.
 // Role: wire
 
 import { ByteReader, ByteWriter, encodeUtf8 } from "../base/bytes.ts";
@@ -156,6 +153,8 @@ export const FEEDBACK_FORMATS = {
   /** Full intra request. */
   fir: 4,
 } as const;
+
+//   |V=2|P|  count  |      PT       |   length in words minus one   |   one header for every packet
 
 /** Reads all packets of a compound. WireError when a header, a length or a field does not fit. */
 export function decodeRtcp(bytes: Uint8Array): RtcpPacket[] {

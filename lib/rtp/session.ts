@@ -1,17 +1,11 @@
-// One RTP stream both ways over a pair of sockets: packets out of one reused buffer, packets in through source
-// lock, unwrapping and reordering to one outlet, RTCP reports in between (RFC 3550, RFC 4961).
-// Between socket and outlet nothing waits and nothing is made but the view of the payload.
-//
-//   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> receiver
-//   out: send -> encodeRtpHeader -> UdpSocket.send
-//
+// One RTP stream both ways over a pair of sockets, RTCP in between (RFC 3550, RFC 4961). Between socket and outlet nothing
+// waits and nothing is made but the view of the payload.
 // Role: edge
 
 import { viewOf } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Ticker } from "../base/ticker.ts";
-import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { RtpPortPair } from "../net/rtp_ports.ts";
 import type { UdpSocket } from "../net/udp.ts";
@@ -25,22 +19,16 @@ import {
 } from "./packet.ts";
 import { type Described, RemoteLock, type SourceRule } from "./remote_lock.ts";
 import { type OrderedPacket, ReorderBuffer } from "./reorder_buffer.ts";
-import { Reporter, type RtpStats, type SenderClock } from "./reporter.ts";
-import { RtcpChannel, type RtcpEvent } from "./rtcp_channel.ts";
+import { Reporter, RtcpChannel, type RtcpEvent, type RtpStats, type SenderClock } from "./rtcp_channel.ts";
 import { RtpSource } from "./source.ts";
 
-export interface RtpSessionOptions {
-  /** Sockets; the session owns them from now on. */
+export interface RtpSessionOptions extends Runtime {
+  /** The session owns it from now on. */
   readonly pair: RtpPortPair;
   /** RTP clock in Hz. */
   readonly clockRate: number;
   /** Canonical name (RFC 3550 6.5.1), the same for all streams of one call. */
   readonly cname: string;
-  readonly clock: Clock;
-  /** SSRC, first sequence number and timestamp, report intervals. */
-  readonly random: Random;
-  /** Says where packets come from. */
-  readonly log: Logger;
   /** Shared; lets packets go on that have waited long enough, and sends reports that are due. */
   readonly ticker: Ticker;
   /** Longest wait for a missing packet, 0..200 ms, 60 unless given. */
@@ -90,6 +78,9 @@ const workbench = new PacketWorkbench();
 
 /** The header of the packet that is being received, for all sessions of this thread. */
 const incoming = new RtpView();
+
+//   in:  UdpSocket.run -> RtpView -> RemoteLock -> RtpSource -> ReorderBuffer -> receiver
+//   out: send -> encodeRtpHeader -> UdpSocket.send
 
 /** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
 export class RtpSession implements Disposable {

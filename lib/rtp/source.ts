@@ -1,11 +1,5 @@
-// One RTP source as heard: which packets belong to it, their sequence numbers and timestamps without wrap, and
-// the statistics of RFC 3550 A.1, A.3 and A.8. A new SSRC or a restarted sequence continues the numbers handed on
-// where the old source left them, so that nothing behind this file ever sees a step backwards (defect 19).
-//
-//   unheard -> heard -> (large jump: the packet is put aside) -> two packets in order there: restarted
-//
-// Deviations from A.1: no probation, since the first packet of a call counts; sources are told apart by address
-// in remote_lock.ts before they come here.
+// One RTP source as heard: its sequence numbers and timestamps without wrap, and the statistics of RFC 3550 A.1, A.3 and A.8
+// (without probation: the first packet of a call counts, and remote_lock.ts has told sources apart by address).
 // Role: machine
 
 import type { RtpHeader } from "./packet.ts";
@@ -39,7 +33,12 @@ export interface SourceReport {
   readonly jitter: number;
 }
 
-/** Follows one stream of packets. */
+/**
+ * Follows one stream of packets. A new SSRC or a restarted sequence continues the numbers handed on where the old source left
+ * them, so nobody behind this ever sees a step backwards.
+ *
+ *     unheard -> heard -> (large jump: the packet is put aside) -> two packets in order there: restarted
+ */
 export class RtpSource {
   /** SSRC of the current source; null before the first packet. */
   ssrc: number | null = null;

@@ -1,13 +1,9 @@
 // DTMF as RTP payload (RFC 4733 2.3), and redundant data (RFC 2198), which carries earlier payloads again: bytes <-> values.
-//
-//   |     event     |E|R|  volume   |           duration            |
-//
-//   |1|   block PT  |  timestamp offset (14)    | block length (10) |   for each earlier block
-//   |0|   block PT  |                                                  for the newest one, last
-//
 // Role: wire
 
 import { WireError } from "../base/errors.ts";
+
+//   |     event     |E|R|  volume   |           duration            |
 
 /** One report about an event. */
 export interface TelephoneEvent {
@@ -71,6 +67,9 @@ export function eventOfDigit(digit: string): number | null {
 export function digitOfEvent(event: number): string | null {
   return DIGITS[event] ?? null;
 }
+
+//   |1|   block PT  |  timestamp offset (14)    | block length (10) |   for each earlier block
+//   |0|   block PT  |                                                  for the newest one, last
 
 export interface RedundantBlock {
   /** Payload type of the block, 0..127. */

@@ -1,10 +1,4 @@
-// Receives touch tones sent as telephone events (RFC 4733 2.5.2), plain or redundant (RFC 2198), and reports each
-// key once: at its end, or when its packets stop coming, or when the next key begins. A key is known by its
-// timestamp, so lost, repeated and reordered packets change nothing. Also understood: long keys sent in segments,
-// and senders that wrongly move the timestamp with every update of one key.
-//
-//   no key -> sounding -> reported
-//
+// DTMF received as telephone events (RFC 4733 2.5.2), plain or redundant (RFC 2198): each key is reported once.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
@@ -49,7 +43,13 @@ interface Key {
   lastHeardMs: number;
 }
 
-/** Collects the touch tones of one stream. */
+/**
+ * Reports each key of one stream at its end, when its packets stop coming, or when the next key begins. A key is known by its
+ * timestamp, so lost, repeated and reordered packets change nothing. Also understood: long keys sent in segments, and senders
+ * that wrongly move the timestamp with every update of one key.
+ *
+ *     no key -> sounding -> reported
+ */
 export class TelephoneEventReceiver implements Disposable {
   /** Reports about events that are no touch tones. */
   ignored = 0;

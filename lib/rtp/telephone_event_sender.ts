@@ -1,9 +1,4 @@
-// Sends touch tones as telephone events (RFC 4733 2.5.1): for each key updates every 20 ms, the first with the
-// marker, then the end three times with the same duration; a pause; the next key of the queue. Keys longer than
-// 16 bits of duration are split into segments. With RFC 2198 agreed, each packet repeats the last two keys.
-//
-//   idle -> sounding -> ending (3 packets) -> pausing -> sounding | idle
-//
+// DTMF sent as telephone events (RFC 4733 2.5.1): for each key updates every 20 ms, the end three times, a pause, the next key.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
@@ -60,7 +55,12 @@ interface Tone extends QueuedDigit {
   ends: number;
 }
 
-/** Sends the keys of one call, one after the other. */
+/**
+ * Sends the keys of one call, one after the other. The first update has the marker; keys longer than 16 bits of duration are
+ * split into segments; with RFC 2198 agreed, each packet repeats the last two keys.
+ *
+ *     idle -> sounding -> ending (3 packets) -> pausing -> sounding | idle
+ */
 export class TelephoneEventSender implements Disposable {
   readonly #options: TelephoneEventSenderOptions;
   readonly #queue: QueuedDigit[] = [];
