@@ -1,12 +1,11 @@
-// The two sides of a call as streams for other RTMP players: rtmp://gateway/calls/<address>, names `near` (what the
+// Both directions of a call as streams for other RTMP players: rtmp://gateway/calls/<address>, names `near` (what the
 // client says) and `far` (what it hears). Only while the call is up, and only where the settings allow it.
 // Role: machine
 
 import type { LiveStreams, Publication } from "../live/streams.ts";
 
-/** Both sides of one call, published. */
 export class CallBroadcast implements Disposable {
-  /** Why a side is not published; empty when both are. */
+  /** Why a direction is not published; empty when both are. */
   readonly refusals: readonly string[];
   readonly #near: Publication | null;
   readonly #far: Publication | null;
@@ -30,7 +29,7 @@ export class CallBroadcast implements Disposable {
     this.#near?.put(type, timeMs, body);
   }
 
-  /** One tag of the far end; the body is borrowed. */
+  /** One tag of the remote party; the body is borrowed. */
   far(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#far?.put(type, timeMs, body);
   }

@@ -42,7 +42,7 @@ export interface WatchOutlets {
 export interface CallMedia extends Disposable {
   /** Where tags for the RTMP player go; null drops them. */
   toRtmp: TagSink | null;
-  /** Told each touch tone of the peer once. */
+  /** Told each DTMF digit of the peer once. */
   onDigit: ((digit: string, durationMs: number) => void) | null;
   /** The peer lost its picture: the publisher should send a key frame; rate-limited. */
   onKeyFrameWanted: (() => void) | null;
@@ -68,7 +68,7 @@ export interface CallMedia extends Disposable {
   keyFrameRequested(): void;
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
-  /** Queues touch tones as RTP events, unless as sound; false when the peer cannot take them this way. */
+  /** Queues DTMF as RTP events, unless in-band; false when the peer cannot take them this way. */
   sendDigits(digits: string, durationMs: number, way?: DtmfTransport): boolean;
   /** Media are agreed before the call is up: silence is sent from now on, until the client's own audio comes. */
   earlyMedia(): void;

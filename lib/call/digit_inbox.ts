@@ -1,10 +1,10 @@
-// Touch tones of the far end, told to the client once each: some far ends send a key both in the media and in SIP
-// INFO. Each key of one way is held against one of the other; two of one way are two keys.
+// DTMF of the remote party, told to the client once for each digit: some phones send a digit both in the media and in
+// SIP INFO. Each digit of one way is held against one of the other; two of one way are two digits.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
 
-/** Where a key came from: RTP events or sound, or SIP INFO. */
+/** RTP events or tones, or SIP INFO. */
 export type DigitSource = "media" | "info";
 
 interface Told {
@@ -14,17 +14,16 @@ interface Told {
   readonly durationMs: number;
 }
 
-/** The two ways of one key are so close, its own length left out. */
+/** The two ways of one digit are so close, its own length left out. */
 const TOGETHER_MS = 1000;
 const REMEMBERED = 32;
 
-/** The incoming keys of one call. */
 export class DigitInbox {
   readonly #clock: Clock;
   readonly #tell: (digit: string, durationMs: number) => void;
   readonly #told: Told[] = [];
 
-  /** Idle until its first use. @param tell told each key once */
+  /** @param tell told each digit once */
   constructor(clock: Clock, tell: (digit: string, durationMs: number) => void) {
     this.#clock = clock;
     this.#tell = tell;

@@ -1,6 +1,6 @@
-// Which way the touch tones of one call leave: as RTP events (RFC 4733) where they were agreed, else in SIP INFO
-// (application/dtmf-relay, or application/dtmf for a far end that knows only that), one after the other, else as
-// sound in G.711; or the one way the settings say.
+// Which way the DTMF of one call leaves: as RTP events (RFC 4733) where they were agreed, else in SIP INFO
+// (application/dtmf-relay, or application/dtmf for a phone that knows only that), one after the other, else in-band in
+// G.711; or the one way the settings say.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
@@ -17,7 +17,6 @@ export interface DigitRouteOptions {
   readonly media: Pick<CallMedia, "sendDigits">;
   readonly mode: DtmfMode;
   readonly clock: Clock;
-  /** The client's log. */
   readonly log: Logger;
   /** Runs what waits for answers. */
   readonly spawn: (name: string, run: () => Promise<void>) => void;
@@ -34,27 +33,25 @@ interface Order {
 
 const NO_WAY = "the other side takes no touch tones";
 const OVER = "the call is over";
-/** Orders that wait; each has 64 keys at most. */
+/** Orders that wait; each has 64 digits at most. */
 const MAX_ORDERS = 16;
-/** Between two keys: receivers must recognise 40 ms of pause (ITU-T Q.24). */
+/** Between two digits: receivers must recognise 40 ms of pause (ITU-T Q.24). */
 const PAUSE_MS = 80;
 
-/** Sends the touch tones of one call. */
 export class DigitRoute implements Disposable {
   readonly #options: DigitRouteOptions;
   readonly #orders: Order[] = [];
   readonly #over = new AbortController();
   #running = false;
-  /** What the far end said to INFO when it would not have it; 0: nothing yet. */
+  /** How the remote party rejected INFO; 0: it has not. */
   #refusal = 0;
   #plain = false;
 
-  /** Nothing is sent yet. */
   constructor(options: DigitRouteOptions) {
     this.#options = options;
   }
 
-  /** Queues keys; `done` is called once, at once when they go in the media. */
+  /** Queues digits; `done` is called once, at once when they go in the media. */
   send(digits: string, durationMs: number, done: DigitsDone): void {
     const { media, mode } = this.#options;
     if (this.#over.signal.aborted) return done(OVER);
@@ -68,7 +65,7 @@ export class DigitRoute implements Disposable {
     this.#orders.push({ digits, durationMs, done });
     if (this.#running) return;
     this.#running = true;
-    this.#options.spawn("touch tones", () => this.#sendAll());
+    this.#options.spawn("DTMF", () => this.#sendAll());
   }
 
   /** The call is over: what waits is told so. */
@@ -111,7 +108,7 @@ export class DigitRoute implements Disposable {
 
   #note(status: number): void {
     if (this.#refusal === 0) {
-      this.#options.log.info(`the other side takes no touch tones by INFO: ${statusOf(status)}`);
+      this.#options.log.info(`DTMF by INFO rejected: ${statusOf(status)}`);
     }
     this.#refusal = status;
   }

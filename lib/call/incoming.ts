@@ -20,23 +20,23 @@ export function invited(leg: CallLeg, invitation: Invitation): void {
   if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
   const [from, to] = partiesOf(invitation);
   if (leg.state.type !== "idle") {
-    leg.log.info(`${from} called while the line was busy`);
+    leg.log.info(`call from ${from} rejected 486: already in a call`);
     return refuse(leg, invitation, 486, "Busy Here");
   }
   const objection = invitation.offer === null ? null : leg.services.media.objection(invitation.offer);
   if (objection !== null) {
-    leg.log.warn(`${from} called with nothing we can play or send: ${objection}`);
+    leg.log.warn(`call from ${from} rejected 488: ${objection}`);
     return listed(leg, invitation).end(notAcceptable(invitation, objection));
   }
   const registered = listed(leg, invitation);
   const state: ActiveState = { type: "alerting", invitation, registered };
   leg.advance(IDLE, state);
   invitation.cancelled.addEventListener("abort", () => {
-    if (!leg.finish(state, endingOf(487, "the caller gave up", "remote"))) return;
-    leg.log.info(`${from} gave up`);
+    if (!leg.finish(state, endingOf(487, "cancelled", "remote"))) return;
+    leg.log.info(`call from ${from} cancelled`);
     leg.link.call("cancelled", from, to);
   }, { once: true });
-  leg.log.info(`${from} calls`);
+  leg.log.info(`call from ${from}`);
   invitation.ring();
   registered.become("ringing");
   const more = leg.services.tellsCallerHeaders === true ? invitation.callerHeaders : {};
@@ -59,7 +59,9 @@ function listed(leg: CallLeg, invitation: Invitation): RegisteredCall {
 export function answer(leg: CallLeg, codecs: readonly string[]): void {
   const alerting = leg.state;
   if (alerting.type === "idle") return leg.link.call("byed"); // the caller was faster: there is no call
-  if (alerting.type !== "alerting") return leg.log.info(`nobody to accept while ${alerting.type}`);
+  if (alerting.type !== "alerting") {
+    return leg.log.info(`accept ignored: no incoming call (${alerting.type})`);
+  }
   const { invitation, registered } = alerting;
   const state: Answering = { type: "answering", invitation, registered };
   leg.advance(alerting, state);
@@ -89,12 +91,12 @@ async function acceptCall(
   media.toRtmp = leg.owner; // from the 200 on the caller may send, and a first key frame does not come twice
   const outcome = await invitation.accept(answered.body);
   if (outcome.type === "failed") {
-    leg.log.warn(`the call was answered but not set up: ${outcome.reason}`);
+    leg.log.warn(`call answered, not established: ${outcome.reason}`);
     return failed(leg, state, broken(outcome.reason));
   }
   const report = answered.report ?? await lateReport(leg, media, outcome.call.remoteBody);
   if (report === null) {
-    failed(leg, state, broken("the ACK settles no media"));
+    failed(leg, state, broken("no usable SDP answer in the ACK"));
     return await outcome.call.hangUp();
   }
   const { call } = outcome;
@@ -115,7 +117,7 @@ function openMedia(
     leg.primeMedia(opening.media);
     return opening.media;
   }
-  leg.log.warn(`cannot accept the call: ${opening.reason}`);
+  leg.log.warn(`cannot answer the call: ${opening.reason}`);
   failed(
     leg,
     state,
@@ -134,7 +136,7 @@ function answerOffer(
   if (offer === null) return { body: media.makeOffer(), report: null };
   const outcome = media.takeOffer(offer);
   if (outcome.type === "agreed") return { body: outcome.answer, report: outcome.report };
-  leg.log.warn(`cannot accept the call: ${outcome.reason}`);
+  leg.log.warn(`cannot answer the call: ${outcome.reason}`);
   failed(leg, state, notAcceptable(state.invitation, outcome.reason));
   return null;
 }
@@ -146,7 +148,7 @@ async function lateReport(
 ): Promise<AcceptedReport | null> {
   const outcome = body === null ? null : media.takeAnswer(await withAddresses(leg, body));
   if (outcome?.type === "agreed") return outcome.report;
-  leg.log.warn(`the caller's ACK settles no media: ${outcome?.reason ?? "no session description"}`);
+  leg.log.warn(`no usable SDP answer in the ACK: ${outcome?.reason ?? "no session description"}`);
   return null;
 }
 

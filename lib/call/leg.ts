@@ -323,17 +323,17 @@ export function domainOf(agent: Agent): string {
   return formatHostPort(host, port);
 }
 
-/** How a SIP outcome is told to the client; a far end that never answered in siprtmp's words (behaviour 1.4). */
+/** How a SIP outcome is told to the client; no answer at all in siprtmp's words (behaviour 1.4). */
 export function statusText(status: number, phrase: string): string {
   return status === 408 ? "408 Request timeout" : `${status} ${phrase}`.trimEnd();
 }
 
-/** On whose behalf a line calls and writes: the addresses it names are the client's, whoever's the account is. */
+/** On whose behalf a leg calls and writes: the addresses it names are the client's, whoever's the account is. */
 export function callerOf({ services: { askedBy } }: CallLeg): Caller {
   return askedBy === undefined ? {} : { askedBy };
 }
 
-/** A description of the far end as media take it: with addresses for host names, as far as they resolve. */
+/** A description of the remote party as media take it: with addresses for host names, as far as they resolve. */
 export function withAddresses({ services: { media } }: CallLeg, body: SipBody): Promise<SipBody> {
   return media.withAddresses(body);
 }

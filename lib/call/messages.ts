@@ -43,7 +43,7 @@ export function sendPagingMessage(
   }
   const permission = leg.services.mayMessage?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
-    leg.log.warn(`no message goes to "${destination}": ${permission.reason}`);
+    leg.log.warn(`MESSAGE to "${destination}" not sent: ${permission.reason}`);
     return reply.error("NetConnection.Call.Failed", blockedHere(permission.reason));
   }
   leg.scope.spawn(`message to ${destination}`, async (signal) => {
@@ -67,7 +67,7 @@ export function receivedPagingMessage(leg: CallLeg, message: { from: NameAddr; b
 
 function isForPeople(leg: CallLeg, body: SipBody): boolean {
   if (isText(body)) return true;
-  leg.log.debug(`a message of type ${body.type} was left out`);
+  leg.log.debug(`MESSAGE ignored: content type ${body.type}`);
   return false;
 }
 

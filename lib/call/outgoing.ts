@@ -55,12 +55,12 @@ export function dial(leg: CallLeg, destination: string, codecs: readonly string[
   leg.advance(IDLE, state);
   const overload = leg.services.room?.refusal() ?? null;
   if (overload !== null) {
-    leg.log.warn(`"${destination}" is not called: ${overload}`);
+    leg.log.warn(`INVITE "${destination}" not sent: ${overload}`);
     return rejected(leg, state, OVERLOADED, "local");
   }
   const permission = leg.services.mayCall?.(to.uri) ?? ALLOWED;
   if (permission.type === "refused") {
-    leg.log.warn(`"${destination}" is not called: ${permission.reason}`);
+    leg.log.warn(`INVITE "${destination}" not sent: ${permission.reason}`);
     return rejected(leg, state, blockedHere(permission.reason), "local");
   }
   leg.scope.spawn(`invite ${destination}`, async () => {
@@ -121,9 +121,9 @@ async function follow(
     const uri = callable(leg, target);
     if (uri === null || formatSipUri(uri) === formatSipUri(wanted.uri)) continue;
     const permission = leg.services.mayCall?.(uri) ?? ALLOWED;
-    leg.log.info(`${nameOf(wanted.uri)} answered ${reason}: ${nameOf(uri)}`);
+    leg.log.info(`${reason} from ${nameOf(wanted.uri)}: redirected to ${nameOf(uri)}`);
     if (permission.type === "refused") {
-      leg.log.warn(`the redirection to ${nameOf(uri)} is not followed: ${permission.reason}`);
+      leg.log.warn(`redirection to ${nameOf(uri)} not followed: ${permission.reason}`);
       last = { type: "rejected", reason: blockedHere(permission.reason) };
       continue;
     }
@@ -150,20 +150,20 @@ async function reach(leg: CallLeg, state: Dialing, wanted: Wanted): Promise<Atte
   if ("type" in hop) return { type: "rejected", reason: `${hop.status ?? 503} ${hop.reason}` };
   const opening = leg.services.media.open(hop.localAddress, codecs);
   if (opening.type !== "open") {
-    leg.log.warn(`cannot call ${nameOf(uri)}: ${opening.reason}`);
+    leg.log.warn(`call to ${nameOf(uri)} failed: ${opening.reason}`);
     rejected(leg, state, opening.type === "none" ? NOT_ACCEPTABLE : OVERLOADED, "local");
     return { type: "unreported" };
   }
   using opened = new DisposableStack();
   const media = state.media = state.registered.media = opened.use(opening.media);
   leg.primeMedia(media); // the offer can name the parameter sets of the picture
-  leg.log.info(`calling ${nameOf(uri)} by way of ${formatTarget(hop.targets[0])}`);
+  leg.log.info(`INVITE ${nameOf(uri)} via ${formatTarget(hop.targets[0])}`);
   const attempt = await invite(leg, state, { ...wanted, hop }, media);
   if (attempt.type === "established") opened.move(); // talk() ends it
   return attempt;
 }
 
-/** What was agreed before the 2xx, and the description of the far end that it came from. */
+/** What was agreed before the 2xx, and the description of the remote party that it came from. */
 interface Heard {
   readonly body: SipBody;
   readonly report: AcceptedReport;
@@ -190,7 +190,7 @@ async function invite(
   if (outcome?.type === "accepted") return await settle(leg, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
   if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
-  if (outcome.warning) leg.log.info(`the other side says: ${outcome.warning}`);
+  if (outcome.warning) leg.log.info(`Warning from ${nameOf(uri)}: ${outcome.warning}`);
   const reason = statusText(outcome.status, outcome.reason);
   const { redirects: targets } = outcome;
   if (targets === undefined) return { type: "rejected", reason };
@@ -257,7 +257,7 @@ async function renewed(
   const outcome = offer.body === null ? null : media.takeOffer(await withAddresses(leg, offer.body));
   if (offer.body === null || outcome?.type !== "agreed") {
     const reason = outcome?.type === "none" ? outcome.reason : "there is no offer in it";
-    leg.log.warn(`UPDATE before the answer refused with 488: ${reason}`);
+    leg.log.warn(`UPDATE in early dialog answered 488: ${reason}`);
     offer.refuse(488, "Not Acceptable Here");
     return null;
   }
@@ -270,7 +270,7 @@ async function renewed(
 
 /** Ends the attempt, and says so in the log unless the client has ended it before. */
 function failed(leg: CallLeg, state: Dialing, reason: string, name: string): void {
-  if (leg.state === state) leg.log.info(`the call to ${name} failed: ${reason}${hintFor(reason, leg)}`);
+  if (leg.state === state) leg.log.info(`call to ${name} failed: ${reason}${hintFor(reason, leg)}`);
   rejected(leg, state, reason);
 }
 
@@ -284,6 +284,6 @@ function rejected(leg: CallLeg, state: Dialing, reason: string, by: CallEnding["
 function hintFor(reason: string, { agent }: CallLeg): string {
   if (!/^40[17]\b/.test(reason)) return "";
   return agent.identity.password === null
-    ? ": a password is asked for, and there is none"
-    : ": user name or password are refused, or not for that server";
+    ? ": authentication required, no password given"
+    : ": user name or password rejected, or not for this realm";
 }

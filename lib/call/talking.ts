@@ -6,6 +6,7 @@ import { unreachable } from "../base/errors.ts";
 import type { Call, CallEvent, EndedEvent } from "../sip/ua/call.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.ts";
+import type { CallBroadcast } from "./call_broadcast.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
@@ -15,17 +16,18 @@ import { receivedMessage } from "./messages.ts";
 
 interface Conversation {
   readonly leg: CallLeg;
+  readonly call: Call;
   readonly media: CallMedia;
   readonly registered: RegisteredCall;
   readonly inbox: DigitInbox;
-  /** The hold of the far end as the client knows it. */
+  /** The hold of the remote party as the client knows it. */
   toldHeld: boolean;
 }
 
 /** SIP is no media: requests for key frames are farther apart than those in RTCP. */
 const INFO_SPACING_MS = 1000;
 
-/** Runs an established call until it ends. `from` is the line state that led to it. */
+/** Runs an established call until it ends. */
 export async function talk(
   leg: CallLeg,
   from: Extract<ActiveState, { type: "dialing" | "answering" }>,
@@ -34,13 +36,40 @@ export async function talk(
   await using call = established.call;
   using media = established.media; // falls silent and frees its ports before the BYE is answered
   using broadcast = leg.services.openBroadcast?.() ?? null;
-  for (const refusal of broadcast?.refusals ?? []) leg.log.warn(`the call is not published as ${refusal}`);
+  for (const refusal of broadcast?.refusals ?? []) leg.log.warn(`call not published as ${refusal}`);
   using digits = digitRoute(leg, call, media);
   const { registered } = from;
   const state: ActiveState = { type: "talking", call, media, digits, broadcast, registered };
   if (!leg.advance(from, state)) return; // hung up meanwhile: disposing the call sends the BYE
   registered.become("in-progress");
-  const startMs = leg.services.clock.now();
+  const { clock } = leg.services;
+  const startMs = clock.now();
+  connect(leg, call, media, broadcast);
+  const inbox = new DigitInbox(
+    clock,
+    (digit, durationMs) => leg.link.call("receivedDTMF", digit, durationMs),
+  );
+  media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
+  const conversation: Conversation = { leg, call, media, registered, inbox, toldHeld: false };
+  leg.log.info(`call with ${nameOf(call)} established`);
+  leg.log.debug(`Call-ID ${call.id}`); // finds it among the lines of SIP
+  leg.link.call("accepted", ...established.report);
+  let ending: EndedEvent | null = null;
+  try {
+    for await (const event of call.events()) {
+      if (event.type === "ended") ending = event;
+      else await handle(conversation, event);
+    }
+  } finally {
+    const { by, reason } = ending ?? { by: "failure", reason: "internal error" };
+    if (leg.finish(state, completed(by, reason)) && by !== "local") leg.link.call("byed");
+    const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
+    leg.log.info(`call ended: ${seconds} s, ${by}: ${reason}; ${media.summary()}`);
+  }
+}
+
+/** Lets the media of a call go to its client, which hears what is wrong with them. */
+function connect(leg: CallLeg, call: Call, media: CallMedia, broadcast: CallBroadcast | null): void {
   const missed = leg.owner.takeMissed() || broadcast !== null; // who publishes the call has seen none of it either
   if (media.toRtmp !== null && missed) media.playerChanged();
   media.toRtmp = broadcast === null ? leg.owner : {
@@ -63,27 +92,10 @@ export async function talk(
     },
   });
   leg.primeMedia(media);
-  const inbox = new DigitInbox(
-    leg.services.clock,
-    (digit, durationMs) => leg.link.call("receivedDTMF", digit, durationMs),
-  );
-  media.onDigit = (digit, durationMs) => inbox.take("media", digit, durationMs);
-  const conversation: Conversation = { leg, media, registered, inbox, toldHeld: false };
-  leg.log.info(`call with ${call.remote.uri.user ?? ""}@${call.remote.uri.host} is up`);
-  leg.log.debug(`its Call-ID is ${call.id}`); // finds it among the lines of SIP
-  leg.link.call("accepted", ...established.report);
-  let ending: EndedEvent | null = null;
-  try {
-    for await (const event of call.events()) {
-      if (event.type === "ended") ending = event;
-      else await handle(conversation, event);
-    }
-  } finally {
-    const { by, reason } = ending ?? { by: "failure", reason: "internal error" };
-    if (leg.finish(state, completed(by, reason)) && by !== "local") leg.link.call("byed");
-    const seconds = ((leg.services.clock.now() - startMs) / 1000).toFixed(1);
-    leg.log.info(`call ended after ${seconds} s (${by}: ${reason}); ${media.summary()}`);
-  }
+}
+
+function nameOf({ remote: { uri: { user = "", host } } }: Call): string {
+  return `${user}@${host}`;
 }
 
 async function handle(conversation: Conversation, event: Exclude<CallEvent, EndedEvent>): Promise<void> {
@@ -93,7 +105,7 @@ async function handle(conversation: Conversation, event: Exclude<CallEvent, Ende
       return await renewed(conversation, event);
     case "answer": {
       const outcome = media.takeAnswer(await withAddresses(leg, event.body));
-      if (outcome.type === "none") leg.log.warn(`the late answer cannot be used: ${outcome.reason}`);
+      if (outcome.type === "none") leg.log.warn(`SDP answer not usable: ${outcome.reason}`);
       return changed(conversation);
     }
     case "message":
@@ -117,7 +129,7 @@ function informed(conversation: Conversation, body: SipBody): void {
       return;
     case "nothing":
     case "unknown": // was answered 415
-      return leg.log.debug(`INFO with a body of ${body.type} means nothing here`);
+      return leg.log.debug(`INFO ignored: content type ${body.type}`);
   }
 }
 
@@ -133,7 +145,7 @@ function digitRoute(leg: CallLeg, call: Call, media: CallMedia): DigitRoute {
   });
 }
 
-/** Asks the far end for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
+/** Asks the remote party for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
 function pictureRequests(leg: CallLeg, call: Call): () => void {
   const { clock } = leg.services;
   let waiting = false;
@@ -147,7 +159,7 @@ function pictureRequests(leg: CallLeg, call: Call): () => void {
       const status = await call.info(formatPictureFastUpdate());
       waiting = false;
       refused = status >= 300;
-      if (refused) leg.log.debug(`the peer takes no request for a key frame by INFO: ${status}`);
+      if (refused) leg.log.debug(`INFO for a key frame rejected: ${status}`);
     });
   };
 }
@@ -160,7 +172,9 @@ async function renewed(
   if (event.body === null) return void event.answer(media.makeOffer());
   const outcome = media.takeOffer(await withAddresses(leg, event.body));
   if (outcome.type === "none") {
-    leg.log.warn(`the far end wants to go on with media we do not have: ${outcome.reason}`);
+    leg.log.warn(
+      `re-INVITE from ${nameOf(conversation.call)} answered 488: no common codec (${outcome.reason})`,
+    );
     return event.refuse(488, "Not Acceptable Here");
   }
   void event.answer(outcome.answer);
@@ -188,10 +202,10 @@ export function hold(leg: CallLeg, on: boolean): void {
     if (leg.state !== state) return; // the call is over, and its media
     if (outcome.type === "refused") {
       media.setHold(!on);
-      leg.log.warn(`the other side refused the hold: ${outcome.status} ${outcome.reason}`);
+      leg.log.warn(`hold refused: ${outcome.status} ${outcome.reason}`);
     } else if (outcome.body !== null) {
       const answer = await withAddresses(leg, outcome.body);
-      if (media.takeAnswer(answer).type === "none") leg.log.warn("the answer to the hold cannot be used");
+      if (media.takeAnswer(answer).type === "none") leg.log.warn("hold: SDP answer not usable");
       registered.changed();
     }
   });

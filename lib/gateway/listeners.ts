@@ -72,7 +72,7 @@ const ACCEPTS = 16;
 const ACCEPTS_MS = 16;
 const ACCEPT_PAUSE_MS = 4;
 
-const NOTHING_TO_READ = "nothing to read again: there is no tls-cert and no rtmp-users; " +
+const NOTHING_TO_READ = "nothing to reload: no tls-cert and no rtmp-users; " +
   "all other settings are read at the start";
 
 /** Takes over a client that has come in; `place` is to be disposed when it has left. */
@@ -207,14 +207,14 @@ export class RtmpListeners {
     const identity = this.#identity;
     if (tls !== null && identity !== null) {
       await this.#reloadOne(
-        "the certificate was",
+        "certificate",
         tls.certificateFile,
         () => reloadTlsFiles(tls, identity, this.#log),
       );
     }
     if (usersFile !== null) {
       await this.#reloadOne(
-        "the users were",
+        "users",
         usersFile,
         async () => this.access.replaceLogins(await readLogins(this.#config.entrance)),
       );
@@ -225,10 +225,10 @@ export class RtmpListeners {
   async #reloadOne(what: string, file: string, reload: () => Promise<void>): Promise<void> {
     try {
       await reload();
-      this.#log.info(`${what} read again (${file})`);
+      this.#log.info(`${what} reloaded (${file})`);
     } catch (error) {
       if (!(error instanceof TransportError || error instanceof ConfigError)) throw error;
-      this.#log.error(`${messageOf(error)}; what was read before is used on`);
+      this.#log.error(`${messageOf(error)}; keeping what was loaded before`);
     }
   }
 
@@ -331,7 +331,7 @@ export class RtmpListeners {
     const watched = streams?.type === "elsewhere" ? streams.watch(stream) : stream;
     if (place.type === "admitted") return onClient(this.#acceptor.accept(watched, name), place);
     stream.close();
-    if (place.first) this.#log.warn(`clients at ${hostname} are turned away: ${place.reason}`);
+    if (place.first) this.#log.warn(`rejecting RTMP connections from ${hostname}: ${place.reason}`);
   }
 }
 
@@ -372,7 +372,7 @@ function named<T>({ certificateFile, keyFile }: TlsFiles, use: () => T): T {
 
 function warn({ certificateFile }: TlsFiles, { pem }: TlsIdentity, log: Logger): void {
   const problem = validityProblem(pem, Date.now());
-  if (problem !== null) log.warn(`the certificate in ${certificateFile} ${problem}: clients will refuse it`);
+  if (problem !== null) log.warn(`certificate ${certificateFile} ${problem}: clients will reject it`);
 }
 
 /** A publish or a play, not yet answered. */

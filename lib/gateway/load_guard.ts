@@ -183,7 +183,7 @@ export class LoadGuard implements CallRoom, Disposable {
     this.#overloadedMs = nowMs;
     const running = this.#probes.calls();
     this.#log.warn(
-      `overloaded: ${reason}; new calls and clients are refused, the ${running} calls there are go on`,
+      `overload (${reason}): rejecting new calls and clients, ${running} active calls continue`,
     );
   }
 
@@ -194,8 +194,8 @@ export class LoadGuard implements CallRoom, Disposable {
     this.#overloadedMs = null;
     this.#refused = { call: 0, client: 0, ping: 0 };
     this.#log.warn(
-      `no longer overloaded after ${seconds} s, calls and clients are taken again; ${this.#now()}; ` +
-        `refused meanwhile: ${call} calls, ${client} clients, ${ping} pings`,
+      `overload cleared after ${seconds} s, accepting again (${this.#now()}; ` +
+        `rejected: ${call} calls, ${client} clients, ${ping} pings)`,
     );
   }
 

@@ -66,7 +66,7 @@ Deno.test("the caller's CANCEL is told once and frees the line", async () => {
   invitation.cancel();
   invitation.cancel();
   assert.deepEqual([owner.link.take(), owner.state], [[CANCELLED], IDLE]);
-  assert.match(owner.log.at("info").join("; "), /calls; .* gave up$/);
+  assert.match(owner.log.at("info").join("; "), /call from .*; .* call from .* cancelled$/);
 });
 
 Deno.test("a CANCEL that overtakes the client's notice leaves no trace", async () => {

@@ -72,8 +72,8 @@ for (const [outcome, told] of REASONS) {
 
 const TOLD: [outcome: Refused, password: string | null, words: string][] = [
   [refused(404, "Not Found"), null, "404 Not Found"],
-  [refused(407, "Proxy Authentication Required"), null, "a password is asked for, and there is none"],
-  [refused(401, "Unauthorized"), "secret", "user name or password are refused, or not for that server"],
+  [refused(407, "Proxy Authentication Required"), null, "authentication required, no password given"],
+  [refused(401, "Unauthorized"), "secret", "user name or password rejected, or not for this realm"],
 ];
 
 for (const [outcome, password, words] of TOLD) {
@@ -83,8 +83,8 @@ for (const [outcome, password, words] of TOLD) {
     invite.steps.push(outcome);
     await settle();
     const [calling, failed, ...more] = owner.log.at("info");
-    assert.match(calling ?? "", /calling bob@10\.0\.0\.2 by way of udp \S+:\d+$/);
-    assert.match(failed ?? "", /the call to bob@10\.0\.0\.2 failed: 40\d/);
+    assert.match(calling ?? "", /INVITE bob@10\.0\.0\.2 via udp \S+:\d+$/);
+    assert.match(failed ?? "", /call to bob@10\.0\.0\.2 failed: 40\d/);
     assert.ok(failed?.endsWith(words), failed);
     assert.deepEqual(more, []);
     assert.doesNotMatch(owner.log.lines.join(), /secret/);
@@ -185,7 +185,7 @@ Deno.test("no room for a call is 503 to the client, said in the log, before anyt
   assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
   assert.deepEqual([owner.state.type, owner.factory.asked], ["idle", []]);
   assert.ok(
-    owner.log.at("warn").some((line) => line.includes('"bob@10.0.0.2" is not called: there are 9 calls')),
+    owner.log.at("warn").some((line) => line.includes('INVITE "bob@10.0.0.2" not sent: there are 9 calls')),
   );
 });
 

@@ -551,7 +551,7 @@ const INCOMING: readonly IncomingCase[] = [
       invitation.cancel();
       await settle();
     },
-    changes: [...RINGS, "ended no-answer 487 the caller gave up by remote"],
+    changes: [...RINGS, "ended no-answer 487 cancelled by remote"],
   },
   {
     name: "declined",

@@ -30,7 +30,7 @@ for (
     await settle();
     assert.deepEqual([owner.link.take(), owner.state, media.disposed], [[...told], IDLE, true]);
     assert.deepEqual(owner.log.at("info").filter((line) => line.includes("ended")), [
-      `info call call ended after 2.5 s (${by}: because); nothing`,
+      `info call call ended: 2.5 s, ${by}: because; nothing`,
     ]);
   });
 }
@@ -112,7 +112,7 @@ Deno.test("a re-INVITE without offer gets ours, and the hold of its late answer 
   call.emit({ type: "answer", body: sdp("bad") });
   await settle();
   assert.deepEqual(owner.link.take(), []);
-  assert.ok(owner.log.at("warn").some((line) => line.includes("late answer")));
+  assert.ok(owner.log.at("warn").some((line) => line.includes("SDP answer not usable")));
   call.end("remote");
   await settle();
 });

@@ -107,7 +107,7 @@ Deno.test("ringing, a refusal and its reason reach the publisher, and its connec
   ]);
   assert.match(
     running.lines(),
-    /account desk: call to sip:bob@127\.0\.0\.1:\d+: the call to bob@127\.0\.0\.1 failed: 486 Busy Here/,
+    /account desk: call to sip:bob@127\.0\.0\.1:\d+: call to bob@127\.0\.0\.1 failed: 486 Busy Here/,
   );
   await idle(running);
 });

@@ -153,7 +153,7 @@ Deno.test("answer on-publish: rings until somebody speaks, hung up 2 s after tha
   await using running = await startGateway({}, account('answer = "on-publish"\ncodecs = "pcmu"'));
   await using caller = new Caller();
   const dialled = caller.dial(running);
-  await until("it rings", () => /desk: .* calls$/m.test(running.lines()));
+  await until("it rings", () => /desk: call from .*$/m.test(running.lines()));
   await using busy = new Caller();
   assert.equal(await busy.dial(running), 486);
   await using program = await StreamProgram.connect(urlOf(running, "line"));
@@ -181,10 +181,10 @@ Deno.test("a caller who gives up before anybody speaks leaves the line free", as
   await using running = await startGateway({}, account('answer = "on-publish"'));
   await using first = new Caller();
   const dialled = first.dial(running);
-  await until("it rings", () => /desk: .* calls$/m.test(running.lines()));
+  await until("it rings", () => /desk: call from .*$/m.test(running.lines()));
   first.cancel();
   assert.equal(await dialled, 487);
-  await until("that is told", () => /desk: .* gave up$/m.test(running.lines()));
+  await until("that is told", () => /desk: call from .* cancelled$/m.test(running.lines()));
   await using second = new Caller();
   const again = second.dial(running);
   await using speaker = await StreamProgram.connect(urlOf(running, "line/desk"));

@@ -166,7 +166,7 @@ Deno.test("SIGHUP exchanges the certificate of RTMPS without touching the connec
     using old = await connect(first);
     const second = await selfSigned();
     Deno.kill(program.pid, "SIGHUP");
-    await until(() => /certificate was read again/.test(program.output()), "the certificate is read again");
+    await until(() => /certificate reloaded/.test(program.output()), "the certificate is read again");
     (await connect(second)).close();
     await assert.rejects(connect(first));
     await old.write(new Uint8Array(1537).fill(3)); // C0 and C1: the old connection still speaks

@@ -54,7 +54,7 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 }
 
 function overloadLines(running: TestGateway): string[] {
-  return running.lines().split("\n").filter((line) => line.includes("overloaded:"));
+  return running.lines().split("\n").filter((line) => line.includes("overload ("));
 }
 
 Deno.test("the call beyond the limit hears 503 with Retry-After, the call there goes on, its end makes room", async () => {
@@ -115,20 +115,20 @@ Deno.test("too much memory refuses calls and clients, and lets them in again whe
   await using alice = await RtmpPhone.connect({ url: url("alice"), answers: ["pcmu"] });
   using desk = openRawPhone();
   load.bytes = 101 * MIB;
-  await until(() => log.lines.some((line) => line.includes("overloaded: 101 MiB")), "memory is measured");
+  await until(() => log.lines.some((line) => line.includes("overload (101 MiB")), "memory is measured");
   call(desk, "alice", "first", gateway.sipPort);
   retryAfter(await desk.receive(/^SIP\/2.0 503/));
   assert.match(await connectRefusal(url("bob")), /overloaded, 101 MiB of memory are in use, 100 are allowed/);
   load.bytes = 80 * MIB;
   await until(
-    () => log.lines.some((line) => line.includes("no longer overloaded")),
+    () => log.lines.some((line) => line.includes("overload cleared")),
     "memory is measured again",
   );
   call(desk, "alice", "again", gateway.sipPort);
   acknowledge(desk, await desk.receive(/^SIP\/2.0 200/), gateway.sipPort);
   await alice.expect("accepted");
   assert.match(
-    log.lines.find((line) => line.includes("no longer")) ?? "",
-    /refused meanwhile: 1 calls, 1 clients, 0 pings$/,
+    log.lines.find((line) => line.includes("overload cleared")) ?? "",
+    /rejected: 1 calls, 1 clients, 0 pings\)$/,
   );
 });

@@ -153,7 +153,7 @@ Deno.test("all workers read their files again when told", async () => {
   for (const worker of [0, 1]) {
     await until(
       "read again",
-      () => house.lines().includes(`worker ${worker}: the users were read again`),
+      () => house.lines().includes(`worker ${worker}: users reloaded`),
       house.lines,
     );
   }

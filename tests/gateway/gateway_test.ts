@@ -165,7 +165,7 @@ Deno.test("a wrong password: one _error in the registrar's words, closed, and no
   assert.ok(!running.lines().includes("wrong"), "the password is in the log");
   assert.match(
     running.lines(),
-    /alice@\S+: client turned away: sip:\S+ refuses the user name or password \(401 Unauthorized\)/,
+    /alice@\S+: client rejected: sip:\S+ refuses the user name or password \(401 Unauthorized\)/,
   );
   await emptied(running);
 });

@@ -183,20 +183,20 @@ Deno.test("a reload changes certificate and users for those who come, and leaves
   const errors = bench.log.lines.filter((line) => line.startsWith("error"));
   assert.match(
     errors[0]!,
-    /cert\.pem and .*key\.pem: the TLS certificate and key cannot be used: .*used on$/,
+    /cert\.pem and .*key\.pem: the TLS certificate and key cannot be used: .*keeping what was loaded before$/,
   );
-  assert.match(errors[1]!, /users, line 1: .*; what was read before is used on$/);
+  assert.match(errors[1]!, /users, line 1: .*; keeping what was loaded before$/);
   assert.deepEqual(await ask(await secure(rtmps!, OTHER), "?user=bob&password=bobs%20secret"), [42]);
 });
 
 Deno.test("a reload says what was read, or that there is nothing", async () => {
   const table: [Partial<Record<SettingName, string>>, RegExp[]][] = [
     [{}, [
-      /nothing to read again: there is no tls-cert and no rtmp-users; all other settings are read at the start$/,
+      /nothing to reload: no tls-cert and no rtmp-users; all other settings are read at the start$/,
     ]],
-    [TLS, [/the certificate was read again \(.*cert\.pem\)$/]],
-    [{ "rtmp-users": "users" }, [/the users were read again \(.*users\)$/]],
-    [{ ...TLS, "rtmp-users": "users" }, [/the certificate was read again/, /the users were read again/]],
+    [TLS, [/certificate reloaded \(.*cert\.pem\)$/]],
+    [{ "rtmp-users": "users" }, [/users reloaded \(.*users\)$/]],
+    [{ ...TLS, "rtmp-users": "users" }, [/certificate reloaded/, /users reloaded/]],
   ];
   for (const [flags, lines] of table) {
     await using bench = await Bench.start(flags);
@@ -252,7 +252,10 @@ Deno.test("a client whose address has too many connections is turned away, and o
   const tunnel = new HttpTestClient(http);
   const name = await tunnel.open();
   assert.equal((await tunnel.post(`/idle/${name}/0`)).status, 404);
-  assert.match(bench.log.lines.join("\n"), /warn rtmp.*127\.0\.0\.1 are turned away: 2 connections/);
+  assert.match(
+    bench.log.lines.join("\n"),
+    /warn rtmp.*rejecting RTMP connections from 127\.0\.0\.1: 2 connections/,
+  );
   Reflect.deleteProperty(access, "admit");
   assert.deepEqual(await ask(await connectTcp(bench.addresses.rtmp)), [42]);
 });
@@ -314,7 +317,7 @@ Deno.test("read, exchanged, kept when the new one is wrong; an old one is used w
     assert.equal(identity.pem.certificate.trim(), first.certificate.trim());
     await write(await createSelfSigned(["localhost"], Date.now() - 100 * DAY_MS));
     await reloadTlsFiles(files, identity, log);
-    assert.match(log.lines.join("\n"), /^warn .*cert\.pem has expired \(.*\): clients will refuse it$/);
+    assert.match(log.lines.join("\n"), /^warn .*cert\.pem has expired \(.*\): clients will reject it$/);
   }));
 
 const TOKEN = "open-sesame-please";

@@ -42,10 +42,8 @@ Deno.test("the call beyond the limit is refused, and taken as soon as one has en
   assert.deepEqual([ask(), ask("client"), ask("ping")], ["admitted", "admitted", "admitted"]);
   clock.advance(6_000);
   assert.deepEqual(log.lines, [
-    "warn main overloaded: there are 2 calls, 2 are allowed; new calls and clients are refused, the 2 calls " +
-    "there are go on",
-    "warn main no longer overloaded after 5 s, calls and clients are taken again; 1 calls, 0 ms late; refused " +
-    "meanwhile: 1 calls, 1 clients, 1 pings",
+    "warn main overload (there are 2 calls, 2 are allowed): rejecting new calls and clients, 2 active calls continue",
+    "warn main overload cleared after 5 s, accepting again (1 calls, 0 ms late; rejected: 1 calls, 1 clients, 1 pings)",
   ]);
 });
 
@@ -61,7 +59,7 @@ Deno.test("calls that come and go at the limit are one overload in the log, not 
   }
   assert.equal(log.lines.length, 1);
   clock.advance(10_000);
-  assert.match(log.lines[1] ?? "", /no longer overloaded after 6\d s.*refused meanwhile: 60 calls/);
+  assert.match(log.lines[1] ?? "", /overload cleared after 6\d s.*rejected: 60 calls/);
   assert.equal(log.lines.length, 2);
 });
 
@@ -95,8 +93,8 @@ Deno.test("one stall is no overload; lasting lag is, and ends at half of the lim
   clock.advance(10_000);
   assert.equal(ask(), "admitted");
   assert.equal(log.lines.length, 2, log.lines.join("\n"));
-  assert.match(log.lines[0]!, /overloaded: the program runs 10\d ms late, 100 are allowed/);
-  assert.match(log.lines[1]!, /no longer overloaded .* refused meanwhile: 2 calls, 0 clients, 0 pings/);
+  assert.match(log.lines[0]!, /overload \(the program runs 10\d ms late, 100 are allowed/);
+  assert.match(log.lines[1]!, /overload cleared .* rejected: 2 calls, 0 clients, 0 pings/);
 });
 
 Deno.test("memory above its limit refuses, until a tenth of it is free", () => {
@@ -112,7 +110,7 @@ Deno.test("memory above its limit refuses, until a tenth of it is free", () => {
   load.memoryMiB = 899;
   clock.advance(1_100);
   assert.equal(ask(), "admitted");
-  assert.match(log.lines[0]!, /overloaded: 1001 MiB of memory are in use, 1000 are allowed/);
+  assert.match(log.lines[0]!, /overload \(1001 MiB of memory are in use, 1000 are allowed/);
   assert.match(log.lines[1]!, /0 calls, 0 ms late, 899 MiB of memory/);
 });
 

@@ -54,7 +54,7 @@ Deno.test({
 
   Deno.kill(hanging.pid, "SIGCONT");
   await until("it is taken in again", async () => await statusOf(site, "gateway1") === "UP");
-  await until("it lets its former client go", () => /client \S+ has left/.test(hanging.output()));
+  await until("it lets its former client go", () => /client \S+ disconnected/.test(hanging.output()));
   await pause(500); // and takes back its registration, which is nobody's by now
   await call(other, stuckUser);
   await returned.expect("invited");

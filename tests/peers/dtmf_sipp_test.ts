@@ -75,7 +75,7 @@ Deno.test({
   assert.deepEqual(keys, ["1", "5", "9", "D", "0", "#"]);
   await pause(300);
   assert.deepEqual(await keysOf(phone), [], "no key twice");
-  assert.match(running.lines(), /takes no touch tones by INFO: 405 Method Not Allowed/);
+  assert.match(running.lines(), /DTMF by INFO rejected: 405 Method Not Allowed/);
   phone.client.send("bye");
   const { ok, report } = await sipp.finished();
   assert.ok(ok, report);

@@ -82,7 +82,7 @@ for (const [answer, codec, sampleRate] of [["auto", "pcmu", 8000], ["on-publish"
       });
       await until(running, /account .*: .* calls$/m);
       await using speaker = await publishFlv(`${url}/say`, file);
-      await until(running, /account .*: call with .* is up/);
+      await until(running, /account .*: call with .* established/);
       const { code, said } = await speaker.ended;
       assert.equal(code, 0, said + running.lines());
       if (answer === "on-publish") await until(running, /hanging up: the publisher has left/);

@@ -57,7 +57,9 @@ for (
     );
     const url = `rtmp://127.0.0.1:${running.gateway.rtmp.port}/call/desk/bare@127.0.0.1%3A${phone.port}`;
     await using publisher = await publishFlv(url, file);
-    for (let tries = 0; tries < 100 && !/call with .* is up/.test(running.lines()); tries++) await pause(50);
+    for (let tries = 0; tries < 100 && !/call with .* established/.test(running.lines()); tries++) {
+      await pause(50);
+    }
     await pause(1500);
     publisher.kill("SIGSTOP");
     const stoppedMs = performance.now();

@@ -78,7 +78,7 @@ Deno.test({
     }
     await assertTone(await atDoor.file("out.flv"), CALLER_HZ, "who plays the line");
     await assertTone(await atDesk.file("out.flv"), CALLED_HZ, "who plays the call");
-    assert.match(running.lines(), /account desk: call to door: call with door@\S+ is up/);
+    assert.match(running.lines(), /account desk: call to door: call with door@\S+ established/);
     assert.match(kamailio.output(), /^(?!.*(?:ERROR|CRITICAL))/s);
   }
   for (let tries = 0; tries < 60 && running.gateway.usage.connections > 0; tries++) await pause(50);

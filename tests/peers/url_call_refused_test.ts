@@ -48,7 +48,9 @@ for (const [codec, args] of REFUSED) {
       args: ["-d", "4500"],
       files: { "tone.pcap": pcapOf(sineWave({ hz: 433, peak: 8000, seconds: 4, sampleRate: 8000 })) },
     });
-    for (let tries = 0; tries < 100 && !/call with .* is up/.test(running.lines()); tries++) await pause(50);
+    for (let tries = 0; tries < 100 && !/call with .* established/.test(running.lines()); tries++) {
+      await pause(50);
+    }
     const say = `rtmp://127.0.0.1:${running.gateway.rtmp.port}/line/desk/say`;
     await using refused = await publish(say, args);
     const { said } = await refused.ended;

@@ -216,7 +216,7 @@ export class AccountClient extends NetStreamClient {
     this.forget(stream);
     if (stream.state === "publishing") stream.stop(undefined, reason);
     if (this.#publishers.size > 0) return;
-    this.log.debug(`the connection ends: ${reason}`); // whose stream it was has said why
+    this.log.debug(`closing the connection: ${reason}`); // whose stream it was has said why
     void this.#connection.close(CLOSED, reason);
   }
 }

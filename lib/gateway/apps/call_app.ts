@@ -93,7 +93,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     publisher.end(REPLACED);
     use.stream.started(); // programs wait for this status, and take the first one for it
     active.call.publishedBy(use.stream);
-    account.log.info(`call to ${rest}: now published by the client at ${use.connection.peer.hostname}`);
+    account.log.info(`call to ${rest}: publisher replaced by ${use.connection.peer.hostname}`);
     return { type: "publishing", publisher: this.#publisherOf(name, active.call) };
   }
 
@@ -149,7 +149,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     }, use.stream);
     const active: ActiveCall = { call, publisher: use };
     this.#calls.set(name, active);
-    log.info(`published by the client at ${connection.peer.hostname}`);
+    log.info(`publisher connected from ${connection.peer.hostname}`);
     return call;
   }
 

@@ -85,7 +85,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     const { config, log } = this.#parts.account;
     if (config.answer !== "no") return invited(this.leg, invitation);
     log.info(
-      `${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} called; the account takes no calls`,
+      `call from ${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} rejected 480: takes no calls`,
     );
     refuse(this.leg, invitation, 480, "Temporarily Unavailable");
   }
@@ -107,7 +107,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#clear();
     this.#waiting.stop();
     this.leg.publishedBy(use.stream);
-    log.info(`the client at ${use.connection.peer.hostname} speaks on the line`);
+    log.info(`publisher connected from ${use.connection.peer.hostname}`);
     if (this.leg.state.type === "alerting") this.#answer();
     return {
       type: "publishing",
@@ -198,7 +198,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     if (this.#speaker !== use) return;
     this.#speaker = null;
     this.leg.publishedBy(null);
-    this.#parts.account.log.info("nobody speaks on the line any more");
+    this.#parts.account.log.info("publisher left");
     if (this.leg.state.type !== "talking") return;
     this.#waiting.start();
     this.#hangUpSoon();

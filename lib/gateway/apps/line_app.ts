@@ -45,7 +45,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
   constructor(parts: LineAppParts) {
     this.#parts = parts;
     this.#scope = new Scope("lines", { log: parts.log });
-    const onError = (error: unknown): void => parts.log.error("a waiting sound failed", error);
+    const onError = (error: unknown): void => parts.log.error("waiting sound failed", error);
     this.#ticker = new Ticker(parts.clock, FRAME_MS, onError);
     this.#frames = { silence: silentFrames(), tone: toneFrames() };
     for (const account of parts.accounts.all()) this.#lines.set(account.config.name, this.#open(account));

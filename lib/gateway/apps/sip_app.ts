@@ -111,7 +111,7 @@ export class SipApp {
     const outcome = await context.register(signal);
     if (outcome.type === "refused") {
       const { status, reason } = outcome;
-      log.info(`client turned away: ${refusalText(identity.identity, status, reason)}`);
+      log.info(`client rejected: ${refusalText(identity.identity, status, reason)}`);
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
     const entry = await this.#sipAddresses.enter(path, client, outcome.type === "registered");
@@ -129,7 +129,7 @@ export class SipApp {
   }
 
   async #turnAway(client: RtmpConnection, { key }: SipPath, reason: string): Promise<void> {
-    this.#logOf(key).info(`client ${formatEndpoint(client.peer)} turned away: ${reason}`);
+    this.#logOf(key).info(`client ${formatEndpoint(client.peer)} rejected: ${reason}`);
     await client.reject(reason);
   }
 

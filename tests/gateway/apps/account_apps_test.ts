@@ -30,7 +30,7 @@ Deno.test("a client that has said connect is accepted, served and let go", async
   const guest = await house.enter("call/desk");
   await guest.publish("100");
   await guest.client.close();
-  assert.ok(house.log.lines.some((line) => line.includes("published by the client at")));
+  assert.ok(house.log.lines.some((line) => line.includes("publisher connected from")));
   assert.deepEqual(await house.close(), []);
 });
 
