@@ -1,5 +1,5 @@
 // The audio of one call, built when the answer is known: RTMP message -> frame -> RTP payload, and back, and the
-// touch tones that travel in the same stream (RFC 4733). What the other side can take as it is passes through, octet
+// DTMF that travel in the same stream (RFC 4733). What the other side of the gateway can take as it is passes through, octet
 // for octet; anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was agreed,
 // and a peer may use any codec of the answer. Plain functions on borrowed bytes; nothing is allocated per packet.
 // Role: machine
@@ -38,9 +38,9 @@ import { TranscodeBridge, type TranscodeServices } from "./transcode_bridge.ts";
 
 export interface AudioBridgeOptions {
   readonly chain: NegotiatedAudio;
-  /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
+  /** The agreed DTMF digit formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
-  /** The agreed redundancy (RFC 2198) for touch tones, or null. */
+  /** The agreed redundancy (RFC 2198) for DTMF, or null. */
   readonly redundancy: AgreedFormat | null;
   /** Payload types of comfort noise beside the static one. */
   readonly comfortNoise?: readonly number[];
@@ -50,7 +50,7 @@ export interface AudioBridgeOptions {
   readonly originMs: number;
   readonly toSip: RtpSink;
   readonly toRtmp: TagSink;
-  /** Told each touch tone of the peer once. */
+  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: ((timestamp: number, timeMs: number) => void) | null;
@@ -222,12 +222,12 @@ export class AudioBridge implements Disposable {
     this.#announced = false;
   }
 
-  /** Queues touch tones; false when the peer takes none this way or the queue is full. */
+  /** Queues DTMF; false when the peer takes none this way or the queue is full. */
   sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     return this.#tones.send(digits, durationMs, way);
   }
 
-  /** Stops the touch tones and the transcoding. */
+  /** Stops the DTMF and the transcoding. */
   [Symbol.dispose](): void {
     this.#stopSilence();
     this.#tones[Symbol.dispose]();

@@ -111,7 +111,9 @@ export class CallStreams implements Disposable {
     const { services: { guard }, log } = this.#options;
     const { at, problem } = describedAddress(media.remote, signalling, guard);
     if (problem !== null) {
-      log.warn(`${media.kind} goes to where the peer's comes from, not where its SDP says: ${problem}`);
+      log.warn(
+        `${media.kind} follows the source of the peer's RTP, the address in its SDP is unusable: ${problem}`,
+      );
     }
     session.setPeer({ signalling, payloadTypes: expectedPayloadTypes(media) });
     session.setRemote(

@@ -1,4 +1,4 @@
-// The touch tones of one audio stream, both ways: as telephone events (RFC 4733), redundant ones too (RFC 2198),
+// The DTMF of one audio stream, both ways: as telephone events (RFC 4733), redundant ones too (RFC 2198),
 // and as sound in G.711 where nothing better was agreed. Audio rests while a key of ours sounds.
 // Role: machine
 
@@ -13,7 +13,7 @@ import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import { parseRedPayloadTypes } from "../sdp/fmtp.ts";
 import type { RtpSink } from "../rtp/session.ts";
 
-/** How touch tones leave: as events, or as sound in G.711. */
+/** How DTMF leave: as events, or as sound in G.711. */
 export type DtmfTransport = "rtp" | "sound";
 
 /** G.711 of a stream. */
@@ -23,7 +23,7 @@ export interface InbandFormat {
 }
 
 export interface DtmfStreamOptions {
-  /** The agreed touch tone formats: the first is sent, all are heard; empty: the peer takes none. */
+  /** The agreed DTMF formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198), or null. */
   readonly redundancy: AgreedFormat | null;
@@ -35,16 +35,16 @@ export interface DtmfStreamOptions {
   readonly heardSound: readonly InbandFormat[];
   readonly clock: Clock;
   readonly toSip: RtpSink;
-  /** Told each touch tone of the peer once. */
+  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
 }
 
 /** A longer payload (250 ms) is no live audio: it is not listened to. */
 const MAX_HEARD_OCTETS = 2000;
 
-/** Sends and receives touch tones in one audio stream. */
+/** Sends and receives DTMF in one audio stream. */
 export class DtmfStream implements Disposable {
-  /** Packets of the peer that were no touch tones although their payload type says so. */
+  /** Packets of the peer that were no DTMF although their payload type says so. */
   unreadable = 0;
   readonly #options: DtmfStreamOptions;
   readonly #clock: Clock;
@@ -91,7 +91,7 @@ export class DtmfStream implements Disposable {
     return this.#timestampAt(this.#clock.now());
   }
 
-  /** Queues touch tones; false when they cannot go this way, one is unknown, or the queue is full. */
+  /** Queues DTMF; false when they cannot go this way, one is unknown, or the queue is full. */
   send(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     if (this.#closed) return false;
     const sender = way === "rtp"
@@ -118,7 +118,7 @@ export class DtmfStream implements Disposable {
     return null;
   }
 
-  /** Takes one RTP payload of the peer; false when it is no touch tone. */
+  /** Takes one RTP payload of the peer; false when it is no DTMF. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): boolean {
     const clocks = this.#events.get(payloadType);
     const redundant = this.#options.redundancy?.receivePayloadTypes.includes(payloadType) === true;

@@ -28,10 +28,10 @@ import {
 } from "./media_warnings.ts";
 import type { H264Chain } from "./video_choice.ts";
 
-const UNSUPPORTED = "the far end sends H.264 packets of a kind that was not agreed";
+const UNSUPPORTED = "remote party sends H.264 packets that were not negotiated";
 const WRONG_MARKERS =
-  "the RTP markers of the far end do not end its pictures: they are shown one picture later";
-const MALFORMED = "pictures of the far end are broken as it sends them";
+  "RTP markers of the remote party do not end its pictures: they are shown one picture later";
+const MALFORMED = "malformed H.264 from the remote party";
 
 /** Pictures of the client in a row that could not be sent, about a second of them: it is told why. */
 const UNSENT_IN_ROW = 25;
@@ -132,7 +132,7 @@ export class H264Bridge implements Disposable {
       for (const set of parseSprop(sprop)) this.#depacketizer.parameterSets.update(set);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#warnings.log("the far end's description", error.message);
+      this.#warnings.log("parameter sets in the SDP of the remote party", error.message);
     }
   }
 
@@ -144,7 +144,7 @@ export class H264Bridge implements Disposable {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#unusable++;
-      return this.#warnings.log("a picture of the client is broken", error.message);
+      return this.#warnings.log("malformed video tag from the client", error.message);
     }
     if (!frame.media) return;
     const { dropped } = this.#packetizer;
@@ -234,9 +234,9 @@ export class H264Bridge implements Disposable {
     const { lastDrop } = this.#packetizer;
     if (frame.codec === "h264" && !frame.config && lastDrop !== null) this.#noteUnsent(lastDrop);
     if (frame.codec !== "h264") this.#warnings.note(codecWarning(frame.codec));
-    else if (frame.config) this.#warnings.log("a decoder configuration of the client cannot be read");
+    else if (frame.config) this.#warnings.log("unreadable decoder configuration (AVC) from the client");
     else if (frame.key) {
-      this.#warnings.log("a key frame of the client cannot be sent: broken, or not configured");
+      this.#warnings.log("key frame of the client dropped: malformed, or without parameter sets");
     }
   }
 

@@ -75,7 +75,7 @@ export interface MediaContextOptions {
 export class MediaContext implements CallMedia, TagSink {
   /** Where tags for the player go. */
   toRtmp: TagSink | null = null;
-  /** Told each touch tone of the peer. */
+  /** Told each DTMF digit of the peer. */
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
   /** Told when the publisher should send a key frame. */
   onKeyFrameWanted: (() => void) | null = null;
@@ -101,7 +101,7 @@ export class MediaContext implements CallMedia, TagSink {
     this.#options = options;
     this.#log = options.log.category("media");
     if (options.plan.ignored.length > 0) {
-      this.#log.warn(`codecs of the client that cannot be used here: ${options.plan.ignored.join(", ")}`);
+      this.#log.warn(`unsupported codecs of the client ignored: ${options.plan.ignored.join(", ")}`);
     }
     this.#session = new MediaSession({
       ...options,
@@ -166,7 +166,7 @@ export class MediaContext implements CallMedia, TagSink {
     this.#session.hold = on;
   }
 
-  /** Touch tones as RTP events, or as sound. */
+  /** DTMF as RTP events, or as sound. */
   sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     return this.#pipeline?.sendDigits(digits, durationMs, way) ?? false;
   }

@@ -53,7 +53,7 @@ export interface MediaPipelineOptions {
   readonly toRtmp: TagSink;
   /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
   readonly announces?: (() => boolean) | null;
-  /** Told each touch tone of the peer once. */
+  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** The publisher must send a key frame. */
   readonly askPublisher: () => void;
@@ -80,7 +80,7 @@ export class MediaPipeline implements Disposable {
   #lipSync: LipSync | null = null;
   /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioBridge | null;
-  /** Touch tones on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
+  /** DTMF on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
   readonly #tones: DtmfStream | null;
   /** The H.264 video; null when there is none. */
   readonly video: H264Bridge | null;
@@ -119,7 +119,7 @@ export class MediaPipeline implements Disposable {
     this.xflv?.publisherChanged();
   }
 
-  /** Queues touch tones; false when they cannot go this way. */
+  /** Queues DTMF; false when they cannot go this way. */
   sendDigits(digits: string, durationMs: number, way: DtmfTransport): boolean {
     const { audio } = this;
     return audio === null
@@ -151,28 +151,28 @@ export class MediaPipeline implements Disposable {
     const { audio, video, xflv } = this;
     const found: string[] = [];
     if (audio !== null && audio.unusable > 0) {
-      found.push(`${audio.unusable} messages of the client unusable (${audio.firstUnusable})`);
+      found.push(`${audio.unusable} audio messages of the client dropped (${audio.firstUnusable})`);
     }
     if (audio !== null) found.push(...transcodingOf(audio));
     if (video !== null && video.unusable > 0) {
       found.push(
-        `${video.unusable} pictures of the client not sent: before its first key frame in the call, or broken`,
+        `${video.unusable} pictures of the client dropped: before its first key frame in the call, or malformed`,
       );
     }
     if (video !== null && video.brokenPictures > 0) {
-      found.push(`${video.brokenPictures} pictures of the peer broken`);
+      found.push(`${video.brokenPictures} pictures of the peer incomplete`);
     }
     if (video !== null && video.bFrames > 0) {
-      found.push(`${video.bFrames} pictures of the client have B slices, which many phones cannot show`);
+      found.push(`${video.bFrames} pictures of the client are B-frames, which many phones cannot show`);
     }
     if (xflv !== null && xflv.unusable > 0) {
-      found.push(`${xflv.unusable} messages of the client broken or too long for x-flv`);
+      found.push(`${xflv.unusable} messages of the client dropped: malformed, or too long for x-flv`);
     }
     if (xflv !== null && xflv.lost > 0) found.push(`${xflv.lost} x-flv messages of the peer incomplete`);
     return found;
   }
 
-  /** Stops the touch tones, and pictures that wait. */
+  /** Stops the DTMF, and pictures that wait. */
   [Symbol.dispose](): void {
     this.audio?.[Symbol.dispose]();
     this.video?.[Symbol.dispose]();
@@ -252,7 +252,7 @@ export class MediaPipeline implements Disposable {
     return line;
   }
 
-  /** Other gateways of siprtmp's kind send touch tones on the audio line, although all else is in x-flv. */
+  /** Other gateways of siprtmp's kind send DTMF on the audio line, although all else is in x-flv. */
   #createTones(): DtmfStream | null {
     const { choice: { telephoneEvents, redundancy }, clock, onDigit } = this.#options;
     if (telephoneEvents.length === 0) return null;
@@ -295,8 +295,8 @@ export class MediaPipeline implements Disposable {
 function transcodingOf(audio: AudioBridge): string[] {
   const { broken: { fromRtmp, fromRtp }, transcodingSummary } = audio;
   const found: string[] = [];
-  if (fromRtmp > 0) found.push(`${fromRtmp} audio messages of the client broken`);
-  if (fromRtp > 0) found.push(`${fromRtp} audio packets of the peer broken`);
+  if (fromRtmp > 0) found.push(`${fromRtmp} audio messages of the client malformed`);
+  if (fromRtp > 0) found.push(`${fromRtp} audio packets of the peer malformed`);
   if (transcodingSummary !== "") found.push(`transcoded ${transcodingSummary}`);
   return found;
 }
@@ -312,7 +312,7 @@ const AUDIO_IDS: Readonly<Record<ClientAudio, number>> = {
 
 const AVC_ID = 7;
 
-/** The body of onMetaData for what was agreed; null: x-flv, where the far end's own metadata comes through. */
+/** The body of onMetaData for what was agreed; null: x-flv, where the remote party's own metadata comes through. */
 export function metadataOf({ audio, video }: MediaChoice): Uint8Array | null {
   const sound = soundOf(audio);
   if (video.kind === "x-flv" || (sound === null && video.kind === "none")) return null;

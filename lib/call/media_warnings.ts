@@ -35,7 +35,7 @@ const MAX_WARNINGS = 16;
 /** The client's pictures refer to later ones. */
 export const B_FRAMES: MediaWarning = {
   text:
-    "the client sends B frames, which many phones cannot show: set its encoder to none (baseline profile)",
+    "client sends B-frames, which many phones cannot show: disable them in the encoder (baseline profile)",
   status: "NetStream.Publish.BFrames",
 };
 
@@ -53,16 +53,15 @@ const VIDEO_NAMES: Partial<Record<CodecName, string>> = {
 
 /** The client sends pictures of another codec than was agreed. */
 export function codecWarning(sent: CodecName): MediaWarning {
-  const name = VIDEO_NAMES[sent] ?? "a codec that is unknown here";
-  const text = `nobody sees the client: it sends ${name} where H.264 was agreed; set its encoder to H.264`;
+  const name = VIDEO_NAMES[sent] ?? "an unknown codec";
+  const text = `video dropped: client sends ${name}, negotiated is H.264; set the encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec" };
 }
 
 /** The client sends pictures that no call carries, into one without video; its sound goes on. */
 export function videoWarning(sent: CodecName): MediaWarning {
-  const name = VIDEO_NAMES[sent] ?? "video of a codec that is unknown here";
-  const text = `nobody sees the client: it sends ${name}, and only H.264 can be carried in a call; ` +
-    `set its encoder to H.264`;
+  const name = VIDEO_NAMES[sent] ?? "an unknown codec";
+  const text = `video dropped: client sends ${name}, calls carry only H.264; set the encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec", level: "warning" };
 }
 
@@ -71,17 +70,19 @@ export function unsentWarning(reason: H264Drop): MediaWarning | null {
   const why = WHY_UNSENT[reason];
   if (why === undefined) return null;
   return {
-    text: `nobody sees the client: ${why}`,
+    text: `video dropped: ${why}`,
     status: "NetStream.Publish.UnsupportedCodec",
     level: "warning",
   };
 }
 
 const WHY_UNSENT: Partial<Record<H264Drop, string>> = {
-  unreadable: "its H.264 cannot be read, it has neither lengths nor start codes before its NAL units",
-  "too large": "its pictures are too large for packets of packetization mode 0; lower its bit rate",
-  "no key frame": "it has sent no key frame (IDR) so far; set its key frame interval to one or two seconds",
-  "no parameter sets": "it has sent no decoder configuration (SPS and PPS), nor are they in its key frames",
+  unreadable: "the H.264 of the client has neither lengths nor start codes before its NAL units",
+  "too large": "pictures of the client do not fit into packets of packetization mode 0; lower the bit rate",
+  "no key frame":
+    "no key frame (IDR) from the client so far; set the key frame interval to one or two seconds",
+  "no parameter sets":
+    "no decoder configuration (SPS and PPS) from the client, nor are they in its key frames",
 };
 
 /** What the client sends beside what the peer takes; null when they fit, or the peer named no profile. */
@@ -91,7 +92,7 @@ export function profileWarning(sentId: string, chain: H264Chain): MediaWarning |
   const taken = parseH264Parameters(chain.fmtp);
   const mismatch = h264Mismatch(sent, taken);
   if (mismatch === null) return null;
-  const text = `the client sends H.264 ${describeH264(sent)}, the far end takes ${describeH264(taken)}: ` +
+  const text = `client sends H.264 ${describeH264(sent)}, remote party takes ${describeH264(taken)}: ` +
     `it may show nothing; lower the ${mismatch} of the encoder`;
   return { text, status: "NetStream.Publish.ProfileMismatch" };
 }
@@ -102,7 +103,7 @@ export function remoteProfileWarning(sentId: string, chain: H264Chain): MediaWar
   const told = parseH264Parameters(chain.localFmtp);
   if (h264Mismatch(sent, told) !== "profile") return null;
   return {
-    text: `the far end sends H.264 ${describeH264(sent)}, although ${describeH264(told)} was agreed`,
+    text: `remote party sends H.264 ${describeH264(sent)}, negotiated is ${describeH264(told)}`,
     status: null,
   };
 }
@@ -114,7 +115,7 @@ export function answerWarning(chain: H264Chain): MediaWarning | null {
   const fits = h264Mismatch(ours, theirs) !== "profile" && h264Mismatch(theirs, ours) !== "profile";
   if (fits) return null;
   return {
-    text: `the far end answers with H.264 ${describeH264(theirs)}, we named ${describeH264(ours)}`,
+    text: `remote party answers with H.264 ${describeH264(theirs)}, offered was ${describeH264(ours)}`,
     status: null,
   };
 }

@@ -26,8 +26,7 @@ export interface TranscodeServices {
  */
 export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
 
-const IN_LATM =
-  "its AAC is in LATM, which cannot be read here: send it raw, as FLV has it, or with ADTS headers";
+const IN_LATM = "AAC in LATM is not supported: send it raw, as FLV has it, or with ADTS headers";
 
 /** Takes a packet for the player and its RTMP time. */
 export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
@@ -79,7 +78,7 @@ export class TranscodeBridge implements Disposable {
       to: toSip,
       sink: (packet, elapsedMs, resumed, mediaMs) =>
         emitPayload(packet, Math.round(elapsedMs * ticksPerMs), resumed, mediaMs),
-      onWarning: (text, refused) => onWarning(`the client: ${text}`, refused),
+      onWarning: (text, refused) => onWarning(`client: ${text}`, refused),
     });
   }
 
@@ -94,7 +93,7 @@ export class TranscodeBridge implements Disposable {
         if (!Number.isNaN(mediaMs)) this.#playedOffsetMs = timeMs - mediaMs;
         emitPacket(packet, timeMs);
       },
-      onWarning: (text) => onWarning(`the far end: ${text}`, false),
+      onWarning: (text) => onWarning(`remote party: ${text}`, false),
     });
   }
 
@@ -214,7 +213,7 @@ export class TranscodeBridge implements Disposable {
   summary(): string {
     const parts: string[] = [];
     for (
-      const [name, transcoder] of [["to the far end", this.#up], ["to the player", this.#down]] as const
+      const [name, transcoder] of [["to the remote party", this.#up], ["to the player", this.#down]] as const
     ) {
       const playout = transcoder?.playout ?? null;
       if (playout === null) continue;

@@ -33,7 +33,7 @@ const BUFFER_MS = 400;
 const CONFIGURE_EVERY_MS = 200;
 /** About a second of AAC without its configuration: the source is told. */
 const UNCONFIGURED_PACKETS = 50;
-const NO_CONFIG = "its AAC comes without its configuration (AudioSpecificConfig, AF 00), so nobody hears it";
+const NO_CONFIG = "audio dropped: AAC without its sequence header (AudioSpecificConfig, AF 00)";
 /** No configuration is longer. */
 const MAX_CONFIG_OCTETS = 64;
 
@@ -203,7 +203,7 @@ export class Transcoder implements Disposable {
       this.#configured = true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#tell(`its AAC cannot be decoded: ${messageOf(error)}; send AAC-LC, mono or stereo`, true);
+      this.#tell(`AAC cannot be decoded: ${messageOf(error)}; send AAC-LC, mono or stereo`, true);
     }
     return this.#configured;
   }
@@ -216,7 +216,7 @@ export class Transcoder implements Disposable {
 
   #countBroken(format: AudioFormat): void {
     this.#broken++;
-    this.#tell(`broken ${format.codec} audio arrives; what is missing is concealed`);
+    this.#tell(`malformed ${format.codec} audio; gaps are concealed`);
   }
 
   #tell(text: string, refused = false): void {

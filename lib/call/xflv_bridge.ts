@@ -40,8 +40,8 @@ const REPEAT_MS = 5000;
 const MAX_CONFIG_OCTETS = 4096;
 
 const TOO_LONG =
-  "a message of the client is longer than x-flv can say (65535 octets): lower the bit rate of its video";
-const BROKEN = "x-flv messages of the far end are broken as it sends them";
+  "message of the client dropped: too long for x-flv (65535 octets); lower the bit rate of its video";
+const BROKEN = "malformed x-flv from the remote party";
 
 /** One call's media in x-flv, both directions. */
 export class XflvBridge {
@@ -102,7 +102,7 @@ export class XflvBridge {
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#broken++;
-      return this.#warnings.log("a message of the client is broken", error.message);
+      return this.#warnings.log("malformed message from the client", error.message);
     }
     if (frame.config) {
       this.#sentConfigs = withConfig(this.#sentConfigs, frame);

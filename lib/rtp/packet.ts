@@ -13,7 +13,7 @@ export const MAX_RTP_PAYLOAD = 65_507 - RTP_HEADER_LENGTH;
 
 /** The fields of the fixed header that change, writable so that one object serves a whole session. */
 export interface RtpHeader {
-  /** Profile's bit: end of a video frame, start of a talk spurt or touch tone. */
+  /** Profile's bit: end of a video frame, start of a talk spurt or DTMF. */
   marker: boolean;
   /** 0..127. */
   payloadType: number;

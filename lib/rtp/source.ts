@@ -180,7 +180,7 @@ export class RtpSource {
     return Math.max(1, Math.round((nowMs - this.#lastArrivalMs) * this.#clockRate / 1000));
   }
 
-  /** RFC 3550 A.8. Packets of one instant (a video frame, one touch tone) say nothing about jitter. */
+  /** RFC 3550 A.8. Packets of one instant (a video frame, one DTMF) say nothing about jitter. */
   #arrive(header: Readonly<RtpHeader>, nowMs: number): void {
     this.#received++;
     const sameInstant = header.timestamp === this.#lastTimestamp && !Number.isNaN(this.#transit);

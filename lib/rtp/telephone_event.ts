@@ -7,7 +7,7 @@ import { WireError } from "../base/errors.ts";
 
 /** One report about an event. */
 export interface TelephoneEvent {
-  /** 0..15 are the touch tones 0-9 * # A-D. */
+  /** 0..15 are the DTMF 0-9 * # A-D. */
   readonly event: number;
   /** Whether the event has ended. */
   readonly end: boolean;

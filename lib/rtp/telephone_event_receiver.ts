@@ -51,7 +51,7 @@ interface Key {
  *     no key -> sounding -> reported
  */
 export class TelephoneEventReceiver implements Disposable {
-  /** Reports about events that are no touch tones. */
+  /** Reports about events that are no DTMF. */
   ignored = 0;
   readonly #options: TelephoneEventReceiverOptions;
   readonly #reported: number[] = [];

@@ -177,7 +177,7 @@ Deno.test("another publisher, and another phone: time goes on from now", () => {
   assert.deepEqual(bench.played.map(({ timeMs }) => timeMs), [1000, 2000]);
 });
 
-Deno.test("touch tones out: start with marker, updates, three ends, audio rests until it is over", () => {
+Deno.test("DTMF out: start with marker, updates, three ends, audio rests until it is over", () => {
   using bench = new Bench({ telephoneEvents: [EVENTS] });
   const [frame] = g711Frames(1) as [Uint8Array];
   bench.publish(0, tag(0x82, frame));
@@ -201,7 +201,7 @@ Deno.test("touch tones out: start with marker, updates, three ends, audio rests 
   assert.equal(bench.ofType(0)[1]!.timestamp - audio[0]!.timestamp, 520 * 8);
 });
 
-Deno.test("touch tones are refused when the peer takes none, or when they are none", () => {
+Deno.test("DTMF are refused when the peer takes none, or when they are none", () => {
   using deaf = new Bench();
   assert.equal(deaf.line.sendDigits("5", 100), false);
   using bench = new Bench({ telephoneEvents: [EVENTS] });
@@ -209,7 +209,7 @@ Deno.test("touch tones are refused when the peer takes none, or when they are no
   assert.equal(bench.line.sendDigits("", 100), false);
 });
 
-Deno.test("a touch tone in is told once, however often its end comes", () => {
+Deno.test("a DTMF digit in is told once, however often its end comes", () => {
   using bench = new Bench({ telephoneEvents: [EVENTS] });
   for (
     const [duration, end] of [[160, false], [320, false], [800, true], [800, true], [800, true]] as const
@@ -220,7 +220,7 @@ Deno.test("a touch tone in is told once, however often its end comes", () => {
   assert.deepEqual([bench.digits, bench.played], [["#/100"], []]);
 });
 
-Deno.test("a touch tone in that came with redundancy only, and a broken one", () => {
+Deno.test("a DTMF digit in that came with redundancy only, and a broken one", () => {
   using bench = new Bench({ telephoneEvents: [EVENTS], redundancy: RED });
   const end = (event: number): Uint8Array =>
     encodeTelephoneEvent({ event, end: true, volume: 10, duration: 800 });

@@ -54,7 +54,7 @@ for (const [what, form] of AAC_FORMS) {
 
 /** What cannot be read of it. */
 const UNREAD: readonly (readonly [what: string, form: (audio: CodedAudio) => CodedAudio, words: RegExp])[] = [
-  ["raw, without configuration", (audio) => ({ ...audio, config: null }), /without its configuration/],
+  ["raw, without configuration", (audio) => ({ ...audio, config: null }), /without its sequence header/],
   ["LATM", (audio) => ({ ...audio, config: null, packets: audio.packets.map(loas) }), /LATM/],
   ["LATM beside a configuration", (audio) => ({ ...audio, packets: audio.packets.map(loas) }), /LATM/],
   ["5.1 by ADTS", (audio) => ({

@@ -1,5 +1,5 @@
 // An audio line under whatever may come, in any order: tags and payloads of random octets or half right, floods, pauses,
-// changes of source, publisher and player, touch tones. Nothing throws, nothing grows, no timer is left, and afterwards
+// changes of source, publisher and player, DTMF. Nothing throws, nothing grows, no timer is left, and afterwards
 // a whole tone is heard.
 import assert from "node:assert/strict";
 import fc from "fast-check";

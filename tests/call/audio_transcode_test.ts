@@ -126,7 +126,7 @@ const HE_AAC: { streams: { name: string; configs: string[]; frames: string[] }[]
   await Deno.readTextFile(new URL("../golden/he_aac.json", import.meta.url)),
 );
 
-test("HE-AAC of a client, with and without parametric stereo: the far end hears the tone", () => {
+test("HE-AAC of a client, with and without parametric stereo: the remote party hears the tone", () => {
   for (const { name, configs, frames } of HE_AAC.streams) {
     using bench = new AudioBench(chainOf("aac", "g722"));
     bench.publish("aac", {
@@ -172,7 +172,7 @@ test("AAC of six channels: refused once, with a status for the publisher", () =>
   assert.ok(bench.line.broken.fromRtmp > 0);
 });
 
-test("touch tones stop the made audio, too, and it goes on at its place", () => {
+test("DTMF stop the made audio, too, and it goes on at its place", () => {
   const events = {
     name: "telephone-event",
     sendPayloadType: 101,

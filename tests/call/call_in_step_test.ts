@@ -155,7 +155,7 @@ const FROM_PEER: [ppm: number, soundPpm: number][] = [[100, 0], [-100, 0], [0, 0
 
 for (const [ppm, soundPpm] of FROM_PEER) {
   const off = `its clock ${ppm} ppm off, its sound card another ${soundPpm}`;
-  Deno.test(`from the far end: skew under ${LIMIT_MS} ms after ${SECONDS} s, ${off}`, async () => {
+  Deno.test(`from the remote party: skew under ${LIMIT_MS} ms after ${SECONDS} s, ${off}`, async () => {
     const { clock, peerClock, media, audio, video, end } = await call(ppm);
     const heard = new Map<number, number>();
     const seen = new Map<number, number>();
@@ -195,7 +195,7 @@ for (const [ppm, soundPpm] of FROM_PEER) {
 }
 
 for (const ppm of [100, -100, 0]) {
-  Deno.test(`to the far end: its reports say the same within ${LIMIT_MS} ms, our publisher ${ppm} ppm off`, async () => {
+  Deno.test(`to the remote party: its reports say the same within ${LIMIT_MS} ms, our publisher ${ppm} ppm off`, async () => {
     const { clock, peerClock, media, audio, video, end } = await call(ppm);
     /** Timestamp of each block and picture, unwrapped as the peer's session gives them. */
     const [heard, seen] = [new Map<number, number>(), new Map<number, number>()];

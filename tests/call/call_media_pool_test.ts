@@ -93,7 +93,7 @@ const OFFERS: [what: string, lines: string[], usable: boolean][] = [
   ["Speex", ["m=audio 4000 RTP/AVP 97", "a=rtpmap:97 speex/8000"], true],
   ["PCMA", ["m=audio 4000 RTP/AVP 8"], true],
   ["G.729", ["m=audio 4000 RTP/AVP 18"], false],
-  ["touch tones alone", ["m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"], false],
+  ["DTMF alone", ["m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"], false],
   ["no media", [], false],
 ];
 

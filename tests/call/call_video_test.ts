@@ -1,5 +1,5 @@
 // The video of whole calls on a network in memory: parameter sets in descriptions, key-frame requests from one side
-// to the other, lines that are built anew; and touch tones that survive a bad network.
+// to the other, lines that are built anew; and DTMF that survive a bad network.
 
 import assert from "node:assert/strict";
 import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
@@ -132,7 +132,7 @@ Deno.test("lines that are built anew, for a peer with other payload types, begin
   assert.deepEqual(b.seen.slice(before), [config(), key(2)].map((body) => body.toHex()));
 });
 
-Deno.test("a late player asks the far end by RTCP; it gets the last key frame at once, its publisher is told", async () => {
+Deno.test("a late player asks the remote party by RTCP; it gets the last key frame at once, its publisher is told", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [open(bench, A), open(bench, B)];
   using _a = a.media;
@@ -150,7 +150,7 @@ Deno.test("a late player asks the far end by RTCP; it gets the last key frame at
   assert.equal(asked(), 1, "rate-limited");
 });
 
-Deno.test("a far end that names no feedback is asked by INFO", async () => {
+Deno.test("a remote party that names no feedback is asked by INFO", async () => {
   await using bench = fakeMediaBench();
   const a = open(bench, A);
   using _a = a.media;
@@ -181,12 +181,15 @@ Deno.test("an answer with another profile is named in the log; the publisher lea
   ));
   const warnings = bench.log.at("warn");
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0]!, /answers with H.264 main 2\.0 \(4d0014\), we named constrained-baseline 3\.1/);
+  assert.match(
+    warnings[0]!,
+    /answers with H.264 main 2\.0 \(4d0014\), offered was constrained-baseline 3\.1/,
+  );
   await publish(bench, a, [config(), key(1)]); // baseline 3.0
   assert.deepEqual(a.told, ["NetStream.Publish.ProfileMismatch"]);
 });
 
-Deno.test("x-flv: a lost message asks by INFO, and a request of the far end reaches the publisher", async () => {
+Deno.test("x-flv: a lost message asks by INFO, and a request of the remote party reaches the publisher", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [open(bench, A, []), open(bench, B, [])];
   using _a = a.media;
@@ -203,7 +206,7 @@ Deno.test("x-flv: a lost message asks by INFO, and a request of the far end reac
   assert.deepEqual(a.told, ["key frame"]);
 });
 
-Deno.test("x-flv: touch tones go on the audio line, which is silent otherwise", async () => {
+Deno.test("x-flv: DTMF go on the audio line, which is silent otherwise", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [open(bench, A, []), open(bench, B, [])];
   using _a = a.media;
@@ -218,7 +221,7 @@ Deno.test("x-flv: touch tones go on the audio line, which is silent otherwise", 
   assert.deepEqual([b.digits.join(""), b.seen.length], ["12#", 2]);
 });
 
-Deno.test("redundant touch tones: with every third packet lost each key arrives once, in order", async () => {
+Deno.test("redundant DTMF: with every third packet lost each key arrives once, in order", async () => {
   const digits = "1234567890*#ABCD";
   for (let seed = 1; seed <= 5; seed++) {
     await using bench = fakeMediaBench();

@@ -83,7 +83,7 @@ Deno.test("with redundancy agreed, keys are sent in it and repeat the ones befor
   assert.deepEqual(other.digits, ["1/60", "2/60"]);
 });
 
-Deno.test("what is no touch tone is not taken, what is a broken one is counted", () => {
+Deno.test("what is no DTMF digit is not taken, what is a broken one is counted", () => {
   using bench = new Bench({ redundancy: RED });
   assert.equal(bench.tones.fromRtp(key(1, true, 800), 0, true, 0), false);
   assert.equal(bench.tones.unreadable, 0);

@@ -181,7 +181,7 @@ function highConfig(): Uint8Array {
   return concatBytes([fromHex("1700000000"), record.take()]);
 }
 
-Deno.test("a profile the far end does not take is told once to log and publisher, whatever comes after", () => {
+Deno.test("a profile the remote party does not take is told once to log and publisher, whatever comes after", () => {
   const { line: one, warnings } = line(new FakeClock(), CHAIN);
   publish(one, [config(), key(300)]);
   assert.equal(warnings.length, 0);
@@ -205,11 +205,11 @@ Deno.test("an answer that names another profile, and pictures that have another,
   publish(from.line, [highConfig(), key(300), key(300)]);
   deliver(to.line, from.packets);
   assert.deepEqual(to.warnings.map(({ text }) => text), [
-    "the far end sends H.264 high 3.1 (64001f), although baseline 2.0 (420014) was agreed",
+    "remote party sends H.264 high 3.1 (64001f), negotiated is baseline 2.0 (420014)",
   ]);
 });
 
-Deno.test("parameter sets of the far end's description are enough to start, broken ones are told", () => {
+Deno.test("parameter sets of the remote party's description are enough to start, broken ones are told", () => {
   const sprop = `${SPS.toBase64()},${PPS.toBase64()}`;
   const clock = new FakeClock();
   const { line: one, tags, warnings } = line(clock, { ...CHAIN, sprop });
@@ -237,9 +237,9 @@ Deno.test("broken input of either side is told once, counted, and the pictures a
     ]);
   }
   assert.deepEqual(from.warnings.map(({ text }) => text.slice(0, 30)), [
-    "a picture of the client is bro",
-    "a key frame of the client cann",
-    "nobody sees the client: it sen",
+    "malformed video tag from the c",
+    "key frame of the client droppe",
+    "video dropped: client sends So",
   ]);
   assert.equal(from.line.unusable, 15, "a command to the player is no picture");
   const sent = from.packets.length;
@@ -303,7 +303,7 @@ const UNSENT:
     ["VP9", [], fromHex("9176703039aa"), /VP9/],
     ["screen video", [], fromHex("13aa"), /screen video/],
     ["VP6", [], fromHex("14aa"), /VP6/],
-    ["an FLV codec nobody knows", [], fromHex("18aa"), /unknown here/],
+    ["an FLV codec nobody knows", [], fromHex("18aa"), /unknown codec/],
   ];
 
 for (const [what, first, picture, words] of UNSENT) {
@@ -353,7 +353,7 @@ Deno.test("markers that do not end pictures are told of once", () => {
   one[Symbol.dispose]();
   assert.equal(tags.length, 4, "two configurations and key frames; the third would have come with the next");
   assert.deepEqual(warnings.map(({ text }) => text), [
-    "the RTP markers of the far end do not end its pictures: they are shown one picture later",
+    "RTP markers of the remote party do not end its pictures: they are shown one picture later",
   ]);
   assert.equal(clock.pending, 0, "a timer is left");
 });

@@ -298,7 +298,7 @@ Deno.test("another publisher starts at 0: the phone's timestamps go on", async (
   assert.ok(gaps.every((gap) => gap >= 15 && gap <= 45), gaps.join());
 });
 
-Deno.test("touch tones travel both ways, each told once with its length, and audio rests meanwhile", async () => {
+Deno.test("DTMF travel both ways, each told once with its length, and audio rests meanwhile", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu", "dtmf"]), bench.open(B, ["pcmu", "dtmf"])];
   using _a = a.media;
@@ -314,7 +314,7 @@ Deno.test("touch tones travel both ways, each told once with its length, and aud
   assert.equal(b.played.length, 3);
 });
 
-Deno.test("a peer without telephone-event takes no touch tones", async () => {
+Deno.test("a peer without telephone-event takes no DTMF", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu", "dtmf"]), bench.open(B, ["pcmu"])];
   using _a = a.media;
@@ -336,7 +336,7 @@ Deno.test("what cannot be passed on is counted, and the summary says what it was
   await publish(bench.clock, a, 0x82, g711Frames(3));
   assert.match(
     a.media.summary(),
-    /^audio packets: 3 sent, 0 received.*1 messages of the client unusable \(aac\)$/,
+    /^audio packets: 3 sent, 0 received.*1 audio messages of the client dropped \(aac\)$/,
   );
   assert.match(b.media.summary(), /^audio packets: 0 sent, 3 received, 0 lost/);
 });
@@ -484,7 +484,7 @@ async function heard(side: MediaSide, send: () => void): Promise<void> {
   side.media.toRtmp = toRtmp;
 }
 
-Deno.test("touch tones as sound reach a peer that takes no events, and are heard there once each", async () => {
+Deno.test("DTMF as sound reach a peer that takes no events, and are heard there once each", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu"]), bench.open(B, ["pcmu", "dtmf"])];
   using _a = a.media;

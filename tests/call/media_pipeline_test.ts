@@ -221,7 +221,7 @@ for (const [audio, video, expected] of ANNOUNCED) {
   });
 }
 
-Deno.test("nothing is announced in x-flv, where the far end's own metadata comes through", () => {
+Deno.test("nothing is announced in x-flv, where the remote party's own metadata comes through", () => {
   const choice: MediaChoice = { ...choiceOf(null, XFLV), audio: { kind: "x-flv" } };
   assert.equal(metadataOf(choice), null);
   const told: number[] = [];

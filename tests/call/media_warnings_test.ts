@@ -29,16 +29,16 @@ function chain(fmtp: string | null): H264Chain {
 }
 
 const SENT: [name: string, sent: string, fmtp: string | null, word: RegExp | null][] = [
-  ["what the far end takes is no warning", "42c01e", "profile-level-id=42e01f", null],
+  ["what the remote party takes is no warning", "42c01e", "profile-level-id=42e01f", null],
   ["nor is anything for one that names no profile", "64001f", "packetization-mode=1", null],
   ["nor for one without parameters", "64001f", null, null],
   [
-    "a profile above the far end's",
+    "a profile above the remote party's",
     "64001f",
     "profile-level-id=42e01f",
     /high 3\.1 .*constrained-baseline 3\.1/,
   ],
-  ["a level above the far end's", "42c01e", "profile-level-id=420014", /3\.0 .*2\.0 .*lower the level/],
+  ["a level above the remote party's", "42c01e", "profile-level-id=420014", /3\.0 .*2\.0 .*lower the level/],
 ];
 
 for (const [name, sent, fmtp, word] of SENT) {
@@ -51,16 +51,16 @@ for (const [name, sent, fmtp, word] of SENT) {
 }
 
 Deno.test("another codec than H.264 is told to the publisher by name", () => {
-  assert.match(codecWarning("h263").text, /Sorenson H\.263 where H\.264/);
-  assert.match(codecWarning("unknown").text, /unknown here/);
+  assert.match(codecWarning("h263").text, /Sorenson H\.263, negotiated is H\.264/);
+  assert.match(codecWarning("unknown").text, /unknown codec/);
   assert.equal(codecWarning("unknown").status, "NetStream.Publish.UnsupportedCodec");
   assert.equal(levelOf(codecWarning("unknown")), "error");
 });
 
-Deno.test("the far end's profile: only another profile is a warning, and none of the publisher's", () => {
+Deno.test("the remote party's profile: only another profile is a warning, and none of the publisher's", () => {
   assert.equal(remoteProfileWarning("42e028", chain(null)), null);
   const warning = remoteProfileWarning("64001f", chain(null));
-  assert.match(warning!.text, /high 3\.1 \(64001f\), although baseline 2\.0 \(420014\)/);
+  assert.match(warning!.text, /high 3\.1 \(64001f\), negotiated is baseline 2\.0 \(420014\)/);
   assert.equal(warning!.status, null);
 });
 

@@ -117,7 +117,7 @@ export class BuiltInNumber implements AsyncDisposable {
     const settled = settle(media, await this.#withAddresses(invitation.offer));
     if (settled.type === "refused") {
       const { status, phrase, reason, headers } = settled;
-      this.#log[status === 503 ? "warn" : "info"](`call refused ${status}: ${reason}`);
+      this.#log[status === 503 ? "warn" : "info"](`call rejected ${status}: ${reason}`);
       invitation.refuse(status, phrase, headers);
       return registered.end(endingOf(status, reasonPhrase(status), "local"));
     }
@@ -128,7 +128,7 @@ export class BuiltInNumber implements AsyncDisposable {
     const caller = `${invitation.from.uri.user ?? "somebody"}@${invitation.from.uri.host}`;
     if (outcome.type === "failed") {
       registered.end({ ...NOT_UP, reason: outcome.reason });
-      return this.#log.info(`${caller} called, but ${outcome.reason}`);
+      return this.#log.info(`call from ${caller} not set up: ${outcome.reason}`);
     }
     const { call } = outcome;
     registered.become("in-progress");
@@ -146,7 +146,7 @@ export class BuiltInNumber implements AsyncDisposable {
     await using established = call;
     const { clock } = this.#options.services;
     const startMs = clock.now();
-    this.#log.info(`${caller} is connected`);
+    this.#log.info(`call from ${caller} is up`);
     using _limit = clock.after(MAX_CALL_MS, () => this.#hangUp(established));
     if (offeredByUs) await this.#takeAnswer(established, media, established.remoteBody);
     media.session.watch({
@@ -159,7 +159,9 @@ export class BuiltInNumber implements AsyncDisposable {
       await this.#handle(established, media, event);
     }
     const seconds = ((clock.now() - startMs) / 1000).toFixed(1);
-    this.#log.info(`${caller} left after ${seconds} s (${ending.by}: ${ending.reason}); ${media.summary()}`);
+    this.#log.info(
+      `call from ${caller} ended after ${seconds} s (${ending.by}: ${ending.reason}); ${media.summary()}`,
+    );
     return ending;
   }
 

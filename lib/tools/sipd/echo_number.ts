@@ -106,7 +106,7 @@ export function openEchoNumber(options: EchoNumberOptions): BuiltInNumber {
     send: (to, body, done) =>
       number.spawn("reply", async (signal) => {
         const { status, reason } = await agent.request("MESSAGE", nameAddrOf(to), body, signal);
-        log.debug(`A message went back to ${to.user ?? ""}: ${status} ${reason}`);
+        log.debug(`MESSAGE to ${to.user ?? ""} answered ${status} ${reason}`);
         done();
       }),
   });

@@ -141,7 +141,7 @@ export class Proxy implements AsyncDisposable {
     this.#scope.spawn("forward", async () => {
       const outcome = await transport.send(action.request, action.target);
       if (outcome.type === "sent" || original.method === "ACK") return;
-      log.debug(`${original.method} for ${formatTarget(action.target)} went nowhere: ${outcome.reason}`);
+      log.debug(`${original.method} to ${formatTarget(action.target)} not sent: ${outcome.reason}`);
       await transport.send(createResponse(original, 503, undefined, tag), targetOf(flow));
     });
   }

@@ -212,12 +212,12 @@ function loopbackOf(hostname: string): string {
 function announce(local: Endpoint, log: Logger): void {
   const at = formatEndpoint(local);
   log.info(
-    `SIP server for trying and testing only at ${at}: anybody may register, with any password; ` +
+    `built-in SIP server for tests only at ${at}: no authentication, anybody may register; ` +
       `numbers: ${[...NUMBERS].join(", ")}`,
   );
   if (isLoopback(local.hostname)) return;
   log.warn(
-    `The SIP server at ${at} is open to everybody who can reach this machine: do not leave it running`,
+    `built-in SIP server at ${at} is open to everybody who can reach this host: do not leave it running`,
   );
 }
 

@@ -39,7 +39,7 @@ export class ToneTreatment implements MediaTreatment {
     this.#log = log;
   }
 
-  /** One codec, G.711 first, and the touch tones that go with it. */
+  /** One codec, G.711 first, and the DTMF that go with it. */
   accept(kind: MediaKind, offered: readonly MediaFormat[]): readonly MediaFormat[] {
     if (kind !== "audio") return [];
     const codec = preferred(offered);
@@ -53,7 +53,7 @@ export class ToneTreatment implements MediaTreatment {
     const format = preferred(agreed.formats);
     if (format === undefined) throw new Error("the tone was connected to a codec it never accepted");
     const sound = this.#sound(format);
-    this.#log.info(`Playing ${sound.description} (${format.name}/${format.clockRate})`);
+    this.#log.info(`playing ${sound.description} (${format.name}/${format.clockRate})`);
     return new TonePlayer({ ticker: this.#ticker, session, format, sound });
   }
 

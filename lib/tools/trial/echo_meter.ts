@@ -26,7 +26,7 @@ interface Pending {
   readonly atMs: number;
 }
 
-/** Measures one call with an echo at its far end. */
+/** Measures one call with an echo at its other end. */
 export class EchoMeter {
   readonly #pending: Pending[] = [];
   readonly #roundTrips: number[] = [];

@@ -30,7 +30,7 @@ export interface TrialOptions {
   readonly login: string | null;
   /** Password for the SIP server; empty: no registration. Never logged. */
   readonly password: string;
-  /** Name shown to the other side. */
+  /** Name shown to the remote party. */
   readonly displayName: string | null;
   readonly source:
     | { readonly kind: "sample"; readonly codec: TrialCodec; readonly durationSeconds: number }
@@ -297,7 +297,7 @@ class Trial {
       if (callback?.name === "byed") {
         this.#step("sip", "gateway", "BYE");
         this.#step("gateway", "client", "byed");
-        return "the far end hung up";
+        return "remote party hung up";
       }
       if (callback?.name === "(connection closed)") return this.#closed;
     }

@@ -22,7 +22,7 @@ export interface Verdict {
 export function judge(outcome: TrialOutcome): Verdict {
   switch (outcome.type) {
     case "refused by gateway":
-      return bad(`The gateway did not take you in: ${outcome.reason}.${hintFor(outcome.reason)}`);
+      return bad(`The gateway rejected the client: ${outcome.reason}.${hintFor(outcome.reason)}`);
     case "rejected":
       return bad(`The call was not answered: ${outcome.reason}.${hintFor(outcome.reason)}`);
     case "no answer":
@@ -42,7 +42,7 @@ function judgeEcho(echo: EchoReport): Verdict {
   }
   if (echo.returned === 0) {
     return bad(
-      "The call was up and silent: nothing came back. If the far end should answer, look at the address in the " +
+      "The call was up and silent: nothing came back. If the remote party should answer, look at the address in the " +
         "SDP (-e sets it), at firewalls for UDP, and at the codec.",
     );
   }
@@ -51,7 +51,8 @@ function judgeEcho(echo: EchoReport): Verdict {
   if (echo.matched < echo.sent / 10) {
     return {
       good: true,
-      text: "It works, as far as can be told: the far end sends audio of its own, or coded anew, so what " +
+      text:
+        "It works, as far as can be told: the remote party sends audio of its own, or coded anew, so what " +
         "was sent cannot be found in it.",
     };
   }
@@ -78,15 +79,15 @@ function hintFor(reason: string): string {
     case "403":
       return " It is not allowed, by the gateway (its log says so, then) or by the SIP server: check number, login and password.";
     case "404":
-      return " The SIP server knows nobody of that name: is the far end registered there?";
+      return " The SIP server knows nobody of that name: is the remote party registered there?";
     case "408":
       return " The SIP server did not answer: check its address and port, and that UDP reaches it.";
     case "503":
       return " The SIP server cannot take the call now, or cannot be reached.";
     case "480":
-      return " The far end is known but not registered now.";
+      return " The remote party is known but not registered now.";
     case "486":
-      return " The far end is busy.";
+      return " The remote party is busy.";
     case "488":
       return " The two sides have no codec in common: try --codec pcmu.";
     default:

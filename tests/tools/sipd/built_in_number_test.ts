@@ -97,7 +97,9 @@ Deno.test("a call rings, is answered, returns packets, and ends with the caller'
   await network.until("the call is over", () => number.calls === 0);
   assert.equal(services.rtp.size, 0);
   assert.ok(
-    services.log.lines.some((line) => /number echo: peer@10\.0\.0\.9 left after .* 1 received/.test(line)),
+    services.log.lines.some((line) =>
+      /number echo: call from peer@10\.0\.0\.9 ended after .* 1 received/.test(line)
+    ),
   );
   await finish();
 });

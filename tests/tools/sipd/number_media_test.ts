@@ -27,7 +27,7 @@ import {
 const DIGITS = mediaFormat(101, "telephone-event", 8000);
 const VIDEO = mediaFormat(97, "x-flv", 90000);
 
-/** Takes G.711, touch tones and x-flv, does nothing with them. */
+/** Takes G.711, DTMF and x-flv, does nothing with them. */
 function silent(told: string[]): MediaTreatment {
   const known = ["pcmu", "pcma", "telephone-event", "x-flv"];
   return {

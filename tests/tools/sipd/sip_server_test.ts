@@ -37,7 +37,7 @@ Deno.test("it says what it is for, and warns when it is open to the network", as
   assert.equal(log.at("info").length, 1);
   assert.match(
     log.at("info")[0]!,
-    /trying and testing only at 127\.0\.0\.1:\d+: anybody may register.*echo, tone/,
+    /for tests only at 127\.0\.0\.1:\d+: no authentication, anybody may register.*echo, tone/,
   );
   assert.deepEqual(log.at("warn"), []);
   const open = start("0.0.0.0");

@@ -23,7 +23,7 @@ const FORMAT = { clockRate: 8000, sendPayloadType: 8 };
 
 const ACCEPTED: { name: string; offered: MediaFormat[]; accepted: MediaFormat[] }[] = [
   { name: "the first G.711", offered: [SPEEX, PCMA, PCMU], accepted: [PCMA] },
-  { name: "G.711 with its touch tones", offered: [PCMU, DIGITS_16, DIGITS], accepted: [PCMU, DIGITS] },
+  { name: "G.711 with its DTMF", offered: [PCMU, DIGITS_16, DIGITS], accepted: [PCMU, DIGITS] },
   { name: "Speex when there is nothing else", offered: [DIGITS_16, NARROW, SPEEX], accepted: [NARROW] },
   { name: "nothing it cannot play", offered: [mediaFormat(9, "G722", 8000), DIGITS], accepted: [] },
   { name: "no G.711 in stereo", offered: [mediaFormat(96, "PCMU", 8000, { channels: 2 })], accepted: [] },
@@ -113,8 +113,8 @@ Deno.test("the log says what is heard", () => {
   const session = new RecordingSession() as unknown as RtpSession;
   using _a = treatment.connect(agreedOn({ formats: [PCMU] }), session);
   using _b = treatment.connect(agreedOn({ formats: [NARROW] }), session);
-  assert.match(log.lines[0]!, /Playing a tone of 1004 Hz \(PCMU\/8000\)/);
-  assert.match(log.lines[1]!, /Playing the built-in speech sample.*\(Speex\/8000\)/);
+  assert.match(log.lines[0]!, /playing a tone of 1004 Hz \(PCMU\/8000\)/);
+  assert.match(log.lines[1]!, /playing the built-in speech sample.*\(Speex\/8000\)/);
 });
 
 function samplesOf(law: G711Law, rounds: number): Int16Array {

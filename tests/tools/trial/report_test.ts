@@ -41,7 +41,7 @@ Deno.test("a call that was refused has a verdict and no figures", () => {
   assert.doesNotMatch(text, /packets {8}|set-up/);
 });
 
-Deno.test("loss is not claimed when the far end codes anew", () => {
+Deno.test("loss is not claimed when the remote party codes anew", () => {
   const text = formatTrialReport({
     outcome: { type: "completed", echo: { ...ECHO, matched: 0, roundTripMs: null } },
     steps: [],

@@ -85,7 +85,7 @@ const TABLE: { name: string; outcome: TrialOutcome; good: boolean; says: RegExp 
   { name: "no answer", outcome: { type: "no answer" }, good: false, says: /-d/ },
   {
     name: "cut",
-    outcome: { type: "cut", reason: "the far end hung up", echo: echo({}) },
+    outcome: { type: "cut", reason: "remote party hung up", echo: echo({}) },
     good: false,
     says: /too soon/,
   },
