@@ -64,6 +64,7 @@ export class Mask {
       .replace(/^(m=\S+ )(\d+)/gm, (_all, before, port) => before + this.#portName(port))
       .replace(/^(a=rtcp:)(\d+)/gm, (_all, before, port) => before + this.#portName(port))
       .replace(/(;rport=)(\d+)/g, (_all, before, port) => before + this.#portName(port))
+      .replace(/\bin \d+ s\b/g, "in SECONDS s")
       .replace(/\bsiprtmp\/\d[\w.-]*/g, "siprtmp/VERSION");
   }
 

@@ -54,3 +54,47 @@ export function avcTag(...nals: Uint8Array[]): Uint8Array {
   for (const nal of nals) body.push(0, 0, nal.length >> 8, nal.length & 255, ...nal);
   return Uint8Array.from(body);
 }
+
+/** A tone of 1 kHz as audio tags, coded once and kept in tests/golden. */
+export function toneFrames(
+  codec: "aac" | "opus",
+): { config: Uint8Array | null; tags: Uint8Array[]; stepMs: number } {
+  const lines = Deno.readTextFileSync(new URL(`../../golden/tone.${codec}.hex`, import.meta.url)).trim()
+    .split("\n");
+  const frames = lines.map((line) => Uint8Array.fromHex(line));
+  if (codec === "opus") {
+    const tags = frames.map((frame) => Uint8Array.of(0x91, 0x4f, 0x70, 0x75, 0x73, ...frame));
+    return { config: null, tags, stepMs: 20 };
+  }
+  const [config, ...packets] = frames;
+  const tags = packets.map((packet) => Uint8Array.of(0xaf, 1, ...packet));
+  return { config: Uint8Array.of(0xaf, 0, ...config!), tags, stepMs: 64 / 3 };
+}
+
+/** One message of x-flv as the payloads of its packets (behaviour.md 1.9). */
+export function xflvPackets(
+  sequence: number,
+  { type, time, body }: { type: number; time: number; body: Uint8Array },
+): Uint8Array[] {
+  const message = Uint8Array.from([...u32(type), ...u32(body.length), ...u32(time), ...body]);
+  const packets: Uint8Array[] = [];
+  for (let at = 0; at < message.length; at += 1000) {
+    const length = at === 0 ? [message.length >> 8, message.length & 255] : [];
+    const head = [
+      0x52,
+      0x54,
+      0x4d,
+      0x50,
+      ...u32(sequence),
+      packets.length >> 8,
+      packets.length & 255,
+      ...length,
+    ];
+    packets.push(Uint8Array.from([...head, ...message.subarray(at, at + 1000)]));
+  }
+  return packets;
+}
+
+function u32(value: number): number[] {
+  return [value >>> 24, value >> 16 & 255, value >> 8 & 255, value & 255];
+}

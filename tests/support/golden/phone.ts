@@ -238,9 +238,32 @@ export class RtpEnd {
     return taken;
   }
 
-  /** Packets that are there and not taken. */
-  get waiting(): readonly RtpIn[] {
-    return this.#packets;
+  /** The next packet of ours is lost on its way. */
+  lose(): void {
+    this.#sequence++;
+  }
+
+  /**
+   * Waits until so many packets have come and writes only what they have in common: of what is coded by the clock
+   * the octets differ from run to run.
+   */
+  async takeForms(count: number): Promise<void> {
+    await until(
+      () => `${this.name} has ${this.#packets.length} of ${count} packets`,
+      () => this.#packets.length >= count,
+    );
+    const taken = this.#packets.splice(0);
+    const forms = taken.slice(1).map((packet, i) => {
+      const before = taken[i]!;
+      const step = packet.timestamp - before.timestamp >>> 0;
+      return `${packet.payloadType} ${packet.payload.length} octets seq +${
+        packet.sequence - before.sequence & 0xffff
+      } ts +${step}`;
+    });
+    const source = this.trace.mask.name("SSRC", String(taken[0]!.ssrc));
+    for (const form of new Set(forms)) {
+      this.trace.write(this.name, "<-", `RTP as often as it came: ${source} ${form}`);
+    }
   }
 
   /** Forgets what has come. */

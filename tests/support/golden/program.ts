@@ -52,6 +52,10 @@ export class Program {
   /** Commands, control and metadata in one row, each kind of media of each stream in its own. */
   #sort(message: WireMessage): void {
     if (message.type === 3) return; // acknowledgements come with the bytes read, however they were cut
+    if (message.type === 4 && message.body[1] === 6) { // a ping comes by the clock
+      const body = Uint8Array.of(0, 7, ...message.body.subarray(2));
+      return this.#send({ csid: 2, type: 4, streamId: 0, time: 0, body });
+    }
     if (message.type !== 8 && message.type !== 9) return void this.#inbox.push(message);
     const key = `${message.type}/${message.streamId}`;
     const row = this.#media.get(key) ?? [];
@@ -59,10 +63,14 @@ export class Program {
     row.push(message);
   }
 
-  /** connect; `more` are members of its object. */
   connect(path: string, ...args: unknown[]): void {
+    this.connectAs(0, path, ...args);
+  }
+
+  /** connect, with an encoding of its own. */
+  connectAs(objectEncoding: number, path: string, ...args: unknown[]): void {
     const tcUrl = `rtmp://127.0.0.1:${(this.connection.remoteAddr as Deno.NetAddr).port}/${path}`;
-    const information = { app: path, flashVer: "LNX 11,1,0,0", tcUrl, objectEncoding: 0 };
+    const information = { app: path, flashVer: "LNX 11,1,0,0", tcUrl, objectEncoding };
     this.#command(0, "connect", ++this.#transaction, information, ...args);
   }
 
@@ -151,6 +159,21 @@ export class Program {
       this.trace.write(this.name, "<-", `${head} ${octets(body)}`);
     }
     return taken;
+  }
+
+  /** Waits for so many media messages, and writes only what they have in common. */
+  async takeForms(streamId: number, type: 8 | 9, count: number): Promise<void> {
+    const row = (): WireMessage[] => this.#media.get(`${type}/${streamId}`) ?? [];
+    await until(
+      () => `${this.name} has ${row().length} of ${count} media messages`,
+      () => row().length >= count,
+    );
+    const forms = row().splice(0).map(({ csid, body }) => {
+      const header = body[0]! >> 4 === 9 ? 5 : body[0]! >> 4 === 10 ? 2 : 1;
+      const length = header === 1 ? ` ${body.length} octets` : "";
+      return `csid ${csid} stream ${streamId} type ${type} ${body.subarray(0, header).toHex()}${length}`;
+    });
+    for (const form of new Set(forms)) this.trace.write(this.name, "<-", `as often as it came: ${form}`);
   }
 
   /** Forgets the media that has come. */
