@@ -4,7 +4,6 @@
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { createFrame, type Frame } from "../media/frame.ts";
@@ -13,14 +12,11 @@ import { type H264Drop, H264Packetizer } from "../media/h264_packetizer.ts";
 import { parseSprop } from "../media/parameter_sets.ts";
 import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import type { RtpSink } from "../rtp/session.ts";
-import type { TagSink } from "./call_media.ts";
-import { KeyFrameGate } from "./key_frame_gate.ts";
+import { KeyFrameGate, type VideoBridgeOptions } from "./video_bridge.ts";
 import {
   answerWarning,
   B_FRAMES,
   codecWarning,
-  type MediaWarning,
   MediaWarnings,
   profileWarning,
   remoteProfileWarning,
@@ -38,21 +34,7 @@ const UNSENT_IN_ROW = 25;
 /** The same before its first key frame, which some encoders send every ten seconds only. */
 const UNSENT_BEFORE_KEY = 300;
 
-/** What an H.264 line is made of. */
-export interface H264BridgeOptions {
-  readonly chain: H264Chain;
-  /** Times of frames and requests. */
-  readonly clock: Clock;
-  /** What clock.now() was at RTMP time 0 of the client's connection. */
-  readonly originMs: number;
-  readonly toSip: RtpSink;
-  readonly toRtmp: TagSink;
-  /** The peer must send a key frame; rate-limited. */
-  readonly askPeer: () => void;
-  /** The publisher must send a key frame; rate-limited. */
-  readonly askPublisher: () => void;
-  /** Told what is wrong with the pictures, each thing once. */
-  readonly onWarning: (warning: MediaWarning) => void;
+export interface H264BridgeOptions extends VideoBridgeOptions<H264Chain> {
   /** Told where each picture of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }

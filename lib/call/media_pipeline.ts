@@ -181,75 +181,54 @@ export class MediaPipeline implements Disposable {
 
   #createAudio(chain: AudioChain): AudioBridge | null {
     if (chain.kind === "none" || chain.kind === "x-flv") return null;
-    const { choice, clock, originMs, toRtmp, onDigit, onWarning, transcoding } = this.#options;
+    const { choice } = this.#options;
     const session = this.#options.session("audio", chain.clockRate);
-    const line = new AudioBridge({
+    const bridge = new AudioBridge({
+      ...this.#options,
+      ...choice,
       chain,
-      telephoneEvents: choice.telephoneEvents,
-      redundancy: choice.redundancy,
-      comfortNoise: choice.comfortNoise,
-      clock,
-      originMs,
       toSip: session,
-      toRtmp,
-      onDigit,
       onPlaced: choice.video.kind === "h264" ? this.#anchored(session, chain.clockRate) : null,
-      onWarning,
-      ...(transcoding === undefined ? {} : { transcoding }),
     });
-    session.receiver = line;
+    session.receiver = bridge;
     session.onSourceChange = () => {
-      line.sourceChanged();
+      bridge.sourceChanged();
       this.#lipSync?.audioChanged();
     };
     session.onRtcp = (event) => {
       if (event.type === "sr") this.#lipSync?.audioReported(event.clock);
     };
-    return line;
+    return bridge;
   }
 
   #createVideo(chain: H264Chain): H264Bridge {
-    const { clock, originMs, toRtmp, askPublisher, onWarning } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
-    const line = new H264Bridge({
+    const bridge = new H264Bridge({
+      ...this.#options,
       chain,
-      clock,
-      originMs,
       toSip: session,
-      toRtmp,
       askPeer: () => this.#askPeer(chain, session),
-      askPublisher,
-      onWarning,
       onPlaced: this.#anchored(session, VIDEO_CLOCK_RATE),
     });
-    session.receiver = line;
+    session.receiver = bridge;
     session.onSourceChange = () => {
-      line.sourceChanged();
+      bridge.sourceChanged();
       this.#lipSync?.videoChanged();
     };
     session.onRtcp = (event) => {
-      if (event.type === "pli" || event.type === "fir") line.keyFrameRequested();
+      if (event.type === "pli" || event.type === "fir") bridge.keyFrameRequested();
       else if (event.type === "sr") this.#lipSync?.videoReported(event.clock);
     };
-    return line;
+    return bridge;
   }
 
   #createXflv(chain: XflvChain): XflvBridge {
-    const { clock, originMs, toRtmp, askPublisher, askPeerByInfo, onWarning } = this.#options;
+    const { askPeerByInfo: askPeer } = this.#options;
     const session = this.#options.session("video", VIDEO_CLOCK_RATE);
-    const line = new XflvBridge({
-      chain,
-      clock,
-      originMs,
-      toSip: session,
-      toRtmp,
-      askPeer: askPeerByInfo,
-      askPublisher,
-      onWarning,
-    });
-    session.receiver = line;
-    session.onSourceChange = () => line.sourceChanged();
-    return line;
+    const bridge = new XflvBridge({ ...this.#options, chain, toSip: session, askPeer });
+    session.receiver = bridge;
+    session.onSourceChange = () => bridge.sourceChanged();
+    return bridge;
   }
 
   /** Other gateways of siprtmp's kind send DTMF on the audio line, although all else is in x-flv. */

@@ -4,35 +4,15 @@
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
-import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.ts";
 import type { Tag } from "../media/tag.ts";
 import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
-import type { RtpSink } from "../rtp/session.ts";
-import type { TagSink } from "./call_media.ts";
-import { KeyFrameGate } from "./key_frame_gate.ts";
-import { type MediaWarning, MediaWarnings } from "./media_warnings.ts";
+import { KeyFrameGate, type VideoBridgeOptions } from "./video_bridge.ts";
+import { MediaWarnings } from "./media_warnings.ts";
 import type { XflvChain } from "./video_choice.ts";
-
-/** What an x-flv line is made of. */
-export interface XflvBridgeOptions {
-  /** The agreed payload types. */
-  readonly chain: XflvChain;
-  readonly clock: Clock;
-  /** What clock.now() was at RTMP time 0 of the client's connection. */
-  readonly originMs: number;
-  readonly toSip: RtpSink;
-  readonly toRtmp: TagSink;
-  /** The peer must send a key frame; rate-limited. */
-  readonly askPeer: () => void;
-  /** The publisher must send a key frame; rate-limited. */
-  readonly askPublisher: () => void;
-  /** Told what is wrong with the stream, each thing once. */
-  readonly onWarning: (warning: MediaWarning) => void;
-}
 
 /** Configurations of audio are repeated so often; those of video with every key frame. */
 const REPEAT_MS = 5000;
@@ -45,7 +25,7 @@ const BROKEN = "malformed x-flv from the remote party";
 
 /** One call's media in x-flv, both directions. */
 export class XflvBridge {
-  readonly #options: XflvBridgeOptions;
+  readonly #options: VideoBridgeOptions<XflvChain>;
   readonly #packetizer: XflvPacketizer;
   readonly #depacketizer: XflvDepacketizer;
   readonly #frame = createFrame();
@@ -68,7 +48,7 @@ export class XflvBridge {
   #broken = 0;
 
   /** Builds both directions. */
-  constructor(options: XflvBridgeOptions) {
+  constructor(options: VideoBridgeOptions<XflvChain>) {
     const { chain, clock, originMs, toSip } = options;
     this.#options = options;
     this.#packetizer = new XflvPacketizer(clock);

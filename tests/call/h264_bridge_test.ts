@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ByteWriter, concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { H264Bridge } from "../../lib/call/h264_bridge.ts";
-import { KEY_FRAME_REQUEST_MS } from "../../lib/call/key_frame_gate.ts";
+import { KEY_FRAME_REQUEST_MS } from "../../lib/call/video_bridge.ts";
 import type { MediaWarning } from "../../lib/call/media_warnings.ts";
 import type { H264Chain } from "../../lib/call/video_choice.ts";
 import { encodeAvcConfig } from "../../lib/media/avc_config.ts";

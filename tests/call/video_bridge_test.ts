@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { KEY_FRAME_REQUEST_MS, KeyFrameGate } from "../../lib/call/key_frame_gate.ts";
+import { KEY_FRAME_REQUEST_MS, KeyFrameGate } from "../../lib/call/video_bridge.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 Deno.test("one request passes at once, the next one when its time has come", () => {
