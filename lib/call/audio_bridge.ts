@@ -1,7 +1,6 @@
-// The audio of one call, built when the answer is known: RTMP message -> frame -> RTP payload, and back, and the
-// DTMF that travel in the same stream (RFC 4733). What the other side of the gateway can take as it is passes through, octet
-// for octet; anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was agreed,
-// and a peer may use any codec of the answer. Plain functions on borrowed bytes; nothing is allocated per packet.
+// The audio of one call, both ways, and the DTMF in the same stream (RFC 4733). What the other side takes as it is passes
+// through octet for octet, anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was
+// agreed, and a peer may use any codec of the answer. Nothing is allocated per packet.
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -38,25 +37,22 @@ import { TranscodeBridge, type TranscodeServices } from "./transcode_bridge.ts";
 
 export interface AudioBridgeOptions {
   readonly chain: NegotiatedAudio;
-  /** The agreed DTMF digit formats: the first is sent, all are heard; empty: the peer takes none. */
+  /** The agreed DTMF formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198) for DTMF, or null. */
   readonly redundancy: AgreedFormat | null;
   /** Payload types of comfort noise beside the static one. */
   readonly comfortNoise?: readonly number[];
-  /** Times of frames and tones. */
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   readonly toSip: RtpSink;
   readonly toRtmp: TagSink;
-  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
   /** Told where each message of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: ((timestamp: number, timeMs: number) => void) | null;
   /** What turns one codec into another; absent: everything passes through or is dropped. */
   readonly transcoding?: TranscodeServices;
-  /** Told what is wrong with the audio of either side. */
   readonly onWarning?: (warning: MediaWarning) => void;
 }
 
@@ -69,7 +65,6 @@ const COMFORT_NOISE = 13;
 /** Where tags are put together, for all calls of this thread: an outlet has consumed one when it returns. */
 const workbench = new ByteWriter(4096);
 
-/** One call's audio, both directions. */
 export class AudioBridge implements Disposable {
   /** Messages of the RTMP side that could not be sent on: a codec nobody takes, broken. */
   unusable = 0;
@@ -89,12 +84,10 @@ export class AudioBridge implements Disposable {
   readonly #frame = createFrame();
   readonly #madeFrame = createFrame();
   readonly #tones: DtmfStream;
-  /** What the last payload of the peer was. */
   #hearing: ReceivedFormat | null = null;
   /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
   #origin: "passed" | "made" | "silence" | null = null;
   #shift = 0;
-  /** Sends silence before the client's own audio comes. */
   #silence: Pacer | null = null;
   #refused = false;
   #announced = false;
@@ -131,7 +124,6 @@ export class AudioBridge implements Disposable {
     return this.#transcode?.bufferedMs ?? { fromRtmp: 0, fromRtp: 0 };
   }
 
-  /** How the transcoding went, for the log; "" without. */
   get transcodingSummary(): string {
     return this.#transcode?.summary() ?? "";
   }
@@ -227,7 +219,6 @@ export class AudioBridge implements Disposable {
     return this.#tones.send(digits, durationMs, way);
   }
 
-  /** Stops the DTMF and the transcoding. */
   [Symbol.dispose](): void {
     this.#stopSilence();
     this.#tones[Symbol.dispose]();

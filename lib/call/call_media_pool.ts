@@ -75,7 +75,6 @@ export interface CallMediaPoolDeps extends Runtime {
   readonly sockets?: Pick<Sockets, "bindUdp">;
 }
 
-/** Opens the media of calls within the gateway's limits. */
 export class CallMediaPool implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
@@ -114,12 +113,10 @@ export class CallMediaPool implements AsyncDisposable {
     };
   }
 
-  /** Calls that have media now. */
   get calls(): number {
     return this.#calls.here;
   }
 
-  /** RTP port pairs in use now. */
   get rtpPorts(): number {
     return this.#services.ports.inUse;
   }

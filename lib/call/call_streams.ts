@@ -26,12 +26,10 @@ import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
 import type { StreamCodecs, StreamRecord } from "./stream_record.ts";
 
-/** What the RTP streams of all calls share. */
 export interface StreamServices extends Runtime {
   readonly ports: Pick<RtpPorts, "bindPair">;
   /** Drives whatever is paced: reordering, RTCP, transcoded audio. */
   readonly ticker: Ticker;
-  /** Runs what receives on the sockets. */
   readonly scope: Scope;
   /** How long a call lasts without anything of its peer; absent: for ever. */
   readonly timeouts?: MediaTimeouts;
@@ -47,7 +45,6 @@ export interface CallStreamsOptions {
   readonly services: StreamServices;
   /** The call's. */
   readonly log: Logger;
-  /** Address the peer is told. */
   readonly localAddress: string;
   readonly bind: string;
 }
@@ -206,7 +203,6 @@ export class CallStreams implements Disposable {
     });
   }
 
-  /** Ends RTCP politely and frees the ports. */
   [Symbol.dispose](): void {
     for (const stream of this.#streams.values()) (stream.session ?? stream.pair)[Symbol.dispose]();
   }

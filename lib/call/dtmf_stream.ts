@@ -13,10 +13,9 @@ import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import { parseRedPayloadTypes } from "../sdp/fmtp.ts";
 import type { RtpSink } from "../rtp/session.ts";
 
-/** How DTMF leave: as events, or as sound in G.711. */
+/** How DTMF leaves: as events, or in-band in G.711. */
 export type DtmfTransport = "rtp" | "sound";
 
-/** G.711 of a stream. */
 export interface InbandFormat {
   readonly payloadType: number;
   readonly law: G711Law;
@@ -35,14 +34,12 @@ export interface DtmfStreamOptions {
   readonly heardSound: readonly InbandFormat[];
   readonly clock: Clock;
   readonly toSip: RtpSink;
-  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
 }
 
 /** A longer payload (250 ms) is no live audio: it is not listened to. */
 const MAX_HEARD_OCTETS = 2000;
 
-/** Sends and receives DTMF in one audio stream. */
 export class DtmfStream implements Disposable {
   /** Packets of the peer that were no DTMF although their payload type says so. */
   unreadable = 0;
@@ -59,7 +56,6 @@ export class DtmfStream implements Disposable {
   #lastSentMs: number;
   #closed = false;
 
-  /** Silent at first. */
   constructor(options: DtmfStreamOptions) {
     const { telephoneEvents, clock, clockRate } = options;
     this.#options = options;

@@ -1,6 +1,6 @@
 // The H.264 of one call: RTMP video tags -> RTP payloads and back, and the key-frame requests of both sides.
-// A peer that lost its picture gets the last key frame again at once, and the publisher is asked for a new one.
-// RFC 6184; RFC 4585 (PLI), RFC 5104 (FIR).
+// A peer that lost its picture gets the last key frame again at once, and the publisher is asked for a new one
+// (RFC 6184; RFC 4585 PLI, RFC 5104 FIR).
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -39,7 +39,6 @@ export interface H264BridgeOptions extends VideoBridgeOptions<H264Chain> {
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }
 
-/** One call's video, both directions. */
 export class H264Bridge implements Disposable {
   readonly #options: H264BridgeOptions;
   readonly #packetizer: H264Packetizer;
@@ -61,7 +60,6 @@ export class H264Bridge implements Disposable {
   /** Pictures of the client that could not be sent, since the last one that was. */
   #unsentInRow = 0;
 
-  /** Builds both directions. */
   constructor(options: H264BridgeOptions) {
     const { chain, clock, originMs, toSip, toRtmp } = options;
     this.#options = options;
@@ -92,7 +90,6 @@ export class H264Bridge implements Disposable {
     return this.#unusable + this.#packetizer.dropped;
   }
 
-  /** Pictures of the peer dropped because a part was missing. */
   get brokenPictures(): number {
     return this.#depacketizer.broken;
   }
@@ -145,12 +142,10 @@ export class H264Bridge implements Disposable {
     return this.#depacketizer.peekMs(timestamp);
   }
 
-  /** Moves the times of the peer's pictures by `ms`, little by little. */
   shift(ms: number): void {
     this.#depacketizer.shift(ms);
   }
 
-  /** One RTP payload of the peer, in order. */
   fromRtp(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number, lost: number): void {
     if (!this.#options.chain.receivePayloadTypes.includes(payloadType)) return;
     const { unsupported, malformed, wrongMarkers } = this.#depacketizer;
@@ -180,12 +175,10 @@ export class H264Bridge implements Disposable {
     this.#depacketizer.waitForKey();
   }
 
-  /** The peer's RTP source changed. */
   sourceChanged(): void {
     this.#depacketizer.restart();
   }
 
-  /** Another stream publishes now. */
   publisherChanged(): void {
     this.#packetizer.restart();
   }

@@ -41,10 +41,8 @@ import { PublishedVideo } from "./published_video.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
 import type { StreamRecord } from "./stream_record.ts";
 
-/** What the media of every call share. */
 export interface MediaServices extends StreamServices {
   readonly ports: RtpPorts;
-  /** What turns one codec into another. */
   readonly codecs: Codecs;
 }
 
@@ -54,14 +52,11 @@ const ANY_PORTS = { audio: 9, video: 9 };
 /** Filled by each call, and read before it returns. */
 const header = createTag();
 
-/** One call's own settings. */
 export interface MediaContextOptions {
   readonly services: MediaServices;
-  /** The client's log. */
   readonly log: Logger;
   /** Formats to offer or take. */
   readonly plan: CodecPlan;
-  /** Address the peer is told. */
   readonly localAddress: string;
   readonly bind: string;
   /** What clock.now() was at RTMP time 0 of the client. */
@@ -73,15 +68,10 @@ export interface MediaContextOptions {
 }
 
 export class MediaContext implements CallMedia, TagSink {
-  /** Where tags for the player go. */
   toRtmp: TagSink | null = null;
-  /** Told each DTMF digit of the peer. */
   onDigit: ((digit: string, durationMs: number) => void) | null = null;
-  /** Told when the publisher should send a key frame. */
   onKeyFrameWanted: (() => void) | null = null;
-  /** Told what the publisher could do better. */
   onPublisherWarning: ((code: string, text: string, level: WarningLevel) => void) | null = null;
-  /** Told when the peer must be asked for a key frame by INFO. */
   onPictureWanted: (() => void) | null = null;
   readonly #options: MediaContextOptions;
   readonly #log: Logger;
@@ -96,7 +86,6 @@ export class MediaContext implements CallMedia, TagSink {
   #ended = false;
   #early = false;
 
-  /** Binds the audio sockets. Errors: TransportError when there is no port. */
   constructor(options: MediaContextOptions) {
     this.#options = options;
     this.#log = options.log.category("media");
@@ -145,19 +134,16 @@ export class MediaContext implements CallMedia, TagSink {
     this.#publishedAudio.note(message);
   }
 
-  /** Another stream publishes. */
   publisherChanged(): void {
     this.#published.forget();
     this.#publishedAudio.forget();
     this.#pipeline?.publisherChanged();
   }
 
-  /** Another stream plays. */
   playerChanged(): void {
     this.#pipeline?.playerChanged();
   }
 
-  /** The peer asks for a key frame by INFO. */
   keyFrameRequested(): void {
     this.#pipeline?.keyFrameRequested();
   }
@@ -166,7 +152,6 @@ export class MediaContext implements CallMedia, TagSink {
     this.#session.hold = on;
   }
 
-  /** DTMF as RTP events, or as sound. */
   sendDigits(digits: string, durationMs: number, way: DtmfTransport = "rtp"): boolean {
     return this.#pipeline?.sendDigits(digits, durationMs, way) ?? false;
   }
@@ -207,7 +192,6 @@ export class MediaContext implements CallMedia, TagSink {
     if (!this.#session.hold) this.toRtmp?.play(type, timeMs, body);
   }
 
-  /** Ends RTCP politely and frees the ports. */
   [Symbol.dispose](): void {
     if (this.#ended) return;
     this.#ended = true;

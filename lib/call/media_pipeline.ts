@@ -24,11 +24,8 @@ import type { RtpReceiver, RtpSink } from "../rtp/session.ts";
 
 /** What a line needs of an RTP session; RtpSession is one. */
 export interface PipelineSession extends RtpSink {
-  /** Takes each payload in order. */
   receiver: RtpReceiver | null;
-  /** Told when another source takes over. */
   onSourceChange: ((ssrc: number) => void) | null;
-  /** Told what the peer says over RTCP. */
   onRtcp: ((event: RtcpEvent) => void) | null;
   /** Asks the peer for a key frame; false when it cannot be asked yet. */
   sendFeedback(kind: "pli" | "fir"): boolean;
@@ -36,7 +33,6 @@ export interface PipelineSession extends RtpSink {
   anchor(timestamp: number, atMs: number): void;
 }
 
-/** Takes the messages of the client. */
 export interface MessageTaker {
   fromRtmp(message: MediaMessage, tag: Tag): void;
 }
@@ -53,9 +49,7 @@ export interface MediaPipelineOptions {
   readonly toRtmp: TagSink;
   /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */
   readonly announces?: (() => boolean) | null;
-  /** Told each DTMF digit of the peer once. */
   readonly onDigit: (digit: string, durationMs: number) => void;
-  /** The publisher must send a key frame. */
   readonly askPublisher: () => void;
   /** The peer must send a key frame, and RTCP cannot ask it. */
   readonly askPeerByInfo: () => void;
@@ -78,16 +72,12 @@ export class MediaPipeline implements Disposable {
     },
   };
   #lipSync: LipSync | null = null;
-  /** The audio; null when it rides in x-flv, or there is none. */
   readonly audio: AudioBridge | null;
   /** DTMF on an audio line that is silent otherwise, beside x-flv; null: in the audio, or nowhere. */
   readonly #tones: DtmfStream | null;
-  /** The H.264 video; null when there is none. */
   readonly video: H264Bridge | null;
-  /** Everything in x-flv; null when that was not agreed. */
   readonly xflv: XflvBridge | null;
 
-  /** Connects the lines to their sessions. */
   constructor(options: MediaPipelineOptions) {
     const { choice, toRtmp, announces = null } = options;
     this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
@@ -111,7 +101,6 @@ export class MediaPipeline implements Disposable {
     return type === 8 ? this.audio : type === 9 ? this.video ?? this.#unsentVideo : null;
   }
 
-  /** Another stream publishes from now on. */
   publisherChanged(): void {
     this.#publisher.restart();
     this.audio?.publisherChanged();
@@ -127,7 +116,6 @@ export class MediaPipeline implements Disposable {
       : audio.sendDigits(digits, durationMs, way);
   }
 
-  /** Somebody starts to watch. */
   playerChanged(): void {
     this.#announced?.playerChanged();
     this.audio?.playerChanged();
@@ -135,12 +123,10 @@ export class MediaPipeline implements Disposable {
     this.xflv?.playerChanged();
   }
 
-  /** The peer described its pictures anew. */
   takeSprop(sprop: string | null): void {
     this.video?.takeSprop(sprop);
   }
 
-  /** The peer asked for a key frame. */
   keyFrameRequested(): void {
     this.video?.keyFrameRequested();
     this.xflv?.keyFrameRequested();
@@ -172,7 +158,6 @@ export class MediaPipeline implements Disposable {
     return found;
   }
 
-  /** Stops the DTMF, and pictures that wait. */
   [Symbol.dispose](): void {
     this.audio?.[Symbol.dispose]();
     this.video?.[Symbol.dispose]();
@@ -323,12 +308,10 @@ export class AnnouncedOutlet implements TagSink {
     this.#heard = heard;
   }
 
-  /** Somebody else plays from now on. */
   playerChanged(): void {
     this.#due = true;
   }
 
-  /** One tag; borrowed. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     if (this.#due && this.#heard()) this.#announce();
     this.#sink.play(type, timeMs, body);

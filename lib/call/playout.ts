@@ -1,12 +1,5 @@
-// When transcoded audio leaves: one packet at each deadline of a grid that is fixed by its first tick, and
-// silence when there is nothing to say. The packet is taken from an audio path that arrivals fill.
-//
-//   waiting -> (the first arrival is a target delay old) -> playing -> (ran dry, and faded out) -> waiting
-//
-// While it plays, an underrun is concealed, which lengthens the delay by itself; audio that keeps waiting longer
-// than needed, because the sender's clock is faster or the jitter is over, is skipped. A flood is cut at once.
-// Deadlines that were missed while the process was busy are made up for, up to a bound; the first tick after that
-// conceals nothing, since what seems to be missing lies unread in a socket (decisions/late-ticks.md).
+// When transcoded audio leaves: one packet at each deadline of a grid that is fixed by its first tick, taken from an audio path
+// that arrivals fill, and silence when there is nothing to say; and how long arrivals must wait for that (JitterEstimate).
 // Role: machine
 
 import type { AudioPath, PacketSink } from "../codecs/audio_path.ts";
@@ -32,13 +25,19 @@ const SLACK_TOO_MUCH_MS = 60;
 /** ... and this much of it stays. */
 const SLACK_KEPT_MS = 30;
 
-/** One direction's grid. The path may be exchanged; the grid goes on. */
+/**
+ * One direction's grid. The path may be exchanged; the grid goes on. While it plays, an underrun is concealed, which lengthens
+ * the delay by itself; audio that keeps waiting longer than needed, because the sender's clock is faster or the jitter is over,
+ * is skipped. A flood is cut at once. Deadlines that were missed while the process was busy are made up for, up to a bound; the
+ * first tick after that conceals nothing, since what seems to be missing lies unread in a socket (decisions/late-ticks.md).
+ *
+ *     waiting -> (the first arrival is a target delay old) -> playing -> (ran dry, and faded out) -> waiting
+ */
 export class Playout {
   /** How often audio came too late, and something was made up in the middle of it. */
   underruns = 0;
   /** Audio skipped to catch up, in ms. */
   skippedMs = 0;
-  /** How unevenly packets come. */
   readonly jitter = new JitterEstimate();
   readonly #packetMs: number;
   readonly #sink: PlayoutSink;
@@ -208,7 +207,13 @@ const ASSUMED_SPREAD_MS = 20;
 /** Packets farther apart than this are a stall, or another time scale: no jitter that could be waited for. */
 const STALL_MS = 2 * MAX_TARGET_MS;
 
-/** Follows the arrivals of one stream. */
+/**
+ * How unevenly the packets of one stream arrive, and so how long the first of them must wait for the others: the spread between
+ * the fastest and the slowest of the last seconds (RFC 3550 6.4.1 measures a mean deviation instead). A jump of the source's
+ * time starts the measurement anew, and so does the end of a stall, which no delay could have covered.
+ *
+ *     transit = arrival - media time          target = greatest transit - least transit + 20 ms, from 20 to 200 ms
+ */
 export class JitterEstimate {
   /** Holds until the window is full; then what the window has shown, for the next start. */
   #assumedMs = ASSUMED_SPREAD_MS;

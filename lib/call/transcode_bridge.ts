@@ -13,7 +13,6 @@ import type { Frame } from "../media/frame.ts";
 import { formatOfFrame } from "./client_audio.ts";
 import { Transcoder } from "./transcoder.ts";
 
-/** What transcoding takes from the gateway. */
 export interface TranscodeServices {
   readonly codecs: Codecs;
   readonly random: Random;
@@ -45,14 +44,12 @@ export interface TranscodeBridgeOptions {
   readonly onWarning: (text: string, refused: boolean) => void;
 }
 
-/** One kind of audio of the peer that needs transcoding. */
 export interface PeerAudio {
   readonly format: AudioFormat;
   /** Its RTP clock in Hz. */
   readonly clockRate: number;
 }
 
-/** Both directions of a transcoded call. */
 export class TranscodeBridge implements Disposable {
   readonly #options: TranscodeBridgeOptions;
   /** Made when something is to be transcoded: in most calls everything passes. */
@@ -64,7 +61,6 @@ export class TranscodeBridge implements Disposable {
   /** RTMP time of what the player gets, minus its time on the peer's scale. */
   #playedOffsetMs = NaN;
 
-  /** Both directions rest. */
   constructor(options: TranscodeBridgeOptions) {
     this.#options = options;
   }
@@ -147,7 +143,6 @@ export class TranscodeBridge implements Disposable {
     this.#rest();
   }
 
-  /** The configuration of the client's AAC. */
   configure(config: Uint8Array): void {
     this.#upwards().configure(configOfAdts(config) ?? config);
   }
@@ -198,12 +193,10 @@ export class TranscodeBridge implements Disposable {
     this.#downwards().comfortNoise(payload);
   }
 
-  /** Another stream publishes. */
   publisherChanged(): void {
     this.#up?.sourceChanged();
   }
 
-  /** The peer's RTP source changed. */
   sourceChanged(): void {
     this.#expected = NaN;
     this.#down?.sourceChanged();
@@ -227,7 +220,6 @@ export class TranscodeBridge implements Disposable {
     return parts.join(", ");
   }
 
-  /** Stops the tick and ends the codecs. */
   [Symbol.dispose](): void {
     this.#ticking?.[Symbol.dispose]();
     this.#ticking = null;

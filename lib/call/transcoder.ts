@@ -1,11 +1,5 @@
-// One direction of a transcoded call: packets of any known format in, at any time; packets of one format out, on
-// a steady grid, from the first tick until it is stopped. Each format that comes in has an audio path of its own,
-// so a source that changes its codec needs nothing but its next packet.
-//
-//   packet -> audio path of its format -> playout -> packet
-//
-// Broken packets are concealed and counted. A stream of AAC starts over when its configuration changes; a source
-// that changes it all the time is made to wait.
+// One direction of a transcoded call: packets of any known format in, at any time; packets of one format out, on a steady grid.
+// Each format that comes in has an audio path of its own, so a source may change its codec at any packet.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
@@ -21,7 +15,6 @@ export interface TranscoderOptions {
   readonly codecs: Codecs;
   readonly clock: Clock;
   readonly random: Random;
-  /** Takes what goes out. */
   readonly sink: PlayoutSink;
   /** Told in words of each kind of warning, once; `refused`: nothing of the source can be heard. */
   readonly onWarning: (text: string, refused: boolean) => void;
@@ -34,7 +27,6 @@ const CONFIGURE_EVERY_MS = 200;
 /** About a second of AAC without its configuration: the source is told. */
 const UNCONFIGURED_PACKETS = 50;
 const NO_CONFIG = "audio dropped: AAC without its sequence header (AudioSpecificConfig, AF 00)";
-/** No configuration is longer. */
 const MAX_CONFIG_OCTETS = 64;
 
 /** One direction. Idle until start() or the first packet. */
@@ -51,7 +43,6 @@ export class Transcoder implements Disposable {
   #broken = 0;
   #unconfigured = 0;
 
-  /** Opens nothing yet. */
   constructor(options: TranscoderOptions) {
     this.#options = options;
   }

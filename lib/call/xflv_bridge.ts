@@ -1,6 +1,5 @@
-// A call over x-flv, siprtmp's own RTP payload: every message of the client, audio and data too, in one stream
-// (behaviour.md 1.9). Two gateways' users agree on it when neither names codecs. Decoder configurations, which RTMP
-// sends once, are repeated before key frames and now and then, since a packet of one may be lost.
+// A call over x-flv, siprtmp's own RTP payload: every message of the client, audio and data too, in one stream. Decoder
+// configurations, which RTMP sends once, are repeated before key frames and now and then, since a packet may be lost.
 // Role: machine
 
 import { ByteWriter } from "../base/bytes.ts";
@@ -23,7 +22,6 @@ const TOO_LONG =
   "message of the client dropped: too long for x-flv (65535 octets); lower the bit rate of its video";
 const BROKEN = "malformed x-flv from the remote party";
 
-/** One call's media in x-flv, both directions. */
 export class XflvBridge {
   readonly #options: VideoBridgeOptions<XflvChain>;
   readonly #packetizer: XflvPacketizer;
@@ -47,7 +45,6 @@ export class XflvBridge {
   #hasVideo = false;
   #broken = 0;
 
-  /** Builds both directions. */
   constructor(options: VideoBridgeOptions<XflvChain>) {
     const { chain, clock, originMs, toSip } = options;
     this.#options = options;
@@ -105,14 +102,12 @@ export class XflvBridge {
     if (this.#toPublisher.admits()) this.#options.askPublisher();
   }
 
-  /** Somebody starts to watch. */
   playerChanged(): void {
     this.#playerIsNew = true;
     this.#waitingForKey = this.#heardConfigs.some((config) => config.kind === "video");
     if (this.#waitingForKey) this.#askPeer();
   }
 
-  /** The peer's RTP source changed: its next timestamp means "now". */
   sourceChanged(): void {
     this.#depacketizer.restart();
   }

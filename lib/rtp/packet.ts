@@ -5,7 +5,6 @@
 import { viewOf } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 
-/** Bytes of the fixed header. */
 export const RTP_HEADER_LENGTH = 12;
 
 /** Longest payload that is sent: what fits an IPv4 UDP packet. */

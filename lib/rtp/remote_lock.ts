@@ -46,7 +46,6 @@ export type SourceRule = "strict" | "nat" | "any";
 /** Where the peer takes media; "unknown": somewhere, but its description does not say where in a usable way. */
 export type Described = Endpoint | "unknown";
 
-/** How a lock behaves. */
 export interface RemoteLockOptions {
   /** False sends to the described address always, and hears only its host. */
   readonly latch: boolean;
@@ -101,7 +100,6 @@ export class RemoteLock {
   #former: Endpoint | null = null;
   #formerUntilMs = 0;
 
-  /** Nothing described, nothing heard. */
   constructor(options: RemoteLockOptions) {
     this.#latch = options.latch;
     this.#rule = options.rule ?? "nat";

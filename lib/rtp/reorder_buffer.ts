@@ -24,11 +24,9 @@ export interface OrderedPacket {
 /** Where packets go in order; `lostBefore` packets are missing right before this one. */
 export type OrderedOutlet = (packet: OrderedPacket, lostBefore: number) => void;
 
-/** How a buffer behaves. */
 export interface ReorderOptions {
   /** Longest wait for a missing packet, 0..200, 60 unless given. */
   readonly maxWaitMs?: number;
-  /** Where packets go. */
   readonly deliver: OrderedOutlet;
 }
 
@@ -67,11 +65,9 @@ const MAX_SPARE_SLOTS = 64;
  *     in order -> (gap) -> waiting -> (filled | waited long enough | window full) -> in order
  */
 export class ReorderBuffer {
-  /** Packets given up. */
   lost = 0;
   /** Packets that came after they were given up, or before the first one. */
   late = 0;
-  /** Packets that came twice. */
   duplicates = 0;
   readonly #deliver: OrderedOutlet;
   readonly #maxWaitMs: number;

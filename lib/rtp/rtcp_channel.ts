@@ -42,17 +42,13 @@ export interface RtcpChannelOptions {
   readonly latch: boolean;
   readonly ssrc: number;
   readonly reporter: Reporter;
-  /** What is received over RTP. */
   readonly source: RtpSource;
   /** Where RTP goes and comes from. */
   readonly lock: RemoteLock;
-  /** Sends one compound packet. */
   readonly send: (bytes: Uint8Array, to: Endpoint) => void;
-  /** Told what the peer says. */
   readonly onEvent: (event: RtcpEvent) => void;
 }
 
-/** Reports, feedback and goodbye of one session. */
 export class RtcpChannel implements Disposable {
   /** Packets that were no RTCP. */
   invalid = 0;
@@ -287,7 +283,6 @@ export interface RtpStats {
   readonly jitterMs: number;
 }
 
-/** Keeps the accounts of one session. */
 export class Reporter {
   packetsSent = 0;
   /** Payload bytes sent. */
@@ -314,7 +309,6 @@ export class Reporter {
   #lastSenderReport = 0;
   #lastSenderReportMs = 0;
 
-  /** Starts with empty accounts. */
   constructor(options: ReporterOptions) {
     this.#options = options;
     this.#clockRate = options.clockRate;

@@ -84,11 +84,9 @@ const incoming = new RtpView();
 
 /** A stream both ways. Set the outlets, then run(); disposing it says BYE and closes the sockets. */
 export class RtpSession implements Disposable {
-  /** Takes each payload; null: nobody listens. */
   receiver: RtpReceiver | null = null;
   /** Told when another source takes over or the source restarts, before its first packet. */
   onSourceChange: ((ssrc: number) => void) | null = null;
-  /** Told what the peer says over RTCP. */
   onRtcp: ((event: RtcpEvent) => void) | null = null;
   readonly #options: RtpSessionOptions;
   /** Of the options, what each packet needs: it is not to be looked for. */

@@ -59,7 +59,6 @@ export class TelephoneEventReceiver implements Disposable {
   #lastKey: Key | null = null;
   #timer: Disposable | null = null;
 
-  /** Starts without a key. */
   constructor(options: TelephoneEventReceiverOptions) {
     this.#options = options;
   }

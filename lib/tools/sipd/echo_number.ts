@@ -46,7 +46,6 @@ const OFFERED: readonly MediaFormat[] = [
 /** RTCP feedback that is passed on: asking the sender of the picture for a key frame. */
 const FEEDBACK: ReadonlySet<string> = new Set(["nack pli", "ccm fir"]);
 
-/** Packets back to where they came from. */
 export const echoTreatment: MediaTreatment = {
   offered: [{ kind: "audio", formats: OFFERED }],
   accept: (_kind: MediaKind, offered: readonly MediaFormat[]) =>
@@ -87,16 +86,13 @@ function payloadTypeMap(agreed: AgreedMedia): Int16Array {
   return map;
 }
 
-/** How the number is opened. */
 export interface EchoNumberOptions {
-  /** Who answers; owned from now on. */
   readonly agent: UserAgent;
   readonly services: NumberServices;
   /** Users whose messages get no reply: the built-in numbers. */
   readonly neverTo: ReadonlySet<string>;
 }
 
-/** Puts the number into service. */
 export function openEchoNumber(options: EchoNumberOptions): BuiltInNumber {
   const { agent, services, neverTo } = options;
   const log = services.log.category("call").child("number echo");
@@ -132,7 +128,6 @@ export const MAX_REPLIES_PER_SECOND = 10;
 /** Longest text sent back, in octets; requests over UDP should stay below 1300 (RFC 3428 8). */
 export const MAX_TEXT_OCTETS = 8192;
 
-/** What an echo of messages needs. */
 export interface MessageEchoOptions {
   readonly clock: Clock;
   /** Users that are never answered. */
@@ -141,7 +136,6 @@ export interface MessageEchoOptions {
   readonly send: (to: SipUri, body: SipBody, done: () => void) => void;
 }
 
-/** Decides which messages are answered. */
 export class MessageEcho {
   /** Messages that got no reply. */
   dropped = 0;
@@ -150,12 +144,10 @@ export class MessageEcho {
   #secondMs = -Infinity;
   #begun = 0;
 
-  /** Nothing under way. */
   constructor(options: MessageEchoOptions) {
     this.#options = options;
   }
 
-  /** Takes a message from outside calls. */
   receive(message: IncomingMessage): void {
     const { uri } = message.from;
     if (uri.user === null || this.#options.neverTo.has(uri.user)) return void this.dropped++;

@@ -21,7 +21,6 @@ interface Binding {
   readonly endsMs: number;
 }
 
-/** Registered users and the built-in numbers. */
 export class Location {
   readonly #clock: Clock;
   readonly #users = new Map<string, Binding[]>();
@@ -32,7 +31,6 @@ export class Location {
     this.#clock = clock;
   }
 
-  /** A number that is always there. */
   addBuiltIn(user: string, contact: SipUri): void {
     this.#builtIn.set(user, contact);
   }
@@ -42,7 +40,6 @@ export class Location {
     return this.#builtIn.get(user) ?? this.#live(user).at(-1)?.contact ?? null;
   }
 
-  /** Number of users with a live registration. */
   get size(): number {
     let size = 0;
     for (const user of this.#users.keys()) if (this.#live(user).length > 0) size++;

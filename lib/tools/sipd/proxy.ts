@@ -45,14 +45,12 @@ export interface ProxyOptions {
   readonly tag: string;
   /** Where requests may be sent on to; absent: everywhere. */
   readonly guard?: TargetGuard;
-  /** Says what was dropped and what led nowhere. */
   readonly log: Logger;
 }
 
 /** Messages on their way at a time; a flood beyond loses messages, which the ends send again. */
 const MAX_SENDING = 2000;
 
-/** Registrar and proxy at work. */
 export class Proxy implements AsyncDisposable {
   readonly #options: ProxyOptions;
   readonly #scope: Scope;
@@ -166,7 +164,6 @@ export interface FacingAddress {
   addressFor(destination: Endpoint): string;
 }
 
-/** The addresses of one listening port. */
 export class SelfAddress {
   readonly #local: Endpoint;
   readonly #facing: FacingAddress;
@@ -215,11 +212,9 @@ const DEFAULT_MAX_FORWARDS = 70;
 /** Parameter of our Via: the TCP connection a request came on, since many clients cannot be connected to. */
 const CONNECTION_PARAM = "connection";
 
-/** What the proxy must know about a message besides the message. */
 export interface ProxyHop {
   /** The addresses peers know this server by. */
   readonly self: SelfAddress;
-  /** The way the message came. */
   readonly flow: Flow;
   /** To tag of answers; the same for every repetition of a request (RFC 3261 8.2.7). */
   readonly tag: string;

@@ -33,7 +33,6 @@ import type { NumberServices } from "./number_media.ts";
 import { Proxy, SelfAddress } from "./proxy.ts";
 import { openToneNumber, TONE_BLOCK_MS } from "./tone_number.ts";
 
-/** Where the server listens. */
 export interface SipServerConfig {
   /** IP address and port, UDP and TCP; port 0: any. */
   readonly listen: Endpoint;
@@ -41,7 +40,6 @@ export interface SipServerConfig {
   readonly portFallback: boolean;
 }
 
-/** What the server takes from outside. */
 export interface SipServerEnvironment {
   readonly clock: Clock;
   readonly log: Logger;
@@ -123,13 +121,11 @@ export class SipServer implements AsyncDisposable {
     this.#numbers = parts.numbers;
   }
 
-  /** What is in use now, for tests and the log. */
   get usage(): { users: number; calls: number } {
     const calls = this.#numbers.reduce((sum, number) => sum + number.calls, 0);
     return { users: this.#location.size, calls };
   }
 
-  /** Ends everything; may be called again. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#opened.disposeAsync();
   }

@@ -26,7 +26,6 @@ const OFFERED: readonly MediaFormat[] = [
   mediaFormat(98, "speex", 8000),
 ];
 
-/** Plays to whoever calls. */
 export class ToneTreatment implements MediaTreatment {
   readonly offered: MediaTreatment["offered"] = [{ kind: "audio", formats: OFFERED }];
   readonly #ticker: Ticker;
@@ -92,7 +91,6 @@ function soundFor(format: Codec): ToneSound {
 }
 
 export interface TonePlayerOptions {
-  /** Where the packets go. */
   readonly session: Pick<RtpSession, "send" | "anchor">;
   readonly format: Pick<AgreedFormat, "clockRate" | "sendPayloadType">;
   readonly sound: ToneSound;
@@ -137,7 +135,6 @@ export class TonePlayer implements Disposable {
   }
 }
 
-/** Puts the number into service. */
 export function openToneNumber(options: {
   readonly agent: UserAgent;
   readonly services: NumberServices;
@@ -168,7 +165,6 @@ export interface ToneSound {
   readonly blocks: readonly Uint8Array[];
 }
 
-/** The tone in G.711. */
 export function g711Tone(law: G711Law): ToneSound {
   const [overload, overloadDbm0] = OVERLOAD[law];
   const amplitude = overload * 10 ** ((LEVEL_DBM0 - overloadDbm0) / 20);

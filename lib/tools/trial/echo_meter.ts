@@ -9,9 +9,7 @@ export interface EchoReport {
   readonly returned: number;
   /** Of those, equal to one that was sent, in order. */
   readonly matched: number;
-  /** Bytes of audio sent. */
   readonly sentBytes: number;
-  /** Bytes of audio returned. */
   readonly returnedBytes: number;
   readonly roundTripMs: { readonly min: number; readonly median: number; readonly max: number } | null;
   /** Longest silence between two returned messages. */
@@ -66,7 +64,6 @@ export class EchoMeter {
     return this.#roundTrips.length >= this.#sent;
   }
 
-  /** The figures so far. */
   report(): EchoReport {
     const times = [...this.#roundTrips].sort((a, b) => a - b);
     return {

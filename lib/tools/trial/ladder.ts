@@ -1,7 +1,6 @@
 // Draws who said what to whom, with times: RTMP client on the left, gateway in the middle, SIP on the right.
 // Role: wire
 
-/** The three parties of a call. */
 export type Party = "client" | "gateway" | "sip";
 
 export interface LadderStep {

@@ -19,7 +19,6 @@ import { EchoMeter } from "./echo_meter.ts";
 import type { LadderStep, Party } from "./ladder.ts";
 import { isLocal503, type TrialOutcome } from "./verdict.ts";
 
-/** Audio a trial can send. */
 export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
 export interface TrialOptions {
@@ -44,7 +43,6 @@ export interface TrialOptions {
   readonly record: string | null;
 }
 
-/** What a trial takes from outside. */
 export interface TrialEnvironment {
   readonly clock: Clock;
   readonly log: Logger;

@@ -3,7 +3,6 @@
 
 import type { EchoReport } from "./echo_meter.ts";
 
-/** How a trial call ended. */
 export type TrialOutcome =
   | { type: "refused by gateway"; reason: string }
   | { type: "rejected"; reason: string }
@@ -18,7 +17,6 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** Judges a trial call. */
 export function judge(outcome: TrialOutcome): Verdict {
   switch (outcome.type) {
     case "refused by gateway":
