@@ -12,9 +12,6 @@ import type { SipBody } from "../sip/message/body.ts";
 
 type Answering = Extract<ActiveState, { type: "answering" }>;
 
-/** For callers who find no room, when nobody else says. */
-const RETRY_AFTER_SECONDS = 10;
-
 /** Handles one new invitation: 486, 488 or 180 at once. */
 export function invited(leg: CallLeg, invitation: Invitation): void {
   if (invitation.cancelled.aborted) return; // the caller gave up before its turn came
@@ -160,7 +157,7 @@ function notAcceptable(invitation: Invitation, reason: string): CallEnding {
 
 /** RFC 3261 section 21.5.4: too many calls, or no port left; both pass. */
 function unavailable(leg: CallLeg, invitation: Invitation): CallEnding {
-  const seconds = leg.services.room?.retryAfterSeconds() ?? RETRY_AFTER_SECONDS;
+  const seconds = leg.services.shared.room.retryAfterSeconds();
   invitation.refuse(503, "Service Unavailable", { "Retry-After": String(seconds) });
   return endingOf(503, "Service Unavailable", "local");
 }

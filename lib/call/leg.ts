@@ -10,9 +10,10 @@ import type { CallBroadcast } from "./call_broadcast.ts";
 import type { CallMedia, MediaFactory, TagSink, WarningLevel } from "./call_media.ts";
 import type { DigitRoute, DigitsDone } from "./digit_route.ts";
 import { PublisherConfigs } from "./publisher_configs.ts";
-import type { DtmfMode } from "../config/config_settings.ts";
-import { type DialPlan, resolveDialled } from "../config/dial_plan.ts";
-import type { Decision, DialTarget } from "../gateway/access/dial_rules.ts";
+import type { Config } from "../config/config.ts";
+import { resolveDialled } from "../config/dial_plan.ts";
+import type { AccessPolicy } from "../gateway/access/access_policy.ts";
+import type { LiveStreams } from "../live/streams.ts";
 import {
   type CallEnding,
   type CallRegistry,
@@ -66,6 +67,8 @@ export type StatusStream = Pick<NetStream, "status">;
 export interface LegOwner extends TagSink {
   /** Who is told of trouble while nobody publishes; null: nobody. */
   readonly player: StatusStream | null;
+  /** The RTMP client of its calls, now; null: there is none. */
+  readonly rtmpPeer: RtmpPeer | null;
   /** Whether tags of the remote party went to nobody since this was last asked, or to another player. */
   takeMissed(): boolean;
   /** Called after each change. */
@@ -94,37 +97,35 @@ export interface CallRoom {
   retryAfterSeconds(): number;
 }
 
-/** What legs are given of the gateway, and what was chosen for their client. */
-export interface CallServices {
+/** What the calls of all clients share. */
+export interface CallShared {
   readonly clock: Clock;
-  /** The client's log. */
+  readonly calls: CallRegistry;
+  readonly room: CallRoom;
+  /** Who may call and write to whom. */
+  readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
+  /** Where calls are published for players. */
+  readonly streams: LiveStreams;
+  readonly config: Pick<Config, "dialPlan" | "dtmf" | "redirect">;
+}
+
+/** What is a client's own in its calls. */
+export interface CallServices {
+  readonly shared: CallShared;
   readonly log: Logger;
   readonly media: MediaFactory;
-  /** Where its calls are listed. */
-  readonly calls: CallRegistry;
   /** Of the configuration; absent: the client is its own user. */
   readonly account?: string;
-  /** The RTMP client that the calls are for, now; absent or null: there is none. */
-  rtmpPeer?(): RtmpPeer | null;
-  /** Absent: the best way there is. */
-  readonly dtmf?: DtmfMode;
-  readonly dialPlan?: DialPlan;
-  /** IP address of the client; absent: it is the operator. */
+  /** IP address of the client, by which its calls are counted; absent: it is the operator. */
   readonly askedBy?: string;
-  /** Whether the client may call this target, and counts the call; absent: it may. */
-  mayCall?(target: DialTarget): Decision;
-  /** What is different about the client's INVITEs. */
+  /** What is different about its INVITEs. */
   readonly fields?: CallerFields;
   /** Whether `invited` has a third argument when the caller says more about itself; absent: it has not. */
   readonly tellsCallerHeaders?: boolean;
-  /** Whether a 3xx is followed; absent: it is. */
+  /** Whether a 3xx is followed; absent: as for all. */
   readonly redirect?: boolean;
-  /** Absent: as long as there are ports. */
-  readonly room?: CallRoom;
-  /** Whether the client may send a message to this target; absent: it may. */
-  mayMessage?(target: DialTarget): Decision;
-  /** Publishes both directions of a call for other players; absent or null: they are not published. */
-  openBroadcast?(): CallBroadcast | null;
+  /** Address under which both directions of its calls are published; absent: they are not. */
+  readonly publishedAs?: string;
 }
 
 export interface CallLegParts {
@@ -187,13 +188,13 @@ export class CallLeg implements AsyncDisposable {
 
   /** A call begins: it is listed from now on, until it ends. */
   register(direction: "in" | "out", remote: NameAddr): RegisteredCall {
-    const { services: { calls, account = null }, agent: { identity } } = this;
-    const registered: RegisteredCall = calls.register({
+    const { services: { shared, account = null }, agent: { identity } } = this;
+    const registered: RegisteredCall = shared.calls.register({
       direction,
       remote,
       account,
       local: formatSipUri(identity.aor),
-      rtmp: () => this.services.rtmpPeer?.() ?? null,
+      rtmp: () => this.owner.rtmpPeer,
       hangUp: () => this.#terminate(registered),
     });
     return registered;
@@ -345,5 +346,5 @@ export function blockedHere(reason: string): string {
 
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
 export function targetOf(leg: CallLeg, text: string): NameAddr {
-  return resolveDialled(leg.services.dialPlan ?? [], text, domainOf(leg.agent));
+  return resolveDialled(leg.services.shared.config.dialPlan, text, domainOf(leg.agent));
 }

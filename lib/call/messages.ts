@@ -2,7 +2,6 @@
 // sendPagingMessage, receivedPagingMessage. The result of the RPC says whether the message was taken.
 // Role: edge
 
-import { ALLOWED } from "../gateway/access/dial_rules.ts";
 import type { AmfValue } from "../amf/value.ts";
 import { WireError } from "../base/errors.ts";
 import { bodyText, isText, type SipBody, textBody } from "../sip/message/body.ts";
@@ -41,7 +40,7 @@ export function sendPagingMessage(
     if (!(error instanceof WireError)) throw error;
     return reply.error("NetConnection.Call.Failed", "invalid dest URI");
   }
-  const permission = leg.services.mayMessage?.(to.uri) ?? ALLOWED;
+  const permission = leg.services.shared.access.mayDial(to.uri);
   if (permission.type === "refused") {
     leg.log.warn(`MESSAGE to "${destination}" not sent: ${permission.reason}`);
     return reply.error("NetConnection.Call.Failed", blockedHere(permission.reason));

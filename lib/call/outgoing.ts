@@ -2,7 +2,7 @@
 // Role: edge
 
 import { maskSecrets } from "../base/mask_secrets.ts";
-import { ALLOWED } from "../gateway/access/dial_rules.ts";
+import type { Decision } from "../gateway/access/dial_rules.ts";
 import { WireError } from "../base/errors.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { Call, OfferEvent } from "../sip/ua/call.ts";
@@ -53,12 +53,12 @@ export function dial(leg: CallLeg, destination: string, codecs: readonly string[
     registered: leg.register("out", to),
   };
   leg.advance(IDLE, state);
-  const overload = leg.services.room?.refusal() ?? null;
+  const overload = leg.services.shared.room.refusal();
   if (overload !== null) {
     leg.log.warn(`INVITE "${destination}" not sent: ${overload}`);
     return rejected(leg, state, OVERLOADED, "local");
   }
-  const permission = leg.services.mayCall?.(to.uri) ?? ALLOWED;
+  const permission = mayCall(leg, to.uri);
   if (permission.type === "refused") {
     leg.log.warn(`INVITE "${destination}" not sent: ${permission.reason}`);
     return rejected(leg, state, blockedHere(permission.reason), "local");
@@ -116,11 +116,12 @@ async function follow(
   { targets, reason, by }: Extract<Attempt, { type: "redirected" }>,
 ): Promise<Attempt> {
   let last: Attempt = { type: "rejected", reason };
-  if (leg.services.redirect === false) return last;
+  const { shared, redirect = shared.config.redirect } = leg.services;
+  if (!redirect) return last;
   for (const target of targets) {
     const uri = callable(leg, target);
     if (uri === null || formatSipUri(uri) === formatSipUri(wanted.uri)) continue;
-    const permission = leg.services.mayCall?.(uri) ?? ALLOWED;
+    const permission = mayCall(leg, uri);
     leg.log.info(`${reason} from ${nameOf(wanted.uri)}: redirected to ${nameOf(uri)}`);
     if (permission.type === "refused") {
       leg.log.warn(`redirection to ${nameOf(uri)} not followed: ${permission.reason}`);
@@ -132,6 +133,10 @@ async function follow(
     if (last.type !== "redirected" && (last.type !== "rejected" || last.reason.startsWith("6"))) return last;
   }
   return last;
+}
+
+function mayCall({ services: { shared, askedBy = "" } }: CallLeg, uri: SipUri): Decision {
+  return shared.access.mayCall(askedBy, uri);
 }
 
 /** A number becomes an address as if it had been dialled; null: it is neither. */

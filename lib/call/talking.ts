@@ -6,7 +6,7 @@ import { unreachable } from "../base/errors.ts";
 import type { Call, CallEvent, EndedEvent } from "../sip/ua/call.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.ts";
-import type { CallBroadcast } from "./call_broadcast.ts";
+import { CallBroadcast } from "./call_broadcast.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox } from "./digit_inbox.ts";
 import { DigitRoute } from "./digit_route.ts";
@@ -35,14 +35,14 @@ export async function talk(
 ): Promise<void> {
   await using call = established.call;
   using media = established.media; // falls silent and frees its ports before the BYE is answered
-  using broadcast = leg.services.openBroadcast?.() ?? null;
+  const { shared: { clock, streams }, publishedAs } = leg.services;
+  using broadcast = publishedAs === undefined ? null : new CallBroadcast(streams, publishedAs);
   for (const refusal of broadcast?.refusals ?? []) leg.log.warn(`call not published as ${refusal}`);
   using digits = digitRoute(leg, call, media);
   const { registered } = from;
   const state: ActiveState = { type: "talking", call, media, digits, broadcast, registered };
   if (!leg.advance(from, state)) return; // hung up meanwhile: disposing the call sends the BYE
   registered.become("in-progress");
-  const { clock } = leg.services;
   const startMs = clock.now();
   connect(leg, call, media, broadcast);
   const inbox = new DigitInbox(
@@ -134,11 +134,11 @@ function informed(conversation: Conversation, body: SipBody): void {
 }
 
 function digitRoute(leg: CallLeg, call: Call, media: CallMedia): DigitRoute {
-  const { clock, dtmf } = leg.services;
+  const { clock, config: { dtmf } } = leg.services.shared;
   return new DigitRoute({
     info: (body) => call.info(body),
     media,
-    mode: dtmf ?? "auto",
+    mode: dtmf,
     clock,
     log: leg.log,
     spawn: (name, run) => leg.scope.spawn(name, run),
@@ -147,7 +147,7 @@ function digitRoute(leg: CallLeg, call: Call, media: CallMedia): DigitRoute {
 
 /** Asks the remote party for a key frame by INFO (RFC 5168): one request at a time, and none once it refused one. */
 function pictureRequests(leg: CallLeg, call: Call): () => void {
-  const { clock } = leg.services;
+  const { clock } = leg.services.shared;
   let waiting = false;
   let refused = false;
   let askedMs = -Infinity;

@@ -15,11 +15,9 @@ import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
 import { answer, invited, refuse } from "../call/incoming.ts";
 import {
-  type Agent,
   CallLeg,
-  type CallServices,
+  type CallLegParts,
   type CallState,
-  type ClientLink,
   DECLINE,
   IDLE,
   type LegOwner,
@@ -33,6 +31,7 @@ import {
   sendPagingMessage,
 } from "../call/messages.ts";
 import { dial } from "../call/outgoing.ts";
+import type { RtmpPeer } from "../call/registry.ts";
 import { hold } from "../call/talking.ts";
 import type { ConnectionClient } from "../live/net_stream_client.ts";
 import { isSound, publisherCodecs, type UrlDial } from "./urls.ts";
@@ -43,19 +42,28 @@ const MAX_WAITING = 64;
 /** What a client may always do. */
 const ENDING_COMMANDS: readonly string[] = ["bye", "reject"];
 
+export interface ContextParts extends CallLegParts {
+  /** Whom to call as soon as there is media; absent or null: the client dials. */
+  readonly dialByUrl?: UrlDial | null;
+  readonly rtmpPeer?: RtmpPeer;
+}
+
 export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
   readonly leg: CallLeg;
+  readonly rtmpPeer: RtmpPeer | null;
   #playing: NetStream | null = null;
   #missed = false;
   #publishing: NetStream | null = null;
   readonly #takesCalls: boolean;
   #toDial: UrlDial | null;
 
-  /** Nothing runs until start(). @param dialByUrl whom to call as soon as there is media; null: the client dials */
-  constructor(link: ClientLink, agent: Agent, services: CallServices, dialByUrl: UrlDial | null = null) {
+  /** Nothing runs until start(). */
+  constructor(parts: ContextParts) {
+    const { dialByUrl = null, rtmpPeer = null } = parts;
     this.#toDial = dialByUrl;
     this.#takesCalls = dialByUrl === null;
-    this.leg = new CallLeg(this, { link, agent, services });
+    this.rtmpPeer = rtmpPeer;
+    this.leg = new CallLeg(this, parts);
   }
 
   /** Registers when the client gave a password; without one only calls straight to our port reach it. */

@@ -4,9 +4,8 @@
 
 import { BadTraffic } from "./access/bad_traffic.ts";
 import { TargetPolicy } from "./access/target_policy.ts";
-import { type Clock, delay } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import { delay } from "../base/clock.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import type { Codecs } from "../codecs/codecs.ts";
@@ -40,12 +39,7 @@ const ROUTES_EVERY_MS = 60_000;
 const LIVE_LATENCY_MS = 2000;
 
 /** What the gateway takes from outside; tests inject their own. */
-export interface GatewayEnvironment {
-  readonly clock: Clock;
-  /** Where lines go. */
-  readonly log: Logger;
-  /** Tags, ports, SSRCs. */
-  readonly random: Random;
+export interface GatewayEnvironment extends Runtime {
   /** Names of SIP domains. */
   readonly dns: DnsResolver;
   /** Where calls are listed; absent: in a registry of its own. */
@@ -86,7 +80,7 @@ export class Gateway implements AsyncDisposable {
     environment: GatewayEnvironment,
     { listeners, sockets }: { listeners: RtmpListeners; sockets: Sockets },
   ) {
-    const { clock, log, team } = environment;
+    const { log, team } = environment;
     const withMedia = team?.calls ?? new LocalTally();
     this.calls = environment.calls ?? new CallRegistry(environment);
     this.#connections = team?.connections ?? new LocalTally();
@@ -121,34 +115,27 @@ export class Gateway implements AsyncDisposable {
       { calls: () => withMedia.everywhere, memoryBytes },
       environment,
     );
-    const dialling = { dialPlan: config.dialPlan, dtmf: config.dtmf, redirect: config.redirect };
-    this.#accountApps = new AccountApps({
+    const shared = {
       ...environment,
-      accounts: this.#accounts,
-      media: (named) => this.#media.factory("wideband", named, true),
-      transcodable: environment.codecs?.transcodable ?? new Set(),
+      config,
+      media: this.#media,
       access: listeners.access,
       room: this.#guard,
       calls: this.calls,
-      ...dialling,
       streams: this.#live.streams,
+    };
+    this.#accountApps = new AccountApps({
+      ...shared,
+      accounts: this.#accounts,
+      transcodable: environment.codecs?.transcodable ?? new Set(),
       latencyMs: LIVE_LATENCY_MS,
       onBusy: config.onBusy,
     });
     this.#sipApp = new SipApp({
-      clock,
-      log,
+      ...shared,
       sip: this.#sip,
-      media: this.#media,
       scope: this.#scope,
-      access: listeners.access,
-      room: this.#guard,
-      calls: this.calls,
-      sameAddress: config.sameAddress,
       ...(team !== undefined && { sipAddresses: team.sipAddresses }),
-      ...dialling,
-      streams: this.#live.streams,
-      publishCalls: config.publishCalls,
     });
   }
 

@@ -34,7 +34,7 @@ for (const [status, reason, expected] of OUTCOMES) {
     call.messageStatus = status;
     const media = new RecordingMedia();
     const digits = new DigitRoute({
-      ...owner.services,
+      ...owner,
       info: () => Promise.resolve(200),
       media,
       mode: "rtp",
@@ -91,3 +91,16 @@ for (const [body, told] of BODIES) {
     );
   });
 }
+
+Deno.test("a message to a target that may not be called is refused, and nothing is sent", async () => {
+  await using owner = new ScriptedOwner();
+  const reply = new RecordingReply();
+  owner.shared.access = {
+    ...owner.shared.access,
+    mayDial: ({ user }) => ({ type: "refused", reason: `not to ${user}` }),
+  };
+  sendPagingMessage(owner, "bob@h.example", "hello", reply);
+  await settle();
+  assert.deepEqual(reply.answers, ['error("403 Forbidden: blocked by this gateway, not to bob")']);
+  assert.deepEqual(owner.agent.requests, []);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import type { Decision, DialTarget } from "../../lib/gateway/access/dial_rules.ts";
 import { dial } from "../../lib/call/outgoing.ts";
-import { type CallServices, type CallState, IDLE } from "../../lib/call/leg.ts";
+import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { formatSipUri, parseSipUri } from "../../lib/sip/message/uri.ts";
 import type { OfferEvent } from "../../lib/sip/ua/call.ts";
 import type { InviteProgress } from "../../lib/sip/ua/user_agent.ts";
@@ -179,7 +180,7 @@ Deno.test("a codec list with nothing usable is rejected with 488 before anything
 Deno.test("no room for a call is 503 to the client, said in the log, before anything is looked up", async () => {
   await using owner = new ScriptedOwner();
   const room = { refusal: () => "there are 9 calls, 9 are allowed", retryAfterSeconds: () => 7 };
-  Object.assign(owner.services, { room });
+  owner.shared.room = room;
   dial(owner, "bob@10.0.0.2", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
@@ -379,11 +380,16 @@ const moved = (...uris: string[]): Refused => ({
   redirects: uris.map(parseSipUri),
 });
 
+function not0900(_from: string, { user }: DialTarget): Decision {
+  return user === "0900" ? { type: "refused", reason: "0900 is not in allowed-dials" } : { type: "allowed" };
+}
+
 /** What a 302 names, what each further INVITE is answered, and what comes of it. */
 const REDIRECTED: {
   name: string;
   contacts: string[];
-  services?: Partial<CallServices>;
+  redirect?: boolean;
+  mayCall?: typeof not0900;
   answers?: Refused[];
   called: string[];
   told: string;
@@ -418,27 +424,21 @@ const REDIRECTED: {
   {
     name: "switched off",
     contacts: ["sip:carol@10.0.0.3"],
-    services: { redirect: false },
+    redirect: false,
     called: [],
     told: "302 Moved Temporarily",
   },
   {
     name: "to what may not be called",
     contacts: ["sip:0900@10.0.0.3"],
-    services: {
-      mayCall: ({ user }) =>
-        user === "0900" ? { type: "refused", reason: "0900 is not in allowed-dials" } : { type: "allowed" },
-    },
+    mayCall: not0900,
     called: [],
     told: "403 Forbidden: blocked by this gateway, 0900 is not in allowed-dials",
   },
   {
     name: "to what may not be called, and what may",
     contacts: ["sip:0900@10.0.0.3", "sip:carol@10.0.0.3"],
-    services: {
-      mayCall: ({ user }) =>
-        user === "0900" ? { type: "refused", reason: "0900 is not in allowed-dials" } : { type: "allowed" },
-    },
+    mayCall: not0900,
     answers: [refused(480, "Temporarily Unavailable")],
     called: ["sip:carol@10.0.0.3"],
     told: "480 Temporarily Unavailable",
@@ -452,10 +452,11 @@ const REDIRECTED: {
   },
 ];
 
-for (const { name, contacts, services, answers = [], called, told } of REDIRECTED) {
+for (const { name, contacts, redirect, mayCall, answers = [], called, told } of REDIRECTED) {
   Deno.test(`302, ${name}`, async () => {
     await using owner = new ScriptedOwner();
-    Object.assign(owner.services, services);
+    if (redirect !== undefined) owner.shared.config = { ...owner.shared.config, redirect };
+    if (mayCall !== undefined) owner.shared.access = { ...owner.shared.access, mayCall };
     const first = await dialled(owner);
     first.steps.push(moved(...contacts));
     await settle();
@@ -534,4 +535,20 @@ Deno.test("an answer that cannot be used is told at once, not when the BYE is an
   assert.equal(call.hangUps, 1);
   call.byeAnswer.resolve();
   await settle();
+});
+
+Deno.test("whether a target may be called is asked in the name of the client", async () => {
+  const asked: string[] = [];
+  await using owner = new ScriptedOwner(new ScriptedAgent(), { askedBy: "192.0.2.7" });
+  owner.shared.access = {
+    mayCall: (from, to) => {
+      asked.push(`${from} calls ${to.user}@${to.host}`);
+      return { type: "refused", reason: "because" };
+    },
+    mayDial: () => ({ type: "allowed" }),
+  };
+  dial(owner, "sip:bob@10.0.0.2", []);
+  await settle();
+  assert.deepEqual(asked, ["192.0.2.7 calls bob@10.0.0.2"]);
+  assert.deepEqual(owner.link.take(), ['rejected("403 Forbidden: blocked by this gateway, because")']);
 });

@@ -242,7 +242,8 @@ const RTMP = { address: "192.0.2.1", connection: 7, path: "call/desk/bob" };
 
 function callByUrl(): OutgoingKind {
   const bench = new LineBench();
-  Object.assign(bench.services, { account: "desk", rtmpPeer: () => RTMP });
+  Object.assign(bench.services, { account: "desk" });
+  bench.rtmpPeer = RTMP;
   const told: string[] = [];
   const call = new PublishedCall({
     destination: "sip:bob@10.0.0.2",
@@ -294,13 +295,13 @@ function callInLine(): IncomingKind {
   const line: CallInLine = new CallInLine({
     account,
     codecs: ["pcmu"],
-    openClient: (link) => bench.openClient(link),
+    openClient: (link) => bench.openClient(link, () => line.rtmpPeer),
     createWaiting: (leg) =>
       new WaitingSound({ frames: silentFrames(), clock, ticker, put: (each) => leg.put(each) }),
     streams,
     clock,
   });
-  Object.assign(bench.services, { account: "desk", rtmpPeer: () => line.rtmpPeer });
+  Object.assign(bench.services, { account: "desk" });
   const rtmp = { ...RTMP, path: "line/desk/say" };
   const published = line.publish.bind(line, {
     account,

@@ -213,7 +213,7 @@ Deno.test("key frames are asked for by INFO one at a time, and no more once that
 
 Deno.test("touch tones of the client take the way of the settings; what waits at the end is told", async () => {
   await using owner = new ScriptedOwner();
-  Object.assign(owner.services, { dtmf: "info" });
+  owner.shared.config = { ...owner.shared.config, dtmf: "info" };
   const { call, media } = await talking(owner);
   const line = owner.state;
   assert.ok(line.type === "talking");
@@ -252,3 +252,16 @@ Deno.test("media that do not come: the client is told, then the call ends with b
   ]);
   assert.deepEqual([owner.state, media.disposed], [IDLE, true]);
 });
+
+for (const publishedAs of [undefined, "alice@example.com"]) {
+  Deno.test(`a call ${publishedAs === undefined ? "is not" : "is"} published for players`, async () => {
+    await using owner = new ScriptedOwner();
+    if (publishedAs !== undefined) Object.assign(owner.services, { publishedAs });
+    const { call } = await talking(owner);
+    const names = ["near", "far"].filter((name) => owner.shared.streams.find(`calls/${publishedAs}/${name}`));
+    assert.deepEqual(names, publishedAs === undefined ? [] : ["near", "far"]);
+    call.end("remote");
+    await settle();
+    assert.equal(owner.shared.streams.usage.publishers, 0);
+  });
+}

@@ -834,7 +834,7 @@ Deno.test("a silent registrar with a successor: the client is told, and connecte
   const endpoint = network.endpoint("10.0.0.1");
   const agent = endpoint.createUserAgent(identity("sip:alice@pbx.example", "secret"));
   await using owner = new ScriptedOwner();
-  const context = new Context(owner.link, agent, owner.services);
+  const context = new Context({ link: owner.link, agent, services: owner.services });
   const registering = context.register(new AbortController().signal);
   registrar.answer(await registrar.request("REGISTER"), 200);
   assert.equal((await network.settled(registering)).type, "registered");

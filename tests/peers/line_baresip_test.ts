@@ -80,7 +80,7 @@ for (const [answer, codec, sampleRate] of [["auto", "pcmu", 8000], ["on-publish"
         codec,
         commands: [`/dial ${target}`],
       });
-      await until(running, /account .*: .* calls$/m);
+      await until(running, /account .*: call from .*$/m);
       await using speaker = await publishFlv(`${url}/say`, file);
       await until(running, /account .*: call with .* established/);
       const { code, said } = await speaker.ended;

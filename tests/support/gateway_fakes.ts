@@ -10,6 +10,7 @@ import {
   type Agent,
   CallLeg,
   type CallServices,
+  type CallShared,
   type CallState,
   type ClientLink,
 } from "../../lib/call/leg.ts";
@@ -17,6 +18,10 @@ import type { CommandReply } from "../../lib/call/messages.ts";
 import { CallRegistry, type RegisteredCall } from "../../lib/call/registry.ts";
 import type { StreamRecord } from "../../lib/call/stream_record.ts";
 import { seededRandom } from "../../lib/base/random.ts";
+import type { Clock } from "../../lib/base/clock.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { ALLOWED } from "../../lib/gateway/access/dial_rules.ts";
+import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";
 import type { SipBody } from "../../lib/sip/message/body.ts";
@@ -496,6 +501,21 @@ export class ScriptedAgent implements Agent {
   }
 }
 
+/** What the calls of all clients share, with everything allowed; tests change its parts. */
+export function callShared(clock: Clock, more: Partial<CallShared> = {}): Writable<CallShared> {
+  return {
+    clock,
+    calls: new CallRegistry({ clock, random: seededRandom(1) }),
+    room: { refusal: () => null, retryAfterSeconds: () => 10 },
+    access: { mayCall: () => ALLOWED, mayDial: () => ALLOWED },
+    streams: new LiveStreams(defaultLiveLimits, { clock, log: silentLog }),
+    config: { dialPlan: [], dtmf: "auto", redirect: true },
+    ...more,
+  };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** A registry on a clock that stands still. */
 export function scriptedCalls(): CallRegistry {
   return new CallRegistry({ clock: new FakeClock(), random: seededRandom(1) });
@@ -515,6 +535,8 @@ export class ScriptedOwner extends CallLeg {
   declare readonly log: RecordLog;
   readonly clock: FakeClock;
   readonly factory: RecordingFactory;
+  /** What its calls share. */
+  readonly shared: ReturnType<typeof callShared>;
   /** What reached the player: "8@20". */
   readonly played: string[];
   /** How often the publisher was to send a key frame. */
@@ -527,17 +549,20 @@ export class ScriptedOwner extends CallLeg {
   constructor(agent = new ScriptedAgent(), more: Partial<CallServices> = {}) {
     const [clock, log, media] = [new FakeClock(), new RecordLog("debug"), new RecordingFactory()];
     const played: string[] = [];
+    const shared = callShared(clock);
     super({
       player: null,
+      rtmpPeer: null,
       play: (type, timeMs) => void played.push(`${type}@${timeMs}`),
       takeMissed: () => this.missed,
       stateChanged: () => {},
     }, {
       link: new RecordingLink(),
       agent,
-      services: { clock, log, media, calls: new CallRegistry({ clock, random: seededRandom(1) }), ...more },
+      services: { shared, log, media, ...more },
     });
     this.clock = clock;
+    this.shared = shared;
     this.factory = media;
     this.played = played;
     this.publisher = { status: (_level, code, text) => this.#told(code, text) };
@@ -545,7 +570,7 @@ export class ScriptedOwner extends CallLeg {
 
   /** Where its calls are listed. */
   get calls(): CallRegistry {
-    return this.services.calls;
+    return this.services.shared.calls;
   }
 
   /** Whatever it does, it does this now. */

@@ -9,11 +9,11 @@ import { dialledByUrl, type UrlDial } from "../../lib/gateway/urls.ts";
 import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import type { SipRequest, SipResponse } from "../../lib/sip/message/message.ts";
 import {
+  callShared,
   RecordingFactory,
   RecordingLink,
   RecordingReply,
   type RecordingStream,
-  scriptedCalls,
 } from "./gateway_fakes.ts";
 import { identity, type ScriptedPeer, sdp, type SipNetwork } from "./sip_network.ts";
 
@@ -43,7 +43,6 @@ export class GatewayPhone {
   readonly link = new RecordingLink();
   /** Her media. */
   readonly factory = new RecordingFactory();
-  readonly calls = scriptedCalls();
   /** The gateway's side of her. */
   readonly context: Context;
   readonly #network: SipNetwork;
@@ -56,8 +55,9 @@ export class GatewayPhone {
     const agent = this.#endpoint.createUserAgent(
       identity(options.aor ?? PHONE_URI, options.password ?? null),
     );
-    const services = { clock: network.clock, log: network.log, media: this.factory, calls: this.calls };
-    this.context = new Context(this.link, agent, services, urlDial(options.dialByUrl));
+    const services = { shared: callShared(network.clock), log: network.log, media: this.factory };
+    const dialByUrl = urlDial(options.dialByUrl);
+    this.context = new Context({ link: this.link, agent, services, dialByUrl });
     this.context.start();
   }
 

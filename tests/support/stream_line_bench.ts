@@ -4,13 +4,14 @@
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { CallServices, ClientLink } from "../../lib/call/leg.ts";
-import { CallRegistry } from "../../lib/call/registry.ts";
+import { CallRegistry, type RtmpPeer } from "../../lib/call/registry.ts";
 import type { SipAccount } from "../../lib/config/sip_account.ts";
 import { StreamClient } from "../../lib/gateway/apps/stream_client.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { FakeClock, settle } from "./fake_clock.ts";
 import {
+  callShared,
   RecordingFactory,
   RecordingLink,
   RecordingStream,
@@ -56,19 +57,28 @@ export class LineBench {
   readonly streams = new LiveStreams(defaultLiveLimits, this);
   /** The publisher's stream. */
   readonly publisher = new RecordingStream();
-  readonly calls = new CallRegistry(this);
+  /** What its calls share. */
+  readonly shared = callShared(this.clock, { calls: new CallRegistry(this), streams: this.streams });
+  readonly calls = this.shared.calls;
+  /** The RTMP client of its calls. */
+  rtmpPeer: RtmpPeer | null = null;
   readonly services: CallServices = {
-    clock: this.clock,
+    shared: this.shared,
     log: this.log,
     media: this.factory,
-    calls: this.calls,
   };
   readonly #lines: StreamClient[] = [];
 
   /** A line of the account. */
-  openClient(link: ClientLink = this.link): StreamClient {
+  openClient(link: ClientLink = this.link, rtmpPeer = () => this.rtmpPeer): StreamClient {
     const remote = { streams: this.streams, path: "call/desk/100" };
-    const line = new StreamClient({ link, agent: this.agent, services: this.services, remote });
+    const line = new StreamClient({
+      link,
+      agent: this.agent,
+      services: this.services,
+      remote,
+      rtmpPeer,
+    });
     this.#lines.push(line);
     return line;
   }

@@ -1,21 +1,16 @@
 // The call application: rtmp://gateway/call/<account>/<dest>. Publishing there calls <dest> from that account, and
-// ends the call with the stream; playing the same name hears and sees the far end. Each publisher has its own call.
+// ends the call with the stream; playing the same name plays the remote party. Each publisher has its own call.
 // Role: edge
 
-import type { AccessPolicy } from "../access/access_policy.ts";
-import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
+import type { Runtime } from "../../base/runtime.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
-import type { CallRoom, CallServices } from "../../call/leg.ts";
-import type { CallRegistry } from "../../call/registry.ts";
-import type { DtmfMode } from "../../config/config_settings.ts";
-import type { DialPlan } from "../../config/dial_plan.ts";
+import type { CallMediaPool } from "../../call/call_media_pool.ts";
+import type { CallServices, CallShared } from "../../call/leg.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import { REPLACED } from "../../live/publisher.ts";
-import type { LiveStreams } from "../../live/streams.ts";
 import {
   type AccountApplication,
   type AccountUse,
@@ -26,28 +21,11 @@ import {
 import { PublishedCall } from "./published_call.ts";
 import { StreamClient } from "./stream_client.ts";
 
-/** What lines of accounts share; everything belongs to the gateway. */
-export interface AccountAppParts {
-  readonly clock: Clock;
-  /** Where lines go. */
-  readonly log: Logger;
-  readonly random: Random;
-  /** The media of one call; its RTMP time starts now. */
-  readonly media: (log: Logger) => MediaFactory;
+/** What calls of accounts share; everything belongs to the gateway. */
+export interface AccountAppParts extends Runtime, CallShared {
+  readonly media: Pick<CallMediaPool, "factory">;
   /** Codecs that can be turned into one another here. */
   readonly transcodable: ReadonlySet<string>;
-  readonly access: Pick<AccessPolicy, "mayCall">;
-  readonly room: CallRoom;
-  /** Where calls are listed. */
-  readonly calls: CallRegistry;
-  /** Where dialled numbers go. */
-  readonly dialPlan: DialPlan;
-  /** How touch tones are sent. */
-  readonly dtmf: DtmfMode;
-  /** Whether a 3xx is followed, unless the account says otherwise. */
-  readonly redirect: boolean;
-  /** Where far ends are published. */
-  readonly streams: LiveStreams;
 }
 
 /** What the call itself has said in the log, in its own words. */
@@ -113,13 +91,17 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const { account, rest, connection } = use;
     const { clock, random, streams } = this.#parts;
     const log = account.log.child(`call to ${rest}`);
-    const { redirect, fields = {} } = account.config;
-    const parts = redirect === undefined ? this.#parts : { ...this.#parts, redirect };
-    const path = pathOf(account.config.name, rest);
+    const { config } = account;
+    const { redirect, fields = {} } = config;
+    const path = pathOf(config.name, rest);
     const services: CallServices = {
-      ...servicesOf(parts, log, account.config.name, connection.peer.hostname),
+      shared: this.#parts,
+      log,
+      media: mediaOf(this.#parts, log),
+      account: config.name,
+      askedBy: connection.peer.hostname,
       fields,
-      rtmpPeer: () => rtmpPeerOf(active.publisher, path),
+      ...(redirect !== undefined && { redirect }),
     };
     const call: PublishedCall = new PublishedCall({
       destination: rest,
@@ -131,6 +113,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
           agent: account.agent,
           services,
           remote: { streams, path },
+          rtmpPeer: () => rtmpPeerOf(active.publisher, path),
         }),
       clock,
       random,
@@ -171,27 +154,9 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 }
 
-/** What the calls of an account take from the gateway. @param address of the client that pays for the call */
-export function servicesOf(
-  parts: AccountAppParts,
-  log: Logger,
-  account: string,
-  address: string,
-): CallServices {
-  const { clock, media, access, room, calls, dialPlan, dtmf, redirect } = parts;
-  return {
-    clock,
-    log,
-    calls,
-    account,
-    media: media(log),
-    room,
-    dtmf,
-    redirect,
-    dialPlan,
-    askedBy: address,
-    mayCall: (target) => access.mayCall(address, target),
-  };
+/** Media whose RTMP time starts now. */
+export function mediaOf({ media }: AccountAppParts, log: Logger): MediaFactory {
+  return media.factory("wideband", log, true);
 }
 
 function pathOf(account: string, destination: string): string {

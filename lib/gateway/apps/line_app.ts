@@ -10,7 +10,7 @@ import { receivedPagingMessage } from "../../call/messages.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import type { AccountApplication, AccountUse, PublisherOutcome, ServedAccount } from "./account_client.ts";
-import { type AccountAppParts, refusedPublisher, servicesOf } from "./call_app.ts";
+import { type AccountAppParts, mediaOf, refusedPublisher } from "./call_app.ts";
 import { CallInLine, linePath, SAY } from "./call_in_line.ts";
 import { StreamClient } from "./stream_client.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
@@ -86,17 +86,24 @@ export class LineApp implements AccountApplication, AsyncDisposable {
   #open(account: ServedAccount): CallInLine {
     const { streams, clock, transcodable } = this.#parts;
     const { config, agent, log } = account;
-    const media = freshForEachCall(() => this.#parts.media(log));
     const services: CallServices = {
-      ...servicesOf(this.#parts, log, config.name, ""),
-      media,
-      rtmpPeer: () => line.rtmpPeer,
+      shared: this.#parts,
+      log,
+      media: freshForEachCall(() => mediaOf(this.#parts, log)),
+      account: config.name,
+      askedBy: "",
     };
     const line: CallInLine = new CallInLine({
       account,
       codecs: config.codecs.length > 0 ? config.codecs : lineCodecs(transcodable),
       openClient: (link) =>
-        new StreamClient({ link, agent, services, remote: { streams, path: linePath(config.name) } }),
+        new StreamClient({
+          link,
+          agent,
+          services,
+          remote: { streams, path: linePath(config.name) },
+          rtmpPeer: () => line.rtmpPeer,
+        }),
       createWaiting: (leg) =>
         new WaitingSound({
           frames: this.#frames[config.waiting],

@@ -25,34 +25,31 @@ import {
 } from "../../sip/ua/user_agent.ts";
 
 export interface SharedAgentsParts {
-  /** Makes the one user agent of an address. */
-  readonly createUserAgent: (identity: Identity) => Agent;
-  /** Where failures go. */
+  readonly sip: { createUserAgent(identity: Identity): Agent };
   readonly log: Logger;
 }
 
 export class SharedAgents {
   readonly #parts: SharedAgentsParts;
-  readonly #lines = new Map<string, SharedAgent>();
+  readonly #agents = new Map<string, SharedAgent>();
 
-  /** Nobody shares yet. */
   constructor(parts: SharedAgentsParts) {
     this.#parts = parts;
   }
 
-  /** Lines with at least one client. */
+  /** Addresses with at least one client. */
   get size(): number {
-    return this.#lines.size;
+    return this.#agents.size;
   }
 
   /** One more client; it leaves by disposing what it gets, and the last to leave unregisters the address. */
   join(identity: Identity): Agent {
     const key = keyOf(identity);
-    const known = this.#lines.get(key);
+    const known = this.#agents.get(key);
     if (known !== undefined) return known.join(identity);
-    const line = new SharedAgent(this.#parts, identity, () => this.#lines.delete(key));
-    this.#lines.set(key, line);
-    return line.join(identity);
+    const agent = new SharedAgent(this.#parts, identity, () => this.#agents.delete(key));
+    this.#agents.set(key, agent);
+    return agent.join(identity);
   }
 }
 
@@ -70,8 +67,8 @@ class SharedAgent {
 
   constructor(parts: SharedAgentsParts, identity: Identity, forget: () => void) {
     this.#forget = forget;
-    this.#scope = new Scope("shared line", { log: parts.log });
-    this.#agent = parts.createUserAgent(identity);
+    this.#scope = new Scope("shared address", { log: parts.log });
+    this.#agent = parts.sip.createUserAgent(identity);
     this.#scope.spawn("invitations", () => this.#offerInvitations());
     this.#scope.spawn(
       "messages",

@@ -2,14 +2,8 @@
 // are published for any number of players.
 // Role: edge
 
-import {
-  type Agent,
-  CallLeg,
-  type CallServices,
-  type CallState,
-  type ClientLink,
-  type LegOwner,
-} from "../../call/leg.ts";
+import { CallLeg, type CallLegParts, type CallState, type LegOwner } from "../../call/leg.ts";
+import type { RtmpPeer } from "../../call/registry.ts";
 import type { LiveStreams, Publication } from "../../live/streams.ts";
 
 /** Where players find the remote party. */
@@ -18,14 +12,11 @@ export interface RemoteStream {
   readonly path: string;
 }
 
-export interface StreamClientParts {
-  /** Told what a client would be told: ringing, accepted, rejected, byed, receivedDTMF... */
-  readonly link: ClientLink;
-  /** The SIP side; shared with other calls of its account, so it stays its owner's to dispose of. */
-  readonly agent: Agent;
-  readonly services: CallServices;
+export interface StreamClientParts extends CallLegParts {
   /** Where the remote party is published while there is a call. */
   readonly remote: RemoteStream;
+  /** Who publishes now; null: nobody. */
+  readonly rtmpPeer: () => RtmpPeer | null;
 }
 
 export class StreamClient implements LegOwner, AsyncDisposable {
@@ -33,6 +24,7 @@ export class StreamClient implements LegOwner, AsyncDisposable {
   /** Players are many, and others than who called: none of them is told of trouble. */
   readonly player = null;
   readonly #remote: RemoteStream;
+  readonly #rtmpPeer: () => RtmpPeer | null;
   #publication: Publication | null = null;
   #unpublished = false;
 
@@ -40,6 +32,11 @@ export class StreamClient implements LegOwner, AsyncDisposable {
   constructor(parts: StreamClientParts) {
     this.leg = new CallLeg(this, parts);
     this.#remote = parts.remote;
+    this.#rtmpPeer = parts.rtmpPeer;
+  }
+
+  get rtmpPeer(): RtmpPeer | null {
+    return this.#rtmpPeer();
   }
 
   /** Tags of the remote party, to all who play. */

@@ -31,6 +31,7 @@ class Scene extends LineBench {
           agent: this.agent,
           services: this.services,
           remote: { streams: this.streams, path: "line/desk" },
+          rtmpPeer: () => null,
         }),
       createWaiting: (line) =>
         new WaitingSound({

@@ -13,11 +13,11 @@ import type { RegisterOutcome } from "../../../lib/sip/ua/registration.ts";
 import { MAX_INVITATIONS } from "../../../lib/sip/ua/user_agent.ts";
 import { settle } from "../../support/fake_clock.ts";
 import {
+  callShared,
   RecordingFactory,
   RecordingLink,
   RecordingReply,
   ScriptedAgent,
-  scriptedCalls,
   ScriptedInvitation,
 } from "../../support/gateway_fakes.ts";
 import {
@@ -38,20 +38,14 @@ const forever = (): AbortSignal => new AbortController().signal;
 class Client {
   readonly link = new RecordingLink();
   readonly factory = new RecordingFactory();
-  readonly calls = scriptedCalls();
   readonly context: Context;
   readonly #network: SipNetwork;
 
   constructor(scene: Scene, displayName: string | null, password: string | null) {
     this.#network = scene.network;
     const who = { ...identity(`sip:alice@${REGISTRAR}`, password), displayName };
-    const services = {
-      clock: scene.network.clock,
-      log: scene.network.log,
-      media: this.factory,
-      calls: this.calls,
-    };
-    this.context = new Context(this.link, scene.lines.join(who), services);
+    const services = { shared: callShared(scene.network.clock), log: scene.network.log, media: this.factory };
+    this.context = new Context({ link: this.link, agent: scene.lines.join(who), services });
   }
 
   register(): Promise<RegisterOutcome | { type: "not needed" }> {
@@ -83,7 +77,7 @@ class Scene {
   readonly network = new SipNetwork();
   readonly endpoint = this.network.endpoint(HOST);
   readonly lines = new SharedAgents({
-    createUserAgent: (who) => this.endpoint.createUserAgent(who),
+    sip: this.endpoint,
     log: this.network.log,
   });
   readonly bob: ScriptedPeer = this.network.peer(BOB);
