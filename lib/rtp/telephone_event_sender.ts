@@ -2,20 +2,13 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
+import { PacedKeys, type QueuedKey } from "../base/paced_keys.ts";
 import {
   encodeRedundancy,
   encodeTelephoneEvent,
   eventOfDigit,
   type RedundantBlock,
 } from "./telephone_event.ts";
-
-/** How long a key sounds unless told otherwise, in ms. */
-export const DEFAULT_DIGIT_MS = 160;
-/** The shortest key: 40 ms are the least that receivers must recognise (ITU-T Q.24). */
-export const MIN_DIGIT_MS = 40;
-export const MAX_DIGIT_MS = 10_000;
-/** Most keys that wait. */
-export const MAX_QUEUED_DIGITS = 128;
 
 const UPDATE_MS = 20;
 const PAUSE_MS = 80;
@@ -40,12 +33,8 @@ export interface TelephoneEventSenderOptions {
   readonly send: (payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number) => void;
 }
 
-interface QueuedDigit {
+interface Tone extends QueuedKey {
   readonly event: number;
-  readonly durationMs: number;
-}
-
-interface Tone extends QueuedDigit {
   /** Timestamp of the current segment. */
   timestamp: number;
   /** Event clock units of the segments before. */
@@ -61,18 +50,15 @@ interface Tone extends QueuedDigit {
  *
  *     idle -> sounding -> ending (3 packets) -> pausing -> sounding | idle
  */
-export class TelephoneEventSender implements Disposable {
+export class TelephoneEventSender extends PacedKeys {
   readonly #options: TelephoneEventSenderOptions;
-  readonly #queue: QueuedDigit[] = [];
   /** Ends of the last keys, for redundancy; oldest first. */
   readonly #past: { timestamp: number; data: Uint8Array }[] = [];
   #tone: Tone | null = null;
-  #timer: Disposable | null = null;
-  #dueMs = 0;
   #freeTimestamp = -Infinity;
-  #closed = false;
 
   constructor(options: TelephoneEventSenderOptions) {
+    super(options.clock);
     this.#options = options;
   }
 
@@ -81,71 +67,32 @@ export class TelephoneEventSender implements Disposable {
     return this.#tone !== null;
   }
 
-  /** Keys waiting, without the one that sounds. */
-  get pending(): number {
-    return this.#queue.length;
-  }
-
-  /**
-   * Queues keys 0-9 * # A-D, each of `durationMs` (kept within 40 ms and 10 s). False, and nothing queued, when
-   * there is no key, one is unknown, the queue has no room for all, or the sender is disposed.
-   */
-  enqueue(digits: string, durationMs: number = DEFAULT_DIGIT_MS): boolean {
-    const events: number[] = [];
-    for (const digit of digits) {
-      const event = eventOfDigit(digit);
-      if (event === null) return false;
-      events.push(event);
-    }
-    if (this.#closed || events.length === 0 || this.#queue.length + events.length > MAX_QUEUED_DIGITS) {
-      return false;
-    }
-    const wantedMs = Number.isFinite(durationMs) ? durationMs : DEFAULT_DIGIT_MS;
-    const keptMs = Math.min(MAX_DIGIT_MS, Math.max(MIN_DIGIT_MS, wantedMs));
-    for (const event of events) this.#queue.push({ event, durationMs: keptMs });
-    if (this.#timer === null) this.#startNext();
-    return true;
-  }
-
   /** Stops at once and for good; what waits is forgotten. */
-  [Symbol.dispose](): void {
-    this.#closed = true;
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = null;
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
     this.#tone = null;
-    this.#queue.length = 0;
   }
 
-  #startNext(): void {
-    const digit = this.#queue.shift();
-    if (digit === undefined) return;
-    const { clock, timestampAt } = this.#options;
-    this.#dueMs = clock.now();
+  protected override begin(nowMs: number): void {
+    const next = this.takeKey();
+    if (next === undefined) return;
     // A stream that stands still while keys sound must not give two keys one timestamp.
-    const timestamp = Math.max(Math.round(timestampAt(this.#dueMs)), this.#freeTimestamp);
-    this.#tone = { ...digit, timestamp, unitsBefore: 0, updates: 0, ends: 0 };
-    this.#step();
+    const timestamp = Math.max(Math.round(this.#options.timestampAt(nowMs)), this.#freeTimestamp);
+    const event = eventOfDigit(next.key)!;
+    this.#tone = { ...next, event, timestamp, unitsBefore: 0, updates: 0, ends: 0 };
+    this.step();
   }
 
   /** One packet and the timer for the next (RFC 4733 2.5.1.2). */
-  #step(): void {
+  protected override step(): void {
     const tone = this.#tone;
-    if (tone === null) return this.#startNext();
+    if (tone === null) return this.begin(this.restart());
     const coveredMs = UPDATE_MS * (tone.updates + 1);
     if (coveredMs < tone.durationMs) this.#sendUpdate(tone, coveredMs);
     else this.#sendEnd(tone);
-    if (this.#closed) return; // by the outlet
+    if (this.closed) return; // by the outlet
     if (tone.ends === END_PACKETS) this.#finish(tone);
-    else this.#wait(UPDATE_MS);
-  }
-
-  #wait(ms: number): void {
-    const { clock } = this.#options;
-    this.#dueMs += ms;
-    this.#timer = clock.after(this.#dueMs - clock.now(), () => {
-      this.#timer = null;
-      this.#step();
-    });
+    else this.wait(UPDATE_MS);
   }
 
   #sendUpdate(tone: Tone, coveredMs: number): void {
@@ -207,6 +154,6 @@ export class TelephoneEventSender implements Disposable {
       Math.ceil(units * audioClockRate / eventClockRate + PAUSE_MS * audioClockRate / 1000);
     this.#tone = null;
     // The last end leaves 40 ms after the first, which covers the last 20 ms of the key.
-    this.#wait(Math.max(UPDATE_MS, PAUSE_MS - UPDATE_MS));
+    this.wait(Math.max(UPDATE_MS, PAUSE_MS - UPDATE_MS));
   }
 }

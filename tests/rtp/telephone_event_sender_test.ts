@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { MAX_QUEUED_KEYS } from "../../lib/base/paced_keys.ts";
 import {
-  MAX_QUEUED_DIGITS,
   TelephoneEventSender,
   type TelephoneEventSenderOptions,
 } from "../../lib/rtp/telephone_event_sender.ts";
@@ -133,8 +133,8 @@ Deno.test("digits sent: what cannot be sent is refused whole", () => {
   const { clock, sender, sent } = createSender();
   for (const digits of ["", "x", "12e", "1 2", "😀"]) assert.equal(sender.enqueue(digits), false, digits);
   assert.equal(sent.length, 0);
-  assert.equal(sender.enqueue("1".repeat(MAX_QUEUED_DIGITS + 1)), false);
-  assert.equal(sender.enqueue("1".repeat(MAX_QUEUED_DIGITS)), true);
+  assert.equal(sender.enqueue("1".repeat(MAX_QUEUED_KEYS + 1)), false);
+  assert.equal(sender.enqueue("1".repeat(MAX_QUEUED_KEYS)), true);
   assert.equal(sender.enqueue("2"), true); // the first one already sounds
   assert.equal(sender.enqueue("3"), false);
   sender[Symbol.dispose]();
