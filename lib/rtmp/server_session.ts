@@ -169,22 +169,18 @@ export class ServerSession implements MessageSink {
   /** For the link: everything but protocol control. Throws WireError for what comes before connect. */
   receive(message: RtmpMessage): void {
     try {
-      this.#receive(message);
+      switch (message.type) {
+        case MESSAGE_TYPE.AUDIO:
+        case MESSAGE_TYPE.VIDEO:
+        case MESSAGE_TYPE.DATA:
+          return this.#receiveMedia(message.type, message);
+        case MESSAGE_TYPE.COMMAND:
+        case MESSAGE_TYPE.COMMAND_AMF3:
+          return this.#receiveCommand(decodeCommand(message.type, message.body), message.streamId);
+      }
     } catch (error) {
       if (!this.#hasConnect || !(error instanceof WireError)) throw error;
       this.link.ignore(error);
-    }
-  }
-
-  #receive(message: RtmpMessage): void {
-    switch (message.type) {
-      case MESSAGE_TYPE.AUDIO:
-      case MESSAGE_TYPE.VIDEO:
-      case MESSAGE_TYPE.DATA:
-        return this.#receiveMedia(message.type, message);
-      case MESSAGE_TYPE.COMMAND:
-      case MESSAGE_TYPE.COMMAND_AMF3:
-        return this.#receiveCommand(decodeCommand(message.type, message.body), message.streamId);
     }
   }
 

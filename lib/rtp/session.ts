@@ -225,7 +225,7 @@ export class RtpSession implements Disposable {
     rtp.onError = rtcp.onError = (error) => this.#reportFailure(error);
     this.#rtcp.start();
     await Promise.all([
-      rtp.run((bytes, from) => this.#receiveRtp(bytes, from)),
+      rtp.run(this.#receiveRtp),
       rtcp.run((bytes, from) => this.#rtcp.receive(bytes, from)),
     ]);
   }
@@ -288,7 +288,7 @@ export class RtpSession implements Disposable {
     return this.#timestampBase + Math.round(timestamp) >>> 0;
   }
 
-  #receiveRtp(bytes: Uint8Array, from: Endpoint): void {
+  readonly #receiveRtp = (bytes: Uint8Array, from: Endpoint): void => {
     if (this.#closed) return;
     // A peer may put RTCP on the RTP port although nobody agreed to (RFC 5761 4 tells them apart).
     if (bytes.length >= 8 && bytes[1]! >= 192 && bytes[1]! <= 223) return this.#rtcp.receive(bytes, from);
@@ -312,7 +312,7 @@ export class RtpSession implements Disposable {
     }
     this.#reorder.push({ sequence, timestamp, marker, payloadType, payload }, nowMs);
     if (this.#reorder.held > 0 && this.#waiting === null) this.#startWaiting(nowMs);
-  }
+  };
 
   #changeSource(ssrc: number): void {
     this.#reorder.drain();
