@@ -114,13 +114,16 @@ export function sameAddressPolicyOf(
   return fits.find((rule) => rule.sameAddress !== undefined)?.sameAddress ?? config.policy;
 }
 
-/** Whether the calls of an address may be played by others: by the first rule that says so, else `everywhere`. */
+/** Whether the calls of an address may be played by others: by the first rule that says so, else as for all. */
 export function mayPublishCalls(
-  config: { readonly everywhere: boolean; readonly accounts: readonly AccountRule[] },
+  config: {
+    readonly publishCalls: boolean;
+    readonly sameAddress: { readonly accounts: readonly AccountRule[] };
+  },
   address: string,
 ): boolean {
-  const fits = config.accounts.filter((rule) => isRuleFor(rule, address));
-  return fits.find((rule) => rule.publishCalls !== undefined)?.publishCalls ?? config.everywhere;
+  const fits = config.sameAddress.accounts.filter((rule) => isRuleFor(rule, address));
+  return fits.find((rule) => rule.publishCalls !== undefined)?.publishCalls ?? config.publishCalls;
 }
 
 function isRuleFor(rule: AccountRule, address: string): boolean {

@@ -1,5 +1,4 @@
-// The gateway: accepts RTMP clients and hands each to the application of its path: sip, or the streams of an
-// RTMP server. Owns everything that runs.
+// The gateway: accepts RTMP clients and hands each to the application of its path. Owns everything that runs.
 // Role: edge
 
 import { BadTraffic } from "./access/bad_traffic.ts";
@@ -40,15 +39,14 @@ const LIVE_LATENCY_MS = 2000;
 
 /** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment extends Runtime {
-  /** Names of SIP domains. */
   readonly dns: DnsResolver;
-  /** Where calls are listed; absent: in a registry of its own. */
+  /** Absent: a registry of its own. */
   readonly calls?: CallRegistry;
   /** Memory of the process in bytes; absent: as the system counts it. */
   readonly memoryBytes?: () => number;
-  /** What turns one codec into another; absent: audio only passes through as it is. */
+  /** Absent: audio is not transcoded. */
   readonly codecs?: Codecs;
-  /** Where what is open is noted, for who clears up behind this thread; absent: nobody does. */
+  /** Where open files are noted, for who clears up behind this thread. */
   readonly files?: OpenFiles;
   /** The other gateways of this process; absent: it is alone. */
   readonly team?: Team;
@@ -139,7 +137,7 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  /** Binds all sides and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
+  /** Binds all ports and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
     const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
     const listeners = await RtmpListeners.create(config, { ...environment, sockets });
@@ -161,11 +159,11 @@ export class Gateway implements AsyncDisposable {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
+    const { log, team } = environment;
     const own = sockets.kind === "linux" ? "; sockets by system calls of Linux" : "";
-    const where = `RTMP clients connect to ${
-      formatEndpoint(gateway.#rtmp)
-    }; SIP uses port ${gateway.sipPort}${own}`;
-    environment.log[environment.team === undefined ? "info" : "debug"](where); // a team says it once for all
+    const at = formatEndpoint(gateway.#rtmp);
+    const where = `RTMP clients connect to ${at}; SIP uses port ${gateway.sipPort}${own}`;
+    log[team === undefined ? "info" : "debug"](where); // a team says it once for all
     return gateway;
   }
 
@@ -174,22 +172,21 @@ export class Gateway implements AsyncDisposable {
     return this.#rtmp;
   }
 
-  /** The shared SIP port, UDP and TCP. */
+  /** UDP and TCP. */
   get sipPort(): number {
     return this.#sip.port;
   }
 
-  /** The SIP users that the gateway itself is. */
   get accounts(): AccountRegistry {
     return this.#accounts;
   }
 
-  /** Where clients connect, every way; resolved by the time start() returns. */
-  get doors(): Promise<ListenerAddresses> {
+  /** Where clients connect; resolved by the time start() returns. */
+  get addresses(): Promise<ListenerAddresses> {
     return this.#listeners.opened;
   }
 
-  /** Reads certificate, key and users of the RTMP side again; what exists stays. Accounts not registered try again. */
+  /** Reads certificate, key and users again; what exists stays. Accounts not registered try again. */
   async reload(): Promise<void> {
     this.#accounts.retry();
     await this.#listeners.reload();
@@ -201,7 +198,7 @@ export class Gateway implements AsyncDisposable {
     return { connections: this.#connections.here, clients: this.#sipApp.clients, calls, rtpPorts };
   }
 
-  /** Ends calls that a gateway in this place had before it broke down; how many far ends agreed. */
+  /** Ends calls that a gateway in this slot had before it crashed; how many BYEs were answered. */
   hangUpOrphans(records: readonly DialogRecord[]): Promise<number> {
     return this.#sip.hangUpOrphans(records);
   }
@@ -305,11 +302,10 @@ export class Gateway implements AsyncDisposable {
   /** Whether a client cannot be served without the streams: it publishes or plays them, or its calls are published. */
   #needsStreams(path: AppPath): boolean {
     if (path.type !== "sip") return path.type !== "rejected";
-    const { publishCalls: everywhere, sameAddress: { accounts } } = this.#config;
-    return mayPublishCalls({ everywhere, accounts }, path.address);
+    return mayPublishCalls(this.#config, path.address);
   }
 
-  /** Stops accepting, ends every call and registration, closes both sides. */
+  /** Stops accepting, ends every call and registration, closes the ports. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#guard[Symbol.dispose]();
     await this.#scope.close();
@@ -322,7 +318,7 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
-/** Told to who names neither an application nor a stream, or a SIP address where connect should. */
+/** For who names neither an application nor a stream, or a SIP address where connect should. */
 const NO_PATH =
   "the path of connect is missing: connect to rtmp://this-host/live or rtmp://this-host/sip/user@domain";
 

@@ -1,11 +1,11 @@
-// Every way an RTMP client can come in: plain, TLS, HTTP. Opens the ports, counts who comes from where, reads the
-// certificate and the users, and reads them again when told; the gateway gets connections, whatever their way.
+// The listeners of RTMP, RTMPS, RTMPT and RTMPTS: opens the ports, admits and authenticates clients, loads certificate
+// and users and reloads them when told; the gateway gets connections, whatever their transport.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import type { Config } from "../config/config.ts";
 import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
 import { AccessPolicy } from "./access/access_policy.ts";
@@ -30,37 +30,28 @@ import { RtmpAcceptor } from "../rtmp/listen.ts";
 import type { RtmpEvent } from "../rtmp/stream_commands.ts";
 import { listenRtmpt } from "../rtmp/tunnel/listen.ts";
 
-/** What the door takes from outside. */
-export interface ListenersEnvironment {
-  readonly clock: Clock;
-  /** Where lines go. */
-  readonly log: Logger;
-  /** Handshakes and the names of RTMPT sessions. */
-  readonly random: Random;
+interface ListenersEnvironment extends Runtime {
   /** Whose sockets plain RTMP comes through; absent: those of the runtime. */
   readonly sockets?: Pick<Sockets, "listenTcp">;
   /** The other gateways of the process: they listen on the same port. */
   readonly team?: Pick<Team, "nextConnectionId" | "addresses" | "streams">;
 }
 
-/** The parts of the configuration that matter here. */
-export type ListenersConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
+type ListenersConfig = Pick<Config, "rtmp" | "entrance" | "limit">;
 
 /** Where clients connect; the real ports when 0 was asked for. */
 export interface ListenerAddresses {
   readonly rtmp: Endpoint;
-  /** RTMP over TLS; null: not open. */
+  /** Null: not open. */
   readonly rtmps: Endpoint | null;
-  /** RTMP in HTTP requests; null: not open. */
   readonly rtmpt: Endpoint | null;
-  /** RTMP in HTTPS requests; null: not open. */
   readonly rtmpts: Endpoint | null;
 }
 
 type ListenerName = keyof ListenerAddresses;
 
-/** Connections that never become clients: so many are told one by one in the log. */
-const STRANGERS: Partial<BadTrafficOptions> = {
+/** Connections that never become clients: so many are logged one by one. */
+const INVALID: Partial<BadTrafficOptions> = {
   perSecond: 0.5,
   burst: 20,
   totalPerSecond: 5,
@@ -75,19 +66,18 @@ const ACCEPT_PAUSE_MS = 4;
 const NOTHING_TO_READ = "nothing to reload: no tls-cert and no rtmp-users; " +
   "all other settings are read at the start";
 
-/** Takes over a client that has come in; `place` is to be disposed when it has left. */
-export type OnClient = (client: RtmpConnection, place: Disposable) => void;
+/** Takes over a client; `place` is to be disposed when it has left. */
+type OnClient = (client: RtmpConnection, place: Disposable) => void;
 
-/** Streams of one way in, told where it listens. */
-type Way = (signal: AbortSignal, onListening: (local: Endpoint) => void) => AsyncIterable<ByteStream>;
+/** The byte streams of one listener, told where it listens. */
+type Listen = (signal: AbortSignal, onListening: (local: Endpoint) => void) => AsyncIterable<ByteStream>;
 
 export class RtmpListeners {
   readonly access: AccessPolicy;
-  /** Tells who is limited, of the SIP side too. */
+  /** For the SIP side too. */
   readonly offenders: OffenderLog;
   readonly #halfOpen: HalfOpen;
-  /** Strangers at the door: the first of them are told one by one. */
-  readonly #strangers: BadTraffic;
+  readonly #invalid: BadTraffic;
   readonly #config: ListenersConfig;
   readonly #environment: ListenersEnvironment;
   readonly #log: Logger;
@@ -108,7 +98,7 @@ export class RtmpListeners {
     const nextId = team === undefined ? undefined : (): number => team.nextConnectionId();
     this.offenders = new OffenderLog(environment);
     this.#halfOpen = new HalfOpen(halfOpenLimits(config.limit.halfOpen), this.offenders);
-    this.#strangers = new BadTraffic(environment, this.offenders, STRANGERS);
+    this.#invalid = new BadTraffic(environment, this.offenders, INVALID);
     const onOffence = (peer: Endpoint, offence: RtmpOffence): boolean => this.#offended(peer, offence);
     this.#acceptor = new RtmpAcceptor(config.rtmp.options, { ...environment, onOffence }, nextId);
     this.access = new AccessPolicy({ ...config.entrance, ...files.logins }, {
@@ -139,9 +129,9 @@ export class RtmpListeners {
   async run(signal: AbortSignal, onClient: OnClient): Promise<void> {
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal]);
-    const ports = this.#ways().map(([door, name, way]) => ({
-      door,
-      ...this.#enter(name, way, stop, onClient),
+    const ports = this.#configured().map(([listener, name, listen]) => ({
+      listener,
+      ...this.#enter(name, listen, stop, onClient),
     }));
     const ended = ports.map((port) => port.ended);
     try {
@@ -200,7 +190,7 @@ export class RtmpListeners {
 
   /**
    * Reads certificate, key and users again. Connections and logins that exist stay; a file that cannot be used is
-   * told in the log, and what it held before goes on. When there is none that is told as well.
+   * logged, and what it held before goes on.
    */
   async reload(): Promise<void> {
     const { tls, usersFile } = this.#config.entrance;
@@ -232,49 +222,51 @@ export class RtmpListeners {
     }
   }
 
-  async #tellOpened(ports: readonly { door: ListenerName; listening: Promise<Endpoint> }[]): Promise<void> {
+  async #tellOpened(
+    ports: readonly { listener: ListenerName; listening: Promise<Endpoint> }[],
+  ): Promise<void> {
     const addresses: ListenerAddresses = {
       rtmp: this.#config.rtmp.listen,
       rtmps: null,
       rtmpt: null,
       rtmpts: null,
     };
-    for (const { door, listening } of ports) Object.assign(addresses, { [door]: await listening });
-    for (const door of ["rtmps", "rtmpt", "rtmpts"] as const) {
-      const at = addresses[door];
-      if (at !== null) this.#log.info(`${door.toUpperCase()} clients connect to ${formatEndpoint(at)}`);
+    for (const { listener, listening } of ports) Object.assign(addresses, { [listener]: await listening });
+    for (const listener of ["rtmps", "rtmpt", "rtmpts"] as const) {
+      const at = addresses[listener];
+      if (at !== null) this.#log.info(`${listener.toUpperCase()} clients connect to ${formatEndpoint(at)}`);
     }
     this.#opened.resolve(addresses);
   }
 
-  /** Every way in that is configured, with the name of its clients in the log. */
-  #ways(): [door: ListenerName, name: string, way: Way][] {
+  /** Every listener that is configured, with the name of its clients in the log. */
+  #configured(): [listener: ListenerName, name: string, listen: Listen][] {
     const { entrance: { tls, tunnel }, rtmp } = this.#config;
     const { team, sockets = denoSockets } = this.#environment;
     const reusePort = team !== undefined;
-    const ways: [ListenerName, string, Way][] = [
+    const configured: [ListenerName, string, Listen][] = [
       [
         "rtmp",
         "client",
         (...how) => sockets.listenTcp(rtmp.listen, { ...this.#listenOptions(...how), reusePort }),
       ],
     ];
-    const tcp = (at: Endpoint): Way => (...how) => listenTcp(at, this.#listenOptions(...how));
-    if (tls !== null && tls.listen !== null) ways.push(["rtmps", "TLS client", this.#tls(tls.listen)]);
-    if (tunnel !== null) ways.push(["rtmpt", "RTMPT client", this.#tunnel(tcp(tunnel))]);
+    const tcp = (at: Endpoint): Listen => (...how) => listenTcp(at, this.#listenOptions(...how));
+    if (tls !== null && tls.listen !== null) configured.push(["rtmps", "TLS client", this.#tls(tls.listen)]);
+    if (tunnel !== null) configured.push(["rtmpt", "RTMPT client", this.#tunnel(tcp(tunnel))]);
     if (tls !== null && tls.tunnel !== null) {
-      ways.push(["rtmpts", "RTMPTS client", this.#tunnel(this.#tls(tls.tunnel))]);
+      configured.push(["rtmpts", "RTMPTS client", this.#tunnel(this.#tls(tls.tunnel))]);
     }
-    return ways;
+    return configured;
   }
 
-  #tls(at: Endpoint): Way {
+  #tls(at: Endpoint): Listen {
     const identity = this.#identity!;
     return (...how) => listenTls(at, { ...this.#listenOptions(...how), identity });
   }
 
   /** @param http where the HTTP connections come from */
-  #tunnel(http: Way): Way {
+  #tunnel(http: Listen): Listen {
     const { softUnsent, hardUnsent } = this.#config.rtmp.options;
     const options = { softUnsent, hardUnsent, maxSessions: this.#config.limit.connections };
     return (signal, onListening) =>
@@ -287,7 +279,7 @@ export class RtmpListeners {
 
   #listenOptions(signal: AbortSignal, onListening: (local: Endpoint) => void): ListenOptions {
     const { softUnsent, hardUnsent } = this.#config.rtmp.options;
-    // Strangers scan ports all day: a failed handshake is no warning.
+    // Ports are scanned all day: a failed handshake is no warning.
     const onError = (error: TransportError): void =>
       error.message.startsWith("TLS handshake")
         ? this.#log.debug(messageOf(error))
@@ -297,7 +289,7 @@ export class RtmpListeners {
 
   #enter(
     name: string,
-    way: Way,
+    listen: Listen,
     signal: AbortSignal,
     onClient: OnClient,
   ): { listening: Promise<Endpoint>; ended: Promise<void> } {
@@ -305,7 +297,7 @@ export class RtmpListeners {
     const { clock } = this.#environment;
     const turn = new Turn(ACCEPTS, ACCEPTS_MS);
     const run = async (): Promise<void> => {
-      for await (const stream of way(signal, listening.resolve)) {
+      for await (const stream of listen(signal, listening.resolve)) {
         this.#letIn(name, stream, onClient);
         if (turn.isOver(() => clock.now())) await delay(clock, ACCEPT_PAUSE_MS, signal);
       }
@@ -321,7 +313,7 @@ export class RtmpListeners {
     }
     const silent = offence === "silent";
     const what = silent ? "RTMP connections without a connect command" : "connections with invalid RTMP";
-    return this.#strangers.bad(hostname, what);
+    return this.#invalid.bad(hostname, what);
   }
 
   #letIn(name: string, stream: ByteStream, onClient: OnClient): void {
@@ -340,7 +332,7 @@ async function readLogins({ usersFile, token }: EntranceConfig): Promise<LoginRu
   return { users: parseUsers({ name: usersFile, text: await readTextFile(usersFile) }), token };
 }
 
-export type TlsFiles = Pick<TlsConfig, "certificateFile" | "keyFile">;
+type TlsFiles = Pick<TlsConfig, "certificateFile" | "keyFile">;
 
 /** The certificate of these files. Throws TransportError and ConfigError, in words that name the files. */
 export async function openTlsFiles(files: TlsFiles, log: Logger): Promise<TlsIdentity> {
@@ -375,7 +367,7 @@ function warn({ certificateFile }: TlsFiles, { pem }: TlsIdentity, log: Logger):
   if (problem !== null) log.warn(`certificate ${certificateFile} ${problem}: clients will reject it`);
 }
 
-/** A publish or a play, not yet answered. */
+/** Not yet answered. */
 export type FirstStream = Extract<RtmpEvent, { type: "publish" | "play" }>;
 
 /** Whether connect leaves open which application is meant or, where that is asked, who it is. */
@@ -384,15 +376,12 @@ export function isToldLater({ type }: AppPath, request: ConnectRequest, asksForL
   return type !== "sip" && type !== "rejected" && asksForLogin && isNothing(credentialsOf(request));
 }
 
-/** As much of a connection as it takes. */
-export type Newcomer = Pick<RtmpConnection, "accept" | "events" | "giveBack" | "drop">;
-
 /**
  * Accepts the connect and waits for the first publish or play, which is the first event again for whoever reads them
  * next. Null: the client has left, or said none within `waitMs` and was dropped.
  */
 export async function firstStream(
-  client: Newcomer,
+  client: Pick<RtmpConnection, "accept" | "events" | "giveBack" | "drop">,
   { clock, waitMs }: { readonly clock: Clock; readonly waitMs: number },
 ): Promise<FirstStream | null> {
   using _timer = clock.after(waitMs, () => client.drop());

@@ -95,9 +95,15 @@ Deno.test("publishing calls: the first rule that says something counts, else wha
     { address: "alice@example.com", "publish-calls": true },
     { address: "*@example.com", "publish-calls": false },
   ]);
-  assert.equal(mayPublishCalls({ everywhere: false, accounts }, "alice@Example.com"), true);
-  assert.equal(mayPublishCalls({ everywhere: true, accounts }, "bob@example.com"), false);
-  assert.equal(mayPublishCalls({ everywhere: true, accounts }, "bob@elsewhere.example"), true);
+  assert.equal(
+    mayPublishCalls({ publishCalls: false, sameAddress: { accounts } }, "alice@Example.com"),
+    true,
+  );
+  assert.equal(mayPublishCalls({ publishCalls: true, sameAddress: { accounts } }, "bob@example.com"), false);
+  assert.equal(
+    mayPublishCalls({ publishCalls: true, sameAddress: { accounts } }, "bob@elsewhere.example"),
+    true,
+  );
   for (const wrong of [{ "publish-calls": "yes" }, {}]) {
     assert.equal(parseAccounts([{ address: "a@b", ...wrong }]).type, "wrong");
   }

@@ -14,7 +14,6 @@ import {
   firstStream,
   isToldLater,
   type ListenerAddresses,
-  type Newcomer,
   openTlsFiles,
   reloadTlsFiles,
   RtmpListeners,
@@ -353,7 +352,7 @@ Deno.test("a client that says nothing more is dropped in time", async () => {
   const ended = Promise.withResolvers<void>();
   let answered = 0;
   const reply = { result: () => void answered++, error: () => assert.fail("programs say what they like") };
-  const silent: Newcomer = {
+  const silent: Parameters<typeof firstStream>[0] = {
     accept: () => {},
     giveBack: () => assert.fail("nothing was read"),
     drop: () => ended.resolve(),

@@ -126,8 +126,7 @@ export class SipApp {
   }
 
   #publishing({ address }: SipPath): Pick<CallServices, "publishedAs"> {
-    const { publishCalls: everywhere, sameAddress: { accounts } } = this.#parts.config;
-    return mayPublishCalls({ everywhere, accounts }, address) ? { publishedAs: address } : {};
+    return mayPublishCalls(this.#parts.config, address) ? { publishedAs: address } : {};
   }
 
   /** Two clients of one address are told apart. */
