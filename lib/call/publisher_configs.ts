@@ -4,7 +4,7 @@
 
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { CallMedia } from "./call_media.ts";
-import type { Tag } from "../media/tag.ts";
+import { createTag, readTag, type Tag } from "../media/tag.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
 
@@ -39,5 +39,31 @@ export class PublisherConfigs {
     for (const { config } of [this.#audio, this.#video]) {
       if (config !== null) media.fromRtmp(config);
     }
+  }
+}
+
+/**
+ * True for audio that can be heard. A decoder configuration is not: OBS sends that of its audio before that of its video,
+ * and who dialled with it would dial without video.
+ */
+export function isSound(message: MediaMessage): boolean {
+  if (message.type !== 8 || message.body.length < 2) return false;
+  const tag = readTag(8, message.body, createTag());
+  return tag.track === 0 && tag.content === "frame";
+}
+
+/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
+export function publisherCodecs(body: Uint8Array): readonly string[] {
+  const { codec } = readTag(8, body, createTag());
+  switch (codec) {
+    case "speex":
+      return ["wideband", "narrowband"];
+    case "pcmu":
+    case "pcma":
+    case "aac":
+    case "opus":
+      return [codec];
+    default:
+      return [];
   }
 }

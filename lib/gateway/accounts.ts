@@ -1,11 +1,10 @@
-// The SIP users that the gateway itself is: one user agent for each account of the configuration, registered in the
-// background from the start to the end of the gateway. A registrar that is away or refuses delays and ends nothing.
-// RFC 3261 section 10.2.
+// The accounts of the configuration: the SIP users that the gateway itself is, registered in the background from its
+// start to its end (RFC 3261 section 10.2). A registrar that is away or refuses delays and ends nothing.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
 import type { SipAccount } from "../config/sip_account.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
@@ -15,56 +14,48 @@ import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
 import { needsHuman } from "../sip/ua/registration.ts";
 import type { UserAgent } from "../sip/ua/user_agent.ts";
 
-/** Goodbyes that may wait for their answer at a time. */
-const GOODBYES_AT_ONCE = 100;
-/** After this time in milliseconds all goodbyes that are left are said at once, and end within 2 s. */
-const GOODBYE_PATIENCE_MS = 3_000;
+/** Unregistrations that wait for their answer at a time. */
+const UNREGISTRATIONS_AT_ONCE = 100;
+/** After this time all that are left are sent at once, and end within 2 s. */
+const UNREGISTER_WITHIN_MS = 3_000;
 
 /** How an account stands with its registrar; "unregistered": it is not to be registered, or it has ended. */
-export type AccountState = "unregistered" | "registering" | "registered" | "failed";
+type AccountState = "unregistered" | "registering" | "registered" | "failed";
 
-export interface AccountRegistryParts {
+interface AccountRegistryParts extends Runtime {
   readonly accounts: readonly SipAccount[];
   readonly sip: Pick<SipEndpoint, "createUserAgent">;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Where the lines of accounts go, each with its name. */
-  readonly log: Logger;
 }
 
-/** One SIP user that the gateway itself is. */
-export class Account {
+class Account {
   readonly config: SipAccount;
-  /** Calls and is called in its name; its invitations and messages have one reader. */
+  /** Its invitations and messages have one reader. */
   readonly agent: UserAgent;
-  /** Its lines begin with its name. */
   readonly log: Logger;
   #state: AccountState = "unregistered";
 
-  /** Sends nothing by itself. */
   constructor(config: SipAccount, agent: UserAgent, log: Logger) {
     this.config = config;
     this.agent = agent;
     this.log = log;
   }
 
-  /** How it stands with its registrar now. */
   get state(): AccountState {
     return this.#state;
   }
 
   /** Registers from now on, unless it is not to be registered; ends with the user agent. */
-  async run(gate: RegisterPacer): Promise<void> {
+  async run(pacer: RegisterPacer): Promise<void> {
     const { identity, register } = this.config;
     if (!register) return this.log.info(unregisteredText(identity));
     const registrar = formatSipUri(identity.proxy ?? registrarUri(identity));
     this.#state = "registering";
-    this.agent.keepRegistered((signal) => gate.pass(registrar, signal));
+    this.agent.keepRegistered((signal) => pacer.pass(registrar, signal));
     for await (const change of this.agent.registrations()) this.#changed(change);
     this.#state = "unregistered";
   }
 
-  /** Tries again now when the last attempt has failed; false when it has not. */
+  /** False when the last attempt has not failed. */
   retry(): boolean {
     if (this.#state !== "failed") return false;
     this.agent.retryRegistration();
@@ -83,7 +74,7 @@ export class AccountRegistry implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #accounts = new Map<string, Account>();
-  readonly #gate: RegisterPacer;
+  readonly #pacer: RegisterPacer;
   readonly #scope: Scope;
   #closing: Promise<void> | null = null;
 
@@ -92,26 +83,25 @@ export class AccountRegistry implements AsyncDisposable {
     this.#clock = clock;
     this.#log = log;
     this.#scope = new Scope("accounts", { log });
-    this.#gate = new RegisterPacer({ clock, random });
+    this.#pacer = new RegisterPacer({ clock, random });
     for (const config of accounts) {
       const named = log.child(`account ${config.name}`);
       this.#accounts.set(config.name, new Account(config, sip.createUserAgent(config.identity, true), named));
     }
   }
 
-  /** Starts to register, in the background and one after the other. */
+  /** Starts to register, in the background. */
   start(): void {
     for (const account of this.#accounts.values()) {
-      this.#scope.spawn(account.config.name, () => account.run(this.#gate));
+      this.#scope.spawn(account.config.name, () => account.run(this.#pacer));
     }
   }
 
-  /** The account of a name, written as in the configuration. */
   get(name: string): Account | undefined {
     return this.#accounts.get(name);
   }
 
-  /** All accounts, in the order of the configuration. */
+  /** In the order of the configuration. */
   all(): Account[] {
     return [...this.#accounts.values()];
   }
@@ -130,19 +120,19 @@ export class AccountRegistry implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const done = new AbortController();
-    const patience = this.#losePatience(done.signal);
+    const late = this.#unregisterLate(done.signal);
     const left = this.#accounts.values();
-    const workers = Array.from({ length: GOODBYES_AT_ONCE }, async () => {
+    const workers = Array.from({ length: UNREGISTRATIONS_AT_ONCE }, async () => {
       for (const { agent } of left) await agent[Symbol.asyncDispose]();
     });
     await Promise.all(workers);
     done.abort();
-    await patience;
+    await late;
     await this.#scope.close();
   }
 
-  async #losePatience(done: AbortSignal): Promise<void> {
-    if (!await delay(this.#clock, GOODBYE_PATIENCE_MS, done)) return;
+  async #unregisterLate(done: AbortSignal): Promise<void> {
+    if (!await delay(this.#clock, UNREGISTER_WITHIN_MS, done)) return;
     await Promise.all(this.all().map(({ agent }) => agent[Symbol.asyncDispose]()));
   }
 }
@@ -152,43 +142,43 @@ function namesText([first = "", ...more]: readonly string[]): string {
   return more.length === 0 ? `account ${first}` : `account ${first} and ${more.length} more`;
 }
 
-/** REGISTERs to one registrar that may wait for their answer at a time. */
+/** REGISTERs of one registrar that wait for their answer at a time. */
 export const MOST_AT_ONCE = 20;
-/** Mean time between two REGISTERs of all accounts, in milliseconds; each time is 50 to 150 % of it. */
+/** Mean time between two REGISTERs of all accounts; each time is 50 to 150 % of it. */
 export const MEAN_GAP_MS = 10;
 
-export interface AccountGateEnvironment {
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-interface Lane {
+interface Queue {
   inside: number;
   readonly waiting: Set<() => void>;
 }
 
+/**
+ * Lets the REGISTERs of many accounts out one after the other, so that there is no burst at the start, nor when a
+ * registrar is back that everybody waits for. A registrar that is away holds up its own accounts only:
+ *
+ *   accounts --> queue of their registrar (so many at once) --> one pace for all (so many per second) --> out
+ */
 export class RegisterPacer {
-  readonly #environment: AccountGateEnvironment;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #runtime: Pick<Runtime, "clock" | "random">;
+  readonly #queues = new Map<string, Queue>();
   #nextMs = 0;
 
-  /** Nobody waits yet. */
-  constructor(environment: AccountGateEnvironment) {
-    this.#environment = environment;
+  constructor(runtime: Pick<Runtime, "clock" | "random">) {
+    this.#runtime = runtime;
   }
 
   /** Registrars that are asked or waited for, for tests. */
   get size(): number {
-    return this.#lanes.size;
+    return this.#queues.size;
   }
 
   /**
    * Waits for a turn; who has had an answer disposes what it got. Null: `signal` aborted before.
-   * @param registrar tells the lanes apart
+   * @param registrar tells the queues apart
    */
   async pass(registrar: string, signal: AbortSignal): Promise<Disposable | null> {
     if (!await this.#enter(registrar, signal)) return null;
-    const { clock, random } = this.#environment;
+    const { clock, random } = this.#runtime;
     const waitMs = Math.max(0, this.#nextMs - clock.now());
     this.#nextMs = clock.now() + waitMs + MEAN_GAP_MS * (0.5 + random.float());
     if (waitMs > 0 ? await delay(clock, waitMs, signal) : !signal.aborted) {
@@ -200,41 +190,41 @@ export class RegisterPacer {
 
   #enter(registrar: string, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
-    const lane = this.#lanes.get(registrar) ?? { inside: 0, waiting: new Set() };
-    this.#lanes.set(registrar, lane);
-    if (lane.inside < MOST_AT_ONCE) {
-      lane.inside += 1;
+    const queue = this.#queues.get(registrar) ?? { inside: 0, waiting: new Set() };
+    this.#queues.set(registrar, queue);
+    if (queue.inside < MOST_AT_ONCE) {
+      queue.inside += 1;
       return Promise.resolve(true);
     }
     return new Promise((resolve) => {
       const onAbort = (): void => {
-        lane.waiting.delete(onTurn);
+        queue.waiting.delete(onTurn);
         resolve(false);
       };
       const onTurn = (): void => {
         signal.removeEventListener("abort", onAbort);
         resolve(true);
       };
-      lane.waiting.add(onTurn);
+      queue.waiting.add(onTurn);
       signal.addEventListener("abort", onAbort, { once: true });
     });
   }
 
-  /** The place goes to who has waited longest. */
+  /** Its turn goes to who has waited longest. */
   #leave(registrar: string): void {
-    const lane = this.#lanes.get(registrar);
-    if (lane === undefined) return;
-    const [next] = lane.waiting;
+    const queue = this.#queues.get(registrar);
+    if (queue === undefined) return;
+    const [next] = queue.waiting;
     if (next !== undefined) {
-      lane.waiting.delete(next);
+      queue.waiting.delete(next);
       return next();
     }
-    lane.inside -= 1;
-    if (lane.inside === 0) this.#lanes.delete(registrar);
+    queue.inside -= 1;
+    if (queue.inside === 0) this.#queues.delete(registrar);
   }
 }
 
-/** A line about a change. @param before whether the account was registered until now */
+/** @param before whether the account was registered until now */
 export function registrationText(identity: Identity, change: RegistrationChange, before: boolean): string {
   if (change.type === "registered") {
     return `registered at ${formatSipUri(registrarUri(identity))} for ${change.expiresSeconds} s`;
@@ -253,7 +243,6 @@ export function refusalText(identity: Identity, status: number, reason: string):
   return `${registrar} ${failure(identity, status)} (${status} ${reason})`;
 }
 
-/** A line about an account that is not to be registered. */
 export function unregisteredText({ password, registrar }: Identity): string {
   const why = password === null && registrar === undefined
     ? "it has no password and no registrar"

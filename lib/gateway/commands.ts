@@ -1,76 +1,29 @@
-// The commands an RTMP client may call, checked: a whitelist, one line each, arguments turned into a typed
-// value. A name that is not in the table does not exist, whatever methods our objects have.
+// The commands an RTMP client may call, checked: a whitelist, arguments turned into a typed value. A name that is not
+// in the table does not exist, whatever methods our objects have.
 // Role: wire
 
-/** A command with its checked arguments. */
+/** A command with its checked arguments; destinations and codec tokens as the client wrote them, no codecs: it gave none. */
 export type ClientCommand =
-  | InviteCommand
-  | AcceptCommand
-  | RejectCommand
-  | ByeCommand
-  | SendDtmfCommand
-  | HoldCommand
-  | SendMessageCommand
-  | SendPagingMessageCommand;
-
-export interface InviteCommand {
-  readonly name: "invite";
-  /** Whom to call, as the client wrote it. */
-  readonly destination: string;
-  /** Codec tokens in the client's order; empty: it gave none. */
-  readonly codecs: readonly string[];
-}
-
-/** Answers the pending invitation. */
-export interface AcceptCommand {
-  readonly name: "accept";
-  /** Codec tokens in the client's order; empty: it gave none. */
-  readonly codecs: readonly string[];
-}
-
-/** Refuses the pending invitation. */
-export interface RejectCommand {
-  readonly name: "reject";
-  /** SIP status, 400 to 699. */
-  readonly status: number;
-  /** Reason phrase, printable; empty: the standard one of the status. */
-  readonly reason: string;
-}
-
-/** Ends the call, or the attempt. */
-export interface ByeCommand {
-  readonly name: "bye";
-}
-
-/** Sends touch tones. */
-export interface SendDtmfCommand {
-  readonly name: "sendDTMF";
-  /** One or more of 0-9 * # A-D, upper case. */
-  readonly digits: string;
-  /** Length of each tone, in ms. */
-  readonly durationMs: number;
-}
-
-/** Puts the call on hold or takes it back. */
-export interface HoldCommand {
-  readonly name: "hold";
-  /** True: hold. */
-  readonly on: boolean;
-}
-
-/** Sends text to the other side of the call. */
-export interface SendMessageCommand {
-  readonly name: "sendMessage";
-  readonly text: string;
-}
-
-/** Sends text to anybody, outside a call. */
-export interface SendPagingMessageCommand {
-  readonly name: "sendPagingMessage";
-  /** To whom, as the client wrote it. */
-  readonly destination: string;
-  readonly text: string;
-}
+  | { readonly name: "invite"; readonly destination: string; readonly codecs: readonly string[] }
+  | { readonly name: "accept"; readonly codecs: readonly string[] }
+  | {
+    readonly name: "reject";
+    /** 400 to 699. */
+    readonly status: number;
+    /** Printable; empty: the standard one of the status. */
+    readonly reason: string;
+  }
+  | { readonly name: "bye" }
+  | {
+    readonly name: "sendDTMF";
+    /** One or more of 0-9 * # A-D, upper case. */
+    readonly digits: string;
+    /** Of each digit. */
+    readonly durationMs: number;
+  }
+  | { readonly name: "hold"; readonly on: boolean }
+  | { readonly name: "sendMessage"; readonly text: string }
+  | { readonly name: "sendPagingMessage"; readonly destination: string; readonly text: string };
 
 /** A command to perform, or the reason to put in the `_error` reply. */
 export type ParsedClientCommand =
@@ -79,17 +32,14 @@ export type ParsedClientCommand =
 
 /** Longest address, name or password. */
 const MAX_TEXT_LENGTH = 1024;
-/** Longest message text, in characters. */
 const MAX_MESSAGE_LENGTH = 16384;
-/** Longest reason phrase. */
 const MAX_REASON_LENGTH = 128;
-/** Most codec tokens in a list; siprtmp's longest list has nine. */
+/** siprtmp's longest list of codecs has nine. */
 const MAX_TOKENS = 32;
-/** Most touch tones in one command. */
 const MAX_DIGITS = 64;
-/** Length of a touch tone when the client does not say, in ms. */
+/** When the client does not say. */
 const DEFAULT_TONE_MS = 160;
-/** Shortest and longest touch tone, in ms: the longest fits the 16 bits of RFC 4733 at 8000 Hz. */
+/** Shortest and longest digit: the longest fits the 16 bits of RFC 4733 at 8000 Hz. */
 const TONE_MS: readonly [number, number] = [40, 8000];
 
 type Arguments = readonly unknown[];
@@ -131,16 +81,16 @@ function orReason<T>(parse: () => T): { type: "ok"; value: T } | { type: "bad"; 
   }
 }
 
-function parseInvite(args: Arguments): InviteCommand {
+function parseInvite(args: Arguments): ClientCommand {
   return { name: "invite", destination: address(args[0]), codecs: tokens(args.slice(1)) };
 }
 
-function parseAccept(args: Arguments): AcceptCommand {
+function parseAccept(args: Arguments): ClientCommand {
   return { name: "accept", codecs: tokens(args) };
 }
 
 /** "486 Busy Here" as it is; without a code 603 (behaviour.md 1.4). */
-function parseReject(args: Arguments): RejectCommand {
+function parseReject(args: Arguments): ClientCommand {
   const given = args[0] ?? "";
   if (typeof given !== "string") throw new BadArgument("the reason must be text such as 486 Busy Here");
   const text = printable(given, MAX_REASON_LENGTH) || "Decline";
@@ -148,11 +98,11 @@ function parseReject(args: Arguments): RejectCommand {
   return { name: "reject", status: Number(text.slice(0, 3)), reason: text.slice(3).trim() };
 }
 
-function parseBye(): ByeCommand {
+function parseBye(): ClientCommand {
   return { name: "bye" };
 }
 
-function parseSendDtmf(args: Arguments): SendDtmfCommand {
+function parseSendDtmf(args: Arguments): ClientCommand {
   const digits = typeof args[0] === "number" ? String(args[0]) : args[0];
   if (typeof digits !== "string" || !/^[0-9*#A-D]+$/i.test(digits) || digits.length > MAX_DIGITS) {
     throw new BadArgument(`the digits must be 1 to ${MAX_DIGITS} of 0-9 * # A-D`);
@@ -165,16 +115,16 @@ function parseSendDtmf(args: Arguments): SendDtmfCommand {
   return { name: "sendDTMF", digits: digits.toUpperCase(), durationMs };
 }
 
-function parseHold(args: Arguments): HoldCommand {
+function parseHold(args: Arguments): ClientCommand {
   if (typeof args[0] !== "boolean") throw new BadArgument("the argument must be true or false");
   return { name: "hold", on: args[0] };
 }
 
-function parseSendMessage(args: Arguments): SendMessageCommand {
+function parseSendMessage(args: Arguments): ClientCommand {
   return { name: "sendMessage", text: messageText(args[0]) };
 }
 
-function parseSendPagingMessage(args: Arguments): SendPagingMessageCommand {
+function parseSendPagingMessage(args: Arguments): ClientCommand {
   return { name: "sendPagingMessage", destination: address(args[0]), text: messageText(args[1]) };
 }
 

@@ -1,4 +1,5 @@
-// Who an RTMP client is on the SIP side: its path and the connect arguments login, password, display name, rate.
+// What an RTMP client says with connect(url, login, password, name, rate, {...}): its SIP identity, what is different
+// about its calls, and its credentials for the gateway.
 // Role: wire
 
 import { type AmfValue, getProperty, isAmfObject, propertiesOf } from "../amf/value.ts";
@@ -50,17 +51,14 @@ export function identityOf(address: string, args: readonly AmfValue[], askedBy?:
 
 /** Numbers happen: a program that builds its arguments from text may send 1001 for "1001". */
 function textOf(value: AmfValue | undefined): string | null {
-  if (typeof value === "number" && Number.isFinite(value)) return String(value);
-  return typeof value === "string" && value !== "" ? value : null;
+  const text = typeof value === "number" && Number.isFinite(value) ? String(value) : value;
+  return typeof text === "string" && text !== "" ? text : null;
 }
 
-/** What was asked for, or why it cannot be had. */
 export type ConnectOptions =
   | {
     readonly type: "options";
-    /** What is different about its calls. */
     readonly fields: CallerFields;
-    /** Whether `invited` has a third argument when the caller says more about itself. */
     readonly tellsCallerHeaders: boolean;
   }
   | { readonly type: "rejected"; readonly reason: string };
@@ -68,7 +66,10 @@ export type ConnectOptions =
 /** Flash Player on its systems: ActionScript refuses a call with more arguments than its function declares. */
 const FLASH_PLAYER = /^(?:WIN|MAC|LNX|AND|IOS) \d/;
 
-/** Reads them; never throws. */
+/**
+ * Reads `{ headers: { "X-Tenant": "7" }, fromUser: "4930123", callerHeaders: true }` of the arguments, or of the members
+ * of the connect command itself; never throws.
+ */
 export function connectOptionsOf(
   { args, properties, flashVer }: Pick<ConnectRequest, "args" | "properties" | "flashVer">,
 ): ConnectOptions {
@@ -93,9 +94,11 @@ export function connectOptionsOf(
   };
 }
 
-const MAX_LENGTH = 256;
-
-/** Reads them; never throws, what is missing or too long is null. */
+/**
+ * How a client shows who it is; what counts first: the URL (`?token=...` or `?user=alice&password=...`, also behind the
+ * stream's name), an object `{ token }` or `{ user, password }`, the arguments as siprtmp's clients give their SIP
+ * login. Never throws; what is missing or too long is null.
+ */
 export function credentialsOf(
   { query, args = [] }: { readonly query: string; readonly args?: readonly AmfValue[] },
 ): Credentials {
@@ -104,7 +107,6 @@ export function credentialsOf(
   return explicit ?? { user: shownText(user), password: shownText(password), token: null };
 }
 
-/** Whether a client has shown nothing at all. */
 export function isNothing({ password, token }: Credentials): boolean {
   return password === null && token === null;
 }
@@ -127,8 +129,7 @@ function readNamed(lookup: Lookup): Credentials | null {
   return found.token === null && found.password === null ? null : found;
 }
 
-/** Numbers happen: a program that builds its arguments from text may send 1001 for "1001". */
 function shownText(value: AmfValue | undefined): string | null {
-  const text = typeof value === "number" && Number.isFinite(value) ? String(value) : value;
-  return typeof text === "string" && text !== "" && text.length <= MAX_LENGTH ? text : null;
+  const text = textOf(value);
+  return text !== null && text.length <= MAX_ARGUMENT_LENGTH ? text : null;
 }

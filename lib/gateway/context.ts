@@ -34,7 +34,8 @@ import { dial } from "../call/outgoing.ts";
 import type { RtmpPeer } from "../call/registry.ts";
 import { hold } from "../call/talking.ts";
 import type { ConnectionClient } from "../live/net_stream_client.ts";
-import { isSound, publisherCodecs, type UrlDial } from "./urls.ts";
+import { isSound, publisherCodecs } from "../call/publisher_configs.ts";
+import type { UrlDial } from "./urls.ts";
 
 /** Most tasks of one client, each a command that waits for the far end; a call is one. */
 const MAX_WAITING = 64;

@@ -1,49 +1,37 @@
-// Whether there is room for something new: a call or a client. Looks at the number of calls, at how late the event
-// loop runs and at the memory of the process. What is running is never touched.
-//
-//   normal -> (a call beyond the limit | smoothed lag > limit | memory > limit) -> overloaded
-//   overloaded -> (nobody beyond the limit of calls for 5 s, lag < half of its limit, memory < 9/10) -> normal
-//
-// RFC 3261 21.5.4: 503 and Retry-After; the times told are spread, so that those refused do not return together.
+// Overload: whether a new call or client is accepted, by the number of calls, the lag of the event loop and the memory
+// of the process. Active calls are never touched. RFC 3261 21.5.4: 503 and Retry-After.
 // Role: machine
 
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
+import type { Runtime } from "../base/runtime.ts";
 import type { CallRoom } from "../call/leg.ts";
 
-/** From where on nothing new is taken. */
 export interface LoadLimits {
-  /** Most calls at a time. */
   readonly calls: number;
-  /** Smoothed lateness of the event loop in milliseconds; 0: not looked at. */
+  /** Smoothed lag of the event loop; 0: not looked at. */
   readonly lagMs: number;
-  /** Memory of the process in bytes; 0: not looked at. */
+  /** Of the process; 0: not looked at. */
   readonly memoryBytes: number;
 }
 
-/** Where the load is read. */
-export interface LoadProbes {
-  /** Calls that have media now. */
+interface LoadProbes {
+  /** Calls that have media now, in all workers. */
   calls(): number;
-  /** Memory of the process in bytes. */
   memoryBytes(): number;
 }
 
-/** What asks to be let in; a ping is somebody who wants to know whether a call would be. */
+/** A ping is an OPTIONS that wants to know whether a call would be accepted. */
 export type Newcomer = "call" | "client" | "ping";
 
 export type Admission =
   | { readonly type: "admitted" }
   | {
     readonly type: "refused";
-    /** Why, with numbers, in words for people. */
+    /** With numbers, in words for people. */
     readonly reason: string;
-    /** When to come back, in seconds. */
     readonly retryAfterSeconds: number;
   };
 
-/** Period of the measurement of lag, in milliseconds. */
+/** How often the lag is measured. */
 export const LOAD_TICK_MS = 100;
 
 /** Memory is read on each such tick. */
@@ -62,13 +50,14 @@ const RETRY_MIN_SECONDS = 5;
 const RETRY_SPREAD_SECONDS = 10;
 const MIB = 1024 * 1024;
 
-/** Watches the load of one gateway. */
+/**
+ *   normal      a call beyond the limit, smoothed lag > limit, or memory > limit                   -> overloaded
+ *   overloaded  nobody beyond the limit of calls for 5 s, lag < half its limit, and memory < 9/10  -> normal
+ */
 export class LoadGuard implements CallRoom, Disposable {
   readonly #limits: LoadLimits;
   readonly #probes: LoadProbes;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #log: Logger;
+  readonly #runtime: Runtime;
   #timer: Disposable;
   #dueMs: number;
   #lagMs = 0;
@@ -85,19 +74,17 @@ export class LoadGuard implements CallRoom, Disposable {
   constructor(
     limits: LoadLimits,
     probes: LoadProbes,
-    environment: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+    runtime: Runtime,
   ) {
-    const { clock, random, log } = environment;
+    const { clock } = runtime;
     this.#limits = limits;
     this.#probes = probes;
-    this.#clock = clock;
-    this.#random = random;
-    this.#log = log;
+    this.#runtime = runtime;
     this.#dueMs = clock.now() + LOAD_TICK_MS;
     this.#timer = clock.after(LOAD_TICK_MS, () => this.#tick());
   }
 
-  /** Smoothed lateness of the event loop, in milliseconds. */
+  /** Smoothed. */
   get lagMs(): number {
     return this.#lagMs;
   }
@@ -112,7 +99,7 @@ export class LoadGuard implements CallRoom, Disposable {
     const reason = this.#cause();
     if (reason === null) return { type: "admitted" };
     this.#refused[newcomer]++;
-    const nowMs = this.#clock.now();
+    const nowMs = this.#runtime.clock.now();
     if (this.#isFull()) this.#fullMs = nowMs;
     this.#begin(reason, nowMs);
     return { type: "refused", reason, retryAfterSeconds: this.retryAfterSeconds() };
@@ -130,9 +117,9 @@ export class LoadGuard implements CallRoom, Disposable {
     return admission.type === "admitted" ? null : admission.retryAfterSeconds;
   }
 
-  /** When somebody who was refused may come back: 5 to 15 s, never all at once. */
+  /** 5 to 15 s: those rejected are not to return together. */
   retryAfterSeconds(): number {
-    return RETRY_MIN_SECONDS + Math.floor(this.#random.float() * (RETRY_SPREAD_SECONDS + 1));
+    return RETRY_MIN_SECONDS + Math.floor(this.#runtime.random.float() * (RETRY_SPREAD_SECONDS + 1));
   }
 
   [Symbol.dispose](): void {
@@ -140,13 +127,13 @@ export class LoadGuard implements CallRoom, Disposable {
   }
 
   #tick(): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#runtime.clock.now();
     this.#measureLag(nowMs);
     if (this.#ticks++ % MEMORY_TICKS === 0) this.#measureMemory();
     const reason = this.#slow || this.#large ? this.#cause() : null;
     if (reason !== null) this.#begin(reason, nowMs);
     else if (!this.#isFull() && nowMs - this.#fullMs >= CALLS_HOLD_MS) this.#end(nowMs);
-    this.#timer = this.#clock.after(this.#dueMs - nowMs, () => this.#tick());
+    this.#timer = this.#runtime.clock.after(this.#dueMs - nowMs, () => this.#tick());
   }
 
   /** Ticks come at multiples of their period; those that were missed are skipped. */
@@ -182,7 +169,7 @@ export class LoadGuard implements CallRoom, Disposable {
     if (this.#overloadedMs !== null) return;
     this.#overloadedMs = nowMs;
     const running = this.#probes.calls();
-    this.#log.warn(
+    this.#runtime.log.warn(
       `overload (${reason}): rejecting new calls and clients, ${running} active calls continue`,
     );
   }
@@ -193,7 +180,7 @@ export class LoadGuard implements CallRoom, Disposable {
     const { call, client, ping } = this.#refused;
     this.#overloadedMs = null;
     this.#refused = { call: 0, client: 0, ping: 0 };
-    this.#log.warn(
+    this.#runtime.log.warn(
       `overload cleared after ${seconds} s, accepting again (${this.#now()}; ` +
         `rejected: ${call} calls, ${client} clients, ${ping} pings)`,
     );

@@ -1,14 +1,10 @@
-// The path of an RTMP connect: "sip/alice@example.com" or "sip/alice@example.com/anything", "call/desk", "line".
-// The first element chooses the application, every other name than sip, call and line is a path of streams. Behind
-// sip stands the user's SIP identity; a suffix lets several clients use one address without replacing each other
-// (siprtmp FAQ, "/random").
+// The URLs of RTMP clients: which application the path of connect names, what a stream of `call` or `line` names, and
+// whom `?dial=` calls.
 // Role: wire
 
-import { createTag, readTag } from "../media/tag.ts";
-import type { MediaMessage } from "../rtmp/message.ts";
 import { joinStreamPath } from "../rtmp/stream_path.ts";
 
-/** What an RTMP connect path asks for. `key` identifies clients that replace each other. */
+/** `key` identifies clients that replace each other. */
 export type AppPath =
   | { type: "sip"; address: string; key: string }
   | { type: "call" | "line" }
@@ -23,7 +19,11 @@ const MAX_PATH_LENGTH = 512;
 /** ffmpeg's path of connect ends before the first element with a colon. */
 const HINT_OF_COLONS = " (with ffmpeg, a colon in the URL is written %3A)";
 
-/** Parses the `app` of a connect command; never throws, a refusal is a value. */
+/**
+ * Parses the `app` of a connect command: sip/alice@example.com, call/desk, line, else a path of streams. A suffix as in
+ * sip/alice@example.com/anything lets several clients use one address without replacing each other (siprtmp FAQ,
+ * "/random"). Never throws.
+ */
 export function parseAppPath(app: string): AppPath {
   const path = joinStreamPath(app, "");
   if (path === null || path.length > MAX_PATH_LENGTH) return rejected("the path is too long");
@@ -64,28 +64,26 @@ export function decodePercent(text: string): string | null {
   }
 }
 
-/** Longest query that is read; what it may hold is bounded to a few hundred characters each. */
+/** Nothing is read of a longer query. */
 const MAX_QUERY_LENGTH = 4096;
 
-/** Its parameters, none of a longer one; a plus sign is one, not a space as in web forms: passwords and numbers have them. */
+/** A plus sign is one, not a space as in web forms: passwords and numbers have them. */
 export function parseQuery(query: string): URLSearchParams {
   return new URLSearchParams(query.length > MAX_QUERY_LENGTH ? "" : query.replaceAll("+", "%2B"));
 }
 
-export interface AccountStream {
-  readonly account: string;
-  /** What stands behind it, decoded; "" for nothing. */
-  readonly rest: string;
-  /** The key that was shown; null: none. */
-  readonly key: string | null;
-}
-
-/** What was read, or what is wrong with it in words for the client. */
 export type AccountPath =
-  | ({ readonly type: "stream" } & AccountStream)
+  | {
+    readonly type: "stream";
+    readonly account: string;
+    /** What stands behind it, decoded; "" for nothing. */
+    readonly rest: string;
+    /** Null: none was shown. */
+    readonly key: string | null;
+  }
   | { readonly type: "wrong"; readonly reason: string };
 
-export interface AccountPathParts {
+interface AccountPathParts {
   /** The `app` of connect. */
   readonly app: string;
   readonly connectQuery: string;
@@ -99,7 +97,14 @@ const MAX_REST_LENGTH = 256;
 // deno-lint-ignore no-control-regex -- the control characters are what is looked for
 const CONTROL = /[\x00-\x1f\x7f-\x9f]/;
 
-/** Puts the pieces together; never throws. */
+/**
+ * Parses what a stream of the call and line applications names, wherever a program cuts it between app and name:
+ *
+ *   rtmp://gateway/call/desk/+4930123?key=...      call / account / whom to call
+ *   rtmp://gateway/line/desk/say?key=...           line / account / `say` or `hear`
+ *
+ * The query may stand at either. Percent-encoding is undone once. Never throws.
+ */
 export function parseAccountPath(
   application: "call" | "line",
   { app, connectQuery, name, query }: AccountPathParts,
@@ -129,9 +134,9 @@ export interface UrlDial {
   readonly destination: string;
   /** Codec tokens of a program that plays. */
   readonly playerCodecs: readonly string[];
-  /** How long it may ring; null: as long as the far end lets it. */
+  /** Null: as long as the remote party lets it ring. */
   readonly answerTimeoutSeconds: number | null;
-  /** How long the call may last; null: as long as it likes. */
+  /** Null: no limit. */
   readonly maxDurationSeconds: number | null;
 }
 
@@ -146,7 +151,11 @@ const ASKED_CODECS: Readonly<Record<string, readonly string[]>> = {
   pcma: ["pcma"],
 };
 
-/** What the query of a URL asks for, or nothing. */
+/**
+ * Reads `?dial=number`, with which a program that can only publish or play (ffmpeg, ffplay, OBS) makes a call: with its
+ * first audio, or with its play. A player may say what it wants: &audio=aac&video=h264; both: &answer-timeout=30 and
+ * &max-duration=3600, in seconds.
+ */
 export function dialledByUrl(query: string): UrlDial | null {
   const parameters = parseQuery(query);
   const destination = parameters.get("dial")?.trim() ?? "";
@@ -167,30 +176,4 @@ function secondsIn(parameters: URLSearchParams, name: string, max: number): numb
   const text = parameters.get(name)?.trim() ?? "";
   const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   return seconds >= 1 && seconds <= max ? seconds : null;
-}
-
-/**
- * True for audio that can be heard. A decoder configuration, or where its channels are, is not yet, and OBS sends that of its audio before that of
- * its video: who dialled with it would dial without video.
- */
-export function isSound(message: MediaMessage): boolean {
-  if (message.type !== 8 || message.body.length < 2) return false;
-  const tag = readTag(8, message.body, createTag());
-  return tag.track === 0 && tag.content === "frame";
-}
-
-/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
-export function publisherCodecs(body: Uint8Array): readonly string[] {
-  const { codec } = readTag(8, body, createTag());
-  switch (codec) {
-    case "speex":
-      return ["wideband", "narrowband"];
-    case "pcmu":
-    case "pcma":
-    case "aac":
-    case "opus":
-      return [codec];
-    default:
-      return [];
-  }
 }

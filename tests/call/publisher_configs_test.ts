@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PublisherConfigs } from "../../lib/call/publisher_configs.ts";
+import { isSound, publisherCodecs, PublisherConfigs } from "../../lib/call/publisher_configs.ts";
 import { createTag, readTag } from "../../lib/media/tag.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { RecordingMedia } from "../support/gateway_fakes.ts";
@@ -63,4 +63,50 @@ Deno.test("pictures whose parameter sets are in band are known as well", () => {
   assert.deepEqual([configs.hasVideo, primed(configs)], [true, []]);
   configs.forget();
   assert.equal(configs.hasVideo, false);
+});
+
+const TAGS: [body: string, codecs: string[]][] = [
+  ["82ff", ["pcmu"]],
+  ["72ff", ["pcma"]],
+  ["b201", ["wideband", "narrowband"]],
+  ["b601", ["wideband", "narrowband"]],
+  ["af001210", ["aac"]],
+  ["af0121", ["aac"]],
+  ["906d7034611210", ["aac"]],
+  ["914f707573fc", ["opus"]],
+  ["2fff", []],
+  ["00ff", []],
+  ["60ff", []],
+  ["91", []],
+  ["af", ["aac"]], // cut off: the call tells
+];
+
+for (const [body, codecs] of TAGS) {
+  Deno.test(`audio ${body} offers ${codecs.join(", ") || "nothing"}`, () => {
+    assert.deepEqual(publisherCodecs(Uint8Array.fromHex(body)), codecs);
+  });
+}
+
+const SOUNDS: [type: 8 | 9 | 18, body: string, sound: boolean][] = [
+  [8, "82ff", true],
+  [8, "af0121", true],
+  [8, "af001210", false],
+  [8, "906d7034611210", false],
+  [8, "b2", false],
+  [8, "", false],
+  [9, "82ff", false],
+  [18, "020003", false],
+];
+
+for (const [type, body, sound] of SOUNDS) {
+  Deno.test(`a message ${type} of "${body}" ${sound ? "dials" : "does not dial"}`, () => {
+    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound);
+  });
+}
+
+Deno.test("of every tag only sound of the default track dials", () => {
+  for (const { what, type, body, content, track = 0 } of TAG_TABLE) {
+    const sound = type === 8 && track === 0 && body.length > 2 && content === "frame";
+    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound, what);
+  }
 });

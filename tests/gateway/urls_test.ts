@@ -1,14 +1,6 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import {
-  dialledByUrl,
-  isSound,
-  parseAccountPath,
-  parseAppPath,
-  parseQuery,
-  publisherCodecs,
-} from "../../lib/gateway/urls.ts";
-import { TAG_TABLE } from "../support/tag_table.ts";
+import { dialledByUrl, parseAccountPath, parseAppPath, parseQuery } from "../../lib/gateway/urls.ts";
 
 const ACCEPTED: { app: string; address: string; key: string }[] = [
   { app: "sip/alice@example.com", address: "alice@example.com", key: "sip/alice@example.com" },
@@ -220,52 +212,6 @@ const PLAYERS: [query: string, codecs: string[]][] = [
 for (const [query, codecs] of PLAYERS) {
   Deno.test(`?${query} plays ${codecs}`, () => assert.deepEqual(dialledByUrl(query)?.playerCodecs, codecs));
 }
-
-const TAGS: [body: string, codecs: string[]][] = [
-  ["82ff", ["pcmu"]],
-  ["72ff", ["pcma"]],
-  ["b201", ["wideband", "narrowband"]],
-  ["b601", ["wideband", "narrowband"]],
-  ["af001210", ["aac"]],
-  ["af0121", ["aac"]],
-  ["906d7034611210", ["aac"]],
-  ["914f707573fc", ["opus"]],
-  ["2fff", []],
-  ["00ff", []],
-  ["60ff", []],
-  ["91", []],
-  ["af", ["aac"]], // cut off: the call tells
-];
-
-for (const [body, codecs] of TAGS) {
-  Deno.test(`audio ${body} offers ${codecs.join(", ") || "nothing"}`, () => {
-    assert.deepEqual(publisherCodecs(Uint8Array.fromHex(body)), codecs);
-  });
-}
-
-const SOUNDS: [type: 8 | 9 | 18, body: string, sound: boolean][] = [
-  [8, "82ff", true],
-  [8, "af0121", true],
-  [8, "af001210", false],
-  [8, "906d7034611210", false],
-  [8, "b2", false],
-  [8, "", false],
-  [9, "82ff", false],
-  [18, "020003", false],
-];
-
-for (const [type, body, sound] of SOUNDS) {
-  Deno.test(`a message ${type} of "${body}" ${sound ? "dials" : "does not dial"}`, () => {
-    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound);
-  });
-}
-
-Deno.test("of every tag only sound of the default track dials", () => {
-  for (const { what, type, body, content, track = 0 } of TAG_TABLE) {
-    const sound = type === 8 && track === 0 && body.length > 2 && content === "frame";
-    assert.equal(isSound({ type, timeMs: 0, body: Uint8Array.fromHex(body) }), sound, what);
-  }
-});
 
 const LIMITS: [query: string, answerTimeout: number | null, maxDuration: number | null][] = [
   ["dial=echo", null, null],

@@ -11,7 +11,7 @@ import { decodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
 import { parseAacConfig } from "../../lib/codecs/aac.ts";
 import { durationOffset, parseMetaData, publisherProperties } from "../../lib/flv/metadata.ts";
 import { encodeFlvTag, FlvTagReader } from "../../lib/flv/tag.ts";
-import { isSound, publisherCodecs } from "../../lib/gateway/urls.ts";
+import { isSound, publisherCodecs } from "../../lib/call/publisher_configs.ts";
 import { createAudioDepacketizer, isLoas } from "../../lib/media/audio_packets.ts";
 import { decodeAvcConfig, encodeAvcConfig } from "../../lib/media/avc_config.ts";
 import { decodeG711 } from "../../lib/media/g711.ts";

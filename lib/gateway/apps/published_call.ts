@@ -14,7 +14,7 @@ import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
 import { dial } from "../../call/outgoing.ts";
 import type { RedialPolicy, SipAccount } from "../../config/sip_account.ts";
 import type { StreamClient } from "./stream_client.ts";
-import { isSound, publisherCodecs } from "../urls.ts";
+import { isSound, publisherCodecs } from "../../call/publisher_configs.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 
 /** What the account says about its calls. */
