@@ -114,7 +114,7 @@ export class DigitRoute implements Disposable {
   }
 
   #asSound(digits: string, durationMs: number): string | null {
-    if (this.#options.media.sendDigits(digits, durationMs, "sound")) return null;
+    if (this.#options.media.sendDigits(digits, durationMs, "inband")) return null;
     return this.#refusal > 0 ? `${NO_WAY}: ${statusOf(this.#refusal)}` : NO_WAY;
   }
 }

@@ -1,5 +1,5 @@
 // The DTMF of one audio stream, both ways: as telephone events (RFC 4733), redundant ones too (RFC 2198),
-// and as sound in G.711 where nothing better was agreed. Audio rests while a key of ours sounds.
+// and in-band in G.711 where nothing better was agreed. Audio rests while a key of ours sounds.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
@@ -14,7 +14,7 @@ import { parseRedPayloadTypes } from "../sdp/fmtp.ts";
 import type { RtpSink } from "../rtp/session.ts";
 
 /** How DTMF leaves: as events, or in-band in G.711. */
-export type DtmfTransport = "rtp" | "sound";
+export type DtmfTransport = "rtp" | "inband";
 
 export interface InbandFormat {
   readonly payloadType: number;
@@ -71,7 +71,7 @@ export class DtmfStream implements Disposable {
     return this.#sender?.active === true || this.#soundSender?.active === true;
   }
 
-  /** Audio with an earlier timestamp would lie under a key that was sent as sound. */
+  /** Audio with an earlier timestamp would lie under a key that was sent in-band. */
   get freeTimestamp(): number {
     return this.#soundSender?.endTimestamp ?? -Infinity;
   }

@@ -215,7 +215,7 @@ Deno.test("x-flv: DTMF go on the audio line, which is silent otherwise", async (
   agree(a, b);
   await settle();
   assert.equal(a.media.sendDigits("12#", 100), true);
-  assert.equal(a.media.sendDigits("3", 100, "sound"), false);
+  assert.equal(a.media.sendDigits("3", 100, "inband"), false);
   await publish(bench, a, [config(), key(1)]);
   await bench.clock.advanceAsync(2000);
   assert.deepEqual([b.digits.join(""), b.seen.length], ["12#", 2]);

@@ -8,7 +8,7 @@ import { RecordLog } from "../support/record_log.ts";
 interface Options {
   mode?: DtmfMode;
   /** What the media take. */
-  takes?: readonly ("rtp" | "sound")[];
+  takes?: readonly ("rtp" | "inband")[];
   /** How INFOs are answered, in order; then 200. */
   statuses?: number[];
   /** How long an answer takes. */
@@ -61,10 +61,10 @@ function route({ mode = "auto", takes = [], statuses = [], answerMs = 0 }: Optio
 
 const NO_WAY = "the other side takes no touch tones";
 const AT_ONCE: [name: string, options: Options, sent: string[], told: string | null][] = [
-  ["auto: as events when they were agreed", { takes: ["rtp", "sound"] }, ["12/100 rtp"], null],
-  ["rtp: never in another way", { mode: "rtp", takes: ["sound"] }, [], NO_WAY],
-  ["inband: as sound although events were agreed", { mode: "inband", takes: ["rtp", "sound"] }, [
-    "12/100 sound",
+  ["auto: as events when they were agreed", { takes: ["rtp", "inband"] }, ["12/100 rtp"], null],
+  ["rtp: never in another way", { mode: "rtp", takes: ["inband"] }, [], NO_WAY],
+  ["inband: in-band although events were agreed", { mode: "inband", takes: ["rtp", "inband"] }, [
+    "12/100 inband",
   ], null],
   ["inband: not in codecs that cannot carry it", { mode: "inband", takes: ["rtp"] }, [], NO_WAY],
 ];
@@ -78,11 +78,11 @@ for (const [name, options, sent, told] of AT_ONCE) {
 }
 
 const BY_INFO: [name: string, options: Options, sent: string[], told: string | null][] = [
-  ["auto: in INFO when no events were agreed", { takes: ["sound"] }, [
+  ["auto: in INFO when no events were agreed", { takes: ["inband"] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
     "@180 dtmf-relay Signal=2 Duration=100",
   ], null],
-  ["info: although events were agreed", { mode: "info", takes: ["rtp", "sound"] }, [
+  ["info: although events were agreed", { mode: "info", takes: ["rtp", "inband"] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
     "@180 dtmf-relay Signal=2 Duration=100",
   ], null],
@@ -95,13 +95,13 @@ const BY_INFO: [name: string, options: Options, sent: string[], told: string | n
     "@0 dtmf 1",
     "@180 dtmf 2",
   ], null],
-  ["info: refused", { mode: "info", takes: ["sound"], statuses: [405] }, [
+  ["info: refused", { mode: "info", takes: ["inband"], statuses: [405] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
   ], "405 Method Not Allowed"],
-  ["auto: refused, then as sound", { takes: ["sound"], statuses: [200, 501] }, [
+  ["auto: refused, then in-band", { takes: ["inband"], statuses: [200, 501] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
     "@180 dtmf-relay Signal=2 Duration=100",
-    "2/100 sound",
+    "2/100 inband",
   ], null],
   ["auto: refused, and no sound either", { statuses: [415, 415] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
@@ -119,7 +119,7 @@ for (const [name, options, sent, told] of BY_INFO) {
 }
 
 Deno.test("orders wait for each other, a refusal is remembered in auto and told once to the log", async () => {
-  const bench = route({ takes: ["sound"], statuses: [200, 405] });
+  const bench = route({ takes: ["inband"], statuses: [200, 405] });
   bench.route.send("1", 100, bench.done);
   bench.route.send("2", 100, bench.done);
   await bench.clock.advanceAsync(3000);

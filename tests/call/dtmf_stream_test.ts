@@ -107,7 +107,7 @@ function soundOfKeys(digits: string): readonly Sent[] {
   using bench = new Bench({ telephoneEvents: [], sentSound: { payloadType: 8, law: "pcma" } });
   bench.tones.audioSent(8000);
   assert.equal(bench.tones.send(digits, 60, "rtp"), false);
-  assert.equal(bench.tones.send(digits, 60, "sound"), true);
+  assert.equal(bench.tones.send(digits, 60, "inband"), true);
   assert.equal(bench.tones.active, true);
   bench.clock.advance(5000);
   assert.equal(bench.tones.active, false);

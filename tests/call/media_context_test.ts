@@ -492,7 +492,7 @@ Deno.test("DTMF as sound reach a peer that takes no events, and are heard there 
   negotiate(a, b);
   await publish(bench.clock, a, 0x82, g711Frames(3));
   assert.equal(a.media.sendDigits("4*", 100, "rtp"), false);
-  assert.equal(a.media.sendDigits("4*", 100, "sound"), true);
+  assert.equal(a.media.sendDigits("4*", 100, "inband"), true);
   const before = b.played.length;
   await publish(bench.clock, a, 0x82, g711Frames(20), 60);
   await bench.clock.advanceAsync(500);
