@@ -1,5 +1,4 @@
-// One RTMP client and its SIP user agent: commands of the client become calls, events of the calls become
-// callbacks. Everything it runs is in its scope; the coroutines of a call are in outgoing, incoming, talking.
+// One RTMP client and its SIP user agent: commands of the client become calls, events of the calls become callbacks.
 // Role: edge
 
 import type { AmfValue } from "../amf/value.ts";
@@ -37,7 +36,7 @@ import type { ConnectionClient } from "../live/net_stream_client.ts";
 import { isSound, publisherCodecs } from "../call/publisher_configs.ts";
 import type { UrlDial } from "./urls.ts";
 
-/** Most tasks of one client, each a command that waits for the far end; a call is one. */
+/** Most tasks of one client, each a command that waits for the remote party; a call is one. */
 const MAX_WAITING = 64;
 
 /** What a client may always do. */

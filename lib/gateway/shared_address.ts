@@ -1,21 +1,8 @@
-// Several clients on one SIP address: who is let in, and who must go.
-//
-//   policy    another client is there     told to it                          told to the newcomer
-//   replace   it goes                     NetConnection.Connect.Closed        success
-//   share     both stay                   nothing                             success
-//   reject    it stays                    nothing                             one _error
-//   any       it has registered, and the newcomer gives no password:
-//             it stays                    nothing                             one _error
-//   reject    it has given no password, and the newcomer has registered:
-//             it goes                     NetConnection.Connect.Closed        success
-//
-// "There" means: the same path for replace and reject, so /sip/alice@host/anything is a place of its own; the same
-// address, whatever follows it, for share. A client with a password counts from the moment its registrar has taken it.
+// Several clients on one SIP address: which is let in, and which must go.
 // Role: machine
 
 import { type AccountRule, type SameAddressPolicy, sameAddressPolicyOf } from "../config/accounts.ts";
 
-/** A client as far as this matters. */
 export interface AddressClient {
   /** Numbered in the order of the connections. */
   readonly id: number;
@@ -56,6 +43,19 @@ const FULL = "too many clients share this address";
 const TAKEN = "a client that gave a password is registered at this address: connect with login and password";
 const OVERTAKEN = "a newer client connected to the same address";
 
+/**
+ *   policy    another client is there     told to it                          told to the newcomer
+ *   replace   it goes                     NetConnection.Connect.Closed        success
+ *   share     both stay                   nothing                             success
+ *   reject    it stays                    nothing                             one _error
+ *   any       it has registered, and the newcomer gives no password:
+ *             it stays                    nothing                             one _error
+ *   reject    it has given no password, and the newcomer has registered:
+ *             it goes                     NetConnection.Connect.Closed        success
+ *
+ * "There" means: the same path for replace and reject, so /sip/alice@host/anything is one of its own; the same address,
+ * whatever follows it, for share. A client with a password counts from the moment its registrar has taken it.
+ */
 export class AddressRegistry<Client extends AddressClient> implements SharedAddresses<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
   /** Clients by place, and whether they have registered. */

@@ -1,5 +1,4 @@
-// What a gateway asks of the others when it is one of several in a process (lib/workers makes them a team). A gateway
-// that is alone has no team and asks nobody. Nothing here is asked per packet.
+// What a gateway asks of the others when it is one of several in a process: lib/workers makes them a team.
 // Role: wire
 
 import type { AddressChange } from "./access/address_limits.ts";

@@ -24,14 +24,12 @@ import type { RtmpConnection } from "../../rtmp/connection.ts";
 import { parseAccountPath } from "../urls.ts";
 import { parseCommand } from "../commands.ts";
 
-/** An account as the applications use it. */
 export interface ServedAccount {
   readonly config: SipAccount;
   readonly agent: Agent;
   readonly log: Logger;
 }
 
-/** The connection of a client, as the applications use it. */
 export type AccountConnection = Pick<RtmpConnection, "peer" | "id" | "call" | "close" | "answers">;
 
 /** A stream of a client that may use the account it names. */
@@ -52,7 +50,6 @@ export function rtmpPeerOf({ connection: { peer, id } }: AccountUse, path: strin
   return { address: peer.hostname, connection: id, path };
 }
 
-/** What takes the media of one publisher. */
 export interface StreamPublisher {
   /** One message; synchronous, borrowed. */
   media(message: MediaMessage): void;
@@ -72,7 +69,6 @@ export type PublisherOutcome =
     readonly there: AccountUse | null;
   };
 
-/** What the clients of one application publish and play. */
 export interface AccountApplication {
   /** Takes a publisher. @param instead whose place it takes, if that one is there still; absent: nobody's */
   publish(use: AccountUse, instead?: AccountUse | null): PublisherOutcome;
@@ -88,7 +84,7 @@ export interface AccountServices extends PlaySettings {
   readonly application: AccountApplication;
 }
 
-export interface AccountClientPath {
+interface AccountClientPath {
   readonly application: "call" | "line";
   /** Its `app`. */
   readonly app: string;
@@ -107,7 +103,6 @@ export class AccountClient extends NetStreamClient {
   /** In the order they began. */
   readonly #publishers = new Map<NetStream, StreamPublisher>();
 
-  /** Does nothing yet. */
   constructor(
     connection: AccountConnection,
     path: AccountClientPath,

@@ -28,7 +28,7 @@ export interface AccountAppParts extends Runtime, CallShared {
   readonly transcodable: ReadonlySet<string>;
 }
 
-/** What the call itself has said in the log, in its own words. */
+/** The call itself has logged these. */
 const LOGGED_BY_THE_CALL = ["NetStream.Call.Ringing", "NetStream.Call.Accepted", "NetStream.Call.Rejected"];
 
 /** A call, and the stream that publishes for it, which a newer connection may replace. */
@@ -37,13 +37,12 @@ interface ActiveCall {
   publisher: AccountUse;
 }
 
-/** Calls of publishers, by account and destination. */
 export class CallApp implements AccountApplication, AsyncDisposable {
   readonly #parts: AccountAppParts;
+  /** By account and destination. */
   readonly #calls = new Map<string, ActiveCall>();
   readonly #scope: Scope;
 
-  /** No calls yet. */
   constructor(parts: AccountAppParts) {
     this.#parts = parts;
     this.#scope = new Scope("calls by URL", { log: parts.log });
@@ -163,7 +162,7 @@ function pathOf(account: string, destination: string): string {
   return `call/${account}/${destination}`;
 }
 
-/** A publisher is refused. @param there who publishes already, and may be replaced */
+/** @param there who publishes already, and may be replaced */
 export function refusedPublisher(reason: string, there: AccountUse | null = null): PublisherOutcome {
   return { type: "refused", reason, there };
 }

@@ -1,11 +1,5 @@
 // The call-in line of one account: callers are answered, heard by all who play line/<account>, and hear who publishes
-// line/<account>/say, or a waiting sound.
-//
-//   answer = "auto"         rings and is answered at once; without a publisher the call goes on
-//   answer = "on-publish"   rings until somebody publishes; 2 s after the publisher has left the call is hung up
-//   answer = "no"           480
-//
-// A second caller hears 486 while the line is busy. Who plays stays subscribed between calls.
+// line/<account>/say, or a waiting sound. Who plays stays subscribed between calls.
 // Role: machine
 
 import type { AmfValue } from "../../amf/value.ts";
@@ -28,19 +22,18 @@ import type { RtmpPeer } from "../../call/registry.ts";
 import type { StreamClient } from "./stream_client.ts";
 import type { WaitingSound } from "./waiting_sound.ts";
 
-export interface CallInLineParts {
+interface CallInLineParts {
   readonly account: ServedAccount;
-  /** Codecs of the RTMP side. */
+  /** Of the RTMP side. */
   readonly codecs: readonly string[];
   readonly openClient: (link: ClientLink) => StreamClient;
-  /** Makes what callers hear until somebody publishes. */
+  /** What callers hear until somebody publishes. */
   readonly createWaiting: (leg: CallLeg) => WaitingSound;
-  /** Where players find the caller. */
   readonly streams: LiveStreams;
   readonly clock: Clock;
 }
 
-/** Path of the stream that players of an account's line hear. */
+/** What players of an account's line play. */
 export function linePath(account: string): string {
   return `line/${account}`;
 }
@@ -51,18 +44,23 @@ export const SAY = "say";
 /** A publisher that is back so soon, has not hung up. */
 const HANG_UP_MS = 2_000;
 
-/** One account's line. */
+/**
+ *   answer = "auto"         rings and is answered at once; without a publisher the call goes on
+ *   answer = "on-publish"   rings until somebody publishes; 2 s after the publisher has left the call is hung up
+ *   answer = "no"           480
+ *
+ * A second caller gets 486.
+ */
 export class CallInLine implements ClientLink, AsyncDisposable {
   readonly #parts: CallInLineParts;
   readonly #client: StreamClient;
   readonly #waiting: WaitingSound;
-  /** Streams that are told what happens: players, and the publisher. */
+  /** Streams that get statuses: players, and the publisher. */
   readonly #present = new Set<AccountUse>();
-  #speaker: AccountUse | null = null;
+  #publisher: AccountUse | null = null;
   #longest: Disposable | null = null;
   #hangingUp: Disposable | null = null;
 
-  /** Nobody has called yet. */
   constructor(parts: CallInLineParts) {
     this.#parts = parts;
     this.#client = parts.openClient(this);
@@ -74,13 +72,14 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     return this.#client.leg;
   }
 
-  /** Who speaks; null: nobody does. */
+  /** Who publishes; null: nobody. */
   get rtmpPeer(): RtmpPeer | null {
-    const speaker = this.#speaker;
-    return speaker === null ? null : rtmpPeerOf(speaker, `${linePath(speaker.account.config.name)}/${SAY}`);
+    const publisher = this.#publisher;
+    return publisher === null
+      ? null
+      : rtmpPeerOf(publisher, `${linePath(publisher.account.config.name)}/${SAY}`);
   }
 
-  /** Somebody calls the account. */
   invited(invitation: Invitation): void {
     const { config, log } = this.#parts.account;
     if (config.answer !== "no") return invited(this.leg, invitation);
@@ -90,15 +89,14 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     refuse(this.leg, invitation, 480, "Temporarily Unavailable");
   }
 
-  /** Takes the one who speaks to callers. */
   publish(use: AccountUse, instead: AccountUse | null = null): PublisherOutcome {
     if (this.#closed !== null) return { type: "refused", reason: this.#closed, there: null };
-    const there = this.#speaker;
+    const there = this.#publisher;
     if (there !== null && there !== instead) {
       return { type: "refused", reason: "somebody else speaks on this line", there };
     }
     const { account: { log } } = this.#parts;
-    this.#speaker = use;
+    this.#publisher = use;
     if (there !== null) {
       this.#present.delete(there);
       there.end(REPLACED);
@@ -113,14 +111,14 @@ export class CallInLine implements ClientLink, AsyncDisposable {
       type: "publishing",
       publisher: {
         media: (message) => this.leg.put(message),
-        ended: () => this.#silent(use),
+        ended: () => this.#publisherLeft(use),
         bye: () => this.#hangUp("hung up"),
         sendDigits: (digits, durationMs, done) => this.leg.sendDigits(digits, durationMs, done),
       },
     };
   }
 
-  /** Takes one who hears callers, also before, between and after calls. */
+  /** Also before, between and after calls. */
   play(use: AccountUse, sink: LiveSink): PlayOutcome {
     if (this.#closed !== null) return { type: "refused", reason: this.#closed };
     const outcome = this.#parts.streams.play(linePath(use.account.config.name), lasting(sink));
@@ -162,7 +160,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     return this.leg.ending?.by === "local";
   }
 
-  /** Why nobody needs this line; null: it answers. */
+  /** Why the line is of no use; null: it answers. */
   get #closed(): string | null {
     const { name, answer } = this.#parts.account.config;
     return answer === "no"
@@ -172,7 +170,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
 
   #rings(from: string): void {
     this.#tell("NetStream.Call.Ringing", `${from} calls`);
-    if (this.#parts.account.config.answer === "auto" || this.#speaker !== null) this.#answer();
+    if (this.#parts.account.config.answer === "auto" || this.#publisher !== null) this.#answer();
   }
 
   #answer(): void {
@@ -184,7 +182,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     const seconds = config.maxDurationSeconds;
     this.#longest = seconds === 0 ? null : clock.after(seconds * 1000, () => this.#tooLong(seconds));
     this.#tell("NetStream.Call.Accepted", "the call is up");
-    if (this.#speaker !== null) return;
+    if (this.#publisher !== null) return;
     this.#waiting.start();
     this.#hangUpSoon(); // who let it be answered may have left before the ACK came
   }
@@ -193,10 +191,10 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#hangUp(`the call has lasted ${seconds} s, the longest that is allowed`);
   }
 
-  #silent(use: AccountUse): void {
+  #publisherLeft(use: AccountUse): void {
     this.#present.delete(use);
-    if (this.#speaker !== use) return;
-    this.#speaker = null;
+    if (this.#publisher !== use) return;
+    this.#publisher = null;
     this.leg.publishedBy(null);
     this.#parts.account.log.info("publisher left");
     if (this.leg.state.type !== "talking") return;

@@ -15,7 +15,6 @@ interface Refusal {
 
 const ANSWERED_ELSEWHERE = "another client of this address has answered";
 
-/** An invitation for several clients. */
 export class InvitationFork {
   readonly #invitation: Invitation;
   readonly #legs = new Set<ForkLeg>();

@@ -1,5 +1,5 @@
-// The line application: rtmp://gateway/line/<account> plays who calls that account, line/<account>/say speaks to them.
-// Reads the invitations and messages of every account, from the start of the gateway to its end.
+// The line application: rtmp://gateway/line/<account> plays who calls that account, what is published to
+// line/<account>/say goes to them. Takes the calls and messages of every account.
 // Role: edge
 
 import { Ticker } from "../../base/ticker.ts";
@@ -19,17 +19,17 @@ export interface LineAppParts extends AccountAppParts {
   readonly accounts: { all(): readonly ServedAccount[] };
 }
 
-/** What every player plays. */
+/** Every player plays these. */
 const WITH_AAC: readonly string[] = ["aac", "h264", "dtmf"];
-/** What most players play, and nothing must be converted for. */
+/** Most players play these, and nothing is transcoded. */
 const WITHOUT_AAC: readonly string[] = ["pcmu", "pcma", "h264", "dtmf"];
 
-/** Programs that need a name behind the account may play this one. */
+/** For programs that need a name behind the account. */
 const HEAR = "hear";
 
 const FRAME_MS = 20;
 
-/** Codecs for lines of accounts that name none. @param transcodable what this gateway can convert */
+/** For accounts that name none. @param transcodable what this gateway can transcode */
 export function lineCodecs(transcodable: ReadonlySet<string>): readonly string[] {
   return transcodable.has("aac") ? WITH_AAC : WITHOUT_AAC;
 }
@@ -41,7 +41,6 @@ export class LineApp implements AccountApplication, AsyncDisposable {
   readonly #ticker: Ticker;
   readonly #frames: Readonly<Record<"silence" | "tone", WaitingFrames>>;
 
-  /** Every account has a line; nothing is read yet. */
   constructor(parts: LineAppParts) {
     this.#parts = parts;
     this.#scope = new Scope("lines", { log: parts.log });
@@ -51,7 +50,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
     for (const account of parts.accounts.all()) this.#lines.set(account.config.name, this.#open(account));
   }
 
-  /** Takes calls and messages from now on; ends with the user agents of the accounts. */
+  /** Takes calls and messages, until the user agents of the accounts end. */
   start(): void {
     for (const { config: { name }, agent } of this.#parts.accounts.all()) {
       const line = this.#lines.get(name)!;

@@ -1,10 +1,5 @@
-// The call of a program that publishes: dialled when its media says what it sends, tried again as its account allows,
-// ended with the publisher or by the far end.
-//
-//   waiting -> (sound, or 3 s of pictures alone) -> dialing -> talking -> over
-//                                  pausing <- (busy, no answer, unreachable, 5xx) - dialing
-//                                  pausing -> (its delay is over) -> dialing
-//
+// The call of a program that publishes: dialled when its media says what it sends, dialled again as its account allows,
+// ended with the publisher or by the remote party.
 // Role: machine
 
 import type { AmfValue } from "../../amf/value.ts";
@@ -17,24 +12,22 @@ import type { StreamClient } from "./stream_client.ts";
 import { isSound, publisherCodecs } from "../../call/publisher_configs.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 
-/** What the account says about its calls. */
 export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "redial" | "maxDurationSeconds">;
 
-/** Says something to the publisher: a status event. */
-export type Tell = (level: "status" | "error", code: string, text: string) => void;
+type Tell = (level: "status" | "error", code: string, text: string) => void;
 
-export interface PublishedCallParts {
-  /** Whom to call, as the URL has it. */
+interface PublishedCallParts {
+  /** As the URL has it. */
   readonly destination: string;
   readonly rules: CallRules;
-  /** Whether AAC can be converted here; no phone takes it as it is. */
+  /** Whether AAC can be transcoded here; no phone takes it as it is. */
   readonly takesAac: boolean;
   readonly openClient: (link: ClientLink) => StreamClient;
   readonly clock: Clock;
   readonly random: Random;
-  /** Status events for the publisher. */
+  /** Takes statuses for the publisher. */
   readonly tell: Tell;
-  /** Calls a method of the client: receivedDTMF, receivedMessage, holded. */
+  /** Takes receivedDTMF, receivedMessage, holded. */
   readonly callClient: (method: string, ...args: AmfValue[]) => void;
   /** The call is over, unless the publisher has left first; called once. */
   readonly onOver: (reason: string) => void;
@@ -44,7 +37,6 @@ export interface PublishedCallParts {
 const NO_SOUND_MS = 3_000;
 /** A publisher that sends nothing for so long is gone, whatever its connection says. */
 const NO_MEDIA_MS = 30_000;
-/** Touch tones beside whatever sounds. */
 const TONES: readonly string[] = ["dtmf"];
 
 /** Why nothing is dialled, and what to do. */
@@ -52,8 +44,13 @@ const NO_CODEC = "this kind of audio cannot be carried in a call: send AAC, Opus
 const NO_AAC = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
 const NO_PICTURES = "there is no audio, and only H.264 pictures can be carried in a call";
 
-export type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
+type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
 
+/**
+ *   waiting -> (sound, or 3 s of pictures alone) -> dialing -> talking -> over
+ *                                  pausing <- (busy, no answer, unreachable, 5xx) - dialing
+ *                                  pausing -> (its delay is over) -> dialing
+ */
 export class PublishedCall implements ClientLink, AsyncDisposable {
   readonly #client: StreamClient;
   readonly #parts: PublishedCallParts;
@@ -224,7 +221,7 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 }
 
-/** Said when the far end rings for too long. */
+/** It has rung for too long. */
 export const NO_ANSWER = "no answer";
 
 /** Delays grow no further. */
@@ -232,19 +229,22 @@ const LONGEST_DELAY_MS = 5 * 60_000;
 /** A delay is so much shorter or longer, by chance: those who failed together do not come back together. */
 const JITTER = 0.2;
 
-/** Responses below 500 that may be others in a moment. 408 also says that nobody answered our INVITE at all. */
+/** Responses below 500 that may be others in a moment. 408 also means that our INVITE got no response at all. */
 const PASSING: readonly number[] = [408, 480, 486, 600];
 /** Of 5xx: what the server cannot do now, it cannot do later. */
 const LASTING: readonly number[] = [501, 505, 513, 580];
 
-/** Whether it makes sense to try again. @param reason what the caller was told: "486 Busy Here", or in words */
+/**
+ * Whether to dial again: for what may be different in a moment (busy, no answer, an overloaded or unreachable server),
+ * not for what will be the same (RFC 3261 section 21). @param reason "486 Busy Here", or in words
+ */
 export function isWorthRedialling(reason: string): boolean {
   if (reason === NO_ANSWER) return true;
   const status = Number(/^(\d{3})\b/.exec(reason)?.[1] ?? 0);
   return PASSING.includes(status) || status >= 500 && status < 600 && !LASTING.includes(status);
 }
 
-/** How long to wait before attempt number `redials` + 1 of the further ones. @param redials further attempts so far */
+/** @param redials further attempts so far */
 export function redialDelayMs(policy: RedialPolicy, redials: number, random: Random): number {
   const plainMs = Math.min(LONGEST_DELAY_MS, policy.firstDelaySeconds * 1000 * 2 ** redials);
   return Math.min(LONGEST_DELAY_MS, Math.round(plainMs * (1 - JITTER + 2 * JITTER * random.float())));

@@ -24,7 +24,7 @@ import {
   MAX_MESSAGES,
 } from "../../sip/ua/user_agent.ts";
 
-export interface SharedAgentsParts {
+interface SharedAgentsParts {
   readonly sip: { createUserAgent(identity: Identity): Agent };
   readonly log: Logger;
 }
@@ -138,20 +138,18 @@ async function hangUpLater(accepting: Promise<AcceptOutcome>): Promise<void> {
 const MAX_CHANGES = 32;
 const GIVEN_UP: RegisterOutcome = { type: "refused", status: 487, reason: "given up" };
 
-/** What a client needs of the line. */
-export interface AgentMemberOutlets {
+interface AgentMemberOutlets {
   register(): Promise<RegisterOutcome>;
   /** Hangs up a call that comes of an answer whose client has left. */
   hangUpLater(accepting: Promise<AcceptOutcome>): void;
   leave(): Promise<void>;
 }
 
-/** The user agent as one client sees it. */
+/** The shared user agent as one client sees it. */
 export class AgentMember implements Agent {
   /** Its address, which is everybody's here, and its own display name. */
   readonly identity: Identity;
   readonly incomingMessages = new Mailbox<IncomingMessage>(MAX_MESSAGES);
-  /** Changes of the registration; filled by the line. */
   readonly changes = new Mailbox<RegistrationChange>(MAX_CHANGES);
   readonly #agent: Agent;
   readonly #outlets: AgentMemberOutlets;
@@ -160,7 +158,6 @@ export class AgentMember implements Agent {
   readonly #end = new AbortController();
   #leaving: Promise<void> | null = null;
 
-  /** Nothing is asked for yet. @param agent the one of the address */
   constructor(identity: Identity, agent: Agent, outlets: AgentMemberOutlets) {
     this.identity = identity;
     this.#agent = agent;
@@ -179,17 +176,14 @@ export class AgentMember implements Agent {
     return await orAborted(this.#outlets.register(), AbortSignal.any([signal, this.#end.signal]), GIVEN_UP);
   }
 
-  /** Losses and recoveries of the registration. */
   registrations(): MailboxReader<RegistrationChange> {
     return this.changes[Symbol.asyncIterator]();
   }
 
-  /** Where requests to `uri` go. */
   route(uri: Parameters<Agent["route"]>[0], caller: Caller = {}): ReturnType<Agent["route"]> {
     return this.#agent.route(uri, this.#as(caller));
   }
 
-  /** Calls somebody in this client's name. */
   invite(
     to: NameAddr,
     offer: SipBody | null,
@@ -211,7 +205,6 @@ export class AgentMember implements Agent {
     return this.#invitations[Symbol.asyncIterator]();
   }
 
-  /** Sends a request in this client's name. */
   request(
     method: "MESSAGE" | "OPTIONS",
     to: NameAddr,
@@ -223,7 +216,6 @@ export class AgentMember implements Agent {
     return this.#agent.request(method, to, body, both, this.#as(caller));
   }
 
-  /** Every message for the address. */
   messages(): MailboxReader<IncomingMessage> {
     return this.incomingMessages[Symbol.asyncIterator]();
   }

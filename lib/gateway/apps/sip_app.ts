@@ -37,13 +37,12 @@ export interface SipAppParts extends Runtime, CallShared {
   readonly sipAddresses?: SharedAddresses<RtmpConnection>;
 }
 
-/** What a path asks for: the SIP address, and the key under which clients replace each other. */
-export interface SipPath {
+interface SipPath {
   readonly address: string;
+  /** Under which clients replace each other. */
   readonly key: string;
 }
 
-/** Serves the clients of all SIP addresses. */
 export class SipApp {
   readonly #parts: SipAppParts;
   readonly #sipAddresses: SharedAddresses<RtmpConnection>;
@@ -60,10 +59,7 @@ export class SipApp {
     return this.#sipAddresses.size;
   }
 
-  /**
-   * Serves a client that has said connect, until it leaves; every early return is one `_error` and its end.
-   * @param path what its `app` asked for: the SIP address, and the key under which clients replace each other
-   */
+  /** Serves a client that has said connect, until it leaves; every early return is one `_error` and its end. */
   async serve(
     client: RtmpConnection,
     request: ConnectRequest,
@@ -77,7 +73,7 @@ export class SipApp {
     const permission = this.#parts.access.mayUse(identity.identity.aor.host);
     if (permission.type === "refused") return await client.reject(permission.reason);
     const arrival = await this.#sipAddresses.arrive(path, identity.identity.password !== null);
-    if (arrival.type === "rejected") return await this.#turnAway(client, path, arrival.reason);
+    if (arrival.type === "rejected") return await this.#reject(client, path, arrival.reason);
     const agent = arrival.shared
       ? this.#sharedAgents.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
@@ -107,7 +103,7 @@ export class SipApp {
       return await client.close("NetConnection.Connect.Rejected", statusText(status, reason));
     }
     const entry = await this.#sipAddresses.enter(path, client, outcome.type === "registered");
-    if (entry.type === "rejected") return await this.#turnAway(client, path, entry.reason);
+    if (entry.type === "rejected") return await this.#reject(client, path, entry.reason);
     if (entry.replaced !== null) this.#sayGoodbye(entry.replaced, path.key);
     try {
       await serveConnection(client, context, () => {
@@ -120,7 +116,7 @@ export class SipApp {
     }
   }
 
-  async #turnAway(client: RtmpConnection, { key }: SipPath, reason: string): Promise<void> {
+  async #reject(client: RtmpConnection, { key }: SipPath, reason: string): Promise<void> {
     this.#logOf(key).info(`client ${formatEndpoint(client.peer)} rejected: ${reason}`);
     await client.reject(reason);
   }
@@ -142,20 +138,21 @@ export class SipApp {
   }
 }
 
-export interface UrlDialLinkParts {
+interface UrlDialLinkParts {
   readonly client: Pick<RtmpConnection, "close">;
-  /** How long it may ring and last. */
   readonly limits: Pick<UrlDial, "answerTimeoutSeconds" | "maxDurationSeconds">;
   readonly clock: Clock;
-  /** Where callbacks go. */
   readonly log: Logger;
 }
 
+/**
+ * What a client that dialled by URL without an account is told: nothing it would not understand. Its callbacks are
+ * logged; the end of the call is the end of its connection, and so is ringing or talking for longer than its URL says.
+ */
 export class UrlDialLink implements ClientLink, Disposable {
   readonly #parts: UrlDialLinkParts;
   #timer: Disposable | null = null;
 
-  /** Nothing is dialled yet. */
   constructor(parts: UrlDialLinkParts) {
     this.#parts = parts;
   }

@@ -6,15 +6,9 @@ import { CallLeg, type CallLegParts, type CallState, type LegOwner } from "../..
 import type { RtmpPeer } from "../../call/registry.ts";
 import type { LiveStreams, Publication } from "../../live/streams.ts";
 
-/** Where players find the remote party. */
-export interface RemoteStream {
-  readonly streams: LiveStreams;
-  readonly path: string;
-}
-
-export interface StreamClientParts extends CallLegParts {
+interface StreamClientParts extends CallLegParts {
   /** Where the remote party is published while there is a call. */
-  readonly remote: RemoteStream;
+  readonly remote: { readonly streams: LiveStreams; readonly path: string };
   /** Who publishes now; null: nobody. */
   readonly rtmpPeer: () => RtmpPeer | null;
 }
@@ -23,12 +17,11 @@ export class StreamClient implements LegOwner, AsyncDisposable {
   readonly leg: CallLeg;
   /** Players are many, and others than who called: none of them is told of trouble. */
   readonly player = null;
-  readonly #remote: RemoteStream;
+  readonly #remote: StreamClientParts["remote"];
   readonly #rtmpPeer: () => RtmpPeer | null;
   #publication: Publication | null = null;
   #unpublished = false;
 
-  /** Does nothing yet. */
   constructor(parts: StreamClientParts) {
     this.leg = new CallLeg(this, parts);
     this.#remote = parts.remote;

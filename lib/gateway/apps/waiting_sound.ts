@@ -11,8 +11,7 @@ import type { MediaMessage } from "../../rtmp/message.ts";
 /** Tag bodies of 20 ms each, repeated for ever. */
 export type WaitingFrames = readonly Uint8Array[];
 
-/** What a caller's waiting is made of. */
-export interface WaitingSoundParts {
+interface WaitingSoundParts {
   readonly frames: WaitingFrames;
   readonly clock: Clock;
   readonly ticker: Ticker;
@@ -74,7 +73,7 @@ function frameOf(samples: Uint8Array): Uint8Array {
   return body;
 }
 
-/** One caller's waiting; starts and stops any number of times. */
+/** Starts and stops any number of times. */
 export class WaitingSound implements Disposable {
   readonly #parts: WaitingSoundParts;
   readonly #message: { type: 8; timeMs: number; body: Uint8Array };
