@@ -8,7 +8,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { clientFormat } from "../../lib/call/client_audio.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { callAndListen, CLIENTS, decodeHeard } from "../../scripts/quality/caller.ts";
-import { FarEnd } from "../../scripts/quality/far_end.ts";
+import { RemotePhones } from "../../scripts/quality/remote_phones.ts";
 import { measureTone } from "../../scripts/quality/measure.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";
 import { startGateway } from "../support/test_gateway.ts";
@@ -30,7 +30,7 @@ Deno.test({
   ignore: !built,
 }, async () => {
   await using running = await startGateway();
-  await using farEnd = FarEnd.open({
+  await using farEnd = RemotePhones.open({
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
