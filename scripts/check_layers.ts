@@ -72,7 +72,7 @@ const PACKAGES: Readonly<Record<string, RegExp>> = {
   "node:v8": /^main\.ts$/,
   "node:worker_threads": /^lib\/workers\/worker_(?:handle|main)\.ts$/,
   "@logtape/logtape": /^lib\/base\/log\.ts$/,
-  "zod": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
+  "zod": /^lib\/config\/setting\.ts$/,
   "commander": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
   "smol-toml": /^lib\/(?:config\/config\w*|app\/\w+)\.ts$/,
   "sdp-transform": /^lib\/sdp\/description\.ts$/,

@@ -8,14 +8,10 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
-import {
-  DEFAULT_SIP_PORT,
-  defaultSettings,
-  type PartialSettings,
-  type SettingDescription,
-  settingDescriptions,
-  type Settings,
-} from "../config/config_settings.ts";
+import { defaultText } from "../config/settings_text.ts";
+import type { Rows, Setting } from "../config/setting.ts";
+import { DEFAULT_SIP_PORT } from "../config/setting_values.ts";
+import { type PartialSettings, settings } from "../config/settings.ts";
 import {
   type CallCodec,
   callCodecs,
@@ -72,10 +68,17 @@ export type ReadFile = (path: string) => string;
  *
  * Answers to: the optparse part of siprtmp.py (behaviour.md 1.1).
  */
-export function parseArguments(args: readonly string[], readFile: ReadFile): ParsedCommand {
+export function parseArguments(
+  args: readonly string[],
+  readFile: ReadFile,
+  rows: Rows = settings,
+): ParsedCommand {
   const written: string[] = [];
   const found: ParsedCommand[] = [];
-  const program = createProgram((text) => written.push(text), readFile, (command) => found.push(command));
+  const program = createProgram(
+    { write: (text) => written.push(text), readFile, rows },
+    (command) => found.push(command),
+  );
   try {
     program.parse(args, { from: "user" });
   } catch (error) {
@@ -97,24 +100,31 @@ const DEMO_PRESETS: PartialSettings = {
 type Write = (text: string) => void;
 type Done = (command: ParsedCommand) => void;
 
-function createProgram(write: Write, readFile: ReadFile, done: Done): Command {
+/** What the command line is read with. */
+interface Reading {
+  readonly write: Write;
+  readonly readFile: ReadFile;
+  readonly rows: Rows;
+}
+
+function createProgram(reading: Reading, done: Done): Command {
   const program = new Command("siprtmp")
     .description("A gateway between RTMP programs and SIP phones.")
     .exitOverride()
-    .configureOutput(outputTo(write))
+    .configureOutput(outputTo(reading.write))
     .enablePositionalOptions()
     .allowExcessArguments(false)
     .version(`${version}\n\n${licenceNotices}`, "--version", "print the version and whose work is in it")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .action((values: OptionValues) => done(readStart(values, readFile)));
-  addSettings(program);
+    .action((values: OptionValues) => done(readStart(values, reading)));
+  addSettings(program, reading.rows);
   const start = program.command("start").description("run the gateway (the same as no command)");
-  addSettings(start).action((values: OptionValues) =>
-    done(readStart({ ...program.opts(), ...values }, readFile))
+  addSettings(start, reading.rows).action((values: OptionValues) =>
+    done(readStart({ ...program.opts(), ...values }, reading))
   );
   addCall(program, done);
-  addDemo(program, readFile, done);
+  addDemo(program, reading, done);
   return program;
 }
 
@@ -130,23 +140,24 @@ function outputTo(write: Write): OutputConfiguration {
   };
 }
 
-function addSettings(command: Command, presets: PartialSettings = {}): Command {
-  const defaults = { ...defaultSettings, ...presets };
-  for (const setting of settingDescriptions) command.addOption(optionOf(setting, defaults));
-  return command.option("--config <file>", "TOML file with settings, named as here without the dashes");
+function addSettings(command: Command, rows: Rows, presets: Readonly<Record<string, unknown>> = {}): Command {
+  for (const [name, row] of Object.entries(rows)) {
+    if (row.value !== "") {
+      command.addOption(optionOf(name, { ...row, default: presets[name] ?? row.default }));
+    }
+  }
+  return command.option("--config <file>", "TOML file of settings, named as here without the dashes");
 }
 
-function optionOf(setting: SettingDescription, defaults: Readonly<Settings> = defaultSettings): Option {
-  const short = setting.short === null ? "" : `-${setting.short}, `;
-  const value = setting.value === null ? "" : ` ${setting.value}`;
-  return new Option(`${short}--${setting.name}${value}`, setting.text + defaultText(setting, defaults));
-}
-
-function defaultText(setting: SettingDescription, defaults: Readonly<Settings>): string {
-  const ports = defaults["rtp-ports"];
-  const value = setting.name === "rtp-ports" ? `${ports.min}-${ports.max}` : defaults[setting.name];
-  const told = setting.value !== null && (typeof value === "string" || typeof value === "number");
-  return told ? ` (default: ${value})` : "";
+function optionOf(name: string, row: Setting): Option {
+  const short = row.short === null ? "" : `-${row.short}, `;
+  const value = row.value === null ? "" : ` ${row.value}`;
+  const told = row.value === null ? null : defaultText(row);
+  const reload = row.reload ? "; read again on SIGHUP" : "";
+  return new Option(
+    `${short}--${name}${value}`,
+    `${row.help}${reload}${told === null ? "" : ` (default: ${told})`}`,
+  );
 }
 
 function addCall(program: Command, done: Done): void {
@@ -169,37 +180,37 @@ function addCall(program: Command, done: Done): void {
     });
 }
 
-function addDemo(program: Command, readFile: ReadFile, done: Done): void {
+function addDemo(program: Command, reading: Reading, done: Done): void {
   const demo = program.command("demo")
     .description("run gateway and SIP server here and make one call through them");
-  addSettings(demo, DEMO_PRESETS)
+  addSettings(demo, reading.rows, DEMO_PRESETS)
     .option("--codec <name>", `audio of the sample call: ${callCodecs.join(", ")} (default: speex)`)
     .option("--duration <seconds>", "length of the sample call (default: 10)")
     .option("--once", "end after the call instead of staying up")
     .action((values: OptionValues) => {
       refuseEarlierOptions(program, "demo");
-      done(readDemo(values, readFile));
+      done(readDemo(values, reading));
     });
 }
 
-function readStart(values: OptionValues, readFile: ReadFile): StartCommand {
-  const sources = sourcesOf(values, readFile);
-  return { type: "start", config: buildConfig(sources), sources };
+function readStart(values: OptionValues, reading: Reading): StartCommand {
+  const sources = sourcesOf(values, reading);
+  return { type: "start", config: buildConfig(sources, reading.rows), sources };
 }
 
-function readDemo(values: OptionValues, readFile: ReadFile): DemoCommand {
-  const sources = { ...sourcesOf(values, readFile), presets: DEMO_PRESETS };
-  const config = buildConfig(sources);
+function readDemo(values: OptionValues, reading: Reading): DemoCommand {
+  const sources = { ...sourcesOf(values, reading), presets: DEMO_PRESETS };
+  const config = buildConfig(sources, reading.rows);
   if (config.sipd === null) throw new ConfigError("the demo needs its SIP server: leave out sipd = false");
   const { codec, durationSeconds } = readSample(values);
   return { type: "demo", config, sources, codec, durationSeconds, stay: values.once !== true };
 }
 
-function sourcesOf(values: OptionValues, readFile: ReadFile): ConfigSources {
+function sourcesOf(values: OptionValues, { readFile, rows }: Reading): ConfigSources {
   const flags: Record<string, string | boolean> = {};
-  for (const setting of settingDescriptions) {
-    const value = values[optionOf(setting).attributeName()];
-    if (typeof value === "string" || typeof value === "boolean") flags[setting.name] = value;
+  for (const name of Object.keys(rows)) {
+    const value = values[new Option(`--${name}`).attributeName()];
+    if (typeof value === "string" || typeof value === "boolean") flags[name] = value;
   }
   const name = values.config;
   if (typeof name !== "string") return { flags };

@@ -9,7 +9,7 @@ import { reasonPhrase } from "../sip/message/message.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
 import type { CallMedia } from "./call_media.ts";
-import type { DtmfMode } from "../config/config_settings.ts";
+import type { DtmfMode } from "../config/setting_values.ts";
 
 export interface DigitRouteOptions {
   /** Sends an INFO in the call; the final status. */

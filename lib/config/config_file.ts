@@ -6,8 +6,8 @@
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
-import { checkSettings, type SettingIssue } from "./config_schema.ts";
-import { type PartialSettings, settingDescriptions } from "./config_settings.ts";
+import { checkSettings, type Rows, type SettingIssue } from "./setting.ts";
+import { ACCOUNT_KEYS } from "./sip_account.ts";
 import { findTomlKeys, type TomlKey } from "./toml_keys.ts";
 
 /** A configuration file that has been read: its name, for messages, and its text. */
@@ -25,44 +25,49 @@ const MAX_TOLD = 20;
 /** Longest line shown in a message. */
 const MAX_SHOWN_LENGTH = 100;
 
-/** Settings and keys of tables whose values may be shown; of all others, mistyped ones too, only the key is. */
-const SHOWN_KEYS: ReadonlySet<string> = new Set([
-  ...settingDescriptions.map(({ name }) => name).filter((name) => name !== "rtmp-token"),
-  ...["pattern", "target", "name", "address", "display-name", "registrar", "proxy", "transport", "register"],
-  ...["codecs", "answer", "waiting", "answer-timeout", "redial", "redial-delay", "max-duration"],
-]);
-
 /** One key, with dots at most, and nothing that could be a value. */
 const PLAIN_KEY = /^[ \t]*(?:[\w-]{1,64}(?:\.[\w-]{1,64}){0,4}|"[\w -]{1,64}"|'[\w -]{1,64}')[ \t]*$/;
 const PLAIN_TABLE = /^[ \t]*\[{1,2}[\w.-]{1,64}\]{1,2}[ \t]*$/;
 
 /** Reads the settings of a file. @throws ConfigError naming the line, with a caret below the fault */
-export function parseConfigFile(file: ConfigFile): PartialSettings {
+export function parseConfigFile(file: ConfigFile, rows: Rows): Readonly<Record<string, unknown>> {
+  const shown = shownKeys(rows);
   if (file.text.length > MAX_FILE_LENGTH) {
     throw new ConfigError(`${file.name} is too long for a configuration`);
   }
-  const checked = checkSettings(parseToml(file));
+  const checked = checkSettings(rows, parseToml(file, shown));
   if (checked.type === "ok") return checked.settings;
   const keys = findTomlKeys(file.text);
-  const told = checked.issues.slice(0, MAX_TOLD).map((issue) => formatIssue(file, issue, keys));
+  const told = checked.issues.slice(0, MAX_TOLD).map((issue) => formatIssue(file, issue, keys, shown));
   throw new ConfigError(told.join("\n"));
 }
 
-function parseToml(file: ConfigFile): Record<string, unknown> {
+/** Settings and keys of tables whose values may be shown; of all others, mistyped ones too, only the key is. */
+function shownKeys(rows: Rows): ReadonlySet<string> {
+  const all = [...Object.entries(rows), ...Object.entries(ACCOUNT_KEYS)];
+  return new Set(["pattern", "target", ...all.filter(([, { secret }]) => !secret).map(([name]) => name)]);
+}
+
+function parseToml(file: ConfigFile, shown: ReadonlySet<string>): Record<string, unknown> {
   try {
     return parse(file.text.replace(/^\uFEFF/, ""));
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [summary = ""] = error.message.replace(/^Invalid TOML document: /, "").split("\n");
     const message = /^[\w ,:.-]{1,100}$/.test(summary) ? summary : "invalid value"; // nothing that was written
-    throw new ConfigError(pointAt(file, error, message));
+    throw new ConfigError(pointAt(file, error, message, shown));
   }
 }
 
-function formatIssue(file: ConfigFile, issue: SettingIssue, keys: readonly TomlKey[]): string {
+function formatIssue(
+  file: ConfigFile,
+  issue: SettingIssue,
+  keys: readonly TomlKey[],
+  shown: ReadonlySet<string>,
+): string {
   const place = placeOf(keys, issue.path);
   const message = `${maskSecrets(issue.key.slice(0, MAX_SHOWN_LENGTH))} ${issue.message}`;
-  return place === null ? `${file.name}: ${maskSecrets(message)}` : pointAt(file, place, message);
+  return place === null ? `${file.name}: ${maskSecrets(message)}` : pointAt(file, place, message, shown);
 }
 
 function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | null {
@@ -77,10 +82,15 @@ function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | 
 /** Lines and columns count from 1. */
 type Place = Pick<TomlKey, "line" | "column">;
 
-function pointAt(file: ConfigFile, { line, column }: Place, message: string): string {
+function pointAt(
+  file: ConfigFile,
+  { line, column }: Place,
+  message: string,
+  shownKeys: ReadonlySet<string>,
+): string {
   const lines = file.text.split("\n");
   const source = (lines[line - 1] ?? "").replace(/\t/g, " ").trimEnd();
-  const shown = isInText(lines.slice(0, line - 1)) ? "" : shownPart(source);
+  const shown = isInText(lines.slice(0, line - 1)) ? "" : shownPart(source, shownKeys);
   const whole = shown !== "" && !shown.endsWith("...");
   const told = whole ? message : message.replace(/, not "[^]*$/, "");
   const head = `${file.name}, line ${line}, column ${column}: ${maskSecrets(told)}`;
@@ -92,14 +102,14 @@ function pointAt(file: ConfigFile, { line, column }: Place, message: string): st
  * What of a line may be seen by whoever reads the complaint: all of a setting that is known and no secret, the key of
  * another, nothing of what is neither.
  */
-function shownPart(source: string): string {
+function shownPart(source: string, shownKeys: ReadonlySet<string>): string {
   if (PLAIN_TABLE.test(source)) return source;
   const equals = source.indexOf("=");
   const key = source.slice(0, Math.max(0, equals));
   if (!PLAIN_KEY.test(key)) return "";
   const [, known = ""] = /^[ \t]*["']?([\w-]+)["']?[ \t]*$/.exec(key) ?? [];
   const value = withoutComment(source.slice(equals + 1));
-  const harmless = SHOWN_KEYS.has(known) && !/[={]|"""|'''/.test(value.replace(/^ ?=/, "")) &&
+  const harmless = shownKeys.has(known) && !/[={]|"""|'''/.test(value.replace(/^ ?=/, "")) &&
     maskSecrets(source) === source;
   return harmless ? `${key}=${value}` : `${key}= ...`;
 }

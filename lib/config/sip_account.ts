@@ -7,7 +7,7 @@ import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/messag
 import type { Identity } from "../sip/ua/identity.ts";
 import type { TransportName } from "../sip/message/target.ts";
 import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
-import { parseToken } from "./entrance_config.ts";
+import { parseToken } from "./setting_values.ts";
 
 /** One `[[account]]` that has a `name`: the gateway itself is this SIP user. */
 export interface SipAccount {
@@ -46,31 +46,6 @@ export interface RedialPolicy {
   readonly firstDelaySeconds: number;
 }
 
-/** Keys that only an account with a name may have, and the name itself. */
-export const SIP_ACCOUNT_KEYS: readonly string[] = [
-  "name",
-  "display-name",
-  "username",
-  "password",
-  "registrar",
-  "proxy",
-  "transport",
-  "md5-without-qop",
-  "register",
-  "codecs",
-  "key",
-  "answer",
-  "waiting",
-  "on-busy",
-  "from-user",
-  "headers",
-  "redirect",
-  "answer-timeout",
-  "redial",
-  "redial-delay",
-  "max-duration",
-];
-
 /** Tokens that `codecs` may name: those of invite() and accept(). */
 export const ACCOUNT_CODECS: readonly string[] = [
   "wideband",
@@ -88,6 +63,96 @@ export const ACCOUNT_CODECS: readonly string[] = [
 
 const MAX_TEXT_LENGTH = 256;
 
+/** One key of `[[account]]`: how it is read, and what docs/configuration.md says of it. */
+export interface AccountKey<T = unknown> {
+  /** The value, also of an absent key (undefined). @throws ConfigError, without the value of a secret */
+  read(value: unknown, key: string): T;
+  /** What an absent key stands for. */
+  readonly absent: string;
+  readonly help: string;
+  /** True when its value is never shown. */
+  readonly secret: boolean;
+}
+
+function key<T>(read: AccountKey<T>["read"], absent: string, help: string): AccountKey<T> {
+  return { read, absent, help, secret: false };
+}
+
+function secret<T>(read: AccountKey<T>["read"], absent: string, help: string): AccountKey<T> {
+  return { read, absent, help, secret: true };
+}
+
+/** The keys of an account that has a name; one row each. */
+export const ACCOUNT_KEYS = {
+  name: key(
+    readName,
+    "none",
+    "letters, digits, `.`, `_`, `-`; without it only `same-address` and `publish-calls`",
+  ),
+  address: key(readAddress, "required", "SIP address, `user@domain`"),
+  "display-name": key(text, "none", "display name of its calls"),
+  username: secret(text, "user of `address`", "user for digest authentication"),
+  password: secret(
+    text,
+    "none",
+    "password for it; answered to its registrar, proxy and domain only, never logged",
+  ),
+  "md5-without-qop": key(truth(false), "`false`", "answer MD5 challenges without qop (old servers; weak)"),
+  registrar: key(
+    readServer,
+    "domain of `address`",
+    "where REGISTER goes: `sip:pbx.example.com`; calls go to the domain",
+  ),
+  proxy: key(readServer, "`outbound-proxy`", "where all its requests go first: a PBX that is not the domain"),
+  transport: key(
+    readTransport,
+    "by DNS, else `udp`",
+    "`udp` or `tcp`, to servers whose URI has no `;transport=`",
+  ),
+  register: key(maybeTruth, "with a password or registrar", "`true` or `false`"),
+  codecs: key(readCodecs, "by use", 'codec tokens of the RTMP side, best first: `["pcmu", "dtmf"]`'),
+  key: secret(readKey, "none", "`?key=` asked of publishers and players, 16 characters at least"),
+  answer: key(
+    choice(["no", "auto", "on-publish"]),
+    "`no`",
+    "incoming calls: reject (`no`), answer at once (`auto`), or when somebody publishes (`on-publish`)",
+  ),
+  waiting: key(
+    choice(["silence", "tone"]),
+    "`silence`",
+    "until somebody publishes, callers hear `silence` or a `tone`",
+  ),
+  "on-busy": key(
+    maybeChoice<OnBusyPolicy>(["replace", "reject"]),
+    "`on-busy`",
+    "as the setting, for this account",
+  ),
+  "from-user": secret(
+    readCallerUser,
+    "user of `address`",
+    "user part of From of its calls: the number to show",
+  ),
+  headers: secret(
+    readHeaders,
+    "none",
+    'further headers of its INVITEs: `[account.headers]`, then `X-Tenant = "7"`',
+  ),
+  redirect: key(maybeTruth, "`redirect`", "as the setting, for this account"),
+  "answer-timeout": key(whole(1, 600, 60), "60", "seconds an outgoing call may ring"),
+  redial: key(whole(0, 100, 0), "0", "further attempts of a call that was not answered"),
+  "redial-delay": key(whole(1, 300, 5), "5", "seconds before the first of them, doubled each time"),
+  "max-duration": key(whole(0, 604_800, 0), "0", "hang up after so many seconds; 0: off"),
+} satisfies Readonly<Record<string, AccountKey>>;
+
+type AccountValues = {
+  readonly [Key in keyof typeof ACCOUNT_KEYS]: ReturnType<typeof ACCOUNT_KEYS[Key]["read"]>;
+};
+
+/** Keys that only an account with a name may have, and the name itself. */
+export const SIP_ACCOUNT_KEYS: readonly string[] = Object.keys(ACCOUNT_KEYS).filter((name) =>
+  name !== "address"
+);
+
 type Entry = Readonly<Record<string, unknown>>;
 
 /**
@@ -100,37 +165,59 @@ type Entry = Readonly<Record<string, unknown>>;
  *   key = "..."                         asked of RTMP programs that want to use it
  *   [account.headers]                   names and values of further headers of its INVITEs
  *
- * What was written into password and key is never repeated in a complaint, nor is the text of an address.
- * Answers to: nothing in siprtmp, where only RTMP clients were SIP users.
+ * What was written into a secret is never repeated in a complaint, nor is the text of an address.
  */
-export function readSipAccount(entry: Readonly<Record<string, unknown>>): SipAccount | string {
+export function readSipAccount(entry: Entry): SipAccount | string {
   try {
-    const name = readName(entry.name);
-    const identity = readIdentity(entry);
-    return {
-      name,
-      identity,
-      register: truth(entry, "register", identity.password !== null || identity.registrar !== undefined),
-      codecs: readCodecs(entry.codecs),
-      key: readKey(entry.key),
-      answer: choice(entry, "answer", ["no", "auto", "on-publish"]),
-      waiting: choice(entry, "waiting", ["silence", "tone"]),
-      onBusy: entry["on-busy"] === undefined
-        ? null
-        : choice<OnBusyPolicy>(entry, "on-busy", ["replace", "reject"]),
-      ...readFields(entry),
-      ...(entry.redirect !== undefined && { redirect: truth(entry, "redirect", true) }),
-      answerTimeoutSeconds: whole(entry, "answer-timeout", { min: 1, max: 600, absent: 60 }),
-      redial: {
-        attempts: whole(entry, "redial", { min: 0, max: 100, absent: 0 }),
-        firstDelaySeconds: whole(entry, "redial-delay", { min: 1, max: 300, absent: 5 }),
-      },
-      maxDurationSeconds: whole(entry, "max-duration", { min: 0, max: 604_800, absent: 0 }),
-    };
+    return accountOf(readKeys(entry));
   } catch (error) {
     if (error instanceof ConfigError) return error.message;
     throw error;
   }
+}
+
+function readKeys(entry: Entry): AccountValues {
+  const values: Record<string, unknown> = {};
+  for (const [name, { read }] of Object.entries(ACCOUNT_KEYS)) values[name] = read(entry[name], name);
+  return values as AccountValues;
+}
+
+function accountOf(values: AccountValues): SipAccount {
+  const { registrar, password, redirect } = values;
+  return {
+    name: values.name,
+    identity: identityOf(values),
+    register: values.register ?? (password !== null || registrar !== undefined),
+    codecs: values.codecs,
+    key: values.key,
+    answer: values.answer,
+    waiting: values.waiting,
+    onBusy: values["on-busy"],
+    ...fieldsOf(values),
+    ...(redirect !== null && { redirect }),
+    answerTimeoutSeconds: values["answer-timeout"],
+    redial: { attempts: values.redial, firstDelaySeconds: values["redial-delay"] },
+    maxDurationSeconds: values["max-duration"],
+  };
+}
+
+function identityOf(values: AccountValues): Identity {
+  const { registrar, proxy, transport } = values;
+  return {
+    aor: values.address,
+    displayName: values["display-name"],
+    username: values.username,
+    password: values.password,
+    md5WithoutQop: values["md5-without-qop"],
+    ...(registrar !== undefined && { registrar }),
+    ...(proxy !== undefined && { proxy }),
+    ...(transport !== undefined && { transport }),
+  };
+}
+
+function fieldsOf({ headers, "from-user": fromUser }: AccountValues): Pick<SipAccount, "fields"> {
+  if (headers === null && fromUser === null) return {};
+  return { fields: { headers: headers ?? [], ...(fromUser !== null && { fromUser }) } };
 }
 
 function readName(name: unknown): string {
@@ -140,30 +227,17 @@ function readName(name: unknown): string {
   );
 }
 
-function readIdentity(entry: Entry): Identity {
-  const registrar = readServer(entry, "registrar");
-  const proxy = readServer(entry, "proxy");
-  const transport = readTransport(entry.transport);
-  return {
-    aor: readAddress(entry.address),
-    displayName: text(entry, "display-name"),
-    username: text(entry, "username"),
-    password: text(entry, "password"),
-    md5WithoutQop: truth(entry, "md5-without-qop", false),
-    ...(registrar !== undefined && { registrar }),
-    ...(proxy !== undefined && { proxy }),
-    ...(transport !== undefined && { transport }),
-  };
+function readHeaders(table: unknown): CallerFields["headers"] | null {
+  if (table === undefined) return null;
+  const headers = readExtraHeaders(table);
+  if (typeof headers === "string") throw new ConfigError(`headers ${headers}`);
+  return headers;
 }
 
-function readFields(entry: Entry): Pick<SipAccount, "fields"> {
-  const { headers: table, "from-user": user } = entry;
-  if (table === undefined && user === undefined) return {};
-  const headers = table === undefined ? [] : readExtraHeaders(table);
-  if (typeof headers === "string") throw new ConfigError(`headers ${headers}`);
-  const fromUser = user === undefined ? undefined : readFromUser(user);
-  if (fromUser === null) throw new ConfigError("from-user must be a number or name: what is before the @");
-  return { fields: { headers, ...(fromUser !== undefined && { fromUser }) } };
+function readCallerUser(user: unknown): string | null {
+  const fromUser = user === undefined ? null : readFromUser(user);
+  if (fromUser !== null || user === undefined) return fromUser;
+  throw new ConfigError("from-user must be a number or name: what is before the @");
 }
 
 function readAddress(address: unknown): SipUri {
@@ -182,8 +256,7 @@ function readAddress(address: unknown): SipUri {
 }
 
 /** A registrar or proxy: a host, with or without port and transport. */
-function readServer(entry: Entry, key: "registrar" | "proxy"): SipUri | undefined {
-  const value = entry[key];
+function readServer(value: unknown, key: string): SipUri | undefined {
   if (value === undefined) return undefined;
   const problem = `${key} must be a server like sip:pbx.example.com or sip:192.0.2.1:5080;transport=tcp`;
   if (typeof value !== "string" || value.length > MAX_TEXT_LENGTH) throw new ConfigError(problem);
@@ -222,33 +295,45 @@ function readKey(value: unknown): string | null {
 }
 
 /** Numbers are refused: 0123 without quotes is no number of TOML, and 123 may have been 0123. */
-function text(entry: Entry, key: string): string | null {
-  const value = entry[key];
+function text(value: unknown, key: string): string | null {
   if (value === undefined) return null;
   const good = typeof value === "string" && value.length <= MAX_TEXT_LENGTH && !/\p{Cc}/u.test(value);
   if (good && value !== "") return value;
   throw new ConfigError(`${key} must be a text in quotes, of ${MAX_TEXT_LENGTH} characters at most`);
 }
 
-function truth(entry: Entry, key: string, absent: boolean): boolean {
-  const value = entry[key] ?? absent;
+function truth(absent: boolean): AccountKey<boolean>["read"] {
+  return (value, key) => maybeTruth(value, key) ?? absent;
+}
+
+/** Null: the key is absent. */
+function maybeTruth(value: unknown, key: string): boolean | null {
+  if (value === undefined) return null;
   if (typeof value === "boolean") return value;
   throw new ConfigError(`${key} must be true or false`);
 }
 
 /** The first choice is that of an absent key. */
-function choice<Name extends string>(entry: Entry, key: string, names: readonly [Name, ...Name[]]): Name {
-  const value = entry[key] ?? names[0];
-  const name = names.find((known) => known === value);
-  if (name !== undefined) return name;
-  throw new ConfigError(`${key} must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`);
+function choice<const Name extends string>(names: readonly [Name, ...Name[]]): AccountKey<Name>["read"] {
+  const read = maybeChoice(names);
+  return (value, key) => read(value, key) ?? names[0];
 }
 
-function whole(entry: Entry, key: string, range: { min: number; max: number; absent: number }): number {
-  const { min, max, absent } = range;
-  const value = entry[key] ?? absent;
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new ConfigError(`${key} must be a whole number from ${min} to ${max}`);
+/** Null: the key is absent. */
+function maybeChoice<const Name extends string>(names: readonly Name[]): AccountKey<Name | null>["read"] {
+  return (value, key) => {
+    if (value === undefined) return null;
+    const name = names.find((known) => known === value);
+    if (name !== undefined) return name;
+    throw new ConfigError(`${key} must be ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`);
+  };
+}
+
+function whole(min: number, max: number, absent: number): AccountKey<number>["read"] {
+  return (value = absent, key) => {
+    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new ConfigError(`${key} must be a whole number from ${min} to ${max}`);
+  };
 }
 
 function parsed(uri: string): SipUri | null {

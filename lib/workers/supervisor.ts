@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
 import type { CallRecord, CallRegistry } from "../call/registry.ts";
-import type { WorkerCount } from "../config/config_settings.ts";
+import type { WorkerCount } from "../config/setting_values.ts";
 import type { Config, ConfigSources } from "../config/config.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { canSharePort, probePort } from "../net/tcp.ts";

@@ -201,7 +201,7 @@ Deno.test("DTMF out: start with marker, updates, three ends, audio rests until i
   assert.equal(bench.ofType(0)[1]!.timestamp - audio[0]!.timestamp, 520 * 8);
 });
 
-Deno.test("DTMF is refused when the peer takes none, or when it is none", () => {
+Deno.test("DTMF are refused when the peer takes none, or when they are none", () => {
   using deaf = new Bench();
   assert.equal(deaf.line.sendDigits("5", 100), false);
   using bench = new Bench({ telephoneEvents: [EVENTS] });

@@ -108,7 +108,7 @@ Deno.test("what is published later is in the next offer, and changes nothing of 
   assert.deepEqual(spropOf(agree(a, b).offer), [], "another publisher's are not known yet");
 });
 
-Deno.test("bridges that are built anew, for a peer with other payload types, begin with the configuration", async () => {
+Deno.test("lines that are built anew, for a peer with other payload types, begin with the configuration", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [open(bench, A), open(bench, B)];
   using _a = a.media;
@@ -206,7 +206,7 @@ Deno.test("x-flv: a lost message asks by INFO, and a request of the remote party
   assert.deepEqual(a.told, ["key frame"]);
 });
 
-Deno.test("x-flv: DTMF goes on the audio m-line, which is silent otherwise", async () => {
+Deno.test("x-flv: DTMF go on the audio line, which is silent otherwise", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [open(bench, A, []), open(bench, B, [])];
   using _a = a.media;

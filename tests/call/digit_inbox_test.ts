@@ -32,7 +32,7 @@ const ROWS: [name: string, steps: Step[], told: string][] = [
 ];
 
 for (const [name, steps, told] of ROWS) {
-  Deno.test(`incoming DTMF: ${name}`, () => {
+  Deno.test(`incoming touch tones: ${name}`, () => {
     const clock = new FakeClock();
     let keys = "";
     const inbox = new DigitInbox(clock, (digit) => keys += digit);

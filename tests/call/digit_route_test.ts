@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bodyText } from "../../lib/sip/message/body.ts";
 import { DigitRoute } from "../../lib/call/digit_route.ts";
-import type { DtmfMode } from "../../lib/config/config_settings.ts";
+import type { DtmfMode } from "../../lib/config/setting_values.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { RecordLog } from "../support/record_log.ts";
 
@@ -70,7 +70,7 @@ const AT_ONCE: [name: string, options: Options, sent: string[], told: string | n
 ];
 
 for (const [name, options, sent, told] of AT_ONCE) {
-  Deno.test(`DTMF, ${name}`, () => {
+  Deno.test(`touch tones, ${name}`, () => {
     const bench = route(options);
     bench.route.send("12", 100, bench.done);
     assert.deepEqual([bench.sent, bench.told, bench.tasks.size], [sent, [told], 0]);
@@ -90,7 +90,7 @@ const BY_INFO: [name: string, options: Options, sent: string[], told: string | n
     "@0 dtmf-relay Signal=1 Duration=100",
     "@400 dtmf-relay Signal=2 Duration=100",
   ], null],
-  ["info: a remote party that knows only application/dtmf", { mode: "info", statuses: [415] }, [
+  ["info: a far end that knows only application/dtmf", { mode: "info", statuses: [415] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
     "@0 dtmf 1",
     "@180 dtmf 2",
@@ -110,7 +110,7 @@ const BY_INFO: [name: string, options: Options, sent: string[], told: string | n
 ];
 
 for (const [name, options, sent, told] of BY_INFO) {
-  Deno.test(`DTMF, ${name}`, async () => {
+  Deno.test(`touch tones, ${name}`, async () => {
     const bench = route(options);
     bench.route.send("12", 100, bench.done);
     await bench.clock.advanceAsync(3000);

@@ -115,7 +115,7 @@ function soundOfKeys(digits: string): readonly Sent[] {
   return bench.sent;
 }
 
-Deno.test("in-band keys follow the audio and are heard where no events were agreed, once each", () => {
+Deno.test("keys as sound follow the audio and are heard where no events were agreed, once each", () => {
   const sent = soundOfKeys("1#D");
   assert.deepEqual([sent[0]!.timestamp, sent[0]!.payloadType], [8000, 8]);
   using bench = new Bench({ telephoneEvents: [], heardSound: [{ payloadType: 8, law: "pcma" }] });

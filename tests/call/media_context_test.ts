@@ -298,7 +298,7 @@ Deno.test("another publisher starts at 0: the phone's timestamps go on", async (
   assert.ok(gaps.every((gap) => gap >= 15 && gap <= 45), gaps.join());
 });
 
-Deno.test("DTMF both ways, each digit told once with its length, and audio rests meanwhile", async () => {
+Deno.test("DTMF travel both ways, each told once with its length, and audio rests meanwhile", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu", "dtmf"]), bench.open(B, ["pcmu", "dtmf"])];
   using _a = a.media;
@@ -484,7 +484,7 @@ async function heard(side: MediaSide, send: () => void): Promise<void> {
   side.media.toRtmp = toRtmp;
 }
 
-Deno.test("in-band DTMF reaches a peer that takes no events, each key once", async () => {
+Deno.test("DTMF as sound reach a peer that takes no events, and are heard there once each", async () => {
   await using bench = fakeMediaBench();
   const [a, b] = [bench.open(A, ["pcmu"]), bench.open(B, ["pcmu", "dtmf"])];
   using _a = a.media;

@@ -31,7 +31,7 @@ import {
   ScriptedInvitation,
   ScriptedOwner,
 } from "../support/gateway_fakes.ts";
-import { message, sipAccount, StreamBench } from "../support/stream_client_bench.ts";
+import { LineBench, message, sipAccount } from "../support/stream_line_bench.ts";
 
 // ---- by itself
 
@@ -201,7 +201,7 @@ for (const [sipStatus, status] of FINAL) {
 
 // ---- told by calls
 
-/** A call of one kind, with its remote party in the hands of the test. */
+/** A call of one kind, with its far end in the hands of the test. */
 interface Kind extends AsyncDisposable {
   readonly calls: CallRegistry;
   readonly factory: RecordingFactory;
@@ -241,7 +241,7 @@ function outgoingClient(): OutgoingKind {
 const RTMP = { address: "192.0.2.1", connection: 7, path: "call/desk/bob" };
 
 function callByUrl(): OutgoingKind {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   Object.assign(bench.services, { account: "desk" });
   bench.rtmpPeer = RTMP;
   const told: string[] = [];
@@ -288,7 +288,7 @@ function incomingClient(): IncomingKind {
 }
 
 function callInLine(): IncomingKind {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const account = { config: sipAccount({ answer: "on-publish" }), agent: bench.agent, log: bench.log };
   const ticker = new Ticker(bench.clock, 20);
   const { clock, streams } = bench;

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
-import { parseConfigFile } from "../../lib/config/config_file.ts";
+import { type ConfigFile, parseConfigFile as parseFile } from "../../lib/config/config_file.ts";
+import { settings } from "../../lib/config/settings.ts";
+
+const parseConfigFile = (file: ConfigFile) => parseFile(file, settings);
 
 function complaint(text: string): string {
   try {

@@ -6,7 +6,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { clientFormat } from "../../lib/call/client_audio.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { RemotePhones } from "../../scripts/quality/remote_phones.ts";
+import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
 import { audioTag, built, encodeAudio, PlayerEar } from "../support/transcode_bench.ts";
@@ -37,7 +37,7 @@ Deno.test({
   ignore: !built,
 }, async () => {
   await using running = await startGateway({}, account(`key = "${KEY}"`));
-  await using farEnd = RemotePhones.open({
+  await using farEnd = FarEnd.open({
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
@@ -112,7 +112,7 @@ Deno.test("ringing, a refusal and its reason reach the publisher, and its connec
   await idle(running);
 });
 
-Deno.test("nobody answers in time: CANCEL, another attempt, then the remote party hears the publisher", async () => {
+Deno.test("nobody answers in time: CANCEL, another attempt, then the far end hears the publisher", async () => {
   await using running = await startGateway({}, account("answer-timeout = 1\nredial = 1\nredial-delay = 1"));
   using phone = openRawPhone();
   const { sipPort } = running.gateway;

@@ -7,7 +7,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { RemotePhones } from "../../scripts/quality/remote_phones.ts";
+import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
@@ -100,7 +100,7 @@ Deno.test({
 }, async () => {
   await using running = await startGateway();
   {
-    await using farEnd = RemotePhones.open({
+    await using farEnd = FarEnd.open({
       clock: systemClock,
       random: systemRandom,
       log: silentLog,

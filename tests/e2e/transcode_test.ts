@@ -1,4 +1,4 @@
-// Whole calls between sides that speak different codecs: RTMP client, gateway, and a remote party that decodes what it
+// Whole calls between sides that speak different codecs: RTMP client, gateway, and a far end that decodes what it
 // hears and says it again, over real sockets. The table of all pairings is docs/quality.md.
 
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { clientFormat } from "../../lib/call/client_audio.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { callAndListen, CLIENTS, decodeHeard } from "../../scripts/quality/caller.ts";
-import { RemotePhones } from "../../scripts/quality/remote_phones.ts";
+import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { measureTone } from "../../scripts/quality/measure.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";
 import { startGateway } from "../support/test_gateway.ts";
@@ -30,7 +30,7 @@ Deno.test({
   ignore: !built,
 }, async () => {
   await using running = await startGateway();
-  await using farEnd = RemotePhones.open({
+  await using farEnd = FarEnd.open({
     clock: systemClock,
     random: systemRandom,
     log: silentLog,

@@ -652,7 +652,7 @@ scene("sendPagingMessage and receivedPagingMessage, outside of calls", async ({ 
 });
 
 scene(
-  "who sends more than the remote party answers is told so, and can still hang up",
+  "who sends more than the far end answers is told so, and can still hang up",
   async ({ network, bob, alice }) => {
     await alice.callBob(bob);
     const replies = Array.from({ length: 100 }, () => alice.rpc("sendMessage", "spam"));
@@ -809,7 +809,7 @@ scene("leaving in a call: BYE, no callback", async ({ network, bob, alice }) => 
 });
 
 scene(
-  "leaving in a call with a remote party that is dead: BYE at once, over after 5 s",
+  "leaving in a call with a far end that is dead: BYE at once, over after 5 s",
   async ({ network, bob, alice }) => {
     await alice.callBob(bob);
     const fromMs = network.clock.now();

@@ -7,7 +7,7 @@ import { ConfigError, TransportError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom, systemRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import type { SettingName } from "../../lib/config/config_settings.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { formatUser, hashPassword } from "../../lib/gateway/access/users_file.ts";
 import {

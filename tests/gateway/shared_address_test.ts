@@ -109,7 +109,7 @@ const PROOFS: [policy: SameAddressPolicy, clients: [path: ClientPath, registers:
 
 for (const [policy, clients, said] of PROOFS) {
   const words = clients.map(([path, registers]) => `${path.key}${registers ? " with password" : ""}`);
-  Deno.test(`shared address: ${policy}: ${words.join(", then ")}: ${said}`, () => {
+  Deno.test(`sipAddresses: ${policy}: ${words.join(", then ")}: ${said}`, () => {
     const house = new House(policy);
     const heard = clients.map(([path, registers], index) => house.connect(index + 1, path, registers));
     assert.equal(heard.at(-1), said);
@@ -119,7 +119,7 @@ for (const [policy, clients, said] of PROOFS) {
   });
 }
 
-Deno.test("shared address: who registers while a newer client without a password comes in takes its place", () => {
+Deno.test("sipAddresses: who registers while a newer client without a password comes in takes its place", () => {
   for (const policy of ["replace", "reject"] as const) {
     const house = new House(policy);
     assert.equal(house.sipAddresses.arrive(ALICE, true).type, "welcome");
@@ -128,13 +128,13 @@ Deno.test("shared address: who registers while a newer client without a password
   }
 });
 
-Deno.test("shared address: strangers cannot fill a shared address for those who register", () => {
+Deno.test("sipAddresses: strangers cannot fill a shared address for those who register", () => {
   const house = new House("share");
   for (let id = 0; id < MAX_SHARING; id++) house.connect(id, ALICE);
   assert.equal(house.connect(50, ALICE, true), "50 in");
 });
 
-Deno.test("shared address: only share joins a registration", () => {
+Deno.test("sipAddresses: only share joins a registration", () => {
   const shared = (policy: SameAddressPolicy) =>
     new AddressRegistry({ policy, accounts: [] }).arrive(ALICE, false);
   assert.deepEqual(shared("replace"), { type: "welcome", shared: false });
@@ -142,7 +142,7 @@ Deno.test("shared address: only share joins a registration", () => {
   assert.deepEqual(shared("share"), { type: "welcome", shared: true });
 });
 
-Deno.test("shared address: clients that register at a time: the newer stays; under reject the faster", () => {
+Deno.test("sipAddresses: clients that register at a time: the newer stays; under reject the faster", () => {
   for (
     const [policy, said] of [
       ["replace", ["2 in", "1 rejected: a newer client connected to the same address"]],
@@ -156,7 +156,7 @@ Deno.test("shared address: clients that register at a time: the newer stays; und
   }
 });
 
-Deno.test("shared address: a client that was replaced leaves without harm to its successor", () => {
+Deno.test("sipAddresses: a client that was replaced leaves without harm to its successor", () => {
   const house = new House("replace");
   house.connect(1, ALICE);
   house.connect(2, ALICE);
@@ -166,7 +166,7 @@ Deno.test("shared address: a client that was replaced leaves without harm to its
   assert.equal(house.connect(3, ALICE), "3 in, 2 out");
 });
 
-Deno.test("shared address: accounts may differ from the rest", () => {
+Deno.test("sipAddresses: accounts may differ from the rest", () => {
   const sipAddresses = new AddressRegistry<AddressClient>({
     policy: "replace",
     accounts: [{ address: "reception@example.com", sameAddress: "share" }, {
@@ -186,7 +186,7 @@ Deno.test("shared address: accounts may differ from the rest", () => {
   assert.deepEqual(enter("sip/bob@example.com", 6), { type: "entered", replaced: { id: 5 } });
 });
 
-Deno.test("shared address: sharing is bounded, and a place that became free is free", () => {
+Deno.test("sipAddresses: sharing is bounded, and a place that became free is free", () => {
   const house = new House("share");
   for (let id = 0; id < MAX_SHARING; id++) assert.equal(house.connect(id, RANDOM), `${id} in`);
   assert.equal(house.connect(99, ALICE), "99 rejected early: too many clients share this address");
@@ -194,7 +194,7 @@ Deno.test("shared address: sharing is bounded, and a place that became free is f
   assert.equal(house.connect(100, ALICE), "100 in");
 });
 
-Deno.test("shared address: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
+Deno.test("sipAddresses: whatever comes and goes, nobody is forgotten and no place is kept for nobody", () => {
   const paths = [ALICE, RANDOM, pathOf("sip/bob@example.com")];
   const step = fc.record({
     id: fc.nat(9),

@@ -13,11 +13,25 @@ import { readSdpBody } from "../../lib/call/media_session.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
 import { parseInfo } from "../../lib/sip/message/info_bodies.ts";
 import { parseAccounts, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
-import { readOptionValue } from "../../lib/config/config_schema.ts";
+import { readOptionValue } from "../../lib/config/setting.ts";
+import { settings } from "../../lib/config/settings.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
 import { parseDialPattern } from "../../lib/config/dial_pattern.ts";
 import { parseDialPlan, resolveDialled } from "../../lib/config/dial_plan.ts";
-import { parseDialMatcher, parseDomain, parseList, parseToken } from "../../lib/config/entrance_config.ts";
+import {
+  parseAddress,
+  parseDialMatcher,
+  parseDomain,
+  parseExternal,
+  parseList,
+  parsePortRange,
+  parseProxy,
+  parseServer,
+  parseSipd,
+  parseToken,
+  parseTruth,
+  parseWorkers,
+} from "../../lib/config/setting_values.ts";
 import { nearest } from "../../lib/config/nearest.ts";
 import { readSipAccount } from "../../lib/config/sip_account.ts";
 import {
@@ -184,7 +198,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
   {
     ...named(
       "parseConfigFile",
-      (text) => complaining(() => parseConfigFile({ name: "f", text })),
+      (text) => complaining(() => parseConfigFile({ name: "f", text }, settings)),
       TOML,
     ),
     maxMs: 50, // read once, at the start, by another's parser
@@ -201,7 +215,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
   ),
   named(
     "readOptionValue",
-    (text) => complaining(() => readOptionValue("ext-ip", text)),
+    (text) => complaining(() => readOptionValue(settings["ext-ip"], text)),
     "192.0.2.1",
   ),
   text("config/dial_pattern.ts", parseDialPattern, "(0*)[a-c#]+\\d\\.?x"),
@@ -219,6 +233,17 @@ export const TEXT_PARSERS: readonly Subject[] = [
   text("config/entrance_config.ts", parseDomain, "*.a-b.example.com.", "[::1]"),
   text("config/entrance_config.ts", parseDialMatcher, "0(.*)"),
   text("config/entrance_config.ts", parseToken, "0123456789abcdef"),
+  named(
+    "parseAddress parseExternal",
+    (text) => [parseAddress(text), parseExternal(text)],
+    "[::1]",
+    "192.0.2.1",
+  ),
+  named("parseServer", (text) => parseServer(text, 3478), "stun.example.com:3478"),
+  named("parsePortRange", parsePortRange, "10000 - 20000"),
+  named("parseProxy", parseProxy, "sip:proxy.example.com:5060;lr"),
+  named("parseSipd", parseSipd, "localhost:5060"),
+  named("parseTruth parseWorkers", (text) => [parseTruth(text), parseWorkers(text)], "auto", "true"),
   named("parseList", (text) => parseList(text, parseDomain), "a.b, c.d e"),
   named(
     "nearest",

@@ -123,7 +123,7 @@ Deno.test("lock: a phone that only listens keeps its sound, whoever knocks and h
   assert.equal(formatEndpoint(lock.target!), PHONE);
 });
 
-Deno.test("lock: silence hands the stream to nobody, behind NAT or not", () => {
+Deno.test("lock: silence hands the stream to nobody, behind a NAT or not", () => {
   for (const [described, from] of [[PHONE, PHONE], [LAN_PHONE, NAT]] as const) {
     for (const rule of RULES) {
       play({ rule }, [

@@ -147,7 +147,7 @@ Deno.test("RTCP channel: where reports go as addresses become known", () => {
   assert.equal(bench.target, "192.0.2.5:8888");
 });
 
-Deno.test("RTCP channel: follows RTP through NAT", () => {
+Deno.test("RTCP channel: follows RTP through an address translator", () => {
   const bench = new Bench();
   bench.describe("10.0.0.5:4000", "10.0.0.5:4001");
   bench.hearRtp("198.51.100.9:61000");
@@ -163,7 +163,7 @@ Deno.test("RTCP channel: without latching reports go as described", () => {
   assert.equal(bench.target, RTCP);
 });
 
-Deno.test("RTCP channel: unknown sources and broken packets are counted and change nothing", () => {
+Deno.test("RTCP channel: strangers and broken packets are counted and change nothing", () => {
   const bench = new Bench();
   bench.hear(RTCP, EMPTY); // nothing is known about the peer yet
   bench.describe(RTP, RTCP);

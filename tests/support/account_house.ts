@@ -20,7 +20,7 @@ import { RecordingFactory, ScriptedAgent } from "./gateway_fakes.ts";
 import { until } from "./live_server.ts";
 import { type PipeEnd, pipePair } from "./pipe.ts";
 import { RecordLog } from "./record_log.ts";
-import { sipAccount } from "./stream_client_bench.ts";
+import { sipAccount } from "./stream_line_bench.ts";
 
 /** One client of the house. */
 export class AccountGuest {

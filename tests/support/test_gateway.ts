@@ -6,7 +6,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
-import type { SettingName } from "../../lib/config/config_settings.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 
 /** The tests run with the sockets that most users have; SIPRTMP_SOCKETS=linux runs them with the others. */

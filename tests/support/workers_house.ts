@@ -4,7 +4,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
-import type { SettingName } from "../../lib/config/config_settings.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
 import { Supervisor } from "../../lib/workers/supervisor.ts";
 import { unchecked } from "./workers_script.ts";
 import { testSockets } from "./test_gateway.ts";

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { ConfigError, TransportError } from "../../lib/base/errors.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import type { SettingName } from "../../lib/config/config_settings.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
 import { buildConfig, type ConfigSources } from "../../lib/config/config.ts";
 import { RestartBackoff, Supervisor, workersOf } from "../../lib/workers/supervisor.ts";
 import { FakeClock } from "../support/fake_clock.ts";

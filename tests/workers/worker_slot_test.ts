@@ -3,7 +3,7 @@ import { loopbackPlaces } from "../../lib/gateway/access/target_policy.ts";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { buildConfig } from "../../lib/config/config.ts";
-import type { SettingName } from "../../lib/config/config_settings.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
 import { sipPortOf, sliceOf, type WorkerSlot } from "../../lib/workers/worker_slot.ts";
 
 function configOf(flags: Partial<Record<SettingName, string | boolean>>) {

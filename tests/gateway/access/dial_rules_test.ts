@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type DialMatcher, DialRules } from "../../../lib/gateway/access/dial_rules.ts";
-import { parseDialMatcher } from "../../../lib/config/entrance_config.ts";
+import { parseDialMatcher } from "../../../lib/config/setting_values.ts";
 
 const dials = ["7...", "\\+49\\d+", ".*@pbx\\.example"].map((text) => parseDialMatcher(text) as DialMatcher);
 

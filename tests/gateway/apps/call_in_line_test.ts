@@ -9,10 +9,10 @@ import { StreamClient } from "../../../lib/gateway/apps/stream_client.ts";
 import { silentFrames, WaitingSound } from "../../../lib/gateway/apps/waiting_sound.ts";
 import { RecordingStream, ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
 import { KeepingSink } from "../../support/live_sink.ts";
-import { message, sipAccount, StreamBench } from "../../support/stream_client_bench.ts";
+import { LineBench, message, sipAccount } from "../../support/stream_line_bench.ts";
 
 /** One line, and programs that come and go. */
-class Scene extends StreamBench {
+class Scene extends LineBench {
   readonly ticker = new Ticker(this.clock, 20);
   readonly line: CallInLine;
   /** Calls of clients: "publisher receivedDTMF 5, 160". */
@@ -273,7 +273,7 @@ Deno.test("bye of the publisher and the longest duration hang up; both are told"
   await scene.leave();
 });
 
-Deno.test("DTMF and texts of the caller reach every client once; tones of the publisher reach the caller", async () => {
+Deno.test("touch tones and texts of the caller reach every client once; tones of the publisher reach the caller", async () => {
   const scene = new Scene(AUTO);
   const [, speaker] = [scene.listen(), scene.speak()];
   await scene.callUp();

@@ -11,7 +11,7 @@ import {
 } from "../../../lib/gateway/apps/published_call.ts";
 import { settle } from "../../support/fake_clock.ts";
 import type { ScriptedCall } from "../../support/gateway_fakes.ts";
-import { message, sipAccount, StreamBench, text } from "../../support/stream_client_bench.ts";
+import { LineBench, message, sipAccount, text } from "../../support/stream_line_bench.ts";
 
 const OPUS_CHANNELS = "944f707573010200000003";
 const SOUND = "af0121";
@@ -19,10 +19,10 @@ const AAC = "af001210";
 const AVC = "170000000001420020";
 
 /** A publisher on a line of the bench, and what it is told. */
-class Scene extends StreamBench {
+class Scene extends LineBench {
   /** "status Call.Ringing: 180 Ringing", "receivedDTMF "5", 160", "over: reason". */
   readonly told: string[] = [];
-  /** Calls that the remote party accepted. */
+  /** Calls that the far end accepted. */
   readonly answered: ScriptedCall[] = [];
   readonly call: PublishedCall;
 
@@ -60,7 +60,7 @@ class Scene extends StreamBench {
   }
 }
 
-Deno.test("the first sound dials with its codec, DTMF, and H.264 when that was configured by then", async () => {
+Deno.test("the first sound dials with its codec, touch tones, and H.264 when that was configured by then", async () => {
   const rows: [name: string, sent: [8 | 9, string][], rules: Partial<CallRules>, codecs: string][] = [
     ["AAC, headers in OBS's order", [[8, AAC], [9, AVC], [8, SOUND]], {}, "aac,dtmf,h264"],
     ["AAC without pictures", [[8, AAC], [8, SOUND]], {}, "aac,dtmf"],
@@ -101,7 +101,7 @@ Deno.test("the first sound dials with its codec, DTMF, and H.264 when that was c
   }
 });
 
-Deno.test("ringing, answer, DTMF and the end of the remote party are told in their order", async () => {
+Deno.test("ringing, answer, touch tones and the end of the far end are told in their order", async () => {
   const scene = new Scene();
   scene.send(8, "82ff");
   await scene.ring();
@@ -350,7 +350,7 @@ const EVENTS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   declined: (scene) => scene.agent.invites.length > 0 ? scene.refuse(603, "Decline") : null,
   accepted: (scene) =>
     scene.agent.invites.length > 0 ? scene.accept().then((call) => scene.answered.push(call)) : null,
-  "the remote party hangs up": (scene) => scene.answered.at(-1)?.end("remote"),
+  "the far end hangs up": (scene) => scene.answered.at(-1)?.end("remote"),
   "a moment": (scene) => scene.clock.advanceAsync(700),
   "a while": (scene) => scene.clock.advanceAsync(11_000),
   bye: (scene) => scene.call.bye(),

@@ -3,10 +3,10 @@ import { answer, invited } from "../../../lib/call/incoming.ts";
 import { dial } from "../../../lib/call/outgoing.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
-import { message, StreamBench } from "../../support/stream_client_bench.ts";
+import { LineBench, message } from "../../support/stream_line_bench.ts";
 
-Deno.test("the remote party is published from its first tag to the end of its call, for early and late players", async () => {
-  const bench = new StreamBench();
+Deno.test("the far end is published from its first tag to the end of its call, for early and late players", async () => {
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const early = bench.player();
   dial(leg, "100", ["pcmu"]);
@@ -25,7 +25,7 @@ Deno.test("the remote party is published from its first tag to the end of its ca
 });
 
 Deno.test("early media is heard before the answer; a refusal ends it", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const player = bench.player();
   dial(leg, "100", ["pcmu"]);
@@ -38,7 +38,7 @@ Deno.test("early media is heard before the answer; a refusal ends it", async () 
 });
 
 Deno.test("times of the next call go on where those of the last one ended", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const player = bench.player();
   for (const _ of [1, 2]) {
@@ -57,7 +57,7 @@ Deno.test("times of the next call go on where those of the last one ended", asyn
 });
 
 Deno.test("a name that cannot be had is told once a call, and costs no call", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const taken = bench.streams.publish("call/desk/100");
   dial(leg, "100", ["pcmu"]);
@@ -71,7 +71,7 @@ Deno.test("a name that cannot be had is told once a call, and costs no call", as
 });
 
 Deno.test("what was published before the call is given to it, and what is published in it", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   leg.publishedBy(bench.publisher);
   leg.put(message(9, 0, "170000000001420020"));
@@ -89,7 +89,7 @@ Deno.test("what was published before the call is given to it, and what is publis
 });
 
 Deno.test("the publisher is told what it can do better", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   leg.publishedBy(bench.publisher);
   dial(leg, "100", ["aac", "h264"]);
@@ -109,7 +109,7 @@ Deno.test("the publisher is told what it can do better", async () => {
 });
 
 Deno.test("an invitation rings, is answered, and the line is busy meanwhile", async () => {
-  const bench = new StreamBench();
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const [first, second, call] = [new ScriptedInvitation(), new ScriptedInvitation(), new ScriptedCall()];
   invited(leg, first);
@@ -126,8 +126,8 @@ Deno.test("an invitation rings, is answered, and the line is busy meanwhile", as
   assert.deepEqual(await bench.close(), []);
 });
 
-Deno.test("DTMF goes into the call; without one that is said", async () => {
-  const bench = new StreamBench();
+Deno.test("touch tones go into the call; without one that is said", async () => {
+  const bench = new LineBench();
   const { leg } = bench.openClient();
   const problems: (string | null)[] = [];
   leg.sendDigits("1", 100, (problem) => problems.push(problem));
@@ -141,7 +141,7 @@ Deno.test("DTMF goes into the call; without one that is said", async () => {
 
 for (const state of ["dialing", "ringing", "alerting", "talking"] as const) {
   Deno.test(`disposed while ${state}: nothing is left`, async () => {
-    const bench = new StreamBench();
+    const bench = new LineBench();
     const { leg } = bench.openClient();
     const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
     if (state === "alerting") invited(leg, invitation);

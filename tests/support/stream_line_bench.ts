@@ -1,4 +1,4 @@
-// A client of streams whose remote party, media and clock are the test's.
+// A stream line whose far end, media and clock are the test's.
 // Role: machine
 
 import type { AmfValue } from "../../lib/amf/value.ts";
@@ -47,7 +47,7 @@ export function message(type: 8 | 9 | 18, timeMs: number, hex: string): MediaMes
 }
 
 /** Everything around a line. */
-export class StreamBench {
+export class LineBench {
   readonly clock = new FakeClock(1000);
   readonly log = new RecordLog("info");
   readonly random = seededRandom(1);
@@ -83,7 +83,7 @@ export class StreamBench {
     return line;
   }
 
-  /** Somebody who plays the remote party. */
+  /** Somebody who plays the far end. */
   player(path = "call/desk/100"): KeepingSink {
     const sink = new KeepingSink();
     this.streams.play(path, sink);
@@ -97,7 +97,7 @@ export class StreamBench {
     return invite;
   }
 
-  /** The remote party answers. */
+  /** The far end answers. */
   async accept(): Promise<ScriptedCall> {
     const call = new ScriptedCall();
     await settle();
@@ -106,21 +106,21 @@ export class StreamBench {
     return call;
   }
 
-  /** The remote party rings. */
+  /** The far end rings. */
   async ring(): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "progress", status: 180, reason: "Ringing", body: null });
     await settle();
   }
 
-  /** The remote party refuses. */
+  /** The far end refuses. */
   async refuse(status: number, reason: string): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "refused", status, reason, warning: null });
     await settle();
   }
 
-  /** A description of the remote party, for early media. */
+  /** A description of the far end, for early media. */
   async early(): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "progress", status: 183, reason: "Session Progress", body: sdp("bob") });

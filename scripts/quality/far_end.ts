@@ -1,13 +1,14 @@
-// The remote phones of the measured calls: one number for each codec, which decodes what it hears, and
+// The far end of the measured calls: a phone with one number for each codec, which decodes what it hears, and
 // encodes it again to say the same.
 // Role: edge
 
 import { AudioPath } from "../../lib/codecs/audio_path.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
-import type { Runtime } from "../../lib/base/runtime.ts";
+import type { Clock } from "../../lib/base/clock.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import { CallRegistry } from "../../lib/call/registry.ts";
+import type { Logger } from "../../lib/base/log.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { Random } from "../../lib/base/random.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
@@ -73,7 +74,14 @@ export const PEERS: readonly PeerKind[] = [
   },
 ];
 
-export interface RemotePhonesDeps extends Runtime {
+/** What a running far end needs. */
+export interface FarEndEnvironment {
+  /** Time. */
+  readonly clock: Clock;
+  /** Tags. */
+  readonly random: Random;
+  /** Lines of trouble. */
+  readonly log: Logger;
   /** Never asked: everything is on loopback. */
   readonly dns: DnsResolver;
   /** What the phones decode and encode with. */
@@ -81,13 +89,13 @@ export interface RemotePhonesDeps extends Runtime {
 }
 
 /** All numbers, on one port of loopback. */
-export class RemotePhones implements AsyncDisposable {
+export class FarEnd implements AsyncDisposable {
   readonly #opened: AsyncDisposableStack;
   /** The SIP port. */
   readonly port: number;
 
   /** Answers from now on. */
-  static open(environment: RemotePhonesDeps): RemotePhones {
+  static open(environment: FarEndEnvironment): FarEnd {
     const bind = "127.0.0.1";
     const opened = new AsyncDisposableStack();
     const endpoint = opened.use(SipEndpoint.open({
@@ -99,10 +107,12 @@ export class RemotePhones implements AsyncDisposable {
       userAgent: "siprtmp-quality",
       expiresSeconds: 3600,
     }, environment));
-    const { clock, log } = environment;
+    const { clock, random, log, codecs } = environment;
     const ticker = opened.adopt(new Ticker(clock, 20), (one) => one[Symbol.dispose]());
     const services: NumberServices = {
-      ...environment,
+      clock,
+      random,
+      log,
       calls: new CallRegistry(environment),
       ticker,
       scope: opened.adopt(new Scope("media", { log }), (one) => one.close()),
@@ -112,9 +122,9 @@ export class RemotePhones implements AsyncDisposable {
     for (const peer of PEERS) {
       const aor = sipUri(bind, { user: peer.user, port: endpoint.port });
       const agent = endpoint.createUserAgent({ aor, displayName: null, username: null, password: null });
-      opened.use(new BuiltInNumber({ agent, services, treatment: treatmentOf(peer, environment) }));
+      opened.use(new BuiltInNumber({ agent, services, treatment: treatmentOf(peer, { codecs, random }) }));
     }
-    return new RemotePhones(endpoint.port, opened);
+    return new FarEnd(endpoint.port, opened);
   }
 
   private constructor(port: number, opened: AsyncDisposableStack) {

@@ -1,0 +1,334 @@
+// Every setting of the gateway, one row each: the names are those of the command line and of the TOML file.
+// Role: wire
+
+import { onBusyPolicies, type OnBusyPolicy } from "../live/publisher.ts";
+import { isUnspecified } from "../net/endpoint.ts";
+import { parseNetwork } from "../net/network.ts";
+import type { SocketKind } from "../net/sockets.ts";
+import { STUN_PORT } from "../net/stun.ts";
+import type { SourceRule } from "../rtp/remote_lock.ts";
+import type { KeepAliveMethod } from "../sip/transport/keep_alive.ts";
+import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
+import { parseDialPlan } from "./dial_plan.ts";
+import {
+  address,
+  converted,
+  list,
+  oneOf,
+  path,
+  port,
+  secretText,
+  setting,
+  table,
+  truth,
+  wholeNumber,
+} from "./setting.ts";
+import {
+  type DtmfMode,
+  MAX_WORKERS,
+  parseDialMatcher,
+  parseDomain,
+  parseExternal,
+  parsePortRange,
+  parseProxy,
+  parseServer,
+  parseSipd,
+  parseToken,
+  parseTruth,
+  parseWorkers,
+  type PortRange,
+  type WorkerCount,
+} from "./setting_values.ts";
+
+const SECOND_MS = 1000;
+const MIB = 1024 * 1024;
+
+const ms = (seconds: number): number => seconds * SECOND_MS;
+const mib = (count: number): number => count * MIB;
+
+/** In the order of the help. */
+export const settings = {
+  host: setting(address(), { at: null, short: "i", default: "0.0.0.0", help: "RTMP listen address" }),
+  port: setting(port(), { at: null, short: "p", default: 1935, help: "RTMP port; 0: any free one" }),
+  "rtmps-port": setting(port(), {
+    at: null,
+    default: null,
+    absent: "off",
+    help: "RTMPS port; needs tls-cert and tls-key",
+  }),
+  "tls-cert": setting(path("file"), {
+    at: null,
+    default: null,
+    reload: true,
+    help: "certificate chain of the TLS ports, PEM",
+  }),
+  "tls-key": setting(path("file"), {
+    at: null,
+    default: null,
+    reload: true,
+    help: "private key of the TLS ports, PEM",
+  }),
+  "rtmpt-port": setting(port(), {
+    at: null,
+    default: null,
+    absent: "off",
+    help: "RTMPT port (RTMP in HTTP requests)",
+  }),
+  "rtmpts-port": setting(port(), {
+    at: null,
+    default: null,
+    absent: "off",
+    help: "RTMPTS port (the same in HTTPS); needs tls-cert and tls-key",
+  }),
+  "rtmp-users": setting(path("file"), {
+    at: "entrance.usersFile",
+    default: null,
+    absent: "no login",
+    reload: true,
+    help: "RTMP users with password hashes, made by scripts/add_user.ts",
+  }),
+  "rtmp-token": setting(
+    secretText("16 to 256 letters, digits and signs, without spaces and & = # % + ?", "<text>", parseToken),
+    {
+      at: "entrance.token",
+      default: null,
+      absent: "none",
+      secret: true,
+      help: "token accepted instead of user and password; better set in the file",
+    },
+  ),
+  root: setting(path("folder"), {
+    at: "rtmp.root",
+    short: "r",
+    default: "./",
+    to: (folder) => folder.endsWith("/") ? folder : `${folder}/`,
+    help: "folder of FLV files; nothing outside is read or written",
+  }),
+  "int-ip": setting(address(), {
+    at: null,
+    short: "l",
+    default: "0.0.0.0",
+    help: "SIP and RTP listen address",
+  }),
+  "ext-ip": setting(
+    converted("an IP address or auto", "<address>", parseExternal, {
+      problem: "must be an address that others can reach",
+      isBad: (value) => isUnspecified(value),
+    }),
+    {
+      at: null,
+      short: "e",
+      default: null,
+      absent: "local address of the route",
+      help: "public address for SIP and SDP; auto: ask stun-server",
+    },
+  ),
+  "sip-port": setting(port(), {
+    at: null,
+    default: null,
+    absent: "5060, else the next free one",
+    help: "SIP port, UDP and TCP",
+  }),
+  "stun-server": setting(
+    converted(
+      "a STUN server like stun.example.com:3478",
+      "<host:port>",
+      (value) => parseServer(value, STUN_PORT),
+    ),
+    { at: "sip.stunServer", default: null, absent: "none", help: "STUN server for ext-ip auto" },
+  ),
+  "rtp-ports": setting(converted("a range of ports like 10000-20000", "<min-max>", parsePortRange), {
+    at: null,
+    default: { min: 10000, max: 20000 } as PortRange,
+    help: "UDP ports for RTP and RTCP",
+  }),
+  "rtp-source": setting(oneOf<SourceRule>("<rule>", ["nat", "strict", "any"]), {
+    at: "rtp.sourceRule",
+    default: "nat" as SourceRule,
+    help: "RTP is accepted first from: nat, strict or any (docs/security.md)",
+  }),
+  "media-timeout-initial": setting(wholeNumber(0, 86400, "<seconds>"), {
+    at: "timeouts.initialMs",
+    default: 30,
+    to: ms,
+    help: "hang up when no RTP has come this long after the answer; 0: off",
+  }),
+  "media-timeout": setting(wholeNumber(0, 86400, "<seconds>"), {
+    at: "timeouts.silenceMs",
+    default: 60,
+    to: ms,
+    help: "hang up when no RTP has come for this long; 0: off",
+  }),
+  sockets: setting(oneOf<SocketKind>("<kind>", ["auto", "deno", "linux"]), {
+    at: "sockets",
+    default: "auto" as SocketKind,
+    help:
+      "socket backend: deno, linux (epoll by FFI, faster, needs --allow-ffi), auto: linux where permitted",
+  }),
+  "outbound-proxy": setting(converted("a SIP address like sip:proxy.example.com", "<uri>", parseProxy), {
+    at: "sip.outboundProxy",
+    default: null,
+    absent: "none",
+    help: "SIP proxy that every request is sent to first",
+  }),
+  expires: setting(wholeNumber(30, 86400, "<seconds>"), {
+    at: "sip.expiresSeconds",
+    default: 180,
+    help: "registration interval to ask for",
+  }),
+  "keep-alive": setting(oneOf<KeepAliveMethod>("<method>", ["crlf", "stun", "options", "off"]), {
+    at: null,
+    default: "crlf" as KeepAliveMethod,
+    help: "NAT keep-alive towards SIP servers: crlf, stun, options or off",
+  }),
+  "keep-alive-period": setting(wholeNumber(5, 3600, "<seconds>"), {
+    at: null,
+    default: 25,
+    help: "longest time between keep-alives",
+  }),
+  "same-address": setting(oneOf("<policy>", sameAddressPolicies), {
+    at: null,
+    default: sameAddressPolicies[0]!,
+    help: "second client of a SIP address: replace the first, share its calls, or reject",
+  }),
+  "on-busy": setting(oneOf<OnBusyPolicy>("<policy>", onBusyPolicies), {
+    at: "onBusy",
+    default: "replace" as OnBusyPolicy,
+    help: "second publisher of a stream: replace one with the same user, token or key, or reject",
+  }),
+  dtmf: setting(oneOf<DtmfMode>("<mode>", ["auto", "rtp", "info", "inband"]), {
+    at: "dtmf",
+    default: "auto" as DtmfMode,
+    help: "DTMF: rtp (RFC 4733), info, inband, or auto: the first the peer supports",
+  }),
+  redirect: setting(converted("true or false", "<true|false>", parseTruth), {
+    at: "redirect",
+    default: true,
+    help: "follow 301 and 302 answers to an INVITE once",
+  }),
+  "publish-calls": setting(truth(), {
+    at: "publishCalls",
+    default: false,
+    help: "let other RTMP clients play both sides of calls: calls/<address>, streams near and far",
+  }),
+  sipd: setting(converted("true, false or an IP address like 127.0.0.1:5060", "[address]", parseSipd), {
+    at: "sipd",
+    default: null,
+    absent: "off",
+    help: "also run the built-in SIP server (registrar, proxy, echo, tone) for trials, at 127.0.0.1:5060",
+  }),
+  "max-connections": setting(wholeNumber(1, 100000, "<count>"), {
+    at: "limit.connections",
+    default: 1000,
+    help: "most RTMP connections",
+  }),
+  "max-calls": setting(wholeNumber(1, 100000, "<count>"), {
+    at: "limit.calls",
+    default: 500,
+    help: "most calls; further ones are answered 503",
+  }),
+  "max-lag": setting(wholeNumber(0, 10000, "<ms>"), {
+    at: "limit.lagMs",
+    default: 100,
+    help: "reject new calls and clients when event-loop lag exceeds this; 0: off",
+  }),
+  "max-memory": setting(wholeNumber(0, 1_000_000, "<MiB>"), {
+    at: "limit.memoryBytes",
+    default: 0,
+    to: mib,
+    help: "reject new calls and clients when resident memory exceeds this; 0: off",
+  }),
+  "max-half-open": setting(wholeNumber(1, 10000, "<count>"), {
+    at: "limit.halfOpen",
+    default: 256,
+    help: "most RTMP connections before `connect`",
+  }),
+  "max-publish-rate": setting(wholeNumber(0, 10_000_000, "<kbit/s>"), {
+    at: null,
+    default: 20_000,
+    help: "read at most this much from an RTMP client; 0: off",
+  }),
+  workers: setting(
+    converted(`a whole number from 1 to ${MAX_WORKERS}, or auto`, "<count>", parseWorkers, {
+      whole: true,
+    }),
+    {
+      at: "workers",
+      default: 1 as WorkerCount,
+      help: "worker threads, each with a SIP port and a part of rtp-ports; auto: one per core",
+    },
+  ),
+  "max-connections-per-address": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.connectionsPerAddress",
+    default: 100,
+    help: "most RTMP connections per IP address; 0: off",
+  }),
+  "max-failed-logins": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.failedLogins",
+    default: 10,
+    help: "most failed logins per IP address in 10 minutes; 0: off",
+  }),
+  "max-calls-per-address": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.callsPerAddress",
+    default: 120,
+    help: "most calls per IP address in a minute; 0: off",
+  }),
+  "allowed-domains": setting(list("SIP domains like example.com or *.example.com", parseDomain), {
+    at: "entrance.domains",
+    default: null,
+    absent: "all",
+    help: "SIP domains that clients may use: example.com,*.example.com",
+  }),
+  "allowed-dials": setting(list("patterns as in the dial plan", parseDialMatcher), {
+    at: "entrance.dials",
+    default: null,
+    absent: "all",
+    help: "numbers and addresses that may be dialled, as patterns of the dial plan",
+  }),
+  "allowed-targets": setting(list("addresses and networks like 192.168.0.0/16", parseNetwork), {
+    at: null,
+    default: [],
+    absent: "none",
+    help: "addresses and networks that may be called although link-local, loopback and the like",
+  }),
+  "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
+    at: null,
+    default: 60,
+    help: "close idle RTMP clients after this time",
+  }),
+  "rtmp-ping": setting(wholeNumber(1, 43200, "<seconds>"), {
+    at: null,
+    default: 15,
+    help: "RTMP ping interval",
+  }),
+  verbose: setting(truth(), {
+    at: null,
+    short: "d",
+    default: false,
+    help: "log SIP messages and RTMP commands",
+  }),
+  "verbose-all": setting(truth(), {
+    at: null,
+    short: "D",
+    default: false,
+    help: "log everything, media packets too",
+  }),
+  dial: setting(table(parseDialPlan), { at: "dialPlan", default: [], help: "dial plan: [[dial]] tables" }),
+  account: setting(table(parseAccounts), { at: null, default: [], help: "accounts: [[account]] tables" }),
+} as const;
+
+export type SettingRows = typeof settings;
+export type SettingName = keyof SettingRows;
+
+/** The settings after checking, by their long names. */
+export type Settings = { [Name in SettingName]: SettingRows[Name]["default"] };
+
+/** Some of the settings: what one source (file or command line) gives. */
+export type PartialSettings = { [Name in SettingName]?: Settings[Name] };
+
+/** The part of the configuration that the rows of one name go to: `at: "limit.calls"` is a member of Slice<"limit">. */
+export type Slice<Part extends string> = {
+  readonly [
+    Name in SettingName as SettingRows[Name]["at"] extends `${Part}.${infer Key}` ? Key : never
+  ]: ReturnType<SettingRows[Name]["to"]>;
+};

@@ -1,0 +1,22 @@
+// `deno task docs:configuration`: puts the tables of settings and account keys into docs/configuration.md, between the
+// comments that name them.
+// Role: edge
+
+import { formatAccountTable, formatSettingsTable } from "../lib/config/settings_text.ts";
+
+const FILE = new URL("../docs/configuration.md", import.meta.url);
+
+/** The text with `table` between `<!-- name -->` and `<!-- end -->`. @throws Error when they are missing */
+export function putTable(text: string, name: string, table: string): string {
+  const [start, end] = [`<!-- ${name} -->\n`, "\n<!-- end -->"];
+  const from = text.indexOf(start);
+  const to = text.indexOf(end, from);
+  if (from < 0 || to < 0) throw new Error(`there is no <!-- ${name} --> ... <!-- end -->`);
+  return `${text.slice(0, from + start.length)}\n${table}\n${text.slice(to)}`;
+}
+
+if (import.meta.main) {
+  const text = await Deno.readTextFile(FILE);
+  const withOptions = putTable(text, "options", formatSettingsTable());
+  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatAccountTable()));
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { ConfigError } from "../../lib/base/errors.ts";
+import { parseArguments } from "../../lib/app/options.ts";
+import { buildConfig } from "../../lib/config/config.ts";
+import { parseConfigFile } from "../../lib/config/config_file.ts";
+import { type Rows, secretText, setting, wholeNumber } from "../../lib/config/setting.ts";
+import { settings } from "../../lib/config/settings.ts";
+import { formatSettingsTable, reloadedSettings } from "../../lib/config/settings_text.ts";
+
+Deno.test("every setting has one line of help", () => {
+  for (const [name, { help }] of Object.entries(settings)) {
+    assert.match(help, /^\S.*\S$/, name);
+    assert.doesNotMatch(help, /[.]$|^[A-Z][a-z]/, name);
+  }
+});
+
+Deno.test("siprtmp's letters are all there (behaviour 1.1)", () => {
+  const letters = Object.entries(settings).filter(([, { short }]) => short !== null);
+  assert.deepEqual(Object.fromEntries(letters.map(([name, { short }]) => [short, name])), {
+    i: "host",
+    p: "port",
+    r: "root",
+    l: "int-ip",
+    e: "ext-ip",
+    d: "verbose",
+    D: "verbose-all",
+  });
+  const { host, port, root, "int-ip": bind, "ext-ip": advertise } = settings;
+  assert.deepEqual(
+    [host, port, root, bind, advertise].map((row) => row.default),
+    ["0.0.0.0", 1935, "./", "0.0.0.0", null],
+  );
+});
+
+/** The table with two more rows: all that a new setting takes. */
+const MORE: Rows = {
+  ...settings,
+  "answer-beep": setting(wholeNumber(1, 9, "<count>"), {
+    at: "limit.answerBeep",
+    default: 3,
+    to: (count) => count * 100,
+    reload: true,
+    help: "beeps after the answer",
+  }),
+  "trunk-pin": setting(
+    secretText("4 digits", "<pin>", (value) => /^\d{4}$/.test(String(value)) ? value : undefined),
+    {
+      at: "trunkPin",
+      default: null,
+      absent: "none",
+      secret: true,
+      help: "PIN of the trunk",
+    },
+  ),
+};
+
+const file = (text: string) => ({ name: "gw.toml", text });
+
+function complaint(text: string): string {
+  try {
+    parseConfigFile(file(text), MORE);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message;
+  }
+  return assert.fail("accepted");
+}
+
+Deno.test("a row is all a new setting needs: command line, file, configuration", () => {
+  const parsed = parseArguments(["--answer-beep", "5", "--trunk-pin", "1234"], () => "", MORE);
+  assert.ok(parsed.type === "start", JSON.stringify(parsed));
+  const config = parsed.config as unknown as { limit: Record<string, unknown>; trunkPin: unknown };
+  assert.deepEqual([config.limit.answerBeep, config.limit.calls, config.trunkPin], [500, 500, "1234"]);
+  const fromFile = buildConfig({ file: file('answer-beep = 7\ntrunk-pin = "0000"') }, MORE);
+  assert.equal((fromFile.limit as unknown as Record<string, unknown>).answerBeep, 700);
+  assert.equal((buildConfig({}, MORE).limit as unknown as Record<string, unknown>).answerBeep, 300);
+  const wrong = parseArguments(["--answer-beep", "12"], () => "", MORE);
+  assert.ok(wrong.type === "print" && wrong.exitCode === 2);
+  assert.match(wrong.text, /--answer-beep must be a whole number from 1 to 9, not 12/);
+});
+
+Deno.test("a row is all a new setting needs: help, document, what SIGHUP reads, did you mean", () => {
+  const help = parseArguments(["--help"], () => "", MORE);
+  assert.ok(help.type === "print");
+  assert.match(
+    help.text.replace(/\s+/g, " "),
+    /--answer-beep <count> beeps after the answer; read again on SIGHUP \(default: 3\)/,
+  );
+  assert.match(help.text, /--trunk-pin <pin> +PIN of the trunk \(default: none\)/);
+  const table = formatSettingsTable(MORE);
+  assert.match(
+    table,
+    /\| `--answer-beep <count>` +\| 3 +\| beeps after the answer; read again on SIGHUP +\|/,
+  );
+  assert.match(table, /\| `--trunk-pin <pin>` +\| none +\| PIN of the trunk; never shown +\|/);
+  assert.deepEqual(reloadedSettings(MORE), ["tls-cert", "tls-key", "rtmp-users", "answer-beep"]);
+  assert.match(complaint("answer-beeb = 2"), /answer-beeb is not a setting; did you mean answer-beep\?/);
+});
+
+Deno.test("a secret row is never shown, another one is", () => {
+  const secret = complaint('trunk-pin = "hunter2"');
+  assert.match(secret, /^gw\.toml, line 1, column 1: trunk-pin must be 4 digits/);
+  assert.doesNotMatch(secret, /hunter2/);
+  assert.match(complaint('answer-beep = "many"'), /answer-beep = "many"/);
+  const flag = parseArguments(["--trunk-pin", "hunter2"], () => "", MORE);
+  assert.ok(flag.type === "print");
+  assert.doesNotMatch(flag.text, /hunter2/);
+});
+
+Deno.test("bounds in the units of the machine", () => {
+  const flags = { "max-memory": "3", "max-lag": "70", "max-publish-rate": "800" };
+  const { limit, rtmp } = buildConfig({ flags });
+  assert.deepEqual(limit, {
+    connections: 1000,
+    calls: 500,
+    lagMs: 70,
+    memoryBytes: 3 * 1024 * 1024,
+    halfOpen: 256,
+  });
+  assert.equal(rtmp.options.readBytesPerSecond, 100_000);
+});
+
+Deno.test("bounds come from the command line", () => {
+  const flags = { "max-lag": "0", "max-memory": "1024", "max-half-open": "5", "max-publish-rate": "0" };
+  const { limit, rtmp } = buildConfig({ flags });
+  assert.deepEqual([limit.lagMs, limit.memoryBytes, limit.halfOpen], [0, 1024 * 1024 * 1024, 5]);
+  assert.equal(rtmp.options.readBytesPerSecond, 0);
+  assert.equal(buildConfig({}).rtmp.options.readBytesPerSecond, 2_500_000);
+});
+
+Deno.test("media: whose first packet counts", () => {
+  assert.equal(buildConfig({ flags: {} }).rtp.sourceRule, "nat");
+  for (const rule of ["nat", "strict", "any"]) {
+    assert.equal(buildConfig({ flags: { "rtp-source": rule } }).rtp.sourceRule, rule);
+  }
+  assert.throws(
+    () => buildConfig({ flags: { "rtp-source": "anybody" } }),
+    /rtp-source must be nat, strict or any/,
+  );
+});
+
+Deno.test("media: for how long a peer's media may be missing", () => {
+  assert.deepEqual(buildConfig({ flags: {} }).rtp.timeouts, { initialMs: 30_000, silenceMs: 60_000 });
+  const flags = { "media-timeout-initial": "0", "media-timeout": "7" };
+  assert.deepEqual(buildConfig({ flags }).rtp.timeouts, { initialMs: 0, silenceMs: 7_000 });
+  assert.throws(() => buildConfig({ flags: { "media-timeout": "-1" } }), /media-timeout must be/);
+});
