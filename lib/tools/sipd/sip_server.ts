@@ -3,10 +3,9 @@
 // Deno permissions: --allow-net, --allow-sys=networkInterfaces.
 // Role: edge
 
-import type { Clock } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
 import { type Logger, silentLog } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
+import type { Runtime } from "../../base/runtime.ts";
 import { Scope } from "../../base/scope.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { CallRegistry } from "../../call/registry.ts";
@@ -40,10 +39,7 @@ export interface SipServerConfig {
   readonly portFallback: boolean;
 }
 
-export interface SipServerEnvironment {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: Random;
+export interface SipServerEnvironment extends Runtime {
   /** Names that callers of the built-in numbers put into their Contact. */
   readonly dns: DnsResolver;
   /** Where calls of the numbers are listed; absent: in a registry of its own. */
@@ -89,10 +85,7 @@ export class SipServer implements AsyncDisposable {
     const self = new SelfAddress(local, addresses);
     const location = new Location(environment.clock);
     const tag = environment.random.token(12);
-    const { guard } = env;
-    opened.use(
-      new Proxy({ transport, location, self, tag, log: log.category("sip"), ...(guard && { guard }) }),
-    );
+    opened.use(new Proxy({ ...env, log: log.category("sip"), transport, location, self, tag }));
     const address = { ...local, hostname: publicAddress(hostname, addresses) };
     const endpoint = opened.use(openEndpoint(local, addresses, env));
     const services = opened.adopt(createServices(hostname, env), async ({ ticker, scope }) => {
@@ -153,14 +146,10 @@ function openEndpoint(proxy: Endpoint, addresses: AddressPolicy, env: SipServerE
 }
 
 function createServices(bind: string, environment: SipServerEnvironment): NumberServices {
-  const { clock, random, log, rtpPorts, guard, dns, timeouts, calls } = environment;
+  const { clock, log, rtpPorts, dns, calls } = environment;
   return {
-    ...(guard && { guard }),
-    ...(timeouts && { timeouts }),
+    ...environment,
     lookUp: (name, family) => lookUpAddress(name, family, { dns, clock, withinMs: LOOK_UP_MS }),
-    clock,
-    random,
-    log,
     calls: calls ?? new CallRegistry(environment),
     ticker: new Ticker(clock, TONE_BLOCK_MS, (error) => log.error("a media tick failed", error)),
     scope: new Scope("media", { log }),

@@ -3,12 +3,11 @@
 // Role: edge
 
 import { type AmfValue, getProperty, propertiesOf, textOf } from "../../amf/value.ts";
-import { type Clock, delay } from "../../base/clock.ts";
+import { delay } from "../../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
 import { Mailbox } from "../../base/mailbox.ts";
 import { maskSecrets } from "../../base/mask_secrets.ts";
-import type { Random } from "../../base/random.ts";
+import type { Runtime } from "../../base/runtime.ts";
 import { FlvReader, FlvWriter } from "../../flv/file.ts";
 import { SAMPLE_BLOCK_MS, SampleSource } from "../../media/sample.ts";
 import { stripWidebandLayer } from "../../media/speex_bits.ts";
@@ -43,10 +42,7 @@ export interface TrialOptions {
   readonly record: string | null;
 }
 
-export interface TrialEnvironment {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: Random;
+export interface TrialEnvironment extends Runtime {
   /** Told each step as it happens, and once a second while audio flows. */
   readonly onProgress?: (text: string) => void;
 }
