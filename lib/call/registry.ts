@@ -108,7 +108,7 @@ export class CallRegistry {
   readonly #prefix: string;
   readonly #calls = new Map<string, RegisteredCall>();
   readonly #ended: { readonly record: CallRecord; readonly length: number }[] = [];
-  readonly #watchers = new Set<Mailbox<CallChange>>();
+  readonly #watchers = new CallWatchers();
   #endedLength = 0;
   #serial = 0;
 
@@ -144,20 +144,9 @@ export class CallRegistry {
     return call !== undefined;
   }
 
-  /**
-   * What happens from now on, until it is disposed; what there is already, list() says. A reader that does not keep
-   * up is not waited for: it gets "overrun", and the end.
-   */
+  /** What happens from now on; what there is already, list() says. */
   watch(): CallWatch {
-    const changes = new Mailbox<CallChange>(MAX_CHANGES);
-    this.#watchers.add(changes);
-    return {
-      [Symbol.asyncIterator]: () => changes[Symbol.asyncIterator](),
-      [Symbol.dispose]: () => {
-        this.#watchers.delete(changes);
-        changes.close();
-      },
-    };
+    return this.#watchers.watch();
   }
 
   /** A new call; whoever registers it ends it. */
@@ -175,12 +164,7 @@ export class CallRegistry {
   #tell(type: "added" | "changed" | "ended", call: RegisteredCall): void {
     if (type === "ended") this.#keep(call);
     if (this.#watchers.size === 0) return;
-    const change: CallChange = { type, call: call.record() };
-    for (const changes of this.#watchers) {
-      if (changes.push(change)) continue;
-      this.#watchers.delete(changes);
-      changes.end({ type: "overrun" });
-    }
+    this.#watchers.tell({ type, call: call.record() });
   }
 
   #keep(call: RegisteredCall): void {
@@ -192,6 +176,42 @@ export class CallRegistry {
     while (this.#ended.length > MAX_ENDED || this.#endedLength > MAX_ENDED_LENGTH) {
       this.#endedLength -= this.#ended.shift()!.length;
     }
+  }
+}
+
+/** Whoever watches calls. A reader that does not keep up is not waited for: it gets "overrun", and the end. */
+export class CallWatchers {
+  readonly #mailboxes = new Set<Mailbox<CallChange>>();
+
+  get size(): number {
+    return this.#mailboxes.size;
+  }
+
+  /** Until it is disposed. */
+  watch(): CallWatch {
+    const changes = new Mailbox<CallChange>(MAX_CHANGES);
+    this.#mailboxes.add(changes);
+    return {
+      [Symbol.asyncIterator]: () => changes[Symbol.asyncIterator](),
+      [Symbol.dispose]: () => {
+        this.#mailboxes.delete(changes);
+        changes.close();
+      },
+    };
+  }
+
+  tell(change: CallChange): void {
+    for (const changes of this.#mailboxes) if (!changes.push(change)) this.#overrun(changes);
+  }
+
+  /** Changes were lost for all. */
+  overrun(): void {
+    for (const changes of this.#mailboxes) this.#overrun(changes);
+  }
+
+  #overrun(changes: Mailbox<CallChange>): void {
+    this.#mailboxes.delete(changes);
+    changes.end({ type: "overrun" });
   }
 }
 

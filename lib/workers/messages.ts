@@ -4,7 +4,7 @@
 
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import { ConfigError, messageOf, TransportError, type TransportErrorCode } from "../base/errors.ts";
-import type { CallRecord } from "../call/registry.ts";
+import type { CallChange, CallRecord } from "../call/registry.ts";
 import type { ConfigSources } from "../config/config.ts";
 import type { Arrival, ClientPath } from "../gateway/shared_address.ts";
 import type { Endpoint } from "../net/endpoint.ts";
@@ -51,6 +51,8 @@ export type ToWorker =
   | { readonly type: "entry"; readonly ask: number; readonly rejected: string | null }
   | { readonly type: "replaced"; readonly id: number }
   | { readonly type: "request"; readonly ask: number; readonly request: CallsRequest }
+  /** From now on every change of its calls is told, until it is switched off. */
+  | { readonly type: "watch calls"; readonly on: boolean }
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
@@ -101,6 +103,7 @@ export type FromWorker =
   }
   | { readonly type: "leave"; readonly path: ClientPath; readonly id: number }
   | { readonly type: "reply"; readonly ask: number; readonly reply: CallsReply }
+  | { readonly type: "call"; readonly change: CallChange }
   | { readonly type: "reloaded" }
   | { readonly type: "stopped" };
 

@@ -7,15 +7,15 @@ import { ConfigError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
-import type { CallRecord, CallRegistry } from "../call/registry.ts";
+import type { CallRegistry } from "../call/registry.ts";
 import type { WorkerCount } from "../config/setting_values.ts";
 import type { Config, ConfigSources } from "../config/config.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import { canSharePort, probePort } from "../net/tcp.ts";
-import type { CallsRequest } from "./messages.ts";
 import { SharedCounts } from "./shared_counts.ts";
 import { sipPortOf, sliceOf, STREAMS_WORKER, type WorkerSlot } from "./worker_slot.ts";
 import { TeamState } from "./team_state.ts";
+import { WorkerCalls } from "./worker_calls.ts";
 import { type TeamOrLog, WorkerHandle } from "./worker_handle.ts";
 
 /**
@@ -43,15 +43,6 @@ interface SupervisorEnvironment {
   readonly entry?: URL;
 }
 
-/** Calls of several workers, oldest first. */
-export interface CallList {
-  readonly calls: readonly CallRecord[];
-  /** How many more there are than a worker may post at a time. */
-  readonly more: number;
-  /** Workers that have not answered in time; theirs are not in the list. */
-  readonly missing: readonly number[];
-}
-
 export function workersOf(setting: WorkerCount): number {
   return setting === "auto" ? navigator.hardwareConcurrency : setting;
 }
@@ -62,6 +53,8 @@ export function workersOf(setting: WorkerCount): number {
  *   stop    all hang up and unregister at once; who does not end is ended
  */
 export class Supervisor implements AsyncDisposable {
+  /** The calls of all workers, and of this thread. */
+  readonly calls: WorkerCalls;
   readonly #config: Config;
   readonly #sources: ConfigSources;
   readonly #environment: SupervisorEnvironment;
@@ -97,6 +90,7 @@ export class Supervisor implements AsyncDisposable {
       });
       return worker;
     });
+    this.calls = new WorkerCalls(this.#workers, environment);
     this.#state = new TeamState({
       sameAddress: config.sameAddress,
       workers,
@@ -157,39 +151,6 @@ export class Supervisor implements AsyncDisposable {
     return { connections: of("connections"), clients: of("clients"), calls: of("calls") };
   }
 
-  /** The calls of all workers, and of this thread. */
-  listCalls(): Promise<CallList> {
-    return this.#gather({ type: "list" }, this.#environment.calls?.list());
-  }
-
-  /** The calls that ended last. */
-  listEndedCalls(): Promise<CallList> {
-    return this.#gather({ type: "ended" }, this.#environment.calls?.ended());
-  }
-
-  /** Ends a call, whosever it is; false when nobody has it. */
-  async hangUp(id: string): Promise<boolean> {
-    if (this.#environment.calls?.hangUp(id) === true) return true;
-    const request: CallsRequest = { type: "hang up", id };
-    const replies = await Promise.all(this.#workers.map((worker) => worker.request(request)));
-    return replies.some((reply) => reply?.type === "hung up" && reply.found);
-  }
-
-  async #gather(request: CallsRequest, own: readonly CallRecord[] = []): Promise<CallList> {
-    const replies = await Promise.all(this.#workers.map((worker) => worker.request(request)));
-    const list = { calls: [...own], more: 0, missing: [] as number[] };
-    replies.forEach((reply, worker) => {
-      if (reply?.type !== "calls") return list.missing.push(worker);
-      list.calls.push(...reply.calls);
-      list.more += reply.more;
-    });
-    if (list.missing.length > 0) {
-      this.#environment.log.warn(`calls of worker ${list.missing.join(", ")} not listed: no answer in time`);
-    }
-    list.calls.sort((a, b) => a.startMs - b.startMs);
-    return list;
-  }
-
   /** All workers read certificate, key and users again; one that is being replaced reads them anyway. */
   async reload(): Promise<void> {
     const there = this.#workers.filter(({ occupied, replacing }) => occupied && !replacing);
@@ -236,10 +197,12 @@ export class Supervisor implements AsyncDisposable {
       ...this.#state.opening(worker.index),
     });
     this.#state.opened(endpoints);
+    this.calls.opened(worker);
     return endpoints.sipPort;
   }
 
   #take(worker: number, message: TeamOrLog): void {
+    if (message.type === "call") return this.calls.take(message.change);
     if (message.type !== "log") return this.#state.take(worker, message);
     for (const line of message.lines) this.#environment.putLine(line);
   }
@@ -258,6 +221,7 @@ export class Supervisor implements AsyncDisposable {
   #clearUp(worker: WorkerHandle): void {
     worker.orphans = [...worker.orphans, ...this.#state.gone(worker.index)];
     this.#counts.clear(worker.index);
+    this.calls.lost();
   }
 
   async #replace(worker: WorkerHandle, signal: AbortSignal): Promise<void> {

@@ -24,7 +24,7 @@ interface TeamStateOptions {
 /** Messages that change the state or go to other workers; the others are about the worker itself. */
 export type TeamMessage = Exclude<
   FromWorker,
-  { type: "loaded" | "opened" | "failed" | "log" | "reloaded" | "stopped" | "reply" }
+  { type: "loaded" | "opened" | "failed" | "log" | "reloaded" | "stopped" | "reply" | "call" }
 >;
 
 export class TeamState {

@@ -7,7 +7,7 @@ import { Ticker } from "../base/ticker.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
 import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
-import type { CallRegistry } from "../call/registry.ts";
+import type { CallRegistry, CallWatch } from "../call/registry.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { OpenFiles } from "../net/linux/calls.ts";
@@ -41,6 +41,7 @@ export class WorkerGateway {
   readonly #environment: WorkerEnvironment;
   #opening: Promise<Running | null> | null = null;
   #member: TeamMember | null = null;
+  #watch: CallWatch | null = null;
   #log: Logger | null = null;
 
   /** Says that it is there. @param post to the supervisor */
@@ -57,6 +58,8 @@ export class WorkerGateway {
         return;
       case "request":
         return void this.#answer(message.ask, message.request);
+      case "watch calls":
+        return void this.#watchCalls(message.on);
       case "reload":
         return void this.#reload();
       case "stop":
@@ -128,6 +131,16 @@ export class WorkerGateway {
     if (calls !== undefined) this.#post({ type: "reply", ask, reply: replyAbout(calls, request) });
   }
 
+  async #watchCalls(on: boolean): Promise<void> {
+    const calls = (await this.#opening)?.gateway?.calls;
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = null;
+    if (!on || calls === undefined) return;
+    const watch = this.#watch = calls.watch();
+    for await (const change of watch) this.#post({ type: "call", change });
+    if (this.#watch === watch) await this.#watchCalls(true); // after an overrun
+  }
+
   async #reload(): Promise<void> {
     const running = await this.#opening;
     await running?.gateway?.reload();
@@ -137,6 +150,7 @@ export class WorkerGateway {
   async #stop(): Promise<void> {
     const running = await this.#opening;
     await running?.end();
+    await this.#watchCalls(false);
     this.#post({ type: "stopped" });
   }
 }

@@ -155,17 +155,24 @@ Deno.test("two workers: their calls are one list, and each is hung up through th
   await using bob = await connect(1, "bob", ["pcmu"]);
   alice.client.send("invite", `sip:bob@127.0.0.1:${supervisor.sipPorts[1]}`, "pcmu");
   await Promise.all([alice.expect("accepted"), bob.expect("accepted")]);
-  const { calls, missing, more } = await supervisor.listCalls();
+  using watch = supervisor.calls.watch();
+  const { calls, missing, more } = await supervisor.calls.list();
   assert.deepEqual([missing, more], [[], 0]);
   const [out, into] = calls;
   assert.deepEqual([out?.direction, into?.direction, calls.length], ["out", "in", 2]);
   assert.equal(out?.sipCallId, into?.sipCallId);
   assert.notEqual(out?.id, into?.id);
-  assert.equal(await supervisor.hangUp("nobody"), false);
-  assert.equal(await supervisor.hangUp(into!.id), true);
+  assert.equal(await supervisor.calls.hangUp("nobody"), false);
+  assert.equal(await supervisor.calls.hangUp(into!.id), true);
   await Promise.all([alice.expect("byed"), bob.expect("byed")]);
   await until("both are over", () => supervisor.usage.calls === 0);
-  const ended = await supervisor.listEndedCalls();
+  const told: string[] = [];
+  for await (const change of watch) {
+    if (change.type === "ended") told.push(change.call.id);
+    if (told.length === 2) break;
+  }
+  assert.deepEqual(told.sort(), [out!.id, into!.id].sort());
+  const ended = await supervisor.calls.ended();
   assert.deepEqual(
     ended.calls.map(({ id, ending }) => `${id} ${ending?.by}`).sort(),
     [`${out!.id} remote`, `${into!.id} local`].sort(),

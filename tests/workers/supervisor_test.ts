@@ -100,7 +100,7 @@ Deno.test("supervisor: a worker that cannot be replaced is tried again; the othe
   assert.match(log.at("warn").join("\n"), /worker 1 restart failed, retrying: .*again/);
   assert.deepEqual(supervisor.sipPorts, [7000, 7001]);
   assert.deepEqual(lines.sort(), ["line of 0", "line of 1"]);
-  assert.deepEqual(await supervisor.listCalls(), { calls: [], more: 0, missing: [0, 1] });
+  assert.deepEqual(await supervisor.calls.list(), { calls: [], more: 0, missing: [0, 1] });
   assert.match(log.at("warn").join("\n"), /calls of worker 0, 1 not listed: no answer in time/);
   await supervisor.reload();
   await supervisor[Symbol.asyncDispose]();

@@ -44,7 +44,7 @@ function start() {
     post: (_, message) => worker.take(message),
   });
   const isTeam = (message: FromWorker): message is TeamMessage =>
-    message.type !== "reply" && ("news" in message || "ask" in message);
+    message.type !== "reply" && message.type !== "call" && ("news" in message || "ask" in message);
   const worker: WorkerGateway = new WorkerGateway(ENVIRONMENT, (message) => {
     posted.push(message);
     if (isTeam(message)) queueMicrotask(() => state.take(1, message));
