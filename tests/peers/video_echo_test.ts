@@ -111,7 +111,7 @@ for (const [name, options, told] of RETURNED) {
       assert.deepEqual(statuses, told);
     }
     await assertNothingLeft(running);
-    const warnings = running.lines().split("\n").filter((line) => /warn +media .*: the client/.test(line));
+    const warnings = running.lines().split("\n").filter((line) => /warn +media .*: client sends/.test(line));
     assert.equal(warnings.length, told.length, warnings.join("\n"));
   });
 }
