@@ -2,11 +2,12 @@
 // tags out. media_context.ts is the real one; tests of the call logic use a recording one.
 // Role: wire
 
+import type { DtmfTransport } from "./dtmf_stream.ts";
 import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
+import type { RtpStats } from "../rtp/rtcp_channel.ts";
+import type { Direction } from "../sdp/description.ts";
 import type { SipBody } from "../sip/message/body.ts";
-import type { DtmfTransport } from "./dtmf_stream.ts";
-import type { StreamRecord } from "./stream_record.ts";
 
 /** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
 export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
@@ -104,4 +105,31 @@ export interface MediaFactory {
   withAddresses(description: SipBody): Promise<SipBody>;
   /** Null when a call with this offer can work; else the text of the Warning header. */
   objection(offer: SipBody): string | null;
+}
+
+/** A codec on the wire, and what it is on the RTMP side; another one there: it is transcoded. */
+export interface StreamCodec {
+  readonly payloadType: number;
+  readonly codec: string;
+  /** Null: there is no RTMP side. */
+  readonly client: string | null;
+}
+
+export interface StreamCodecs {
+  /** RTP clock of what is sent, in Hz. */
+  readonly clockRate: number;
+  readonly send: StreamCodec;
+  /** What may arrive, the preferred one first. */
+  readonly receive: readonly StreamCodec[];
+}
+
+export interface StreamRecord extends StreamCodecs {
+  readonly kind: "audio" | "video";
+  /** Ours: "sendonly" means we send. */
+  readonly direction: Direction;
+  /** The remote party does not want to hear us. */
+  readonly heldByRemote: boolean;
+  /** Where it is sent to: "203.0.113.9:4000"; null: nowhere now. */
+  readonly peer: string | null;
+  readonly stats: RtpStats;
 }

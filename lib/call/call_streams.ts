@@ -24,7 +24,7 @@ import {
 import type { MediaLife, MediaTimeouts } from "../rtp/media_watch.ts";
 import { RtpSession } from "../rtp/session.ts";
 import { type AgreedMedia, receives, sends } from "../sdp/agreed_media.ts";
-import type { StreamCodecs, StreamRecord } from "./stream_record.ts";
+import type { StreamCodecs, StreamRecord } from "./call_media.ts";
 
 export interface StreamServices extends Runtime {
   readonly ports: Pick<RtpPorts, "bindPair">;

@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
 import type { CallBroadcast } from "./call_broadcast.ts";
 import type { CallMedia, MediaFactory, TagSink, WarningLevel } from "./call_media.ts";
-import type { DigitRoute, DigitsDone } from "./digit_route.ts";
+import type { DigitRoute, DigitsDone } from "./dtmf.ts";
 import { PublisherConfigs } from "./publisher_configs.ts";
 import type { Config } from "../config/config.ts";
 import { resolveDialled } from "../config/dial_plan.ts";

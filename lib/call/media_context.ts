@@ -17,6 +17,7 @@ import type {
   AnswerOutcome,
   CallMedia,
   MediaOutcome,
+  StreamRecord,
   TagSink,
   WarningLevel,
   WatchOutlets,
@@ -39,7 +40,6 @@ import { levelOf, type MediaWarning } from "./media_warnings.ts";
 import { PublishedAudio } from "./published_audio.ts";
 import { PublishedVideo } from "./published_video.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
-import type { StreamRecord } from "./stream_record.ts";
 
 export interface MediaServices extends StreamServices {
   readonly ports: RtpPorts;

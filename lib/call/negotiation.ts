@@ -10,8 +10,7 @@ import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { isNamed } from "../sdp/media_format.ts";
 import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
-import type { AcceptedReport } from "./call_media.ts";
-import type { StreamCodec, StreamCodecs, StreamRecord } from "./stream_record.ts";
+import type { AcceptedReport, StreamCodec, StreamCodecs, StreamRecord } from "./call_media.ts";
 import type { ClientAudio, SipAudio } from "./client_audio.ts";
 import {
   type CodecPlan,

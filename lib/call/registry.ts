@@ -7,7 +7,7 @@ import { Mailbox } from "../base/mailbox.ts";
 import type { Random } from "../base/random.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
 import type { NameAddr } from "../sip/message/name_addr.ts";
-import type { StreamRecord } from "./stream_record.ts";
+import type { StreamRecord } from "./call_media.ts";
 
 export type CallStatus =
   | "trying"

@@ -12,7 +12,7 @@ import { reasonPhrase } from "../sip/message/message.ts";
 import type { RegisterOutcome } from "../sip/ua/registration.ts";
 import type { RegistrationChange } from "../sip/ua/registration_keeper.ts";
 import { type ClientCommand, parseCommand } from "./commands.ts";
-import { answer, invited, refuse } from "../call/incoming.ts";
+import { answer, invited, refuse } from "../call/answer.ts";
 import {
   CallLeg,
   type CallLegParts,
@@ -29,9 +29,9 @@ import {
   sendMessage,
   sendPagingMessage,
 } from "../call/messages.ts";
-import { dial } from "../call/outgoing.ts";
+import { dial } from "../call/dial.ts";
 import type { RtmpPeer } from "../call/registry.ts";
-import { hold } from "../call/talking.ts";
+import { hold } from "../call/talk.ts";
 import type { ConnectionClient } from "../live/net_stream_client.ts";
 import { isSound, publisherCodecs } from "../call/publisher_configs.ts";
 import type { UrlDial } from "./urls.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { answer, invited } from "../../lib/call/incoming.ts";
+import { answer, invited } from "../../lib/call/answer.ts";
 import { type CallState, domainOf, IDLE, statusText, UNAVAILABLE } from "../../lib/call/leg.ts";
-import { dial } from "../../lib/call/outgoing.ts";
+import { dial } from "../../lib/call/dial.ts";
 import type { SipBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
 import {

@@ -7,7 +7,7 @@ import {
 } from "../../lib/call/messages.ts";
 import { type SipBody, textBody } from "../../lib/sip/message/body.ts";
 import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
-import { DigitRoute } from "../../lib/call/digit_route.ts";
+import { DigitRoute } from "../../lib/call/dtmf.ts";
 import { settle } from "../support/fake_clock.ts";
 import {
   RecordingMedia,

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
-import { answer, invited } from "../../lib/call/incoming.ts";
+import { answer, invited } from "../../lib/call/answer.ts";
 import { DECLINE } from "../../lib/call/leg.ts";
-import { dial } from "../../lib/call/outgoing.ts";
+import { dial } from "../../lib/call/dial.ts";
 import {
   type CallChange,
   type CallRecord,
@@ -18,7 +18,7 @@ import {
   MAX_ENDED_LENGTH,
   type RegisteredCall,
 } from "../../lib/call/registry.ts";
-import type { StreamRecord } from "../../lib/call/stream_record.ts";
+import type { StreamRecord } from "../../lib/call/call_media.ts";
 import { CallInLine } from "../../lib/gateway/apps/call_in_line.ts";
 import { PublishedCall } from "../../lib/gateway/apps/published_call.ts";
 import { silentFrames, WaitingSound } from "../../lib/gateway/apps/waiting_sound.ts";

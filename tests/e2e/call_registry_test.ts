@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { CallRecord } from "../../lib/call/registry.ts";
-import type { StreamRecord } from "../../lib/call/stream_record.ts";
+import type { StreamRecord } from "../../lib/call/call_media.ts";
 import type { Gateway } from "../../lib/gateway/gateway.ts";
 import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";

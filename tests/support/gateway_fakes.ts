@@ -4,8 +4,17 @@
 
 import type { AmfValue } from "../../lib/amf/value.ts";
 import { Mailbox, type MailboxReader } from "../../lib/base/mailbox.ts";
-import type { AnswerOutcome, CallMedia, MediaFactory, TagSink } from "../../lib/call/call_media.ts";
-import type { AcceptedReport, MediaOpening, MediaOutcome, WatchOutlets } from "../../lib/call/call_media.ts";
+import type {
+  AcceptedReport,
+  AnswerOutcome,
+  CallMedia,
+  MediaFactory,
+  MediaOpening,
+  MediaOutcome,
+  StreamRecord,
+  TagSink,
+  WatchOutlets,
+} from "../../lib/call/call_media.ts";
 import {
   type Agent,
   CallLeg,
@@ -16,7 +25,6 @@ import {
 } from "../../lib/call/leg.ts";
 import type { CommandReply } from "../../lib/call/messages.ts";
 import { CallRegistry, type RegisteredCall } from "../../lib/call/registry.ts";
-import type { StreamRecord } from "../../lib/call/stream_record.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";

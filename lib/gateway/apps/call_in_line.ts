@@ -4,7 +4,7 @@
 
 import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
-import { answer, invited, refuse } from "../../call/incoming.ts";
+import { answer, invited, refuse } from "../../call/answer.ts";
 import type { CallLeg, ClientLink } from "../../call/leg.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";

@@ -6,7 +6,7 @@ import type { AmfValue } from "../../amf/value.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
-import { dial } from "../../call/outgoing.ts";
+import { dial } from "../../call/dial.ts";
 import type { RedialPolicy, SipAccount } from "../../config/sip_account.ts";
 import type { StreamClient } from "./stream_client.ts";
 import { isSound, publisherCodecs } from "../../call/publisher_configs.ts";

@@ -5,7 +5,7 @@ import type { Logger } from "../../base/log.ts";
 import type { CallStreams, MediaKind, StreamServices } from "../../call/call_streams.ts";
 import { MediaSession, type OwnMedia } from "../../call/media_session.ts";
 import type { CallRegistry, CountedMedia } from "../../call/registry.ts";
-import type { StreamCodecs, StreamRecord } from "../../call/stream_record.ts";
+import type { StreamCodecs, StreamRecord } from "../../call/call_media.ts";
 import type { RtpSession } from "../../rtp/session.ts";
 import type { AgreedFormat, AgreedMedia } from "../../sdp/agreed_media.ts";
 import type { LookUp } from "../../sdp/connection_names.ts";

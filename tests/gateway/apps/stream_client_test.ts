@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { answer, invited } from "../../../lib/call/incoming.ts";
-import { dial } from "../../../lib/call/outgoing.ts";
+import { answer, invited } from "../../../lib/call/answer.ts";
+import { dial } from "../../../lib/call/dial.ts";
 import { settle } from "../../support/fake_clock.ts";
 import { ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
 import { LineBench, message } from "../../support/stream_line_bench.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { formatDtmfRelay, formatPictureFastUpdate } from "../../lib/sip/message/info_bodies.ts";
 import { IDLE } from "../../lib/call/leg.ts";
-import { talk } from "../../lib/call/talking.ts";
+import { talk } from "../../lib/call/talk.ts";
 import { textBody } from "../../lib/sip/message/body.ts";
 import { settle } from "../support/fake_clock.ts";
 import { RecordingMedia, registeredCall, ScriptedCall, ScriptedOwner } from "../support/gateway_fakes.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { answer, invited } from "../../lib/call/incoming.ts";
+import { answer, invited } from "../../lib/call/answer.ts";
 import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { settle } from "../support/fake_clock.ts";
 import { registeredCall, ScriptedCall, ScriptedInvitation, ScriptedOwner } from "../support/gateway_fakes.ts";

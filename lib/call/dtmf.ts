@@ -1,15 +1,13 @@
-// Which way the DTMF of one call leaves: as RTP events (RFC 4733) where they were agreed, else in SIP INFO
-// (application/dtmf-relay, or application/dtmf for a phone that knows only that), one after the other, else in-band in
-// G.711; or the one way the settings say.
+// DTMF of one call beside its media: which way our digits leave, and each digit that arrives told once.
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { reasonPhrase } from "../sip/message/message.ts";
-import type { SipBody } from "../sip/message/body.ts";
-import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
 import type { CallMedia } from "./call_media.ts";
 import type { DtmfMode } from "../config/setting_values.ts";
+import type { SipBody } from "../sip/message/body.ts";
+import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
+import { reasonPhrase } from "../sip/message/message.ts";
 
 export interface DigitRouteOptions {
   /** Sends an INFO in the call; the final status. */
@@ -38,6 +36,10 @@ const MAX_ORDERS = 16;
 /** Between two digits: receivers must recognise 40 ms of pause (ITU-T Q.24). */
 const PAUSE_MS = 80;
 
+/**
+ * As RTP events (RFC 4733) where they were agreed, else in SIP INFO (application/dtmf-relay, or application/dtmf for a
+ * phone that knows only that), one after the other, else in-band in G.711; or the one way the settings say.
+ */
 export class DigitRoute implements Disposable {
   readonly #options: DigitRouteOptions;
   readonly #orders: Order[] = [];
@@ -121,4 +123,46 @@ export class DigitRoute implements Disposable {
 
 function statusOf(status: number): string {
   return `${status} ${reasonPhrase(status)}`;
+}
+
+/** RTP events or tones, or SIP INFO. */
+export type DigitSource = "media" | "info";
+
+interface Told {
+  readonly source: DigitSource;
+  readonly digit: string;
+  readonly atMs: number;
+  readonly durationMs: number;
+}
+
+/** The two ways of one digit are so close, its own length left out. */
+const TOGETHER_MS = 1000;
+const REMEMBERED = 32;
+
+/**
+ * DTMF of the remote party: some phones send a digit both in the media and in SIP INFO. Each digit of one way is held
+ * against one of the other; two of one way are two digits.
+ */
+export class DigitInbox {
+  readonly #clock: Clock;
+  readonly #tell: (digit: string, durationMs: number) => void;
+  readonly #told: Told[] = [];
+
+  /** @param tell told each digit once */
+  constructor(clock: Clock, tell: (digit: string, durationMs: number) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  take(source: DigitSource, digit: string, durationMs: number): void {
+    const atMs = this.#clock.now();
+    const same = this.#told.findIndex((told) =>
+      told.source !== source && told.digit === digit &&
+      atMs - told.atMs <= TOGETHER_MS + Math.max(durationMs, told.durationMs)
+    );
+    if (same >= 0) return void this.#told.splice(same, 1);
+    this.#told.push({ source, digit, atMs, durationMs });
+    if (this.#told.length > REMEMBERED) this.#told.shift();
+    this.#tell(digit, durationMs);
+  }
 }

@@ -6,7 +6,7 @@ import type { Invitation } from "../sip/ua/invitation.ts";
 import { type ActiveState, type CallLeg, DECLINE, IDLE, partiesOf, withAddresses } from "./leg.ts";
 import { formatWarning } from "./negotiation.ts";
 import { type CallEnding, endingOf, type RegisteredCall } from "./registry.ts";
-import { talk } from "./talking.ts";
+import { talk } from "./talk.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import type { SipBody } from "../sip/message/body.ts";
 

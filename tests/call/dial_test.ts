@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Decision, DialTarget } from "../../lib/gateway/access/dial_rules.ts";
-import { dial } from "../../lib/call/outgoing.ts";
+import { dial } from "../../lib/call/dial.ts";
 import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { formatSipUri, parseSipUri } from "../../lib/sip/message/uri.ts";
 import type { OfferEvent } from "../../lib/sip/ua/call.ts";

@@ -25,7 +25,7 @@ import {
   targetOf,
   withAddresses,
 } from "./leg.ts";
-import { talk } from "./talking.ts";
+import { talk } from "./talk.ts";
 
 type Dialing = Extract<ActiveState, { type: "dialing" }>;
 
