@@ -5,7 +5,7 @@ import { ConfigError, nullIfMalformed } from "../base/errors.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
 import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/message/extra_headers.ts";
 import type { Identity } from "../sip/ua/identity.ts";
-import type { TransportName } from "../sip/message/target.ts";
+import { findTransport, type TransportName, transportNames } from "../sip/message/transports.ts";
 import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
 import { parseToken } from "./setting_values.ts";
 
@@ -264,15 +264,16 @@ function readServer(value: unknown, key: string): SipUri | undefined {
   if (uri === null || uri.user !== null || uri.headers !== null) throw new ConfigError(problem);
   if (uri.scheme === "sips") throw new ConfigError(`${key} must begin with sip: TLS is not spoken here`);
   const transport = uri.params.get("transport")?.toLowerCase();
-  if (uri.params.has("transport") && transport !== "udp" && transport !== "tcp") {
-    throw new ConfigError(`${key} must have udp or tcp as its transport`);
+  if (uri.params.has("transport") && findTransport(transport ?? "") === null) {
+    throw new ConfigError(`${key} must have ${transportNames.join(" or ")} as its transport`);
   }
   return uri;
 }
 
 function readTransport(value: unknown): TransportName | undefined {
-  if (value === undefined || value === "udp" || value === "tcp") return value;
-  throw new ConfigError("transport must be udp or tcp");
+  const found = transportNames.find((name) => name === value);
+  if (value === undefined || found !== undefined) return found;
+  throw new ConfigError(`transport must be ${transportNames.join(" or ")}`);
 }
 
 function readCodecs(value: unknown): readonly string[] {

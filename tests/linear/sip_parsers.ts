@@ -97,6 +97,7 @@ import {
   withoutSeparators,
 } from "../../lib/sip/message/uri.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
+import { findTransport } from "../../lib/sip/message/transports.ts";
 
 const URI = "sip:alice:p%41w@[2001:db8::1]:5060;transport=tcp;lr?subject=x&y=z";
 const VIA = "SIP / 2.0 / UDP [2001:db8::1] : 5060 ;branch=z9hG4bK1;rport;received=192.0.2.1";
@@ -196,6 +197,7 @@ export const SIP_PARSERS: readonly Subject[] = [
     'Digest realm="r", nonce="n", qop="auth, auth-int", stale=true',
   ),
   text("sip/grammar.ts", isToken, "a.b-c"),
+  named("findTransport", (text) => findTransport(text), "tcp"),
   named("isMadeOf", (text) => isMadeOf(text, USER_SAFE), "01234"),
   text("sip/grammar.ts", trimBlanks, " a\t\r\n b "),
   text("sip/grammar.ts", trimEmptyParams, "a;b;; ;"),

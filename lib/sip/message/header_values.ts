@@ -18,6 +18,7 @@ import {
   unquote,
 } from "./grammar.ts";
 import { formatHostPort, parseHostPort } from "./uri.ts";
+import { DEFAULT_TRANSPORT, transportRow } from "./transports.ts";
 
 /** Largest CSeq and RSeq number accepted; below 2^31 is the rule (8.1.1.5), some count with all 32 bits. */
 const MAX_SEQUENCE = 0xffff_ffff;
@@ -145,7 +146,7 @@ export function warningText(value: string): string {
 export const MAGIC_COOKIE = "z9hG4bK";
 
 export interface Via {
-  /** Upper-case transport: "UDP", "TCP", or one this program cannot speak. */
+  /** In upper case, as in a row of transports.ts, or one this program cannot speak. */
   readonly transport: string;
   /** sent-by host, IPv6 without brackets. */
   readonly host: string;
@@ -191,7 +192,7 @@ export function readVia(text: string): Via {
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     return {
-      transport: "UDP",
+      transport: transportRow(DEFAULT_TRANSPORT).via,
       host: "unreadable.invalid",
       port: null,
       params: parseParams(text.slice(0, MAX_VIA_LENGTH)),

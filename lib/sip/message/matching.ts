@@ -7,10 +7,9 @@ import { type CSeq, parseCSeq, readVia, type Via } from "./header.ts";
 import { branchOf } from "./header_values.ts";
 import { type SipMessage, type SipRequest, type SipResponse, tagOf } from "./message.ts";
 import { formatSipUri } from "./uri.ts";
+import { defaultViaPort } from "./transports.ts";
 
 /** Default ports of sent-by (18.2.2). */
-const SIP_PORT = 5060;
-const SIPS_PORT = 5061;
 
 /** Joins the parts of a key; it cannot occur in a header value. */
 const SEPARATOR = "\n";
@@ -49,7 +48,7 @@ export function serverKey(request: SipRequest, method: string = request.method):
   const kind = method === "ACK" ? "INVITE" : method;
   const branch = branchOf(via);
   if (branch === null) return oldServerKey(request, kind);
-  const port = via.port ?? (via.transport === "TLS" ? SIPS_PORT : SIP_PORT);
+  const port = via.port ?? defaultViaPort(via.transport);
   return [branch.toLowerCase(), via.host.toLowerCase(), port, kind].join(SEPARATOR);
 }
 

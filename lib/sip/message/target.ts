@@ -6,8 +6,7 @@ import { type Endpoint, formatEndpoint, isIpAddress, isPrivate, sameAddress } fr
 import { parseDecimal } from "./grammar.ts";
 import { formatVia, parseVia, type Via } from "./header_values.ts";
 import type { SipMessage, SipRequest, SipResponse } from "./message.ts";
-
-export type TransportName = "udp" | "tcp";
+import { defaultViaPort, type TransportName } from "./transports.ts";
 
 /** The way a message came: answers to a request go back along it. */
 export interface Flow {
@@ -70,7 +69,7 @@ export function recordSource(request: SipRequest, source: Endpoint): void {
 export function responseEndpoint(response: SipResponse): Endpoint | null {
   const via = topVia(response);
   if (via === null) return null;
-  const sentByPort = via.port ?? DEFAULT_SIP_PORT;
+  const sentByPort = via.port ?? defaultViaPort(via.transport);
   const maddr = via.params.get("maddr") ?? null;
   if (maddr !== null && isMulticast(maddr)) return { hostname: maddr, port: sentByPort };
   const rport = parseDecimal(via.params.get("rport") ?? "", 65535);
@@ -83,7 +82,7 @@ export function responseEndpoint(response: SipResponse): Endpoint | null {
  */
 export function responseListener(response: SipResponse): Endpoint | null {
   const via = topVia(response);
-  return via === null ? null : addressOf(via, via.port ?? DEFAULT_SIP_PORT);
+  return via === null ? null : addressOf(via, via.port ?? defaultViaPort(via.transport));
 }
 
 function topVia(message: SipMessage): Via | null {

@@ -13,6 +13,7 @@ import type { Flow, SendOutcome, Target } from "../message/target.ts";
 import { ClientTransaction, type ClientTransactionOutlets } from "./client_transaction.ts";
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
 import { createCancel } from "./transaction_requests.ts";
+import { isReliable, transportRow } from "../message/transports.ts";
 
 /** How many targets of one request are tried at most. */
 const MAX_TRIES = 8;
@@ -178,7 +179,7 @@ export class ClientHandle implements Disposable {
     const { clock, timers, forget } = this.#layer;
     const transaction = new ClientTransaction({
       request,
-      reliable: target.transport !== "udp",
+      reliable: isReliable(target.transport),
       timers,
       clock,
       outlets: { ...outlets, ended: () => forget(key) },
@@ -198,12 +199,12 @@ export class ClientHandle implements Disposable {
   /** 18.1.1: a large request went by TCP although UDP was meant, so its ACK and CANCEL go there too. */
   #sent(attempt: Attempt, message: SipRequest, outcome: SendOutcome & { type: "sent" }): void {
     if (message !== attempt.request) return;
-    if (outcome.transport === "tcp") attempt.connectionId = outcome.flow.connectionId;
+    if (isReliable(outcome.transport)) attempt.connectionId = outcome.flow.connectionId;
     if (outcome.transport === attempt.target.transport) return;
     const via = parseVia(message.headers.get("Via") ?? "");
-    message.headers.setFirst("Via", formatVia({ ...via, transport: outcome.transport.toUpperCase() }));
+    message.headers.setFirst("Via", formatVia({ ...via, transport: transportRow(outcome.transport).via }));
     attempt.target = { ...attempt.target, transport: outcome.transport, flow: outcome.flow };
-    if (outcome.transport === "tcp") attempt.transaction.becomeReliable();
+    if (isReliable(outcome.transport)) attempt.transaction.becomeReliable();
   }
 
   #receive(attempt: Attempt, response: SipResponse): void {
@@ -250,7 +251,7 @@ export class ClientHandle implements Disposable {
   /** 17.1.2.2 timer K, RFC 6026 7.2: the transaction would only wait for repetitions, and hold all of this meanwhile. */
   #absorb({ branch, target, transaction }: Attempt): void {
     const { absorb, timers } = this.#layer;
-    absorb(clientKey(branch, this.#bare.method), target.transport === "udp" ? timers.t4 : 0);
+    absorb(clientKey(branch, this.#bare.method), isReliable(target.transport) ? 0 : timers.t4);
     transaction[Symbol.dispose]();
   }
 

@@ -8,6 +8,7 @@ import { createResponse, type SipRequest, type SipResponse, tagOf, withTag } fro
 import type { Flow, SendOutcome } from "../message/target.ts";
 import { ServerTransaction } from "./server_transaction.ts";
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
+import { isReliable } from "../message/transports.ts";
 
 interface ServerSurroundings {
   /** Where timers run. */
@@ -49,7 +50,7 @@ export class ServerTransactionHandle implements Disposable {
     this.#layer = layer;
     this.#transaction = new ServerTransaction({
       request,
-      reliable: flow.transport !== "udp",
+      reliable: isReliable(flow.transport),
       timers: layer.timers,
       clock: layer.clock,
       outlets: {

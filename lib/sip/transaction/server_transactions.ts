@@ -11,6 +11,7 @@ import type { Flow, SendOutcome } from "../message/target.ts";
 import { type Overload, type Requester, ServerLoad, type Taken } from "./server_load.ts";
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { giveUpMs, type TimerValues } from "./timers.ts";
+import { isReliable } from "../message/transports.ts";
 
 interface ServerTransactionsOptions {
   /** Where all timers run. */
@@ -150,7 +151,7 @@ export class ServerTransactions implements Disposable {
     { response, merge }: { readonly response: SipResponse; readonly merge: string | null },
   ): void {
     const { clock, timers, limit } = this.#options;
-    if (handle.flow.transport === "udp") {
+    if (!isReliable(handle.flow.transport)) {
       const untilMs = clock.now() + giveUpMs(timers);
       this.#finished.set(key, { response: new KeptResponse(response), merge, untilMs });
       if (this.#finished.size > limit * FINISHED_PER_UNANSWERED) this.#forgetOldest();

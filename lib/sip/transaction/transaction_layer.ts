@@ -33,6 +33,7 @@ import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { ServerTransactions } from "./server_transactions.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 import { KeptRequest } from "./transaction_requests.ts";
+import { transportRow } from "../message/transports.ts";
 
 export { ClientHandle, type ClientOutlets } from "./client_handle.ts";
 export { ServerTransactionHandle } from "./server_transaction_handle.ts";
@@ -335,7 +336,7 @@ export class TransactionLayer implements Disposable {
     const { host, port } = this.#options.sentBy(target);
     const branch = MAGIC_COOKIE + this.#options.random.token(BRANCH_LENGTH);
     const params = new Map<string, string | null>([["branch", branch], ["rport", null]]);
-    return { transport: target.transport.toUpperCase(), host, port, params };
+    return { transport: transportRow(target.transport).via, host, port, params };
   }
 
   #drop(message: SipMessage, why: string, flow: Flow): void {

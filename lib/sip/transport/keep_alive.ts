@@ -12,6 +12,7 @@ import type { SipRequest } from "../message/message.ts";
 import type { KeepAliveAnswer } from "./receiver.ts";
 import { type Flow, formatTarget, type Target, targetOf } from "../message/target.ts";
 import type { TransactionLayer } from "../transaction/transaction_layer.ts";
+import { isReliable } from "../message/transports.ts";
 
 /** How a flow is kept open; "off": it is not. */
 export type KeepAliveMethod = "crlf" | "stun" | "options" | "off";
@@ -88,7 +89,7 @@ export class KeepAlives implements Disposable {
 
   /** Something came along a flow: it lives. */
   heard(flow: Flow): void {
-    if (flow.transport === "tcp" && this.#flows.size > 0) {
+    if (isReliable(flow.transport) && this.#flows.size > 0) {
       this.#flows.get(formatTarget(targetOf(flow)))?.heard();
     }
   }
@@ -132,7 +133,9 @@ class KeptFlow implements Disposable {
     const { method } = env.settings;
     this.#target = target;
     this.#env = env;
-    this.#method = method === "stun" && target.transport === "udp" || method === "options" ? method : "crlf";
+    this.#method = method === "stun" && !isReliable(target.transport) || method === "options"
+      ? method
+      : "crlf";
     this.#timer = this.#schedule();
   }
 
@@ -177,7 +180,7 @@ class KeptFlow implements Disposable {
 
   #pingCrlf(): void {
     const sent = this.#env.send(CRLF_CRLF, this.#target);
-    if (!sent || !this.#answers || this.#target.transport === "udp") return;
+    if (!sent || !this.#answers || !isReliable(this.#target.transport)) return;
     this.#waiting = this.#env.clock.after(PONG_MS, () => this.#fail("it no longer answers keep-alives"));
   }
 

@@ -6,7 +6,14 @@ import { messageOf, TransportError } from "../../base/errors.ts";
 import { type Random, systemRandom } from "../../base/random.ts";
 import type { DnsResolver, NaptrRecord, SrvRecord } from "../../net/dns.ts";
 import { isIpAddress } from "../../net/endpoint.ts";
-import { DEFAULT_SIP_PORT, formatTarget, type Target, type TransportName } from "../message/target.ts";
+import {
+  DEFAULT_TRANSPORT,
+  findTransport,
+  type TransportName,
+  transportNames,
+  transportRow,
+} from "../message/transports.ts";
+import { formatTarget, type Target } from "../message/target.ts";
 import type { SipUri } from "../message/uri.ts";
 
 export interface ResolveOptions {
@@ -21,7 +28,9 @@ const MAX_TARGETS = 16;
 /** SRV and NAPTR records followed at most. */
 const MAX_RECORDS = 16;
 
-const SERVICES: ReadonlyMap<string, TransportName> = new Map([["sip+d2u", "udp"], ["sip+d2t", "tcp"]]);
+const SERVICES: ReadonlyMap<string, TransportName> = new Map(
+  transportNames.map((name) => [transportRow(name).naptrService.toLowerCase(), name]),
+);
 
 /** A host and port to be reached by a transport. */
 interface Place {
@@ -53,7 +62,7 @@ export async function resolveTargets(
 
 function wantedTransport(uri: SipUri, options: ResolveOptions): TransportName | null | "unknown" {
   const named = uri.params.get("transport")?.toLowerCase() ?? options.transport ?? null;
-  return named === null || named === "udp" || named === "tcp" ? named : "unknown";
+  return named === null ? null : findTransport(named) ?? "unknown";
 }
 
 /** 4.1 and 4.2: what to look addresses up for. */
@@ -64,10 +73,11 @@ async function placesOf(
   random: Random,
 ): Promise<Place[]> {
   const host = unbracketed(uri.params.get("maddr") ?? uri.host);
-  const direct = { host, port: uri.port ?? DEFAULT_SIP_PORT, transport: wanted ?? "udp" };
+  const transport = wanted ?? DEFAULT_TRANSPORT;
+  const direct = { host, port: uri.port ?? transportRow(transport).defaultPort, transport };
   if (isIpAddress(host) || uri.port !== null) return [direct];
-  const transports: TransportName[] = wanted === null ? ["udp", "tcp"] : [wanted];
-  const usual = transports.map((transport) => ({ name: `_sip._${transport}.${host}`, transport }));
+  const usual = (wanted === null ? transportNames : [wanted])
+    .map((name) => ({ name: `${transportRow(name).srvPrefix}${host}`, transport: name }));
   // Asked together, so that a name server which never answers one kind of question costs its time only once.
   const [named] = await Promise.all([
     wanted === null ? naptrServices(host, questions) : [],

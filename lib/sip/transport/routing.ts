@@ -9,7 +9,8 @@ import type { Random } from "../../base/random.ts";
 import type { DnsResolver } from "../../net/dns.ts";
 import { type Endpoint, isLoopback, type TargetGuard } from "../../net/endpoint.ts";
 import type { AddressPolicy } from "../../net/route.ts";
-import { formatTarget, type Target, type TransportName } from "../message/target.ts";
+import { findTransport, type TransportName, transportNames, transportRow } from "../message/transports.ts";
+import { formatTarget, type Target } from "../message/target.ts";
 import { formatSipUri, type SipUri } from "../message/uri.ts";
 import { resolveTargets } from "./resolve.ts";
 
@@ -141,10 +142,10 @@ export class SipRouter {
 
 /** What of a URI asks for a transport that is not spoken here; null: nothing. */
 function unspoken({ scheme, params }: SipUri): string | null {
-  const spoken = "spoken are UDP and TCP";
+  const spoken = `spoken are ${transportNames.map((name) => transportRow(name).via).join(" and ")}`;
   if (scheme === "sips") return `sips: addresses need TLS, which is not spoken here: ${spoken}`;
   const named = params.get("transport")?.toLowerCase().slice(0, MAX_SHOWN) ?? null;
-  if (named === null || named === "udp" || named === "tcp") return null;
+  if (named === null || findTransport(named) !== null) return null;
   const plain = /^[a-z0-9-]+$/.test(named) ? named.toUpperCase() : "that transport";
   return `the address asks for ${plain}, which is not spoken here: ${spoken}`;
 }

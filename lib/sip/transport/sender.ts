@@ -23,6 +23,7 @@ import {
   type SendOutcome,
   type Target,
 } from "../message/target.ts";
+import { isReliable, transportRow } from "../message/transports.ts";
 
 /** Largest request sent over UDP, in bytes (18.1.1). */
 const MAX_UDP_REQUEST = 1300;
@@ -66,13 +67,13 @@ export class Sender {
 
   /** Sends a keep-alive: these bytes over UDP, CRLFCRLF over a connection that is open; false without one. */
   keepAlive(bytes: Uint8Array, target: Target): boolean {
-    if (target.transport === "udp") return this.#sendUdp(bytes, target.endpoint).type === "sent";
+    if (!isReliable(target.transport)) return this.#sendUdp(bytes, target.endpoint).type === "sent";
     return this.#env.pool.find(target.endpoint, target.flow)?.ping() ?? false;
   }
 
   #sendRequest(request: SipRequest, target: Target): Promise<SendOutcome> {
     const bytes = encodeSipMessage(request);
-    if (target.transport === "tcp") return this.#sendTcp(bytes, target, this.#env.connectMs);
+    if (isReliable(target.transport)) return this.#sendTcp(bytes, target, this.#env.connectMs);
     const refusedUntilMs = this.#refusedUntilMs.get(formatEndpoint(target.endpoint)) ?? -Infinity;
     if (bytes.length <= MAX_UDP_REQUEST || this.#env.clock.now() < refusedUntilMs) {
       return Promise.resolve(this.#sendUdp(bytes, target.endpoint));
@@ -87,7 +88,7 @@ export class Sender {
     const known = this.#switching.get(key);
     if (known) return known;
     const overTcp = cloneMessage(request);
-    overTcp.headers.setFirst("Via", formatVia({ ...via, transport: "TCP" }));
+    overTcp.headers.setFirst("Via", formatVia({ ...via, transport: transportRow("tcp").via }));
     const trying = this.#tryTcp(encodeSipMessage(overTcp), bytes, target)
       .finally(() => this.#switching.delete(key));
     this.#switching.set(key, trying);
@@ -117,7 +118,7 @@ export class Sender {
 
   #sendResponse(response: SipResponse, target: Target): Promise<SendOutcome> {
     const bytes = encodeSipMessage(response);
-    if (target.transport === "udp") {
+    if (!isReliable(target.transport)) {
       return Promise.resolve(this.#sendUdp(bytes, responseEndpoint(response) ?? target.endpoint));
     }
     const endpoint = responseListener(response) ?? target.endpoint;

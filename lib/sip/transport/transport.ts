@@ -15,6 +15,7 @@ import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from
 import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
 import { type DatagramScreen, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
 import { Sender } from "./sender.ts";
+import { isReliable } from "../message/transports.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
 export type { DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
@@ -169,7 +170,7 @@ export class SipTransport implements AsyncDisposable {
 
   /** Closes the TCP connection to this place, if there is one, as if the peer had: onBroken is told. */
   abandon(target: Target): void {
-    if (target.transport === "tcp") this.#pool.find(target.endpoint, target.flow)?.close();
+    if (isReliable(target.transport)) this.#pool.find(target.endpoint, target.flow)?.close();
   }
 
   /** Sends what is unsent over TCP (a second at most), closes everything and waits for all tasks. */

@@ -12,6 +12,7 @@ import { type ChallengedOptions, exchange, type Reply } from "./challenged_reque
 import type { Dialog } from "./dialog.ts";
 import type { DialogRecord } from "./neighbours.ts";
 import type { AgentContext } from "./sip_core.ts";
+import { isReliable } from "../message/transports.ts";
 
 /** What is known when a dialog comes into being. */
 interface CallDialogOptions {
@@ -59,7 +60,7 @@ export class CallDialog {
     }
     this.agent.credentials?.note(uri, hop.targets);
     // A caller behind a NAT names a TCP port nobody can connect to; its own connection still works.
-    const targets = hop.targets[0].transport === "tcp" ? [...hop.targets, this.#fallback] : hop.targets;
+    const targets = isReliable(hop.targets[0].transport) ? [...hop.targets, this.#fallback] : hop.targets;
     this.#cached = { key, targets };
     return targets;
   }

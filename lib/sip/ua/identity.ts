@@ -5,7 +5,7 @@
 import { NO_PARAMS } from "../message/grammar.ts";
 import type { NameAddr } from "../message/name_addr.ts";
 import type { HopOptions } from "../transport/routing.ts";
-import type { TransportName } from "../message/target.ts";
+import { type TransportName, transportRow } from "../message/transports.ts";
 import { type SipUri, sipUri } from "../message/uri.ts";
 
 /** A SIP user: what goes into From, and how its registrar knows it. */
@@ -75,7 +75,8 @@ export function contactAddress(
   at: { host: string; port: number; transport: TransportName; line: string },
 ): NameAddr {
   const params = new Map<string, string | null>();
-  if (at.transport !== "udp") params.set("transport", at.transport);
+  const { uriParameter } = transportRow(at.transport);
+  if (uriParameter !== null) params.set("transport", uriParameter);
   params.set("line", at.line);
   const uri = sipUri(at.host, { user: identity.aor.user, port: at.port, params });
   return { displayName: null, uri, params: NO_PARAMS };

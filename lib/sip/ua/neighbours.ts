@@ -3,7 +3,7 @@
 // Role: wire
 
 import type { Endpoint } from "../../net/endpoint.ts";
-import type { TransportName } from "../message/target.ts";
+import type { TransportName } from "../message/transports.ts";
 
 export interface AgentNews {
   /** The `line` of its Contacts. */

@@ -21,6 +21,7 @@ import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
 import { formatTarget, type Target } from "../message/target.ts";
 import { formatSipUri } from "../message/uri.ts";
+import { isReliable } from "../message/transports.ts";
 
 export type RegistrationChange =
   | { readonly type: "registered"; readonly expiresSeconds: number }
@@ -189,7 +190,9 @@ export class RegistrationKeeper {
   /** The connection the registration came by has broken: the registrar may be restarting, so ask it soon. */
   connectionLost(remote: Endpoint): void {
     const { server } = this.#registration;
-    if (server?.transport === "tcp" && sameEndpoint(server.endpoint, remote)) this.refreshSoon();
+    if (server != null && isReliable(server.transport) && sameEndpoint(server.endpoint, remote)) {
+      this.refreshSoon();
+    }
   }
 
   /**

@@ -24,13 +24,13 @@ import {
   type SipResponse,
 } from "../../sip/message/message.ts";
 import { parseNameAddr } from "../../sip/message/name_addr.ts";
+import { DEFAULT_TRANSPORT, findTransport, isReliable, transportRow } from "../../sip/message/transports.ts";
 import {
   DEFAULT_SIP_PORT,
   type Flow,
   formatTarget,
   type Target,
   targetOf,
-  type TransportName,
 } from "../../sip/message/target.ts";
 import type { SipUri } from "../../sip/message/uri.ts";
 import type { MessageTransport } from "../../sip/ua/endpoint.ts";
@@ -309,14 +309,10 @@ function refuseExtensions(request: SipRequest, tag: string): ProxyAction {
  */
 function contactTarget(uri: SipUri, { self, flow }: ProxyHop): Target | null {
   const host = uri.host.toLowerCase() === "localhost" ? "127.0.0.1" : uri.host;
-  const transport = (uri.params.get("transport") ?? "udp").toLowerCase();
-  if (uri.scheme !== "sip" || !isIpAddress(host) || !isTransportName(transport)) return null;
+  const transport = findTransport(uri.params.get("transport") ?? DEFAULT_TRANSPORT);
+  if (uri.scheme !== "sip" || !isIpAddress(host) || transport === null) return null;
   const hostname = isUnspecified(host) ? self.towards(flow.remote).hostname : host;
   return { transport, endpoint: { hostname, port: uri.port ?? DEFAULT_SIP_PORT } };
-}
-
-function isTransportName(text: string): text is TransportName {
-  return text === "udp" || text === "tcp";
 }
 
 function ownVia(request: SipRequest, { transport, endpoint }: Target, { self, flow }: ProxyHop): string {
@@ -332,8 +328,8 @@ function ownVia(request: SipRequest, { transport, endpoint }: Target, { self, fl
     ["branch", `z9hG4bK${fingerprint(parts.join("\n"))}`],
     ["rport", null],
   ]);
-  if (flow.transport === "tcp") params.set(CONNECTION_PARAM, String(flow.connectionId));
-  return formatVia({ transport: transport.toUpperCase(), host, port, params });
+  if (isReliable(flow.transport)) params.set(CONNECTION_PARAM, String(flow.connectionId));
+  return formatVia({ transport: transportRow(transport).via, host, port, params });
 }
 
 /** Where a response goes: the way its Via says, over TCP by the connection its request came on. */

@@ -16,13 +16,8 @@ import {
   type SipResponse,
 } from "../../../lib/sip/message/message.ts";
 import { decodeSipDatagram, SipStreamParser } from "../../../lib/sip/message/parser.ts";
-import {
-  type Flow,
-  type SendOutcome,
-  type Target,
-  targetOf,
-  type TransportName,
-} from "../../../lib/sip/message/target.ts";
+import type { TransportName } from "../../../lib/sip/message/transports.ts";
+import { type Flow, type SendOutcome, type Target, targetOf } from "../../../lib/sip/message/target.ts";
 import {
   openSipSockets,
   type SipSockets,

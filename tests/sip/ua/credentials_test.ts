@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
-import type { Target, TransportName } from "../../../lib/sip/message/target.ts";
+import type { TransportName } from "../../../lib/sip/message/transports.ts";
+import type { Target } from "../../../lib/sip/message/target.ts";
 import { parseSipUri } from "../../../lib/sip/message/uri.ts";
 import type { SipRouter } from "../../../lib/sip/transport/routing.ts";
 import { AccountServers } from "../../../lib/sip/ua/credentials.ts";
