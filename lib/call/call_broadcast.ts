@@ -24,7 +24,6 @@ export class CallBroadcast implements Disposable {
     this.refusals = refusals;
   }
 
-  /** One tag of the client; the body is borrowed. */
   near(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     this.#near?.put(type, timeMs, body);
   }
@@ -34,7 +33,6 @@ export class CallBroadcast implements Disposable {
     this.#far?.put(type, timeMs, body);
   }
 
-  /** The call is over: players are told, and may wait for the next one. */
   [Symbol.dispose](): void {
     this.#near?.[Symbol.dispose]();
     this.#far?.[Symbol.dispose]();

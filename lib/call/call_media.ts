@@ -12,7 +12,6 @@ import type { SipBody } from "../sip/message/body.ts";
 /** What the client reports as `accepted(audio, video)`: empty when it gave no codec list (behaviour 1.5). */
 export type AcceptedReport = readonly [] | readonly [audio: string | null, video: string | null];
 
-/** Outcome of an offer/answer exchange. */
 export type MediaOutcome =
   | { type: "agreed"; report: AcceptedReport }
   | { type: "none"; reason: string };
@@ -22,7 +21,6 @@ export type AnswerOutcome =
   | { type: "agreed"; report: AcceptedReport; answer: SipBody }
   | { type: "none"; reason: string };
 
-/** Where tags for the RTMP player go. */
 export interface TagSink {
   /** One tag: 8 audio, 9 video, 18 data. The body is borrowed. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void;
@@ -53,7 +51,6 @@ export interface CallMedia extends Disposable {
   onPictureWanted: (() => void) | null;
   /** True while the remote side has put us on hold. */
   readonly heldByRemote: boolean;
-  /** Our offer, first or renewed. */
   makeOffer(): SipBody;
   /** Reads the answer to our last offer and starts the media. */
   takeAnswer(answer: SipBody): MediaOutcome;

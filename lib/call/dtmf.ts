@@ -16,7 +16,6 @@ export interface DigitRouteOptions {
   readonly mode: DtmfMode;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Runs what waits for answers. */
   readonly spawn: (name: string, run: () => Promise<void>) => void;
 }
 
@@ -125,7 +124,6 @@ function statusOf(status: number): string {
   return `${status} ${reasonPhrase(status)}`;
 }
 
-/** RTP events or tones, or SIP INFO. */
 export type DigitSource = "media" | "info";
 
 interface Told {

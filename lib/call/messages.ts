@@ -10,9 +10,7 @@ import { reasonPhrase } from "../sip/message/message.ts";
 import { blockedHere, callerOf, type CallLeg, NO_CALL, targetOf } from "./leg.ts";
 
 export interface CommandReply {
-  /** Success, with the values the client gets. */
   result(...values: AmfValue[]): void;
-  /** Failure, with a NetConnection code and a plain description. */
   error(code: string, description: string): void;
 }
 
@@ -26,7 +24,6 @@ export function sendMessage(leg: CallLeg, text: string, reply: CommandReply): vo
   });
 }
 
-/** Sends a text outside any call. */
 export function sendPagingMessage(
   leg: CallLeg,
   destination: string,
@@ -51,12 +48,10 @@ export function sendPagingMessage(
   });
 }
 
-/** Tells the client of a text that came inside the call. */
 export function receivedMessage(leg: CallLeg, body: SipBody): void {
   if (isForPeople(leg, body)) leg.link.call("receivedMessage", bodyText(body));
 }
 
-/** Tells the client of a text that came outside any call. */
 export function receivedPagingMessage(leg: CallLeg, message: { from: NameAddr; body: SipBody }): void {
   const from = formatNameAddr({ ...message.from, params: new Map() });
   if (isForPeople(leg, message.body)) {

@@ -19,7 +19,6 @@ export type CallStatus =
 
 export type FinalStatus = "completed" | "failed" | "no-answer" | "busy";
 
-/** How a call ended. */
 export interface CallEnding {
   /** Of a call that was up: completed; else why it never was. */
   readonly status: FinalStatus;
@@ -31,7 +30,6 @@ export interface CallEnding {
   readonly by: "local" | "remote" | "failure";
 }
 
-/** The RTMP client of a call. */
 export interface RtmpPeer {
   readonly address: string;
   /** As the log numbers connections. */
@@ -49,7 +47,6 @@ export interface CallRecord {
   readonly account: string | null;
   readonly direction: "in" | "out";
   readonly remote: { readonly uri: string; readonly displayName: string | null };
-  /** Our address of record. */
   readonly local: string;
   readonly status: CallStatus;
   readonly startMs: number;
@@ -64,13 +61,11 @@ export interface CallRecord {
   readonly streams: readonly StreamRecord[];
 }
 
-/** What a watcher is told. */
 export type CallChange =
   | { readonly type: "added" | "changed" | "ended"; readonly call: CallRecord }
   /** The last: it has not kept up, and what it knows is incomplete. */
   | { readonly type: "overrun" };
 
-/** Has one reader. */
 export type CallWatch = AsyncIterable<CallChange> & Disposable;
 
 /** What a call is from its first moment on. */
@@ -79,11 +74,9 @@ export interface CallStart extends Pick<CallRecord, "account" | "direction"> {
   readonly local: string;
   /** Ends it: BYE, CANCEL or a refusal, and its client is told. */
   hangUp(): void;
-  /** Its RTMP client now. */
   rtmp(): RtmpPeer | null;
 }
 
-/** Whose counters are those of a call. */
 export interface CountedMedia {
   /** What is agreed, and the counters so far. */
   streams(): readonly StreamRecord[];
@@ -91,7 +84,6 @@ export interface CountedMedia {
 
 /** Changes that may wait for a watcher. */
 export const MAX_CHANGES = 256;
-/** Ended calls that are kept. */
 export const MAX_ENDED = 1000;
 /** All of them together, as characters of JSON. */
 export const MAX_ENDED_LENGTH = 2 * 1024 * 1024;
@@ -117,17 +109,16 @@ export class CallRegistry {
     this.#prefix = random.token(8);
   }
 
-  /** Calls that have not ended. */
   get size(): number {
     return this.#calls.size;
   }
 
-  /** Calls that have not ended, oldest first. */
+  /** Oldest first. */
   list(): CallRecord[] {
     return [...this.#calls.values()].map((call) => call.record());
   }
 
-  /** The calls that ended last, oldest first. */
+  /** Oldest first, the last ones. */
   ended(): CallRecord[] {
     return this.#ended.map(({ record }) => record);
   }
@@ -187,7 +178,6 @@ export class CallWatchers {
     return this.#mailboxes.size;
   }
 
-  /** Until it is disposed. */
   watch(): CallWatch {
     const changes = new Mailbox<CallChange>(MAX_CHANGES);
     this.#mailboxes.add(changes);
@@ -232,7 +222,6 @@ export class RegisteredCall {
   #statusMs: number;
   #answerMs: number | null = null;
   #media: CountedMedia | null = null;
-  /** The record of a call that has ended. */
   #final: CallRecord | null = null;
 
   constructor(id: string, start: CallStart, registry: RegistryOutlets) {

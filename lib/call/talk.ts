@@ -1,5 +1,5 @@
-// The coroutine of an established call: holds the line, answers renewed offers, reports hold, messages and
-// the end to the client. Both directions of call set-up end here.
+// The coroutine of an established call: answers renewed offers, tells the client of hold, messages and the end. Both
+// directions of call set-up end here.
 // Role: edge
 
 import { unreachable } from "../base/errors.ts";
@@ -26,7 +26,6 @@ interface Conversation {
 /** SIP is no media: requests for key frames are farther apart than those in RTCP. */
 const INFO_SPACING_MS = 1000;
 
-/** Runs an established call until it ends. */
 export async function talk(
   leg: CallLeg,
   from: Extract<ActiveState, { type: "dialing" | "answering" }>,
@@ -116,7 +115,7 @@ async function handle(conversation: Conversation, event: Exclude<CallEvent, Ende
   }
 }
 
-/** Touch tones and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
+/** DTMF and key-frame requests of peers that say them in SIP (RFC 6086, RFC 5168). */
 function informed(conversation: Conversation, body: SipBody): void {
   const { leg, media, inbox } = conversation;
   const meaning = parseInfo(body);

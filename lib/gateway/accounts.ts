@@ -55,7 +55,6 @@ class Account {
     this.#state = "unregistered";
   }
 
-  /** False when the last attempt has not failed. */
   retry(): boolean {
     if (this.#state !== "failed") return false;
     this.agent.retryRegistration();
@@ -90,7 +89,6 @@ export class AccountRegistry implements AsyncDisposable {
     }
   }
 
-  /** Starts to register, in the background. */
   start(): void {
     for (const account of this.#accounts.values()) {
       this.#scope.spawn(account.config.name, () => account.run(this.#pacer));
@@ -137,7 +135,6 @@ export class AccountRegistry implements AsyncDisposable {
   }
 }
 
-/** "account desk", "account desk and 3 more" */
 function namesText([first = "", ...more]: readonly string[]): string {
   return more.length === 0 ? `account ${first}` : `account ${first} and ${more.length} more`;
 }
@@ -272,7 +269,6 @@ function failure(identity: Identity, status: number): string {
   }
 }
 
-/** "45 s", "12 min". */
 export function durationText(ms: number): string {
   const seconds = Math.max(1, Math.round(ms / 1000));
   return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;

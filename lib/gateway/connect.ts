@@ -14,7 +14,6 @@ import type { Identity } from "../sip/ua/endpoint.ts";
 /** Default audio when the client gives no codec list. */
 export type SpeexRate = "wideband" | "narrowband";
 
-/** An identity to register and call with, or why the client is rejected. */
 export type ClientIdentity =
   | { type: "accepted"; identity: Identity; rate: SpeexRate }
   | { type: "rejected"; reason: string };
@@ -123,7 +122,6 @@ function fromObject(args: readonly AmfValue[]): Lookup {
   return (name) => object === undefined ? null : shownText(getProperty(object, name));
 }
 
-/** Null when nothing of it is there. */
 function readNamed(lookup: Lookup): Credentials | null {
   const found = { user: lookup("user"), password: lookup("password"), token: lookup("token") };
   return found.token === null && found.password === null ? null : found;

@@ -57,7 +57,6 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
   readonly #takesCalls: boolean;
   #toDial: UrlDial | null;
 
-  /** Nothing runs until start(). */
   constructor(parts: ContextParts) {
     const { dialByUrl = null, rtmpPeer = null } = parts;
     this.#toDial = dialByUrl;
@@ -104,7 +103,6 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     else refuse(this.leg, invitation, 480, "Temporarily Unavailable");
   }
 
-  /** Handles one event of the RTMP connection; never waits. */
   handle(event: RtmpEvent): void {
     switch (event.type) {
       case "command":
@@ -130,7 +128,6 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     }
   }
 
-  /** One media message of the publisher; synchronous, borrowed bytes. */
   readonly media = (stream: NetStream, message: MediaMessage): void => {
     if (stream !== this.#publishing) return;
     const { leg } = this;

@@ -31,13 +31,11 @@ import { CallRegistry } from "../call/registry.ts";
 import { SipApp } from "./apps/sip_app.ts";
 import type { Team } from "./team.ts";
 
-/** How often the default route is looked at again. */
 const ROUTES_EVERY_MS = 60_000;
 
 /** A player of a live stream that lags more than this loses pictures up to the next key frame. */
 const LIVE_LATENCY_MS = 2000;
 
-/** What the gateway takes from outside; tests inject their own. */
 export interface GatewayEnvironment extends Runtime {
   readonly dns: DnsResolver;
   /** Absent: a registry of its own. */
@@ -48,7 +46,6 @@ export interface GatewayEnvironment extends Runtime {
   readonly codecs?: Codecs;
   /** Where open files are noted, for who clears up behind this thread. */
   readonly files?: OpenFiles;
-  /** The other gateways of this process; absent: it is alone. */
   readonly team?: Team;
 }
 
@@ -172,7 +169,6 @@ export class Gateway implements AsyncDisposable {
     return this.#rtmp;
   }
 
-  /** UDP and TCP. */
   get sipPort(): number {
     return this.#sip.port;
   }

@@ -74,7 +74,6 @@ type Listen = (signal: AbortSignal, onListening: (local: Endpoint) => void) => A
 
 export class RtmpListeners {
   readonly access: AccessPolicy;
-  /** For the SIP side too. */
   readonly offenders: OffenderLog;
   readonly #halfOpen: HalfOpen;
   readonly #invalid: BadTraffic;
@@ -367,7 +366,6 @@ function warn({ certificateFile }: TlsFiles, { pem }: TlsIdentity, log: Logger):
   if (problem !== null) log.warn(`certificate ${certificateFile} ${problem}: clients will reject it`);
 }
 
-/** Not yet answered. */
 export type FirstStream = Extract<RtmpEvent, { type: "publish" | "play" }>;
 
 /** Whether connect leaves open which application is meant or, where that is asked, who it is. */

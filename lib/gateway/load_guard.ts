@@ -26,7 +26,6 @@ export type Admission =
   | { readonly type: "admitted" }
   | {
     readonly type: "refused";
-    /** With numbers, in words for people. */
     readonly reason: string;
     readonly retryAfterSeconds: number;
   };
@@ -34,7 +33,6 @@ export type Admission =
 /** How often the lag is measured. */
 export const LOAD_TICK_MS = 100;
 
-/** Memory is read on each such tick. */
 const MEMORY_TICKS = 10;
 
 /** Weight of one tick in the smoothed lag: a time constant of 2 s, so one stall alone is no overload. */
@@ -65,7 +63,6 @@ export class LoadGuard implements CallRoom, Disposable {
   #memoryBytes = 0;
   #slow = false;
   #large = false;
-  /** When a newcomer was refused for the number of calls. */
   #fullMs = -Infinity;
   #overloadedMs: number | null = null;
   #refused = { call: 0, client: 0, ping: 0 };
@@ -84,12 +81,10 @@ export class LoadGuard implements CallRoom, Disposable {
     this.#timer = clock.after(LOAD_TICK_MS, () => this.#tick());
   }
 
-  /** Smoothed. */
   get lagMs(): number {
     return this.#lagMs;
   }
 
-  /** Whether somebody new would be refused now. */
   get overloaded(): boolean {
     return this.#cause() !== null;
   }

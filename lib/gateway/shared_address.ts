@@ -58,7 +58,6 @@ const OVERTAKEN = "a newer client connected to the same address";
  */
 export class AddressRegistry<Client extends AddressClient> implements SharedAddresses<Client> {
   readonly #config: { readonly policy: SameAddressPolicy; readonly accounts: readonly AccountRule[] };
-  /** Clients by place, and whether they have registered. */
   readonly #places = new Map<string, Map<Client, boolean>>();
   #size = 0;
 
@@ -66,7 +65,6 @@ export class AddressRegistry<Client extends AddressClient> implements SharedAddr
     this.#config = config;
   }
 
-  /** Clients that have entered and not left. */
   get size(): number {
     return this.#size;
   }

@@ -9,9 +9,7 @@ import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipNeighbours } from "../sip/ua/neighbours.ts";
 import type { SharedAddresses } from "./shared_address.ts";
 
-/** The other gateways of this process. */
 export interface Team {
-  /** Told of SIP users and calls. */
   readonly sip: SipNeighbours;
   /** Puts around the SIP port what hands others their messages. */
   joinTransport(transport: MessageTransport): MessageTransport;
@@ -20,9 +18,7 @@ export interface Team {
   readonly connections: Tally;
   readonly calls: Tally;
   readonly sipAddresses: SharedAddresses<RtmpConnection>;
-  /** What addresses did, told and heard. */
   readonly addresses: AddressNews;
-  /** Where streams are: here, or with another gateway. */
   readonly streams: StreamsWorker;
 }
 
@@ -44,6 +40,5 @@ export type StreamsWorker =
 /** Keeps the limits of addresses the same everywhere. */
 export interface AddressNews {
   tell(change: AddressChange): void;
-  /** Told what happened elsewhere. */
   onChange: ((change: AddressChange) => void) | null;
 }

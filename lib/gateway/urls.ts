@@ -54,7 +54,6 @@ function rejected(reason: string): AppPath {
   return { type: "rejected", reason: `${reason}; connect to rtmp://this-host/sip/user@domain` };
 }
 
-/** Undoes percent-encoding; null when it is broken. */
 export function decodePercent(text: string): string | null {
   try {
     return decodeURIComponent(text);
@@ -78,13 +77,11 @@ export type AccountPath =
     readonly account: string;
     /** What stands behind it, decoded; "" for nothing. */
     readonly rest: string;
-    /** Null: none was shown. */
     readonly key: string | null;
   }
   | { readonly type: "wrong"; readonly reason: string };
 
 interface AccountPathParts {
-  /** The `app` of connect. */
   readonly app: string;
   readonly connectQuery: string;
   readonly name: string;
@@ -136,7 +133,6 @@ export interface UrlDial {
   readonly playerCodecs: readonly string[];
   /** Null: as long as the remote party lets it ring. */
   readonly answerTimeoutSeconds: number | null;
-  /** Null: no limit. */
   readonly maxDurationSeconds: number | null;
 }
 

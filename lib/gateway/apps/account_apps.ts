@@ -13,7 +13,6 @@ import { LineApp, type LineAppParts } from "./line_app.ts";
 
 export interface AccountAppsParts extends LineAppParts, PlaySettings {
   readonly accounts: { get(name: string): ServedAccount | undefined; all(): readonly ServedAccount[] };
-  /** Who may call whom, and who has a key. */
   readonly access: AccessPolicy;
 }
 
@@ -23,7 +22,6 @@ export class AccountApps implements AsyncDisposable {
   readonly #services: Readonly<Record<"call" | "line", AccountServices>>;
   readonly #log: Logger;
 
-  /** Nothing runs yet. */
   constructor(parts: AccountAppsParts) {
     const { access, log } = parts;
     this.#calls = new CallApp(parts);
@@ -36,7 +34,6 @@ export class AccountApps implements AsyncDisposable {
     };
   }
 
-  /** Takes calls for the accounts from now on. */
   start(): void {
     this.#lines.start();
   }

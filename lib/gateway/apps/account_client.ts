@@ -45,7 +45,6 @@ export interface AccountUse {
   readonly end: (reason: string) => void;
 }
 
-/** The client of a stream, as the call registry tells of it. */
 export function rtmpPeerOf({ connection: { peer, id } }: AccountUse, path: string): RtmpPeer {
   return { address: peer.hostname, connection: id, path };
 }
@@ -54,7 +53,6 @@ export interface StreamPublisher {
   /** One message; synchronous, borrowed. */
   media(message: MediaMessage): void;
   ended(): void;
-  /** The client has said `bye`. */
   bye(): void;
   /** The client has said `sendDTMF`; `done` gets null, or what is in the way. */
   sendDigits(digits: string, durationMs: number, done: (problem: string | null) => void): void;
@@ -72,21 +70,18 @@ export type PublisherOutcome =
 export interface AccountApplication {
   /** Takes a publisher. @param instead whose place it takes, if that one is there still; absent: nobody's */
   publish(use: AccountUse, instead?: AccountUse | null): PublisherOutcome;
-  /** Takes a player, which is told by `sink`. */
   play(use: AccountUse, sink: LiveSink): PlayOutcome;
 }
 
 /** What the clients of one application share; an account may have an `onBusy` of its own. */
 export interface AccountServices extends PlaySettings {
   readonly accounts: { get(name: string): ServedAccount | undefined };
-  /** Decides about keys. */
   readonly mayUseKey: (attempt: KeyAttempt, signal: AbortSignal) => KeyOutcome;
   readonly application: AccountApplication;
 }
 
 interface AccountClientPath {
   readonly application: "call" | "line";
-  /** Its `app`. */
   readonly app: string;
   readonly query: string;
   /** The user or token of its login; null: nobody is asked. */

@@ -75,7 +75,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 
   play({ account, rest }: AccountUse, sink: LiveSink): PlayOutcome {
-    if (rest === "") return refused("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
+    if (rest === "") return refusedPlay("which call is missing: play rtmp://this-host/call/ACCOUNT/NUMBER");
     return this.#parts.streams.play(pathOf(account.config.name, rest), sink);
   }
 
@@ -162,11 +162,11 @@ function pathOf(account: string, destination: string): string {
   return `call/${account}/${destination}`;
 }
 
+export function refusedPlay(reason: string): PlayOutcome {
+  return { type: "refused", reason };
+}
+
 /** @param there who publishes already, and may be replaced */
 export function refusedPublisher(reason: string, there: AccountUse | null = null): PublisherOutcome {
   return { type: "refused", reason, there };
-}
-
-function refused(reason: string): { readonly type: "refused"; readonly reason: string } {
-  return { type: "refused", reason };
 }

@@ -24,7 +24,6 @@ import type { WaitingSound } from "./waiting_sound.ts";
 
 interface CallInLineParts {
   readonly account: ServedAccount;
-  /** Of the RTMP side. */
   readonly codecs: readonly string[];
   readonly openClient: (link: ClientLink) => StreamClient;
   /** What callers hear until somebody publishes. */
@@ -147,7 +146,6 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     }
   }
 
-  /** Hangs up and waits for the end. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#clear();
     this.#longest?.[Symbol.dispose]();

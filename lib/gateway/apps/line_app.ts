@@ -10,7 +10,7 @@ import { receivedPagingMessage } from "../../call/messages.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import type { AccountApplication, AccountUse, PublisherOutcome, ServedAccount } from "./account_client.ts";
-import { type AccountAppParts, mediaOf, refusedPublisher } from "./call_app.ts";
+import { type AccountAppParts, mediaOf, refusedPlay, refusedPublisher } from "./call_app.ts";
 import { CallInLine, linePath, SAY } from "./call_in_line.ts";
 import { StreamClient } from "./stream_client.ts";
 import { silentFrames, toneFrames, type WaitingFrames, WaitingSound } from "./waiting_sound.ts";
@@ -71,7 +71,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
 
   play(use: AccountUse, sink: LiveSink): PlayOutcome {
     const { name } = use.account.config;
-    if (use.rest !== "" && use.rest !== HEAR) return refused(`to hear the line, play line/${name}`);
+    if (use.rest !== "" && use.rest !== HEAR) return refusedPlay(`to hear the line, play line/${name}`);
     return this.#lines.get(name)!.play(use, sink);
   }
 
@@ -125,8 +125,4 @@ function freshForEachCall(create: () => MediaFactory): MediaFactory {
     withAddresses: (description) => create().withAddresses(description),
     objection: (offer) => create().objection(offer),
   };
-}
-
-function refused(reason: string): { readonly type: "refused"; readonly reason: string } {
-  return { type: "refused", reason };
 }

@@ -17,7 +17,6 @@ export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "re
 type Tell = (level: "status" | "error", code: string, text: string) => void;
 
 interface PublishedCallParts {
-  /** As the URL has it. */
   readonly destination: string;
   readonly rules: CallRules;
   /** Whether AAC can be transcoded here; no phone takes it as it is. */
@@ -25,7 +24,6 @@ interface PublishedCallParts {
   readonly openClient: (link: ClientLink) => StreamClient;
   readonly clock: Clock;
   readonly random: Random;
-  /** Takes statuses for the publisher. */
   readonly tell: Tell;
   /** Takes receivedDTMF, receivedMessage, holded. */
   readonly callClient: (method: string, ...args: AmfValue[]) => void;
@@ -77,7 +75,6 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     return this.#state;
   }
 
-  /** One message of the publisher; borrowed. */
   media(message: MediaMessage): void {
     if (this.#state === "over") return;
     if (message.type !== 18 && message.body.length > 1) this.#heardAtMs = this.#parts.clock.now();
@@ -121,7 +118,6 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
     }
   }
 
-  /** Hangs up and waits for the end. */
   [Symbol.asyncDispose](): Promise<void> {
     this.leave();
     return this.#client[Symbol.asyncDispose]();
