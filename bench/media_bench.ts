@@ -2,14 +2,21 @@
 
 import { systemClock } from "../lib/base/clock.ts";
 import { AudioBridge } from "../lib/call/audio_bridge.ts";
-import { speexSample } from "../lib/media/sample.ts";
+import type { NegotiatedAudio } from "../lib/call/negotiation.ts";
+import { speexSample } from "../lib/codecs/sample.ts";
 import { encodeRtpHeader, RtpView } from "../lib/rtp/packet.ts";
 
 function line(kind: "pcmu" | "speex", clockRate: number): AudioBridge {
   const receive = [{ payloadType: 96, codec: kind, clockRate, toClient: kind }];
-  const chain = kind === "speex"
-    ? { kind, strip: clockRate === 8000, clockRate, sendPayloadType: 96, receive, ptimeMs: null }
-    : { kind, clockRate, sendPayloadType: 96, receive, ptimeMs: null };
+  const chain: NegotiatedAudio = {
+    kind: "codec",
+    client: kind,
+    remote: kind,
+    clockRate,
+    sendPayloadType: 96,
+    receive,
+    ptimeMs: null,
+  };
   return new AudioBridge({
     chain,
     telephoneEvents: [],

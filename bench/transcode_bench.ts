@@ -6,9 +6,9 @@ import type { Clock } from "../lib/base/clock.ts";
 import { Ticker } from "../lib/base/ticker.ts";
 import { loadCodecs } from "../lib/codecs/load.ts";
 import { AudioBridge } from "../lib/call/audio_bridge.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../lib/call/client_audio.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../tests/support/audio_formats.ts";
 import type { NegotiatedAudio } from "../lib/call/negotiation.ts";
-import { speechSamples } from "../lib/media/sample.ts";
+import { speechSamples } from "../lib/codecs/sample.ts";
 
 const codecs = await loadCodecs();
 
@@ -72,7 +72,7 @@ function callSecond(client: ClientAudio, peer: SipAudio): () => void {
   const clock = new BenchClock();
   const received = { payloadType: 96, codec: peer, clockRate: CLOCKS[peer], toClient: client };
   const line = { clockRate: CLOCKS[peer], sendPayloadType: 96, receive: [received], ptimeMs: null };
-  const chain: NegotiatedAudio = { kind: "transcode", from: client, to: peer, ...line };
+  const chain: NegotiatedAudio = { kind: "codec", client, remote: peer, ...line };
   const audio = new AudioBridge({
     chain,
     telephoneEvents: [],

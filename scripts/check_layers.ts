@@ -25,6 +25,8 @@ const PROTOCOLS = [
   "media",
   "flv",
   "codecs",
+  "codecs/h264",
+  "codecs/speex",
 ] as const;
 
 /** What stands before the RTMP side of the gateway. */
@@ -50,9 +52,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "rtp": ["base", "net"],
   "media": ["base"],
   "flv": ["base", "amf", "media"],
-  "codecs": ["base", "media"],
-  "live": ["base", "amf", "rtmp", "media", "flv"],
-  "config": ["base", "net", "rtmp", "rtp", "gateway/access", ...SIP, "live"],
+  "codecs": ["base", "media", "sdp", "codecs/h264", "codecs/speex"],
+  "codecs/h264": ["base", "media"],
+  "codecs/speex": ["base", "media", "codecs"],
+  "live": ["base", "amf", "rtmp", "media", "flv", "codecs/h264"],
+  "config": ["base", "net", "rtmp", "rtp", "gateway/access", ...SIP, "live", "codecs"],
   "call": [...PROTOCOLS, "gateway/access", "live", "config"],
   "gateway": [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway/apps"],
   "gateway/apps": [...PROTOCOLS, ...ENTRANCE, ...JOINED, "gateway"],

@@ -1,7 +1,7 @@
 // The kinds of calls: what the client invites with and speaks, what the phone takes.
 // Role: wire
 
-import { speexSample } from "../../lib/media/sample.ts";
+import { speexSample } from "../../lib/codecs/sample.ts";
 import type { CallKind } from "./protocol.ts";
 import { createPayload, type Payload, PAYLOADS } from "./stamp.ts";
 

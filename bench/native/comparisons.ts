@@ -6,7 +6,7 @@ import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
 import { AacEncoder } from "../../lib/codecs/aac.ts";
 import { Resampler } from "../../lib/codecs/resampler.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { type Native, type NativeName, type NativeOutcome, openNative } from "./native_codecs.ts";
 
 /** One piece of work, twice. */
@@ -173,7 +173,7 @@ class Work {
   decoding(): () => void {
     const decoder = this.config === null
       ? this.#codecs.createDecoder(this.#format, this.#format.sampleRate)
-      : this.#codecs.createAacDecoder(this.config);
+      : this.#codecs.createConfigured(this.#format, this.config);
     return () => {
       for (const packet of this.packets) decoder.decode(packet);
     };

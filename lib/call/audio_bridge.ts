@@ -8,18 +8,17 @@ import type { Clock } from "../base/clock.ts";
 import { Pacer } from "../base/pacer.ts";
 import type { Ticker } from "../base/ticker.ts";
 import { WireError } from "../base/errors.ts";
-import type { AudioPacketizer } from "../media/audio_packets.ts";
-import { decodeTag, encodeTag } from "../media/flv_tag.ts";
+import type { AudioPacketizer, Codec } from "../codecs/codec.ts";
+import { builtInCodecs, type CodecRegistry } from "../codecs/registry.ts";
+import { decodeTag } from "../media/flv_tag.ts";
 import { type CodecName, createFrame, type Frame } from "../media/frame.ts";
-import { opusHead } from "../media/opus_packets.ts";
-import type { Tag } from "../media/tag.ts";
+import { createTag, readTag, type Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpSink } from "../rtp/session.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";
 import {
-  codecForPeer,
+  agreedCodec,
   codecForPlayer,
-  codecOfClient,
   createPacketizer,
   createReceivedFormats,
   passesAsItIs,
@@ -29,7 +28,7 @@ import {
   soundOf,
 } from "./audio_passthrough.ts";
 import type { TagSink } from "./call_media.ts";
-import { type ClientAudio, clientFormat, refusalOf, type SipAudio, sipFormat } from "./client_audio.ts";
+import { refusalOf, sipFormat } from "./client_audio.ts";
 import type { MediaWarning } from "./media_warnings.ts";
 import type { NegotiatedAudio } from "./negotiation.ts";
 import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
@@ -37,6 +36,8 @@ import { TranscodeBridge, type TranscodeServices } from "./transcode_bridge.ts";
 
 export interface AudioBridgeOptions {
   readonly chain: NegotiatedAudio;
+  /** What its codecs are; absent: those that are built in. */
+  readonly registry?: CodecRegistry;
   /** The agreed DTMF formats: the first is sent, all are heard; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198) for DTMF, or null. */
@@ -64,6 +65,8 @@ const COMFORT_NOISE = 13;
 
 /** Where tags are put together, for all calls of this thread: an outlet has consumed one when it returns. */
 const workbench = new ByteWriter(4096);
+/** Filled by each call, and read before it returns. */
+const header = createTag();
 
 export class AudioBridge implements Disposable {
   /** Messages of the RTMP side that could not be sent on: a codec nobody takes, broken. */
@@ -76,8 +79,13 @@ export class AudioBridge implements Disposable {
   readonly #toRtmp: TagSink;
   readonly #onPlaced: AudioBridgeOptions["onPlaced"];
   readonly #payloadType: number;
-  readonly #taken: SipAudio;
-  readonly #played: ClientAudio;
+  readonly #registry: CodecRegistry;
+  readonly #taken: Codec;
+  readonly #played: Codec;
+  /** What the last message of the client was: looked up when it changes. */
+  #sentId = -1;
+  #sent: Codec | null = null;
+  #passes = false;
   readonly #packetizer: AudioPacketizer | null;
   readonly #voices: readonly (ReceivedFormat | null)[];
   readonly #transcode: TranscodeBridge | null;
@@ -97,21 +105,22 @@ export class AudioBridge implements Disposable {
 
   /** Builds both chains; when audio must be transcoded, silence is sent both ways from now on. */
   constructor(options: AudioBridgeOptions) {
-    const { chain, clock } = options;
+    const { chain, clock, registry = builtInCodecs, originMs } = options;
     this.#options = options;
+    this.#registry = registry;
     this.#toSip = options.toSip;
     this.#toRtmp = options.toRtmp;
     this.#onPlaced = options.onPlaced;
     this.#payloadType = chain.sendPayloadType;
-    this.#taken = codecForPeer(chain);
-    this.#played = codecForPlayer(chain);
-    this.#packetizer = createPacketizer(chain, clock);
-    this.#voices = createReceivedFormats(chain.receive, options);
-    this.#tones = new DtmfStream({ ...options, ...soundOf(chain), clockRate: chain.clockRate });
+    this.#taken = agreedCodec(registry, chain.remote);
+    this.#played = agreedCodec(registry, codecForPlayer(chain));
+    this.#packetizer = createPacketizer(chain, registry, clock);
+    this.#voices = createReceivedFormats(chain.receive, { registry, clock, originMs });
+    this.#tones = new DtmfStream({ ...options, ...soundOf(chain, registry), clockRate: chain.clockRate });
     this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
-    this.#emitFrame = (frame) => this.#play(frame);
+    this.#emitFrame = (frame) => this.#play(frame, this.#hearing!.client);
     this.#transcode = this.#createTranscode();
-    if (chain.kind === "transcode") this.#startTranscoding();
+    if (chain.client !== chain.remote) this.#startTranscoding();
   }
 
   /** Broken audio of the client and of the peer that was concealed, in messages and packets. */
@@ -129,7 +138,7 @@ export class AudioBridge implements Disposable {
   }
 
   /** One audio message of the RTMP publisher. @param tag its header, where it has been read by now */
-  fromRtmp(message: MediaMessage, tag?: Tag): void {
+  fromRtmp(message: MediaMessage, tag: Tag = readTag(8, message.body, header)): void {
     const frame = this.#frame;
     try {
       decodeTag(8, message.timeMs, message.body, frame, tag);
@@ -138,10 +147,23 @@ export class AudioBridge implements Disposable {
       return this.#countUnusable("broken");
     }
     if (!frame.media || frame.data.length === 0) return; // Flash says so when its microphone falls silent
-    if (frame.config) return this.#configured(frame);
+    if (tag.codecId !== this.#sentId) this.#changeSent(tag.codecId);
+    const sent = this.#sent;
+    if (sent !== null && frame.codec === "unknown") { // FLV has no name for it: the whole body is there
+      frame.data = message.body.subarray(tag.start, tag.end);
+      if (frame.data.length === 0) return;
+    }
+    if (frame.config) return sent === null ? undefined : this.#transcode?.configure(sent, frame.data);
     if (this.#silence !== null) this.#stopSilence();
-    if (passesAsItIs(frame.codec, this.#taken)) return this.#pass(frame);
-    if (this.#transcode?.fromRtmp(frame) !== true) this.#refuse(frame.codec);
+    if (sent === null) return this.#refuse(frame.codec);
+    if (this.#passes) return this.#pass(frame);
+    if (this.#transcode?.fromRtmp(sent, frame) !== true) this.#refuse(sent);
+  }
+
+  #changeSent(codecId: number): void {
+    this.#sentId = codecId;
+    this.#sent = this.#registry.ofFlvId(codecId);
+    this.#passes = this.#sent !== null && passesAsItIs(this.#sent, this.#taken);
   }
 
   /** One RTP payload of the peer, in order; false when its payload type is not ours. */
@@ -193,7 +215,7 @@ export class AudioBridge implements Disposable {
   /** Sends silence until the client's own audio comes; nothing changes once that has come, or while it is sent. */
   startSilence(ticker: Ticker): void {
     const { chain, clock } = this.#options;
-    const payload = silentPayload(chain);
+    const payload = silentPayload(chain, this.#registry);
     if (payload === null || this.#origin !== null || this.#silence !== null) return;
     const ticks = chain.clockRate * SILENT_PACKET_MS / 1000;
     this.#silence = new Pacer({
@@ -227,13 +249,15 @@ export class AudioBridge implements Disposable {
 
   #createTranscode(): TranscodeBridge | null {
     const { chain, transcoding, clock, originMs, onPlaced } = this.#options;
-    if (transcoding === undefined || transcoding.codecs.transcodable.size === 0) return null;
+    const played = this.#played.transcode?.client;
+    if (transcoding === undefined || transcoding.codecs.transcodable.size === 0 || !played) return null;
     return new TranscodeBridge({
       services: transcoding,
       clock,
       originMs,
       toSip: sipFormat(this.#taken, chain.clockRate, chain.ptimeMs),
-      toRtmp: clientFormat(this.#played),
+      clockRate: chain.clockRate,
+      toRtmp: played,
       emitPayload: (payload, timestamp, marker, mediaMs) => {
         this.#send("made", payload, timestamp, marker);
         if (!Number.isNaN(mediaMs)) onPlaced?.(timestamp + this.#shift, mediaMs);
@@ -249,14 +273,10 @@ export class AudioBridge implements Disposable {
   #startTranscoding(): void {
     const { chain } = this.#options;
     const voice = this.#voices[chain.receive[0]?.payloadType ?? -1];
-    const from = codecOfClient(chain);
-    if (!passesAsItIs(from, this.#taken)) this.#transcode?.startUp(clientFormat(from));
+    const client = agreedCodec(this.#registry, chain.client);
+    const sent = client.transcode?.client;
+    if (sent !== undefined && !passesAsItIs(client, this.#taken)) this.#transcode?.startUp(sent);
     if (voice && voice.pass === null) this.#transcode?.startDown(voice.format);
-  }
-
-  /** AAC cannot be decoded without; Opus needs none. */
-  #configured(frame: Frame): void {
-    if (frame.codec === "aac") this.#transcode?.configure(frame.data);
   }
 
   #pass(frame: Frame): void {
@@ -289,29 +309,31 @@ export class AudioBridge implements Disposable {
 
   #playMade(packet: Uint8Array, timeMs: number): void {
     const frame = this.#madeFrame;
-    frame.codec = this.#played;
-    frame.config = false;
     frame.timeMs = timeMs;
     frame.data = packet;
-    this.#play(frame);
+    this.#play(frame, this.#played);
   }
 
-  #play(frame: Frame): void {
+  #play(frame: Frame, codec: Codec): void {
     if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over
     this.#lastTimeMs = frame.timeMs;
-    if (!this.#announced) this.#announce(frame);
+    const flv = codec.flv!;
+    if (!this.#announced) this.#announce(codec, frame.timeMs);
     workbench.reset();
-    encodeTag(frame, workbench);
+    workbench.bytes(flv.frameHeader);
+    workbench.bytes(frame.data);
     this.#toRtmp.play(8, frame.timeMs, workbench.view());
   }
 
   /** AAC and Opus begin with their configuration; the others have none. */
-  #announce({ codec, timeMs }: Frame): void {
+  #announce({ flv }: Codec, timeMs: number): void {
     this.#announced = true;
-    const data = codec === "aac" ? this.#transcode?.playerConfig : codec === "opus" ? opusHead() : null;
-    if (!data) return;
+    if (flv?.configHeader === undefined) return;
+    const config = flv.config ?? this.#transcode?.playerConfig;
+    if (!config) return;
     workbench.reset();
-    encodeTag({ ...createFrame(), codec, timeMs, config: true, data }, workbench);
+    workbench.bytes(flv.configHeader);
+    workbench.bytes(config);
     this.#toRtmp.play(8, timeMs, workbench.view());
   }
 
@@ -324,11 +346,12 @@ export class AudioBridge implements Disposable {
     return true;
   }
 
-  #refuse(codec: CodecName): void {
-    this.#countUnusable(codec);
+  #refuse(sent: Codec | CodecName): void {
+    this.#countUnusable(typeof sent === "string" ? sent : sent.name);
     if (this.#refused) return;
     this.#refused = true;
-    const text = refusalOf(codec, this.#taken, this.#transcode !== null);
+    const transcoding = this.#transcode !== null;
+    const text = refusalOf({ sent, taken: this.#taken, registry: this.#registry, transcoding });
     this.#options.onWarning?.({ text, status: "NetStream.Publish.UnsupportedCodec" });
   }
 

@@ -8,6 +8,7 @@ import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import { Codecs } from "../codecs/codecs.ts";
+import type { CodecRegistry } from "../codecs/registry.ts";
 import { isIpAddress, isUnspecified, type TargetGuard } from "../net/endpoint.ts";
 import { type DnsResolver, lookUpAddress } from "../net/dns.ts";
 import { denoSockets, type Sockets } from "../net/sockets.ts";
@@ -108,9 +109,14 @@ export class CallMediaPool implements AsyncDisposable {
       scope: new Scope("media", { log }),
     };
     this.#capabilities = {
-      wideband: flashCapability("wideband", codecs.transcodable),
-      narrowband: flashCapability("narrowband", codecs.transcodable),
+      wideband: flashCapability("wideband", codecs.transcodable, true, codecs.registry),
+      narrowband: flashCapability("narrowband", codecs.transcodable, true, codecs.registry),
     };
+  }
+
+  /** The codecs that calls may have. */
+  get registry(): CodecRegistry {
+    return this.#services.codecs.registry;
   }
 
   get calls(): number {

@@ -1,46 +1,28 @@
 // From the codec list of invite() or accept() to the formats we offer or take, and what each of them is on the
-// RTMP side. What the RTMP client and this gateway can do is a value, not knowledge spread over the code.
+// RTMP side. What a token stands for is said by its codec (behaviour 1.6).
 // Role: wire
 
-import {
-  type CodecEntry,
-  codecEntry,
-  codecOfEncodingName,
-  type CodecToken,
-  defaultCodecTokens,
-  parseCodecToken,
-} from "../media/codec.ts";
-import type { CodecName } from "../media/frame.ts";
-import type { AudioCodecName } from "../codecs/codec.ts";
-import { type FormatDetails, type MediaFormat, mediaFormat, sameFormat } from "../sdp/media_format.ts";
-import type { ClientAudio } from "./client_audio.ts";
+import type { TranscodedOffer } from "../codecs/codec.ts";
+import { builtInCodecs, type CodecRegistry, type NamedToken } from "../codecs/registry.ts";
+import { type MediaFormat, sameFormat } from "../sdp/media_format.ts";
 
-/** Codecs that can be turned into one another. */
-export type Transcoding = ReadonlySet<AudioCodecName>;
+/** Names of codecs that can be turned into one another. */
+export type Transcoding = ReadonlySet<string>;
 
 /** Nothing can be transcoded. */
 export const NO_TRANSCODING: Transcoding = new Set();
 
-/** Every module was built. */
-export const FULL_TRANSCODING: Transcoding = new Set<AudioCodecName>([
-  "speex",
-  "pcmu",
-  "pcma",
-  "g722",
-  "aac",
-  "opus",
-]);
-
 /** What the RTMP side of a call can do. */
 export interface RtmpCapability {
   /** Audio the client sends by itself, best first; counts only when it gives no codec list. */
-  readonly audio: readonly ("speex" | "pcmu" | "pcma")[];
+  readonly audio: readonly string[];
   /** Which Speex the client is taken to speak when it gives no codec list: the `rate` of connect. */
   readonly rate: "wideband" | "narrowband";
   /** The codecs this gateway can turn into one another; none: audio only passes through as it is. */
   readonly transcoding: Transcoding;
   /** True when this gateway carries video; without it none is offered or taken. */
   readonly video: boolean;
+  readonly registry: CodecRegistry;
 }
 
 /** One format we can use in a call, and what it is on the RTMP side. */
@@ -48,8 +30,10 @@ export interface PlannedFormat {
   readonly format: MediaFormat;
   /** Which m-line it belongs to. */
   readonly kind: "audio" | "video";
-  /** What the client sends and plays; null for touch tones, which are no media of the client. */
-  readonly client: ClientAudio | "h264" | "x-flv" | null;
+  /** The codec that the format is. */
+  readonly remote: string;
+  /** The codec that the client sends and plays; null for DTMF, which is no media of the client. */
+  readonly client: string | null;
 }
 
 /** What we can use in a call, in the client's order of preference. */
@@ -62,43 +46,23 @@ export interface CodecPlan {
   readonly ignored: readonly string[];
 }
 
-/** How a peer may ask for a key frame: RFC 4585 section 6.3.1, RFC 5104 section 3.5.1. */
-const KEY_FRAME_REQUESTS: readonly string[] = ["nack pli", "ccm fir"];
-
-/** Touch tones told again in later packets: RFC 2198, two keys back (siprtmp's FAQ). */
-const REDUNDANT_TONES: PlannedFormat = {
-  format: mediaFormat(100, "red", 8000, { fmtp: "101/101/101" }),
-  kind: "audio",
-  client: null,
-};
-
-/** Every token: what a client that is still to answer may name. */
-const ANY_CODEC: readonly CodecToken[] = [
-  "wideband",
-  "narrowband",
-  "pcmu",
-  "pcma",
-  "dtmf",
-  "h264",
-  "flv",
-];
-
 /** What a client of old sends: Speex at the rate it said in connect. */
 export function flashCapability(
-  rate: "wideband" | "narrowband",
+  rate: RtmpCapability["rate"],
   transcoding: Transcoding,
   video = true,
+  registry: CodecRegistry = builtInCodecs,
 ): RtmpCapability {
-  return { audio: ["speex"], rate, transcoding, video };
+  return { audio: ["speex"], rate, transcoding, video, registry };
 }
 
 /** The formats for a client that named `codecs`; an empty list means it named none. */
 export function planCodecs(codecs: readonly string[], capability: RtmpCapability): CodecPlan {
   if (codecs.length === 0) return plan(defaultTokens(capability), [], capability, false);
-  const tokens: CodecToken[] = [];
+  const tokens: NamedToken[] = [];
   const ignored: string[] = [];
   for (const name of codecs) {
-    const token = parseCodecToken(name);
+    const token = capability.registry.token(name);
     if (token === null || !isCarried(token, capability)) ignored.push(name);
     else tokens.push(token);
   }
@@ -107,16 +71,18 @@ export function planCodecs(codecs: readonly string[], capability: RtmpCapability
 
 /** Everything a client may come to name when it answers: offers outside of it cannot become a call. */
 export function planAnyCodec(capability: RtmpCapability): CodecPlan {
-  return plan(ANY_CODEC.filter((token) => isCarried(token, capability)), [], capability, false);
+  const tokens = capability.registry.tokens.filter((token) =>
+    token.late !== true && !isTranscoded(token) && isCarried(token, capability)
+  );
+  return plan(tokens, [], capability, false);
 }
 
-function isCarried(token: CodecToken, capability: RtmpCapability): boolean {
-  const { kind, transcoded, rtmpCodec } = codecEntry(token);
-  return (capability.video || kind === "audio") && (!transcoded || canTranscode(capability, rtmpCodec));
+function isTranscoded({ client, remote }: NamedToken): boolean {
+  return client !== null && client !== remote;
 }
 
-function canTranscode({ transcoding }: RtmpCapability, codec: CodecName | null): boolean {
-  return [...transcoding].some((name) => name === codec);
+function isCarried(token: NamedToken, { video, transcoding }: RtmpCapability): boolean {
+  return (video || token.kind === "audio") && (!isTranscoded(token) || transcoding.has(token.client!));
 }
 
 /** The formats of one m-line, in order of preference. */
@@ -124,32 +90,37 @@ export function plannedFormats(codecPlan: CodecPlan, kind: "audio" | "video"): M
   return codecPlan.formats.filter((planned) => planned.kind === kind).map((planned) => planned.format);
 }
 
-function defaultTokens(capability: RtmpCapability): CodecToken[] {
-  const ofSpeex = defaultCodecTokens(capability.rate, canTranscode(capability, "speex"));
-  const voices = capability.audio.flatMap((codec): readonly CodecToken[] =>
-    codec === "speex" ? ofSpeex.filter((token) => token !== "dtmf" && token !== "flv") : [codec]
-  );
-  return capability.video ? [...voices, "dtmf", "flv"] : [...voices, "dtmf"];
+/** The client's own codecs, for a client of Speex at its rate; G.711 made of Speex too; DTMF; x-flv. */
+function defaultTokens(capability: RtmpCapability): NamedToken[] {
+  const { registry: { tokens }, audio, rate, video, transcoding } = capability;
+  const sounds = audio.flatMap((codec) => {
+    const own = tokens.filter(({ client, kind }) => client === codec && kind === "audio");
+    const from = codec === "speex" ? own.findIndex(({ token }) => token === rate) : 0;
+    return transcoding.has(codec) ? own.slice(from) : own.slice(from, from + 1);
+  });
+  const beside = tokens.filter(({ token }) => token === "dtmf" || video && token === "flv");
+  return [...sounds, ...beside];
 }
 
 function plan(
-  tokens: readonly CodecToken[],
+  tokens: readonly NamedToken[],
   ignored: readonly string[],
   capability: RtmpCapability,
   listed: boolean,
 ): CodecPlan {
   const formats: PlannedFormat[] = [];
-  for (const token of tokens) {
-    const planned = plannedFormat(codecEntry(token));
-    if (isMade(planned, capability)) addOnce(formats, planned);
-    if (token === "dtmf") addOnce(formats, REDUNDANT_TONES);
+  for (const { formats: named, kind, client, remote } of tokens) {
+    for (const format of named) {
+      const planned = { format, kind, client, remote };
+      if (isMade(planned, capability)) addOnce(formats, planned);
+    }
   }
-  const client = firstVoice(formats) ?? (tokens.includes("aac") ? "aac" : null);
-  if (client !== null && canTranscode(capability, client)) addTranscoded(formats, client, capability);
-  const voice = formats.some(isVoice);
+  const client = formats.find(isSound)?.client ?? tokens.find(isSound)?.client ?? null;
+  if (client !== null && capability.transcoding.has(client)) addTranscoded(formats, client, capability);
+  const audible = formats.some(isSound);
   return {
     listed,
-    formats: voice ? formats : formats.filter((planned) => planned.kind === "video"),
+    formats: audible ? formats : formats.filter((planned) => planned.kind === "video"),
     ignored,
   };
 }
@@ -160,85 +131,49 @@ function addOnce(formats: PlannedFormat[], planned: PlannedFormat): void {
   if (!formats.some((other) => other.format.payloadType === payloadType)) formats.push(planned);
 }
 
-/** What the client sends by its first voice. */
-function firstVoice(formats: readonly PlannedFormat[]): ClientAudio | null {
-  const client = formats.find(isVoice)?.client ?? null;
-  return client === "h264" || client === "x-flv" ? null : client;
-}
-
-const [OPUS, G722, SPEEX_16, SPEEX_8, PCMU, PCMA] = [
-  mediaFormat(107, "opus", 48000, { channels: 2, fmtp: "useinbandfec=1" }), // RFC 7587 6.1: what is lost is rebuilt
-  mediaFormat(9, "G722", 8000),
-  mediaFormat(96, "speex", 16000),
-  mediaFormat(98, "speex", 8000),
-  mediaFormat(0, "pcmu", 8000),
-  mediaFormat(8, "pcma", 8000),
-] as const;
-
 /** All that can be made of what the client sends: wideband behind what passes through as it is, the rest at the end. */
-function addTranscoded(formats: PlannedFormat[], client: ClientAudio, capability: RtmpCapability): void {
-  const wide = client === "aac" || client === "opus" ||
-    client === "speex" && formats.some(({ format }) => format.payloadType === SPEEX_16.payloadType);
-  const best = wide ? [OPUS, G722, SPEEX_16] : [];
-  const rest = wide ? [PCMU, PCMA, SPEEX_8] : [PCMU, PCMA, SPEEX_8, G722, OPUS, SPEEX_16];
-  const missing = (candidates: readonly MediaFormat[]): PlannedFormat[] =>
-    candidates.map((format) => ({ format, kind: "audio" as const, client })).filter((planned) =>
-      isMade(planned, capability) &&
-      !formats.some((other) => other.format.payloadType === planned.format.payloadType)
-    );
+function addTranscoded(formats: PlannedFormat[], client: string, capability: RtmpCapability): void {
+  const { registry, transcoding } = capability;
+  const offers = registry.codecs.flatMap(({ name, transcode }) =>
+    transcoding.has(name) ? transcode?.offers.map((offer) => ({ ...offer, remote: name })) ?? [] : []
+  );
+  const wide = isWideband(formats, client, registry);
+  const rank = wide ? "wide" : "narrow";
+  offers.sort((a, b) => a.rank[rank] - b.rank[rank]);
+  const best = wide ? offers.filter(({ wideband }) => wideband) : [];
+  const missing = (candidates: typeof offers): PlannedFormat[] =>
+    candidates.filter(({ format }) =>
+      !formats.some((other) => other.format.payloadType === format.payloadType)
+    )
+      .map(({ format, remote }) => ({ format, kind: "audio", client, remote }));
+  const isBest = ({ format }: PlannedFormat) => best.some((offer) => sameFormat(offer.format, format));
   formats.splice(
-    formats.findLastIndex((planned) => isVoice(planned) && (passes(planned) || isAmong(best, planned))) + 1,
+    formats.findLastIndex((planned) => isSound(planned) && (passes(planned) || isBest(planned))) + 1,
     0,
     ...missing(best),
   );
-  formats.splice(formats.findLastIndex(isVoice) + 1, 0, ...missing(rest));
+  formats.splice(formats.findLastIndex(isSound) + 1, 0, ...missing(offers));
 }
 
-function isAmong(formats: readonly MediaFormat[], planned: PlannedFormat): boolean {
-  return formats.some((format) => sameFormat(format, planned.format));
+/** Whether the client's codec is more than telephone quality; Speex is in the form that it has named. */
+function isWideband(formats: readonly PlannedFormat[], client: string, registry: CodecRegistry): boolean {
+  const codec = registry.named(client);
+  const own: readonly TranscodedOffer[] = codec?.transcode?.offers ?? [];
+  if (own.length === 0) return true;
+  const wide = own.filter(({ wideband }) => wideband);
+  return wide.length === own.length ||
+    wide.some(({ format }) => formats.some((planned) => planned.format.payloadType === format.payloadType));
 }
 
 /** False for a format that needs a codec that is not there. */
-function isMade(planned: PlannedFormat, capability: RtmpCapability): boolean {
-  if (!isVoice(planned) || passes(planned)) return true;
-  return canTranscode(capability, codecOfEncodingName(planned.format.name));
+function isMade(planned: PlannedFormat, { transcoding }: RtmpCapability): boolean {
+  return !isSound(planned) || passes(planned) || transcoding.has(planned.remote);
 }
 
-function passes({ format, client }: PlannedFormat): boolean {
-  return codecOfEncodingName(format.name) === client;
+function passes({ remote, client }: PlannedFormat): boolean {
+  return remote === client;
 }
 
-function isVoice(planned: PlannedFormat): boolean {
-  return planned.kind === "audio" && planned.client !== null;
-}
-
-function plannedFormat(entry: CodecEntry): PlannedFormat {
-  const { payloadType, encodingName, clockRate, kind } = entry;
-  const channels = encodingName === "opus" ? 2 : 1; // RFC 7587 section 4.1, whatever is in it
-  const details = entry.token === "h264" ? h264Details(entry.fmtp) : { fmtp: entry.fmtp, channels };
-  return {
-    format: mediaFormat(payloadType, encodingName, clockRate, details),
-    kind,
-    client: clientCodec(entry),
-  };
-}
-
-/** What we show may be of another level than what we send: each side says what it takes (RFC 6184 8.2.2). */
-function h264Details(fmtp: string | null): FormatDetails {
-  return { fmtp: `${fmtp};level-asymmetry-allowed=1`, rtcpFb: KEY_FRAME_REQUESTS };
-}
-
-function clientCodec(entry: CodecEntry): PlannedFormat["client"] {
-  switch (entry.rtmpCodec) {
-    case "speex":
-    case "pcmu":
-    case "pcma":
-    case "opus":
-    case "aac":
-    case "h264":
-    case "x-flv":
-      return entry.rtmpCodec;
-    default:
-      return null;
-  }
+function isSound({ kind, client }: Pick<PlannedFormat, "kind" | "client">): boolean {
+  return kind === "audio" && client !== null;
 }

@@ -4,9 +4,9 @@
 
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
-import { DtmfDetector } from "../media/dtmf_detector.ts";
-import { InbandDtmfSender } from "../media/inband_dtmf_sender.ts";
-import type { G711Law } from "../media/g711.ts";
+import { DtmfDetector } from "../codecs/dtmf_detector.ts";
+import { InbandDtmfSender } from "../codecs/inband_dtmf_sender.ts";
+import type { G711Law } from "../codecs/g711_tables.ts";
 import { type EventClocks, TelephoneEventReceiver } from "../rtp/telephone_event_receiver.ts";
 import { TelephoneEventSender } from "../rtp/telephone_event_sender.ts";
 import type { AgreedFormat } from "../sdp/agreed_media.ts";

@@ -247,6 +247,7 @@ export class MediaContext implements CallMedia, TagSink {
       choice,
       clock: this.#options.services.clock,
       transcoding: this.#options.services,
+      registry: this.#options.services.codecs.registry,
       originMs: this.#options.originMs,
       announces: this.#options.announced === true ? () => this.toRtmp !== null && !this.#session.hold : null,
       session: (kind, clockRate) => streams.session(kind, clockRate),

@@ -5,9 +5,9 @@
 import { encodeAmf0 } from "../amf/amf0.ts";
 import { AmfEcmaArray } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
+import { builtInCodecs, type CodecRegistry } from "../codecs/registry.ts";
 import { AudioBridge } from "./audio_bridge.ts";
 import type { TagSink } from "./call_media.ts";
-import type { ClientAudio } from "./client_audio.ts";
 import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";
 import { H264Bridge } from "./h264_bridge.ts";
 import { type MediaWarning, MediaWarnings, videoWarning } from "./media_warnings.ts";
@@ -39,6 +39,8 @@ export interface MessageTaker {
 
 export interface MediaPipelineOptions {
   readonly choice: MediaChoice;
+  /** What its codecs are; absent: those that are built in. */
+  readonly registry?: CodecRegistry;
   readonly clock: Clock;
   /** What turns one codec into another; absent: audio only passes through. */
   readonly transcoding?: TranscodeServices;
@@ -79,8 +81,8 @@ export class MediaPipeline implements Disposable {
   readonly xflv: XflvBridge | null;
 
   constructor(options: MediaPipelineOptions) {
-    const { choice, toRtmp, announces = null } = options;
-    this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces);
+    const { choice, toRtmp, announces = null, registry } = options;
+    this.#announced = announces === null ? null : new AnnouncedOutlet(choice, toRtmp, announces, registry);
     this.#options = this.#announced === null ? options : { ...options, toRtmp: this.#announced };
     this.#warnings = new MediaWarnings(options.onWarning);
     this.#publisher = new PublisherClock(options.clock);
@@ -165,7 +167,7 @@ export class MediaPipeline implements Disposable {
   }
 
   #createAudio(chain: AudioChain): AudioBridge | null {
-    if (chain.kind === "none" || chain.kind === "x-flv") return null;
+    if (chain.kind !== "codec") return null;
     const { choice } = this.#options;
     const session = this.#options.session("audio", chain.clockRate);
     const bridge = new AudioBridge({
@@ -265,33 +267,21 @@ function transcodingOf(audio: AudioBridge): string[] {
   return found;
 }
 
-/** Codec ids of FLV; Opus has none, and is named by its FourCC. */
-const AUDIO_IDS: Readonly<Record<ClientAudio, number>> = {
-  pcma: 7,
-  pcmu: 8,
-  aac: 10,
-  speex: 11,
-  opus: 0x4f707573,
-};
-
 const AVC_ID = 7;
 
 /** The body of onMetaData for what was agreed; null: x-flv, where the remote party's own metadata comes through. */
-export function metadataOf({ audio, video }: MediaChoice): Uint8Array | null {
-  const sound = soundOf(audio);
+export function metadataOf(
+  { audio, video }: MediaChoice,
+  registry: CodecRegistry = builtInCodecs,
+): Uint8Array | null {
+  const sound = audio.kind === "codec" ? registry.named(audio.receive[0]?.toClient ?? "") : null;
   if (video.kind === "x-flv" || (sound === null && video.kind === "none")) return null;
   const members = {
     duration: 0,
-    ...(sound !== null && { audiocodecid: AUDIO_IDS[sound] }),
+    ...(sound !== null && { audiocodecid: sound.flv?.ids[0] ?? 0 }),
     ...(video.kind === "h264" && { videocodecid: AVC_ID }),
   };
   return encodeAmf0(["onMetaData", new AmfEcmaArray(members)]); // as an object, ffmpeg does not read it
-}
-
-/** What the player gets of the format the peer likes best. */
-function soundOf(audio: AudioChain): ClientAudio | null {
-  if (audio.kind === "none" || audio.kind === "x-flv") return null;
-  return audio.receive[0]?.toClient ?? null;
 }
 
 /** Puts the metadata in front of what each player gets. */
@@ -302,8 +292,13 @@ export class AnnouncedOutlet implements TagSink {
   #due = true;
 
   /** Nothing is said before the first tag. @param heard whether what is put now reaches anybody */
-  constructor(choice: MediaChoice, sink: TagSink, heard: () => boolean) {
-    this.#metadata = metadataOf(choice);
+  constructor(
+    choice: MediaChoice,
+    sink: TagSink,
+    heard: () => boolean,
+    registry: CodecRegistry = builtInCodecs,
+  ) {
+    this.#metadata = metadataOf(choice, registry);
     this.#sink = sink;
     this.#heard = heard;
   }

@@ -3,8 +3,9 @@
 // Role: wire
 
 import { describeH264, h264Mismatch, parseH264Parameters } from "../sdp/h264_format.ts";
+import { codecLabel } from "../media/codec_ids.ts";
 import type { CodecName } from "../media/frame.ts";
-import type { H264Drop } from "../media/h264_packetizer.ts";
+import type { H264Drop } from "../codecs/h264/packetizer.ts";
 import type { WarningLevel } from "./call_media.ts";
 import type { H264Chain } from "./video_choice.ts";
 
@@ -39,28 +40,16 @@ export const B_FRAMES: MediaWarning = {
   status: "NetStream.Publish.BFrames",
 };
 
-/** Video codecs as users know them. */
-const VIDEO_NAMES: Partial<Record<CodecName, string>> = {
-  h263: "Sorenson H.263",
-  screen: "screen video",
-  vp6: "VP6",
-  vp8: "VP8",
-  vp9: "VP9",
-  hevc: "HEVC (H.265)",
-  vvc: "VVC (H.266)",
-  av1: "AV1",
-};
-
 /** The client sends pictures of another codec than was agreed. */
 export function codecWarning(sent: CodecName): MediaWarning {
-  const name = VIDEO_NAMES[sent] ?? "an unknown codec";
+  const name = codecLabel(sent) ?? "an unknown codec";
   const text = `video dropped: client sends ${name}, negotiated is H.264; set the encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec" };
 }
 
 /** The client sends pictures that no call carries, into one without video; its sound goes on. */
 export function videoWarning(sent: CodecName): MediaWarning {
-  const name = VIDEO_NAMES[sent] ?? "an unknown codec";
+  const name = codecLabel(sent) ?? "an unknown codec";
   const text = `video dropped: client sends ${name}, calls carry only H.264; set the encoder to H.264`;
   return { text, status: "NetStream.Publish.UnsupportedCodec", level: "warning" };
 }

@@ -4,14 +4,11 @@
 // Role: wire
 
 import { maskSecrets } from "../base/mask_secrets.ts";
-import { codecOfEncodingName } from "../media/codec.ts";
-import type { CodecName } from "../media/frame.ts";
 import type { AgreedFormat, AgreedMedia } from "../sdp/agreed_media.ts";
 import type { SessionDescription } from "../sdp/description.ts";
 import { isNamed } from "../sdp/media_format.ts";
 import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
 import type { AcceptedReport, StreamCodec, StreamCodecs, StreamRecord } from "./call_media.ts";
-import type { ClientAudio, SipAudio } from "./client_audio.ts";
 import {
   type CodecPlan,
   planAnyCodec,
@@ -32,10 +29,13 @@ export type AudioChain =
   | { readonly kind: "x-flv" }
   | NegotiatedAudio;
 
-export type NegotiatedAudio = SpeexChain | G711Chain | OpusChain | TranscodeChain;
-
-/** What every audio line needs. */
-export interface AgreedAudio {
+/** A stream of audio; codecs by the names of the registry. */
+export interface NegotiatedAudio {
+  readonly kind: "codec";
+  /** What the client was told, or is taken, to send. */
+  readonly client: string;
+  /** What the remote party is sent: another codec than that of the client is made by transcoding. */
+  readonly remote: string;
   /** RTP clock of what we send, in Hz. */
   readonly clockRate: number;
   readonly sendPayloadType: number;
@@ -44,39 +44,14 @@ export interface AgreedAudio {
   readonly ptimeMs: number | null;
 }
 
-/** Speex passed through. */
-export interface SpeexChain extends AgreedAudio {
-  readonly kind: "speex";
-  /** True: the peer takes 8 kHz, so the wideband layer is cut off what the client sends. */
-  readonly strip: boolean;
-}
-
-/** G.711 passed through. */
-export interface G711Chain extends AgreedAudio {
-  readonly kind: "pcmu" | "pcma";
-}
-
-/** Opus passed through (RFC 7587, Enhanced RTMP). */
-export interface OpusChain extends AgreedAudio {
-  readonly kind: "opus";
-}
-
-/** The client's audio is turned into what the peer takes. */
-export interface TranscodeChain extends AgreedAudio {
-  /** Not a pass-through. */
-  readonly kind: "transcode";
-  readonly from: ClientAudio;
-  readonly to: SipAudio;
-}
-
 /** One kind of audio that may arrive from the peer. */
 export interface ReceivedAudio {
   readonly payloadType: number;
-  readonly codec: SipAudio;
+  readonly codec: string;
   /** Its RTP clock, in Hz. */
   readonly clockRate: number;
   /** What the client gets; another codec than it is: transcoded. */
-  readonly toClient: ClientAudio;
+  readonly toClient: string;
 }
 
 export interface MediaChoice {
@@ -133,11 +108,11 @@ export function planKeeping(plan: CodecPlan, choice: MediaChoice): CodecPlan {
   return { ...plan, formats: [...new Set([...inUse, ...plan.formats])] };
 }
 
-function isInUse({ format, client }: PlannedFormat, { audio, video }: MediaChoice): boolean {
+function isInUse({ format, client, remote }: PlannedFormat, { audio, video }: MediaChoice): boolean {
   if (video.kind !== "none" && client === video.kind) return true;
   if (audio.kind === "none" || audio.kind === "x-flv") return false;
   const [first] = audio.receive;
-  return codecOfEncodingName(format.name) === first?.codec && format.clockRate === first.clockRate;
+  return remote === first?.codec && format.clockRate === first.clockRate;
 }
 
 export function describeChoice({ audio, video }: MediaChoice): string {
@@ -148,8 +123,8 @@ export function describeChoice({ audio, video }: MediaChoice): string {
   return `audio: ${sound}; video: ${picture}`;
 }
 
-function soundOf(audio: NegotiatedAudio): string {
-  return audio.kind === "transcode" ? `${audio.from} of the client transcoded to ${audio.to}` : audio.kind;
+function soundOf({ client, remote }: NegotiatedAudio): string {
+  return client === remote ? client : `${client} of the client transcoded to ${remote}`;
 }
 
 /** What `accepted` tells the client: nothing when it gave no codec list (behaviour 1.5). */
@@ -177,7 +152,7 @@ export function planForAnswer(
   plan: CodecPlan,
   inUse: MediaChoice | null,
 ): CodecPlan {
-  if (inUse?.audio.kind === "transcode") return plan;
+  if (inUse?.audio.kind === "codec" && inUse.audio.client !== inUse.audio.remote) return plan;
   const passing = { ...plan, formats: plan.formats.filter((planned) => !needsTranscoding(planned)) };
   if (passing.formats.length === plan.formats.length) return plan;
   const media = localMedia(passing, { audio: 9, video: 9 }).filter(({ kind }) => kind === "audio");
@@ -185,8 +160,8 @@ export function planForAnswer(
   return trial.type === "answer" ? passing : plan;
 }
 
-function needsTranscoding({ kind, format, client }: PlannedFormat): boolean {
-  return kind === "audio" && client !== null && codecOfEncodingName(format.name) !== client;
+function needsTranscoding({ kind, client, remote }: PlannedFormat): boolean {
+  return kind === "audio" && client !== null && remote !== client;
 }
 
 /** The m-lines of a plan for sdp's createOffer and createAnswer: audio, then video, none without formats. */
@@ -242,17 +217,16 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
   if (offeredBy === "remote") voices.sort((a, b) => Number(isTranscoded(a)) - Number(isTranscoded(b)));
   const [first] = voices;
   if (first === undefined) return { kind: "none" };
-  const line: AgreedAudio = {
-    clockRate: first.received[0]!.clockRate,
+  const { codec, toClient, clockRate } = first.received[0]!;
+  return {
+    kind: "codec",
+    client: toClient,
+    remote: codec,
+    clockRate,
     sendPayloadType: first.sendPayloadType,
     receive: voices.flatMap((voice) => voice.received),
     ptimeMs: media?.ptimeMs ?? null,
   };
-  const { codec, toClient } = first.received[0]!;
-  if (codec !== toClient) return { kind: "transcode", from: toClient, to: codec, ...line };
-  return codec === "speex"
-    ? { kind: "speex", strip: line.clockRate === 8000, ...line }
-    : { kind: codec, ...line };
 }
 
 /** An agreed format of the audio line: what is sent with it, and what arrives. */
@@ -262,10 +236,8 @@ interface Voice {
   readonly received: readonly ReceivedAudio[];
 }
 
-function voiceOf({ agreed, planned }: Candidate): Voice | null {
-  const codec = codecOfEncodingName(agreed.name);
-  const toClient = planned.client;
-  if (!isSipAudio(codec) || toClient === null || toClient === "h264" || toClient === "x-flv") return null;
+function voiceOf({ agreed, planned: { remote: codec, client: toClient } }: Candidate): Voice | null {
+  if (toClient === null) return null;
   const { sendPayloadType, receivePayloadTypes, clockRate } = agreed;
   const received = receivePayloadTypes.map((payloadType) => ({ payloadType, codec, clockRate, toClient }));
   return { sendPayloadType, received };
@@ -276,20 +248,14 @@ function isTranscoded({ received: [first] }: Voice): boolean {
   return first?.codec !== first?.toClient;
 }
 
-function isSipAudio(codec: CodecName | null): codec is SipAudio {
-  return codec === "speex" || codec === "pcmu" || codec === "pcma" || codec === "g722" || codec === "opus";
-}
-
 function reportedAudio(audio: AudioChain): string | null {
   switch (audio.kind) {
     case "none":
       return null;
     case "x-flv":
       return "default";
-    case "transcode":
-      return audio.from;
-    default:
-      return audio.kind;
+    case "codec":
+      return audio.client;
   }
 }
 
@@ -318,8 +284,7 @@ export function streamCodecs({ audio, video }: MediaChoice, kind: StreamRecord["
     };
   }
   if (audio.kind === "none" || audio.kind === "x-flv") return null;
-  const { clockRate, sendPayloadType: payloadType, receive } = audio;
-  const [codec, client] = audio.kind === "transcode" ? [audio.to, audio.from] : [audio.kind, audio.kind];
+  const { clockRate, sendPayloadType: payloadType, receive, remote: codec, client } = audio;
   return {
     clockRate,
     send: { payloadType, codec, client },

@@ -3,8 +3,8 @@
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
-import { decodeAvcConfig } from "../media/avc_config.ts";
-import { ParameterSets } from "../media/parameter_sets.ts";
+import { decodeAvcConfig } from "../codecs/h264/avc_config.ts";
+import { ParameterSets } from "../codecs/h264/parameter_sets.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { SessionDescription } from "../sdp/description.ts";

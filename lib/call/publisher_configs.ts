@@ -2,6 +2,8 @@
 // with them.
 // Role: machine
 
+import type { Codec } from "../codecs/codec.ts";
+import { builtInCodecs, type CodecRegistry } from "../codecs/registry.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { CallMedia } from "./call_media.ts";
 import { createTag, readTag, type Tag } from "../media/tag.ts";
@@ -52,18 +54,16 @@ export function isSound(message: MediaMessage): boolean {
   return tag.track === 0 && tag.content === "frame";
 }
 
-/** Codec tokens for a publisher, from its first audio message; empty when nobody here understands its audio. */
-export function publisherCodecs(body: Uint8Array): readonly string[] {
-  const { codec } = readTag(8, body, createTag());
-  switch (codec) {
-    case "speex":
-      return ["wideband", "narrowband"];
-    case "pcmu":
-    case "pcma":
-    case "aac":
-    case "opus":
-      return [codec];
-    default:
-      return [];
-  }
+/** What a publisher sends, from its first audio message; null when no call carries its audio. */
+export function publisherCodec(body: Uint8Array, registry: CodecRegistry): Codec | null {
+  return registry.ofFlvId(readTag(8, body, createTag()).codecId);
+}
+
+/** Codec tokens for a publisher; empty when no call carries its audio. */
+export function publisherCodecs(
+  body: Uint8Array,
+  registry: CodecRegistry = builtInCodecs,
+): readonly string[] {
+  const codec = publisherCodec(body, registry);
+  return codec === null ? [] : registry.tokensOf(codec);
 }

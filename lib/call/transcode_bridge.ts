@@ -6,9 +6,8 @@
 import type { Clock } from "../base/clock.ts";
 import type { Ticker } from "../base/ticker.ts";
 import type { Random } from "../base/random.ts";
-import { type AudioFormat, rtpClockRate } from "../codecs/codec.ts";
+import type { AudioFormat, Codec, TagFrames } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
-import { AdtsFrames, configOfAdts, isLoas } from "../media/audio_packets.ts";
 import type { Frame } from "../media/frame.ts";
 import { formatOfFrame } from "./client_audio.ts";
 import { Transcoder } from "./transcoder.ts";
@@ -25,8 +24,6 @@ export interface TranscodeServices {
  */
 export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
 
-const IN_LATM = "AAC in LATM is not supported: send it raw, as FLV has it, or with ADTS headers";
-
 /** Takes a packet for the player and its RTMP time. */
 export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
 
@@ -36,6 +33,8 @@ export interface TranscodeBridgeOptions {
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   readonly toSip: AudioFormat;
+  /** Its RTP clock in Hz. */
+  readonly clockRate: number;
   readonly toRtmp: AudioFormat;
   /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
   readonly emitPayload: PeerSink;
@@ -56,7 +55,10 @@ export class TranscodeBridge implements Disposable {
   #up: Transcoder | null = null;
   #down: Transcoder | null = null;
   #ticking: Disposable | null = null;
-  readonly #adts = new AdtsFrames();
+  /** What the client's last frame was, and what takes frames out of its tags; null: each is one as it is. */
+  #source: Codec | null = null;
+  #frames: TagFrames | null = null;
+  readonly #framesBySource = new Map<Codec, TagFrames | null>();
   #expected = NaN;
   /** RTMP time of what the player gets, minus its time on the peer's scale. */
   #playedOffsetMs = NaN;
@@ -66,9 +68,13 @@ export class TranscodeBridge implements Disposable {
   }
 
   #upwards(): Transcoder {
-    const { services, clock, toSip, emitPayload, onWarning } = this.#options;
-    const ticksPerMs = rtpClockRate(toSip) / 1000;
-    return this.#up ??= new Transcoder({
+    return this.#up ??= this.#createUp();
+  }
+
+  #createUp(): Transcoder {
+    const { services, clock, toSip, clockRate, emitPayload, onWarning } = this.#options;
+    const ticksPerMs = clockRate / 1000;
+    return new Transcoder({
       ...services,
       clock,
       to: toSip,
@@ -79,8 +85,12 @@ export class TranscodeBridge implements Disposable {
   }
 
   #downwards(): Transcoder {
+    return this.#down ??= this.#createDown();
+  }
+
+  #createDown(): Transcoder {
     const { services, clock, originMs, toRtmp, emitPacket, onWarning } = this.#options;
-    return this.#down ??= new Transcoder({
+    return new Transcoder({
       ...services,
       clock,
       to: toRtmp,
@@ -143,30 +153,42 @@ export class TranscodeBridge implements Disposable {
     this.#rest();
   }
 
-  configure(config: Uint8Array): void {
-    this.#upwards().configure(configOfAdts(config) ?? config);
+  /** A configuration of the client: of no meaning to codecs that need none. */
+  configure(codec: Codec, config: Uint8Array): void {
+    const configured = codec.transcode?.configured;
+    if (configured !== undefined) this.#upwards().configure(configured.configOf(config));
   }
 
   /** One frame of the client; false when it cannot be transcoded. */
-  fromRtmp(frame: Frame): boolean {
-    const format = formatOfFrame(frame);
+  fromRtmp(codec: Codec, frame: Frame): boolean {
+    const format = formatOfFrame(codec, frame);
     const up = this.#upwards();
     if (format === null || !up.takes(format)) return false;
-    if (format.codec !== "aac") up.push(format, frame.data, frame.timeMs);
-    else if (isLoas(frame.data)) up.refuse(IN_LATM);
-    else if (this.#adts.open(frame.data)) this.#pushAdts(up, format, frame);
-    else up.push(format, frame.data, frame.timeMs);
+    if (codec !== this.#source) this.#changeSource(codec);
+    const frames = this.#frames;
+    if (frames === null) up.push(format, frame.data, frame.timeMs);
+    else this.#pushFramed(up, format, frames, frame);
     this.#run();
     return true;
   }
 
-  /** Frames with ADTS headers, one or more in a tag: each says by itself how it is coded. */
-  #pushAdts(up: Transcoder, format: AudioFormat, { data, timeMs }: Frame): void {
-    const adts = this.#adts;
+  #changeSource(codec: Codec): void {
+    if (!this.#framesBySource.has(codec)) {
+      this.#framesBySource.set(codec, codec.transcode?.configured?.createFrames() ?? null);
+    }
+    this.#source = codec;
+    this.#frames = this.#framesBySource.get(codec)!;
+  }
+
+  /** A tag may hold frames that each say how they are coded (ADTS). */
+  #pushFramed(up: Transcoder, format: AudioFormat, frames: TagFrames, { data, timeMs }: Frame): void {
+    const refusal = frames.refusal(data);
+    if (refusal !== null) return up.refuse(refusal);
+    if (!frames.open(data)) return up.push(format, data, timeMs);
     let placedMs = timeMs;
-    while (adts.next()) {
-      if (adts.changed) up.configure(adts.config);
-      up.push(format, data.subarray(adts.start, adts.end), placedMs);
+    while (frames.next()) {
+      if (frames.changed) up.configure(frames.config);
+      up.push(format, data.subarray(frames.start, frames.end), placedMs);
       placedMs += up.receivedMs;
     }
   }

@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf, WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { AudioPath } from "../codecs/audio_path.ts";
-import type { AudioFormat } from "../codecs/codec.ts";
+import type { AudioFormat, ConfiguredDecoding } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { Playout, type PlayoutSink } from "./playout.ts";
 
@@ -26,7 +26,6 @@ const BUFFER_MS = 400;
 const CONFIGURE_EVERY_MS = 200;
 /** About a second of AAC without its configuration: the source is told. */
 const UNCONFIGURED_PACKETS = 50;
-const NO_CONFIG = "audio dropped: AAC without its sequence header (AudioSpecificConfig, AF 00)";
 const MAX_CONFIG_OCTETS = 64;
 
 /** One direction. Idle until start() or the first packet. */
@@ -34,9 +33,13 @@ export class Transcoder implements Disposable {
   readonly #options: TranscoderOptions;
   readonly #paths = new Map<AudioFormat, AudioPath>();
   readonly #told = new Set<string>();
+  #asked: AudioFormat | null = null;
+  #taken = false;
   #format: AudioFormat | null = null;
   #path: AudioPath | null = null;
   #playout: Playout | null = null;
+  /** Of the present format; null: it is decoded as it comes. */
+  #decoding: ConfiguredDecoding | null = null;
   #config: Uint8Array | null = null;
   #configured = true;
   #configuredMs = -Infinity;
@@ -76,7 +79,11 @@ export class Transcoder implements Disposable {
 
   /** True when packets of this format can be taken. */
   takes(format: AudioFormat): boolean {
-    return this.#options.codecs.canTranscode(format, this.#options.to);
+    if (format !== this.#asked) {
+      this.#asked = format;
+      this.#taken = this.#options.codecs.canTranscode(format, this.#options.to);
+    }
+    return this.#taken;
   }
 
   /** Begins to send, silence for now. @param format what is expected to come */
@@ -99,11 +106,12 @@ export class Transcoder implements Disposable {
   /** One packet. @param mediaMs its place on the source's time scale */
   push(format: AudioFormat, packet: Uint8Array, mediaMs: number): void {
     const path = this.#use(format);
-    if (format.codec === "aac" && !this.#configured && !this.#configure(path)) {
+    const decoding = this.#decoding;
+    if (decoding !== null && !this.#configured && !this.#configure(path, decoding)) {
       this.#broken++;
       return;
     }
-    if (format.codec === "aac" && this.#config === null) return this.#waitForConfig();
+    if (decoding !== null && this.#config === null) return this.#waitForConfig(decoding);
     const damaged = path.damaged + path.unconfigured;
     path.push(packet);
     if (path.damaged + path.unconfigured !== damaged) this.#countBroken(format);
@@ -166,6 +174,8 @@ export class Transcoder implements Disposable {
     if (this.#format !== format || this.#path === null) {
       this.#format = format;
       this.#path = this.#paths.get(format) ?? this.#open(format);
+      const { registry } = this.#options.codecs;
+      this.#decoding = registry.named(format.codec)?.transcode?.configured ?? null;
       this.#playout?.use(this.#path);
       this.#playout?.jitter.restart();
     }
@@ -185,7 +195,7 @@ export class Transcoder implements Disposable {
   }
 
   /** False while the stream cannot be decoded. */
-  #configure(path: AudioPath): boolean {
+  #configure(path: AudioPath, decoding: ConfiguredDecoding): boolean {
     const nowMs = this.#options.clock.now();
     if (nowMs - this.#configuredMs < CONFIGURE_EVERY_MS || this.#config === null) return false;
     this.#configuredMs = nowMs;
@@ -194,15 +204,15 @@ export class Transcoder implements Disposable {
       this.#configured = true;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#tell(`AAC cannot be decoded: ${messageOf(error)}; send AAC-LC, mono or stereo`, true);
+      this.#tell(decoding.unusable(messageOf(error)), true);
     }
     return this.#configured;
   }
 
   /** It may come late; when it never does, nothing of the source is ever heard. */
-  #waitForConfig(): void {
+  #waitForConfig(decoding: ConfiguredDecoding): void {
     this.#broken++;
-    if (++this.#unconfigured === UNCONFIGURED_PACKETS) this.#tell(NO_CONFIG, true);
+    if (++this.#unconfigured === UNCONFIGURED_PACKETS) this.#tell(decoding.missing, true);
   }
 
   #countBroken(format: AudioFormat): void {

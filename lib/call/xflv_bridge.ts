@@ -7,7 +7,7 @@ import { WireError } from "../base/errors.ts";
 import { decodeTag, encodeTag } from "../media/flv_tag.ts";
 import { cloneFrame, createFrame, type Frame, tagTypeOf } from "../media/frame.ts";
 import type { Tag } from "../media/tag.ts";
-import { XflvDepacketizer, XflvPacketizer } from "../media/xflv.ts";
+import { XflvDepacketizer, XflvPacketizer } from "../codecs/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import { KeyFrameGate, type VideoBridgeOptions } from "./video_bridge.ts";
 import { MediaWarnings } from "./media_warnings.ts";

@@ -4,8 +4,10 @@
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
-import type { AudioDecoder, AudioEncoder } from "./codec.ts";
-import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+import { fourCcOf } from "../media/codec_ids.ts";
+import type { AudioDecoder, AudioEncoder, Codec, TagFrames } from "./codec.ts";
+import { OPUS_OF_TRANSCODING } from "./opus.ts";
+import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
 
 interface AacDecoderExports extends ModuleExports {
   /** Opens a decoder for an AudioSpecificConfig; 0 when it cannot. */
@@ -25,29 +27,24 @@ interface AacEncoderExports extends ModuleExports {
   encode(handle: number, samples: number, octets: number, capacity: number): number;
 }
 
-export type AacDecoderLibrary = CodecLibrary<AacDecoderExports>;
-export type AacEncoderLibrary = CodecLibrary<AacEncoderExports>;
-
 const AAC_FRAME_SAMPLES = 1024;
 /** A frame has at most 6144 bits a channel (ISO/IEC 14496-3 4.5.3). */
 const MAX_FRAME_OCTETS = 1536;
 
-export function createAacDecoderLibrary(module: WebAssembly.Module): AacDecoderLibrary {
-  return new CodecLibrary(module, {
-    name: "AAC",
-    inputOctets: 2 * MAX_FRAME_OCTETS,
-    outputOctets: 16,
-    isolated: true,
-  });
-}
+export const AAC_DECODER: CodecModule<AacDecoderExports> = {
+  file: "aac_decoder",
+  name: "AAC",
+  inputOctets: 2 * MAX_FRAME_OCTETS,
+  outputOctets: 16,
+  isolated: true,
+};
 
-export function createAacEncoderLibrary(module: WebAssembly.Module): AacEncoderLibrary {
-  return new CodecLibrary(module, {
-    name: "AAC encoder",
-    inputOctets: 2 * 2 * AAC_FRAME_SAMPLES,
-    outputOctets: 2 * MAX_FRAME_OCTETS,
-  });
-}
+export const AAC_ENCODER: CodecModule<AacEncoderExports> = {
+  file: "aac_encoder",
+  name: "AAC encoder",
+  inputOctets: 2 * 2 * AAC_FRAME_SAMPLES,
+  outputOctets: 2 * MAX_FRAME_OCTETS,
+};
 
 export class AacDecoder implements AudioDecoder {
   readonly sampleRate: number;
@@ -58,7 +55,7 @@ export class AacDecoder implements AudioDecoder {
   #address = 0;
 
   /** Opens a decoder. @param config the AudioSpecificConfig; @throws WireError when it is of an unknown kind */
-  constructor(library: AacDecoderLibrary, config: Uint8Array) {
+  constructor(library: CodecLibrary<AacDecoderExports>, config: Uint8Array) {
     const { sampleRate, channels } = parseAacConfig(config);
     this.sampleRate = sampleRate;
     this.channels = channels;
@@ -122,7 +119,7 @@ export class AacEncoder implements AudioEncoder {
 
   /** Opens an encoder. @param bitrate bits a second; default 3 a sample, at most 64000 a channel */
   constructor(
-    library: AacEncoderLibrary,
+    library: CodecLibrary<AacEncoderExports>,
     sampleRate: number,
     bitrate?: number,
     channels: 1 | 2 = 1,
@@ -233,3 +230,112 @@ class BitReader {
     return value;
   }
 }
+
+const IN_LATM = "AAC in LATM is not supported: send it raw, as FLV has it, or with ADTS headers";
+const HEADER_OCTETS = 7;
+const CRC_OCTETS = 2;
+const ADTS_RATES = 13;
+
+/** Takes the AAC frames of one tag after another out of their ADTS headers (ISO/IEC 13818-7 6.2), which FLV has not. */
+export class AdtsFrames implements TagFrames {
+  readonly config = new Uint8Array(2);
+  /** True when it differs from that of the frame before. */
+  changed = false;
+  /** Where the frame begins, behind its header. */
+  start = 0;
+  end = 0;
+  #data: Uint8Array = new Uint8Array(0);
+
+  refusal(data: Uint8Array): string | null {
+    return isLoas(data) ? IN_LATM : null;
+  }
+
+  /** Begins with a tag's data; false when it does not begin with a header and the frame it names. */
+  open(data: Uint8Array): boolean {
+    this.#data = data;
+    this.end = 0;
+    return frameOctets(data, 0) > 0;
+  }
+
+  /** Finds the next frame; false behind the last whole one. */
+  next(): boolean {
+    const data = this.#data;
+    const at = this.end;
+    const octets = frameOctets(data, at);
+    if (octets === 0) return false;
+    this.start = at + headerOctets(data, at);
+    this.end = at + octets;
+    const [first, second] = configAt(data, at);
+    this.changed = first !== this.config[0] || second !== this.config[1];
+    this.config[0] = first;
+    this.config[1] = second;
+    return true;
+  }
+}
+
+/** The AudioSpecificConfig that an ADTS header says, for those who send one in its place; null when it is none. */
+export function configOfAdts(data: Uint8Array): Uint8Array | null {
+  return isHeader(data, 0) ? Uint8Array.from(configAt(data, 0)) : null;
+}
+
+/** True for LOAS: AAC in LATM, whose frames do not begin at octets. */
+export function isLoas(data: Uint8Array): boolean {
+  if (data.length < 3 || data[0] !== 0x56 || (data[1]! & 0xe0) !== 0xe0) return false;
+  return ((data[1]! & 0x1f) << 8 | data[2]!) + 3 <= data.length;
+}
+
+/** An AAC frame itself never begins with the twelve ones: its first element would be the end. */
+function isHeader(data: Uint8Array, at: number): boolean {
+  if (at + HEADER_OCTETS > data.length || data[at] !== 0xff || (data[at + 1]! & 0xf6) !== 0xf0) return false;
+  return (data[at + 2]! >> 2 & 15) < ADTS_RATES;
+}
+
+function headerOctets(data: Uint8Array, at: number): number {
+  return (data[at + 1]! & 1) === 1 ? HEADER_OCTETS : HEADER_OCTETS + CRC_OCTETS;
+}
+
+/** Of header and frame; 0 when no whole frame is here. */
+function frameOctets(data: Uint8Array, at: number): number {
+  if (!isHeader(data, at)) return 0;
+  const octets = (data[at + 3]! & 3) << 11 | data[at + 4]! << 3 | data[at + 5]! >> 5;
+  return octets > headerOctets(data, at) && at + octets <= data.length ? octets : 0;
+}
+
+/** Object type, which is the profile and one; rate; channels. */
+function configAt(data: Uint8Array, at: number): readonly [number, number] {
+  const objectType = (data[at + 2]! >> 6) + 1;
+  const rate = data[at + 2]! >> 2 & 15;
+  const channels = (data[at + 2]! & 1) << 2 | data[at + 3]! >> 6;
+  return [objectType << 3 | rate >> 1, (rate & 1) << 7 | channels << 3];
+}
+
+/** RTP carries none here: it goes to the remote party as Opus, or whatever else that takes. Made with 48 kHz, where its frames are shortest. */
+export const aac: Codec<"aac"> = {
+  name: "aac",
+  label: "AAC",
+  kind: "audio",
+  tokens: [{ token: "aac", formats: [OPUS_OF_TRANSCODING], remote: "opus" }],
+  flv: {
+    ids: [10, fourCcOf("mp4a")],
+    frameHeader: Uint8Array.of(0xaf, 1),
+    configHeader: Uint8Array.of(0xaf, 0),
+  },
+  transcode: {
+    decoding: AAC_DECODER,
+    encoding: AAC_ENCODER,
+    client: { codec: "aac", sampleRate: 48000 },
+    offers: [],
+    createDecoder: () => {
+      throw new Error("An AAC decoder needs an AudioSpecificConfig");
+    },
+    createEncoder: (libraries, { sampleRate, bitrate, channels }) =>
+      new AacEncoder(libraries.of(AAC_ENCODER), sampleRate, bitrate, channels),
+    configured: {
+      createDecoder: (libraries, config) => new AacDecoder(libraries.of(AAC_DECODER), config),
+      configOf: (data) => configOfAdts(data) ?? data,
+      createFrames: () => new AdtsFrames(),
+      missing: "audio dropped: AAC without its sequence header (AudioSpecificConfig, AF 00)",
+      unusable: (reason) => `AAC cannot be decoded: ${reason}; send AAC-LC, mono or stereo`,
+    },
+  },
+};

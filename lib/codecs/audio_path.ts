@@ -4,11 +4,9 @@
 
 import { WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { type AudioDecoder, type AudioEncoder, type AudioFormat, sameAudioFormat } from "./codec.ts";
+import type { AudioDecoder, AudioEncoder, AudioFormat } from "./codec.ts";
 import type { Codecs } from "./codecs.ts";
-import { AacEncoder } from "./aac.ts";
 import { decodeComfortNoise, LossConcealer, NoiseGenerator } from "./comfort_noise.ts";
-import { OPUS_RATES, opusRateFor } from "./opus.ts";
 import { PcmRing } from "./pcm_ring.ts";
 import { Resampler } from "./resampler.ts";
 
@@ -25,14 +23,11 @@ export interface AudioPathOptions {
   readonly bufferMs?: number;
 }
 
+/** Asked of an encoder while the rate of the source is not known. */
+const HIGHEST_RATE = 48000;
 const DEFAULT_BUFFER_MS = 400;
 /** The most that is made up for one gap; a longer one is silence anyway. */
 const MAX_CONCEAL_MS = 200;
-
-/** The path between two formats; null when they are equal and packets pass as they are. @throws Error when it cannot be */
-export function createAudioPath(options: AudioPathOptions): AudioPath | null {
-  return sameAudioFormat(options.from, options.to) ? null : new AudioPath(options);
-}
 
 /**
  * One direction of a transcoded call.
@@ -51,7 +46,7 @@ export class AudioPath implements Disposable {
   /** Packets of an AAC stream whose config is not known. */
   unconfigured = 0;
   readonly #codecs: Codecs;
-  readonly #aac: boolean;
+  readonly #from: AudioFormat;
   readonly #encoder: AudioEncoder;
   readonly #ring: PcmRing;
   readonly #frame: Int16Array;
@@ -67,17 +62,17 @@ export class AudioPath implements Disposable {
   constructor(options: AudioPathOptions) {
     const { from, to, codecs, bufferMs = DEFAULT_BUFFER_MS } = options;
     this.#codecs = codecs;
-    this.#aac = from.codec === "aac";
-    this.#encoder = codecs.createEncoder(to, opusRateFor(this.#aac ? 48000 : from.sampleRate));
-    this.config = this.#encoder instanceof AacEncoder ? this.#encoder.config : null;
+    this.#from = from;
+    const configured = codecs.needsConfig(from);
+    this.#encoder = codecs.createEncoder(to, configured ? HIGHEST_RATE : from.sampleRate);
+    this.config = this.#encoder.config ?? null;
     const { sampleRate, frameSamples } = this.#encoder;
     this.sampleRate = sampleRate;
     this.#frame = new Int16Array(frameSamples);
     this.#ring = new PcmRing(Math.max(2 * frameSamples, Math.ceil(sampleRate * bufferMs / 1000)), sampleRate);
     this.#concealer = new LossConcealer(sampleRate);
     this.#noise = new NoiseGenerator(options.random);
-    if (this.#aac) return;
-    this.#useDecoder(codecs.createDecoder(from, OPUS_RATES.includes(sampleRate) ? sampleRate : 48000));
+    if (!configured) this.#useDecoder(codecs.createDecoder(from, sampleRate));
   }
 
   /** Audio that waits, in milliseconds. */
@@ -113,7 +108,7 @@ export class AudioPath implements Disposable {
 
   /** The config of an AAC stream, first or changed. @throws WireError when it is of an unknown kind */
   configure(config: Uint8Array): void {
-    this.#useDecoder(this.#codecs.createAacDecoder(config));
+    this.#useDecoder(this.#codecs.createConfigured(this.#from, config));
   }
 
   /** One packet, in order. A damaged one is concealed and counted. */

@@ -2,7 +2,8 @@
 // ITU-T G.722 (1988): quadrature mirror filter 3.1 and 4.1, quantisers 3.2 to 3.4 and tables 10 to 17.
 // Role: machine
 
-import type { AudioDecoder, AudioEncoder } from "./codec.ts";
+import { mediaFormat } from "../sdp/media_format.ts";
+import { type AudioDecoder, type AudioEncoder, type Codec, packetSamples } from "./codec.ts";
 
 const SAMPLE_RATE = 16000;
 const TAPS = 24;
@@ -320,3 +321,18 @@ export class G722Band {
 export function clip(value: number): number {
   return value > 32767 ? 32767 : value < -32768 ? -32768 : value;
 }
+
+/** RTP counts 8000 for its 16000 samples (RFC 3551 4.5.2). RTMP has no G.722. */
+export const g722: Codec<"g722"> = {
+  name: "g722",
+  label: "G.722",
+  kind: "audio",
+  encodingName: "g722",
+  tokens: [],
+  transcode: {
+    sampleRate: SAMPLE_RATE,
+    offers: [{ format: mediaFormat(9, "G722", 8000), wideband: true, rank: { wide: 2, narrow: 4 } }],
+    createDecoder: () => new G722Decoder(),
+    createEncoder: (_libraries, format) => new G722Encoder(packetSamples(format, SAMPLE_RATE)),
+  },
+};

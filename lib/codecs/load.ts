@@ -2,24 +2,28 @@
 // A module that is missing or unreadable is left out: what needs it is then refused, all else works.
 // Role: edge
 
-import { type CodecModules, Codecs, MODULE_NAMES, type ModuleName } from "./codecs.ts";
+import { Codecs, moduleNames } from "./codecs.ts";
+import { builtInCodecs } from "./registry.ts";
 
 /** Gives the bytes of a module, or null when it was not built. */
-type ModuleReader = (name: ModuleName) => Promise<Uint8Array | null>;
+export type ModuleReader = (name: string) => Promise<Uint8Array | null>;
 
 /** Compiles every module that there is. @param read where the bytes come from; tests bring their own */
-export async function loadCodecs(read: ModuleReader = readModule): Promise<Codecs> {
-  const modules = new Map<ModuleName, WebAssembly.Module>();
-  for (const name of MODULE_NAMES) {
+export async function loadCodecs(
+  read: ModuleReader = readModule,
+  registry = builtInCodecs,
+): Promise<Codecs> {
+  const modules = new Map<string, WebAssembly.Module>();
+  for (const name of moduleNames(registry)) {
     const bytes = await read(name);
     const module = bytes === null ? null : await compile(bytes);
     if (module !== null) modules.set(name, module);
   }
-  return new Codecs(modules satisfies CodecModules);
+  return new Codecs(modules, registry);
 }
 
 /** The bytes of a module from its file; null when there is none, or no permission to read it. */
-export async function readModule(name: ModuleName): Promise<Uint8Array | null> {
+export async function readModule(name: string): Promise<Uint8Array | null> {
   try {
     return await Deno.readFile(new URL(`./wasm/${name}.wasm`, import.meta.url));
   } catch (error) {

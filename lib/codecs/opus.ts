@@ -2,9 +2,21 @@
 // RTMP on the other. A stereo packet is mixed down by the decoder; a packet may hold 2.5 to 120 ms.
 // Role: machine
 
+import { ByteWriter } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
-import type { AudioDecoder, AudioEncoder } from "./codec.ts";
-import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+import { fourCcOf } from "../media/codec_ids.ts";
+import { type MediaFormat, mediaFormat } from "../sdp/media_format.ts";
+import type {
+  AudioDecoder,
+  AudioDepacketizer,
+  AudioEncoder,
+  AudioPacketizer,
+  AudioPacketOptions,
+  Codec,
+} from "./codec.ts";
+import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
+import { createFrame, type Frame, type FrameSink, type PayloadSink } from "../media/frame.ts";
+import { RtmpToRtpTimeline, RtpToRtmpTimeline } from "../media/timeline.ts";
 
 interface OpusExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
@@ -26,8 +38,6 @@ interface OpusExports extends ModuleExports {
   ): number;
 }
 
-export type OpusLibrary = CodecLibrary<OpusExports>;
-
 /** The rates an Opus codec can run at on our side; the wire always says 48000. */
 export const OPUS_RATES: readonly number[] = [8000, 12000, 16000, 24000, 48000];
 
@@ -37,13 +47,12 @@ const MAX_SAMPLES = 5760;
 const MAX_PACKET_OCTETS = 8192;
 const MAX_MADE_OCTETS = 1275;
 
-export function createOpusLibrary(module: WebAssembly.Module): OpusLibrary {
-  return new CodecLibrary(module, {
-    name: "Opus",
-    inputOctets: 2 * MAX_SAMPLES,
-    outputOctets: 2 * MAX_SAMPLES,
-  });
-}
+export const OPUS: CodecModule<OpusExports> = {
+  file: "opus",
+  name: "Opus",
+  inputOctets: 2 * MAX_SAMPLES,
+  outputOctets: 2 * MAX_SAMPLES,
+};
 
 /** The smallest Opus rate that holds all of `sampleRate`. */
 export function opusRateFor(sampleRate: number): number {
@@ -68,7 +77,7 @@ export class OpusEncoder implements AudioEncoder {
   readonly frameSamples: number;
   readonly #core: CodecHandle<OpusExports>;
 
-  constructor(library: OpusLibrary, options: OpusEncoderOptions) {
+  constructor(library: CodecLibrary<OpusExports>, options: OpusEncoderOptions) {
     const { sampleRate, bitrate = 32000, complexity = 3, packetMs = 20, lossPercent = 0 } = options;
     this.sampleRate = sampleRate;
     this.frameSamples = sampleRate * packetMs / 1000;
@@ -109,7 +118,7 @@ export class OpusDecoder implements AudioDecoder {
   readonly #core: CodecHandle<OpusExports>;
 
   /** Opens a decoder. @param sampleRate one of {@link OPUS_RATES}, whatever the packets were made from */
-  constructor(library: OpusLibrary, sampleRate: number) {
+  constructor(library: CodecLibrary<OpusExports>, sampleRate: number) {
     this.sampleRate = sampleRate;
     this.#core = new CodecHandle(library, {
       open: (instance) => instance.exports.openDecoder(sampleRate),
@@ -155,3 +164,139 @@ export class OpusDecoder implements AudioDecoder {
     return output.firstSamples(samples);
   }
 }
+
+/** RTP counts Opus at 48000 whatever is in it (RFC 7587 4.1). */
+const OPUS_CLOCK_RATE = 48000;
+
+const TICKS_PER_MS = OPUS_CLOCK_RATE / 1000;
+/** RFC 6716 3.2.1: a packet has at most 120 ms. */
+const MAX_TICKS = 120 * TICKS_PER_MS;
+/** Tenths of a millisecond of one frame, for SILK-only, hybrid and CELT-only configs. */
+const SILK = [100, 200, 400, 600] as const;
+const HYBRID = [100, 200] as const;
+const CELT = [25, 50, 100, 200] as const;
+
+/** Length of a packet in units of 48 kHz; 0 when it is none. */
+export function opusTicks(packet: Uint8Array): number {
+  if (packet.length === 0) return 0;
+  const config = packet[0]! >> 3;
+  const tenths = config < 12 ? SILK[config & 3]! : config < 16 ? HYBRID[config & 1]! : CELT[config & 3]!;
+  const ticks = frameCount(packet) * tenths * TICKS_PER_MS / 10;
+  return ticks <= MAX_TICKS ? ticks : 0;
+}
+
+function frameCount(packet: Uint8Array): number {
+  const code = packet[0]! & 3;
+  if (code < 3) return code === 0 ? 1 : 2;
+  return packet.length < 2 ? 0 : packet[1]! & 63;
+}
+
+/** The configuration that Enhanced RTMP and Ogg begin with: the OpusHead of RFC 7845 5.1. */
+export function opusHead(channels: 1 | 2 = 1): Uint8Array<ArrayBuffer> {
+  const head = new ByteWriter(19);
+  head.utf8("OpusHead");
+  head.u8(1);
+  head.u8(channels);
+  head.u16(0); // nothing to skip: a call has no beginning to align
+  head.u32le(OPUS_CLOCK_RATE);
+  head.u16(0);
+  head.u8(0);
+  return head.take();
+}
+
+/**
+ * Frames of RTMP to payloads of RTP.
+ *
+ *   config:5 stereo:1 frame count code:2 | code 3 only: VBR:1 padding:1 count:6
+ */
+export class OpusPacketizer implements AudioPacketizer {
+  dropped = 0;
+  /** Where its frames lie on the RTP clock. */
+  readonly timeline: RtmpToRtpTimeline;
+
+  /** Starts at the first frame. */
+  constructor(options: Pick<AudioPacketOptions, "clock">) {
+    this.timeline = new RtmpToRtpTimeline(OPUS_CLOCK_RATE, options.clock);
+  }
+
+  restart(): void {
+    this.timeline.restart();
+  }
+
+  push(frame: Frame, emit: PayloadSink): void {
+    if (frame.config || frame.data.length === 0) return;
+    const ticks = frame.codec === "opus" ? opusTicks(frame.data) : 0;
+    if (ticks === 0) {
+      this.dropped++;
+      return;
+    }
+    const timestamp = this.timeline.placeBlock(frame.timeMs, ticks);
+    emit(frame.data, timestamp >>> 0, this.timeline.afterGap);
+  }
+}
+
+export class OpusDepacketizer implements AudioDepacketizer {
+  /** Payloads that are no packet. */
+  dropped = 0;
+  /** Where its payloads lie in RTMP time. */
+  readonly timeline: RtpToRtmpTimeline;
+  readonly #frame = createFrame();
+
+  /** The first timestamp means "now". */
+  constructor(options: Pick<AudioPacketOptions, "clock" | "originMs">) {
+    this.timeline = new RtpToRtmpTimeline(OPUS_CLOCK_RATE, options.clock, options.originMs);
+    this.#frame.codec = "opus";
+  }
+
+  restart(): void {
+    this.timeline.restart();
+  }
+
+  push(payload: Uint8Array, timestamp: number, _marker: boolean, emit: FrameSink): void {
+    if (opusTicks(payload) === 0) {
+      this.dropped++;
+      return;
+    }
+    this.#frame.timeMs = this.timeline.timeMsOf(timestamp);
+    this.#frame.data = payload;
+    emit(this.#frame);
+  }
+}
+
+/** 20 ms of CELT whose first bit says silence (RFC 6716 4.3). */
+const SILENCE = Uint8Array.of(0xf8, 0xff, 0xfe);
+
+/** Always two channels (RFC 7587 4.1), whatever is in it. */
+const FORMAT = mediaFormat(107, "opus", OPUS_CLOCK_RATE, { channels: 2 });
+/** What is lost is rebuilt (RFC 7587 6.1): a player of packets passed through could not. */
+export const OPUS_OF_TRANSCODING: MediaFormat = { ...FORMAT, fmtp: "useinbandfec=1" };
+
+export const opus: Codec<"opus"> = {
+  name: "opus",
+  label: "Opus",
+  kind: "audio",
+  encodingName: "opus",
+  tokens: [{ token: "opus", formats: [FORMAT], late: true }],
+  flv: {
+    ids: [fourCcOf("Opus")],
+    frameHeader: Uint8Array.of(0x91, 0x4f, 0x70, 0x75, 0x73),
+    configHeader: Uint8Array.of(0x90, 0x4f, 0x70, 0x75, 0x73),
+    config: opusHead(),
+  },
+  passthrough: {
+    createPacketizer: (options) => new OpusPacketizer(options),
+    createDepacketizer: (options) => new OpusDepacketizer(options),
+    silence: () => SILENCE,
+  },
+  transcode: {
+    decoding: OPUS,
+    encoding: OPUS,
+    client: { codec: "opus", sampleRate: OPUS_CLOCK_RATE },
+    sampleRate: OPUS_CLOCK_RATE,
+    offers: [{ format: OPUS_OF_TRANSCODING, wideband: true, rank: { wide: 1, narrow: 5 } }],
+    createDecoder: (libraries, _format, sampleRate) =>
+      new OpusDecoder(libraries.of(OPUS), OPUS_RATES.includes(sampleRate) ? sampleRate : OPUS_CLOCK_RATE),
+    createEncoder: (libraries, format, sampleRate) =>
+      new OpusEncoder(libraries.of(OPUS), { ...format, sampleRate: opusRateFor(sampleRate) }),
+  },
+};

@@ -2,7 +2,7 @@
 // Its delay at quality 4 is 32 samples of the lower rate: 4 ms at 8 kHz.
 // Role: machine
 
-import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
 
 interface ResamplerExports extends ModuleExports {
   /** Opens a resampler; 0 when it cannot. */
@@ -13,8 +13,6 @@ interface ResamplerExports extends ModuleExports {
   process(handle: number, from: number, count: number, to: number, capacity: number): number;
 }
 
-export type ResamplerLibrary = CodecLibrary<ResamplerExports>;
-
 /** 4 of 0-10: images and aliases below -70 dB, flat within 1 dB up to 90 % of the lower half rate. */
 const QUALITY = 4;
 /** Samples of one call: more are taken in turns. */
@@ -23,13 +21,12 @@ const MAX_BLOCK = 2048;
 const MAX_GROWTH = 6;
 const MAX_MADE = (MAX_BLOCK + 1) * MAX_GROWTH;
 
-export function createResamplerLibrary(module: WebAssembly.Module): ResamplerLibrary {
-  return new CodecLibrary(module, {
-    name: "resampler",
-    inputOctets: 2 * MAX_BLOCK,
-    outputOctets: 2 * MAX_MADE,
-  });
-}
+export const RESAMPLER: CodecModule<ResamplerExports> = {
+  file: "resampler",
+  name: "resampler",
+  inputOctets: 2 * MAX_BLOCK,
+  outputOctets: 2 * MAX_MADE,
+};
 
 /** One direction of mono audio from one rate to another. */
 export class Resampler implements Disposable {
@@ -39,7 +36,7 @@ export class Resampler implements Disposable {
   readonly #core: CodecHandle<ResamplerExports>;
 
   /** Opens a resampler between two rates of 8000 to 48000. */
-  constructor(library: ResamplerLibrary, fromRate: number, toRate: number, quality = QUALITY) {
+  constructor(library: CodecLibrary<ResamplerExports>, fromRate: number, toRate: number, quality = QUALITY) {
     if (toRate > fromRate * MAX_GROWTH) throw new Error(`${fromRate} to ${toRate} is too steep`);
     this.fromRate = fromRate;
     this.toRate = toRate;

@@ -4,8 +4,10 @@
 // Role: machine
 
 import { WireError } from "../base/errors.ts";
-import type { AudioDecoder, AudioEncoder } from "./codec.ts";
-import { CodecHandle, CodecLibrary, type ModuleExports } from "./wasm_library.ts";
+import { mediaFormat } from "../sdp/media_format.ts";
+import type { AudioDecoder, AudioEncoder, Codec } from "./codec.ts";
+import { SpeexDepacketizer, SpeexPacketizer } from "./speex/packets.ts";
+import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
 
 interface SpeexExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
@@ -19,21 +21,19 @@ interface SpeexExports extends ModuleExports {
   decode(handle: number, octets: number, length: number, samples: number, maxFrames: number): number;
 }
 
-export type SpeexLibrary = CodecLibrary<SpeexExports>;
-
-/** Frames of one packet that are decoded, as many as speex_bits.ts counts: 1.28 s. */
+/** Frames of one packet that are decoded, as many as speex/bits.ts counts: 1.28 s. */
 const MAX_FRAMES = 64;
 const MAX_PACKET_OCTETS = 8192;
 const WIDEBAND_SAMPLES = 320;
 
-export function createSpeexLibrary(module: WebAssembly.Module): SpeexLibrary {
-  const samplesOctets = 2 * MAX_FRAMES * WIDEBAND_SAMPLES;
-  return new CodecLibrary(module, {
-    name: "Speex",
-    inputOctets: Math.max(MAX_PACKET_OCTETS, samplesOctets),
-    outputOctets: samplesOctets,
-  });
-}
+const MAX_SAMPLES_OCTETS = 2 * MAX_FRAMES * WIDEBAND_SAMPLES;
+
+export const SPEEX: CodecModule<SpeexExports> = {
+  file: "speex",
+  name: "Speex",
+  inputOctets: Math.max(MAX_PACKET_OCTETS, MAX_SAMPLES_OCTETS),
+  outputOctets: MAX_SAMPLES_OCTETS,
+};
 
 interface SpeexEncoderOptions {
   /** 8000 or 16000. */
@@ -53,7 +53,7 @@ export class SpeexEncoder implements AudioEncoder {
   readonly #frames: number;
   readonly #core: CodecHandle<SpeexExports>;
 
-  constructor(library: SpeexLibrary, options: SpeexEncoderOptions) {
+  constructor(library: CodecLibrary<SpeexExports>, options: SpeexEncoderOptions) {
     const { sampleRate, quality = 8, complexity = 2, framesPerPacket = 1 } = options;
     this.sampleRate = sampleRate;
     this.#frames = Math.min(MAX_FRAMES, Math.max(1, framesPerPacket));
@@ -90,7 +90,7 @@ export class SpeexDecoder implements AudioDecoder {
   readonly #core: CodecHandle<SpeexExports>;
 
   /** Opens a decoder. @param enhance the perceptual post-filter, on as in every player */
-  constructor(library: SpeexLibrary, sampleRate: number, enhance = true) {
+  constructor(library: CodecLibrary<SpeexExports>, sampleRate: number, enhance = true) {
     this.sampleRate = sampleRate;
     this.#frameSamples = sampleRate / 50;
     this.#core = new CodecHandle(library, {
@@ -134,3 +134,37 @@ export class SpeexDecoder implements AudioDecoder {
 function modeOf(sampleRate: number): number {
   return sampleRate === 8000 ? 0 : sampleRate === 16000 ? 1 : -1;
 }
+
+const WIDEBAND = mediaFormat(96, "speex", 16000);
+const NARROWBAND = mediaFormat(98, "speex", 8000);
+
+/** Nothing is coded (submode 0), padded as RFC 5574 3.3 has it: narrowband, and with its wideband layer. */
+const NARROWBAND_SILENCE = Uint8Array.of(0b00000_011);
+const WIDEBAND_SILENCE = Uint8Array.of(0b00000_100, 0b0_0111111);
+
+/** FLV knows wideband alone; narrowband packets are wideband packets without the upper layer. */
+export const speex: Codec<"speex"> = {
+  name: "speex",
+  label: "Speex",
+  kind: "audio",
+  encodingName: "speex",
+  tokens: [{ token: "wideband", formats: [WIDEBAND] }, { token: "narrowband", formats: [NARROWBAND] }],
+  flv: { ids: [11], frameHeader: Uint8Array.of(0xb2) },
+  passthrough: {
+    createPacketizer: (options) => new SpeexPacketizer(options),
+    createDepacketizer: (options) => new SpeexDepacketizer(options),
+    silence: (clockRate) => clockRate === 8000 ? NARROWBAND_SILENCE : WIDEBAND_SILENCE,
+  },
+  transcode: {
+    decoding: SPEEX,
+    encoding: SPEEX,
+    client: { codec: "speex", sampleRate: 16000 },
+    offers: [
+      { format: WIDEBAND, wideband: true, rank: { wide: 3, narrow: 6 } },
+      { format: NARROWBAND, wideband: false, rank: { wide: 6, narrow: 3 } },
+    ],
+    createDecoder: (libraries, { sampleRate }) => new SpeexDecoder(libraries.of(SPEEX), sampleRate),
+    createEncoder: (libraries, { sampleRate, quality = 8, packetMs = 20 }) =>
+      new SpeexEncoder(libraries.of(SPEEX), { sampleRate, quality, framesPerPacket: packetMs / 20 }),
+  },
+};

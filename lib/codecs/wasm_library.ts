@@ -14,7 +14,11 @@ export interface ModuleExports {
   release(address: number): void;
 }
 
-interface LibraryOptions {
+/** One module of WebAssembly: where it is, and how its instances are made. */
+export interface CodecModule<E extends ModuleExports = ModuleExports> {
+  /** Of its file, without `.wasm`. */
+  readonly file: string;
+  /** In errors. */
   readonly name: string;
   /** Octets of the place that packets or samples are put into. */
   readonly inputOctets: number;
@@ -22,15 +26,17 @@ interface LibraryOptions {
   readonly outputOctets: number;
   /** True: every codec gets an instance of its own, so that a hostile stream reaches nobody else's memory. */
   readonly isolated?: boolean;
+  /** Never there: ties the module to what it exports. */
+  readonly exports?: E;
 }
 
 export class CodecLibrary<E extends ModuleExports> {
-  readonly options: LibraryOptions;
+  readonly options: CodecModule<E>;
   readonly #module: WebAssembly.Module;
   #shared: CodecInstance<E> | null = null;
 
   /** Makes no instance yet. @param module compiled from the bytes that scripts/codecs builds */
-  constructor(module: WebAssembly.Module, options: LibraryOptions) {
+  constructor(module: WebAssembly.Module, options: CodecModule<E>) {
     this.#module = module;
     this.options = options;
   }
@@ -53,7 +59,7 @@ class CodecInstance<E extends ModuleExports> {
   readonly input: Place;
   readonly output: Place;
 
-  constructor(module: WebAssembly.Module, options: LibraryOptions) {
+  constructor(module: WebAssembly.Module, options: CodecModule<E>) {
     this.exports = new WebAssembly.Instance(module).exports as unknown as E;
     this.input = new Place(this.exports, options.inputOctets);
     this.output = new Place(this.exports, options.outputOctets);

@@ -2,6 +2,7 @@
 // Role: wire
 
 import { ConfigError, nullIfMalformed } from "../base/errors.ts";
+import { builtInCodecs } from "../codecs/registry.ts";
 import type { OnBusyPolicy } from "../live/publisher.ts";
 import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/message/extra_headers.ts";
 import type { Identity } from "../sip/ua/identity.ts";
@@ -47,19 +48,7 @@ export interface RedialPolicy {
 }
 
 /** Tokens that `codecs` may name: those of invite() and accept(). */
-export const ACCOUNT_CODECS: readonly string[] = [
-  "wideband",
-  "narrowband",
-  "pcmu",
-  "pcma",
-  "ulaw",
-  "alaw",
-  "opus",
-  "aac",
-  "dtmf",
-  "h264",
-  "flv",
-];
+export const ACCOUNT_CODECS: readonly string[] = builtInCodecs.tokens.map(({ token }) => token);
 
 const MAX_TEXT_LENGTH = 256;
 

@@ -133,7 +133,7 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     const { leg } = this;
     leg.put(message);
     if (this.#toDial !== null && leg.state.type !== "talking" && isSound(message)) {
-      const codecs = publisherCodecs(message.body);
+      const codecs = publisherCodecs(message.body, this.#toDial.registry);
       this.#dialByUrl(codecs.length > 0 && leg.hasVideo ? [...codecs, "h264"] : codecs);
     }
   };

@@ -8,6 +8,7 @@ import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
 import { LocalTally, type Tally } from "../base/tally.ts";
 import type { Codecs } from "../codecs/codecs.ts";
+import { builtInCodecs } from "../codecs/registry.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/app.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
@@ -114,6 +115,8 @@ export class Gateway implements AsyncDisposable {
       ...environment,
       config,
       media: this.#media,
+      registry: environment.codecs?.registry ?? builtInCodecs,
+      transcodable: environment.codecs?.transcodable ?? new Set(),
       access: listeners.access,
       room: this.#guard,
       calls: this.calls,

@@ -2,6 +2,7 @@
 // whom `?dial=` calls.
 // Role: wire
 
+import { builtInCodecs, type CodecRegistry } from "../codecs/registry.ts";
 import { joinStreamPath } from "../rtmp/stream_path.ts";
 
 /** `key` identifies clients that replace each other. */
@@ -131,6 +132,8 @@ export interface UrlDial {
   readonly destination: string;
   /** Codec tokens of a program that plays. */
   readonly playerCodecs: readonly string[];
+  /** What its audio may be. */
+  readonly registry: CodecRegistry;
   /** Null: as long as the remote party lets it ring. */
   readonly answerTimeoutSeconds: number | null;
   readonly maxDurationSeconds: number | null;
@@ -139,29 +142,23 @@ export interface UrlDial {
 /** What most programs can play, and passes through as it is. */
 const PLAYER_CODECS: readonly string[] = ["pcmu", "pcma", "wideband"];
 
-const ASKED_CODECS: Readonly<Record<string, readonly string[]>> = {
-  aac: ["aac"],
-  opus: ["opus"],
-  speex: ["wideband", "narrowband"],
-  pcmu: ["pcmu"],
-  pcma: ["pcma"],
-};
-
 /**
  * Reads `?dial=number`, with which a program that can only publish or play (ffmpeg, ffplay, OBS) makes a call: with its
  * first audio, or with its play. A player may say what it wants: &audio=aac&video=h264; both: &answer-timeout=30 and
  * &max-duration=3600, in seconds.
  */
-export function dialledByUrl(query: string): UrlDial | null {
+export function dialledByUrl(query: string, registry: CodecRegistry = builtInCodecs): UrlDial | null {
   const parameters = parseQuery(query);
   const destination = parameters.get("dial")?.trim() ?? "";
   if (destination === "" || destination.length > 256) return null;
   const asked = parameters.get("audio")?.trim().toLowerCase() ?? "";
-  const audio = Object.hasOwn(ASKED_CODECS, asked) ? ASKED_CODECS[asked]! : PLAYER_CODECS;
+  const codec = registry.named(asked);
+  const audio = codec?.flv === undefined ? PLAYER_CODECS : registry.tokensOf(codec);
   const video = parameters.get("video")?.trim().toLowerCase() === "h264" ? ["h264"] : [];
   return {
     destination,
     playerCodecs: [...audio, ...video],
+    registry,
     answerTimeoutSeconds: secondsIn(parameters, "answer-timeout", 600),
     maxDurationSeconds: secondsIn(parameters, "max-duration", 604_800),
   };

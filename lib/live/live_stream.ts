@@ -5,7 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import { PictureMender } from "../media/picture_mender.ts";
+import { PictureMender } from "../codecs/h264/picture_mender.ts";
 import { createTag, FirstTrack, readTag, type Tag } from "../media/tag.ts";
 import { type ByteBudget, GopCache } from "./gop_cache.ts";
 import {

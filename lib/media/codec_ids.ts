@@ -79,3 +79,27 @@ export const VIDEO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc({
   "vp09": "vp9",
   "vp08": "vp8",
 });
+
+/** As users know them: those that no call carries. */
+const LABELS: Partial<Record<CodecName, string>> = {
+  linear16: "linear PCM",
+  mp3: "MP3",
+  nellymoser: "Nellymoser",
+  adpcm: "ADPCM",
+  flac: "FLAC",
+  ac3: "AC-3",
+  eac3: "E-AC-3",
+  h263: "Sorenson H.263",
+  screen: "screen video",
+  vp6: "VP6",
+  vp8: "VP8",
+  vp9: "VP9",
+  hevc: "HEVC (H.265)",
+  vvc: "VVC (H.266)",
+  av1: "AV1",
+};
+
+/** The name that users know; null: it is carried, or unknown. */
+export function codecLabel(codec: CodecName): string | null {
+  return LABELS[codec] ?? null;
+}

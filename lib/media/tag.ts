@@ -35,6 +35,8 @@ export interface Tag {
   content: TagContent;
   /** How `track` is coded; unknown for commands and data as well. */
   codec: CodecName;
+  /** Its number in the header, four bits or a FourCC, also when it is unknown; -1 where the header has none. */
+  codecId: number;
   /** One: of a track that is named. Many: of several, of which `track` is the default one, or else the first. */
   multitrack: "none" | "one" | "many";
   /** The track that `codec`, `start` and `end` are of; 0 is the default track, and the only one without multitrack. */
@@ -59,6 +61,7 @@ export function createTag(): Tag {
     kind: "data",
     content: "data",
     codec: "unknown",
+    codecId: -1,
     multitrack: "none",
     track: 0,
     flaggedKey: false,
@@ -89,6 +92,7 @@ export function readTag(type: TagType, body: Uint8Array, into: Tag): Tag {
   into.kind = type === 8 ? "audio" : type === 9 ? "video" : "data";
   into.content = "frame";
   into.codec = "unknown";
+  into.codecId = -1;
   into.multitrack = "none";
   into.track =
     into.compositionMs =
@@ -145,6 +149,7 @@ function readAudio(body: Uint8Array, into: Tag): void {
   if (format === FORMAT_ENHANCED) return readEnhanced(body, into);
   const codec = AUDIO_CODECS[format]!;
   into.codec = codec;
+  into.codecId = format;
   if (codec === "unknown") return;
   into.start = 1;
   if (codec !== "aac") return;
@@ -164,6 +169,7 @@ function readVideo(body: Uint8Array, into: Tag): void {
   }
   const codec = VIDEO_CODECS[first & 15]!;
   into.codec = codec;
+  into.codecId = first & 15;
   if (codec === "h264" || codec === "hevc" || codec === "av1") return readPacketType(body, into);
   if (into.flaggedKey) into.content = "key";
   if (codec !== "unknown") into.start = 1;
@@ -226,7 +232,7 @@ function readTracks(body: Uint8Array, from: number, into: Tag): void {
     const end = kind === 0 ? body.length : start + u24At(body, trackAt + 1);
     if (first || track === 0) {
       into.track = track;
-      into.codec = codecOf(into, body, codecAt);
+      readCodec(body, codecAt, into);
       readData(body, start, end, packetType, into);
     }
     if (track === 0) return;
@@ -238,7 +244,7 @@ function readTracks(body: Uint8Array, from: number, into: Tag): void {
 /** What is behind the packet type of a tag with one track. */
 function readCoded(body: Uint8Array, at: number, end: number, packetType: number, into: Tag): void {
   if (at + 4 > end) return markCut(body, into);
-  into.codec = codecOf(into, body, at);
+  readCodec(body, at, into);
   readData(body, at + 4, end, packetType, into);
 }
 
@@ -288,9 +294,10 @@ function markCut(body: Uint8Array, into: Tag): void {
   into.start = into.end = body.length;
 }
 
-function codecOf({ kind }: Tag, body: Uint8Array, at: number): CodecName {
+function readCodec(body: Uint8Array, at: number, into: Tag): void {
   const fourCc = (body[at]! << 24 | body[at + 1]! << 16 | body[at + 2]! << 8 | body[at + 3]!) >>> 0;
-  return (kind === "audio" ? AUDIO_FOURCCS : VIDEO_FOURCCS).get(fourCc) ?? "unknown";
+  into.codecId = fourCc;
+  into.codec = (into.kind === "audio" ? AUDIO_FOURCCS : VIDEO_FOURCCS).get(fourCc) ?? "unknown";
 }
 
 function isMetaData(body: Uint8Array): boolean {

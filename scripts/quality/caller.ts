@@ -10,20 +10,23 @@ import type { Random } from "../../lib/base/random.ts";
 import type { AacEncoder } from "../../lib/codecs/aac.ts";
 import type { AudioDecoder, AudioFormat } from "../../lib/codecs/codec.ts";
 import type { Codecs } from "../../lib/codecs/codecs.ts";
-import { type ClientAudio, clientFormat } from "../../lib/call/client_audio.ts";
+import { type BuiltInCodec, builtInCodecs } from "../../lib/codecs/registry.ts";
 import { decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
 import { createFrame } from "../../lib/media/frame.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 
 /** One kind of RTMP client. */
+/** Audio that RTMP has. */
+type ClientCodec = Exclude<BuiltInCodec, "telephone-event" | "g722" | "h264" | "x-flv">;
+
 export interface ClientKind {
   /** For the table. */
   readonly name: string;
   /** The codec list it gives. */
   readonly tokens: readonly string[];
   /** What it sends. */
-  readonly audio: AudioFormat & { readonly codec: ClientAudio };
+  readonly audio: AudioFormat & { readonly codec: ClientCodec };
 }
 
 /** What clients send. */
@@ -85,7 +88,7 @@ export function prepareSpeech(kind: ClientKind, codecs: Codecs): Speech {
   return { config, bodies, bodyMs: block / channels * 1000 / sampleRate };
 }
 
-function tagBody(codec: ClientAudio, data: Uint8Array, config: boolean): Uint8Array {
+function tagBody(codec: ClientKind["audio"]["codec"], data: Uint8Array, config: boolean): Uint8Array {
   const writer = new ByteWriter(64);
   encodeTag({ ...createFrame(), codec, data, config }, writer);
   return writer.take();
@@ -159,12 +162,12 @@ export function decodeHeard(heard: Heard, codecs: Codecs): { samples: Int16Array
   let total = 0;
   for (const { atMs, body } of heard.messages) {
     decodeTag(8, 0, body, frame);
-    if (frame.config && frame.codec !== "aac") continue;
+    const format = builtInCodecs.named(frame.codec)?.transcode?.client;
+    if (format === undefined || frame.config && !codecs.needsConfig(format)) continue;
     if (frame.config) {
-      decoder = codecs.createAacDecoder(frame.data);
+      decoder = codecs.createConfigured(format, frame.data);
       continue;
     }
-    const format = clientFormat(frame.codec as ClientAudio);
     decoder ??= codecs.createDecoder(format, format.sampleRate);
     startsMs.push(atMs - total * 1000 / decoder.sampleRate);
     const piece = decoder.decode(frame.data).slice();

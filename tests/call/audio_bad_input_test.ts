@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../support/audio_formats.ts";
 import { AacEncoder } from "../../lib/codecs/aac.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { AudioBench, chainOf, CLOCKS, TYPES } from "../support/audio_bench.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AudioBridge, type AudioBridgeOptions } from "../../lib/call/audio_bridge.ts";
-import type { G711Chain, OpusChain, SpeexChain } from "../../lib/call/negotiation.ts";
+import type { NegotiatedAudio } from "../../lib/call/negotiation.ts";
 import {
   decodeTelephoneEvent,
   encodeRedundancy,
@@ -10,17 +10,20 @@ import type { AgreedFormat } from "../../lib/sdp/agreed_media.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { g711Frames, speexFrames, tag } from "../support/gateway_media.ts";
 
-const SPEEX: SpeexChain = {
-  kind: "speex",
-  strip: false,
+const SPEEX: NegotiatedAudio = {
+  kind: "codec",
+  client: "speex",
+  remote: "speex",
   clockRate: 16000,
   sendPayloadType: 96,
   receive: [{ payloadType: 110, codec: "speex", clockRate: 16000, toClient: "speex" }],
   ptimeMs: null,
 };
 
-const PCMU: G711Chain = {
-  kind: "pcmu",
+const PCMU: NegotiatedAudio = {
+  kind: "codec",
+  client: "pcmu",
+  remote: "pcmu",
   clockRate: 8000,
   sendPayloadType: 0,
   receive: [
@@ -251,8 +254,10 @@ Deno.test("disposed in the middle of a tone: no timer is left, nothing more is s
   assert.equal(bench.sent.length, sent);
 });
 
-const OPUS: OpusChain = {
-  kind: "opus",
+const OPUS: NegotiatedAudio = {
+  kind: "codec",
+  client: "opus",
+  remote: "opus",
   clockRate: 48000,
   sendPayloadType: 107,
   receive: [

@@ -1,7 +1,7 @@
 // The audio of clients in every form in which senders put it into tags: heard, or told to them.
 import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/base/bytes.ts";
-import { clientFormat } from "../../lib/call/client_audio.ts";
+import { clientFormat } from "../support/audio_formats.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { adts, loas } from "../support/adts.ts";
 import { tone, toneBackMs } from "../support/codecs_audio.ts";

@@ -3,7 +3,7 @@
 // a whole tone is heard.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../support/audio_formats.ts";
 import { tone, toneBackMs } from "../support/codecs_audio.ts";
 import { AudioBench, chainOf, CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";

@@ -2,18 +2,17 @@
 
 import assert from "node:assert/strict";
 import {
-  codecForPeer,
   codecForPlayer,
-  codecOfClient,
   createPacketizer,
   createReceivedFormats,
   passesAsItIs,
   silentPayload,
 } from "../../lib/call/audio_passthrough.ts";
-import type { ClientAudio, SipAudio } from "../../lib/call/client_audio.ts";
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
+import { type ClientAudio, codecNamed, type SipAudio } from "../support/audio_formats.ts";
 import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
-import { countSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
+import { countSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 const received = (payloadType: number, codec: SipAudio, toClient: ClientAudio): ReceivedAudio => ({
@@ -23,21 +22,22 @@ const received = (payloadType: number, codec: SipAudio, toClient: ClientAudio): 
   toClient,
 });
 
-const line = { clockRate: 8000, sendPayloadType: 0, ptimeMs: null };
+const line = { kind: "codec" as const, clockRate: 8000, sendPayloadType: 0, ptimeMs: null };
 const PCMU: NegotiatedAudio = {
-  kind: "pcmu",
+  client: "pcmu",
+  remote: "pcmu",
   ...line,
   receive: [received(0, "pcmu", "pcmu"), received(8, "pcma", "pcmu"), received(9, "g722", "pcmu")],
 };
 const AAC: NegotiatedAudio = {
-  kind: "transcode",
-  from: "aac",
-  to: "g722",
+  client: "aac",
+  remote: "g722",
   ...line,
   receive: [received(9, "g722", "aac"), received(0, "pcmu", "aac")],
 };
 const OPUS: NegotiatedAudio = {
-  kind: "opus",
+  client: "opus",
+  remote: "opus",
   ...line,
   clockRate: 48000,
   receive: [received(107, "opus", "opus")],
@@ -56,7 +56,7 @@ Deno.test("both ends of each chain", () => {
     ],
   ];
   for (const [chain, peer, client, player] of table) {
-    assert.deepEqual([codecForPeer(chain), codecOfClient(chain), codecForPlayer(chain)], [
+    assert.deepEqual([chain.remote, chain.client, codecForPlayer(chain)], [
       peer,
       client,
       player,
@@ -65,22 +65,25 @@ Deno.test("both ends of each chain", () => {
 });
 
 Deno.test("equal codecs pass, and G.711 of either law", () => {
-  assert.ok(passesAsItIs("speex", "speex") && passesAsItIs("opus", "opus"));
-  assert.ok(passesAsItIs("pcma", "pcmu") && passesAsItIs("pcmu", "pcma"));
-  assert.ok(
-    !passesAsItIs("speex", "pcmu") && !passesAsItIs("aac", "opus") && !passesAsItIs("unknown", "speex"),
-  );
+  const passes = (sent: string, taken: string) => passesAsItIs(codecNamed(sent), codecNamed(taken));
+  assert.ok(passes("speex", "speex") && passes("opus", "opus"));
+  assert.ok(passes("pcma", "pcmu") && passes("pcmu", "pcma"));
+  assert.ok(!passes("speex", "pcmu") && !passes("aac", "opus") && !passes("aac", "aac"));
 });
 
 Deno.test("every codec of a peer has a packetizer, but G.722, which no client sends", () => {
   const clock = new FakeClock();
-  assert.ok(createPacketizer(PCMU, clock) !== null);
-  assert.ok(createPacketizer(OPUS, clock) !== null);
-  assert.equal(createPacketizer(AAC, clock), null);
+  assert.ok(createPacketizer(PCMU, builtInCodecs, clock) !== null);
+  assert.ok(createPacketizer(OPUS, builtInCodecs, clock) !== null);
+  assert.equal(createPacketizer(AAC, builtInCodecs, clock), null);
 });
 
 Deno.test("payload types of the peer: unpacked when the client plays them, else left to transcoding", () => {
-  const voices = createReceivedFormats(PCMU.receive, { clock: new FakeClock(), originMs: 0 });
+  const voices = createReceivedFormats(PCMU.receive, {
+    registry: builtInCodecs,
+    clock: new FakeClock(),
+    originMs: 0,
+  });
   assert.ok(voices[0]?.pass && voices[8]?.pass && voices[9]?.pass === null);
   assert.deepEqual([voices[9]?.format.sampleRate, voices[9]?.clockRate], [16000, 8000]);
   assert.equal(voices[96], null);
@@ -89,40 +92,37 @@ Deno.test("payload types of the peer: unpacked when the client plays them, else 
     exchanged.push(`${frame.codec} ${frame.data.subarray(0, 2).toHex()}`);
   }, 0);
   assert.deepEqual(exchanged, ["pcmu fefe"]);
-  const opus = createReceivedFormats(OPUS.receive, { clock: new FakeClock(), originMs: 0 })[107]!;
+  const opus = createReceivedFormats(OPUS.receive, {
+    registry: builtInCodecs,
+    clock: new FakeClock(),
+    originMs: 0,
+  })[107]!;
   const played: string[] = [];
   opus.pass?.push(Uint8Array.of(0xfc), 0, false, (frame) => played.push(frame.codec), 0);
   assert.deepEqual(played, ["opus"]);
 });
 
-function chain(kind: NegotiatedAudio["kind"], clockRate: number): NegotiatedAudio {
-  return {
-    kind,
-    clockRate,
-    sendPayloadType: 0,
-    receive: [],
-    ptimeMs: null,
-    strip: false,
-  } as unknown as NegotiatedAudio;
+function silence(client: string, remote: string, clockRate: number): Uint8Array | null {
+  const stream = { clockRate, sendPayloadType: 0, receive: [], ptimeMs: null };
+  return silentPayload({ kind: "codec", client, remote, ...stream }, builtInCodecs);
 }
 
 Deno.test("early silence: a packet of every codec that passes through", () => {
-  const TABLE: readonly (readonly [kind: NegotiatedAudio["kind"], clockRate: number, hex: string | null])[] =
-    [
-      ["pcmu", 8000, "ff".repeat(160)],
-      ["pcma", 8000, "d5".repeat(160)],
-      ["speex", 8000, "03"],
-      ["speex", 16000, "043f"],
-      ["opus", 48000, "f8fffe"],
-      ["transcode", 8000, null],
-    ];
-  for (const [kind, clockRate, hex] of TABLE) {
-    assert.equal(silentPayload(chain(kind, clockRate))?.toHex() ?? null, hex, `${kind}/${clockRate}`);
+  const TABLE: readonly (readonly [codec: string, clockRate: number, hex: string | null])[] = [
+    ["pcmu", 8000, "ff".repeat(160)],
+    ["pcma", 8000, "d5".repeat(160)],
+    ["speex", 8000, "03"],
+    ["speex", 16000, "043f"],
+    ["opus", 48000, "f8fffe"],
+  ];
+  for (const [codec, clockRate, hex] of TABLE) {
+    assert.equal(silence(codec, codec, clockRate)?.toHex() ?? null, hex, `${codec}/${clockRate}`);
   }
+  assert.equal(silence("speex", "pcmu", 8000), null, "transcoding makes its own");
 });
 
 Deno.test("early silence: a Speex packet is one frame, and its narrowband part another", () => {
-  const [narrow, wide] = [8000, 16000].map((clockRate) => silentPayload(chain("speex", clockRate))!);
+  const [narrow, wide] = [8000, 16000].map((clockRate) => silence("speex", "speex", clockRate)!);
   assert.deepEqual([countSpeexFrames(narrow!), countSpeexFrames(wide!)], [1, 1]);
   assert.equal(stripWidebandLayer(wide!).toHex(), narrow!.toHex());
 });
@@ -136,7 +136,7 @@ for (const [codec, sampleRate] of [["speex", 8000], ["speex", 16000], ["opus", 4
     () => {
       using decoder = codecs.createDecoder({ codec, sampleRate }, sampleRate);
       for (let n = 0; n < 20; n++) {
-        const samples = decoder.decode(silentPayload(chain(codec, sampleRate))!);
+        const samples = decoder.decode(silence(codec, codec, sampleRate)!);
         assert.equal(samples.length, sampleRate / 50);
         assert.ok(samples.every((sample) => Math.abs(sample) < 20));
       }

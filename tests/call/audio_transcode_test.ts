@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../support/audio_formats.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { levelDb, measureTone, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { AudioBench, chainOf, CLOCKS } from "../support/audio_bench.ts";

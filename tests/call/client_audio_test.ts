@@ -1,8 +1,12 @@
 // What clients and peers send, as formats; and refusals in words.
 import assert from "node:assert/strict";
-import { clientFormat, formatOfFrame, refusalOf, sipFormat } from "../../lib/call/client_audio.ts";
+import { formatOfFrame, refusalOf } from "../../lib/call/client_audio.ts";
+import type { Codec } from "../../lib/codecs/codec.ts";
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { decodeTag } from "../../lib/media/flv_tag.ts";
 import { type CodecName, createFrame } from "../../lib/media/frame.ts";
+import { createTag, readTag } from "../../lib/media/tag.ts";
+import { clientFormat, codecNamed, sipFormat } from "../support/audio_formats.ts";
 
 const FRAMES: [body: string, format: string | null][] = [
   ["b201", "speex 16000"],
@@ -24,11 +28,12 @@ Deno.test("each audio tag says by itself what it is, and the same kind is the sa
   for (const [body, expected] of FRAMES) {
     const frame = createFrame();
     decodeTag(8, 0, Uint8Array.fromHex(body), frame);
-    const format = formatOfFrame(frame);
-    const { codec, sampleRate, channels } = format ?? {};
-    const text = format === null ? null : `${codec} ${sampleRate}${channels === 2 ? " x2" : ""}`;
+    const codec = builtInCodecs.ofFlvId(readTag(8, Uint8Array.fromHex(body), createTag()).codecId);
+    const format = codec === null ? null : formatOfFrame(codec, frame);
+    const { sampleRate, channels } = format ?? {};
+    const text = format === null ? null : `${format.codec} ${sampleRate}${channels === 2 ? " x2" : ""}`;
     assert.equal(text, expected, body);
-    assert.equal(formatOfFrame(frame), format);
+    assert.equal(codec === null ? null : formatOfFrame(codec, frame), format);
   }
 });
 
@@ -55,6 +60,9 @@ Deno.test("SIP formats: sample rates of their own, packets of 20, 40 or 60 ms", 
   }
 });
 
+const refusal = (sent: Codec | CodecName, transcoding: boolean): string =>
+  refusalOf({ sent, taken: codecNamed("pcmu"), registry: builtInCodecs, transcoding });
+
 Deno.test("a refusal names the codec, and what can be sent instead", () => {
   const table: [codec: CodecName, words: RegExp][] = [
     ["linear16", /^linear PCM cannot be carried.*send AAC, Opus, Speex or G\.711$/],
@@ -62,9 +70,9 @@ Deno.test("a refusal names the codec, and what can be sent instead", () => {
     ["nellymoser", /^Nellymoser cannot be carried/],
     ["unknown", /^this audio codec cannot be carried/],
   ];
-  for (const [codec, words] of table) assert.match(refusalOf(codec, "pcmu", true), words);
+  for (const [codec, words] of table) assert.match(refusal(codec, true), words);
   assert.match(
-    refusalOf("aac", "pcmu", false),
+    refusal(codecNamed("aac"), false),
     /^AAC is not what the far end takes.*deno task codecs.*G\.711 \(mu-law\)$/,
   );
 });

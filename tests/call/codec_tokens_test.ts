@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   flashCapability,
-  FULL_TRANSCODING,
   NO_TRANSCODING,
   planAnyCodec,
   planCodecs,
@@ -10,8 +9,9 @@ import {
   type RtmpCapability,
   type Transcoding,
 } from "../../lib/call/codec_tokens.ts";
-import { CODEC_ENTRIES, codecOfEncodingName } from "../../lib/media/codec.ts";
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { formatName } from "../../lib/sdp/media_format.ts";
+import { FULL_TRANSCODING } from "../support/audio_formats.ts";
 
 const plain = flashCapability("wideband", NO_TRANSCODING);
 const transcoding = flashCapability("wideband", FULL_TRANSCODING);
@@ -167,24 +167,11 @@ Deno.test("names that cannot be used are told apart from those that can", () => 
   assert.deepEqual(planCodecs(["g729"], plain).formats, []);
 });
 
-Deno.test("the H.264 of an offer carries siprtmp's parameters", () => {
-  const [h264] = plannedFormats(planCodecs(["h264"], plain), "video");
-  assert.equal(h264?.fmtp, "profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1");
-  assert.deepEqual(h264?.rtcpFb, ["nack pli", "ccm fir"]);
-});
-
 Deno.test("Opus that is decoded here is asked for with in-band FEC; a player could not use it", () => {
   const fmtpOf = (token: string): string | null | undefined =>
     plannedFormats(planCodecs([token], transcoding), "audio").find(({ name }) => name === "opus")?.fmtp;
   for (const token of ["aac", "wideband", "pcmu"]) assert.equal(fmtpOf(token), "useinbandfec=1", token);
   assert.equal(fmtpOf("opus"), null);
-});
-
-Deno.test("touch tones come with their redundancy, which names them and the two keys before", () => {
-  const audio = plannedFormats(planCodecs(["wideband", "dtmf"], plain), "audio");
-  const red = audio.find((format) => format.name === "red");
-  assert.equal(red?.fmtp, "101/101/101");
-  assert.ok(!plannedFormats(planCodecs(["wideband"], plain), "audio").some(({ name }) => name === "red"));
 });
 
 Deno.test("a client still to answer may name anything", () => {
@@ -202,7 +189,7 @@ Deno.test("a client still to answer may name anything", () => {
 
 Deno.test("any list gives each payload type once, and touch tones only beside a voice", () => {
   const token = fc.oneof(
-    fc.constantFrom(...CODEC_ENTRIES.map((entry) => entry.token)),
+    fc.constantFrom(...builtInCodecs.tokens.map(({ token }) => token)),
     fc.string(),
   );
   const capability = fc.record({
@@ -210,6 +197,7 @@ Deno.test("any list gives each payload type once, and touch tones only beside a 
     rate: fc.constantFrom("wideband" as const, "narrowband" as const),
     transcoding: fc.subarray([...FULL_TRANSCODING]).map((codecs): Transcoding => new Set(codecs)),
     video: fc.boolean(),
+    registry: fc.constant(builtInCodecs),
   });
   fc.assert(fc.property(fc.array(token, { maxLength: 32 }), capability, (codecs, can) => {
     const plan = planCodecs(codecs, can);
@@ -219,9 +207,11 @@ Deno.test("any list gives each payload type once, and touch tones only beside a 
     assert.equal(audio.length === 0 || audio.some((planned) => planned.client !== null), true);
     const voices = audio.filter((planned) => planned.client !== null);
     if (can.transcoding.size === 6 && audio.length > 0) assert.equal(voices.length, 6);
-    const made = voices.filter(({ format, client }) => codecOfEncodingName(format.name) !== client);
+    const made = voices.filter(({ format, client }) =>
+      builtInCodecs.ofEncoding(format.name)?.name !== client
+    );
     for (const { format, client } of made) {
-      for (const codec of [client, codecOfEncodingName(format.name)]) {
+      for (const codec of [client, builtInCodecs.ofEncoding(format.name)?.name]) {
         assert.ok([...can.transcoding].some((name) => name === codec), `${client} ${format.name}`);
       }
     }

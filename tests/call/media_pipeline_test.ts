@@ -3,7 +3,7 @@ import { decodeAmf0 } from "../../lib/amf/amf0.ts";
 import { AmfEcmaArray } from "../../lib/amf/value.ts";
 import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
 import type { TagSink } from "../../lib/call/call_media.ts";
-import type { ClientAudio } from "../../lib/call/client_audio.ts";
+import type { ClientAudio } from "../support/audio_formats.ts";
 import {
   AnnouncedOutlet,
   MediaPipeline,
@@ -40,7 +40,9 @@ class FakeSession implements PipelineSession {
 }
 
 const PCMU: MediaChoice["audio"] = {
-  kind: "pcmu",
+  kind: "codec",
+  client: "pcmu",
+  remote: "pcmu",
   clockRate: 8000,
   sendPayloadType: 0,
   receive: [{ payloadType: 0, codec: "pcmu", clockRate: 8000, toClient: "pcmu" }],
@@ -188,7 +190,9 @@ const H264: VideoChain = {
 function choiceOf(toClient: ClientAudio | null, video: VideoChain): MediaChoice {
   const received = { payloadType: 0, codec: "pcmu", clockRate: 8000 } as const;
   const audio: MediaChoice["audio"] = toClient === null ? { kind: "none" } : {
-    ...(toClient === "pcmu" ? { kind: "pcmu" } : { kind: "transcode", from: toClient, to: "pcmu" }),
+    kind: "codec",
+    client: toClient,
+    remote: "pcmu",
     clockRate: 8000,
     sendPayloadType: 0,
     receive: [{ ...received, toClient }],

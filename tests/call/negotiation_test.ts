@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { FULL_TRANSCODING } from "../support/audio_formats.ts";
 import {
   acceptedReport,
   chooseMedia,
@@ -14,7 +15,6 @@ import {
 import {
   type CodecPlan,
   flashCapability,
-  FULL_TRANSCODING,
   NO_TRANSCODING,
   planCodecs,
   type RtmpCapability,
@@ -71,14 +71,12 @@ function brief(choice: MediaChoice): string {
     case "x-flv":
       parts.push(audio.kind);
       break;
-    case "transcode":
-      parts.push(`${audio.from}>${audio.to}@${audio.sendPayloadType}`);
-      break;
-    case "speex":
-      parts.push(`speex/${audio.clockRate}${audio.strip ? " strip" : ""}@${audio.sendPayloadType}`);
-      break;
-    default:
-      parts.push(`${audio.kind}@${audio.sendPayloadType}`);
+    case "codec": {
+      const { client, remote, clockRate } = audio;
+      const strip = clockRate === 8000 ? " strip" : "";
+      const passed = client === "speex" ? `speex/${clockRate}${strip}` : client;
+      parts.push(`${client === remote ? passed : `${client}>${remote}`}@${audio.sendPayloadType}`);
+    }
   }
   if (video.kind === "h264") parts.push(`h264 mode ${video.mode}@${video.sendPayloadType}`);
   else if (video.kind === "x-flv") parts.push(`x-flv@${video.sendPayloadType}`);
@@ -234,14 +232,14 @@ Deno.test("incoming calls: the caller's order decides, its payload types are use
 Deno.test("everything agreed may arrive, each as what the client was told or plays", () => {
   const offer = described("audio 110=speex/16000 111=speex/8000 0 101=telephone-event/8000");
   const passed = asCallee(["wideband", "narrowband", "pcmu"], plain, offer)?.choice.audio;
-  assert.ok(passed?.kind === "speex");
+  assert.ok(passed?.kind === "codec" && passed.client === "speex" && passed.remote === "speex");
   assert.deepEqual(passed.receive, [
     { payloadType: 110, codec: "speex", clockRate: 16000, toClient: "speex" },
     { payloadType: 111, codec: "speex", clockRate: 8000, toClient: "speex" },
     { payloadType: 0, codec: "pcmu", clockRate: 8000, toClient: "pcmu" },
   ]);
   const converted = asCallee(["wideband", "ulaw"], transcoding, described("audio 0 8"))?.choice.audio;
-  assert.ok(converted?.kind === "transcode");
+  assert.ok(converted?.kind === "codec" && converted.client !== converted.remote);
   assert.deepEqual(converted.receive, [
     { payloadType: 0, codec: "pcmu", clockRate: 8000, toClient: "speex" },
     { payloadType: 8, codec: "pcma", clockRate: 8000, toClient: "speex" },
@@ -295,7 +293,7 @@ Deno.test("touch tones are sent on the clock of the audio that is sent, those of
 
 Deno.test("what a peer numbers in its own way is one codec under two numbers", () => {
   const { choice } = asCaller(["opus", "pcmu"], plain, described("audio 111=opus/48000/2 0"))!;
-  assert.ok(choice.audio.kind === "opus");
+  assert.ok(choice.audio.kind === "codec" && choice.audio.remote === "opus");
   assert.deepEqual(choice.audio.receive.map(({ payloadType, codec }) => [payloadType, codec]), [
     [107, "opus"],
     [111, "opus"],
@@ -331,7 +329,7 @@ Deno.test("the peer's packet time and H.264 parameters come along", () => {
       "a=fmtp:97 profile-level-id=42e01f;packetization-mode=1\r\n",
   );
   const choice = asCallee(["pcmu", "h264"], plain, offer)?.choice;
-  assert.ok(choice?.audio.kind === "pcmu" && choice.video.kind === "h264");
+  assert.ok(choice?.audio.kind === "codec" && choice.audio.remote === "pcmu" && choice.video.kind === "h264");
   assert.equal(choice.audio.ptimeMs, 30);
   assert.equal(choice.video.fmtp, "profile-level-id=42e01f;packetization-mode=1");
   assert.equal(choice.video.mode, 1);

@@ -1,5 +1,6 @@
 // The registry by itself, and what it is told of each kind of call by each of its ends.
 
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
@@ -248,7 +249,8 @@ function callByUrl(): OutgoingKind {
   const call = new PublishedCall({
     destination: "sip:bob@10.0.0.2",
     rules: sipAccount(),
-    takesAac: true,
+    registry: builtInCodecs,
+    transcodable: new Set(["aac"]),
     openClient: (link) => bench.openClient(link),
     clock: bench.clock,
     random: bench.random,

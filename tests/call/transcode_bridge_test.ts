@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { encodeComfortNoise } from "../../lib/codecs/comfort_noise.ts";
-import { clientFormat, sipFormat } from "../../lib/call/client_audio.ts";
+import { clientFormat, codecNamed, sipFormat } from "../support/audio_formats.ts";
 import { type PeerAudio, TranscodeBridge } from "../../lib/call/transcode_bridge.ts";
 import { createFrame } from "../../lib/media/frame.ts";
 import { greatestStep, levelDb, measureTone, tone } from "../support/codecs_audio.ts";
@@ -39,6 +39,7 @@ class Bench implements Disposable {
       clock: this.clock,
       originMs: ORIGIN_MS,
       toSip,
+      clockRate: 8000,
       toRtmp,
       emitPayload: (payload, timestamp, marker, mediaMs) =>
         this.sent.push({ payload: payload.slice(), timestamp, marker, mediaMs, atMs: this.clock.now() }),
@@ -50,7 +51,14 @@ class Bench implements Disposable {
 
   publish(audio: CodedAudio, fromMs: number): void {
     audio.packets.forEach((data, i) => {
-      assert.ok(this.line.fromRtmp({ ...createFrame(), codec: "speex", timeMs: fromMs + i * 20, data }));
+      assert.ok(
+        this.line.fromRtmp(codecNamed("speex"), {
+          ...createFrame(),
+          codec: "speex",
+          timeMs: fromMs + i * 20,
+          data,
+        }),
+      );
       this.clock.advance(20);
     });
   }
@@ -213,7 +221,10 @@ Deno.test({
   ignore: !built,
   fn: () => {
     using bench = new Bench();
-    assert.equal(bench.line.fromRtmp({ ...createFrame(), codec: "mp3", data: Uint8Array.of(1) }), false);
+    assert.equal(
+      bench.line.fromRtmp(codecNamed("g722"), { ...createFrame(), codec: "mp3", data: Uint8Array.of(1) }),
+      false,
+    );
     assert.equal(bench.services.ticker.size, 0);
     assert.equal(bench.line.summary(), "");
   },

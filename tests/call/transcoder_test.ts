@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
 import { Codecs } from "../../lib/codecs/codecs.ts";
-import { clientFormat, sipFormat } from "../../lib/call/client_audio.ts";
+import { clientFormat, sipFormat } from "../support/audio_formats.ts";
 import { Transcoder } from "../../lib/call/transcoder.ts";
 import { codecs, levelDb, measureTone, tone } from "../support/codecs_audio.ts";
 import { FakeClock } from "../support/fake_clock.ts";

@@ -11,7 +11,12 @@ function candidate(
   fmtp: string | null = null,
 ): VideoCandidate {
   const name = client === "h264" ? "H264" : "x-flv";
-  const planned: PlannedFormat = { format: mediaFormat(99, name, 90_000), kind: "video", client };
+  const planned: PlannedFormat = {
+    format: mediaFormat(99, name, 90_000),
+    kind: "video",
+    remote: client,
+    client,
+  };
   const agreed = {
     sendPayloadType: payloadType,
     receivePayloadTypes: [payloadType + 1],

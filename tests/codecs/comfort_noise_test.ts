@@ -12,7 +12,7 @@ import {
   type NoiseDescription,
   NoiseGenerator,
 } from "../../lib/codecs/comfort_noise.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { greatestStep, levelDb, measureTone, snrDb, tone } from "../support/codecs_audio.ts";
 
 function noiseOf(description: NoiseDescription, seed = 1): Int16Array {

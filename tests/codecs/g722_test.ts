@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { clip, G722Band, G722Decoder, G722Encoder } from "../../lib/codecs/g722.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { findDelay, measureTone, SampleCollector, snrDb, tone } from "../support/codecs_audio.ts";
 
 const HEARD = Uint8Array.of(250, 222, 119, 178, 178, 186, 180, 175, 238, 236, 243, 80);

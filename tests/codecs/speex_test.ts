@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { WireError } from "../../lib/base/errors.ts";
 import { SpeexDecoder, SpeexEncoder } from "../../lib/codecs/speex.ts";
-import { joinSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
-import { speechSamples, speexSample } from "../../lib/media/sample.ts";
+import { joinSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { speechSamples, speexSample } from "../../lib/codecs/sample.ts";
 import { levelDb, measureTone, SampleCollector, tone } from "../support/codecs_audio.ts";
 import { libraries } from "../support/codecs_modules.ts";
 import { mutate } from "../support/mutate.ts";

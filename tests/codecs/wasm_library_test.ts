@@ -29,7 +29,13 @@ interface TestExports extends ModuleExports {
 }
 
 function library(isolated = false): CodecLibrary<TestExports> {
-  return new CodecLibrary(MODULE, { name: "test", inputOctets: 64, outputOctets: 64, isolated });
+  return new CodecLibrary(MODULE, {
+    file: "test",
+    name: "test",
+    inputOctets: 64,
+    outputOctets: 64,
+    isolated,
+  });
 }
 
 const anyHandle = { open: () => 1, close: () => {} };

@@ -11,7 +11,7 @@ import {
   SIP_ACCOUNT_KEYS,
   type SipAccount,
 } from "../../lib/config/sip_account.ts";
-import { CODEC_ENTRIES } from "../../lib/media/codec.ts";
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { formatSipUri } from "../../lib/sip/message/uri.ts";
 
 const SECRET = "hunter2hunter2hunter2";
@@ -96,7 +96,7 @@ Deno.test("sip account: it registers when there is a password or a registrar, un
 });
 
 Deno.test("sip account: codecs may name every token of the client API", () => {
-  assert.deepEqual([...ACCOUNT_CODECS].sort(), CODEC_ENTRIES.map(({ token }) => token).sort());
+  assert.deepEqual([...ACCOUNT_CODECS].sort(), builtInCodecs.tokens.map(({ token }) => token).sort());
   assert.deepEqual(accountOf({ codecs: "pcma, aac" }).codecs, ["pcma", "aac"]);
 });
 

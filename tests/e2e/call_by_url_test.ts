@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { clientFormat } from "../../lib/call/client_audio.ts";
+import { clientFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";

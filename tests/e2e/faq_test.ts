@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { SampleSource } from "../../lib/media/sample.ts";
+import { SampleSource } from "../../lib/codecs/sample.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { SipServer } from "../../lib/tools/sipd/sip_server.ts";

@@ -2,7 +2,7 @@
 // are heard, what they get has the numbers of their description, whoever called and after a re-INVITE as well.
 
 import assert from "node:assert/strict";
-import { SampleSource } from "../../lib/media/sample.ts";
+import { SampleSource } from "../../lib/codecs/sample.ts";
 import { encodeRedundancy, encodeTelephoneEvent } from "../../lib/rtp/telephone_event.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { PPS, slice, SPS } from "../support/media_h264.ts";

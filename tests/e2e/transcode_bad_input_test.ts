@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
+import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { FarEnd } from "../../scripts/quality/far_end.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";

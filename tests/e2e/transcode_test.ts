@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { clientFormat } from "../../lib/call/client_audio.ts";
+import { clientFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { callAndListen, CLIENTS, decodeHeard } from "../../scripts/quality/caller.ts";
 import { FarEnd } from "../../scripts/quality/far_end.ts";

@@ -1,6 +1,7 @@
 // Bytes: what RTMP, RTP, STUN and FLV files hold, whole and in pieces.
 // Role: wire
 
+import { isLoas } from "../../lib/codecs/aac.ts";
 import { decodeAmf0, decodeReadableAmf0, encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { decodeAmf3, encodeAmf3 } from "../../lib/amf/amf3.ts";
 import { Amf3Decoder } from "../../lib/amf/amf3_decoder.ts";
@@ -12,19 +13,19 @@ import { parseAacConfig } from "../../lib/codecs/aac.ts";
 import { durationOffset, parseMetaData, publisherProperties } from "../../lib/flv/metadata.ts";
 import { encodeFlvTag, FlvTagReader } from "../../lib/flv/tag.ts";
 import { isSound, publisherCodecs } from "../../lib/call/publisher_configs.ts";
-import { createAudioDepacketizer, isLoas } from "../../lib/media/audio_packets.ts";
-import { decodeAvcConfig, encodeAvcConfig } from "../../lib/media/avc_config.ts";
-import { decodeG711 } from "../../lib/media/g711.ts";
+import { createAudioDepacketizer } from "../support/audio_formats.ts";
+import { decodeAvcConfig, encodeAvcConfig } from "../../lib/codecs/h264/avc_config.ts";
+import { decodeG711 } from "../../lib/codecs/g711_tables.ts";
 import { createTag, readTag } from "../../lib/media/tag.ts";
 import { createFrame } from "../../lib/media/frame.ts";
 import { decodeTag } from "../../lib/media/flv_tag.ts";
-import { expGolombAt, sliceTypeOf, startsPicture } from "../../lib/media/h264.ts";
-import { H264Depacketizer } from "../../lib/media/h264_depacketizer.ts";
-import { OpusDepacketizer, opusTicks } from "../../lib/media/opus_packets.ts";
-import { ParameterSets } from "../../lib/media/parameter_sets.ts";
-import { countSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/media/speex_bits.ts";
-import { isKeyPicture, PictureUnits } from "../../lib/media/picture_units.ts";
-import { XflvDepacketizer } from "../../lib/media/xflv.ts";
+import { expGolombAt, sliceTypeOf, startsPicture } from "../../lib/codecs/h264/slice.ts";
+import { H264Depacketizer } from "../../lib/codecs/h264/depacketizer.ts";
+import { OpusDepacketizer, opusTicks } from "../../lib/codecs/opus.ts";
+import { ParameterSets } from "../../lib/codecs/h264/parameter_sets.ts";
+import { countSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { isKeyPicture, PictureUnits } from "../../lib/codecs/h264/picture_units.ts";
+import { XflvDepacketizer } from "../../lib/codecs/xflv.ts";
 import { decodeSockaddr } from "../../lib/net/linux/udp.ts";
 import { decodeStun, encodeStun, isStun } from "../../lib/net/stun.ts";
 import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
@@ -148,7 +149,7 @@ export const BYTE_PARSERS: readonly Subject[] = [
     fromHex("d5d5"),
   ),
   ...(["speex", "pcma"] as const).map((codec) =>
-    octets(`media/audio_packets.ts createAudioDepacketizer of ${codec}`, (payload) => {
+    octets(`SpeexDepacketizer of ${codec}`, (payload) => {
       createAudioDepacketizer({ codec, clock } as never).push(payload, 1, false, () => {}, 0);
     }, fromHex("1e9d6600 1e9d66"))
   ),

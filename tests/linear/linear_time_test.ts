@@ -80,6 +80,7 @@ const NOT_TRIED: Readonly<Record<string, readonly string[]>> = {
   ],
   "reads files in pieces, which are read by those that are tried": [
     "isLink",
+    "readModule",
     "FlvReader",
     "FlvSeekReader",
     "readTextFile",

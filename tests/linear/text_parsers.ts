@@ -46,8 +46,8 @@ import { isWorthRedialling } from "../../lib/gateway/apps/published_call.ts";
 import { credentialsOf, identityOf } from "../../lib/gateway/connect.ts";
 import { parseCommand } from "../../lib/gateway/commands.ts";
 import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/media_folder.ts";
-import { codecOfEncodingName, parseCodecToken } from "../../lib/media/codec.ts";
-import { parseSprop } from "../../lib/media/parameter_sets.ts";
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
+import { parseSprop } from "../../lib/codecs/h264/parameter_sets.ts";
 import {
   decodeIp,
   isIpAddress,
@@ -280,9 +280,9 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => recordingSegments(`live/${text}`),
     "flv:a/b.flv",
   ),
-  text("media/codec.ts", parseCodecToken, "h264/640x480"),
-  text("media/codec.ts", codecOfEncodingName, "speex"),
-  text("media/parameter_sets.ts", parseSprop, "Z0LAHtkDxWhAAAADAEAAAAwDxYuS, aMuMsg=="),
+  text("CodecRegistry.token", (name) => builtInCodecs.token(name), "h264/640x480"),
+  text("CodecRegistry.ofEncoding", (name) => builtInCodecs.ofEncoding(name), "speex"),
+  text("codecs/h264/parameter_sets.ts", parseSprop, "Z0LAHtkDxWhAAAADAEAAAAwDxYuS, aMuMsg=="),
   ...[decodeIp, isIpAddress, isIpv6, isLoopback, isPrivate, isUnspecified, unmapAddress].map((ask) =>
     text<unknown>("net/endpoint.ts", ask, "192.0.2.1", "::ffff:192.0.2.1%eth0")
   ),

@@ -1,7 +1,7 @@
 // What happens inside the network namespace of gateway_baresip_test.ts: a gateway, a user of it, a real baresip.
 // `deno run -A baresip_scenario.ts NAME` plays one scenario and prints what was measured, as JSON.
 
-import { decodeG711, type G711Law } from "../../lib/media/g711.ts";
+import { decodeG711, type G711Law } from "../../lib/codecs/g711_tables.ts";
 import { Baresip, type RtcpStats } from "../support/baresip.ts";
 import { NAMESPACE_ADDRESS } from "../support/netns.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";

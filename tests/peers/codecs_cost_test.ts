@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { measureRatio, openComparisons } from "../../bench/native/comparisons.ts";
 import { openNative } from "../../bench/native/native_codecs.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { codecs, SampleCollector } from "../support/codecs_audio.ts";
 
 const required = Deno.env.get("SIPRTMP_PEERS") === "required";

@@ -5,7 +5,7 @@ import { G722Decoder, G722Encoder } from "../../lib/codecs/g722.ts";
 import { OpusDecoder, OpusEncoder } from "../../lib/codecs/opus.ts";
 import { concatBytes } from "../../lib/base/bytes.ts";
 import { readFlvAac, writeOggOpus } from "../support/codecs_files.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import { findDelay, measureTone, SampleCollector, snrDb, tone } from "../support/codecs_audio.ts";
 import { libraries } from "../support/codecs_modules.ts";
 import { readOggPackets, writeWav } from "../support/media_ogg.ts";

@@ -1,7 +1,7 @@
 // Our Speex against the native library: every packet of speexenc, every sample of speexdec, bit by bit.
 import assert from "node:assert/strict";
 import { SpeexDecoder, SpeexEncoder } from "../../lib/codecs/speex.ts";
-import { speechSamples, speexSample } from "../../lib/media/sample.ts";
+import { speechSamples, speexSample } from "../../lib/codecs/sample.ts";
 import { SampleCollector } from "../support/codecs_audio.ts";
 import { libraries } from "../support/codecs_modules.ts";
 import { readOggPackets, writeOggSpeex, writeWav } from "../support/media_ogg.ts";

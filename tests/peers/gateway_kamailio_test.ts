@@ -57,7 +57,7 @@ Deno.test({
   assert.deepEqual(await alice.expect("accepted"), []);
   assert.match(String((await bob.expect("invited"))[0]), /<sip:alice@127\.0\.0\.1:\d+>/);
   await bob.expect("accepted");
-  const { SampleSource } = await import("../../lib/media/sample.ts");
+  const { SampleSource } = await import("../../lib/codecs/sample.ts");
   const source = new SampleSource("speex");
   const sent: Uint8Array[] = [];
   for (let i = 0; i < 100; i++) {

@@ -6,7 +6,7 @@ import {
   createAudioDepacketizer,
   createAudioPacketizer,
   type PassThroughAudio,
-} from "../../lib/media/audio_packets.ts";
+} from "../support/audio_formats.ts";
 import { decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
 import {
   createFrame,
@@ -15,9 +15,9 @@ import {
   type Packetizer,
   tagTypeOf,
 } from "../../lib/media/frame.ts";
-import { H264Depacketizer } from "../../lib/media/h264_depacketizer.ts";
-import { H264Packetizer } from "../../lib/media/h264_packetizer.ts";
-import { XflvDepacketizer, XflvPacketizer } from "../../lib/media/xflv.ts";
+import { H264Depacketizer } from "../../lib/codecs/h264/depacketizer.ts";
+import { H264Packetizer } from "../../lib/codecs/h264/packetizer.ts";
+import { XflvDepacketizer, XflvPacketizer } from "../../lib/codecs/xflv.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { hasPrograms, runProgram } from "../support/media_programs.ts";
 

@@ -1,13 +1,13 @@
 // The Speex bit walk and G.711 against the real codecs: speexenc, speexdec and ffmpeg.
 import assert from "node:assert/strict";
-import { decodeG711 } from "../../lib/media/g711.ts";
-import { speechSamples, speexSample } from "../../lib/media/sample.ts";
+import { decodeG711 } from "../../lib/codecs/g711_tables.ts";
+import { speechSamples, speexSample } from "../../lib/codecs/sample.ts";
 import {
   countSpeexFrames,
   joinSpeexFrames,
   splitSpeexFrames,
   stripWidebandLayer,
-} from "../../lib/media/speex_bits.ts";
+} from "../../lib/codecs/speex/bits.ts";
 import { readOggPackets, writeOggSpeex, writeWav } from "../support/media_ogg.ts";
 import { hasPrograms, runProgram } from "../support/media_programs.ts";
 

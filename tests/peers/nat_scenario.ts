@@ -9,7 +9,7 @@ import { textBody } from "../../lib/sip/message/body.ts";
 import { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import { parseNameAddr } from "../../lib/sip/message/name_addr.ts";
 import { parseSipUri } from "../../lib/sip/message/uri.ts";
-import { decodeG711 } from "../../lib/media/g711.ts";
+import { decodeG711 } from "../../lib/codecs/g711_tables.ts";
 import { Baresip } from "../support/baresip.ts";
 import { Capture, INSIDE, NatProgram, OUTSIDE, PUBLIC, startInside } from "../support/nat_network.ts";
 import { type Heard, RtmpPhone } from "../support/rtmp_phone.ts";

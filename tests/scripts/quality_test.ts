@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { atRate, measureSpeech, measureTone } from "../../scripts/quality/measure.ts";
 import { StallWatch } from "../../scripts/quality/stall_watch.ts";
 import { formatTable, isGood, replaceTable, type Row } from "../../scripts/quality/table.ts";
-import { speechSamples } from "../../lib/media/sample.ts";
+import { speechSamples } from "../../lib/codecs/sample.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { tone } from "../support/codecs_audio.ts";

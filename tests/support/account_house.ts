@@ -1,5 +1,6 @@
 // The call and line applications over pipes, under a clock turned by hand: clients are real RTMP, SIP is scripted.
 
+import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { getProperty, propertiesOf, textOf } from "../../lib/amf/value.ts";
 import { AccessPolicy } from "../../lib/gateway/access/access_policy.ts";
 import { TransportError } from "../../lib/base/errors.ts";
@@ -139,6 +140,7 @@ export class AccountHouse {
       log: this.log,
       random: { ...seededRandom(1), float: () => 0.5 },
       media: { factory: () => this.factory },
+      registry: builtInCodecs,
       transcodable: new Set(["aac"]),
       calls: this.calls,
       room: { refusal: () => this.full, retryAfterSeconds: () => 1 },

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { AudioBridge, type AudioBridgeOptions } from "../../lib/call/audio_bridge.ts";
-import { type ClientAudio, type SipAudio, sipFormat } from "../../lib/call/client_audio.ts";
+import { type ClientAudio, type SipAudio, sipFormat } from "./audio_formats.ts";
 import type { MediaWarning } from "../../lib/call/media_warnings.ts";
 import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -37,9 +37,7 @@ export function chainOf(from: ClientAudio, ...peer: SipAudio[]): NegotiatedAudio
   }));
   const [to] = peer as [SipAudio];
   const line = { clockRate: CLOCKS[to], sendPayloadType: TYPES[to], receive, ptimeMs: null };
-  if (to !== from) return { kind: "transcode", from, to, ...line };
-  if (to === "speex") return { kind: to, strip: false, ...line };
-  return to === "opus" ? { kind: to, ...line } : { kind: to as "pcmu" | "pcma", ...line };
+  return { kind: "codec", client: from, remote: to, ...line };
 }
 
 /** One RTP payload. */

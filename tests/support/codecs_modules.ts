@@ -1,23 +1,23 @@
 // The codec libraries one by one, for their own tests; null where `deno task codecs` has built none.
 // Role: edge
 
-import { createAacDecoderLibrary, createAacEncoderLibrary } from "../../lib/codecs/aac.ts";
-import type { ModuleName } from "../../lib/codecs/codecs.ts";
+import { AAC_DECODER, AAC_ENCODER } from "../../lib/codecs/aac.ts";
 import { readModule } from "../../lib/codecs/load.ts";
-import { createOpusLibrary } from "../../lib/codecs/opus.ts";
-import { createResamplerLibrary } from "../../lib/codecs/resampler.ts";
-import { createSpeexLibrary } from "../../lib/codecs/speex.ts";
+import { OPUS } from "../../lib/codecs/opus.ts";
+import { RESAMPLER } from "../../lib/codecs/resampler.ts";
+import { SPEEX } from "../../lib/codecs/speex.ts";
+import { CodecLibrary, type CodecModule, type ModuleExports } from "../../lib/codecs/wasm_library.ts";
 
-async function open<T>(name: ModuleName, create: (module: WebAssembly.Module) => T): Promise<T | null> {
-  const bytes = await readModule(name);
-  return bytes === null ? null : create(new WebAssembly.Module(bytes.slice()));
+async function open<E extends ModuleExports>(module: CodecModule<E>): Promise<CodecLibrary<E> | null> {
+  const bytes = await readModule(module.file);
+  return bytes === null ? null : new CodecLibrary(new WebAssembly.Module(bytes.slice()), module);
 }
 
 /** Every library. */
 export const libraries = {
-  speex: await open("speex", createSpeexLibrary),
-  resampler: await open("resampler", createResamplerLibrary),
-  opus: await open("opus", createOpusLibrary),
-  aacDecoder: await open("aac_decoder", createAacDecoderLibrary),
-  aacEncoder: await open("aac_encoder", createAacEncoderLibrary),
+  speex: await open(SPEEX),
+  resampler: await open(RESAMPLER),
+  opus: await open(OPUS),
+  aacDecoder: await open(AAC_DECODER),
+  aacEncoder: await open(AAC_ENCODER),
 };

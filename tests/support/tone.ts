@@ -1,7 +1,7 @@
 // A tone: made, spoken by an RTMP phone, and measured where it comes out. The tones of the tests are no
 // multiples of 50 Hz, so that a lost, doubled or displaced block of 20 ms breaks the wave and is seen.
 
-import { encodeG711, type G711Law } from "../../lib/media/g711.ts";
+import { encodeG711, type G711Law } from "../../lib/codecs/g711_tables.ts";
 import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
 import { type Block, fitTone } from "../../scripts/quality/measure.ts";
 

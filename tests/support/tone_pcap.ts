@@ -2,7 +2,7 @@
 // Role: wire
 
 import { ByteWriter } from "../../lib/base/bytes.ts";
-import { encodeG711 } from "../../lib/media/g711.ts";
+import { encodeG711 } from "../../lib/codecs/g711_tables.ts";
 import { rtpBytes } from "./rtp_packets.ts";
 
 const BLOCK = 160;

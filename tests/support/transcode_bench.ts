@@ -5,7 +5,7 @@ import { seededRandom } from "../../lib/base/random.ts";
 import { Ticker } from "../../lib/base/ticker.ts";
 import type { AacEncoder } from "../../lib/codecs/aac.ts";
 import type { AudioDecoder, AudioFormat } from "../../lib/codecs/codec.ts";
-import { type ClientAudio, clientFormat } from "../../lib/call/client_audio.ts";
+import { type ClientAudio, clientFormat } from "./audio_formats.ts";
 import type { TranscodeServices } from "../../lib/call/transcode_bridge.ts";
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { decodeTag, encodeTag } from "../../lib/media/flv_tag.ts";
@@ -69,7 +69,7 @@ export class PlayerEar implements Disposable {
     const frame = this.#frame;
     decodeTag(8, 0, body, frame);
     if (frame.config) {
-      if (frame.codec === "aac") this.#use("aac", codecs.createAacDecoder(frame.data));
+      if (frame.codec === "aac") this.#use("aac", codecs.createConfigured(clientFormat("aac"), frame.data));
       return new Int16Array(0);
     }
     this.codecs.add(frame.codec);

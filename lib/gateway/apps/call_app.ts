@@ -2,6 +2,7 @@
 // ends the call with the stream; playing the same name plays the remote party. Each publisher has its own call.
 // Role: edge
 
+import type { CodecRegistry } from "../../codecs/registry.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { Scope } from "../../base/scope.ts";
@@ -24,6 +25,7 @@ import { StreamClient } from "./stream_client.ts";
 /** What calls of accounts share; everything belongs to the gateway. */
 export interface AccountAppParts extends Runtime, CallShared {
   readonly media: Pick<CallMediaPool, "factory">;
+  readonly registry: CodecRegistry;
   /** Codecs that can be turned into one another here. */
   readonly transcodable: ReadonlySet<string>;
 }
@@ -105,7 +107,8 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     const call: PublishedCall = new PublishedCall({
       destination: rest,
       rules: account.config,
-      takesAac: this.#parts.transcodable.has("aac"),
+      registry: this.#parts.registry,
+      transcodable: this.#parts.transcodable,
       openClient: (link) =>
         new StreamClient({
           link,

@@ -7,9 +7,11 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
 import { dial } from "../../call/dial.ts";
+import type { Codec } from "../../codecs/codec.ts";
+import type { CodecRegistry } from "../../codecs/registry.ts";
 import type { RedialPolicy, SipAccount } from "../../config/sip_account.ts";
 import type { StreamClient } from "./stream_client.ts";
-import { isSound, publisherCodecs } from "../../call/publisher_configs.ts";
+import { isSound, publisherCodec } from "../../call/publisher_configs.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 
 export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "redial" | "maxDurationSeconds">;
@@ -19,8 +21,9 @@ type Tell = (level: "status" | "error", code: string, text: string) => void;
 interface PublishedCallParts {
   readonly destination: string;
   readonly rules: CallRules;
-  /** Whether AAC can be transcoded here; no phone takes it as it is. */
-  readonly takesAac: boolean;
+  readonly registry: CodecRegistry;
+  /** Codecs that can be turned into one another here: without it no phone hears AAC. */
+  readonly transcodable: ReadonlySet<string>;
   readonly openClient: (link: ClientLink) => StreamClient;
   readonly clock: Clock;
   readonly random: Random;
@@ -38,8 +41,6 @@ const NO_MEDIA_MS = 30_000;
 const TONES: readonly string[] = ["dtmf"];
 
 /** Why nothing is dialled, and what to do. */
-const NO_CODEC = "this kind of audio cannot be carried in a call: send AAC, Opus, Speex or G.711";
-const NO_AAC = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
 const NO_PICTURES = "there is no audio, and only H.264 pictures can be carried in a call";
 
 type PublishedCallState = "waiting" | "dialing" | "talking" | "pausing" | "over";
@@ -124,11 +125,13 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 
   #heardSound(message: MediaMessage): void {
-    const { rules: { codecs }, takesAac } = this.#parts;
-    const sound = publisherCodecs(message.body);
-    if (sound.length === 0) return this.#unsupported(NO_CODEC);
-    if (sound.includes("aac") && !takesAac) return this.#unsupported(NO_AAC);
-    const own = [...sound, ...TONES, ...(this.leg.hasVideo ? ["h264"] : [])];
+    const { rules: { codecs }, registry, transcodable } = this.#parts;
+    const codec = publisherCodec(message.body, registry);
+    if (codec === null) return this.#unsupported(unknownAudio(registry));
+    if (codec.passthrough === undefined && !transcodable.has(codec.name)) {
+      return this.#unsupported(unconvertible(codec, registry));
+    }
+    const own = [...registry.tokensOf(codec), ...TONES, ...(this.leg.hasVideo ? ["h264"] : [])];
     this.#codecs = codecs.length > 0 ? codecs : own;
     this.#dial();
   }
@@ -244,4 +247,14 @@ export function isWorthRedialling(reason: string): boolean {
 export function redialDelayMs(policy: RedialPolicy, redials: number, random: Random): number {
   const plainMs = Math.min(LONGEST_DELAY_MS, policy.firstDelaySeconds * 1000 * 2 ** redials);
   return Math.min(LONGEST_DELAY_MS, Math.round(plainMs * (1 - JITTER + 2 * JITTER * random.float())));
+}
+
+function unknownAudio(registry: CodecRegistry): string {
+  return `this kind of audio cannot be carried in a call: send ${registry.sendable()}`;
+}
+
+function unconvertible(codec: Codec, registry: CodecRegistry): string {
+  return `${codec.label} cannot be converted here (deno task codecs builds what can): send ${
+    registry.sendable(codec)
+  }`;
 }

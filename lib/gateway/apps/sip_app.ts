@@ -77,7 +77,7 @@ export class SipApp {
     const agent = arrival.shared
       ? this.#sharedAgents.join(identity.identity)
       : this.#parts.sip.createUserAgent(identity.identity);
-    const wanted = dialledByUrl(request.query);
+    const wanted = dialledByUrl(request.query, this.#parts.media.registry);
     const { clock } = this.#parts;
     const log = this.#logOf(path.key);
     using dialled = wanted === null ? null : new UrlDialLink({ clock, log, client, limits: wanted });

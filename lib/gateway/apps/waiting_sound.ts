@@ -5,7 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { Pacer } from "../../base/pacer.ts";
 import type { Ticker } from "../../base/ticker.ts";
-import { G711_SILENCE, linearToUlaw } from "../../media/g711.ts";
+import { G711_SILENCE, linearToUlaw } from "../../codecs/g711_tables.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
 
 /** Tag bodies of 20 ms each, repeated for ever. */

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { builtInCodecs } from "../../../lib/codecs/registry.ts";
 import assert from "node:assert/strict";
 import type { AmfValue } from "../../../lib/amf/value.ts";
 import { seededRandom } from "../../../lib/base/random.ts";
@@ -31,7 +32,8 @@ class Scene extends LineBench {
     this.call = new PublishedCall({
       destination: "100",
       rules: sipAccount(rules),
-      takesAac,
+      registry: builtInCodecs,
+      transcodable: new Set(takesAac ? ["aac"] : []),
       openClient: (link) => this.openClient(link),
       clock: this.clock,
       random: { ...this.random, float: () => 0.5 },
@@ -266,7 +268,8 @@ Deno.test("a destination that is none, is told at once", async () => {
   const other = new PublishedCall({
     destination: "sip:",
     rules: sipAccount(),
-    takesAac: true,
+    registry: builtInCodecs,
+    transcodable: new Set(["aac"]),
     openClient: (link) => scene.openClient(link),
     clock: scene.clock,
     random: scene.random,

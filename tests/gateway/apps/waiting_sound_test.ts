@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Ticker } from "../../../lib/base/ticker.ts";
-import { decodeG711 } from "../../../lib/media/g711.ts";
+import { decodeG711 } from "../../../lib/codecs/g711_tables.ts";
 import {
   silentFrames,
   toneFrames,
