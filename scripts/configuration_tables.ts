@@ -2,7 +2,7 @@
 // comments that name them.
 // Role: edge
 
-import { formatAccountTable, formatSettingsTable } from "../lib/config/settings_text.ts";
+import { formatKeysTable, formatSettingsTable } from "../lib/config/settings_text.ts";
 
 const FILE = new URL("../docs/configuration.md", import.meta.url);
 
@@ -18,5 +18,5 @@ export function putTable(text: string, name: string, table: string): string {
 if (import.meta.main) {
   const text = await Deno.readTextFile(FILE);
   const withOptions = putTable(text, "options", formatSettingsTable());
-  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatAccountTable()));
+  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatKeysTable()));
 }

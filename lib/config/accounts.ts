@@ -1,9 +1,29 @@
-// SIP addresses in the configuration file: exceptions for some, and with a name the SIP users the gateway itself is
-// (sip_account.ts).
+// [[account]] of the configuration file: with a name a SIP user that the gateway itself is, else what is different for
+// RTMP clients of an address. One row for each key.
 // Role: wire
 
+import { nullIfMalformed } from "../base/errors.ts";
+import { builtInCodecs } from "../codecs/registry.ts";
+import { onBusyPolicies } from "../live/publisher.ts";
+import { type CallerFields, readExtraHeaders, readFromUser } from "../sip/message/extra_headers.ts";
+import { findTransport, transportNames } from "../sip/message/transports.ts";
+import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
+import type { Identity } from "../sip/ua/identity.ts";
 import { type ParsedTable, parseTable } from "./config_table.ts";
-import { readSipAccount, SIP_ACCOUNT_KEYS, type SipAccount } from "./sip_account.ts";
+import {
+  converted,
+  explained,
+  oneOf,
+  Problem,
+  readEntry,
+  required,
+  setting,
+  type Slice,
+  sliceOf,
+  token,
+  truth,
+  wholeNumber,
+} from "./setting.ts";
 
 /** What happens when a client connects to an address that another client uses. */
 export type SameAddressPolicy = "replace" | "share" | "reject";
@@ -11,13 +31,197 @@ export type SameAddressPolicy = "replace" | "share" | "reject";
 /** All policies, the default first. */
 export const sameAddressPolicies: readonly SameAddressPolicy[] = ["replace", "share", "reject"];
 
-export interface AccountRule {
+const MAX_TEXT_LENGTH = 256;
+
+/** Rules at most. */
+export const MAX_ACCOUNT_RULES = 10_000;
+
+/** Numbers are refused: 0123 without quotes is no number of TOML, and 123 may have been 0123. */
+const text = converted(`a text in quotes, of ${MAX_TEXT_LENGTH} characters at most`, "", (value) => {
+  const good = typeof value === "string" && value.length <= MAX_TEXT_LENGTH && !/\p{Cc}/u.test(value);
+  return good && value !== "" ? value : undefined;
+});
+
+/** Keys that an entry may have without a name, and with one: exceptions for RTMP clients of the address. */
+const ruleKeys = {
+  "same-address": setting(
+    converted(
+      `one of ${sameAddressPolicies.join(", ")}`,
+      "",
+      (value) => sameAddressPolicies.find((policy) => policy === value),
+    ),
+    {
+      at: "rule.sameAddress",
+      default: undefined,
+      absent: "`same-address`",
+      help: "as the setting, for RTMP clients of the address; `*@domain` is everybody there",
+    },
+  ),
+  "publish-calls": setting(truth(), {
+    at: "rule.publishCalls",
+    default: undefined,
+    absent: "`publish-calls`",
+    help: "as the setting, for RTMP clients of the address",
+  }),
+};
+
+/** Keys that make a SIP user of the gateway; all but the address need a name. */
+export const sipAccountKeys = {
+  name: required(
+    converted("1 to 64 letters, digits, dots, dashes or underscores: it is part of URLs", "", readName),
+    {
+      at: "name",
+      absent: "none",
+      help: "letters, digits, `.`, `_`, `-`; without it only `same-address` and `publish-calls`",
+    },
+  ),
+  address: required(explained(readAddress), {
+    at: "identity.aor",
+    absent: "required",
+    help: "SIP address, `user@domain`",
+  }),
+  "display-name": setting(text, {
+    at: "identity.displayName",
+    default: null,
+    absent: "none",
+    help: "display name of its calls",
+  }),
+  username: setting(text, {
+    at: "identity.username",
+    default: null,
+    absent: "user of `address`",
+    secret: true,
+    help: "user for digest authentication",
+  }),
+  password: setting(text, {
+    at: "identity.password",
+    default: null,
+    absent: "none",
+    secret: true,
+    help: "password for it; answered to its registrar, proxy and domain only, never logged",
+  }),
+  "md5-without-qop": setting(truth(), {
+    at: "identity.md5WithoutQop",
+    default: false,
+    help: "answer MD5 challenges without qop (old servers; weak)",
+  }),
+  registrar: setting(explained(readServer), {
+    at: "identity.registrar",
+    default: undefined,
+    absent: "domain of `address`",
+    help: "where REGISTER goes: `sip:pbx.example.com`; calls go to the domain",
+  }),
+  proxy: setting(explained(readServer), {
+    at: "identity.proxy",
+    default: undefined,
+    absent: "`outbound-proxy`",
+    help: "where all its requests go first: a PBX that is not the domain",
+  }),
+  transport: setting(oneOf("", transportNames), {
+    at: "identity.transport",
+    default: undefined,
+    absent: "by DNS, else `udp`",
+    help: "`udp` or `tcp`, to servers whose URI has no `;transport=`",
+  }),
+  register: setting(truth(), {
+    at: null,
+    default: undefined,
+    absent: "`true` with a password or registrar",
+    help: "register, and stay registered",
+  }),
+  codecs: setting(explained(readCodecs), {
+    at: "codecs",
+    default: [] as readonly string[],
+    absent: "by use",
+    help: 'codec tokens of the RTMP side, best first: `["pcmu", "dtmf"]`',
+  }),
+  key: setting(token(), {
+    at: "key",
+    default: null,
+    absent: "none",
+    secret: true,
+    help: "`?key=` asked of publishers and players, 16 characters at least",
+  }),
+  answer: setting(oneOf("", ["no", "auto", "on-publish"]), {
+    at: "answer",
+    default: "no",
+    help: "incoming calls: reject (`no`), answer at once (`auto`), or when somebody publishes (`on-publish`)",
+  }),
+  waiting: setting(oneOf("", ["silence", "tone"]), {
+    at: "waiting",
+    default: "silence",
+    help: "until somebody publishes, callers hear `silence` or a `tone`",
+  }),
+  "on-busy": setting(oneOf("", onBusyPolicies), {
+    at: "onBusy",
+    default: null,
+    absent: "`on-busy`",
+    help: "as the setting, for this account",
+  }),
+  "from-user": setting(explained(readCallerUser), {
+    at: "fields.fromUser",
+    default: undefined,
+    absent: "user of `address`",
+    secret: true,
+    help: "user part of From of its calls: the number to show",
+  }),
+  headers: setting(explained(readHeaders), {
+    at: null,
+    default: undefined,
+    absent: "none",
+    secret: true,
+    help: 'further headers of its INVITEs: `[account.headers]`, then `X-Tenant = "7"`',
+  }),
+  redirect: setting(truth(), {
+    at: "redirect",
+    default: undefined,
+    absent: "`redirect`",
+    help: "as the setting, for this account",
+  }),
+  "answer-timeout": setting(wholeNumber(1, 600, ""), {
+    at: "answerTimeoutSeconds",
+    default: 60,
+    help: "seconds an outgoing call may ring",
+  }),
+  redial: setting(wholeNumber(0, 100, ""), {
+    at: "redial.attempts",
+    default: 0,
+    help: "further attempts of a call that was not answered",
+  }),
+  "redial-delay": setting(wholeNumber(1, 300, ""), {
+    at: "redial.firstDelaySeconds",
+    default: 5,
+    help: "seconds before the first of them, doubled each time",
+  }),
+  "max-duration": setting(wholeNumber(0, 604_800, ""), {
+    at: "maxDurationSeconds",
+    default: 0,
+    help: "hang up after so many seconds; 0: off",
+  }),
+};
+
+/** Every key of an `[[account]]`. */
+export const accountKeys = { ...sipAccountKeys, ...ruleKeys };
+
+type SipAccountKeys = typeof sipAccountKeys;
+
+/** One `[[account]]` that has a `name`: the gateway itself is this SIP user. */
+export interface SipAccount extends Slice<SipAccountKeys, ""> {
+  /** Who it is and where its requests go. */
+  readonly identity: Identity;
+  readonly register: boolean;
+  /** What is different about its INVITEs; absent: nothing. */
+  readonly fields?: CallerFields;
+  readonly redial: RedialPolicy;
+}
+
+/** How often and when a call is tried again; the delays double. */
+export type RedialPolicy = Slice<SipAccountKeys, "redial">;
+
+/** What is different for RTMP clients of an address. */
+export interface AccountRule extends Slice<typeof ruleKeys, "rule"> {
   /** user@host, the host in lower case; the user `*` stands for everybody there. */
   readonly address: string;
-  /** For these addresses; absent: as for all. */
-  readonly sameAddress?: SameAddressPolicy;
-  /** Whether others may play both sides of their calls; absent: as for all. */
-  readonly publishCalls?: boolean;
 }
 
 /** One `[[account]]`: an exception, an account of the gateway's own, or both. */
@@ -28,27 +232,19 @@ export interface AccountEntry {
   readonly account: SipAccount | null;
 }
 
-/** Rules at most. */
-export const MAX_ACCOUNT_RULES = 10_000;
-const MAX_ADDRESS_LENGTH = 256;
+type Entry = Readonly<Record<string, unknown>>;
 
-/**
- * Reads a list of tables; never throws.
- *
- *   [[account]]
- *   address = "alice@example.com"      or "*@example.com"
- *   same-address = "share"             replace, share or reject
- *   publish-calls = true               others may play both sides of its calls
- *
- * Answers to: FAQ question 18 of siprtmp: several clients on one SIP address took a change of its code.
- */
-export function parseAccounts(value: unknown): ParsedTable<AccountEntry> {
+/** Reads a list of tables; never throws. What was written into passwords and keys is never repeated. */
+export function parseAccounts(
+  value: unknown,
+  accountRows: SipAccountKeys = sipAccountKeys,
+): ParsedTable<AccountEntry> {
   const parsed = parseTable(value, {
     example:
       '[[account]], with address = "..." and what is different for it, or name = "..." to be that user',
     maxRules: MAX_ACCOUNT_RULES,
-    keys: ["address", "same-address", "publish-calls", ...SIP_ACCOUNT_KEYS],
-    readRule: readEntry,
+    keys: ["address", ...Object.keys(ruleKeys), ...namedKeys(accountRows)],
+    readRule: (entry) => readAccountEntry(entry, accountRows),
   });
   if (parsed.type === "wrong") return parsed;
   const names = new Set<string>();
@@ -63,11 +259,16 @@ export function parseAccounts(value: unknown): ParsedTable<AccountEntry> {
   return parsed;
 }
 
-function readEntry(entry: Readonly<Record<string, unknown>>): AccountEntry | string {
+/** Keys that only an account with a name may have, and the name itself. */
+export function namedKeys(accountRows: SipAccountKeys = sipAccountKeys): string[] {
+  return Object.keys(accountRows).filter((key) => key !== "address");
+}
+
+function readAccountEntry(entry: Entry, accountRows: SipAccountKeys): AccountEntry | string {
   const named = entry.name !== undefined;
-  const alone = named ? undefined : SIP_ACCOUNT_KEYS.find((key) => entry[key] !== undefined);
+  const alone = named ? undefined : namedKeys(accountRows).find((key) => entry[key] !== undefined);
   if (alone !== undefined) return `it has ${alone}, which is for accounts with a name: it needs name = "..."`;
-  const account = named ? readSipAccount(entry) : null;
+  const account = named ? readSipAccount(entry, accountRows) : null;
   if (typeof account === "string") return account;
   const rule = readRule(entry);
   if (typeof rule === "string") return rule;
@@ -75,27 +276,40 @@ function readEntry(entry: Readonly<Record<string, unknown>>): AccountEntry | str
   return { rule, account };
 }
 
-/** Null: nothing is different. */
-function readRule(entry: Readonly<Record<string, unknown>>): AccountRule | null | string {
-  const { address, "same-address": policy, "publish-calls": publish } = entry;
-  if (typeof address !== "string" || !isAddress(address)) {
-    return "address must be a SIP address like alice@example.com, or *@example.com";
-  }
-  const sameAddress = sameAddressPolicies.find((known) => known === policy);
-  if (policy !== undefined && sameAddress === undefined) {
-    return `same-address must be one of ${sameAddressPolicies.join(", ")}`;
-  }
-  if (publish !== undefined && typeof publish !== "boolean") return "publish-calls must be true or false";
-  if (sameAddress === undefined && publish === undefined) return null;
+/** Reads one table that has a `name`; a text says what is wrong with it. */
+export function readSipAccount(
+  entry: Entry,
+  accountRows: SipAccountKeys = sipAccountKeys,
+): SipAccount | string {
+  const values = readEntry(accountRows, entry);
+  if (typeof values === "string") return values;
+  const { headers, "from-user": fromUser } = values;
+  const identity = sliceOf(accountRows, values, "identity");
   return {
-    address: normalized(address),
-    ...(sameAddress !== undefined && { sameAddress }),
-    ...(publish !== undefined && { publishCalls: publish }),
+    ...sliceOf(accountRows, values, ""),
+    identity,
+    register: values.register ?? (identity.password !== null || identity.registrar !== undefined),
+    ...((headers !== undefined || fromUser !== undefined) && {
+      fields: { headers: headers ?? [], ...sliceOf(accountRows, values, "fields") },
+    }),
+    redial: sliceOf(accountRows, values, "redial"),
   };
 }
 
-function isAddress(text: string): boolean {
-  return text.length <= MAX_ADDRESS_LENGTH && /^[^@\s<>"]+@[^@\s<>"]+$/.test(text);
+/** Null: nothing is different. */
+function readRule(entry: Entry): AccountRule | null | string {
+  const { address } = entry;
+  if (typeof address !== "string" || !isAddress(address)) {
+    return "address must be a SIP address like alice@example.com, or *@example.com";
+  }
+  const values = readEntry(ruleKeys, entry);
+  if (typeof values === "string") return values;
+  const rule = sliceOf(ruleKeys, values, "rule");
+  return Object.keys(rule).length === 0 ? null : { address: normalized(address), ...rule };
+}
+
+function isAddress(written: string): boolean {
+  return written.length <= MAX_TEXT_LENGTH && /^[^@\s<>"]+@[^@\s<>"]+$/.test(written);
 }
 
 /** User parts are compared with their case, hosts without (RFC 3261 19.1.4); a path never holds `sip:`. */
@@ -129,4 +343,54 @@ export function mayPublishCalls(
 function isRuleFor(rule: AccountRule, address: string): boolean {
   const wanted = normalized(address);
   return rule.address === wanted || rule.address === `*${wanted.slice(wanted.indexOf("@"))}`;
+}
+
+function readName(name: unknown): string | undefined {
+  const good = typeof name === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(name) && !/^\.+$/.test(name);
+  return good ? name : undefined;
+}
+
+function readAddress(address: unknown): SipUri | Problem {
+  const problem = new Problem("must be one SIP address like alice@example.com");
+  if (typeof address !== "string" || address.length > MAX_TEXT_LENGTH) return problem;
+  const uri = nullIfMalformed(() => parseSipUri(/^sips?:/i.test(address) ? address : `sip:${address}`));
+  if (uri === null || uri.user === null || uri.user === "*") return problem;
+  if (uri.scheme === "sips") return new Problem("must begin with sip: TLS is not spoken here");
+  if (uri.password !== null) return new Problem("must be without a password, which has a line of its own");
+  if (uri.params.size > 0 || uri.headers !== null) return new Problem("must be user@host and no more");
+  return { ...uri, host: uri.host.toLowerCase() };
+}
+
+/** A registrar or proxy: a host, with or without port and transport. */
+function readServer(value: unknown): SipUri | Problem {
+  const problem = new Problem(
+    "must be a server like sip:pbx.example.com or sip:192.0.2.1:5080;transport=tcp",
+  );
+  if (typeof value !== "string" || value.length > MAX_TEXT_LENGTH) return problem;
+  const uri = nullIfMalformed(() => parseSipUri(/^sips?:/i.test(value) ? value : `sip:${value}`));
+  if (uri === null || uri.user !== null || uri.headers !== null) return problem;
+  if (uri.scheme === "sips") return new Problem("must begin with sip: TLS is not spoken here");
+  const transport = uri.params.get("transport")?.toLowerCase();
+  if (uri.params.has("transport") && findTransport(transport ?? "") === null) {
+    return new Problem(`must have ${transportNames.join(" or ")} as its transport`);
+  }
+  return uri;
+}
+
+function readCodecs(value: unknown): readonly string[] | Problem {
+  const known: readonly string[] = builtInCodecs.tokens.map(({ token }) => token);
+  const written = typeof value === "string" ? value.split(/[\s,]+/).filter((name) => name !== "") : value;
+  const names: unknown[] = Array.isArray(written) ? written : [];
+  const tokens = names.map((name) => typeof name === "string" ? name.toLowerCase() : "");
+  const good = tokens.length > 0 && tokens.every((token) => known.includes(token));
+  return good ? tokens : new Problem(`must be a list of ${known.join(", ")}`);
+}
+
+function readCallerUser(value: unknown): string | Problem {
+  return readFromUser(value) ?? new Problem("must be a number or name: what is before the @");
+}
+
+function readHeaders(value: unknown): CallerFields["headers"] | Problem {
+  const headers = readExtraHeaders(value);
+  return typeof headers === "string" ? new Problem(headers) : headers;
 }

@@ -1,16 +1,14 @@
-// One frozen value with everything that can be set, made by a pure function from defaults, file and flags (each beats
-// the one before). No other module reads flags, files or the environment.
+// The configuration: one frozen value, made by a pure function from defaults, file and flags (each beats the one
+// before). No other module reads flags, files or the environment.
 // Role: wire
 
 import { ConfigError } from "../base/errors.ts";
+import { loopbackPlaces } from "../gateway/access/target_policy.ts";
 import { type Endpoint, isIpv6, isUnspecified } from "../net/endpoint.ts";
-import type { MediaTimeouts } from "../rtp/media_watch.ts";
 import { defaultRtmpOptions, type RtmpOptions } from "../rtmp/options.ts";
-import type { KeepAliveSettings } from "../sip/transport/keep_alive.ts";
-import type { AccountRule, SameAddressPolicy } from "./accounts.ts";
+import type { AccountRule, SipAccount } from "./accounts.ts";
 import { type ConfigFile, parseConfigFile } from "./config_file.ts";
-import { type EntranceConfig, entranceOf } from "./entrance_config.ts";
-import { checkSettings, readOptionValue, type Rows, sliceOfRows } from "./setting.ts";
+import { checkSettings, readOptionValue, type Rows, type Slice, sliceOf } from "./setting.ts";
 import { DEFAULT_SIP_PORT } from "./setting_values.ts";
 import {
   type PartialSettings,
@@ -18,9 +16,7 @@ import {
   type SettingRows,
   type Settings,
   settings as gatewayRows,
-  type Slice,
 } from "./settings.ts";
-import type { SipAccount } from "./sip_account.ts";
 
 /** The version of this program; the same as in deno.json. */
 export const version = "0.1.0";
@@ -28,8 +24,11 @@ export const version = "0.1.0";
 /** How much the log says: `-d` is debug, `-D` is trace. */
 export type Verbosity = "normal" | "debug" | "trace";
 
-/** Everything that can be set, checked and frozen. Most members are what rows of settings.ts give. */
-export interface Config extends TopSlice {
+/** What rows put at a place; what several rows make is added by hand. */
+type At<Place extends string> = Slice<SettingRows, Place>;
+
+/** Everything that can be set, checked and frozen. */
+export interface Config extends At<""> {
   readonly rtmp: RtmpConfig;
   readonly entrance: EntranceConfig;
   readonly sip: SipConfig;
@@ -40,51 +39,56 @@ export interface Config extends TopSlice {
   readonly verbosity: Verbosity;
 }
 
-/** The rows that are members of the configuration itself. */
-type TopSlice = {
-  readonly [
-    Name in SettingName as SettingRows[Name]["at"] extends null | `${string}.${string}` ? never
-      : Exclude<SettingRows[Name]["at"], null>
-  ]: ReturnType<SettingRows[Name]["to"]>;
-};
-
-/** Bounds of the whole gateway. */
-export type LimitConfig = Slice<"limit">;
-
-/** Where RTMP clients connect and how long they may be silent. */
-export interface RtmpConfig extends Slice<"rtmp"> {
-  /** Where to listen; port 0 takes any free one. */
-  readonly listen: Endpoint;
-  /** Times and bounds of each connection. */
-  readonly options: RtmpOptions;
+export interface RtmpConfig extends At<"rtmp"> {
+  readonly listen: At<"rtmp.listen">;
+  readonly options: RtmpOptions & At<"rtmp.options">;
 }
 
-export interface SipConfig extends Slice<"sip"> {
+/** Who comes in and how, besides the plain port. */
+export interface EntranceConfig extends At<"entrance"> {
+  /** RTMP over TLS, plain or in HTTP requests; null: none. */
+  readonly tls: TlsConfig | null;
+  /** RTMP in HTTP requests; null: none. */
+  readonly tunnel: Endpoint | null;
+  /** Where may be sent to although it usually may not. */
+  readonly targets: At<"entrance.targets"> & { readonly open: readonly Endpoint[] };
+}
+
+/** The TLS ports, at least one, and their certificate. */
+export interface TlsConfig {
+  /** Where RTMPS clients connect; port 0 takes any free one; null: nowhere. */
+  readonly listen: Endpoint | null;
+  /** Where RTMPTS clients do, in HTTPS requests. */
+  readonly tunnel: Endpoint | null;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
+/** Addresses that are bound and told to peers. */
+interface OwnAddress {
   readonly bind: string;
-  /** Address told to peers, an IP literal; null: the one that faces each peer. */
+  /** An IP literal; null: the local address of the route to each peer, or what the STUN server says. */
   readonly advertise: string | null;
-  /** Port to bind, UDP and TCP; 0 takes any free one. */
+}
+
+export interface SipConfig extends At<"sip">, OwnAddress {
+  /** UDP and TCP; 0 takes any free one. */
   readonly port: number;
   /** True when the next free port will do: nobody asked for this very one. */
   readonly portFallback: boolean;
-  readonly keepAlive: KeepAliveSettings;
+  readonly keepAlive: At<"sip.keepAlive">;
   readonly userAgent: string;
 }
 
-/** Where media sockets are bound. */
-export interface RtpConfig extends Slice<"rtp"> {
-  readonly bind: string;
-  /** Address told to peers, an IP literal; null: the one that faces each peer. */
-  readonly advertise: string | null;
+export interface RtpConfig extends At<"rtp">, OwnAddress {
   readonly portMin: number;
   readonly portMax: number;
-  /** How long a call lasts without anything of its peer. */
-  readonly timeouts: MediaTimeouts;
+  readonly timeouts: At<"rtp.timeouts">;
 }
 
-export interface SameAddressConfig {
-  /** For addresses without a rule of their own. */
-  readonly policy: SameAddressPolicy;
+export type LimitConfig = At<"limit">;
+
+export interface SameAddressConfig extends At<"sameAddress"> {
   /** Exceptions; the first that fits counts. */
   readonly accounts: readonly AccountRule[];
 }
@@ -106,7 +110,7 @@ export function buildConfig(sources: ConfigSources, rows: Rows = gatewayRows): C
     ...parseFlags(rows, sources.flags ?? {}),
   } as Settings;
   checkTogether(settings);
-  return deepFreeze(configOf(rows, settings));
+  return deepFreeze(configOf(rows as SettingRows, settings));
 }
 
 export function defaultsOf(rows: Rows): Readonly<Record<string, unknown>> {
@@ -142,13 +146,23 @@ function checkTogether(settings: Settings): void {
     );
   }
   const sipPort = settings["sip-port"];
-  const clash = (["port", "rtmps-port", "rtmpt-port", "rtmpts-port"] as const).find((name) =>
-    settings[name] === sipPort
-  );
+  const clash = rtmpPorts.find((name) => settings[name] === sipPort);
   if (clash !== undefined && sipPort !== null && sipPort !== 0 && overlap(bind, settings.host)) {
     throw new ConfigError(
       `${clash} and sip-port cannot both be ${sipPort}: RTMP and SIP each need their own`,
     );
+  }
+  checkPorts(settings);
+}
+
+const rtmpPorts = ["port", "rtmps-port", "rtmpt-port", "rtmpts-port"] as const;
+
+function checkPorts(settings: Settings): void {
+  for (const [index, name] of rtmpPorts.entries()) {
+    const same = rtmpPorts.slice(0, index).find((other) => settings[other] === settings[name]);
+    if (same !== undefined && settings[name] !== null && settings[name] !== 0) {
+      throw new ConfigError(`${same} and ${name} cannot both be ${settings[name]}`);
+    }
   }
 }
 
@@ -156,49 +170,73 @@ function overlap(a: string, b: string): boolean {
   return a === b || isUnspecified(a) || isUnspecified(b);
 }
 
-function configOf(rows: Rows, settings: Settings): Config {
-  const bind = settings["int-ip"];
-  const advertise = settings["ext-ip"] === "auto" ? null : settings["ext-ip"];
-  const slice = <Part extends string>(part: Part): Slice<Part> =>
-    sliceOfRows(rows, settings, part) as Slice<Part>;
+function configOf(rows: SettingRows, settings: Settings): Config {
+  const at = <Place extends string>(place: Place): At<Place> => sliceOf(rows, settings, place);
+  const { "int-ip": bind, "ext-ip": external, "sip-port": sipPort, "rtp-ports": rtpPorts } = settings;
+  const advertise = external === "auto" ? null : external;
   return {
-    ...(sliceOfRows(rows, settings, "") as TopSlice),
+    ...at(""),
     rtmp: {
-      ...slice("rtmp"),
-      listen: { hostname: settings.host, port: settings.port },
-      options: {
-        ...defaultRtmpOptions,
-        idleMs: settings["rtmp-idle"] * 1000,
-        pingMs: settings["rtmp-ping"] * 1000,
-        readBytesPerSecond: settings["max-publish-rate"] * 1000 / 8,
-      },
+      ...at("rtmp"),
+      listen: at("rtmp.listen"),
+      options: { ...defaultRtmpOptions, ...at("rtmp.options") },
     },
-    entrance: entranceOf(settings, slice("entrance")),
+    entrance: {
+      ...at("entrance"),
+      tls: tlsOf(settings),
+      tunnel: listenOf(settings, "rtmpt-port"),
+      targets: { ...at("entrance.targets"), open: openTargets(settings) },
+    },
     sip: {
-      ...slice("sip"),
+      ...at("sip"),
       bind,
       advertise,
-      port: settings["sip-port"] ?? DEFAULT_SIP_PORT,
-      portFallback: settings["sip-port"] === null,
-      keepAlive: { method: settings["keep-alive"], periodMs: settings["keep-alive-period"] * 1000 },
+      port: sipPort ?? DEFAULT_SIP_PORT,
+      portFallback: sipPort === null,
+      keepAlive: at("sip.keepAlive"),
       userAgent: `siprtmp/${version}`,
     },
     rtp: {
-      ...slice("rtp"),
+      ...at("rtp"),
       bind,
       advertise,
-      portMin: settings["rtp-ports"].min,
-      portMax: settings["rtp-ports"].max,
-      timeouts: slice("timeouts"),
+      portMin: rtpPorts.min,
+      portMax: rtpPorts.max,
+      timeouts: at("rtp.timeouts"),
     },
-    limit: slice("limit"),
+    limit: at("limit"),
     sameAddress: {
-      policy: settings["same-address"],
+      ...at("sameAddress"),
       accounts: settings.account.flatMap(({ rule }) => rule ?? []),
     },
     accounts: settings.account.flatMap(({ account }) => account ?? []),
     verbosity: settings["verbose-all"] ? "trace" : settings.verbose ? "debug" : "normal",
   };
+}
+
+function tlsOf(settings: Settings): TlsConfig | null {
+  const [listen, tunnel] = [listenOf(settings, "rtmps-port"), listenOf(settings, "rtmpts-port")];
+  const { "tls-cert": certificateFile, "tls-key": keyFile } = settings;
+  if (listen === null && tunnel === null) {
+    if (certificateFile === null && keyFile === null) return null;
+    throw new ConfigError("tls-cert and tls-key are for rtmps-port and rtmpts-port, which are not set");
+  }
+  if (certificateFile === null || keyFile === null) {
+    const name = listen === null ? "rtmpts-port" : "rtmps-port";
+    throw new ConfigError(`${name} needs a certificate: set tls-cert and tls-key`);
+  }
+  return { listen, tunnel, certificateFile, keyFile };
+}
+
+/** On the address of RTMP; null: the port is not set. */
+function listenOf(settings: Settings, name: (typeof rtmpPorts)[number]): Endpoint | null {
+  const port = settings[name];
+  return port === null ? null : { hostname: settings.host, port };
+}
+
+/** The built-in SIP server, wherever it listens. */
+function openTargets({ sipd }: Settings): Endpoint[] {
+  return sipd === null ? [] : [sipd.listen, ...loopbackPlaces(sipd.listen.port)];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,13 +1,11 @@
 // The configuration file: TOML whose keys are the long option names. Every complaint names the file and the
 // line and points at the place, because the reader has an editor open and not our source.
-// Answers to: nothing in siprtmp, which had no configuration file.
 // Role: wire
 
 import { parse, TomlError } from "smol-toml";
 import { ConfigError } from "../base/errors.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { checkSettings, type Rows, type SettingIssue } from "./setting.ts";
-import { ACCOUNT_KEYS } from "./sip_account.ts";
 import { findTomlKeys, type TomlKey } from "./toml_keys.ts";
 
 /** A configuration file that has been read: its name, for messages, and its text. */
@@ -44,8 +42,12 @@ export function parseConfigFile(file: ConfigFile, rows: Rows): Readonly<Record<s
 
 /** Settings and keys of tables whose values may be shown; of all others, mistyped ones too, only the key is. */
 function shownKeys(rows: Rows): ReadonlySet<string> {
-  const all = [...Object.entries(rows), ...Object.entries(ACCOUNT_KEYS)];
-  return new Set(["pattern", "target", ...all.filter(([, { secret }]) => !secret).map(([name]) => name)]);
+  return new Set(
+    Object.entries(rows).flatMap(([name, { secret, keys }]) => [
+      ...(secret ? [] : [name]),
+      ...(keys === undefined ? [] : shownKeys(keys)),
+    ]),
+  );
 }
 
 function parseToml(file: ConfigFile, shown: ReadonlySet<string>): Record<string, unknown> {

@@ -7,18 +7,29 @@ import { ALPHANUMERIC, characterSet } from "../sip/message/grammar.ts";
 import { type NameAddr, parseDestination } from "../sip/message/name_addr.ts";
 import { escapeUri, formatHostPort, schemeOf, type SipUri } from "../sip/message/uri.ts";
 import { type ParsedTable, parseTable } from "./config_table.ts";
+import { explained, Problem, readEntry, required, type Slice } from "./setting.ts";
 import { type DialPattern, parseDialPattern } from "./dial_pattern.ts";
 
 /** Rules of a plan at most. */
 export const MAX_DIAL_RULES = 1000;
 const MAX_TARGET_LENGTH = 512;
 
-export interface DialRule {
-  /** What must have been dialled. */
-  readonly pattern: DialPattern;
-  /** What is called instead; $1 to $9 are the groups, $0 is all of it, $$ is a dollar. */
-  readonly target: string;
-}
+/** The keys of a `[[dial]]`. */
+export const dialKeys = {
+  pattern: required(explained(readPattern), {
+    at: "pattern",
+    absent: "required",
+    help: "pattern of the dialled number, or with an `@` of user@host",
+  }),
+  target: required(explained(readTarget), {
+    at: "target",
+    absent: "required",
+    help:
+      "number or URI called instead; `$1` to `$9`: groups of the pattern, `$0`: all of it, `$$`: a dollar",
+  }),
+};
+
+export type DialRule = Slice<typeof dialKeys, "">;
 
 /** The rules in their order. */
 export type DialPlan = readonly DialRule[];
@@ -42,18 +53,27 @@ export function parseDialPlan(value: unknown): ParsedTable<DialRule> {
   return parseTable(value, {
     example: '[[dial]], with pattern = "..." and target = "..."',
     maxRules: MAX_DIAL_RULES,
-    keys: ["pattern", "target"],
+    keys: Object.keys(dialKeys),
     readRule,
   });
 }
 
-function readRule({ pattern, target }: Readonly<Record<string, unknown>>): DialRule | string {
-  if (typeof pattern !== "string") return "pattern must be a text";
-  if (typeof target !== "string" || target.length > MAX_TARGET_LENGTH) return "target must be a text";
-  const parsed = parseDialPattern(pattern);
-  if (parsed.type === "wrong") return `pattern "${pattern}" ${parsed.problem}`;
-  const problem = targetProblem(target, parsed.pattern.groups);
-  return problem === null ? { pattern: parsed.pattern, target } : `target "${target}" ${problem}`;
+function readRule(entry: Readonly<Record<string, unknown>>): DialRule | string {
+  const rule = readEntry(dialKeys, entry);
+  if (typeof rule === "string") return rule;
+  const problem = targetProblem(rule.target, rule.pattern.groups);
+  return problem === null ? rule : `target "${rule.target}" ${problem}`;
+}
+
+function readPattern(value: unknown): DialPattern | Problem {
+  if (typeof value !== "string") return new Problem("must be a text");
+  const parsed = parseDialPattern(value);
+  return parsed.type === "wrong" ? new Problem(`"${value}" ${parsed.problem}`) : parsed.pattern;
+}
+
+function readTarget(value: unknown): string | Problem {
+  const usable = typeof value === "string" && value.length <= MAX_TARGET_LENGTH;
+  return usable ? value : new Problem("must be a text");
 }
 
 /** Tried with a digit in place of each group: what cannot be dialled then never can. */

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { ParsedTable } from "./config_table.ts";
 import { nearest } from "./nearest.ts";
-import { MAX_TEXT_LENGTH, parseAddress, parseList } from "./setting_values.ts";
+import { MAX_TEXT_LENGTH, parseAddress, parseList, parseToken } from "./setting_values.ts";
 
 /** What a setting accepts. */
 export interface Kind<T> {
@@ -14,6 +14,8 @@ export interface Kind<T> {
   readonly value: string | null;
   /** True when the value is a whole number, which the command line gives as text. */
   readonly whole: boolean;
+  /** Of a list of tables: the keys of each. */
+  readonly keys?: Rows;
 }
 
 /** A row of the table of settings; its name is its key there. */
@@ -31,13 +33,41 @@ export interface Setting<T = unknown, At extends string | null = string | null, 
   readonly reload: boolean;
   /** True when its value is never shown. */
   readonly secret: boolean;
+  /** Of a key of a table: true when it must be there, so that its default is never used. */
+  readonly required: boolean;
 }
 
 /** Rows by name. */
 export type Rows = Readonly<Record<string, Setting>>;
 
+/** Values by the names of their rows. */
+export type ValuesOf<Table extends Rows> = { -readonly [Name in keyof Table]: Table[Name]["default"] };
+
+/**
+ * What rows put at a place of the configuration: `at: "limit.calls"` is a member of Slice<..., "limit">, `at: "dtmf"` of
+ * Slice<..., "">. Where the default is undefined the member may be absent.
+ */
+export type Slice<Table extends Rows, Place extends string> = Optional<
+  { [Name in keyof Table as MemberAt<Table[Name]["at"], Place>]: ReturnType<Table[Name]["to"]> }
+>;
+
+type MemberAt<At, Place extends string> = Place extends "" ? WithoutDot<At>
+  : At extends `${Place}.${infer Member}` ? WithoutDot<Member>
+  : never;
+
+type WithoutDot<Text> = Text extends `${string}.${string}` ? never : Extract<Text, string>;
+
+type Optional<Members> =
+  & { readonly [Name in keyof Members as undefined extends Members[Name] ? never : Name]: Members[Name] }
+  & {
+    readonly [Name in keyof Members as undefined extends Members[Name] ? Name : never]?: Exclude<
+      Members[Name],
+      undefined
+    >;
+  };
+
 /** Makes a row. `to` absent: the value goes as it is. */
-export function setting<T, const D extends T | null, const At extends string | null, V = T | D>(
+export function setting<T, const D extends T | null | undefined, const At extends string | null, V = T | D>(
   kind: Kind<T>,
   row: {
     readonly default: D;
@@ -48,13 +78,13 @@ export function setting<T, const D extends T | null, const At extends string | n
     readonly to?: (value: T | D) => V;
     readonly reload?: true;
     readonly secret?: true;
+    readonly required?: true;
   },
 ): Setting<T | D, At, V> {
   const { to = (value: T | D): V => value as unknown as V } = row;
   return {
+    ...kind,
     schema: kind.schema as z.ZodType<T | D>,
-    value: kind.value,
-    whole: kind.whole,
     default: row.default,
     help: row.help,
     short: row.short ?? null,
@@ -63,7 +93,16 @@ export function setting<T, const D extends T | null, const At extends string | n
     to,
     reload: row.reload ?? false,
     secret: row.secret ?? false,
+    required: row.required ?? false,
   };
+}
+
+/** Makes the row of a key that a table must have. */
+export function required<T, const At extends string | null>(
+  kind: Kind<T>,
+  row: { readonly at: At; readonly help: string; readonly absent: string },
+): Setting<T, At, T> {
+  return setting(kind, { ...row, default: undefined, required: true }) as Setting<T, At, T>;
 }
 
 /** A value of one source that cannot be used. */
@@ -91,9 +130,25 @@ export function checkSettings(rows: Rows, values: Readonly<Record<string, unknow
   const issues = result.error.issues.flatMap((issue): SettingIssue[] =>
     issue.code === "unrecognized_keys"
       ? issue.keys.map((key) => unknownKey(rows, key))
-      : [{ key: String(issue.path[0] ?? ""), message: issue.message, path: issue.path.map(stepOf) }]
+      : [issueOf(issue, rows, values)]
   );
   return { type: "wrong", issues: firstOfEachKey(issues) };
+}
+
+/** Reads one table of a list; a text says what is wrong, without what was written. */
+export function readEntry<Table extends Rows>(
+  rows: Table,
+  entry: Readonly<Record<string, unknown>>,
+): ValuesOf<Table> | string {
+  const values: Record<string, unknown> = {};
+  for (const [key, row] of Object.entries(rows)) {
+    values[key] = row.default;
+    if (entry[key] === undefined && !row.required) continue;
+    const read = row.schema.safeParse(entry[key]);
+    if (!read.success) return `${key} ${read.error.issues[0]?.message}`;
+    values[key] = read.data;
+  }
+  return values as ValuesOf<Table>;
 }
 
 /** Turns the text of a command line into a number where the setting wants one; other text stays as it is. */
@@ -104,19 +159,33 @@ export function readOptionValue(
   return row?.whole && typeof value === "string" && /^-?\d{1,15}$/.test(value) ? Number(value) : value;
 }
 
-/** The values of the rows that go to `part` of the configuration ("" for its top), by their names there. */
-export function sliceOfRows(
-  rows: Rows,
+/** The values that go to a place of the configuration ("" for its top), by their names there. */
+export function sliceOf<Table extends Rows, Place extends string>(
+  rows: Table,
   values: Readonly<Record<string, unknown>>,
-  part: string,
-): Record<string, unknown> {
+  place: Place,
+): Slice<Table, Place> {
   const slice: Record<string, unknown> = {};
   for (const [name, { at, to }] of Object.entries(rows)) {
-    if (at === null) continue;
-    const dot = at.indexOf(".");
-    if (at.slice(0, Math.max(0, dot)) === part) slice[at.slice(dot + 1)] = to(values[name]);
+    const dot = at?.lastIndexOf(".") ?? -1;
+    if (at === null || values[name] === undefined || at.slice(0, Math.max(0, dot)) !== place) continue;
+    slice[at.slice(dot + 1)] = to(values[name]);
   }
-  return slice;
+  return slice as Slice<Table, Place>;
+}
+
+/** In `params` of an issue: the message may go on with what was written instead. */
+const NOT_WANTED = { notWanted: true };
+
+function issueOf(
+  issue: z.core.$ZodIssue,
+  rows: Rows,
+  values: Readonly<Record<string, unknown>>,
+): SettingIssue {
+  const key = String(issue.path[0] ?? "");
+  const toTell = issue.code === "custom" && issue.params?.notWanted === true && rows[key]?.secret === false;
+  const message = toTell ? `${issue.message}, not ${shown(values[key])}` : issue.message;
+  return { key, message, path: issue.path.map(stepOf) };
 }
 
 function unknownKey(rows: Rows, key: string): SettingIssue {
@@ -148,7 +217,7 @@ export function address(): Kind<string> {
   return converted("an IP address", "<address>", parseAddress);
 }
 
-export function oneOf<Name extends string>(value: string, names: readonly Name[]): Kind<Name> {
+export function oneOf<const Name extends string>(value: string, names: readonly Name[]): Kind<Name> {
   const wanted = `${names.slice(0, -1).join(", ")} or ${names.at(-1)}`;
   return converted(wanted, value, (given) => names.find((name) => name === given));
 }
@@ -170,12 +239,38 @@ export function list<T>(wanted: string, parse: (text: string) => T | undefined):
   return converted(wanted, "<list>", (given) => parseList(given, parse));
 }
 
-/** A table of the file, which the command line has not: its reader says what is wrong. */
-export function table<Rule>(parse: (value: unknown) => ParsedTable<Rule>): Kind<readonly Rule[]> {
-  const schema = z.unknown().transform((value, context) => {
+/** 16 characters at least: not to be guessed; none that separates the parts of a URL. */
+export function token(): Kind<string> {
+  return converted(
+    "16 to 256 letters, digits and signs, without spaces and & = # % + ?",
+    "<text>",
+    parseToken,
+  );
+}
+
+/** A list of tables of the file, which the command line has not. */
+export function table<Rule>(
+  keys: Rows,
+  parse: (value: unknown) => ParsedTable<Rule>,
+): Kind<readonly Rule[]> {
+  const kind = explained((value) => {
     const parsed = parse(value);
-    if (parsed.type === "rules") return parsed.rules;
-    context.addIssue({ code: "custom", message: parsed.problem, path: [...parsed.at] });
+    return parsed.type === "rules" ? parsed.rules : new Problem(parsed.problem, parsed.at);
+  });
+  return { ...kind, value: "", keys };
+}
+
+/** What is wrong with a value, in words that read well after its name; in a table also where. */
+export class Problem {
+  constructor(readonly text: string, readonly at: readonly (string | number)[] = []) {}
+}
+
+/** A value that says itself what is wrong with it. */
+export function explained<T>(read: (value: unknown) => T | Problem): Kind<T> {
+  const schema = z.unknown().transform((value, context) => {
+    const result = read(value);
+    if (!(result instanceof Problem)) return result;
+    context.addIssue({ code: "custom", message: result.text, path: [...result.at] });
     return z.NEVER;
   });
   return { schema, value: "", whole: false };
@@ -192,33 +287,17 @@ export function converted<T>(
   more: { readonly isBad?: (value: T) => boolean; readonly problem?: string; readonly whole?: boolean } = {},
 ): Kind<T> {
   const { isBad, problem = "", whole = false } = more;
-  const schema = transformed(convert, (given) => `must be ${wanted}, not ${shown(given)}`);
+  const schema = z.unknown().transform((given, context) => {
+    const result = convert(given);
+    if (result !== undefined) return result;
+    context.addIssue({ code: "custom", message: `must be ${wanted}`, params: NOT_WANTED });
+    return z.NEVER;
+  });
   return {
     schema: isBad === undefined ? schema : schema.refine((read) => !isBad(read), problem),
     value,
     whole,
   };
-}
-
-/** As above, without showing what was written. */
-export function secretText<T>(
-  wanted: string,
-  value: string,
-  convert: (value: unknown) => T | undefined,
-): Kind<T> {
-  return { schema: transformed(convert, () => `must be ${wanted}`), value, whole: false };
-}
-
-function transformed<T>(
-  convert: (value: unknown) => T | undefined,
-  problem: (value: unknown) => string,
-): z.ZodType<T> {
-  return z.unknown().transform((value, context) => {
-    const result = convert(value);
-    if (result !== undefined) return result;
-    context.addIssue({ code: "custom", message: problem(value) });
-    return z.NEVER;
-  });
 }
 
 function shown(value: unknown): string {

@@ -8,8 +8,8 @@ import type { SocketKind } from "../net/sockets.ts";
 import { STUN_PORT } from "../net/stun.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import type { KeepAliveMethod } from "../sip/transport/keep_alive.ts";
-import { parseAccounts, sameAddressPolicies } from "./accounts.ts";
-import { parseDialPlan } from "./dial_plan.ts";
+import { accountKeys, parseAccounts, sameAddressPolicies } from "./accounts.ts";
+import { dialKeys, parseDialPlan } from "./dial_plan.ts";
 import {
   address,
   converted,
@@ -17,10 +17,11 @@ import {
   oneOf,
   path,
   port,
-  secretText,
   setting,
   table,
+  token,
   truth,
+  type ValuesOf,
   wholeNumber,
 } from "./setting.ts";
 import {
@@ -33,7 +34,6 @@ import {
   parseProxy,
   parseServer,
   parseSipd,
-  parseToken,
   parseTruth,
   parseWorkers,
   type PortRange,
@@ -48,8 +48,18 @@ const mib = (count: number): number => count * MIB;
 
 /** In the order of the help. */
 export const settings = {
-  host: setting(address(), { at: null, short: "i", default: "0.0.0.0", help: "RTMP listen address" }),
-  port: setting(port(), { at: null, short: "p", default: 1935, help: "RTMP port; 0: any free one" }),
+  host: setting(address(), {
+    at: "rtmp.listen.hostname",
+    short: "i",
+    default: "0.0.0.0",
+    help: "RTMP listen address",
+  }),
+  port: setting(port(), {
+    at: "rtmp.listen.port",
+    short: "p",
+    default: 1935,
+    help: "RTMP port; 0: any free one",
+  }),
   "rtmps-port": setting(port(), {
     at: null,
     default: null,
@@ -88,7 +98,7 @@ export const settings = {
     help: "RTMP users with password hashes, made by scripts/add_user.ts",
   }),
   "rtmp-token": setting(
-    secretText("16 to 256 letters, digits and signs, without spaces and & = # % + ?", "<text>", parseToken),
+    token(),
     {
       at: "entrance.token",
       default: null,
@@ -148,13 +158,13 @@ export const settings = {
     help: "RTP is accepted first from: nat, strict or any (docs/security.md)",
   }),
   "media-timeout-initial": setting(wholeNumber(0, 86400, "<seconds>"), {
-    at: "timeouts.initialMs",
+    at: "rtp.timeouts.initialMs",
     default: 30,
     to: ms,
     help: "hang up when no RTP has come this long after the answer; 0: off",
   }),
   "media-timeout": setting(wholeNumber(0, 86400, "<seconds>"), {
-    at: "timeouts.silenceMs",
+    at: "rtp.timeouts.silenceMs",
     default: 60,
     to: ms,
     help: "hang up when no RTP has come for this long; 0: off",
@@ -177,18 +187,19 @@ export const settings = {
     help: "registration interval to ask for",
   }),
   "keep-alive": setting(oneOf<KeepAliveMethod>("<method>", ["crlf", "stun", "options", "off"]), {
-    at: null,
+    at: "sip.keepAlive.method",
     default: "crlf" as KeepAliveMethod,
     help: "NAT keep-alive towards SIP servers: crlf, stun, options or off",
   }),
   "keep-alive-period": setting(wholeNumber(5, 3600, "<seconds>"), {
-    at: null,
+    at: "sip.keepAlive.periodMs",
     default: 25,
+    to: ms,
     help: "longest time between keep-alives",
   }),
   "same-address": setting(oneOf("<policy>", sameAddressPolicies), {
-    at: null,
-    default: sameAddressPolicies[0]!,
+    at: "sameAddress.policy",
+    default: "replace",
     help: "second client of a SIP address: replace the first, share its calls, or reject",
   }),
   "on-busy": setting(oneOf<OnBusyPolicy>("<policy>", onBusyPolicies), {
@@ -244,8 +255,9 @@ export const settings = {
     help: "most RTMP connections before `connect`",
   }),
   "max-publish-rate": setting(wholeNumber(0, 10_000_000, "<kbit/s>"), {
-    at: null,
+    at: "rtmp.options.readBytesPerSecond",
     default: 20_000,
+    to: (kbit) => kbit * 1000 / 8,
     help: "read at most this much from an RTMP client; 0: off",
   }),
   workers: setting(
@@ -286,19 +298,21 @@ export const settings = {
     help: "numbers and addresses that may be dialled, as patterns of the dial plan",
   }),
   "allowed-targets": setting(list("addresses and networks like 192.168.0.0/16", parseNetwork), {
-    at: null,
+    at: "entrance.targets.allowed",
     default: [],
     absent: "none",
     help: "addresses and networks that may be called although link-local, loopback and the like",
   }),
   "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
-    at: null,
+    at: "rtmp.options.idleMs",
     default: 60,
+    to: ms,
     help: "close idle RTMP clients after this time",
   }),
   "rtmp-ping": setting(wholeNumber(1, 43200, "<seconds>"), {
-    at: null,
+    at: "rtmp.options.pingMs",
     default: 15,
+    to: ms,
     help: "RTMP ping interval",
   }),
   verbose: setting(truth(), {
@@ -313,22 +327,23 @@ export const settings = {
     default: false,
     help: "log everything, media packets too",
   }),
-  dial: setting(table(parseDialPlan), { at: "dialPlan", default: [], help: "dial plan: [[dial]] tables" }),
-  account: setting(table(parseAccounts), { at: null, default: [], help: "accounts: [[account]] tables" }),
+  dial: setting(table(dialKeys, parseDialPlan), {
+    at: "dialPlan",
+    default: [],
+    help: "dial plan: [[dial]] tables",
+  }),
+  account: setting(table(accountKeys, (value) => parseAccounts(value)), {
+    at: null,
+    default: [],
+    help: "accounts: [[account]] tables",
+  }),
 } as const;
 
 export type SettingRows = typeof settings;
 export type SettingName = keyof SettingRows;
 
 /** The settings after checking, by their long names. */
-export type Settings = { [Name in SettingName]: SettingRows[Name]["default"] };
+export type Settings = ValuesOf<SettingRows>;
 
 /** Some of the settings: what one source (file or command line) gives. */
-export type PartialSettings = { [Name in SettingName]?: Settings[Name] };
-
-/** The part of the configuration that the rows of one name go to: `at: "limit.calls"` is a member of Slice<"limit">. */
-export type Slice<Part extends string> = {
-  readonly [
-    Name in SettingName as SettingRows[Name]["at"] extends `${Part}.${infer Key}` ? Key : never
-  ]: ReturnType<SettingRows[Name]["to"]>;
-};
+export type PartialSettings = Partial<Settings>;

@@ -2,12 +2,14 @@
 // Role: wire
 
 import type { Rows, Setting } from "./setting.ts";
-import { ACCOUNT_KEYS } from "./sip_account.ts";
+import { accountKeys } from "./accounts.ts";
 import { settings } from "./settings.ts";
 
 /** The default of a setting in words; null: there is nothing to say. */
 export function defaultText({ default: value, absent }: Setting): string | null {
-  if (absent !== null && (value === null || Array.isArray(value) && value.length === 0)) return absent;
+  if (
+    absent !== null && (value === null || value === undefined || Array.isArray(value) && value.length === 0)
+  ) return absent;
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return String(value);
   }
@@ -32,17 +34,9 @@ export function formatSettingsTable(rows: Rows = settings): string {
   return formatTable(["Option", "Default", "Meaning"], lines);
 }
 
-/** The table of the keys of an `[[account]]`, in Markdown. */
-export function formatAccountTable(): string {
-  const lines = Object.entries(ACCOUNT_KEYS).map(([name, { absent, help }]) => [`\`${name}\``, absent, help]);
-  lines.push(
-    [
-      "`same-address`",
-      "`same-address`",
-      "as the setting, for RTMP clients of the address; `*@domain` is everybody there",
-    ],
-    ["`publish-calls`", "`publish-calls`", "as the setting, for RTMP clients of the address"],
-  );
+/** The table of the keys of an `[[account]]`, or of another table of the file, in Markdown. */
+export function formatKeysTable(rows: Rows = accountKeys): string {
+  const lines = Object.entries(rows).map(([name, row]) => [`\`${name}\``, defaultText(row) ?? "", row.help]);
   return formatTable(["Key", "Default", "Meaning"], lines);
 }
 

@@ -6,7 +6,7 @@ import { type Clock, delay } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
-import type { SipAccount } from "../config/sip_account.ts";
+import type { SipAccount } from "../config/accounts.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
 import type { SipEndpoint } from "../sip/ua/endpoint.ts";
 import { type Identity, registrarUri } from "../sip/ua/identity.ts";

@@ -7,7 +7,7 @@ import type { Runtime } from "../base/runtime.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/config.ts";
-import type { EntranceConfig, TlsConfig } from "../config/entrance_config.ts";
+import type { EntranceConfig, TlsConfig } from "../config/config.ts";
 import { AccessPolicy } from "./access/access_policy.ts";
 import { BadTraffic, type BadTrafficOptions } from "./access/bad_traffic.ts";
 import { HalfOpen, halfOpenLimits } from "./access/half_open.ts";

@@ -5,7 +5,7 @@
 import { ConfigError } from "../base/errors.ts";
 import { loopbackPlaces } from "../gateway/access/target_policy.ts";
 import type { Config, RtpConfig } from "../config/config.ts";
-import type { EntranceConfig } from "../config/entrance_config.ts";
+import type { EntranceConfig } from "../config/config.ts";
 
 /** Where a worker is put. */
 export interface WorkerSlot {

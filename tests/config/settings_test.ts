@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { ConfigError } from "../../lib/base/errors.ts";
+import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { parseArguments } from "../../lib/app/options.ts";
+import { accountKeys, parseAccounts, sipAccountKeys } from "../../lib/config/accounts.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
-import { type Rows, secretText, setting, wholeNumber } from "../../lib/config/setting.ts";
+import { converted, type Rows, setting, table, wholeNumber } from "../../lib/config/setting.ts";
 import { settings } from "../../lib/config/settings.ts";
-import { formatSettingsTable, reloadedSettings } from "../../lib/config/settings_text.ts";
+import { formatKeysTable, formatSettingsTable, reloadedSettings } from "../../lib/config/settings_text.ts";
 
 Deno.test("every setting has one line of help", () => {
   for (const [name, { help }] of Object.entries(settings)) {
@@ -43,7 +45,7 @@ const MORE: Rows = {
     help: "beeps after the answer",
   }),
   "trunk-pin": setting(
-    secretText("4 digits", "<pin>", (value) => /^\d{4}$/.test(String(value)) ? value : undefined),
+    converted("4 digits", "<pin>", (value) => /^\d{4}$/.test(String(value)) ? value : undefined),
     {
       at: "trunkPin",
       default: null,
@@ -56,9 +58,9 @@ const MORE: Rows = {
 
 const file = (text: string) => ({ name: "gw.toml", text });
 
-function complaint(text: string): string {
+function complaint(text: string, rows: Rows = MORE): string {
   try {
-    parseConfigFile(file(text), MORE);
+    parseConfigFile(file(text), rows);
   } catch (error) {
     assert.ok(error instanceof ConfigError);
     return error.message;
@@ -105,6 +107,70 @@ Deno.test("a secret row is never shown, another one is", () => {
   const flag = parseArguments(["--trunk-pin", "hunter2"], () => "", MORE);
   assert.ok(flag.type === "print");
   assert.doesNotMatch(flag.text, /hunter2/);
+});
+
+Deno.test("the log knows every password by the name of its setting", () => {
+  const rows: Rows = { ...settings, ...accountKeys };
+  for (const name of ["rtmp-token", "password", "key"]) {
+    assert.equal(rows[name]?.secret, true);
+    assert.doesNotMatch(maskSecrets(`${name} = "0123456789abcdef"`), /0123/);
+  }
+});
+
+const MORE_KEYS = {
+  ...sipAccountKeys,
+  "ring-volume": setting(wholeNumber(0, 9, ""), {
+    at: "ringVolume",
+    default: 4,
+    help: "volume of the waiting tone",
+  }),
+  "voice-mail": setting(converted("a text", "", (value) => typeof value === "string" ? value : undefined), {
+    at: "identity.voiceMail",
+    default: null,
+    absent: "nobody",
+    secret: true,
+    help: "who takes messages",
+  }),
+};
+
+const WITH_KEYS: Rows = {
+  ...settings,
+  account: setting(table(MORE_KEYS, (value) => parseAccounts(value, MORE_KEYS)), {
+    at: null,
+    default: [],
+    help: "accounts",
+  }),
+};
+
+Deno.test("a row is all a new key of an account needs: file, account, document, did you mean", () => {
+  const desk = '[[account]]\nname = "desk"\naddress = "desk@example.com"\n';
+  const read = (text: string) =>
+    buildConfig({ file: file(desk + text) }, WITH_KEYS).accounts[0] as unknown as {
+      ringVolume: unknown;
+      identity: { voiceMail: unknown };
+    };
+  const given = read('ring-volume = 9\nvoice-mail = "carol"');
+  assert.deepEqual([given.ringVolume, given.identity.voiceMail], [9, "carol"]);
+  assert.deepEqual([read("").ringVolume, read("").identity.voiceMail], [4, null]);
+  const documented = formatKeysTable(MORE_KEYS);
+  assert.match(documented, /\| `ring-volume` +\| 4 +\| volume of the waiting tone +\|/);
+  assert.match(documented, /\| `voice-mail` +\| nobody +\| who takes messages +\|/);
+  assert.match(
+    complaint(`${desk}ring-volumn = 3`, WITH_KEYS),
+    /line 4, column 1: account rule 1: has ring-volumn, .* did you mean ring-volume\?/,
+  );
+  assert.match(
+    complaint(`${desk}ring-volume = 10`, WITH_KEYS),
+    /ring-volume must be a whole number from 0 to 9\n {2}ring-volume = 10\n/,
+  );
+  assert.match(
+    complaint(`${desk}voice-mail = 4711`, WITH_KEYS),
+    /voice-mail must be a text\n {2}voice-mail = \.\.\./,
+  );
+  assert.match(
+    complaint('[[account]]\naddress = "a@b"\nring-volume = 3', WITH_KEYS),
+    /it has ring-volume, which is for accounts with a name/,
+  );
 });
 
 Deno.test("bounds in the units of the machine", () => {

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { seededRandom } from "../../lib/base/random.ts";
-import { readSipAccount, type SipAccount } from "../../lib/config/sip_account.ts";
+import { readSipAccount, type SipAccount } from "../../lib/config/accounts.ts";
 import { MEAN_GAP_MS, MOST_AT_ONCE, RegisterPacer } from "../../lib/gateway/accounts.ts";
 import {
   AccountRegistry,

@@ -95,7 +95,7 @@ const NOT_TRIED: Readonly<Record<string, readonly string[]>> = {
   "slow by intention, so that passwords cannot be guessed; few at once": [
     "verifyPassword",
   ],
-  "reads no text": ["MailboxReader", "parseTable"],
+  "reads no text": ["MailboxReader", "parseTable", "readEntry"],
   "words of the command line, as parseArguments gives them": [
     "readCallOptions",
   ],

@@ -12,7 +12,7 @@ import { formatWarning } from "../../lib/call/negotiation.ts";
 import { readSdpBody } from "../../lib/call/media_session.ts";
 import { callPath } from "../../lib/call/call_broadcast.ts";
 import { parseInfo } from "../../lib/sip/message/info_bodies.ts";
-import { parseAccounts, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
+import { parseAccounts, readSipAccount, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
 import { readOptionValue } from "../../lib/config/setting.ts";
 import { settings } from "../../lib/config/settings.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
@@ -33,7 +33,6 @@ import {
   parseWorkers,
 } from "../../lib/config/setting_values.ts";
 import { nearest } from "../../lib/config/nearest.ts";
-import { readSipAccount } from "../../lib/config/sip_account.ts";
 import {
   decodePercent,
   dialledByUrl,
@@ -230,9 +229,9 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => resolveDialled(PLAN.rules, text, "example.com"),
     "0049 (30) 123x",
   ),
-  text("config/entrance_config.ts", parseDomain, "*.a-b.example.com.", "[::1]"),
-  text("config/entrance_config.ts", parseDialMatcher, "0(.*)"),
-  text("config/entrance_config.ts", parseToken, "0123456789abcdef"),
+  text("config/setting_values.ts", parseDomain, "*.a-b.example.com.", "[::1]"),
+  text("config/setting_values.ts", parseDialMatcher, "0(.*)"),
+  text("config/setting_values.ts", parseToken, "0123456789abcdef"),
   named(
     "parseAddress parseExternal",
     (text) => [parseAddress(text), parseExternal(text)],

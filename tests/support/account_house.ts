@@ -8,7 +8,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { CallRegistry } from "../../lib/call/registry.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import type { SipAccount } from "../../lib/config/sip_account.ts";
+import type { SipAccount } from "../../lib/config/accounts.ts";
 import { AccountApps } from "../../lib/gateway/apps/account_apps.ts";
 import { parseAppPath } from "../../lib/gateway/urls.ts";
 import type { OnBusyPolicy } from "../../lib/live/publisher.ts";

@@ -5,7 +5,7 @@ import type { AmfValue } from "../../lib/amf/value.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { CallServices, ClientLink } from "../../lib/call/leg.ts";
 import { CallRegistry, type RtmpPeer } from "../../lib/call/registry.ts";
-import type { SipAccount } from "../../lib/config/sip_account.ts";
+import type { SipAccount } from "../../lib/config/accounts.ts";
 import { StreamClient } from "../../lib/gateway/apps/stream_client.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";

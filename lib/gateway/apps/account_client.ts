@@ -6,7 +6,7 @@ import type { KeyAttempt, KeyOutcome } from "../access/key_guard.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Agent } from "../../call/leg.ts";
 import type { RtmpPeer } from "../../call/registry.ts";
-import type { SipAccount } from "../../config/sip_account.ts";
+import type { SipAccount } from "../../config/accounts.ts";
 import {
   type CommandEvent,
   NetStreamClient,

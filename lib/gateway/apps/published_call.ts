@@ -9,7 +9,7 @@ import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
 import { dial } from "../../call/dial.ts";
 import type { Codec } from "../../codecs/codec.ts";
 import type { CodecRegistry } from "../../codecs/registry.ts";
-import type { RedialPolicy, SipAccount } from "../../config/sip_account.ts";
+import type { RedialPolicy, SipAccount } from "../../config/accounts.ts";
 import type { StreamClient } from "./stream_client.ts";
 import { isSound, publisherCodec } from "../../call/publisher_configs.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";

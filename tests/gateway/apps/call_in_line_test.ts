@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { settle } from "../../support/fake_clock.ts";
 import { Ticker } from "../../../lib/base/ticker.ts";
-import type { SipAccount } from "../../../lib/config/sip_account.ts";
+import type { SipAccount } from "../../../lib/config/accounts.ts";
 import type { AccountUse } from "../../../lib/gateway/apps/account_client.ts";
 import { CallInLine } from "../../../lib/gateway/apps/call_in_line.ts";
 import { StreamClient } from "../../../lib/gateway/apps/stream_client.ts";
