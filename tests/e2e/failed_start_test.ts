@@ -59,7 +59,7 @@ const DEFECTS: [name: string, spoil: (folder: string) => Promise<void>, says: Re
   [
     "a module does not parse",
     (folder) => change(`${folder}/lib/live/file_player.ts`, atTop("const = 1;")),
-    /pacer\.ts/,
+    /file_player\.ts/,
   ],
   [
     "a module throws",
