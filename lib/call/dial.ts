@@ -67,7 +67,7 @@ export function dial(leg: CallLeg, destination: string, codecs: readonly string[
     try {
       await attemptCall(leg, state, to, codecs);
     } finally {
-      rejected(leg, state, INTERNAL_ERROR, "failure"); // only a bug of ours leaves the line dialing
+      rejected(leg, state, INTERNAL_ERROR, "failure"); // only a bug of ours leaves it dialing
     }
   });
 }

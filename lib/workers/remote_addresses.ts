@@ -1,4 +1,4 @@
-// Who has which address, asked of the supervisor, who knows it for all workers: a client is let in, turned away or
+// Who has which address, asked of the supervisor, who knows it for all workers: a client is let in, rejected or
 // replaces another one wherever that is connected.
 // Role: machine
 

@@ -74,7 +74,7 @@ export class WorkerGateway {
    * was opened yet: then it ends the worker.
    */
   uncaught(error: unknown): boolean {
-    this.#log?.error("this is a defect of ours, please report it", error);
+    this.#log?.error("internal error, please report it", error);
     return this.#log !== null;
   }
 
@@ -120,9 +120,7 @@ export class WorkerGateway {
   async #endOrphans({ orphans }: Opening, gateway: Gateway, log: Logger): Promise<void> {
     if (orphans.length === 0) return;
     const agreed = await gateway.hangUpOrphans(orphans);
-    log.info(
-      `${orphans.length} calls were left behind: BYE sent to all, ${agreed} far ends have answered it`,
-    );
+    log.info(`${orphans.length} calls of the crashed worker: BYE sent to all, ${agreed} answered`);
   }
 
   /** Before the gateway is there nobody can have asked. */

@@ -81,7 +81,7 @@ Deno.test("worker gateway: opens, shows its pulse, counts, tells, reloads, stops
   worker.take({ type: "reload" });
   await has("reloaded");
   assert.ok(worker.uncaught(new Error("some defect")));
-  await until("told", () => JSON.stringify(posted).includes("worker 1: this is a defect of ours"));
+  await until("told", () => JSON.stringify(posted).includes("worker 1: internal error"));
   worker.take({ type: "stop" });
   await has("stopped");
   await client.closed;
