@@ -57,6 +57,9 @@ export interface AudioBridgeOptions {
   readonly onWarning?: (warning: MediaWarning) => void;
 }
 
+/** Passed as it is, made by transcoding, or silence before the client's own audio. */
+type Origin = "passed" | "made" | "silence";
+
 /** On every second tick of 10 ms. */
 const SILENCE_PACE = { every: 2, periodMs: SILENT_PACKET_MS, earlyMs: 0, maxLateMs: 200 };
 
@@ -93,16 +96,15 @@ export class AudioBridge implements Disposable {
   readonly #madeFrame = createFrame();
   readonly #tones: DtmfStream;
   #hearing: ReceivedFormat | null = null;
-  /** Where the payloads come from that are being sent, and what makes their timestamps follow the last ones. */
-  #origin: "passed" | "made" | "silence" | null = null;
+  /** Where the payload comes from that is sent next, and where the last one came from. */
+  #origin: Origin = "passed";
+  #lastOrigin: Origin | null = null;
+  /** Makes the timestamps of an origin follow those of the one before. */
   #shift = 0;
   #silence: Pacer | null = null;
   #refused = false;
   #announced = false;
   #lastTimeMs = 0;
-  readonly #emitPayload: (payload: Uint8Array, timestamp: number, marker: boolean) => void;
-  readonly #emitFrame: (frame: Frame) => void;
-
   /** Builds both chains; when audio must be transcoded, silence is sent both ways from now on. */
   constructor(options: AudioBridgeOptions) {
     const { chain, clock, registry = builtInCodecs, originMs } = options;
@@ -117,8 +119,6 @@ export class AudioBridge implements Disposable {
     this.#packetizer = createPacketizer(chain, registry, clock);
     this.#voices = createReceivedFormats(chain.receive, { registry, clock, originMs });
     this.#tones = new DtmfStream({ ...options, ...soundOf(chain, registry), clockRate: chain.clockRate });
-    this.#emitPayload = (payload, timestamp, marker) => this.#send("passed", payload, timestamp, marker);
-    this.#emitFrame = (frame) => this.#play(frame, this.#hearing!.client);
     this.#transcode = this.#createTranscode();
     if (chain.client !== chain.remote) this.#startTranscoding();
   }
@@ -180,7 +180,7 @@ export class AudioBridge implements Disposable {
     if (voice !== this.#hearing) this.#changeVoice(voice);
     if (voice.pass === null) return this.#transcode?.fromRtp(voice, payload, timestamp, lost) ?? false;
     this.#transcode?.stopDown();
-    voice.pass.push(payload, timestamp, marker, this.#emitFrame, lost);
+    voice.pass.push(payload, timestamp, marker, this.#play, lost);
     return true;
   }
 
@@ -216,13 +216,16 @@ export class AudioBridge implements Disposable {
   startSilence(ticker: Ticker): void {
     const { chain, clock } = this.#options;
     const payload = silentPayload(chain, this.#registry);
-    if (payload === null || this.#origin !== null || this.#silence !== null) return;
+    if (payload === null || this.#lastOrigin !== null || this.#silence !== null) return;
     const ticks = chain.clockRate * SILENT_PACKET_MS / 1000;
     this.#silence = new Pacer({
       ...SILENCE_PACE,
       ticker,
       startMs: clock.now(),
-      run: (index) => this.#send("silence", payload, index * ticks, index === 0),
+      run: (index) => {
+        this.#origin = "silence";
+        this.#send(payload, index * ticks, index === 0);
+      },
     });
   }
 
@@ -259,7 +262,8 @@ export class AudioBridge implements Disposable {
       clockRate: chain.clockRate,
       toRtmp: played,
       emitPayload: (payload, timestamp, marker, mediaMs) => {
-        this.#send("made", payload, timestamp, marker);
+        this.#origin = "made";
+        this.#send(payload, timestamp, marker);
         if (!Number.isNaN(mediaMs)) onPlaced?.(timestamp + this.#shift, mediaMs);
       },
       emitPacket: (packet, timeMs) => this.#playMade(packet, timeMs),
@@ -284,46 +288,46 @@ export class AudioBridge implements Disposable {
     if (this.#tones.active) return;
     this.#transcode?.stopUp();
     const dropped = packetizer.dropped;
-    packetizer.push(frame, this.#emitPayload);
+    this.#origin = "passed";
+    packetizer.push(frame, this.#send);
     if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
     this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
-  #send(
-    origin: "passed" | "made" | "silence",
-    payload: Uint8Array,
-    timestamp: number,
-    marker: boolean,
-  ): void {
+  /** What packetizers emit goes here; a field, since each packet would else pass through one function more. */
+  readonly #send = (payload: Uint8Array, timestamp: number, marker: boolean): void => {
     if (this.#tones.active) return; // audio and events share the stream: RFC 4733 section 2.5.1.1
-    const changed = origin !== this.#origin;
+    const changed = this.#origin !== this.#lastOrigin;
     if (changed) {
-      this.#shift = this.#origin === null ? 0 : this.#tones.timestampNow - timestamp;
-      this.#origin = origin;
+      this.#shift = this.#lastOrigin === null ? 0 : this.#tones.timestampNow - timestamp;
+      this.#lastOrigin = this.#origin;
     }
     const placed = timestamp + this.#shift;
     if (placed < this.#tones.freeTimestamp) return;
     this.#tones.audioSent(placed);
     this.#toSip.send(payload, placed, marker || changed, this.#payloadType);
-  }
+  };
 
   #playMade(packet: Uint8Array, timeMs: number): void {
     const frame = this.#madeFrame;
     frame.timeMs = timeMs;
     frame.data = packet;
-    this.#play(frame, this.#played);
+    this.#play(frame);
   }
 
-  #play(frame: Frame, codec: Codec): void {
+  /** What depacketizers emit goes here. */
+  readonly #play = (frame: Frame): void => {
+    const codec = frame === this.#madeFrame ? this.#played : this.#hearing!.client;
     if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over
     this.#lastTimeMs = frame.timeMs;
     const flv = codec.flv!;
     if (!this.#announced) this.#announce(codec, frame.timeMs);
     workbench.reset();
-    workbench.bytes(flv.frameHeader);
+    const { frameHeader } = flv;
+    for (let i = 0; i < frameHeader.length; i++) workbench.u8(frameHeader[i]!);
     workbench.bytes(frame.data);
     this.#toRtmp.play(8, frame.timeMs, workbench.view());
-  }
+  };
 
   /** AAC and Opus begin with their configuration; the others have none. */
   #announce({ flv }: Codec, timeMs: number): void {

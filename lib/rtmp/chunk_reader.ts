@@ -135,7 +135,9 @@ export class ChunkReader {
     if (!whole || payload + length > end) return payload;
     stream.missing = 0;
     this.#chunkMissing = 0;
-    this.#emit(stream, this.#bodyOf(stream, bytes, payload));
+    const message = this.#fill(stream, this.#bodyOf(stream, bytes, payload));
+    this.#sink.receive(message);
+    message.body = NO_BYTES; // a view would keep the whole receive buffer it lies in
     return payload + length;
   }
 
@@ -277,13 +279,18 @@ export class ChunkReader {
   }
 
   #emit(stream: ChunkStream, body: Uint8Array): void {
+    const message = this.#fill(stream, body);
+    this.#sink.receive(message);
+    message.body = NO_BYTES;
+  }
+
+  #fill(stream: ChunkStream, body: Uint8Array): RtmpMessage {
     const message = this.#message;
     message.type = stream.type;
     message.streamId = stream.streamId;
     message.timestamp = stream.timestamp;
     message.body = body;
-    this.#sink.receive(message);
-    message.body = NO_BYTES; // a view would keep the whole receive buffer it lies in
+    return message;
   }
 }
 
