@@ -31,7 +31,7 @@ export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
       `  deno task call rtmp://${gateway}/sip/me@${domain} echo`,
       `  deno task call rtmp://${gateway}/sip/me@${domain} echo --codec pcmu`,
       "",
-      "Hear a tone with ffplay, send one with ffmpeg (G.711; the far end is dialled by the URL):",
+      "Hear a tone with ffplay, send one with ffmpeg (G.711; the remote party is dialled by the URL):",
       "",
       `  ffplay -nodisp ${dialled("ear", "tone", "remote")}`,
       `  ffmpeg -re -f lavfi -i sine=440 -c:a pcm_mulaw -ar 8000 -ac 1 -f flv ${

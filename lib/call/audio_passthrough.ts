@@ -47,7 +47,7 @@ export function silentPayload(
   return agreedCodec(registry, remote).passthrough?.silence(clockRate) ?? null;
 }
 
-/** The G.711 of a call, both ways: it can carry touch tones as sound. */
+/** The G.711 of a call, both ways: it can carry DTMF as sound. */
 export function soundOf(
   chain: NegotiatedAudio,
   registry: CodecRegistry,

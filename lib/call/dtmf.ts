@@ -28,7 +28,7 @@ interface Order {
   readonly done: DigitsDone;
 }
 
-const NO_WAY = "the other side takes no touch tones";
+const NO_WAY = "the remote party takes no DTMF";
 const OVER = "the call is over";
 /** Orders that wait; each has 64 digits at most. */
 const MAX_ORDERS = 16;
@@ -62,7 +62,7 @@ export class DigitRoute implements Disposable {
     if (mode === "inband" || mode === "auto" && this.#refusal > 0) {
       return done(this.#asSound(digits, durationMs));
     }
-    if (this.#orders.length >= MAX_ORDERS) return done("too many touch tones are waiting");
+    if (this.#orders.length >= MAX_ORDERS) return done("too many DTMF are waiting");
     this.#orders.push({ digits, durationMs, done });
     if (this.#running) return;
     this.#running = true;

@@ -237,7 +237,7 @@ export class CallLeg implements AsyncDisposable {
 
   /** Encoders that listen (OBS does not) answer this status with a key frame. */
   keyFrameWanted(): void {
-    const text = "the far end lost its picture: send a key frame";
+    const text = "the remote party lost its picture: send a key frame";
     this.publisher?.status("status", "NetStream.Publish.KeyFrameWanted", text);
   }
 

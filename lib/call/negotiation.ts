@@ -59,9 +59,9 @@ export interface MediaChoice {
   readonly audio: AudioChain;
   /** How video travels. */
   readonly video: VideoChain;
-  /** Touch tones as RTP events (RFC 4733): the first is sent, all may arrive; empty: the peer takes none. */
+  /** DTMF as RTP events (RFC 4733): the first is sent, all may arrive; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
-  /** Redundancy (RFC 2198) for the touch tones; null: not agreed. */
+  /** Redundancy (RFC 2198) for the DTMF; null: not agreed. */
   readonly redundancy: AgreedFormat | null;
   /** Payload types of comfort noise (RFC 3389) that may arrive. */
   readonly comfortNoise: readonly number[];
@@ -87,7 +87,7 @@ export function chooseMedia(
   };
 }
 
-/** Sent are the touch tones on the clock of the audio we send (RFC 4733 2.1), else any. */
+/** Sent are the DTMF on the clock of the audio we send (RFC 4733 2.1), else any. */
 function chooseEvents(media: AgreedMedia | undefined, audio: AudioChain): AgreedFormat[] {
   if (media === undefined || media.telephoneEvent === null) return [];
   const clockRate = "clockRate" in audio ? audio.clockRate : null;

@@ -1,4 +1,4 @@
-// Hears touch tones in sound of 8 kHz: the Goertzel filter on the eight frequencies of ITU-T Q.23, over windows that
+// Hears DTMF in sound of 8 kHz: the Goertzel filter on the eight frequencies of ITU-T Q.23, over windows that
 // overlap, with the tests that keep voices out (one frequency of each group, both alike in level, nearly all of the
 // sound). A key counts when it lasted the 40 ms that receivers must recognise (ITU-T Q.24).
 // Role: machine
@@ -200,7 +200,7 @@ export class DtmfTone {
   /** At its start. @throws Error when `key` is none of 0-9 * # A-D */
   constructor(key: string, sampleRate: number, durationMs: number) {
     const frequencies = dtmfFrequencies(key);
-    if (frequencies === null) throw new Error(`"${key}" is no touch tone`);
+    if (frequencies === null) throw new Error(`"${key}" is no DTMF key`);
     this.#low = 2 * Math.PI * frequencies.low / sampleRate;
     this.#high = 2 * Math.PI * frequencies.high / sampleRate;
     this.#length = Math.round(durationMs * sampleRate / 1000);

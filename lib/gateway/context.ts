@@ -176,7 +176,7 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     const parsed = parseCommand(name, args);
     if (parsed.type === "refused") return reply.error("NetConnection.Call.Failed", parsed.reason);
     if (this.leg.scope.size > MAX_WAITING && !ENDING_COMMANDS.includes(parsed.command.name)) {
-      return reply.error("NetConnection.Call.Failed", "too many commands are waiting for the other side");
+      return reply.error("NetConnection.Call.Failed", "too many commands are waiting for the remote party");
     }
     this.#perform(parsed.command, reply);
   }

@@ -1,4 +1,4 @@
-// Brings the video of a far end in step with its audio: its sender reports say which timestamps of the two streams
+// Brings the video of a peer in step with its audio: its sender reports say which timestamps of the two streams
 // belong to one moment (RFC 3550 6.4.1). Audio keeps its time line, since ears are keener; video is moved to it.
 // Role: machine
 

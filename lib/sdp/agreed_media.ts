@@ -41,7 +41,7 @@ export interface AgreedMedia {
   readonly heldByRemote: boolean;
   /** Codecs, preferred first; never empty, never telephone-event, red or CN. */
   readonly formats: readonly AgreedFormat[];
-  /** Touch tones on the clock of the first codec, else any; null when not agreed. */
+  /** DTMF on the clock of the first codec, else any; null when not agreed. */
   readonly telephoneEvent: AgreedFormat | null;
   readonly telephoneEvents: readonly AgreedFormat[];
   /** RFC 2198 redundancy, or null. */

@@ -44,7 +44,7 @@ export function parseEventCodes(fmtp: string | null): ReadonlySet<number> {
   return codes;
 }
 
-/** Whether parameters can only be those of touch tones, as phones write them that leave out the a=rtpmap. */
+/** Whether parameters can only be those of DTMF, as phones write them that leave out the a=rtpmap. */
 export function isEventList(fmtp: string | null): boolean {
   const list = fmtp?.split(",", 32) ?? [];
   return (list[0] === "0-15" || list[0] === "0-16" || list[0] === "0-11") &&

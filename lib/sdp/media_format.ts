@@ -114,7 +114,7 @@ export function mappedFormat(
   return mediaFormat(payloadType, name, rate, details);
 }
 
-/** Whether a format only accompanies others (touch tones, redundancy, comfort noise): no call rests on it. */
+/** Whether a format only accompanies others (DTMF, redundancy, comfort noise): no call rests on it. */
 export function isAuxiliary(format: MediaFormat): boolean {
   return isNamed(format, "telephone-event") || isNamed(format, "red") || isNamed(format, "cn");
 }

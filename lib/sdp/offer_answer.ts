@@ -70,7 +70,7 @@ const MAX_REASON_LENGTH = 400;
 /**
  * Writes an offer with one m= line for each medium, in order.
  *
- * Touch tones alone are no match (defect 2), and parameters follow the payload type (defect 3).
+ * DTMF alone are no match (defect 2), and parameters follow the payload type (defect 3).
  */
 export function createOffer(
   options: SessionFields & { readonly media: readonly LocalMedia[] },
@@ -249,7 +249,7 @@ function findSame(format: MediaFormat, among: readonly MediaFormat[]): MediaForm
   return among.find((other) => sameFormat(format, other));
 }
 
-/** Touch tones run on the clock of the codec they interrupt (RFC 4733 2.1): that rate is ours, too. */
+/** DTMF run on the clock of the codec they interrupt (RFC 4733 2.1): that rate is ours, too. */
 function findTelephoneEvent(
   offered: MediaFormat,
   local: readonly MediaFormat[],
@@ -261,7 +261,7 @@ function findTelephoneEvent(
   return codecHasRate ? local.find((format) => isNamed(format, "telephone-event")) : undefined;
 }
 
-/** red may only name touch tones that were agreed as well, since only those are read from it; else it is dropped. */
+/** red may only name DTMF that were agreed as well, since only those are read from it; else it is dropped. */
 function narrowRedundancy(pairs: FormatPair[]): FormatPair[] {
   const agreed = pairs.filter((pair) => isNamed(pair.remote, "telephone-event"))
     .map((pair) => pair.remote.payloadType);
@@ -279,7 +279,7 @@ function narrowRedundancy(pairs: FormatPair[]): FormatPair[] {
 
 /**
  * The answered formats beside those of our offer. What was not offered is passed over, since it may not be sent
- * (RFC 3264 6.1), but for touch tones on further clocks, which we can hear and send.
+ * (RFC 3264 6.1), but for DTMF on further clocks, which we can hear and send.
  */
 function pairAnswered(ours: MediaSection, answered: MediaSection): FormatPair[] {
   const pairs: FormatPair[] = [];
@@ -308,7 +308,7 @@ function meantFormat(written: MediaFormat, ours: readonly MediaFormat[]): MediaF
 }
 
 /**
- * What else an answered format can only be: touch tones on a clock we did not offer, by the peer's own number; H.264
+ * What else an answered format can only be: DTMF on a clock we did not offer, by the peer's own number; H.264
  * under a new number and with another profile, when we offered H.264 once.
  */
 function onlyOneLike(remote: MediaFormat, ours: readonly MediaFormat[]): MediaFormat | undefined {

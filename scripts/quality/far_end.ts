@@ -1,4 +1,4 @@
-// The far end of the measured calls: a phone with one number for each codec, which decodes what it hears, and
+// The remote party of the measured calls: a phone with one number for each codec, which decodes what it hears, and
 // encodes it again to say the same.
 // Role: edge
 
@@ -74,7 +74,7 @@ export const PEERS: readonly PeerKind[] = [
   },
 ];
 
-/** What a running far end needs. */
+/** What a running remote party needs. */
 export interface FarEndEnvironment {
   /** Time. */
   readonly clock: Clock;

@@ -55,7 +55,7 @@ const offers: [codecs: string[], capability: RtmpCapability, formats: string][] 
     transcoding,
     "0 pcmu/8000, 8 pcma/8000, 98 speex/8000, 9 G722/8000, 107 opus/48000/2, 96 speex/16000 | ",
   ],
-  // touch tones alone are no offer (defect 2)
+  // DTMF alone are no offer (defect 2)
   [["dtmf"], plain, " | "],
   [["dtmf", "h264"], transcoding, " | 99 h264/90000"],
   // the lists of the VideoPhone for Flash 11 and Flash 10
@@ -187,7 +187,7 @@ Deno.test("a client still to answer may name anything", () => {
   assert.deepEqual(plannedFormats(plan, "video").map((format) => format.payloadType), [99, 97]);
 });
 
-Deno.test("any list gives each payload type once, and touch tones only beside a voice", () => {
+Deno.test("any list gives each payload type once, and DTMF only beside a voice", () => {
   const token = fc.oneof(
     fc.constantFrom(...builtInCodecs.tokens.map(({ token }) => token)),
     fc.string(),

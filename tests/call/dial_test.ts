@@ -216,7 +216,7 @@ Deno.test("early media of a call that was given up are not heard, though its end
   await settle();
   owner.hangUp();
   const media = owner.factory.last;
-  assert.ok(!media.disposed, "the far end has not agreed to the end");
+  assert.ok(!media.disposed, "the remote party has not agreed to the end");
   media.hear(20);
   assert.deepEqual(owner.played, []);
 });
@@ -336,7 +336,7 @@ Deno.test("a failure of ours is logged, told and leaves the line free and nothin
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
 });
 
-/** An offer of the far end before its 2xx, and what we said to it. */
+/** An offer of the remote party before its 2xx, and what we said to it. */
 function earlyOffer(text: string | null): { step: InviteProgress; said: string[] } {
   const said: string[] = [];
   const offer: OfferEvent = {

@@ -59,7 +59,7 @@ function route({ mode = "auto", takes = [], statuses = [], answerMs = 0 }: Optio
   };
 }
 
-const NO_WAY = "the other side takes no touch tones";
+const NO_WAY = "the remote party takes no DTMF";
 const AT_ONCE: [name: string, options: Options, sent: string[], told: string | null][] = [
   ["auto: as events when they were agreed", { takes: ["rtp", "inband"] }, ["12/100 rtp"], null],
   ["rtp: never in another way", { mode: "rtp", takes: ["inband"] }, [], NO_WAY],
@@ -70,7 +70,7 @@ const AT_ONCE: [name: string, options: Options, sent: string[], told: string | n
 ];
 
 for (const [name, options, sent, told] of AT_ONCE) {
-  Deno.test(`touch tones, ${name}`, () => {
+  Deno.test(`DTMF, ${name}`, () => {
     const bench = route(options);
     bench.route.send("12", 100, bench.done);
     assert.deepEqual([bench.sent, bench.told, bench.tasks.size], [sent, [told], 0]);
@@ -90,7 +90,7 @@ const BY_INFO: [name: string, options: Options, sent: string[], told: string | n
     "@0 dtmf-relay Signal=1 Duration=100",
     "@400 dtmf-relay Signal=2 Duration=100",
   ], null],
-  ["info: a far end that knows only application/dtmf", { mode: "info", statuses: [415] }, [
+  ["info: a remote party that knows only application/dtmf", { mode: "info", statuses: [415] }, [
     "@0 dtmf-relay Signal=1 Duration=100",
     "@0 dtmf 1",
     "@180 dtmf 2",
@@ -110,7 +110,7 @@ const BY_INFO: [name: string, options: Options, sent: string[], told: string | n
 ];
 
 for (const [name, options, sent, told] of BY_INFO) {
-  Deno.test(`touch tones, ${name}`, async () => {
+  Deno.test(`DTMF, ${name}`, async () => {
     const bench = route(options);
     bench.route.send("12", 100, bench.done);
     await bench.clock.advanceAsync(3000);
@@ -137,7 +137,7 @@ Deno.test("orders wait for each other, a refusal is remembered in auto and told 
 Deno.test("too many orders are refused, and the end of the call is told to all that wait", async () => {
   const bench = route({ mode: "info", answerMs: 100 });
   for (let i = 0; i < 18; i++) bench.route.send("1", 100, bench.done);
-  assert.deepEqual(bench.told, ["too many touch tones are waiting"]);
+  assert.deepEqual(bench.told, ["too many DTMF are waiting"]);
   bench.route[Symbol.dispose]();
   assert.deepEqual(bench.told.slice(1), new Array(16).fill("the call is over"));
   await bench.clock.advanceAsync(1000);
@@ -186,7 +186,7 @@ const ROWS: [name: string, steps: Step[], told: string][] = [
 ];
 
 for (const [name, steps, told] of ROWS) {
-  Deno.test(`incoming touch tones: ${name}`, () => {
+  Deno.test(`incoming DTMF: ${name}`, () => {
     const clock = new FakeClock();
     let keys = "";
     const inbox = new DigitInbox(clock, (digit) => keys += digit);

@@ -216,7 +216,7 @@ Deno.test("incoming calls: the caller's order decides, its payload types are use
       "null,h264",
     ],
     [["flv"], plain, ["audio 0", "video 97=x-flv/90000"], "x-flv, x-flv@97", "default,default"],
-    // defect 2: a G.711-only caller and a client with default codecs, and touch tones alone
+    // defect 2: a G.711-only caller and a client with default codecs, and DTMF alone
     [[], plain, ["audio 0 8 101=telephone-event/8000"], null, ""],
     [["dtmf", "wideband"], plain, ["audio 18 101=telephone-event/8000"], null, ""],
     [["wideband"], plain, ["audio 0 8"], null, ""],
@@ -277,7 +277,7 @@ const CLOCKS_OF_KEYS: [codecs: string[], offer: string, sent: number[]][] = [
   [["pcmu"], "0 101=telephone-event/8000", []],
 ];
 
-Deno.test("touch tones are sent on the clock of the audio that is sent, those of other clocks may arrive", () => {
+Deno.test("DTMF are sent on the clock of the audio that is sent, those of other clocks may arrive", () => {
   for (const [codecs, offer, sent] of CLOCKS_OF_KEYS) {
     const { choice } = asCallee(codecs, plain, described(`audio ${offer}`))!;
     assert.deepEqual(choice.telephoneEvents.map(({ sendPayloadType }) => sendPayloadType), sent, offer);

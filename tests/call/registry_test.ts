@@ -202,7 +202,7 @@ for (const [sipStatus, status] of FINAL) {
 
 // ---- told by calls
 
-/** A call of one kind, with its far end in the hands of the test. */
+/** A call of one kind, with its remote party in the hands of the test. */
 interface Kind extends AsyncDisposable {
   readonly calls: CallRegistry;
   readonly factory: RecordingFactory;

@@ -70,7 +70,7 @@ Deno.test("a line that was given up meanwhile: BYE and nothing else", async () =
   assert.deepEqual([owner.link.take(), call.hangUps, media.disposed], [[], 1, true]);
 });
 
-Deno.test("what arrives is played, and a touch tone is told with its length", async () => {
+Deno.test("what arrives is played, and a DTMF key is told with its length", async () => {
   await using owner = new ScriptedOwner();
   const { call, media } = await talking(owner);
   media.hear(40);
@@ -144,7 +144,7 @@ Deno.test("a failure of ours in a call hangs up, tells byed and is logged", asyn
   assert.ok(owner.log.at("error").some((line) => line.includes("a bug")));
 });
 
-Deno.test("INFO: a touch tone is told, a key-frame request reaches the media, other content is ignored", async () => {
+Deno.test("INFO: a DTMF key is told, a key-frame request reaches the media, other content is ignored", async () => {
   await using owner = new ScriptedOwner();
   const { call, media } = await talking(owner);
   call.emit({ type: "info", body: formatDtmfRelay({ digit: "7", durationMs: 120 }) });
@@ -211,7 +211,7 @@ Deno.test("key frames are asked for by INFO one at a time, and no more once that
   call.end("remote");
 });
 
-Deno.test("touch tones of the client take the way of the settings; what waits at the end is told", async () => {
+Deno.test("DTMF of the client take the way of the settings; what waits at the end is told", async () => {
   await using owner = new ScriptedOwner();
   owner.shared.config = { ...owner.shared.config, dtmf: "info" };
   const { call, media } = await talking(owner);

@@ -219,5 +219,5 @@ Deno.test("a key has its length, whatever the blocks, and silence follows", () =
 });
 
 Deno.test("what is no key is a mistake of the caller", () => {
-  assert.throws(() => new DtmfTone("x", 8000, 100), /no touch tone/);
+  assert.throws(() => new DtmfTone("x", 8000, 100), /no DTMF key/);
 });

@@ -3,7 +3,7 @@ import { flashCapability, NO_TRANSCODING, planCodecs, plannedFormats } from "../
 
 const plain = flashCapability("wideband", NO_TRANSCODING);
 
-Deno.test("touch tones come with their redundancy, which names them and the two keys before", () => {
+Deno.test("DTMF come with their redundancy, which names them and the two keys before", () => {
   const audio = plannedFormats(planCodecs(["wideband", "dtmf"], plain), "audio");
   const red = audio.find((format) => format.name === "red");
   assert.equal(red?.fmtp, "101/101/101");

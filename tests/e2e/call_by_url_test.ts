@@ -112,7 +112,7 @@ Deno.test("ringing, a refusal and its reason reach the publisher, and its connec
   await idle(running);
 });
 
-Deno.test("nobody answers in time: CANCEL, another attempt, then the far end hears the publisher", async () => {
+Deno.test("nobody answers in time: CANCEL, another attempt, then the remote party hears the publisher", async () => {
   await using running = await startGateway({}, account("answer-timeout = 1\nredial = 1\nredial-delay = 1"));
   using phone = openRawPhone();
   const { sipPort } = running.gateway;

@@ -1,4 +1,4 @@
-// Dialogs, registrations and routes that public reports tell of, over real sockets: what the far end sees, and what the
+// Dialogs, registrations and routes that public reports tell of, over real sockets: what the remote party sees, and what the
 // RTMP client hears.
 
 import assert from "node:assert/strict";

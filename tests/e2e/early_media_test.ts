@@ -24,7 +24,7 @@ async function packets(phone: RawPhone, count: number) {
 }
 
 for (const [codec, format, sdpLines, hex] of SILENCE) {
-  Deno.test(`early media with ${codec}: silence from the 183 on, without a packet of the far end`, async () => {
+  Deno.test(`early media with ${codec}: silence from the 183 on, without a packet of the remote party`, async () => {
     await using running = await startGateway();
     await using user = await RtmpPhone.connect({
       url: running.url(`user@127.0.0.1:${running.gateway.sipPort}`),

@@ -87,7 +87,7 @@ Deno.test("a full disk under the log: calls go on as if nothing were", async () 
 });
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`${signal} in a call: the far end gets BYE, the registrar is told, exit code 0`, async () => {
+  Deno.test(`${signal} in a call: the remote party gets BYE, the registrar is told, exit code 0`, async () => {
     await using sipd = await startServer();
     await using far = await startGateway();
     await using bob = await RtmpPhone.connect({

@@ -264,7 +264,7 @@ Deno.test("FAQ 14 (speex/8000): a narrowband peer gets the wideband sender's fra
   assert.ok(report.outcome.type === "completed" && report.outcome.echo.matched === 20);
 });
 
-Deno.test("FAQ 15 (touch tones): digits cross as RFC 4733 events and are reported once each, with their length", async () => {
+Deno.test("FAQ 15 (DTMF): digits cross as RFC 4733 events and are reported once each, with their length", async () => {
   await using sipd = await startServer();
   await using running = await startGateway();
   await using bob = await registered(running, sipd, "bob", { answers: ["pcmu", "dtmf"] });

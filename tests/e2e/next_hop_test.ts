@@ -10,13 +10,13 @@ import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { testSockets } from "../support/test_gateway.ts";
-import { header, Mask, waitFor, WireClient, WirePeer } from "../support/wire_tap.ts";
+import { header, waitFor, WireClient, WirePeer } from "../support/text_peer.ts";
 
 const CALLS = 12;
 
 Deno.test("a call to a domain with weighted servers asks DNS once and stays with the server it has chosen", async () => {
-  using one = new WirePeer(new Mask(), "ONE");
-  using two = new WirePeer(new Mask(), "TWO");
+  using one = new WirePeer();
+  using two = new WirePeer();
   const asked: string[] = [];
   const dns: DnsResolver = {
     naptr: () => Promise.resolve([]),

@@ -1,4 +1,4 @@
-// Peers that number formats in their own way, over real sockets: their sound, pictures and touch tones
+// Peers that number formats in their own way, over real sockets: their sound, pictures and DTMF
 // are heard, what they get has the numbers of their description, whoever called and after a re-INVITE as well.
 
 import assert from "node:assert/strict";
@@ -86,7 +86,7 @@ const CALLED: [
 ];
 
 for (const [name, codecs, answer, [payloadType, ticks, payload], tag] of CALLED) {
-  Deno.test(`a phone that is called answers and sends ${name}, and touch tones so`, async () => {
+  Deno.test(`a phone that is called answers and sends ${name}, and DTMF so`, async () => {
     await using running = await startGateway();
     await using client = await RtmpPhone.connect({ url: running.url("me@127.0.0.1") });
     using desk = openRawPhone();

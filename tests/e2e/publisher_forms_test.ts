@@ -54,7 +54,7 @@ const PICTURES:
   ];
 
 for (const [what, before, key, inter] of PICTURES) {
-  Deno.test(`the far end sees pictures ${what}`, async () => {
+  Deno.test(`the remote party sees pictures ${what}`, async () => {
     await using running = await startGateway({}, ACCOUNT);
     using phone = openRawPhone();
     using screen = openRawPhone();

@@ -1,4 +1,4 @@
-// Whole calls between sides that speak different codecs: RTMP client, gateway, and a far end that decodes what it
+// Whole calls between sides that speak different codecs: RTMP client, gateway, and a remote party that decodes what it
 // hears and says it again, over real sockets. The table of all pairings is docs/quality.md.
 
 import assert from "node:assert/strict";

@@ -613,7 +613,7 @@ scene("sendDTMF: events, else INFO; an error without a call or when they take ne
   assert.deepEqual(alice.rpc("sendDTMF", "12#", 200).answers, ["result()"]);
   assert.deepEqual(alice.factory.last.log.slice(-2), ["digits 5 160", "digits 12# 200"]);
   alice.factory.last.takesDigits = false;
-  const neither = 'error("the other side takes no touch tones: 405 Method Not Allowed")';
+  const neither = 'error("the remote party takes no DTMF: 405 Method Not Allowed")';
   for (const [status, answer] of [[200, "result()"], [405, neither]] as const) {
     const reply = alice.rpc("sendDTMF", "7");
     const info = await bob.request("INFO");
@@ -652,7 +652,7 @@ scene("sendPagingMessage and receivedPagingMessage, outside of calls", async ({ 
 });
 
 scene(
-  "who sends more than the far end answers is told so, and can still hang up",
+  "who sends more than the remote party answers is told so, and can still hang up",
   async ({ network, bob, alice }) => {
     await alice.callBob(bob);
     const replies = Array.from({ length: 100 }, () => alice.rpc("sendMessage", "spam"));
@@ -809,7 +809,7 @@ scene("leaving in a call: BYE, no callback", async ({ network, bob, alice }) => 
 });
 
 scene(
-  "leaving in a call with a far end that is dead: BYE at once, over after 5 s",
+  "leaving in a call with a remote party that is dead: BYE at once, over after 5 s",
   async ({ network, bob, alice }) => {
     await alice.callBob(bob);
     const fromMs = network.clock.now();

@@ -214,7 +214,7 @@ async function holds(by: "user" | "phone"): Promise<HoldResult> {
   };
 }
 
-/** Touch tones from each end to the other. */
+/** DTMF from each end to the other. */
 async function digits(): Promise<DigitsResult> {
   await using stage = await setStage({ codecs: "pcmu" });
   const { user, phone } = stage;

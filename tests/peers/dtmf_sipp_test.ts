@@ -1,4 +1,4 @@
-// Touch tones against SIPp, all ways: events and INFO from it, INFO to it, and sound to one that takes neither.
+// DTMF against SIPp, all ways: events and INFO from it, INFO to it, and sound to one that takes neither.
 
 import assert from "node:assert/strict";
 import { hasPeer } from "../support/peers.ts";

@@ -1,4 +1,4 @@
-// The gateway with a real SIP phone, baresip, in both directions: tones measured at each end, hold, touch tones.
+// The gateway with a real SIP phone, baresip, in both directions: tones measured at each end, hold, DTMF.
 // Baresip tells its peers the address of an interface, so all of it runs in a network namespace.
 
 import assert from "node:assert/strict";
@@ -123,7 +123,7 @@ function assertHeldAndResumed(result: HoldResult): void {
   assertEnd(result);
 }
 
-Deno.test({ name: "touch tones go both ways, each exactly once", ignore }, async () => {
+Deno.test({ name: "DTMF go both ways, each exactly once", ignore }, async () => {
   const result = await play<DigitsResult>("digits");
   assert.deepEqual(result.atPhone, ["1", "9", "*", "#"], result.log);
   assert.deepEqual(result.atUser, ["5", "#", "0"], result.log);

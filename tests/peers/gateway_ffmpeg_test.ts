@@ -194,7 +194,7 @@ Deno.test({
 });
 
 Deno.test(
-  { name: "ffmpeg is killed in a call: the far end hears of it and nothing is left", ignore },
+  { name: "ffmpeg is killed in a call: the remote party hears of it and nothing is left", ignore },
   async () => {
     await using running = await startGateway();
     await using mouth = await RtmpPhone.connect({ url: running.url("mouth@127.0.0.1"), answers: ["pcmu"] });

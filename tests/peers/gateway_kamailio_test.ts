@@ -101,7 +101,7 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "touch tones and messages cross, in the call and outside", ignore }, async () => {
+Deno.test({ name: "DTMF and messages cross, in the call and outside", ignore }, async () => {
   await using kamailio = await startKamailio();
   await using running = await startGateway();
   await using alice = await user(running, "alice", kamailio.port);

@@ -132,7 +132,7 @@ Deno.test({ name: "tshark finds nothing wrong with a call from SIPp", ignore }, 
 });
 
 Deno.test({
-  name: "tshark finds nothing wrong with touch tones, messages and hold between two users",
+  name: "tshark finds nothing wrong with DTMF, messages and hold between two users",
   ignore,
 }, async () => {
   const seen = await play("everything");

@@ -1,4 +1,4 @@
-// Programs whose codecs the far end does not speak: ffmpeg with AAC calls a phone and SIPp by URL, and plays calls
+// Programs whose codecs the remote party does not speak: ffmpeg with AAC calls a phone and SIPp by URL, and plays calls
 // in the codec it asked for. The tone is measured where it comes out.
 
 import assert from "node:assert/strict";

@@ -142,7 +142,7 @@ async function called(): Promise<Seen> {
   });
 }
 
-/** Two users of the gateway talk, with all that a call may have: touch tones, a message, hold. */
+/** Two users of the gateway talk, with all that a call may have: DTMF, a message, hold. */
 async function everything(): Promise<Seen> {
   return await capture({ sippPort: null, calls: 20 }, async ({ url, sipPort }) => {
     await using alice = await RtmpPhone.connect({ url: url("alice@127.0.0.1") });

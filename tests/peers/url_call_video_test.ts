@@ -1,5 +1,5 @@
-// ffmpeg with AAC and H.264 calls by URL, and what it plays of the far end are the pictures the far end sends. The far
-// end is SIPp, which returns what it gets (no SIP phone with H.264 is in Debian's main archive): so both directions
+// ffmpeg with AAC and H.264 calls by URL, and what it plays of the remote party are the pictures the remote party sends. The remote
+// party is SIPp, which returns what it gets (no SIP phone with H.264 is in Debian's main archive): so both directions
 // carried the pictures, which are compared one by one with those that were published.
 
 import assert from "node:assert/strict";
@@ -41,7 +41,7 @@ function cameraFlv(pictures = "testsrc2", hz = HZ): Promise<Uint8Array> {
 }
 
 Deno.test({
-  name: "ffmpeg with AAC and H.264 calls by URL, and sees and hears what the far end sends",
+  name: "ffmpeg with AAC and H.264 calls by URL, and sees and hears what the remote party sends",
   ignore,
 }, async () => {
   const file = await cameraFlv();

@@ -43,30 +43,33 @@ Deno.test(
   },
 );
 
-Deno.test({ name: "a worker breaks down: the far end behind the proxy gets its BYE", ignore }, async () => {
-  await using kamailio = await startKamailio();
-  const { port } = kamailio;
-  await using far = await startGateway({ "rtp-ports": "20000-29999" });
-  await using bob = await RtmpPhone.connect({
-    url: far.url(`bob@127.0.0.1:${port}`),
-    login: "bob",
-    password: "bob-secret",
-    answers: ["pcmu"],
-  });
-  await using house = await startWorkers();
-  await using alice = await phoneAt(house, 1, { name: "alice", port });
-  alice.client.send("invite", "bob", "pcmu");
-  await bob.expect("accepted");
-  house.crash(1, "throw");
-  await bob.expect("byed");
-  await alice.client.closed;
-  await until(
-    "answered",
-    () => /1 calls of the crashed worker: BYE sent to all, 1 answered/.test(house.lines()),
-    house.lines,
-  );
-  // She comes back, wherever the kernel puts her, and is reached there.
-  await using back = await phoneAt(house, 0, { name: "alice", port, answers: ["pcmu"] });
-  bob.client.send("invite", "alice", "pcmu");
-  await back.expect("accepted");
-});
+Deno.test(
+  { name: "a worker breaks down: the remote party behind the proxy gets its BYE", ignore },
+  async () => {
+    await using kamailio = await startKamailio();
+    const { port } = kamailio;
+    await using far = await startGateway({ "rtp-ports": "20000-29999" });
+    await using bob = await RtmpPhone.connect({
+      url: far.url(`bob@127.0.0.1:${port}`),
+      login: "bob",
+      password: "bob-secret",
+      answers: ["pcmu"],
+    });
+    await using house = await startWorkers();
+    await using alice = await phoneAt(house, 1, { name: "alice", port });
+    alice.client.send("invite", "bob", "pcmu");
+    await bob.expect("accepted");
+    house.crash(1, "throw");
+    await bob.expect("byed");
+    await alice.client.closed;
+    await until(
+      "answered",
+      () => /1 calls of the crashed worker: BYE sent to all, 1 answered/.test(house.lines()),
+      house.lines,
+    );
+    // She comes back, wherever the kernel puts her, and is reached there.
+    await using back = await phoneAt(house, 0, { name: "alice", port, answers: ["pcmu"] });
+    bob.client.send("invite", "alice", "pcmu");
+    await back.expect("accepted");
+  },
+);

@@ -103,7 +103,7 @@ Deno.test("endpoints: where RTP and RTCP go", () => {
   }
 });
 
-Deno.test("agreement: touch tones on the clock of the preferred codec, helpers kept apart", () => {
+Deno.test("agreement: DTMF on the clock of the preferred codec, helpers kept apart", () => {
   const description = parseSdp(fromPhone(
     "m=audio 4000 RTP/AVP 96 0 101 102 103 13",
     "a=rtpmap:96 speex/16000",

@@ -35,7 +35,7 @@ Deno.test("media format: the same codec under other numbers and spellings", () =
   assert.ok(!sameFormat(one, mediaFormat(97, "h264", 90000, { fmtp: "profile-level-id=640028" })));
 });
 
-Deno.test("media format: touch tones, redundancy and comfort noise only accompany", () => {
+Deno.test("media format: DTMF, redundancy and comfort noise only accompany", () => {
   for (const name of ["telephone-event", "Telephone-Event", "red", "CN", "cn"]) {
     assert.ok(isAuxiliary(mediaFormat(101, name, 8000)), name);
   }

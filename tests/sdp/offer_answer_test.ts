@@ -29,7 +29,7 @@ const video = (...formats: MediaFormat[]): LocalMedia => ({ kind: "video", port:
 const FIELDS = { address: "192.0.2.1", sessionId: 1700000000, sessionVersion: 1700000000 };
 const HEAD = ["v=0", "o=- 1700000000 1700000000 IN IP4 192.0.2.1", "s=-"];
 
-Deno.test("offer: the shape of behaviour 1.6, with parameters for touch tones and feedback for video", () => {
+Deno.test("offer: the shape of behaviour 1.6, with parameters for DTMF and feedback for video", () => {
   const offer = createOffer({ ...FIELDS, media: [audio(SPEEX, PCMU, TONES), video(H264)] });
   assert.equal(
     formatSdp(offer),
@@ -130,14 +130,14 @@ const ANSWERS: AnswerCase[] = [
     expected: ["m=audio 10000 RTP/AVP 110 0", "a=rtpmap:110 SPEEX/16000", "a=rtpmap:0 pcmu/8000"],
   },
   {
-    name: "defect 2: touch tones alone are no match",
+    name: "defect 2: DTMF alone are no match",
     offer: ["m=audio 4000 RTP/AVP 0 8 101", "a=rtpmap:101 telephone-event/8000"],
     media: [audio(SPEEX, TONES)],
     expected:
       /^No common media format: peer has audio PCMU\/8000, PCMA\/8000, telephone-event\/8000, gateway has audio speex\/16000, telephone-event\/8000$/,
   },
   {
-    name: "touch tones and comfort noise offered alone are no match either",
+    name: "DTMF and comfort noise offered alone are no match either",
     offer: ["m=audio 4000 RTP/AVP 13 101", "a=rtpmap:101 telephone-event/8000"],
     media: [audio(PCMU, TONES, mediaFormat(13, "CN", 8000))],
     expected: /peer has audio CN\/8000, telephone-event\/8000/,
@@ -204,7 +204,7 @@ const ANSWERS: AnswerCase[] = [
     expected: /peer has video H264\/90000/,
   },
   {
-    name: "touch tones on every clock of the agreed codecs, not on others",
+    name: "DTMF on every clock of the agreed codecs, not on others",
     offer: [
       "m=audio 4000 RTP/AVP 96 0 101 102 103",
       "a=rtpmap:96 speex/16000",

@@ -46,7 +46,7 @@ const ANSWERS: [name: string, lines: string[], expected: string[]][] = [
     "PCMU/8000 0<-0",
     "telephone-event/8000 101<-101",
   ]],
-  ["opus and touch tones with its own", [
+  ["opus and DTMF with its own", [
     "m=audio 4000 RTP/AVP 111 122",
     "a=rtpmap:111 opus/48000/2",
     "a=rtpmap:122 telephone-event/8000",
@@ -134,13 +134,13 @@ const ANSWERS: [name: string, lines: string[], expected: string[]][] = [
     "a=rtpmap:122 telephone-event/8000",
     "a=rtpmap:122 G729/8000",
   ], ["PCMU/8000 0<-0", "telephone-event/8000 122<-101,122"]],
-  ["more than was offered: further codecs are passed over, further touch tones are not", [
+  ["more than was offered: further codecs are passed over, further DTMF are not", [
     "m=audio 4000 RTP/AVP 111 3 18 102 103",
     "a=rtpmap:111 opus/48000/2",
     "a=rtpmap:102 telephone-event/48000",
     "a=rtpmap:103 telephone-event/8000",
   ], ["opus/48000 111<-107,111", "telephone-event/48000 102<-102", "telephone-event/8000 103<-101,103"]],
-  ["touch tones on another clock, with a number that is ours for an agreed codec: it stays the codec's", [
+  ["DTMF on another clock, with a number that is ours for an agreed codec: it stays the codec's", [
     "m=audio 4000 RTP/AVP 110 96",
     "a=rtpmap:110 speex/16000",
     "a=rtpmap:96 telephone-event/48000",
@@ -159,7 +159,7 @@ const ANSWERS: [name: string, lines: string[], expected: string[]][] = [
     "m=audio 4000 RTP/AVP 0",
     "m=audio 4004 RTP/AVP 8",
   ], ["h264/90000 99<-99"]],
-  ["touch tones alone", ["m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"], [
+  ["DTMF alone", ["m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"], [
     "No common media format: peer has audio telephone-event/8000 without a codec, gateway has audio " +
     "opus/48000/2, speex/16000, speex/8000, G722/8000, pcmu/8000, pcma/8000, telephone-event/8000, red/8000; " +
     "video h264/90000, x-flv/90000",
@@ -237,7 +237,7 @@ const EVENTS: [name: string, lines: string[], expected: string[]][] = [
 ];
 
 for (const [name, lines, expected] of EVENTS) {
-  Deno.test(`our answer: touch tones ${name}`, () => {
+  Deno.test(`our answer: DTMF ${name}`, () => {
     const formats = FORMATS.map((format) =>
       format.name === "telephone-event" ? { ...format, fmtp: "0-15" } : format
     );
@@ -352,7 +352,7 @@ const UNMAPPED: [fmtp: string, name: string][] = [
   ["1-15", ""],
 ];
 
-Deno.test("a number with the parameters of touch tones alone is touch tones", () => {
+Deno.test("a number with the parameters of DTMF alone is DTMF", () => {
   for (const [fmtp, name] of UNMAPPED) {
     const text = fromPhone("m=audio 4000 RTP/AVP 0 101", `a=fmtp:101 ${fmtp}`);
     assert.equal(parseSdp(text).media[0]!.formats[1]!.name, name, fmtp);

@@ -1,5 +1,5 @@
 // The surroundings of the call logic, scripted: a client that records its callbacks, media that record what was
-// asked of them, a SIP user agent whose far end is the test.
+// asked of them, a SIP user agent whose remote party is the test.
 // Role: edge
 
 import type { AmfValue } from "../../lib/amf/value.ts";
@@ -126,7 +126,7 @@ export class RecordingMedia implements CallMedia {
   readonly log: string[] = [];
   /** What `accepted` will tell. */
   report: AcceptedReport = [];
-  /** Whether the far end takes touch tones. */
+  /** Whether the remote party takes DTMF. */
   takesDigits = true;
   /** Thrown by the next offer, answer or reading of one: a bug of ours. */
   bug: Error | null = null;
@@ -195,7 +195,7 @@ export class RecordingMedia implements CallMedia {
     return this.agreed;
   }
 
-  /** Audio of the far end arrives. */
+  /** Audio of the remote party arrives. */
   hear(timeMs: number): void {
     this.toRtmp?.play(8, timeMs, new Uint8Array(1));
   }
@@ -269,7 +269,7 @@ export class RecordingFactory implements MediaFactory {
   }
 }
 
-/** A call whose far end is the test. */
+/** A call whose remote party is the test. */
 export class ScriptedCall {
   readonly id = "call-1";
   readonly remote: NameAddr = parseNameAddr("<sip:bob@10.0.0.2>");
@@ -308,7 +308,7 @@ export class ScriptedCall {
     this.#events.push(event);
   }
 
-  /** The far end offers; gives what we say to it. */
+  /** The remote party offers; gives what we say to it. */
   offer(body: SipBody | null): string[] {
     const said: string[] = [];
     this.emit({
@@ -372,7 +372,7 @@ export interface ScriptedInvite {
   readonly signal: AbortSignal;
   /** What is different for this call. */
   readonly options: InviteOptions;
-  /** Takes what the far end says; a refusal or acceptance is the last. */
+  /** Takes what the remote party says; a refusal or acceptance is the last. */
   readonly steps: Mailbox<InviteProgress>;
 }
 
@@ -427,7 +427,7 @@ export class ScriptedInvitation implements Invitation {
   }
 }
 
-/** A SIP user agent whose far end is the test. */
+/** A SIP user agent whose remote party is the test. */
 export class ScriptedAgent implements Agent {
   readonly identity: Identity;
   /** Outcome of register(). */

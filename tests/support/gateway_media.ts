@@ -24,7 +24,7 @@ export interface MediaSide {
   readonly played: Uint8Array[];
   /** Their times. */
   readonly timesMs: number[];
-  /** Touch tones of the other side: "5/160". */
+  /** DTMF of the other side: "5/160". */
   readonly digits: string[];
 }
 

@@ -23,7 +23,7 @@ import { sipUri } from "../../lib/sip/message/uri.ts";
 import type { UserAgent } from "../../lib/sip/ua/user_agent.ts";
 import { RecordLog } from "./record_log.ts";
 
-/** PCMU and touch tones. */
+/** PCMU and DTMF. */
 export const VOICE: readonly MediaFormat[] = [
   mediaFormat(0, "PCMU", 8000),
   mediaFormat(101, "telephone-event", 8000, { fmtp: "0-16" }),

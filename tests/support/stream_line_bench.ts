@@ -1,4 +1,4 @@
-// A stream line whose far end, media and clock are the test's.
+// A stream line whose remote party, media and clock are the test's.
 // Role: machine
 
 import type { AmfValue } from "../../lib/amf/value.ts";
@@ -83,7 +83,7 @@ export class LineBench {
     return line;
   }
 
-  /** Somebody who plays the far end. */
+  /** Somebody who plays the remote party. */
   player(path = "call/desk/100"): KeepingSink {
     const sink = new KeepingSink();
     this.streams.play(path, sink);
@@ -97,7 +97,7 @@ export class LineBench {
     return invite;
   }
 
-  /** The far end answers. */
+  /** The remote party answers. */
   async accept(): Promise<ScriptedCall> {
     const call = new ScriptedCall();
     await settle();
@@ -106,21 +106,21 @@ export class LineBench {
     return call;
   }
 
-  /** The far end rings. */
+  /** The remote party rings. */
   async ring(): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "progress", status: 180, reason: "Ringing", body: null });
     await settle();
   }
 
-  /** The far end refuses. */
+  /** The remote party refuses. */
   async refuse(status: number, reason: string): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "refused", status, reason, warning: null });
     await settle();
   }
 
-  /** A description of the far end, for early media. */
+  /** A description of the remote party, for early media. */
   async early(): Promise<void> {
     await settle();
     this.invite.steps.push({ type: "progress", status: 183, reason: "Session Progress", body: sdp("bob") });

@@ -140,7 +140,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
       case "cancelled":
         return this.#ended(this.#hungUpHere ? "hung up" : "the caller gave up");
       case "byed":
-        return this.#ended(this.#hungUpHere ? "hung up" : "the far end hung up");
+        return this.#ended(this.#hungUpHere ? "hung up" : "the remote party hung up");
       default:
         for (const connection of this.#connections()) connection.call(method, ...args);
     }

@@ -211,7 +211,7 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
 
   /** A publisher that has said `bye` does not come here. */
   #whoHungUp(): string {
-    return this.leg.ending?.by === "local" ? "hung up" : "the far end hung up";
+    return this.leg.ending?.by === "local" ? "hung up" : "the remote party hung up";
   }
 
   #arm(timer: Disposable | null): void {

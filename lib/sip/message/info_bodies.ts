@@ -66,13 +66,13 @@ export function parseInfo(body: SipBody): InfoMeaning {
   return text.includes("=") ? UNKNOWN : bareDigits(text);
 }
 
-/** Body of an INFO with one touch tone, as most PBXs read it. */
+/** Body of an INFO with one DTMF key, as most PBXs read it. */
 export function formatDtmfRelay(digit: InfoDigit): SipBody {
   const text = `Signal=${digit.digit}\r\nDuration=${Math.round(digit.durationMs)}\r\n`;
   return { type: "application/dtmf-relay", bytes: encodeUtf8(text) };
 }
 
-/** Body of an INFO with nothing but a touch tone, for far ends that know no other. */
+/** Body of an INFO with nothing but a DTMF key, for peers that know no other. */
 export function formatDtmf(digit: string): SipBody {
   return { type: "application/dtmf", bytes: encodeUtf8(digit) };
 }

@@ -163,7 +163,7 @@ export class ClientHandle implements Disposable {
     return true;
   }
 
-  /** Inside a dialog all targets lead to the same far end: it is given its time. */
+  /** Inside a dialog all targets lead to the same peer: it is given its time. */
   get #inDialog(): boolean {
     return tagOf(this.#bare.headers.get("To")) !== null;
   }

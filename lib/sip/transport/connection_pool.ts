@@ -87,7 +87,7 @@ export class ConnectionPool {
     this.#sweep = null;
   }
 
-  /** The open connection of a flow, else one with that far end; null when there is none. */
+  /** The open connection of a flow, else one with that peer; null when there is none. */
   find(endpoint: Endpoint, flow: Flow | undefined): SipConnection | null {
     const connection = this.#byId.get(flow?.connectionId ?? 0) ??
       this.#byRemote.get(formatEndpoint(endpoint));

@@ -124,7 +124,7 @@ class KeptFlow implements Disposable {
   readonly #env: KeepAliveEnv;
   #timer: Disposable;
   #waiting: StunQuery | Disposable | null = null;
-  /** True once the far end has answered: then silence means failure. */
+  /** True once the peer has answered: then silence means failure. */
   #answers = false;
   #mapped: Endpoint | null = null;
   #method: "crlf" | "stun" | "options";

@@ -1,4 +1,4 @@
-// Where requests go and which of our addresses the far end is told.
+// Where requests go and which of our addresses the peer is told.
 // RFC 3263 through resolve.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
 // Role: edge
 
@@ -113,7 +113,7 @@ export class SipRouter {
   }
 
   /**
-   * Our address as the far end is to use it.
+   * Our address as the peer is to use it.
    * @throws TransportError when nothing of ours faces it
    */
   addressTowards(remote: Endpoint): string {

@@ -71,7 +71,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     this.#onPrack = options.onPrack ?? null;
     this.#timer = new SessionTimer(link.agent.core.clock, {
       refresh: () => this.#refreshSoon(),
-      expired: () => this.#breakDown("session expired: the far end is gone"),
+      expired: () => this.#breakDown("session expired: the peer is gone"),
     });
     this.#offers = {
       link,
@@ -137,7 +137,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     return this.#events[Symbol.asyncIterator]();
   }
 
-  /** Notes what a message of the far end says about it (Allow). */
+  /** Notes what a message of the peer says about it (Allow). */
   learn(message: SipMessage): void {
     if (message.headers.has("Allow")) this.#peerUpdates = peerAllows(message, "UPDATE");
   }
@@ -199,7 +199,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
 
   /**
    * Offers a changed session; waits for its turn and for the answer. Glare (491) is tried again.
-   * `method` UPDATE is used only with a far end that allows it.
+   * `method` UPDATE is used only with a peer that allows it.
    */
   async reoffer(body: SipBody, method: "INVITE" | "UPDATE" = "INVITE"): Promise<ReofferOutcome> {
     return await sendOffer(this.#offers, {
@@ -257,7 +257,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     return this.hangUp();
   }
 
-  /** Ends without a BYE: the dialog was never confirmed, or the far end said goodbye. */
+  /** Ends without a BYE: the dialog was never confirmed, or the peer said goodbye. */
   abandon(by: EndedEvent["by"], reason: string): void {
     this.#end({ type: "ended", by, reason });
   }

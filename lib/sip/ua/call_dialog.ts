@@ -18,9 +18,9 @@ import { isReliable } from "../message/transports.ts";
 interface CallDialogOptions {
   readonly agent: AgentContext;
   readonly dialog: Dialog;
-  /** The way the dialog was set up: used when the far end's own address leads nowhere. */
+  /** The way the dialog was set up: used when the peer's own address leads nowhere. */
   readonly fallback: Target;
-  /** The far end has named no address that can be used: everything goes by `fallback`. */
+  /** The peer has named no address that can be used: everything goes by `fallback`. */
   readonly direct?: boolean;
 }
 
@@ -115,12 +115,12 @@ function withoutCredentials({ headers }: SipRequest): void {
   headers.delete("Proxy-Authorization");
 }
 
-/** A new offer of the far end, or its wish that we make one. Answer or refuse it within 10 seconds. */
+/** A new offer of the peer, or its wish that we make one. Answer or refuse it within 10 seconds. */
 export interface OfferEvent {
   readonly type: "offer";
   /** The offer; null: `answer(body)` sends ours and an "answer" event brings theirs. */
   readonly body: SipBody | null;
-  /** Accepts with our answer; resolves true once the far end has it, false when the call or offer ended first. */
+  /** Accepts with our answer; resolves true once the peer has it, false when the call or offer ended first. */
   answer(body: SipBody): Promise<boolean>;
   /** Keeps the session as it was; usually 488. */
   refuse(status: number, reason: string): void;
@@ -129,7 +129,7 @@ export interface OfferEvent {
 /** The call is over; always the last event. */
 export interface EndedEvent {
   readonly type: "ended";
-  /** Who ended it; "failure": the network or the far end broke down. */
+  /** Who ended it; "failure": the network or the peer broke down. */
   readonly by: "remote" | "local" | "failure";
   readonly reason: string;
 }

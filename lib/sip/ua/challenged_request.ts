@@ -1,4 +1,4 @@
-// A request that is sent again when the far end wants credentials (401, 407) or other terms (422, 423).
+// A request that is sent again when the peer wants credentials (401, 407) or other terms (422, 423).
 // RFC 3261 sections 8.1.3.5 and 22; every retry has the next CSeq and the same Call-ID and From tag.
 // Role: machine
 

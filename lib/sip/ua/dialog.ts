@@ -405,7 +405,7 @@ export class DialogTable {
     return this.#users.get(dialogIdOfRequest(request)) ?? this.#inviterOf(request);
   }
 
-  /** A BYE for this INVITE of ours, by a far end that no response of ever arrived from, goes to `inviter`. */
+  /** A BYE for this INVITE of ours, by a peer that no response of ever arrived from, goes to `inviter`. */
   addInvite(callId: string, localTag: string, inviter: DialogUser): void {
     this.#inviters.set(inviteKey(callId, localTag), inviter);
   }

@@ -75,7 +75,7 @@ export class EarlyCalls {
     void inBackground(this.#options.agent, "PRACK", () => call.link.exchange(prack, { signal: call.over }));
   }
 
-  /** The call of a 2xx, confirmed; over already when the far end has hung up before. */
+  /** The call of a 2xx, confirmed; over already when the peer has hung up before. */
   confirm(response: SipResponse, request: SipRequest): Call {
     const id = dialogIdOfResponse(response);
     const known = this.#forks.get(id);

@@ -1,4 +1,4 @@
-// A re-INVITE or UPDATE of the far end: judged, handed to the owner of the call, answered.
+// A re-INVITE or UPDATE of the peer: judged, handed to the owner of the call, answered.
 // RFC 3261 section 14.2, RFC 3311 section 5.2, RFC 4028 section 9 (the same requests refresh the session).
 // Role: edge
 
@@ -25,7 +25,7 @@ export interface OfferOwner {
   readonly over: AbortSignal;
   /** Hands an event to the owner of the call; false when nobody can take it. */
   emit(event: CallEvent): boolean;
-  /** The far end broke down: BYE, then "ended". */
+  /** The peer broke down: BYE, then "ended". */
   breakDown(reason: string): void;
   /** A refresh succeeded; null: no session timer from now on. */
   timerAgreed(duty: RefreshDuty | null): void;
@@ -157,7 +157,7 @@ class IncomingOffer {
     void this.#settle(true);
     if (this.#body !== null) return;
     if (session.type !== "session") {
-      this.#owner.link.agent.log.warn("The far end asked for an offer and acknowledged it without an answer");
+      this.#owner.link.agent.log.warn("The peer asked for an offer and acknowledged it without an answer");
       return;
     }
     this.#owner.state.remoteBody = session.body;
@@ -218,7 +218,7 @@ export class OfferState {
     return this.#offering;
   }
 
-  /** True from an offer (or re-INVITE) of the far end until our 200 was acknowledged. */
+  /** True from an offer (or re-INVITE) of the peer until our 200 was acknowledged. */
   get answering(): boolean {
     return this.#answering;
   }

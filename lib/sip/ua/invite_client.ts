@@ -35,7 +35,7 @@ export type InviteProgress =
     /** Session description of the response, e.g. early media in a 183. */
     readonly body: SipBody | null;
   }
-  /** The far end offers another session before its 2xx: answer or refuse it. */
+  /** The peer offers another session before its 2xx: answer or refuse it. */
   | { readonly type: "offer"; readonly offer: OfferEvent }
   | { readonly type: "accepted"; readonly call: Call }
   | {
@@ -60,7 +60,7 @@ const TERMINATED = { type: "refused", status: 487, reason: "Request Terminated",
 export interface InviteOptions extends Caller, CallerFields {
   /** Where it goes, by `UserAgent.route`; resolved when left out. */
   readonly hop?: Hop;
-  /** Its Request-URI, when the far end is asked for at another address than `to`. */
+  /** Its Request-URI, when the peer is asked for at another address than `to`. */
   readonly target?: SipUri;
   /** Told the Call-ID of the INVITE before it is sent. */
   readonly onCallId?: (callId: string) => void;
@@ -70,7 +70,7 @@ export interface InviteOptions extends Caller, CallerFields {
 
 interface InviteParts extends InviteOptions {
   readonly to: NameAddr;
-  /** Our session description; null: the far end makes the offer. */
+  /** Our session description; null: the peer makes the offer. */
   readonly offer: SipBody | null;
 }
 
@@ -130,7 +130,7 @@ function fromOf({ identity }: AgentContext, user: string | undefined): NameAddr 
   return user === undefined ? from : { ...from, uri: { ...from.uri, user } };
 }
 
-/** One attempt; lives on after its reader left until the far end has answered. */
+/** One attempt; lives on after its reader left until the peer has answered. */
 class InviteAttempt implements Ending, DialogUser {
   readonly steps = new Mailbox<InviteProgress>(MAX_PROGRESS);
   /** The reader has the call: it owns it from now on. */

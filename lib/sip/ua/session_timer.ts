@@ -1,4 +1,4 @@
-// Session timers: a call whose far end died without a BYE is noticed and ended.
+// Session timers: a call whose peer died without a BYE is noticed and ended.
 // RFC 4028 (Session-Expires, Min-SE, option tag "timer"); refreshes are UPDATE or re-INVITE, sent by the call.
 // siprtmp had none: it refused `Require: timer` with 420 and kept dead calls for ever.
 // Role: machine

@@ -43,7 +43,7 @@ export interface SipCore {
 
 /** Ends with its user agent: a call, an attempt, an unanswered invitation. */
 export interface Ending {
-  /** Ends politely: BYE, CANCEL or a refusal. Settles when the far end answered or gave up on. */
+  /** Ends politely: BYE, CANCEL or a refusal. Settles when the peer answered or gave up on. */
   end(): Promise<void>;
 }
 

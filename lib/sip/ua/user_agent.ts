@@ -153,7 +153,7 @@ export class UserAgent implements AsyncDisposable {
 
   /**
    * Calls somebody. Aborting `signal`, or leaving the loop before "accepted", cancels.
-   * @param offer our session description; null: the far end makes the offer, see `Call.events`
+   * @param offer our session description; null: the peer makes the offer, see `Call.events`
    */
   async *invite(
     to: NameAddr,

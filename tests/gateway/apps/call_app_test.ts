@@ -22,7 +22,7 @@ async function open(options: AccountHouseOptions = {}): Promise<[AccountHouse, A
   return [house, await house.enter("call/desk"), await house.enter("call")];
 }
 
-Deno.test("publishing dials the destination, a player hears the far end, the end of the call ends both", async () => {
+Deno.test("publishing dials the destination, a player hears the remote party, the end of the call ends both", async () => {
   const [house, publisher, player] = await open();
   await player.play("desk/100");
   const call = await talking(house, publisher, "100");
@@ -36,13 +36,13 @@ Deno.test("publishing dials the destination, a player hears the far end, the end
   assert.deepEqual(publisher.lines, [
     "Publish.Start: 100 is being published.",
     "Call.Accepted: the call is up",
-    "Call.Ended: the far end hung up",
-    "Unpublish.Success: the far end hung up",
+    "Call.Ended: the remote party hung up",
+    "Unpublish.Success: the remote party hung up",
   ]);
-  assert.deepEqual(publisher.told, ["NetConnection.Connect.Closed: the far end hung up"]);
+  assert.deepEqual(publisher.told, ["NetConnection.Connect.Closed: the remote party hung up"]);
   assert.ok(
     house.log.lines.some((line) =>
-      line.includes("account desk: call to 100: Call.Ended: the far end hung up")
+      line.includes("account desk: call to 100: Call.Ended: the remote party hung up")
     ),
   );
   assert.equal(player.ended, false);
@@ -81,7 +81,7 @@ Deno.test("several destinations are several calls; a name that is in use is BadN
   assert.deepEqual(await house.close(), []);
 });
 
-Deno.test("an encoder that is back publishes on into its call: the far end is not called again", async () => {
+Deno.test("an encoder that is back publishes on into its call: the remote party is not called again", async () => {
   const key = "0123456789abcdef";
   const table: [account: { key?: string }, unplugged: boolean][] = [[{ key }, false], [{}, true]];
   for (const [account, unplugged] of table) {
@@ -99,7 +99,7 @@ Deno.test("an encoder that is back publishes on into its call: the far end is no
     if (!unplugged) await house.until("the old connection ends", () => old.ended, 100);
     stream.send(8, 0, SOUND);
     await house.until(
-      "the far end hears it",
+      "the remote party hears it",
       () => media.log.filter((each) => each.startsWith("8@")).length >= 1,
     );
     assert.deepEqual([house.agent.invites.length, call.hangUps], [1, 0]);
@@ -161,7 +161,7 @@ Deno.test("no room for calls is a refusal that may pass; without redial it is th
 
 for (const state of ["publishing", "dialing", "talking"] as const) {
   for (const how of ["leaves", "is cut off"] as const) {
-    Deno.test(`the publisher ${how} while ${state}: the far end is told, nothing is left`, async () => {
+    Deno.test(`the publisher ${how} while ${state}: the remote party is told, nothing is left`, async () => {
       const [house, publisher] = await open();
       let call: ScriptedCall | null = null;
       if (state === "talking") call = await talking(house, publisher, "100");

@@ -151,10 +151,10 @@ Deno.test("players stay from before the first call to after the second, and time
   assert.deepEqual(player.events, [
     'status NetStream.Call.Ringing "Bob" <sip:bob@10.0.0.2> calls',
     "status NetStream.Call.Accepted the call is up",
-    "status NetStream.Call.Ended the far end hung up",
+    "status NetStream.Call.Ended the remote party hung up",
     'status NetStream.Call.Ringing "Bob" <sip:bob@10.0.0.2> calls',
     "status NetStream.Call.Accepted the call is up",
-    "status NetStream.Call.Ended the far end hung up",
+    "status NetStream.Call.Ended the remote party hung up",
   ]);
   player.leave();
   await scene.callUp();
@@ -273,7 +273,7 @@ Deno.test("bye of the publisher and the longest duration hang up; both are told"
   await scene.leave();
 });
 
-Deno.test("touch tones and texts of the caller reach every client once; tones of the publisher reach the caller", async () => {
+Deno.test("DTMF and texts of the caller reach every client once; tones of the publisher reach the caller", async () => {
   const scene = new Scene(AUTO);
   const [, speaker] = [scene.listen(), scene.speak()];
   await scene.callUp();

@@ -23,7 +23,7 @@ const AVC = "170000000001420020";
 class Scene extends LineBench {
   /** "status Call.Ringing: 180 Ringing", "receivedDTMF "5", 160", "over: reason". */
   readonly told: string[] = [];
-  /** Calls that the far end accepted. */
+  /** Calls that the remote party accepted. */
   readonly answered: ScriptedCall[] = [];
   readonly call: PublishedCall;
 
@@ -62,7 +62,7 @@ class Scene extends LineBench {
   }
 }
 
-Deno.test("the first sound dials with its codec, touch tones, and H.264 when that was configured by then", async () => {
+Deno.test("the first sound dials with its codec, DTMF, and H.264 when that was configured by then", async () => {
   const rows: [name: string, sent: [8 | 9, string][], rules: Partial<CallRules>, codecs: string][] = [
     ["AAC, headers in OBS's order", [[8, AAC], [9, AVC], [8, SOUND]], {}, "aac,dtmf,h264"],
     ["AAC without pictures", [[8, AAC], [8, SOUND]], {}, "aac,dtmf"],
@@ -103,7 +103,7 @@ Deno.test("the first sound dials with its codec, touch tones, and H.264 when tha
   }
 });
 
-Deno.test("ringing, answer, touch tones and the end of the far end are told in their order", async () => {
+Deno.test("ringing, answer, DTMF and the end of the remote party are told in their order", async () => {
   const scene = new Scene();
   scene.send(8, "82ff");
   await scene.ring();
@@ -116,8 +116,8 @@ Deno.test("ringing, answer, touch tones and the end of the far end are told in t
     "Call.Ringing: 180 Ringing",
     "Call.Accepted: the call is up",
     'receivedDTMF "5", 160',
-    "Call.Ended: the far end hung up",
-    "over: the far end hung up",
+    "Call.Ended: the remote party hung up",
+    "over: the remote party hung up",
   ]);
   scene.send(8, "82ff");
   await settle();
@@ -353,7 +353,7 @@ const EVENTS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   declined: (scene) => scene.agent.invites.length > 0 ? scene.refuse(603, "Decline") : null,
   accepted: (scene) =>
     scene.agent.invites.length > 0 ? scene.accept().then((call) => scene.answered.push(call)) : null,
-  "the far end hangs up": (scene) => scene.answered.at(-1)?.end("remote"),
+  "the remote party hangs up": (scene) => scene.answered.at(-1)?.end("remote"),
   "a moment": (scene) => scene.clock.advanceAsync(700),
   "a while": (scene) => scene.clock.advanceAsync(11_000),
   bye: (scene) => scene.call.bye(),

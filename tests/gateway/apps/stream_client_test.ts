@@ -5,7 +5,7 @@ import { settle } from "../../support/fake_clock.ts";
 import { ScriptedCall, ScriptedInvitation } from "../../support/gateway_fakes.ts";
 import { LineBench, message } from "../../support/stream_line_bench.ts";
 
-Deno.test("the far end is published from its first tag to the end of its call, for early and late players", async () => {
+Deno.test("the remote party is published from its first tag to the end of its call, for early and late players", async () => {
   const bench = new LineBench();
   const { leg } = bench.openClient();
   const early = bench.player();
@@ -101,7 +101,7 @@ Deno.test("the publisher is told what it can do better", async () => {
   leg.publishedBy(null);
   last.onKeyFrameWanted?.();
   assert.deepEqual(bench.publisher.events, [
-    "status NetStream.Publish.KeyFrameWanted the far end lost its picture: send a key frame",
+    "status NetStream.Publish.KeyFrameWanted the remote party lost its picture: send a key frame",
     "warning NetStream.Publish.BFrames B frames",
     "error NetStream.Publish.UnsupportedCodec no MP3",
   ]);
@@ -126,7 +126,7 @@ Deno.test("an invitation rings, is answered, and the line is busy meanwhile", as
   assert.deepEqual(await bench.close(), []);
 });
 
-Deno.test("touch tones go into the call; without one that is said", async () => {
+Deno.test("DTMF go into the call; without one that is said", async () => {
   const bench = new LineBench();
   const { leg } = bench.openClient();
   const problems: (string | null)[] = [];

@@ -208,7 +208,7 @@ Deno.test("odd headers: a call comes in, is renewed and ends; another is cancell
   }
 });
 
-Deno.test("odd headers: a 200 to our INVITE is acknowledged, and the BYE of the far end ends the call", async (test) => {
+Deno.test("odd headers: a 200 to our INVITE is acknowledged, and the BYE of the peer ends the call", async (test) => {
   await using room = scene();
   await using peer = new RawSipPeer(room.endpoint.port);
   const to = parseNameAddr(`<sip:phone@127.0.0.1:${peer.port}>`);

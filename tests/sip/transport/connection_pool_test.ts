@@ -55,7 +55,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("connection_pool: found by its number, else by its far end, until it closes", async () => {
+Deno.test("connection_pool: found by its number, else by its peer, until it closes", async () => {
   await using bench = new Bench();
   const one = bench.accept("192.0.2.1", 5001);
   const two = bench.accept("192.0.2.2", 5002);

@@ -95,7 +95,7 @@ Deno.test("sender: addresses of a family the socket does not have", async () => 
   }
 });
 
-Deno.test("sender: over TCP the connection of the flow comes first, then one with that far end", async () => {
+Deno.test("sender: over TCP the connection of the flow comes first, then one with that peer", async () => {
   await using bench = new Bench();
   const [near, far] = pipePair();
   const { flow } = bench.pool.add(near);

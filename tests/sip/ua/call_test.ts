@@ -67,7 +67,7 @@ Deno.test("an answer nobody reads is bounded: the sender of too much hears 503",
   await network.close(...endpoints);
 });
 
-Deno.test("hanging up waits 5 s for a far end that vanished", async () => {
+Deno.test("hanging up waits 5 s for a peer that vanished", async () => {
   const network = new SipNetwork();
   const { caller, endpoints } = await establishedCall(network);
   network.options.loss = 1;
@@ -77,7 +77,7 @@ Deno.test("hanging up waits 5 s for a far end that vanished", async () => {
   await network.close(...endpoints);
 });
 
-Deno.test("a far end that forgot the call ends it: 481 to a request", async () => {
+Deno.test("a peer that forgot the call ends it: 481 to a request", async () => {
   const network = new SipNetwork();
   const { caller, callee, endpoints } = await establishedCall(network);
   callee.abandon("failure", "lost its memory");

@@ -174,7 +174,7 @@ Deno.test("credentials: a MESSAGE to a stranger is not sent again with any", asy
   await set.end();
 });
 
-Deno.test("credentials: a call through the user's server whose far end is elsewhere gives it none: ACK, re-INVITE, BYE", async () => {
+Deno.test("credentials: a call through the user's server whose peer is elsewhere gives it none: ACK, re-INVITE, BYE", async () => {
   const set = scene();
   const attempt = dial(set.alice, "sip:x@pbx.example");
   set.pbx.answer(await set.pbx.request("INVITE"), 407, { headers: CHOSEN });
@@ -184,7 +184,7 @@ Deno.test("credentials: a call through the user's server whose far end is elsewh
   set.pbx.answer(again, 200, { body: sdp("answer"), headers: { Contact: "<sip:x@10.0.0.66>" } });
   const call = await accepted(set.network, attempt);
   const ack = await set.evil.request("ACK");
-  assert.equal(hasCredentials(ack), false, "the ACK goes straight to the far end");
+  assert.equal(hasCredentials(ack), false, "the ACK goes straight to the peer");
   const offering = call.reoffer(sdp("hold"));
   set.evil.answer(await set.evil.request("INVITE"), 407, { headers: CHOSEN });
   assert.equal((await set.network.settled(offering)).type, "refused");

@@ -36,7 +36,7 @@ async function reliably(set: Scene, rseq: number, text: string | null, status = 
   return response;
 }
 
-/** An offer of the far end by UPDATE; the answer of ours is `ours`. */
+/** An offer of the peer by UPDATE; the answer of ours is `ours`. */
 async function updated(set: Scene, early: SipResponse, sequence: number, text: string): Promise<void> {
   const before = offersOf(set).length;
   set.peer.send(set.peer.buildInDialog("UPDATE", set.invite, early, sequence, sdp(text)), "10.0.0.1");
@@ -50,7 +50,7 @@ async function updated(set: Scene, early: SipResponse, sequence: number, text: s
 const offersOf = ({ attempt }: Scene): OfferEvent[] =>
   attempt.steps.flatMap((step) => step.type === "offer" ? [step.offer] : []);
 
-/** Each row: what the far end does before its 2xx, what that carries, and the description in force afterwards. */
+/** Each row: what the peer does before its 2xx, what that carries, and the description in force afterwards. */
 const ROWS: {
   name: string;
   early: (set: Scene) => Promise<unknown> | unknown;
@@ -310,7 +310,7 @@ Deno.test("a re-INVITE that crosses an UPDATE of ours is 491, and the other way 
   await network.close(endpoint);
 });
 
-/** The caller is the far end: what it may do before our 2xx. */
+/** The caller is the peer: what it may do before our 2xx. */
 const CALLED: { name: string; method: string; body: boolean; status: number; retryAfter: boolean }[] = [
   {
     name: "UPDATE with an offer while its own is open",

@@ -356,7 +356,7 @@ Deno.test("a failure whose headers cannot be read ends the attempt", async () =>
   }
 });
 
-/** What happened before the far end hung up without an answer of its that arrived. */
+/** What happened before the peer hung up without an answer of its that arrived. */
 const HUNG_UP: [name: string, before: (set: Scene & { invite: SipRequest }) => SipResponse | null][] = [
   ["after 180", ({ peer, invite }) => peer.answer(invite, 180)],
   ["after 183 with early media", ({ peer, invite }) => peer.answer(invite, 183, { body: sdp("early") })],

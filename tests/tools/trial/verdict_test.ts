@@ -28,7 +28,7 @@ const TABLE: { name: string; outcome: TrialOutcome; good: boolean; says: RegExp 
     says: /silent.*-e/,
   },
   {
-    name: "far end speaks by itself",
+    name: "remote party speaks by itself",
     outcome: { type: "completed", echo: echo({ matched: 0, roundTripMs: null }) },
     good: true,
     says: /audio of its own/,
