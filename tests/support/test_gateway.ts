@@ -3,7 +3,8 @@
 import { systemClock } from "../../lib/base/clock.ts";
 import { openLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { loadCodecs } from "../../lib/codecs/load.ts";
+import { loadCodecs, readModule } from "../../lib/codecs/load.ts";
+import { builtInCodecs, type CodecRegistry } from "../../lib/codecs/registry.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/settings.ts";
@@ -28,6 +29,7 @@ export async function startGateway(
   flags: Partial<Record<SettingName, string | boolean>> = {},
   /** A configuration file, as TOML. */
   file?: string,
+  registry: CodecRegistry = builtInCodecs,
 ): Promise<TestGateway> {
   const written: string[] = [];
   const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
@@ -36,7 +38,7 @@ export async function startGateway(
     log,
     random: systemRandom,
     dns: systemDns,
-    codecs: await loadCodecs(),
+    codecs: await loadCodecs(readModule, registry),
   };
   const config = buildConfig({
     flags: {
