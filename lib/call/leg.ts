@@ -215,9 +215,11 @@ export class CallLeg implements AsyncDisposable {
 
   /** Somebody publishes from now on, or nobody (null): the next time of its media means "now". */
   publishedBy(publisher: StatusStream | null): void {
+    const state = this.#state;
     this.publisher = publisher;
     this.#configs.forget();
-    if (this.#state.type === "talking") this.#state.media.publisherChanged();
+    if (state.type === "talking") state.media.publisherChanged();
+    if (state.type !== "idle") state.registered.changed();
   }
 
   /** One message for the remote party; synchronous, borrowed. Configurations are kept for calls to come. */

@@ -216,6 +216,8 @@ interface Kind extends AsyncDisposable {
 interface OutgoingKind extends Kind {
   readonly agent: ScriptedAgent;
   dial(): void;
+  /** Somebody else publishes. */
+  publish(): void;
 }
 
 interface IncomingKind extends Kind {
@@ -233,6 +235,7 @@ function outgoingClient(): OutgoingKind {
     agent: owner.agent,
     expected: { account: null, direction: "out", local: LOCAL, rtmp: null },
     dial: () => dial(owner, "sip:bob@10.0.0.2", ["pcmu"]),
+    publish: () => owner.publishedBy(owner.publisher),
     bye: () => owner.hangUp(DECLINE),
     told: () => owner.link.take(),
     [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose](),
@@ -264,6 +267,7 @@ function callByUrl(): OutgoingKind {
     agent: bench.agent,
     expected: { account: "desk", direction: "out", local: "sip:desk@10.0.0.1", rtmp: RTMP },
     dial: () => call.media(message(8, 0, "b20011")),
+    publish: () => call.publishedBy(bench.publisher),
     bye: () => call.bye(),
     told: () => told.splice(0),
     async [Symbol.asyncDispose]() {
@@ -361,7 +365,8 @@ async function changesOf(calls: CallRegistry, run: () => Promise<void>): Promise
   const told: string[] = [];
   const reading = (async () => {
     for await (const change of changes) {
-      told.push(textOf(change));
+      const text = textOf(change);
+      if (text !== told.at(-1)) told.push(text); // another publisher
       if (change.type === "ended") return;
     }
   })();
@@ -641,6 +646,29 @@ for (
     await settle();
   });
 }
+
+Deno.test("registry: other codecs, hold and another publisher are changes of a call that is up", async () => {
+  await using kind = outgoingClient();
+  const call = await up(kind);
+  using changes = kind.calls.watch();
+  const { last } = kind.factory;
+  const renewals = [
+    () => void (last.agreed = [streamOf(0)], call.offer(call.remoteBody)),
+    () => void (last.agreed = [{ ...streamOf(0), heldByRemote: true }], call.offer(call.remoteBody)),
+    () => kind.publish(),
+  ];
+  const held: unknown[] = [];
+  for (const renew of renewals) {
+    renew();
+    await settle();
+    const { value } = await changes[Symbol.asyncIterator]().next();
+    assert.equal(textOf(value), "changed in-progress");
+    if (value.type !== "overrun") held.push(value.call.streams[0]?.heldByRemote);
+  }
+  assert.deepEqual(held, [false, true, true]);
+  call.end("remote");
+  await settle();
+});
 
 async function firstChanges(calls: CallRegistry, run: () => void): Promise<string[]> {
   using changes = calls.watch();
