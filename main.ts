@@ -1,5 +1,4 @@
 // siprtmp: a SIP-RTMP gateway. The only file that knows the process: arguments, signals, exit code.
-// Answers to: the __main__ part of siprtmp.py.
 // Role: edge
 
 import { setFlagsFromString } from "node:v8";

@@ -2,7 +2,9 @@
 // comments that name them.
 // Role: edge
 
-import { formatKeysTable, formatSettingsTable } from "../lib/config/settings_text.ts";
+import { accountKeys } from "../lib/config/accounts.ts";
+import { settings } from "../lib/config/settings.ts";
+import { formatKeysTable, formatSettingsTable } from "../lib/config/setting.ts";
 
 const FILE = new URL("../docs/configuration.md", import.meta.url);
 
@@ -17,6 +19,6 @@ export function putTable(text: string, name: string, table: string): string {
 
 if (import.meta.main) {
   const text = await Deno.readTextFile(FILE);
-  const withOptions = putTable(text, "options", formatSettingsTable());
-  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatKeysTable()));
+  const withOptions = putTable(text, "options", formatSettingsTable(settings));
+  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatKeysTable(accountKeys)));
 }

@@ -4,14 +4,6 @@
 // Role: wire
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
-import { ConfigError, messageOf } from "../base/errors.ts";
-import { maskSecrets } from "../base/mask_secrets.ts";
-import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
-import { nearest } from "../config/nearest.ts";
-import { defaultText } from "../config/settings_text.ts";
-import type { Rows, Setting } from "../config/setting.ts";
-import { DEFAULT_SIP_PORT } from "../config/setting_values.ts";
-import { type PartialSettings, settings } from "../config/settings.ts";
 import {
   type CallCodec,
   callCodecs,
@@ -20,7 +12,13 @@ import {
   readCallOptions,
   readSample,
 } from "./call_options.ts";
-import { licenceNotices } from "./licences.ts";
+import { ConfigError, messageOf } from "../base/errors.ts";
+import { maskSecrets } from "../base/mask_secrets.ts";
+import { nearest } from "../config/config_table.ts";
+import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
+import { DEFAULT_SIP_PORT } from "../config/setting_values.ts";
+import { defaultText, type Rows, type Setting } from "../config/setting.ts";
+import { type PartialSettings, settings } from "../config/settings.ts";
 
 export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
 
@@ -63,11 +61,7 @@ export interface PrintCommand {
 /** Reads a text file; throws when it cannot. */
 export type ReadFile = (path: string) => string;
 
-/**
- * Reads the command line (without the program's name). Never throws for what a person can mistype.
- *
- * Answers to: the optparse part of siprtmp.py (behaviour.md 1.1).
- */
+/** Reads the command line (without the program's name). Never throws for what a person can mistype. */
 export function parseArguments(
   args: readonly string[],
   readFile: ReadFile,
@@ -109,17 +103,17 @@ interface Reading {
 
 function createProgram(reading: Reading, done: Done): Command {
   const program = new Command("siprtmp")
-    .description("A gateway between RTMP programs and SIP phones.")
+    .description("SIP-RTMP gateway: connects RTMP clients to SIP phones.")
     .exitOverride()
     .configureOutput(outputTo(reading.write))
     .enablePositionalOptions()
     .allowExcessArguments(false)
-    .version(`${version}\n\n${licenceNotices}`, "--version", "print the version and whose work is in it")
+    .version(`${version}\n\n${licenceNotices}`, "--version", "print version and licences")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
     .action((values: OptionValues) => done(readStart(values, reading)));
   addSettings(program, reading.rows);
-  const start = program.command("start").description("run the gateway (the same as no command)");
+  const start = program.command("start").description("run the gateway (default)");
   addSettings(start, reading.rows).action((values: OptionValues) =>
     done(readStart({ ...program.opts(), ...values }, reading))
   );
@@ -146,7 +140,7 @@ function addSettings(command: Command, rows: Rows, presets: Readonly<Record<stri
       command.addOption(optionOf(name, { ...row, default: presets[name] ?? row.default }));
     }
   }
-  return command.option("--config <file>", "TOML file of settings, named as here without the dashes");
+  return command.option("--config <file>", "TOML config file; keys as the options, without dashes");
 }
 
 function optionOf(name: string, row: Setting): Option {
@@ -157,23 +151,23 @@ function optionOf(name: string, row: Setting): Option {
   return new Option(
     `${short}--${name}${value}`,
     `${row.help}${reload}${told === null ? "" : ` (default: ${told})`}`,
-  );
+  ).helpGroup(row.group === null ? "Options:" : `${row.group}:`);
 }
 
 function addCall(program: Command, done: Done): void {
   program.command("call")
-    .description("make one call as an RTMP client and say how it went")
-    .argument("<url>", "RTMP address of the gateway, e.g. rtmp://localhost/sip/alice@localhost")
-    .argument("<sip-address>", "whom to call, e.g. echo@localhost")
-    .option("--file <flv>", "FLV file to send instead of the built-in sample")
-    .option("--record <flv>", "FLV file for what comes back")
-    .option("--codec <name>", `audio to offer: ${callCodecs.join(", ")} (default: speex)`)
-    .option("--duration <seconds>", "length of the call (default: the file's, or 10)")
-    .option("--login <name>", "user name for the SIP server (default: from the URL)")
-    .option("--password <text>", "password for the SIP server; without one the gateway does not register")
-    .option("--name <text>", "name shown to the person called")
-    .option("-d, --verbose", "also print the commands of both sides")
-    .option("-D, --verbose-all", "also print every message")
+    .description("place one call as an RTMP client and print a report")
+    .argument("<url>", "RTMP URL of the gateway, e.g. rtmp://localhost/sip/alice@localhost")
+    .argument("<sip-address>", "SIP address to call, e.g. echo@localhost")
+    .option("--file <flv>", "FLV file to send (default: built-in sample)")
+    .option("--record <flv>", "FLV file to record received media to")
+    .option("--codec <name>", `audio codec to offer: ${callCodecs.join(", ")} (default: speex)`)
+    .option("--duration <seconds>", "call duration (default: that of the file, or 10)")
+    .option("--login <name>", "SIP user name (default: user of the URL)")
+    .option("--password <text>", "SIP password; without it the gateway does not register")
+    .option("--name <text>", "display name")
+    .option("-d, --verbose", "log RTMP commands")
+    .option("-D, --verbose-all", "log every RTMP message")
     .action((url: string, address: string, values: OptionValues) => {
       refuseEarlierOptions(program, "call");
       done({ type: "call", call: readCallOptions(url, address, values), verbosity: verbosityOf(values) });
@@ -182,11 +176,11 @@ function addCall(program: Command, done: Done): void {
 
 function addDemo(program: Command, reading: Reading, done: Done): void {
   const demo = program.command("demo")
-    .description("run gateway and SIP server here and make one call through them");
+    .description("run gateway and built-in SIP server, place one call through them");
   addSettings(demo, reading.rows, DEMO_PRESETS)
-    .option("--codec <name>", `audio of the sample call: ${callCodecs.join(", ")} (default: speex)`)
-    .option("--duration <seconds>", "length of the sample call (default: 10)")
-    .option("--once", "end after the call instead of staying up")
+    .option("--codec <name>", `audio codec of the call: ${callCodecs.join(", ")} (default: speex)`)
+    .option("--duration <seconds>", "call duration (default: 10)")
+    .option("--once", "exit after the call")
     .action((values: OptionValues) => {
       refuseEarlierOptions(program, "demo");
       done(readDemo(values, reading));
@@ -272,3 +266,15 @@ function excessText(args: readonly string[]): string {
 function failure(text: string, exitCode: 1 | 2): PrintCommand {
   return { type: "print", text: `siprtmp: ${maskSecrets(text)}`, exitCode };
 }
+
+/** What `--version` prints below the version. */
+export const licenceNotices: string = [
+  "siprtmp is free software under the GNU General Public License, version 3 or later, without any warranty.",
+  "The codec modules, where they were built (deno task codecs), contain other people's work:",
+  "  Speex and speexdsp 1.2.1   BSD, Xiph.org Foundation, Jean-Marc Valin and others",
+  "  Opus 1.3.1                 BSD, Xiph.Org, Skype Limited, Octasic and others",
+  "  vo-aacenc 0.1.3            Apache License 2.0, VisualOn, Inc.",
+  "  FAAD2 2.10.1               GPL, version 2 or later",
+  "Code from FAAD2 is copyright (c) Nero AG, www.nero.com",
+  "Licence texts and npm packages: docs/licences.md",
+].join("\n");

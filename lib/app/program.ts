@@ -1,22 +1,22 @@
 // The program behind the command line: one command, one exit code. What it needs of the machine comes as a
 // Host, so that a test can run it whole.
-// Answers to: the __main__ part of siprtmp.py.
 // Role: edge
 
-import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
+import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { systemRandom } from "../base/random.ts";
 import { CallRegistry } from "../call/registry.ts";
-import type { Config, Verbosity } from "../config/config.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
+import type { Config, Verbosity } from "../config/config.ts";
+import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
+import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts";
 import { SipServer } from "../tools/sipd/sip_server.ts";
-import { Supervisor, workersOf } from "../workers/supervisor.ts";
 import { formatTrialReport } from "../tools/trial/report.ts";
 import {
   runTrialCall,
@@ -25,8 +25,7 @@ import {
   type TrialReport,
 } from "../tools/trial/trial_call.ts";
 import { judge } from "../tools/trial/verdict.ts";
-import { demoAddresses } from "./demo_text.ts";
-import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
+import { Supervisor, workersOf } from "../workers/supervisor.ts";
 
 export interface Host {
   /** Reads a text file; throws when it cannot. */
@@ -186,4 +185,44 @@ function printReport(report: TrialReport, host: Host): number {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Where the demo's client connects, and what to print when the first call is over. */
+export interface DemoAddresses {
+  /** The first call's RTMP URL. */
+  readonly url: string;
+  /** What to print afterwards. */
+  readonly text: string;
+}
+
+export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
+  const gateway = formatEndpoint({
+    ...rtmp,
+    hostname: isUnspecified(rtmp.hostname) ? "127.0.0.1" : rtmp.hostname,
+  });
+  const domain = formatEndpoint(sipd);
+  // ffmpeg takes a colon in the path for the start of a stream name; percent-encoded it stays in the address.
+  const encoded = domain.replaceAll(":", "%3A");
+  const dialled = (user: string, number: string, stream: string) =>
+    `"rtmp://${gateway}/sip/${user}@${encoded}?dial=${number}/${stream}"`;
+  return {
+    url: `rtmp://${gateway}/sip/demo@${domain}`,
+    text: [
+      "",
+      "Still running. Try, from another terminal:",
+      "",
+      `  deno task call rtmp://${gateway}/sip/me@${domain} echo`,
+      `  deno task call rtmp://${gateway}/sip/me@${domain} echo --codec pcmu`,
+      "",
+      "Hear a tone with ffplay, send one with ffmpeg (G.711; the remote party is dialled by the URL):",
+      "",
+      `  ffplay -nodisp ${dialled("ear", "tone", "remote")}`,
+      `  ffmpeg -re -f lavfi -i sine=440 -c:a pcm_mulaw -ar 8000 -ac 1 -f flv ${
+        dialled("mouth", "echo", "local")
+      }`,
+      "",
+      `SIP phones register at ${domain}, any user, any password; numbers: echo, tone, and each other.`,
+      "Ctrl-C ends it.",
+    ].join("\n"),
+  };
 }

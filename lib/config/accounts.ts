@@ -124,7 +124,6 @@ export const sipAccountKeys = {
     help: "`udp` or `tcp`, to servers whose URI has no `;transport=`",
   }),
   register: setting(truth(), {
-    at: null,
     default: undefined,
     absent: "`true` with a password or registrar",
     help: "register, and stay registered",
@@ -166,7 +165,6 @@ export const sipAccountKeys = {
     help: "user part of From of its calls: the number to show",
   }),
   headers: setting(explained(readHeaders), {
-    at: null,
     default: undefined,
     absent: "none",
     secret: true,

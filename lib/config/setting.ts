@@ -3,8 +3,7 @@
 // Role: wire
 
 import { z } from "zod";
-import type { ParsedTable } from "./config_table.ts";
-import { nearest } from "./nearest.ts";
+import { nearest, type ParsedTable } from "./config_table.ts";
 import { MAX_TEXT_LENGTH, parseAddress, parseList, parseToken } from "./setting_values.ts";
 
 /** What a setting accepts. */
@@ -33,6 +32,8 @@ export interface Setting<T = unknown, At extends string | null = string | null, 
   readonly reload: boolean;
   /** True when its value is never shown. */
   readonly secret: boolean;
+  /** Heading above it in help and document. */
+  readonly group: string | null;
   /** Of a key of a table: true when it must be there, so that its default is never used. */
   readonly required: boolean;
 }
@@ -67,12 +68,17 @@ type Optional<Members> =
   };
 
 /** Makes a row. `to` absent: the value goes as it is. */
-export function setting<T, const D extends T | null | undefined, const At extends string | null, V = T | D>(
+export function setting<
+  T,
+  const D extends T | null | undefined,
+  const At extends string | null = null,
+  V = T | D,
+>(
   kind: Kind<T>,
   row: {
     readonly default: D;
     readonly help: string;
-    readonly at: At;
+    readonly at?: At;
     readonly short?: string;
     readonly absent?: string;
     readonly to?: (value: T | D) => V;
@@ -89,12 +95,19 @@ export function setting<T, const D extends T | null | undefined, const At extend
     help: row.help,
     short: row.short ?? null,
     absent: row.absent ?? null,
-    at: row.at,
+    at: row.at ?? null as At,
     to,
     reload: row.reload ?? false,
     secret: row.secret ?? false,
+    group: null,
     required: row.required ?? false,
   };
+}
+
+/** Rows under one heading. */
+export function group<Table extends object>(heading: string, rows: Table): Table {
+  const grouped = Object.entries(rows).map(([name, row]) => [name, { ...row, group: heading }]);
+  return Object.fromEntries(grouped) as Table;
 }
 
 /** Makes the row of a key that a table must have. */
@@ -305,4 +318,63 @@ function shown(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (value instanceof Date) return "a date";
   return typeof value === "object" && value !== null ? "a table" : String(value);
+}
+
+/** The default of a setting in words; null: there is nothing to say. */
+export function defaultText({ default: value, absent }: Setting): string | null {
+  if (
+    absent !== null && (value === null || value === undefined || Array.isArray(value) && value.length === 0)
+  ) return absent;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+    return String(value);
+  }
+  if (isPortRange(value)) return `${value.min}-${value.max}`;
+  return null;
+}
+
+/** Names of the settings that SIGHUP reads again. */
+export function reloadedSettings(rows: Rows): readonly string[] {
+  return Object.entries(rows).filter(([, { reload }]) => reload).map(([name]) => name);
+}
+
+/** The tables of all options, in Markdown, each below its heading. */
+export function formatSettingsTable(rows: Rows): string {
+  const options = Object.entries(rows).filter(([, { value }]) => value !== "");
+  const headings = new Set(options.map(([, row]) => row.group));
+  return [...headings].map((heading) => {
+    const table = formatOptions(options.filter(([, row]) => row.group === heading));
+    return heading === null ? table : `### ${heading}\n\n${table}`;
+  }).join("\n\n");
+}
+
+function formatOptions(options: readonly [name: string, row: Setting][]): string {
+  const lines = options.map(([name, row]) => {
+    const short = row.short === null ? "" : `\`-${row.short}\`, `;
+    const value = row.value === null ? "" : ` ${row.value}`;
+    const notes = [row.reload ? "read again on SIGHUP" : "", row.secret ? "never shown" : ""];
+    const help = [row.help, ...notes.filter((note) => note !== "")].join("; ");
+    return [`${short}\`--${name}${value}\``, defaultText(row) ?? "", help];
+  });
+  return formatTable(["Option", "Default", "Meaning"], lines);
+}
+
+/** The table of the keys of an `[[account]]`, or of another table of the file, in Markdown. */
+export function formatKeysTable(rows: Rows): string {
+  const lines = Object.entries(rows).map(([name, row]) => [`\`${name}\``, defaultText(row) ?? "", row.help]);
+  return formatTable(["Key", "Default", "Meaning"], lines);
+}
+
+function isPortRange(value: unknown): value is { readonly min: number; readonly max: number } {
+  return typeof value === "object" && value !== null && "min" in value && "max" in value;
+}
+
+/** Columns as wide as their widest cell, as the formatter of this project leaves them. */
+function formatTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const cells = [head, ...lines].map((line) => line.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = head.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  const rows = cells.map((line) =>
+    `| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`
+  );
+  rows.splice(1, 0, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
+  return rows.join("\n");
 }

@@ -13,6 +13,7 @@ import { dialKeys, parseDialPlan } from "./dial_plan.ts";
 import {
   address,
   converted,
+  group,
   list,
   oneOf,
   path,
@@ -46,8 +47,7 @@ const MIB = 1024 * 1024;
 const ms = (seconds: number): number => seconds * SECOND_MS;
 const mib = (count: number): number => count * MIB;
 
-/** In the order of the help. */
-export const settings = {
+const rtmp = group("RTMP", {
   host: setting(address(), {
     at: "rtmp.listen.hostname",
     short: "i",
@@ -61,52 +61,30 @@ export const settings = {
     help: "RTMP port; 0: any free one",
   }),
   "rtmps-port": setting(port(), {
-    at: null,
     default: null,
     absent: "off",
-    help: "RTMPS port; needs tls-cert and tls-key",
-  }),
-  "tls-cert": setting(path("file"), {
-    at: null,
-    default: null,
-    reload: true,
-    help: "certificate chain of the TLS ports, PEM",
-  }),
-  "tls-key": setting(path("file"), {
-    at: null,
-    default: null,
-    reload: true,
-    help: "private key of the TLS ports, PEM",
+    help: "RTMPS (RTMP over TLS) port; needs tls-cert and tls-key",
   }),
   "rtmpt-port": setting(port(), {
-    at: null,
     default: null,
     absent: "off",
-    help: "RTMPT port (RTMP in HTTP requests)",
+    help: "RTMPT (RTMP over HTTP) port",
   }),
   "rtmpts-port": setting(port(), {
-    at: null,
     default: null,
     absent: "off",
-    help: "RTMPTS port (the same in HTTPS); needs tls-cert and tls-key",
+    help: "RTMPTS (RTMP over HTTPS) port; needs tls-cert and tls-key",
   }),
-  "rtmp-users": setting(path("file"), {
-    at: "entrance.usersFile",
+  "tls-cert": setting(path("file"), {
     default: null,
-    absent: "no login",
     reload: true,
-    help: "RTMP users with password hashes, made by scripts/add_user.ts",
+    help: "TLS certificate chain, PEM",
   }),
-  "rtmp-token": setting(
-    token(),
-    {
-      at: "entrance.token",
-      default: null,
-      absent: "none",
-      secret: true,
-      help: "token accepted instead of user and password; better set in the file",
-    },
-  ),
+  "tls-key": setting(path("file"), {
+    default: null,
+    reload: true,
+    help: "TLS private key, PEM",
+  }),
   root: setting(path("folder"), {
     at: "rtmp.root",
     short: "r",
@@ -114,8 +92,33 @@ export const settings = {
     to: (folder) => folder.endsWith("/") ? folder : `${folder}/`,
     help: "folder of FLV files; nothing outside is read or written",
   }),
+  "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
+    at: "rtmp.options.idleMs",
+    default: 60,
+    to: ms,
+    help: "close idle RTMP clients after this time",
+  }),
+  "rtmp-ping": setting(wholeNumber(1, 43200, "<seconds>"), {
+    at: "rtmp.options.pingMs",
+    default: 15,
+    to: ms,
+    help: "RTMP ping interval",
+  }),
+  "max-publish-rate": setting(wholeNumber(0, 10_000_000, "<kbit/s>"), {
+    at: "rtmp.options.readBytesPerSecond",
+    default: 20_000,
+    to: (kbit) => kbit * 1000 / 8,
+    help: "read at most this much from an RTMP client; 0: off",
+  }),
+  "on-busy": setting(oneOf<OnBusyPolicy>("<policy>", onBusyPolicies), {
+    at: "onBusy",
+    default: "replace" as OnBusyPolicy,
+    help: "second publisher of a stream: replace one with the same user, token or key, or reject",
+  }),
+});
+
+const sip = group("SIP", {
   "int-ip": setting(address(), {
-    at: null,
     short: "l",
     default: "0.0.0.0",
     help: "SIP and RTP listen address",
@@ -133,12 +136,6 @@ export const settings = {
       help: "public address for SIP and SDP; auto: ask stun-server",
     },
   ),
-  "sip-port": setting(port(), {
-    at: null,
-    default: null,
-    absent: "5060, else the next free one",
-    help: "SIP port, UDP and TCP",
-  }),
   "stun-server": setting(
     converted(
       "a STUN server like stun.example.com:3478",
@@ -147,15 +144,56 @@ export const settings = {
     ),
     { at: "sip.stunServer", default: null, absent: "none", help: "STUN server for ext-ip auto" },
   ),
+  "sip-port": setting(port(), {
+    default: null,
+    absent: "5060, else the next free one",
+    help: "SIP port, UDP and TCP; 0: any free one",
+  }),
+  "outbound-proxy": setting(converted("a SIP address like sip:proxy.example.com", "<uri>", parseProxy), {
+    at: "sip.outboundProxy",
+    default: null,
+    absent: "none",
+    help: "SIP outbound proxy: first hop of every request",
+  }),
+  expires: setting(wholeNumber(30, 86400, "<seconds>"), {
+    at: "sip.expiresSeconds",
+    default: 180,
+    help: "SIP registration lifetime to request",
+  }),
+  "keep-alive": setting(oneOf<KeepAliveMethod>("<method>", ["crlf", "stun", "options", "off"]), {
+    at: "sip.keepAlive.method",
+    default: "crlf" as KeepAliveMethod,
+    help: "NAT keep-alive towards SIP servers: crlf, stun, options or off",
+  }),
+  "keep-alive-period": setting(wholeNumber(5, 3600, "<seconds>"), {
+    at: "sip.keepAlive.periodMs",
+    default: 25,
+    to: ms,
+    help: "longest interval between keep-alives",
+  }),
+  "same-address": setting(oneOf("<policy>", sameAddressPolicies), {
+    at: "sameAddress.policy",
+    default: "replace",
+    help: "second client of a SIP address: replace the first, share its calls, or reject",
+  }),
+  sipd: setting(converted("true, false or an IP address like 127.0.0.1:5060", "[address]", parseSipd), {
+    at: "sipd",
+    default: null,
+    absent: "off",
+    help:
+      "run the built-in SIP server for trials (registrar, proxy, echo, tone), at 127.0.0.1:5060 if no address is given",
+  }),
+});
+
+const media = group("Media", {
   "rtp-ports": setting(converted("a range of ports like 10000-20000", "<min-max>", parsePortRange), {
-    at: null,
     default: { min: 10000, max: 20000 } as PortRange,
     help: "UDP ports for RTP and RTCP",
   }),
   "rtp-source": setting(oneOf<SourceRule>("<rule>", ["nat", "strict", "any"]), {
     at: "rtp.sourceRule",
     default: "nat" as SourceRule,
-    help: "RTP is accepted first from: nat, strict or any (docs/security.md)",
+    help: "accepted source of the first RTP packet: nat, strict or any (docs/security.md)",
   }),
   "media-timeout-initial": setting(wholeNumber(0, 86400, "<seconds>"), {
     at: "rtp.timeouts.initialMs",
@@ -169,49 +207,14 @@ export const settings = {
     to: ms,
     help: "hang up when no RTP has come for this long; 0: off",
   }),
-  sockets: setting(oneOf<SocketKind>("<kind>", ["auto", "deno", "linux"]), {
-    at: "sockets",
-    default: "auto" as SocketKind,
-    help:
-      "socket backend: deno, linux (epoll by FFI, faster, needs --allow-ffi), auto: linux where permitted",
-  }),
-  "outbound-proxy": setting(converted("a SIP address like sip:proxy.example.com", "<uri>", parseProxy), {
-    at: "sip.outboundProxy",
-    default: null,
-    absent: "none",
-    help: "SIP proxy that every request is sent to first",
-  }),
-  expires: setting(wholeNumber(30, 86400, "<seconds>"), {
-    at: "sip.expiresSeconds",
-    default: 180,
-    help: "registration interval to ask for",
-  }),
-  "keep-alive": setting(oneOf<KeepAliveMethod>("<method>", ["crlf", "stun", "options", "off"]), {
-    at: "sip.keepAlive.method",
-    default: "crlf" as KeepAliveMethod,
-    help: "NAT keep-alive towards SIP servers: crlf, stun, options or off",
-  }),
-  "keep-alive-period": setting(wholeNumber(5, 3600, "<seconds>"), {
-    at: "sip.keepAlive.periodMs",
-    default: 25,
-    to: ms,
-    help: "longest time between keep-alives",
-  }),
-  "same-address": setting(oneOf("<policy>", sameAddressPolicies), {
-    at: "sameAddress.policy",
-    default: "replace",
-    help: "second client of a SIP address: replace the first, share its calls, or reject",
-  }),
-  "on-busy": setting(oneOf<OnBusyPolicy>("<policy>", onBusyPolicies), {
-    at: "onBusy",
-    default: "replace" as OnBusyPolicy,
-    help: "second publisher of a stream: replace one with the same user, token or key, or reject",
-  }),
   dtmf: setting(oneOf<DtmfMode>("<mode>", ["auto", "rtp", "info", "inband"]), {
     at: "dtmf",
     default: "auto" as DtmfMode,
     help: "DTMF: rtp (RFC 4733), info, inband, or auto: the first the peer supports",
   }),
+});
+
+const calls = group("Calls", {
   redirect: setting(converted("true or false", "<true|false>", parseTruth), {
     at: "redirect",
     default: true,
@@ -222,69 +225,35 @@ export const settings = {
     default: false,
     help: "let other RTMP clients play both sides of calls: calls/<address>, streams near and far",
   }),
-  sipd: setting(converted("true, false or an IP address like 127.0.0.1:5060", "[address]", parseSipd), {
-    at: "sipd",
+  dial: setting(table(dialKeys, parseDialPlan), {
+    at: "dialPlan",
+    default: [],
+    help: "dial plan: [[dial]] tables",
+  }),
+  account: setting(table(accountKeys, (value) => parseAccounts(value)), {
+    default: [],
+    help: "accounts: [[account]] tables",
+  }),
+});
+
+const access = group("Access", {
+  "rtmp-users": setting(path("file"), {
+    at: "entrance.usersFile",
     default: null,
-    absent: "off",
-    help: "also run the built-in SIP server (registrar, proxy, echo, tone) for trials, at 127.0.0.1:5060",
+    absent: "none",
+    reload: true,
+    help: "file of RTMP users and password hashes, made by scripts/add_user.ts",
   }),
-  "max-connections": setting(wholeNumber(1, 100000, "<count>"), {
-    at: "limit.connections",
-    default: 1000,
-    help: "most RTMP connections",
-  }),
-  "max-calls": setting(wholeNumber(1, 100000, "<count>"), {
-    at: "limit.calls",
-    default: 500,
-    help: "most calls; further ones are answered 503",
-  }),
-  "max-lag": setting(wholeNumber(0, 10000, "<ms>"), {
-    at: "limit.lagMs",
-    default: 100,
-    help: "reject new calls and clients when event-loop lag exceeds this; 0: off",
-  }),
-  "max-memory": setting(wholeNumber(0, 1_000_000, "<MiB>"), {
-    at: "limit.memoryBytes",
-    default: 0,
-    to: mib,
-    help: "reject new calls and clients when resident memory exceeds this; 0: off",
-  }),
-  "max-half-open": setting(wholeNumber(1, 10000, "<count>"), {
-    at: "limit.halfOpen",
-    default: 256,
-    help: "most RTMP connections before `connect`",
-  }),
-  "max-publish-rate": setting(wholeNumber(0, 10_000_000, "<kbit/s>"), {
-    at: "rtmp.options.readBytesPerSecond",
-    default: 20_000,
-    to: (kbit) => kbit * 1000 / 8,
-    help: "read at most this much from an RTMP client; 0: off",
-  }),
-  workers: setting(
-    converted(`a whole number from 1 to ${MAX_WORKERS}, or auto`, "<count>", parseWorkers, {
-      whole: true,
-    }),
+  "rtmp-token": setting(
+    token(),
     {
-      at: "workers",
-      default: 1 as WorkerCount,
-      help: "worker threads, each with a SIP port and a part of rtp-ports; auto: one per core",
+      at: "entrance.token",
+      default: null,
+      absent: "none",
+      secret: true,
+      help: "token accepted instead of user and password; better set in the file",
     },
   ),
-  "max-connections-per-address": setting(wholeNumber(0, 100000, "<count>"), {
-    at: "entrance.connectionsPerAddress",
-    default: 100,
-    help: "most RTMP connections per IP address; 0: off",
-  }),
-  "max-failed-logins": setting(wholeNumber(0, 100000, "<count>"), {
-    at: "entrance.failedLogins",
-    default: 10,
-    help: "most failed logins per IP address in 10 minutes; 0: off",
-  }),
-  "max-calls-per-address": setting(wholeNumber(0, 100000, "<count>"), {
-    at: "entrance.callsPerAddress",
-    default: 120,
-    help: "most calls per IP address in a minute; 0: off",
-  }),
   "allowed-domains": setting(list("SIP domains like example.com or *.example.com", parseDomain), {
     at: "entrance.domains",
     default: null,
@@ -303,41 +272,83 @@ export const settings = {
     absent: "none",
     help: "addresses and networks that may be called although link-local, loopback and the like",
   }),
-  "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
-    at: "rtmp.options.idleMs",
-    default: 60,
-    to: ms,
-    help: "close idle RTMP clients after this time",
+  "max-connections-per-address": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.connectionsPerAddress",
+    default: 100,
+    help: "most RTMP connections per IP address; 0: off",
   }),
-  "rtmp-ping": setting(wholeNumber(1, 43200, "<seconds>"), {
-    at: "rtmp.options.pingMs",
-    default: 15,
-    to: ms,
-    help: "RTMP ping interval",
+  "max-failed-logins": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.failedLogins",
+    default: 10,
+    help: "most failed logins per IP address in 10 minutes; 0: off",
   }),
+  "max-calls-per-address": setting(wholeNumber(0, 100000, "<count>"), {
+    at: "entrance.callsPerAddress",
+    default: 120,
+    help: "most calls per IP address in a minute; 0: off",
+  }),
+});
+
+const limits = group("Limits", {
+  "max-connections": setting(wholeNumber(1, 100000, "<count>"), {
+    at: "limit.connections",
+    default: 1000,
+    help: "most RTMP connections",
+  }),
+  "max-half-open": setting(wholeNumber(1, 10000, "<count>"), {
+    at: "limit.halfOpen",
+    default: 256,
+    help: "most RTMP connections before `connect`",
+  }),
+  "max-calls": setting(wholeNumber(1, 100000, "<count>"), {
+    at: "limit.calls",
+    default: 500,
+    help: "most calls; further ones are answered 503",
+  }),
+  "max-lag": setting(wholeNumber(0, 10000, "<ms>"), {
+    at: "limit.lagMs",
+    default: 100,
+    help: "reject new calls and clients when event-loop lag exceeds this; 0: off",
+  }),
+  "max-memory": setting(wholeNumber(0, 1_000_000, "<MiB>"), {
+    at: "limit.memoryBytes",
+    default: 0,
+    to: mib,
+    help: "reject new calls and clients when resident memory exceeds this; 0: off",
+  }),
+});
+
+const program = group("Process", {
+  sockets: setting(oneOf<SocketKind>("<kind>", ["auto", "deno", "linux"]), {
+    at: "sockets",
+    default: "auto" as SocketKind,
+    help:
+      "socket backend: deno, linux (epoll by FFI, faster, needs --allow-ffi), auto: linux where permitted",
+  }),
+  workers: setting(
+    converted(`a whole number from 1 to ${MAX_WORKERS}, or auto`, "<count>", parseWorkers, {
+      whole: true,
+    }),
+    {
+      at: "workers",
+      default: 1 as WorkerCount,
+      help: "worker threads, each with a SIP port and a part of rtp-ports; auto: one per core",
+    },
+  ),
   verbose: setting(truth(), {
-    at: null,
     short: "d",
     default: false,
     help: "log SIP messages and RTMP commands",
   }),
   "verbose-all": setting(truth(), {
-    at: null,
     short: "D",
     default: false,
     help: "log everything, media packets too",
   }),
-  dial: setting(table(dialKeys, parseDialPlan), {
-    at: "dialPlan",
-    default: [],
-    help: "dial plan: [[dial]] tables",
-  }),
-  account: setting(table(accountKeys, (value) => parseAccounts(value)), {
-    at: null,
-    default: [],
-    help: "accounts: [[account]] tables",
-  }),
-} as const;
+});
+
+/** In the order of the help. */
+export const settings = { ...rtmp, ...sip, ...media, ...calls, ...access, ...limits, ...program };
 
 export type SettingRows = typeof settings;
 export type SettingName = keyof SettingRows;

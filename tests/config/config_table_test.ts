@@ -1,8 +1,8 @@
 // Answers to: lib/config/config_table.ts; more of it in dial_plan_test.ts and accounts_test.ts.
 
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ParsedTable, parseTable, type TableReader } from "../../lib/config/config_table.ts";
+import assert from "node:assert/strict";
+import { nearest, type ParsedTable, parseTable, type TableReader } from "../../lib/config/config_table.ts";
 
 const READER: TableReader<{ size: number }> = {
   example: "[[box]], with size = 1",
@@ -40,4 +40,25 @@ Deno.test("config_table: a list of tables, or what is wrong with it", () => {
 
 Deno.test("config_table: nothing throws", () => {
   fc.assert(fc.property(fc.anything(), (value) => void parseTable(value, READER)));
+});
+
+const names = ["host", "port", "root", "sip-port", "rtp-ports", "outbound-proxy", "verbose", "verbose-all"];
+
+Deno.test("the nearest name is found, or none", () => {
+  const table: [written: string, found: string | null][] = [
+    ["port", "port"],
+    ["prot", "port"],
+    ["hsot", "host"],
+    ["sip_port", "sip-port"],
+    ["sipPort", "sip-port"],
+    ["rtp-port", "rtp-ports"],
+    ["outbound-prox", "outbound-proxy"],
+    ["verbos", "verbose"],
+    ["verboseAll", "verbose-all"],
+    ["colour", null],
+    ["", null],
+    ["x".repeat(100_000), null],
+  ];
+  for (const [written, found] of table) assert.equal(nearest(written, names), found, written.slice(0, 40));
+  assert.equal(nearest("port", []), null);
 });

@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
+import { parseArguments } from "../../lib/app/options.ts";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
-import { parseArguments } from "../../lib/app/options.ts";
 import { accountKeys, parseAccounts, sipAccountKeys } from "../../lib/config/accounts.ts";
-import { buildConfig } from "../../lib/config/config.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
-import { converted, type Rows, setting, table, wholeNumber } from "../../lib/config/setting.ts";
+import { buildConfig } from "../../lib/config/config.ts";
+import {
+  converted,
+  defaultText,
+  formatKeysTable,
+  formatSettingsTable,
+  reloadedSettings,
+  type Rows,
+  setting,
+  table,
+  wholeNumber,
+} from "../../lib/config/setting.ts";
 import { settings } from "../../lib/config/settings.ts";
-import { formatKeysTable, formatSettingsTable, reloadedSettings } from "../../lib/config/settings_text.ts";
 
 Deno.test("every setting has one line of help", () => {
   for (const [name, { help }] of Object.entries(settings)) {
@@ -210,4 +219,27 @@ Deno.test("media: for how long a peer's media may be missing", () => {
   const flags = { "media-timeout-initial": "0", "media-timeout": "7" };
   assert.deepEqual(buildConfig({ flags }).rtp.timeouts, { initialMs: 0, silenceMs: 7_000 });
   assert.throws(() => buildConfig({ flags: { "media-timeout": "-1" } }), /media-timeout must be/);
+});
+
+Deno.test("defaults in words", () => {
+  const rows: [row: Parameters<typeof defaultText>[0], text: string | null][] = [
+    [settings.port, "1935"],
+    [settings["rtp-ports"], "10000-20000"],
+    [settings["ext-ip"], "local address of the route"],
+    [settings["allowed-targets"], "none"],
+    [settings.redirect, "true"],
+    [settings["tls-cert"], null],
+    [setting(wholeNumber(0, 9, "<n>"), { at: null, default: 0, absent: "off", help: "x" }), "0"],
+    [setting(table({}, () => ({ type: "rules", rules: [] })), { at: null, default: [], help: "x" }), null],
+  ];
+  for (const [row, text] of rows) assert.equal(defaultText(row), text);
+});
+
+Deno.test("docs/configuration.md has the tables that the rows give (else: deno task docs:configuration)", async () => {
+  const text = await Deno.readTextFile(new URL("../../docs/configuration.md", import.meta.url));
+  assert.ok(text.includes(formatSettingsTable(settings)), "options");
+  assert.ok(text.includes(formatKeysTable(accountKeys)), "accounts");
+  for (const key of Object.keys(accountKeys)) {
+    assert.ok(formatKeysTable(accountKeys).includes(`\`${key}\``), key);
+  }
 });

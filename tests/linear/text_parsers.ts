@@ -32,7 +32,7 @@ import {
   parseTruth,
   parseWorkers,
 } from "../../lib/config/setting_values.ts";
-import { nearest } from "../../lib/config/nearest.ts";
+import { nearest } from "../../lib/config/config_table.ts";
 import {
   decodePercent,
   dialledByUrl,
