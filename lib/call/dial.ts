@@ -31,7 +31,8 @@ type Dialing = Extract<ActiveState, { type: "dialing" }>;
 
 type Attempt =
   | { type: "established"; call: Call; media: CallMedia; report: AcceptedReport }
-  | { type: "rejected"; reason: string }
+  /** `by`: the remote party when left out. */
+  | { type: "rejected"; reason: string; by?: CallEnding["by"] }
   /** `by`: the server that says so. */
   | { type: "redirected"; reason: string; targets: readonly SipUri[]; by: string }
   /** The client knows, and so does the log. */
@@ -102,7 +103,13 @@ async function attemptCall(
   const first = await reach(leg, state, wanted);
   const attempt = first.type === "redirected" ? await follow(leg, state, wanted, first) : first;
   if (attempt.type === "given up" || attempt.type === "unreported") return;
-  if (attempt.type !== "established") return failed(leg, state, attempt.reason, nameOf(to.uri));
+  if (attempt.type !== "established") {
+    const { reason } = attempt;
+    if (leg.state === state) {
+      leg.log.info(`call to ${nameOf(to.uri)} failed: ${reason}${hintFor(reason, leg)}`);
+    }
+    return rejected(leg, state, reason, attempt.type === "rejected" ? attempt.by : "remote");
+  }
   const { call, media, report } = attempt;
   // This coroutine is not to wait for the end of the call, for hours.
   leg.scope.spawn(`call ${nameOf(to.uri)}`, () => talk(leg, state, { call, media, report }));
@@ -125,7 +132,7 @@ async function follow(
     leg.log.info(`${reason} from ${nameOf(wanted.uri)}: redirected to ${nameOf(uri)}`);
     if (permission.type === "refused") {
       leg.log.warn(`redirection to ${nameOf(uri)} not followed: ${permission.reason}`);
-      last = { type: "rejected", reason: blockedHere(permission.reason) };
+      last = { type: "rejected", reason: blockedHere(permission.reason), by: "local" };
       continue;
     }
     last = await reach(leg, state, { ...wanted, uri, caller: { askedBy: by } });
@@ -152,7 +159,10 @@ async function reach(leg: CallLeg, state: Dialing, wanted: Wanted): Promise<Atte
   const { uri, codecs } = wanted;
   const hop = await leg.agent.route(uri, wanted.caller);
   if (state.attempt.signal.aborted) return { type: "given up" };
-  if ("type" in hop) return { type: "rejected", reason: `${hop.status ?? 503} ${hop.reason}` };
+  if ("type" in hop) {
+    const by = hop.status === undefined ? "failure" : "local";
+    return { type: "rejected", reason: `${hop.status ?? 503} ${hop.reason}`, by };
+  }
   const opening = leg.services.media.open(hop.localAddress, codecs);
   if (opening.type !== "open") {
     leg.log.warn(`call to ${nameOf(uri)} failed: ${opening.reason}`);
@@ -194,7 +204,7 @@ async function invite(
   }
   if (outcome?.type === "accepted") return await settle(leg, { call: outcome.call, media, heard, signal });
   if (signal.aborted) return { type: "given up" };
-  if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR };
+  if (outcome?.type !== "refused") return { type: "rejected", reason: INTERNAL_ERROR, by: "failure" };
   if (outcome.warning) leg.log.info(`Warning from ${nameOf(uri)}: ${outcome.warning}`);
   const reason = statusText(outcome.status, outcome.reason);
   const { redirects: targets } = outcome;
@@ -217,7 +227,8 @@ async function settle(
   }
   leg.scope.spawn("hang up", () => call.hangUp()); // the client need not wait for the answer to a BYE
   if (outcome.type === "agreed" || signal.aborted) return { type: "given up" };
-  return { type: "rejected", reason: `${NOT_ACCEPTABLE}: the answer cannot be used, ${outcome.reason}` };
+  const reason = `${NOT_ACCEPTABLE}: the answer cannot be used, ${outcome.reason}`;
+  return { type: "rejected", reason, by: "local" };
 }
 
 /** The session was settled before the 2xx, or is now. */
@@ -271,12 +282,6 @@ async function renewed(
   media.earlyMedia();
   void offer.answer(outcome.answer);
   return { body: offer.body, report: outcome.report };
-}
-
-/** Ends the attempt, and says so in the log unless the client has ended it before. */
-function failed(leg: CallLeg, state: Dialing, reason: string, name: string): void {
-  if (leg.state === state) leg.log.info(`call to ${name} failed: ${reason}${hintFor(reason, leg)}`);
-  rejected(leg, state, reason);
 }
 
 /** @param reason begins with a SIP status, except for a bug of ours */

@@ -450,6 +450,30 @@ const OUTGOING: readonly OutgoingCase[] = [
     changes: [...RINGS, "ended no-answer 408 Request timeout by remote"],
   },
   {
+    name: "without a route",
+    run: async (kind) => {
+      kind.agent.routeOutcome = Promise.resolve({ type: "unreachable", reason: "no address found for x" });
+      kind.dial();
+      await settle();
+    },
+    changes: ["added trying", "ended failed 503 no address found for x by failure"],
+  },
+  {
+    name: "with an answer that cannot be used",
+    run: async (kind) => {
+      await ring(kind);
+      const call = new ScriptedCall();
+      call.remoteBody = null;
+      kind.agent.invites.at(-1)!.steps.push({ type: "accepted", call: call.call });
+      await settle();
+      assert.equal(call.hangUps, 1);
+    },
+    changes: [
+      ...RINGS,
+      "ended failed 488 Not Acceptable Here: the answer cannot be used, it has no session description by local",
+    ],
+  },
+  {
     name: "no media in time",
     run: async (kind) => {
       await up(kind);
