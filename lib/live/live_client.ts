@@ -110,10 +110,10 @@ export class LiveClient extends NetStreamClient {
       end: () => {
         publication.end();
         ended.resolve();
-        this.log.info(`has published ${path}`);
+        this.log.info(`stopped publishing ${path}`);
       },
     });
-    this.log.info(`publishes ${path} (${mode})`);
+    this.log.info(`publishing ${path} (${mode})`);
     if (mode === "live") return stream.started();
     this.scope.spawn(`record ${path}`, () => this.#record(stream, publication, mode, ended.promise));
   }
@@ -136,7 +136,7 @@ export class LiveClient extends NetStreamClient {
     if (publication.ended) return await close();
     try {
       recording.onFailure = (reason) => {
-        this.log.error(`Recording of ${name} stops, it goes on live: ${reason}`);
+        this.log.error(`recording of ${name} stopped, live goes on: ${reason}`);
         stream.status("error", "NetStream.Record.Failed", `${name} is not recorded any more.`, {
           details: name,
         });
@@ -164,7 +164,7 @@ export class LiveClient extends NetStreamClient {
 
   #playStream(event: PlayEvent, path: string): void {
     const plays = this.playLive(event, (sink) => this.#services.streams.play(path, sink), path);
-    if (plays) this.log.info(`plays ${path} live`);
+    if (plays) this.log.info(`playing ${path} live`);
   }
 
   async #playFile(event: PlayEvent, path: string, reader: FlvSeekReader | null): Promise<void> {
@@ -182,7 +182,7 @@ export class LiveClient extends NetStreamClient {
       end: () => player.stop(),
     };
     this.begin(stream, activity);
-    this.log.info(`plays ${path} from its recording`);
+    this.log.info(`playing ${path} from its recording`);
     stream.started(true);
     await this.#run(player, reader, stream);
     if (this.isDoing(stream, activity)) this.end(stream);
@@ -195,7 +195,7 @@ export class LiveClient extends NetStreamClient {
       await player.run();
     } catch (error) {
       if (!(error instanceof WireError) && !(error instanceof TransportError)) throw error;
-      this.log.warn(`Playing ${name} ends early: ${messageOf(error)}`);
+      this.log.warn(`playing ${name} ended early: ${messageOf(error)}`);
       stream.stop("NetStream.Play.Failed", `The recording ${name} is damaged.`);
     }
   }

@@ -100,7 +100,7 @@ export class Recordings {
       return await run();
     } catch (error) {
       if (!(error instanceof TransportError) && !(error instanceof WireError)) throw error;
-      this.#log.warn(`Cannot ${what}: ${messageOf(error)}`);
+      this.#log.warn(`cannot ${what}: ${messageOf(error)}`);
       return { type: "refused", reason: FAILED };
     }
   }
@@ -122,7 +122,7 @@ export class Recordings {
       const left = recording.kept
         ? `${(recording.durationMs / 1000).toFixed(1)} s of it can be played`
         : "nothing of it can be played";
-      this.#log.error(`The recording ${path} is not complete: ${messageOf(error)}; ${left}`);
+      this.#log.error(`recording ${path} incomplete: ${messageOf(error)}; ${left}`);
     } finally {
       this.#busy.delete(path);
     }

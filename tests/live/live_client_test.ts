@@ -315,7 +315,7 @@ Deno.test("a disk that fails ends the recording, not the stream", () =>
     await player.takeUpTo("speech 0");
     publisher.stream.command("closeStream");
     await publisher.takeUpTo("Record.Stop");
-    assert.match(house.log.at("error").join(), /not complete: Cannot name/);
+    assert.match(house.log.at("error").join(), /incomplete: Cannot name/);
   }));
 
 Deno.test("what is asked and answered beside: commands, a duration, play instead of play", () =>

@@ -81,8 +81,8 @@ Deno.test("trouble is in the log, and the client learns no path", () =>
     assert.deepEqual(await recordings.record("live/text", "append"), failed);
     assert.equal(await recordings.play("live/text"), null);
     assert.deepEqual(log.at("warn").map((line) => line.replace(/:.*/, "")), [
-      "warn main Cannot record live/text",
-      "warn main Cannot play live/text",
+      "warn main cannot record live/text",
+      "warn main cannot play live/text",
     ]);
     assert.deepEqual(await recordings.record("live/../x", "record"), {
       type: "refused",
@@ -102,7 +102,7 @@ Deno.test("a recording that cannot be finished is told, and its name is free aga
     await open.close();
     assert.match(
       log.at("error").join("\n"),
-      /The recording .*film\.flv is not complete: Cannot name .*film\.flv/,
+      /recording .*film\.flv incomplete: Cannot name .*film\.flv/,
     );
     assert.equal(recordings.size, 0);
   }));
