@@ -82,7 +82,7 @@ export function parseArguments(
 }
 
 /** The file named by --config cannot be read. */
-class UnreadableFile extends Error {}
+export class UnreadableFile extends Error {}
 
 /** The demo is for this machine only, unless its user says otherwise. */
 const DEMO_PRESETS: PartialSettings = {
@@ -208,10 +208,11 @@ function sourcesOf(values: OptionValues, { readFile, rows }: Reading): ConfigSou
   }
   const name = values.config;
   if (typeof name !== "string") return { flags };
-  return { flags, file: { name, text: readText(name, readFile) } };
+  return { flags, file: { name, text: loadText(name, readFile) } };
 }
 
-function readText(path: string, readFile: ReadFile): string {
+/** @throws UnreadableFile in words for the person */
+export function loadText(path: string, readFile: ReadFile): string {
   try {
     return readFile(path);
   } catch (error) {

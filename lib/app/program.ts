@@ -2,7 +2,14 @@
 // Host, so that a test can run it whole.
 // Role: edge
 
-import { type DemoCommand, parseArguments, type ReadFile, type StartCommand } from "./options.ts";
+import {
+  type DemoCommand,
+  loadText,
+  parseArguments,
+  type ReadFile,
+  type StartCommand,
+  UnreadableFile,
+} from "./options.ts";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError, WireError } from "../base/errors.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
@@ -11,7 +18,9 @@ import { systemRandom } from "../base/random.ts";
 import { CallRegistry } from "../call/registry.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
-import type { Config, Verbosity } from "../config/config.ts";
+import type { Config, ConfigSources, Verbosity } from "../config/config.ts";
+import { changedSettings } from "../config/config_file.ts";
+import { settings } from "../config/settings.ts";
 import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
@@ -93,7 +102,10 @@ async function openAll(
 ): Promise<{ sipd: SipServer | null; gateway: Gateway | Supervisor } & AsyncDisposable> {
   await using opened = new AsyncDisposableStack();
   let started: Gateway | Supervisor | null = null;
-  host.onReload(async () => await started?.reload()); // first: a SIGHUP ends programs that do not expect it
+  host.onReload(async () => { // first: a SIGHUP ends programs that do not expect it
+    logChanges(sources, host.readFile, log);
+    await started?.reload();
+  });
   const calls = new CallRegistry(environmentOf(log));
   const environment = { ...environmentOf(log), calls, codecs: await openCodecs(log) };
   const guard = new TargetPolicy(config.entrance.targets);
@@ -109,6 +121,18 @@ async function openAll(
   started = gateway;
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
+}
+
+/** SIGHUP reads files that settings name, not the settings themselves: what has changed there needs a restart. */
+export function logChanges({ file }: ConfigSources, readFile: ReadFile, log: Logger): void {
+  if (file === undefined) return;
+  try {
+    const changed = changedSettings(file, { ...file, text: loadText(file.name, readFile) }, settings);
+    if (changed.length > 0) log.warn(`${file.name} has changed, restart to apply: ${changed.join(", ")}`);
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof UnreadableFile)) throw error;
+    log.error(`${messageOf(error).split("\n", 1)[0]}; a restart would fail`);
+  }
 }
 
 /** Nobody asked for the gateway's SIP port, and the server just took it: no reason to warn that it is taken. */

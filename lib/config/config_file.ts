@@ -40,6 +40,14 @@ export function parseConfigFile(file: ConfigFile, rows: Rows): Readonly<Record<s
   throw new ConfigError(told.join("\n"));
 }
 
+/** Settings whose value is another in a later text of a file. @throws ConfigError when that cannot be used */
+export function changedSettings(before: ConfigFile, later: ConfigFile, rows: Rows): string[] {
+  parseConfigFile(later, rows);
+  const [was, is] = [parseToml(before, new Set()), parseToml(later, new Set())];
+  const names = new Set([...Object.keys(was), ...Object.keys(is)]);
+  return [...names].filter((name) => JSON.stringify(was[name]) !== JSON.stringify(is[name]));
+}
+
 /** Settings and keys of tables whose values may be shown; of all others, mistyped ones too, only the key is. */
 function shownKeys(rows: Rows): ReadonlySet<string> {
   return new Set(

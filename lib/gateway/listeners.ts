@@ -7,6 +7,8 @@ import type { Runtime } from "../base/runtime.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Config } from "../config/config.ts";
+import { reloadedSettings } from "../config/setting.ts";
+import { settings } from "../config/settings.ts";
 import type { EntranceConfig, TlsConfig } from "../config/config.ts";
 import { AccessPolicy } from "./access/access_policy.ts";
 import { BadTraffic, type BadTrafficOptions } from "./access/bad_traffic.ts";
@@ -63,7 +65,7 @@ const ACCEPTS = 16;
 const ACCEPTS_MS = 16;
 const ACCEPT_PAUSE_MS = 4;
 
-const NOTHING_TO_READ = "nothing to reload: no tls-cert and no rtmp-users; " +
+const NOTHING_TO_READ = `nothing to reload: none of ${reloadedSettings(settings).join(", ")} is set; ` +
   "all other settings are read at the start";
 
 /** Takes over a client; `place` is to be disposed when it has left. */

@@ -1,7 +1,8 @@
 // The program as its user meets it: command line in, lines and exit code out.
 
 import assert from "node:assert/strict";
-import { besideSipServer, demoAddresses, type Host, runProgram } from "../../lib/app/program.ts";
+import { besideSipServer, demoAddresses, type Host, logChanges, runProgram } from "../../lib/app/program.ts";
+import { RecordLog } from "../support/record_log.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { loopbackPlaces } from "../../lib/gateway/access/target_policy.ts";
 import { dialledByUrl, parseAppPath } from "../../lib/gateway/urls.ts";
@@ -152,4 +153,32 @@ Deno.test("the URLs to paste are ones the gateway understands", () => {
 Deno.test("IPv6 addresses are bracketed", () => {
   const { url } = demoAddresses({ hostname: "::1", port: 1935 }, { hostname: "::1", port: 5060 });
   assert.equal(url, "rtmp://[::1]:1935/sip/demo@[::1]:5060");
+});
+
+Deno.test("a reload tells which settings of the file wait for a restart, without their values", () => {
+  const sources = { file: { name: "gw.toml", text: 'port = 1935\nrtmp-token = "0123456789abcdef"' } };
+  const table: [read: () => string, line: RegExp | null][] = [
+    [() => sources.file.text, null],
+    [
+      () => 'port = 1936\nrtmp-token = "hunter2hunter2hunter2"',
+      /warn.* gw\.toml has changed, restart to apply: port, rtmp-token$/,
+    ],
+    [
+      () => 'rtmp-token = "hunter2"',
+      /error.* gw\.toml, line 1, column 1: rtmp-token must be .*; a restart would fail$/,
+    ],
+    [() => {
+      throw Object.assign(new Error("(os error 2)"), { name: "NotFound" });
+    }, /error.* cannot read gw\.toml: there is no such file; a restart would fail$/],
+  ];
+  for (const [read, line] of table) {
+    const log = new RecordLog();
+    logChanges(sources, read, log);
+    assert.equal(log.lines.length, line === null ? 0 : 1);
+    if (line !== null) assert.match(log.lines[0]!, line);
+    assert.doesNotMatch(log.lines.join(), /hunter2/);
+  }
+  const log = new RecordLog();
+  logChanges({}, () => assert.fail("there is no file"), log);
+  assert.deepEqual(log.lines, []);
 });

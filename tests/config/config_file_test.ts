@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ConfigError } from "../../lib/base/errors.ts";
-import { type ConfigFile, parseConfigFile as parseFile } from "../../lib/config/config_file.ts";
+import {
+  changedSettings,
+  type ConfigFile,
+  parseConfigFile as parseFile,
+} from "../../lib/config/config_file.ts";
 import { settings } from "../../lib/config/settings.ts";
 
 const parseConfigFile = (file: ConfigFile) => parseFile(file, settings);
@@ -280,4 +284,21 @@ Deno.test("any text is settings or one ConfigError that names the file", () => {
       assert.match(error.message, /^gw\.toml/);
     }
   }));
+});
+
+Deno.test("settings that a later text of the file changes, adds or leaves out", () => {
+  const before =
+    'port = 1935\nrtmp-token = "0123456789abcdef"\nverbose = true\n[[account]]\naddress = "a@b"\nsame-address = "share"';
+  const table: [later: string, changed: string[]][] = [
+    [before, []],
+    [`# another comment\n${before}`, []],
+    [before.replace("1935", "1936").replace("0123", "9999"), ["port", "rtmp-token"]],
+    [before.replace("verbose = true\n", ""), ["verbose"]],
+    [`root = "x"\n${before}`.replace('"share"', '"reject"'), ["account", "root"]],
+  ];
+  const file = (text: string): ConfigFile => ({ name: "gw.toml", text });
+  for (const [later, changed] of table) {
+    assert.deepEqual(changedSettings(file(before), file(later), settings), changed);
+  }
+  assert.throws(() => changedSettings(file(before), file("port = -1"), settings), ConfigError);
 });

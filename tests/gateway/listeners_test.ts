@@ -191,7 +191,7 @@ Deno.test("a reload changes certificate and users for those who come, and leaves
 Deno.test("a reload says what was read, or that there is nothing", async () => {
   const table: [Partial<Record<SettingName, string>>, RegExp[]][] = [
     [{}, [
-      /nothing to reload: no tls-cert and no rtmp-users; all other settings are read at the start$/,
+      /nothing to reload: none of tls-cert, tls-key, rtmp-users is set; all other settings are read at the start$/,
     ]],
     [TLS, [/certificate reloaded \(.*cert\.pem\)$/]],
     [{ "rtmp-users": "users" }, [/users reloaded \(.*users\)$/]],
