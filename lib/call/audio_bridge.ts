@@ -23,12 +23,13 @@ import {
   createReceivedFormats,
   passesAsItIs,
   type ReceivedFormat,
+  refusalOf,
   SILENT_PACKET_MS,
   silentPayload,
+  sipFormat,
   soundOf,
 } from "./audio_passthrough.ts";
 import type { TagSink } from "./call_media.ts";
-import { refusalOf, sipFormat } from "./client_audio.ts";
 import type { MediaWarning } from "./media_warnings.ts";
 import type { NegotiatedAudio } from "./negotiation.ts";
 import { DtmfStream, type DtmfTransport } from "./dtmf_stream.ts";

@@ -22,7 +22,7 @@ import {
   remoteProfileWarning,
   unsentWarning,
 } from "./media_warnings.ts";
-import type { H264Chain } from "./video_choice.ts";
+import type { H264Chain } from "./negotiation.ts";
 
 const UNSUPPORTED = "remote party sends H.264 packets that were not negotiated";
 const WRONG_MARKERS =

@@ -37,8 +37,7 @@ import {
 } from "./negotiation.ts";
 import { MediaSession, type OwnMedia } from "./media_session.ts";
 import { levelOf, type MediaWarning } from "./media_warnings.ts";
-import { PublishedAudio } from "./published_audio.ts";
-import { PublishedVideo } from "./published_video.ts";
+import { PublisherConfigs } from "./publisher_configs.ts";
 import type { DtmfTransport } from "./dtmf_stream.ts";
 
 export interface MediaServices extends StreamServices {
@@ -80,8 +79,7 @@ export class MediaContext implements CallMedia, TagSink {
   /** Chosen of what was agreed last, used or about to be. */
   #chosen: MediaChoice | null = null;
   #pipeline: MediaPipeline | null = null;
-  readonly #published = new PublishedVideo();
-  readonly #publishedAudio = new PublishedAudio();
+  readonly #configs = new PublisherConfigs();
   #wasHeldByRemote = false;
   #ended = false;
   #early = false;
@@ -98,7 +96,7 @@ export class MediaContext implements CallMedia, TagSink {
       kinds: localMedia(options.plan, ANY_PORTS).map(({ kind }) => kind),
       user: {
         mediaFor: (offer) => this.#mediaFor(offer),
-        renewed: (ours) => this.#published.describedIn(ours),
+        renewed: (ours) => this.#configs.video.describedIn(ours),
         objection: (agreed, offeredBy) => this.#objection(agreed, offeredBy),
         connect: (_agreed, streams) => this.#connect(streams),
         hasSound: () => this.#hasSound,
@@ -125,18 +123,12 @@ export class MediaContext implements CallMedia, TagSink {
   }
 
   fromRtmp(message: MediaMessage, tag: Tag = readTag(message.type, message.body, header)): void {
-    if (tag.content === "config") this.#noteConfig(message);
+    if (tag.content === "config") this.#configs.note(message, tag);
     this.#pipeline?.takerOf(message.type)?.fromRtmp(message, tag);
   }
 
-  #noteConfig(message: MediaMessage): void {
-    this.#published.note(message);
-    this.#publishedAudio.note(message);
-  }
-
   publisherChanged(): void {
-    this.#published.forget();
-    this.#publishedAudio.forget();
+    this.#configs.forget();
     this.#pipeline?.publisherChanged();
   }
 
@@ -207,7 +199,7 @@ export class MediaContext implements CallMedia, TagSink {
     const answering = offer === null ? plan : planForAnswer(offer, plan, this.#choice);
     return localMedia(answering, ANY_PORTS).map(({ kind, formats }) => ({
       kind,
-      formats: formats.map((format) => this.#published.described(format)),
+      formats: formats.map((format) => this.#configs.video.described(format)),
     }));
   }
 
@@ -257,9 +249,7 @@ export class MediaContext implements CallMedia, TagSink {
       askPeerByInfo: () => this.onPictureWanted?.(),
       onWarning: (warning) => this.#noteWarning(warning),
     });
-    for (const { config } of [this.#published, this.#publishedAudio]) {
-      if (config !== null) this.fromRtmp(config);
-    }
+    this.#configs.prime(this);
     if (this.#early) this.#pipeline.audio?.startSilence(this.#options.services.ticker);
     this.#log.info(describeChoice(choice));
   }

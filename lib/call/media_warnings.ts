@@ -7,7 +7,7 @@ import { codecLabel } from "../media/codec_ids.ts";
 import type { CodecName } from "../media/frame.ts";
 import type { H264Drop } from "../codecs/h264/packetizer.ts";
 import type { WarningLevel } from "./call_media.ts";
-import type { H264Chain } from "./video_choice.ts";
+import type { H264Chain } from "./negotiation.ts";
 
 /** One thing that is wrong; told once a call. */
 export interface MediaWarning {

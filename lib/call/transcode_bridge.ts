@@ -9,7 +9,7 @@ import type { Random } from "../base/random.ts";
 import type { AudioFormat, Codec, TagFrames } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import type { Frame } from "../media/frame.ts";
-import { formatOfFrame } from "./client_audio.ts";
+import { formatOfFrame, type PeerAudio } from "./audio_passthrough.ts";
 import { Transcoder } from "./transcoder.ts";
 
 export interface TranscodeServices {
@@ -41,12 +41,6 @@ export interface TranscodeBridgeOptions {
   readonly emitPacket: PlayerSink;
   /** Told in words of each kind of warning, once; `refused`: nothing of the client can be heard. */
   readonly onWarning: (text: string, refused: boolean) => void;
-}
-
-export interface PeerAudio {
-  readonly format: AudioFormat;
-  /** Its RTP clock in Hz. */
-  readonly clockRate: number;
 }
 
 export class TranscodeBridge implements Disposable {

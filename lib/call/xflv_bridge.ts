@@ -11,7 +11,7 @@ import { XflvDepacketizer, XflvPacketizer } from "../codecs/xflv.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import { KeyFrameGate, type VideoBridgeOptions } from "./video_bridge.ts";
 import { MediaWarnings } from "./media_warnings.ts";
-import type { XflvChain } from "./video_choice.ts";
+import type { XflvChain } from "./negotiation.ts";
 
 /** Configurations of audio are repeated so often; those of video with every key frame. */
 const REPEAT_MS = 5000;

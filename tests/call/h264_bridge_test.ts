@@ -3,7 +3,7 @@ import { ByteWriter, concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts
 import { H264Bridge } from "../../lib/call/h264_bridge.ts";
 import { KEY_FRAME_REQUEST_MS } from "../../lib/call/video_bridge.ts";
 import type { MediaWarning } from "../../lib/call/media_warnings.ts";
-import type { H264Chain } from "../../lib/call/video_choice.ts";
+import type { H264Chain } from "../../lib/call/negotiation.ts";
 import { encodeAvcConfig } from "../../lib/codecs/h264/avc_config.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { avc, CONFIG, PPS, slice, SPS } from "../support/media_h264.ts";

@@ -10,8 +10,7 @@ import {
   metadataOf,
   type PipelineSession,
 } from "../../lib/call/media_pipeline.ts";
-import type { MediaChoice } from "../../lib/call/negotiation.ts";
-import type { VideoChain } from "../../lib/call/video_choice.ts";
+import type { MediaChoice, VideoChain } from "../../lib/call/negotiation.ts";
 import { createTag, readTag } from "../../lib/media/tag.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import { FakeClock } from "../support/fake_clock.ts";

@@ -11,7 +11,7 @@ import {
   unsentWarning,
   videoWarning,
 } from "../../lib/call/media_warnings.ts";
-import type { H264Chain } from "../../lib/call/video_choice.ts";
+import type { H264Chain } from "../../lib/call/negotiation.ts";
 
 const OURS = "profile-level-id=420014;packetization-mode=1";
 

@@ -1,7 +1,7 @@
 // The codecs that are built in, by name, as tests like to say them.
 // Role: wire
 
-import { sipFormat as formatOf } from "../../lib/call/client_audio.ts";
+import { sipFormat as formatOf } from "../../lib/call/audio_passthrough.ts";
 import type {
   AudioDepacketizer,
   AudioFormat,
