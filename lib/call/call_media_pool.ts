@@ -6,7 +6,7 @@ import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
-import { LocalTally, type Tally } from "../base/tally.ts";
+import { type Counter, LocalCounter } from "../base/counter.ts";
 import { Codecs } from "../codecs/codecs.ts";
 import type { CodecRegistry } from "../codecs/registry.ts";
 import { isIpAddress, isUnspecified, type TargetGuard } from "../net/endpoint.ts";
@@ -80,7 +80,7 @@ export class CallMediaPool implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: MediaServices;
   readonly #addresses: Pick<AddressPolicy, "addressFor">;
-  readonly #calls: Tally;
+  readonly #calls: Counter;
   readonly #dns: CallMediaPoolDeps["dns"];
   readonly #capabilities: Readonly<Record<RtmpCapability["rate"], RtmpCapability>>;
 
@@ -89,7 +89,7 @@ export class CallMediaPool implements AsyncDisposable {
     config: Config,
     environment: CallMediaPoolDeps,
     addresses: Pick<AddressPolicy, "addressFor">,
-    calls: Tally = new LocalTally(),
+    calls: Counter = new LocalCounter(),
   ) {
     this.#calls = calls;
     this.#dns = environment.dns;

@@ -6,7 +6,7 @@ import { TargetPolicy } from "./access/target_policy.ts";
 import { delay } from "../base/clock.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { Scope } from "../base/scope.ts";
-import { LocalTally, type Tally } from "../base/tally.ts";
+import { type Counter, LocalCounter } from "../base/counter.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { builtInCodecs } from "../codecs/registry.ts";
 import type { DnsResolver } from "../net/dns.ts";
@@ -19,7 +19,7 @@ import { AddressPolicy } from "../net/route.ts";
 import { openSockets, type Sockets } from "../net/sockets.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { SipEndpoint, type SipEnvironment } from "../sip/ua/endpoint.ts";
-import type { DialogRecord } from "../sip/ua/neighbours.ts";
+import type { DialogRecord } from "../sip/ua/worker_events.ts";
 import { AccountRegistry } from "./accounts.ts";
 import { AccountApps } from "./apps/account_apps.ts";
 import { type AppPath, parseAppPath } from "./urls.ts";
@@ -69,7 +69,7 @@ export class Gateway implements AsyncDisposable {
   readonly #sockets: Sockets;
   #rtmp: Endpoint;
   #opened = false;
-  readonly #connections: Tally;
+  readonly #connections: Counter;
 
   private constructor(
     config: Config,
@@ -77,9 +77,9 @@ export class Gateway implements AsyncDisposable {
     { listeners, sockets }: { listeners: RtmpListeners; sockets: Sockets },
   ) {
     const { log, team } = environment;
-    const withMedia = team?.calls ?? new LocalTally();
+    const withMedia = team?.calls ?? new LocalCounter();
     this.calls = environment.calls ?? new CallRegistry(environment);
-    this.#connections = team?.connections ?? new LocalTally();
+    this.#connections = team?.connections ?? new LocalCounter();
     this.#config = config;
     this.#environment = environment;
     this.#listeners = listeners;
@@ -146,7 +146,8 @@ export class Gateway implements AsyncDisposable {
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
     if (streams?.type === "here") {
-      const serve = (connection: RtmpConnection): void => gateway.#spawnServing(connection, new LocalTally());
+      const serve = (connection: RtmpConnection): void =>
+        gateway.#spawnServing(connection, new LocalCounter());
       gateway.#scope.spawn("arrivals", (signal) => listeners.takeArrivals(streams, signal, serve));
     }
     try {
@@ -232,14 +233,14 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** @param count of the connections it is one of: those carried here are counted where they came in */
-  #spawnServing(connection: RtmpConnection, count: Tally, place?: Disposable): void {
+  #spawnServing(connection: RtmpConnection, count: Counter, place?: Disposable): void {
     const task = `rtmp ${formatEndpoint(connection.peer)}`;
     this.#scope.spawn(task, (stop) => this.#serve(connection, { count, place }, stop));
   }
 
   async #serve(
     connection: RtmpConnection,
-    { count, place }: { count: Tally; place: Disposable | undefined },
+    { count, place }: { count: Counter; place: Disposable | undefined },
     signal: AbortSignal,
   ): Promise<void> {
     using _place = place;
@@ -334,7 +335,7 @@ function sipEnvironment(environment: GatewayEnvironment): SipEnvironment {
   if (team === undefined) return environment;
   return {
     ...environment,
-    neighbours: team.sip,
+    workerEvents: team.sip,
     joinTransport: (transport) => team.joinTransport(transport),
   };
 }

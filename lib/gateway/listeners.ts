@@ -25,7 +25,7 @@ import { type ByteStream, type ListenOptions, listenTcp } from "../net/tcp.ts";
 import { readTextFile } from "../net/text_file.ts";
 import { type TlsPem, validityProblem } from "../net/tls_pem.ts";
 import { listenTls, TlsIdentity } from "../net/tls.ts";
-import { Turn } from "../net/turn.ts";
+import { ReadBudget } from "../net/read_budget.ts";
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection, RtmpOffence } from "../rtmp/connection.ts";
 import { RtmpAcceptor } from "../rtmp/listen.ts";
@@ -296,7 +296,7 @@ export class RtmpListeners {
   ): { listening: Promise<Endpoint>; ended: Promise<void> } {
     const listening = Promise.withResolvers<Endpoint>();
     const { clock } = this.#environment;
-    const turn = new Turn(ACCEPTS, ACCEPTS_MS);
+    const turn = new ReadBudget(ACCEPTS, ACCEPTS_MS);
     const run = async (): Promise<void> => {
       for await (const stream of listen(signal, listening.resolve)) {
         this.#letIn(name, stream, onClient);

@@ -2,21 +2,21 @@
 // Role: wire
 
 import type { AddressChange } from "./access/address_limits.ts";
-import type { Tally } from "../base/tally.ts";
+import type { Counter } from "../base/counter.ts";
 import type { ByteStream } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
-import type { SipNeighbours } from "../sip/ua/neighbours.ts";
+import type { SipWorkerEvents } from "../sip/ua/worker_events.ts";
 import type { SharedAddresses } from "./shared_address.ts";
 
 export interface Team {
-  readonly sip: SipNeighbours;
+  readonly sip: SipWorkerEvents;
   /** Puts around the SIP port what hands others their messages. */
   joinTransport(transport: MessageTransport): MessageTransport;
   /** A number for an RTMP connection, from 1, that no gateway of the team has given before. */
   nextConnectionId(): number;
-  readonly connections: Tally;
-  readonly calls: Tally;
+  readonly connections: Counter;
+  readonly calls: Counter;
   readonly sipAddresses: SharedAddresses<RtmpConnection>;
   readonly addresses: AddressNews;
   readonly streams: StreamsWorker;

@@ -8,7 +8,7 @@ import { TransportError } from "../base/errors.ts";
 import { BufferPool } from "./buffer_pool.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { isClosedHere, transportError } from "./out_buffer.ts";
-import { Turn } from "./turn.ts";
+import { ReadBudget } from "./read_budget.ts";
 
 export interface UdpOptions {
   /** Longest packet in bytes, 65507 unless given; longer ones are dropped and counted. */
@@ -83,7 +83,7 @@ class DenoUdpSocket implements UdpSocket {
   readonly #onSendError = (_error: unknown): void => {
     if (!this.#closed) this.sendErrors++;
   };
-  readonly #turn: Turn | null;
+  readonly #turn: ReadBudget | null;
   #running: Running | null = null;
   /** Where the last packet went, and the same for the runtime. */
   #lastTo = NOBODY;
@@ -101,7 +101,7 @@ class DenoUdpSocket implements UdpSocket {
 
   constructor(at: Endpoint, options: UdpOptions) {
     const { maxReceived = MAX_PAYLOAD, usualReceived = maxReceived } = options;
-    this.#turn = options.inTurns === true ? new Turn() : null;
+    this.#turn = options.inTurns === true ? new ReadBudget() : null;
     this.#maxReceived = maxReceived;
     this.#usualReceived = Math.min(usualReceived, maxReceived);
     this.#socket = openSocket(at);

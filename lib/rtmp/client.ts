@@ -15,7 +15,7 @@ import type { DigestScheme } from "./handshake.ts";
 import { MessageLink } from "./message_link.ts";
 import { isMediaType, MESSAGE_TYPE, type RtmpMessage } from "./message.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import { initiateHandshake } from "./shake_hands.ts";
+import { initiateHandshake } from "./handshake_io.ts";
 
 export { RtmpRefused } from "./client_stream.ts";
 export { ClientStream } from "./client_stream.ts";

@@ -18,7 +18,7 @@ import type { NetStream } from "./net_stream.ts";
 import type { RtmpOptions } from "./options.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { ServerSession } from "./server_session.ts";
-import { receiveHandshake } from "./shake_hands.ts";
+import { receiveHandshake } from "./handshake_io.ts";
 import { Throttle } from "./throttle.ts";
 
 export { defaultRtmpOptions, type RtmpOptions } from "./options.ts";

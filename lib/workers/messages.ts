@@ -8,7 +8,7 @@ import type { CallChange, CallRecord } from "../call/registry.ts";
 import type { ConfigSources } from "../config/config.ts";
 import type { Arrival, ClientPath } from "../gateway/shared_address.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import type { AgentNews, DialogRecord } from "../sip/ua/neighbours.ts";
+import type { AgentNews, DialogRecord } from "../sip/ua/worker_events.ts";
 import type { HandedMessage, RelayedMessage } from "./shared_transport.ts";
 import type { WorkerSlot } from "./worker_slot.ts";
 import type { RemoteUser } from "./user_directory.ts";

@@ -2,7 +2,7 @@
 // replaces another one wherever that is connected.
 // Role: machine
 
-import type { Tally } from "../base/tally.ts";
+import type { Counter } from "../base/counter.ts";
 import type {
   AddressClient,
   Arrival,
@@ -17,13 +17,13 @@ type DeskAnswer = ToWorker & { type: "arrival" | "entry" };
 export class RemoteAddresses<Client extends AddressClient> implements SharedAddresses<Client> {
   onReplaced: ((client: Client, path: ClientPath) => void) | null = null;
   readonly #post: (message: FromWorker) => void;
-  readonly #clients: Tally;
+  readonly #clients: Counter;
   readonly #inside = new Map<number, { client: Client; path: ClientPath }>();
   readonly #asked = new Map<number, (answer: DeskAnswer) => void>();
   #asks = 0;
 
   /** Nobody yet. @param clients counts those who have entered */
-  constructor(post: (message: FromWorker) => void, clients: Tally) {
+  constructor(post: (message: FromWorker) => void, clients: Counter) {
     this.#post = post;
     this.#clients = clients;
   }

@@ -1,7 +1,7 @@
 // What all workers of a process count together, in shared memory: whoever looks sees the present, without a message.
 // Role: machine
 
-import type { Tally } from "../base/tally.ts";
+import type { Counter } from "../base/counter.ts";
 
 /** What is counted for each worker. */
 type SharedCount = "connections" | "clients" | "calls" | "rtpPorts";
@@ -63,7 +63,7 @@ export class SharedCounts {
     Atomics.store(this.#slots, this.#at(worker, count), value);
   }
 
-  tally(worker: number, count: SharedCount): Tally {
+  counter(worker: number, count: SharedCount): Counter {
     const add = (by: number): void => void Atomics.add(this.#slots, this.#at(worker, count), by);
     const [here, everywhere] = [() => this.of(worker, count), () => this.total(count)];
     return {

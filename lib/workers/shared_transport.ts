@@ -67,12 +67,12 @@ export class SharedTransport implements MessageTransport {
     inner.onKeepAliveAnswer = (answer, flow) => this.onKeepAliveAnswer?.(answer, flow);
   }
 
-  set screen(screen: DatagramScreen | null) {
+  set filter(filter: DatagramScreen | null) {
     const { directory } = this.#options;
     const isElsewhere = (uri: SipUri): boolean => directory.find(uri) !== null;
-    this.#inner.screen = screen === null ? null : {
-      malformed: (address) => screen.malformed(address),
-      dropsUnread: (bytes, address) => screen.dropsUnread(bytes, address, isElsewhere),
+    this.#inner.filter = filter === null ? null : {
+      malformed: (address) => filter.malformed(address),
+      dropsUnread: (bytes, address) => filter.dropsUnread(bytes, address, isElsewhere),
     };
   }
 

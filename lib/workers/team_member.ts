@@ -6,13 +6,13 @@ import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Tally } from "../base/tally.ts";
+import type { Counter } from "../base/counter.ts";
 import type { AddressNews, StreamsWorker, Team } from "../gateway/team.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream, SendLimits } from "../net/tcp.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
-import type { SipNeighbours } from "../sip/ua/neighbours.ts";
+import type { SipWorkerEvents } from "../sip/ua/worker_events.ts";
 import { listenRelay, relayToStreams, ReplayedStream } from "./relay.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { RemoteAddresses } from "./remote_addresses.ts";
@@ -36,9 +36,9 @@ interface TeamMemberOptions {
 type TeamNews = Exclude<ToWorker, { type: "open" | "reload" | "stop" }>;
 
 export class TeamMember implements Team {
-  readonly sip: SipNeighbours;
-  readonly connections: Tally;
-  readonly calls: Tally;
+  readonly sip: SipWorkerEvents;
+  readonly connections: Counter;
+  readonly calls: Counter;
   readonly sipAddresses: RemoteAddresses<RtmpConnection>;
   readonly addresses: AddressNews;
   readonly streams: StreamsWorker;
@@ -57,11 +57,11 @@ export class TeamMember implements Team {
     for (const user of opening.remoteUsers) this.#users.add(user);
     for (const endpoints of opening.workers) this.#endpoints.set(endpoints.worker, endpoints);
     this.#early = [...opening.addresses];
-    this.connections = counts.tally(worker, "connections");
-    this.calls = counts.tally(worker, "calls");
-    this.sipAddresses = new RemoteAddresses(post, counts.tally(worker, "clients"));
+    this.connections = counts.counter(worker, "connections");
+    this.calls = counts.counter(worker, "calls");
+    this.sipAddresses = new RemoteAddresses(post, counts.counter(worker, "clients"));
     this.addresses = { tell: (change) => post({ type: "address", change }), onChange: null };
-    this.sip = this.#neighbours();
+    this.sip = this.#workerEvents();
     this.streams = worker === STREAMS_WORKER ? this.#streamsHere() : this.#streamsElsewhere();
   }
 
@@ -130,7 +130,7 @@ export class TeamMember implements Team {
     return null;
   }
 
-  #neighbours(): SipNeighbours {
+  #workerEvents(): SipWorkerEvents {
     const { post } = this.#options;
     const worker = this.#worker;
     return {

@@ -5,7 +5,7 @@
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type { SameAddressConfig } from "../config/config.ts";
 import { AddressRegistry, type ClientPath } from "../gateway/shared_address.ts";
-import type { DialogRecord } from "../sip/ua/neighbours.ts";
+import type { DialogRecord } from "../sip/ua/worker_events.ts";
 import type { FromWorker, Opening, ToWorker, WorkerEndpoints } from "./messages.ts";
 import { type RemoteUser, UserDirectory } from "./user_directory.ts";
 

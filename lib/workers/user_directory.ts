@@ -3,7 +3,7 @@
 // Role: machine
 
 import { chooseAgent } from "../sip/ua/agent_directory.ts";
-import type { AgentNews } from "../sip/ua/neighbours.ts";
+import type { AgentNews } from "../sip/ua/worker_events.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 
 /** A user agent and where it is. */

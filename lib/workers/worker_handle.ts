@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { Ticker } from "../base/ticker.ts";
 import { closeLeftFiles, OpenFiles } from "../net/linux/calls.ts";
-import type { DialogRecord } from "../sip/ua/neighbours.ts";
+import type { DialogRecord } from "../sip/ua/worker_events.ts";
 import {
   type CallsReply,
   type CallsRequest,

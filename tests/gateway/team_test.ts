@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { LocalTally } from "../../lib/base/tally.ts";
+import { LocalCounter } from "../../lib/base/counter.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
@@ -39,8 +39,8 @@ function fakeTeam(streams: StreamsWorker): FakeTeam {
       return transport;
     },
     nextConnectionId: () => ids++,
-    connections: new LocalTally(),
-    calls: new LocalTally(),
+    connections: new LocalCounter(),
+    calls: new LocalCounter(),
     sipAddresses: {
       get size() {
         return local.size;

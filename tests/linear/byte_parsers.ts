@@ -32,7 +32,7 @@ import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.t
 import { decodeCommand } from "../../lib/rtmp/command.ts";
 import { withoutSetDataFrame } from "../../lib/rtmp/server_session.ts";
 import { answerClient, findDigest, HANDSHAKE_KEYS, HANDSHAKE_SIZE } from "../../lib/rtmp/handshake.ts";
-import { recognise } from "../../lib/rtmp/shake_hands.ts";
+import { recognise } from "../../lib/rtmp/handshake_io.ts";
 import {
   decodeControlValue,
   decodePeerBandwidth,

@@ -24,8 +24,8 @@ import {
 import {
   decodeSipDatagram,
   findHeadEnd,
-  glance,
   isKeepAlive,
+  peekMessage,
   SipStreamParser,
 } from "../../lib/sip/message/parser.ts";
 import { callerHeaders, readExtraHeaders, readFromUser } from "../../lib/sip/message/extra_headers.ts";
@@ -252,7 +252,7 @@ export const SIP_PARSERS: readonly Subject[] = [
     (bytes) => findHeadEnd(bytes, 0) ?? isKeepAlive(bytes),
     "A: b\r\n\r\nc",
   ),
-  utf8("glance", glance, INVITE),
+  utf8("peekMessage", peekMessage, INVITE),
   text(
     "sip/message_head.ts",
     parseMessageHead,

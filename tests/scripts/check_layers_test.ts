@@ -208,6 +208,34 @@ Deno.test("a lib file has at most 350 lines of code; comments and blank lines ar
   ]);
 });
 
+Deno.test("a header has at most three lines besides its role", () => {
+  const header = (lines: number): string => `${"// What it is.\n".repeat(lines)}// Role: edge\n`;
+  assert.deepEqual(check({ "lib/sip/ua/a.ts": header(3) }), []);
+  assert.deepEqual(check({ "lib/sip/ua/a.ts": header(4) }), [
+    "lib/sip/ua/a.ts: has a header of 4 lines, 3 are the limit",
+  ]);
+});
+
+Deno.test("retired words are refused, in names, comments and texts; the field's words are not", () => {
+  const table: [line: string, instead: string | null][] = [
+    ["// the far end hung up", "remote party"],
+    ["const farEnd = 1;", "remote party"],
+    ['log("no touch tones");', "DTMF"],
+    ["class FrontDoor {}", "listener"],
+    ["x.tenancy.leave(y);", "address registry"],
+    ["glance(bytes);", "peek"],
+    ["// at a far endpoint; the farmers' market; X-Tenant", null],
+    ["const remoteParty = listener;", null],
+  ];
+  for (const [line, instead] of table) {
+    assert.deepEqual(
+      check({ "lib/sip/ua/a.ts": `${HEADER}${line}\n` }),
+      instead === null ? [] : [`lib/sip/ua/a.ts: says what is called ${instead} (line 3)`],
+      line,
+    );
+  }
+});
+
 Deno.test("what another folder imports, each wire format and each machine has a test of its name", () => {
   const code = "export const x = 1;\n";
   const table: [files: Record<string, string>, untested: string[]][] = [

@@ -10,7 +10,7 @@ import { connectTcp, type TcpConnection } from "../../lib/net/tcp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
 import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
 import { ReadBuffer } from "../../lib/rtmp/read_buffer.ts";
-import { initiateHandshake } from "../../lib/rtmp/shake_hands.ts";
+import { initiateHandshake } from "../../lib/rtmp/handshake_io.ts";
 import { type Attack, type AttackResult, BEGUN } from "./attack.ts";
 import { inviteText, messageText, nastyText, scanText, SLOW_TEXTS } from "./attack_texts.ts";
 import { rtpBytes } from "./rtp_packets.ts";

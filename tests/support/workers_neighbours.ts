@@ -1,8 +1,8 @@
 // The other SIP ports of a process, as far as one of them can tell: they write down what they hear.
 
-import type { AgentNews, DialogRecord, SipNeighbours } from "../../lib/sip/ua/neighbours.ts";
+import type { AgentNews, DialogRecord, SipWorkerEvents } from "../../lib/sip/ua/worker_events.ts";
 
-export class RecordingNeighbours implements SipNeighbours {
+export class RecordingNeighbours implements SipWorkerEvents {
   readonly linePrefix: string;
   readonly agents = new Map<string, AgentNews>();
   readonly dialogs = new Map<string, DialogRecord>();

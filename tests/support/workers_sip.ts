@@ -2,7 +2,7 @@
 
 import type { MessageTransport, SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import type { SipMessage } from "../../lib/sip/message/message.ts";
-import type { AgentNews } from "../../lib/sip/ua/neighbours.ts";
+import type { AgentNews } from "../../lib/sip/ua/worker_events.ts";
 import type { Flow, SendOutcome, Target } from "../../lib/sip/message/target.ts";
 import { SharedTransport } from "../../lib/workers/shared_transport.ts";
 import { linePrefixOf, UserDirectory } from "../../lib/workers/user_directory.ts";
@@ -89,7 +89,7 @@ export function workerScene(): WorkerScene {
       dialogIs: () => {},
       dialogEnded: () => {},
     };
-    return network.endpoint(HOST, {}, { neighbours, openTransport: () => shared });
+    return network.endpoint(HOST, {}, { workerEvents: neighbours, openTransport: () => shared });
   };
   const endpoints = [open(0), open(1)] as const;
   return {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LocalTally } from "../../lib/base/tally.ts";
+import { LocalCounter } from "../../lib/base/counter.ts";
 import type { FromWorker } from "../../lib/workers/messages.ts";
 import { RemoteAddresses } from "../../lib/workers/remote_addresses.ts";
 
@@ -7,7 +7,7 @@ const PATH = { address: "alice@example.com", key: "sip/alice@example.com" };
 
 function scene() {
   const posted: FromWorker[] = [];
-  const clients = new LocalTally();
+  const clients = new LocalCounter();
   return { posted, clients, sipAddresses: new RemoteAddresses((message) => posted.push(message), clients) };
 }
 

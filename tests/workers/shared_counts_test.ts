@@ -4,7 +4,7 @@ import { SharedCounts } from "../../lib/workers/shared_counts.ts";
 Deno.test("shared counts: each worker counts its own, everybody sees the whole", () => {
   const here = new SharedCounts(3);
   const there = new SharedCounts(3, here.memory);
-  const [first, last] = [here.tally(0, "calls"), there.tally(2, "calls")];
+  const [first, last] = [here.counter(0, "calls"), there.counter(2, "calls")];
   first.add(5);
   last.add(2);
   last.add(-1);

@@ -157,7 +157,7 @@ Deno.test("a flood at this port: what is for a user of another worker is read al
     log: silentLog,
   });
   const asked: string[] = [];
-  shared.screen = {
+  shared.filter = {
     malformed: (address) => address === "192.0.2.1",
     dropsUnread: (_bytes, address, isElsewhere = () => false) => {
       for (const user of ["bob", "nobody"]) {
@@ -166,12 +166,12 @@ Deno.test("a flood at this port: what is for a user of another worker is read al
       return true;
     },
   };
-  assert.deepEqual(["192.0.2.1", "192.0.2.2"].map((address) => inner.screen?.malformed(address)), [
+  assert.deepEqual(["192.0.2.1", "192.0.2.2"].map((address) => inner.filter?.malformed(address)), [
     true,
     false,
   ]);
-  assert.ok(inner.screen?.dropsUnread(new Uint8Array(9), "192.0.2.1"));
+  assert.ok(inner.filter?.dropsUnread(new Uint8Array(9), "192.0.2.1"));
   assert.deepEqual(asked, ["192.0.2.1 bob true", "192.0.2.1 nobody false"]);
-  shared.screen = null;
-  assert.equal(inner.screen, null);
+  shared.filter = null;
+  assert.equal(inner.filter, null);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { SameAddressPolicy } from "../../lib/config/accounts.ts";
-import type { DialogRecord } from "../../lib/sip/ua/neighbours.ts";
+import type { DialogRecord } from "../../lib/sip/ua/worker_events.ts";
 import type { ToWorker } from "../../lib/workers/messages.ts";
 import { TeamState } from "../../lib/workers/team_state.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Clock, systemClock } from "../../lib/base/clock.ts";
 import { TransportError } from "../../lib/base/errors.ts";
-import type { DialogRecord } from "../../lib/sip/ua/neighbours.ts";
+import type { DialogRecord } from "../../lib/sip/ua/worker_events.ts";
 import type { FromWorker, Opening } from "../../lib/workers/messages.ts";
 import {
   DEAD_AFTER_LOOKS,

@@ -235,20 +235,20 @@ export function isKeepAlive(bytes: Uint8Array): boolean {
 }
 
 /** What can be seen without parsing. "rubbish": the parser would refuse it. */
-export type Glance =
+export type PeekedMessage =
   | { readonly type: "rubbish" }
   | { readonly type: "response" }
   | { readonly type: "request"; readonly method: string; readonly uri: SipUri; readonly inDialog: boolean };
 
-const RUBBISH: Glance = { type: "rubbish" };
-const RESPONSE: Glance = { type: "response" };
+const RUBBISH: PeekedMessage = { type: "rubbish" };
+const RESPONSE: PeekedMessage = { type: "response" };
 
 const WANTED: readonly string[] = ["via", "from", "to", "call-id", "cseq"];
 /** Most header lines looked at: the parser takes no more either. */
 const MAX_LINES = 256;
 
 /** Looks at the bytes of a datagram that is no keep-alive. Never throws. */
-export function glance(bytes: Uint8Array): Glance {
+export function peekMessage(bytes: Uint8Array): PeekedMessage {
   let start = 0;
   while (start < bytes.length && isFiller(bytes[start]!)) start++;
   const end = findHeadEnd(bytes, start);
@@ -263,7 +263,7 @@ export function glance(bytes: Uint8Array): Glance {
   return firstLine(first!, () => tagOf(seen.get("to") ?? null) !== null);
 }
 
-function firstLine(line: string, inDialog: () => boolean): Glance {
+function firstLine(line: string, inDialog: () => boolean): PeekedMessage {
   const [first = "", uriText = "", version = ""] = line.split(" ", 4);
   if (first.toUpperCase() === "SIP/2.0") return parseDecimal(uriText, 699) === null ? RUBBISH : RESPONSE;
   if (version.toUpperCase() !== "SIP/2.0") return RUBBISH;

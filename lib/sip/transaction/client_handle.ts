@@ -45,7 +45,7 @@ export class ClientHandle implements Disposable {
   readonly #bare: SipRequest;
   readonly #targets: Target[];
   readonly #outlets: ClientOutlets;
-  readonly #layer: ClientSurroundings<ClientHandle>;
+  readonly #layer: ClientTransactionDeps<ClientHandle>;
   readonly #timers: TimerSet<"fail" | "give up" | "next">;
   #attempt: Attempt | null = null;
   #cancel: CancelState = "no";
@@ -58,7 +58,7 @@ export class ClientHandle implements Disposable {
     request: SipRequest,
     targets: readonly Target[],
     outlets: ClientOutlets,
-    layer: ClientSurroundings<ClientHandle>,
+    layer: ClientTransactionDeps<ClientHandle>,
   ) {
     this.#bare = request;
     this.#targets = targets.slice(0, MAX_TRIES);
@@ -366,7 +366,7 @@ export interface FailoverNotice {
   readonly reason: string;
 }
 
-export interface ClientSurroundings<Handle> {
+export interface ClientTransactionDeps<Handle> {
   /** Where timers run. */
   readonly clock: Clock;
   /** T1, T2, T4. */

@@ -10,7 +10,7 @@ import { ServerTransaction } from "./server_transaction.ts";
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
 import { isReliable } from "../message/transports.ts";
 
-interface ServerSurroundings {
+interface ServerTransactionDeps {
   /** Where timers run. */
   readonly clock: Clock;
   /** T1, T2, T4. */
@@ -37,13 +37,13 @@ export class ServerTransactionHandle implements Disposable {
   onAck: ((ack: SipRequest) => void) | null = null;
   /** No ACK came within 64*T1: after a 2xx the dialog is to be ended with BYE (13.3.1.4). */
   onTimeout: (() => void) | null = null;
-  readonly #layer: ServerSurroundings;
+  readonly #layer: ServerTransactionDeps;
   readonly #transaction: ServerTransaction;
   #repeated: { readonly key: string; readonly machine: RepeatedResponse } | null = null;
   #answered = false;
 
   /** Made by the transaction layer. @param freshTag the To tag outside dialogs */
-  constructor(request: SipRequest, flow: Flow, freshTag: string, layer: ServerSurroundings) {
+  constructor(request: SipRequest, flow: Flow, freshTag: string, layer: ServerTransactionDeps) {
     this.request = request;
     this.flow = flow;
     this.localTag = tagOf(request.headers.get("To")) ?? freshTag;

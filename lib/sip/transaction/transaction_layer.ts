@@ -26,7 +26,7 @@ import {
   type SipResponse,
 } from "../message/message.ts";
 import { type Flow, type SendOutcome, type Target, targetOf } from "../message/target.ts";
-import { ClientHandle, type ClientOutlets, type ClientSurroundings } from "./client_handle.ts";
+import { ClientHandle, type ClientOutlets, type ClientTransactionDeps } from "./client_handle.ts";
 import type { ClientTransaction } from "./client_transaction.ts";
 import type { Overload, Requester } from "./server_load.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
@@ -76,7 +76,7 @@ export interface TransactionLayerOptions {
    * Judges a request before it gets a transaction: "pass" lets it in, a response answers it without one (8.2.7), "drop"
    * leaves it unanswered. `cancels`: it is a CANCEL, and its INVITE is there. Everything is let in when left out.
    */
-  screen?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
+  filter?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
   /** Which user a request outside dialogs is for, so that one who is flooded hurts no other. */
   userOf?(request: SipRequest): string | null;
   /** A request was refused for what there is of its kind: see server_load.ts. */
@@ -108,7 +108,7 @@ export class TransactionLayer implements Disposable {
   readonly #options: TransactionLayerOptions;
   readonly #timers: TimerValues;
   readonly #limit: number;
-  readonly #surroundings: ClientSurroundings<ClientHandle>;
+  readonly #deps: ClientTransactionDeps<ClientHandle>;
   readonly #clients = new Map<string, ClientTransaction>();
   readonly #handles = new Set<ClientHandle>();
   readonly #answered: RecentMap<true>;
@@ -131,7 +131,7 @@ export class TransactionLayer implements Disposable {
       limit: this.#limit,
       send: (response, flow, outcome) => options.send(response, targetOf(flow), outcome),
     });
-    this.#surroundings = {
+    this.#deps = {
       clock: options.clock,
       timers: this.#timers,
       log: options.log,
@@ -169,7 +169,7 @@ export class TransactionLayer implements Disposable {
   request(request: SipRequest, targets: readonly Target[], outlets: ClientOutlets): ClientHandle {
     const copy = cloneMessage(request);
     if (!copy.headers.has("Max-Forwards")) copy.headers.add("Max-Forwards", MAX_FORWARDS);
-    const handle = new ClientHandle(copy, targets, outlets, this.#surroundings);
+    const handle = new ClientHandle(copy, targets, outlets, this.#deps);
     const full = this.#handles.size >= this.#limit;
     this.#handles.add(handle);
     if (full) handle.failSoon("too many SIP transactions");
@@ -305,7 +305,7 @@ export class TransactionLayer implements Disposable {
   #letIn(request: SipRequest, flow: Flow): boolean {
     const cancels = request.method === "CANCEL" &&
       this.#servers.get(serverKey(request, "INVITE")) !== undefined;
-    const verdict = this.#options.screen?.(request, flow, cancels) ?? "pass";
+    const verdict = this.#options.filter?.(request, flow, cancels) ?? "pass";
     if (typeof verdict === "object") this.#options.send(verdict, targetOf(flow), () => {});
     return verdict === "pass";
   }

@@ -31,7 +31,7 @@ export interface TransportStats {
 }
 
 /** Judges what comes before it is read, and what could not be read. Addresses are IP addresses. */
-export interface DatagramScreen {
+export interface DatagramFilter {
   /**
    * Whether to drop this datagram before it is parsed. The bytes are borrowed.
    * @param isElsewhere whose users are not here but can be reached through here
@@ -43,7 +43,7 @@ export interface DatagramScreen {
 
 interface ReceiverEnv {
   /** Judges bad traffic; all of it is answered and told when left out, or while it gives null. */
-  readonly screen?: () => DatagramScreen | null;
+  readonly filter?: () => DatagramFilter | null;
   readonly clock: Clock;
   /** Where oddities are told. */
   readonly log: Logger;
@@ -77,7 +77,7 @@ export class Receiver {
   /** One datagram; the bytes are borrowed. */
   datagram(bytes: Uint8Array, flow: Flow): void {
     if (isKeepAlive(bytes)) return isStun(bytes) ? this.#stun(bytes, flow) : this.keepAlive();
-    if (this.#env.screen?.()?.dropsUnread(bytes, flow.remote.hostname)) return void this.stats.dropped++;
+    if (this.#env.filter?.()?.dropsUnread(bytes, flow.remote.hostname)) return void this.stats.dropped++;
     try {
       const { message, warnings } = decodeSipDatagram(bytes);
       this.message(message, warnings, flow);
@@ -127,7 +127,7 @@ export class Receiver {
 
   /** A message came that cannot be processed. */
   malformed(error: SipParseError, flow: Flow): void {
-    if (this.#env.screen?.()?.malformed(flow.remote.hostname) === false) return void this.stats.dropped++;
+    if (this.#env.filter?.()?.malformed(flow.remote.hostname) === false) return void this.stats.dropped++;
     this.#complain(`${formatEndpoint(flow.remote)} sent a bad SIP message: ${error.problem}`);
     // Whatever is wrong with a response, the request that waits for it is not to wait for another.
     if (error.response !== null) return this.message(error.response, [], flow);

@@ -13,12 +13,12 @@ import { UdpSocket } from "../../net/udp.ts";
 import { messageText, messageTitle, type SipMessage } from "../message/message.ts";
 import { type Flow, formatTarget, type SendOutcome, type Target, targetOf } from "../message/target.ts";
 import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
-import { type DatagramScreen, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
+import { type DatagramFilter, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { isReliable } from "../message/transports.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
-export type { DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
+export type { DatagramFilter as DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
 
 export interface SipTransportOptions extends Partial<PoolLimits> {
   /** IP address to bind; `::` serves IPv4 as well. */
@@ -52,7 +52,7 @@ export class SipTransport implements AsyncDisposable {
   /** Takes messages; requests have `received` and `rport` filled in. What it throws is logged. */
   onMessage: ((message: SipMessage, flow: Flow) => void) | null = null;
   /** Judges bad traffic; while it is null everything is answered. */
-  screen: DatagramScreen | null = null;
+  filter: DatagramFilter | null = null;
   /** A TCP connection ended without our doing. */
   onBroken: ((flow: Flow, reason: string) => void) | null = null;
   onKeepAliveAnswer: ((answer: KeepAliveAnswer, flow: Flow) => void) | null = null;
@@ -80,7 +80,7 @@ export class SipTransport implements AsyncDisposable {
     this.#receiver = new Receiver({
       clock,
       log,
-      screen: () => this.screen,
+      filter: () => this.filter,
       onMessage: (message, flow) => this.onMessage?.(message, flow),
       answer: (response, flow) => void this.send(response, targetOf(flow)),
       answerStun: (bytes, flow) => this.#sockets.udp.send(bytes, flow.remote),

@@ -98,9 +98,9 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
   establish(): void {
     if (this.#ending !== null) return;
     this.#link.agent.endings.add(this);
-    const { neighbours } = this.#link.agent.core;
-    if (neighbours === undefined) return;
-    const tell = (): void => neighbours.dialogIs(this.#link.record);
+    const { workerEvents } = this.#link.agent.core;
+    if (workerEvents === undefined) return;
+    const tell = (): void => workerEvents.dialogIs(this.#link.record);
     this.#link.dialog.onTarget = tell;
     tell();
   }
@@ -290,7 +290,7 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     this.#link.dialog.terminate();
     this.#link.dialog.onTarget = null;
     this.#link.agent.core.dialogs.remove(this.#link.dialog.id, this);
-    this.#link.agent.core.neighbours?.dialogEnded(this.#link.dialog.id);
+    this.#link.agent.core.workerEvents?.dialogEnded(this.#link.dialog.id);
     this.#link.agent.endings.delete(this);
     this.#over.abort();
     this.#events.end(ending);

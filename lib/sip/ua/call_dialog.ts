@@ -10,7 +10,7 @@ import { formatSipUri } from "../message/uri.ts";
 import { addRequestCapabilities } from "./capabilities.ts";
 import { type ChallengedOptions, exchange, type Reply } from "./challenged_request.ts";
 import type { Dialog } from "./dialog.ts";
-import type { DialogRecord } from "./neighbours.ts";
+import type { DialogRecord } from "./worker_events.ts";
 import type { AgentContext } from "./sip_core.ts";
 import { isReliable } from "../message/transports.ts";
 

@@ -27,7 +27,7 @@ import { formatSipUri, parseSipUri, type SipUri } from "../message/uri.ts";
 import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 import { repeatableTo } from "../transaction/transaction_requests.ts";
 import { unsupportedOptions } from "./capabilities.ts";
-import type { DialogRecord } from "./neighbours.ts";
+import type { DialogRecord } from "./worker_events.ts";
 
 /** Early until a 2xx, terminated after BYE or a final failure. */
 type DialogState = "early" | "confirmed" | "terminated";

@@ -26,8 +26,8 @@ import { Dialog, DialogTable } from "./dialog.ts";
 import { statusOf } from "./challenged_request.ts";
 import type { Identity } from "./identity.ts";
 import { LateForks } from "./late_forks.ts";
-import type { DialogRecord, SipNeighbours } from "./neighbours.ts";
-import { Screen, type SipTraffic, UNLIMITED } from "./screen.ts";
+import type { DialogRecord, SipWorkerEvents } from "./worker_events.ts";
+import { RequestFilter, type SipTraffic, UNLIMITED } from "./request_filter.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, type Ending, inBackground, type SipCore } from "./sip_core.ts";
 import { UserAgent } from "./user_agent.ts";
@@ -67,7 +67,7 @@ export interface MessageTransport extends AsyncDisposable {
   /** A connection ended without our doing; networks without connections never call it. */
   onBroken?: ((flow: Flow, reason: string) => void) | null;
   /** Judges bad traffic before and after it is parsed; networks without sockets do not ask. */
-  screen?: DatagramScreen | null;
+  filter?: DatagramScreen | null;
   /** A keep-alive was answered; networks without keep-alives never call it. */
   onKeepAliveAnswer?: ((answer: KeepAliveAnswer, flow: Flow) => void) | null;
   /** As `SipTransport.sendKeepAlive`; networks without keep-alives leave it out. */
@@ -85,7 +85,7 @@ export interface SipEnvironment {
   readonly dns: DnsResolver;
   /** Counts bad messages of each source; all are answered when left out. */
   readonly traffic?: SipTraffic;
-  readonly neighbours?: SipNeighbours;
+  readonly workerEvents?: SipWorkerEvents;
   /** Puts around the sockets what hands messages to other SIP ports of the process. */
   readonly joinTransport?: (transport: MessageTransport) => MessageTransport;
   readonly openTransport?: (options: SipEndpointOptions) => MessageTransport;
@@ -97,7 +97,7 @@ export class SipEndpoint implements AsyncDisposable {
   readonly #core: SipCore;
   readonly #keepAlives: KeepAlives;
   readonly #agents = new AgentDirectory();
-  readonly #screen: Screen;
+  readonly #filter: RequestFilter;
   readonly #log: Logger;
   readonly #overload: SipEndpointOptions["refuseNew"];
   #closing: Promise<void> | null = null;
@@ -141,14 +141,14 @@ export class SipEndpoint implements AsyncDisposable {
       sentBy: (target) => router.sentBy(target),
       send: (message, target, outcome) => void this.#send(message, target, outcome),
       targetTried: (target, answered) => failed.note(target, answered),
-      screen: (request, flow, cancels) => this.#screen.judge(request, flow.remote.hostname, cancels),
+      filter: (request, flow, cancels) => this.#filter.judge(request, flow.remote.hostname, cancels),
       userOf: ({ uri }) => {
         const found = this.#agents.find(uri);
         return found.type === "agent" ? found.agent.line : null;
       },
-      onOverload: (flow) => this.#screen.refusedUnheard(flow.remote.hostname),
-      onUseful: (flow) => this.#screen.useful(flow.remote.hostname),
-      onUseless: (flow) => this.#screen.stray(flow.remote.hostname),
+      onOverload: (flow) => this.#filter.refusedUnheard(flow.remote.hostname),
+      onUseful: (flow) => this.#filter.useful(flow.remote.hostname),
+      onUseless: (flow) => this.#filter.stray(flow.remote.hostname),
     });
     this.#keepAlives = new KeepAlives({
       clock,
@@ -172,10 +172,10 @@ export class SipEndpoint implements AsyncDisposable {
       keepAlives: this.#keepAlives,
       outboundProxy: options.outboundProxy,
       expiresSeconds: options.expiresSeconds,
-      ...(env.neighbours !== undefined && { neighbours: env.neighbours }),
+      ...(env.workerEvents !== undefined && { workerEvents: env.workerEvents }),
       rememberInvite: (agent, invite, target) => lateForks.remember(agent, invite, target),
     };
-    this.#screen = new Screen({
+    this.#filter = new RequestFilter({
       agents: this.#agents,
       dialogs: this.#core.dialogs,
       traffic: env.traffic ?? UNLIMITED,
@@ -188,7 +188,7 @@ export class SipEndpoint implements AsyncDisposable {
   }
 
   #listen(transport: MessageTransport): void {
-    transport.screen = this.#screen;
+    transport.filter = this.#filter;
     transport.onMessage = (message, flow) => {
       this.#keepAlives.heard(flow);
       this.#layer.receive(message, flow);
@@ -223,7 +223,7 @@ export class SipEndpoint implements AsyncDisposable {
    * @param ownsAddress the gateway itself is this user; others show it by registering with a password
    */
   createUserAgent(identity: Identity, ownsAddress = false): UserAgent {
-    const { neighbours, random } = this.#core;
+    const { workerEvents: neighbours, random } = this.#core;
     const { user, host, port } = identity.aor;
     const line = `${neighbours?.linePrefix ?? ""}${random.token(10)}`;
     const agent = new UserAgent(this.#core, identity, line, {
@@ -284,7 +284,7 @@ export class SipEndpoint implements AsyncDisposable {
     return true;
   }
 
-  /** What nobody here is for was answered by the screen, or dropped. */
+  /** What nobody here is for was answered by the request filter, or dropped. */
   #dispatch(request: SipRequest, transaction: ServerTransactionHandle): void {
     const refusal = refusalOf(request);
     if (refusal !== null) return void transaction.respond(refusal);

@@ -10,7 +10,7 @@ import { contactAddress, hopOptions, type Identity } from "./identity.ts";
 import type { KeepAlives } from "../transport/keep_alive.ts";
 import type { SipRequest } from "../message/message.ts";
 import type { NameAddr } from "../message/name_addr.ts";
-import type { SipNeighbours } from "./neighbours.ts";
+import type { SipWorkerEvents } from "./worker_events.ts";
 import type { Hop, SipRouter, Unreachable } from "../transport/routing.ts";
 import { isSameHop, routeSet, type ServiceRoute } from "./service_route.ts";
 import type { TransportName } from "../message/transports.ts";
@@ -36,7 +36,7 @@ export interface SipCore {
   readonly outboundProxy: SipUri | null;
   /** Expiry asked for in REGISTER, in seconds. */
   readonly expiresSeconds: number;
-  readonly neighbours?: SipNeighbours;
+  readonly workerEvents?: SipWorkerEvents;
   /** Remembers an INVITE of ours, for 2xx of forks that come after its transaction. */
   readonly rememberInvite: (agent: AgentContext, invite: SipRequest, target: Target) => void;
 }

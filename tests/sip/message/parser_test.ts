@@ -7,11 +7,11 @@ import { encodeSipMessage, type SipRequest, tagOf } from "../../../lib/sip/messa
 import {
   decodeSipDatagram,
   findHeadEnd,
-  glance,
   isFiller,
   isKeepAlive,
   MAX_BODY_BYTES,
   MAX_HEAD_BYTES,
+  peekMessage,
   SipParseError,
   SipStreamParser,
 } from "../../../lib/sip/message/parser.ts";
@@ -408,7 +408,7 @@ const HEAD = "Via: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:a@h>;tag=f\r\nTo:
   "Call-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n";
 
 function look(text: string): string {
-  const seen = glance(encodeUtf8(text));
+  const seen = peekMessage(encodeUtf8(text));
   if (seen.type !== "request") return seen.type;
   return `${seen.method} ${seen.uri.user ?? ""}@${seen.uri.host}${seen.inDialog ? " in dialog" : ""}`;
 }
@@ -446,7 +446,7 @@ Deno.test("glance: never throws, and whatever the parser takes is seen as what i
   fc.assert(
     fc.property(fc.constantFrom(good, inCall), fc.nat(), (message, seed) => {
       const bytes = mutate(message, seed);
-      const seen = glance(bytes);
+      const seen = peekMessage(bytes);
       const parsed = isKeepAlive(bytes) ? null : parse(bytes);
       if (parsed === null) return;
       if (parsed.kind === "response") return assert.equal(seen.type, "response");

@@ -324,10 +324,10 @@ Deno.test("layer: any mix of messages leaves nothing behind once the timers have
   }));
 });
 
-Deno.test("layer: what the screen answers or drops gets no transaction, repetitions of what it let in do not ask", () => {
+Deno.test("layer: what the request filter answers or drops gets no transaction, repetitions of what it let in do not ask", () => {
   const asked: string[] = [];
   using bench = new LayerBench({
-    screen: (request, _flow, cancels) => {
+    filter: (request, _flow, cancels) => {
       asked.push(`${request.method}${cancels ? " of an INVITE here" : ""}`);
       if (request.method === "OPTIONS") return responseTo(request, 404);
       return request.method === "MESSAGE" ? "drop" : "pass";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decodeUtf8, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { encodeSipMessage, type SipMessage, type SipResponse } from "../../../lib/sip/message/message.ts";
-import { type DatagramScreen, type KeepAliveAnswer, Receiver } from "../../../lib/sip/transport/receiver.ts";
+import { type DatagramFilter, type KeepAliveAnswer, Receiver } from "../../../lib/sip/transport/receiver.ts";
 import { decodeStun, encodeStun } from "../../../lib/net/stun.ts";
 import type { Flow } from "../../../lib/sip/message/target.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -27,11 +27,11 @@ class Bench {
   readonly answers: SipResponse[] = [];
   readonly stun: Uint8Array[] = [];
   readonly keepAliveAnswers: KeepAliveAnswer[] = [];
-  screen: DatagramScreen | null = null;
+  filter: DatagramFilter | null = null;
   readonly receiver = new Receiver({
     clock: this.clock,
     log: this.log,
-    screen: () => this.screen,
+    filter: () => this.filter,
     onMessage: (message) => void this.messages.push(message),
     answer: (response) => void this.answers.push(response),
     answerStun: (bytes) => void this.stun.push(bytes.slice()),
@@ -202,16 +202,16 @@ Deno.test("receiver: no bytes whatever make it throw", () => {
   );
 });
 
-Deno.test("receiver: what the screen condemns is neither parsed, answered nor told, only counted", () => {
+Deno.test("receiver: what the request filter condemns is neither parsed, answered nor told, only counted", () => {
   const bench = new Bench();
   const malformed = TEXT.replace(/^CSeq:.*\r\n/m, "");
-  bench.screen = { dropsUnread: (bytes) => bytes.length > 2000, malformed: () => false };
+  bench.filter = { dropsUnread: (bytes) => bytes.length > 2000, malformed: () => false };
   bench.datagram(malformed);
   bench.datagram(TEXT + "x".repeat(2000));
   bench.datagram(TEXT);
   assert.deepEqual([bench.messages.length, bench.answers.length, bench.log.lines], [1, 0, []]);
   assert.deepEqual([bench.receiver.stats.received, bench.receiver.stats.dropped], [1, 2]);
-  bench.screen = { dropsUnread: () => false, malformed: () => true };
+  bench.filter = { dropsUnread: () => false, malformed: () => true };
   bench.datagram(malformed);
   assert.deepEqual([bench.answers.length, bench.log.lines.length], [1, 1]);
 });

@@ -9,7 +9,7 @@ import { UdpSocket } from "../../../lib/net/udp.ts";
 import { textBody } from "../../../lib/sip/message/body.ts";
 import { parseNameAddr } from "../../../lib/sip/message/name_addr.ts";
 import { SipEndpoint } from "../../../lib/sip/ua/endpoint.ts";
-import type { DialogRecord } from "../../../lib/sip/ua/neighbours.ts";
+import type { DialogRecord } from "../../../lib/sip/ua/worker_events.ts";
 import type { UserAgent } from "../../../lib/sip/ua/user_agent.ts";
 import { RecordLog } from "../../support/record_log.ts";
 import { calleeScene, finish, talking } from "../../support/sip_callee.ts";

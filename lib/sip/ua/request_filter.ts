@@ -6,7 +6,7 @@
 import type { AgentDirectory } from "./agent_directory.ts";
 import { addResponseCapabilities, ALLOWED_METHODS, refusalOf } from "./capabilities.ts";
 import type { DialogTable } from "./dialog.ts";
-import { type Glance, glance } from "../message/parser.ts";
+import { type PeekedMessage, peekMessage } from "../message/parser.ts";
 import { createResponse, type SipRequest, type SipResponse, tagOf, withTag } from "../message/message.ts";
 import type { SipUri } from "../message/uri.ts";
 
@@ -42,7 +42,7 @@ export const UNLIMITED: SipTraffic = {
   good: () => {},
 };
 
-interface ScreenOptions {
+interface RequestFilterDeps {
   readonly agents: Pick<AgentDirectory, "find">;
   readonly dialogs: Pick<DialogTable, "find">;
   readonly traffic: SipTraffic;
@@ -64,10 +64,10 @@ export type Verdict = SipResponse | "pass" | "drop";
  * RFC 3261 section 8.2.7: a stateless server answers a repetition as it did the first time, so its To tag is one for
  * all, and it ignores ACK and CANCEL.
  */
-export class Screen {
-  readonly #options: ScreenOptions;
+export class RequestFilter {
+  readonly #options: RequestFilterDeps;
 
-  constructor(options: ScreenOptions) {
+  constructor(options: RequestFilterDeps) {
     this.#options = options;
   }
 
@@ -80,7 +80,7 @@ export class Screen {
     const { traffic } = this.#options;
     const [limited, pingsLimited] = [traffic.limited(address), traffic.pingsLimited(address)];
     if (!limited && !pingsLimited) return false;
-    const what = this.#plainlyBad(glance(bytes), isElsewhere);
+    const what = this.#plainlyBad(peekMessage(bytes), isElsewhere);
     if (what === null || !(what === "OPTIONS pings" ? pingsLimited : limited)) return false;
     traffic.dropped(address, what);
     return true;
@@ -149,7 +149,7 @@ export class Screen {
     return response;
   }
 
-  #plainlyBad(seen: Glance, isElsewhere: (uri: SipUri) => boolean): BadSip | null {
+  #plainlyBad(seen: PeekedMessage, isElsewhere: (uri: SipUri) => boolean): BadSip | null {
     if (seen.type === "rubbish") return "malformed SIP messages";
     if (seen.type === "response" || seen.inDialog) return null;
     if (isPing(seen.method, seen.uri)) return "OPTIONS pings";

@@ -10,7 +10,7 @@ export const TURN_PACKETS = 32;
 export const TURN_MS = 4;
 
 /** Counts the packets of one socket, or whatever else may come in floods. */
-export class Turn {
+export class ReadBudget {
   readonly #turnPackets: number;
   readonly #turnMs: number;
   #packets = 0;

@@ -2,14 +2,14 @@
 // sees as its own part and the whole.
 // Role: machine
 
-export interface Tally {
+export interface Counter {
   readonly here: number;
   readonly everywhere: number;
   /** There are so many more here; fewer when negative. */
   add(by: number): void;
 }
 
-export class LocalTally implements Tally {
+export class LocalCounter implements Counter {
   #count = 0;
 
   get here(): number {

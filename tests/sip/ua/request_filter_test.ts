@@ -4,7 +4,13 @@
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { encodeSipMessage, type SipRequest } from "../../../lib/sip/message/message.ts";
-import { type BadSip, Screen, type SipTraffic, UNLIMITED, type Verdict } from "../../../lib/sip/ua/screen.ts";
+import {
+  type BadSip,
+  RequestFilter,
+  type SipTraffic,
+  UNLIMITED,
+  type Verdict,
+} from "../../../lib/sip/ua/request_filter.ts";
 import { type HeaderChanges, receivedRequest } from "../../support/sip_messages.ts";
 
 const SOURCE = "192.0.2.1";
@@ -49,7 +55,7 @@ class ScriptedTraffic implements SipTraffic {
 /** Bob is here; so is the call with the To tag "ours". */
 function scene(pingRefusal: () => number | null = () => null) {
   const traffic = new ScriptedTraffic();
-  const screen = new Screen({
+  const filter = new RequestFilter({
     agents: {
       find: ({ user }) => user === "bob" ? { type: "agent", agent: null as never } : { type: "unknown" },
     },
@@ -61,9 +67,9 @@ function scene(pingRefusal: () => number | null = () => null) {
     pingRefusal,
   });
   const judge = (method: string, changes: HeaderChanges = {}, uri?: string, cancels = false): string =>
-    shown(screen.judge(receivedRequest(method, changes, uri), SOURCE, cancels));
-  const drops = (request: SipRequest): boolean => screen.dropsUnread(encodeSipMessage(request), SOURCE);
-  return { traffic, screen, judge, drops };
+    shown(filter.judge(receivedRequest(method, changes, uri), SOURCE, cancels));
+  const drops = (request: SipRequest): boolean => filter.dropsUnread(encodeSipMessage(request), SOURCE);
+  return { traffic, filter, judge, drops };
 }
 
 function shown(verdict: Verdict): string {
@@ -74,7 +80,7 @@ function shown(verdict: Verdict): string {
 const IN_CALL = { To: "<sip:bob@example.net>;tag=ours" };
 const IN_OTHER = { To: "<sip:bob@example.net>;tag=other" };
 
-Deno.test("screen: our users and calls pass and are good, everybody else is refused with one tag", () => {
+Deno.test("filter: our users and calls pass and are good, everybody else is refused with one tag", () => {
   const { traffic, judge } = scene();
   const nobody = "sip:nobody@example.net";
   const table: [verdict: string, told: string, ...Parameters<typeof judge>][] = [
@@ -98,8 +104,8 @@ Deno.test("screen: our users and calls pass and are good, everybody else is refu
   }
 });
 
-Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost", () => {
-  const { traffic, screen, judge, drops } = scene();
+Deno.test("filter: in a flood nothing bad is answered, and nothing good is lost", () => {
+  const { traffic, filter, judge, drops } = scene();
   const nobody = "sip:nobody@example.net";
   traffic.flooding = true;
   const table: [verdict: string, unread: boolean, method: string, changes: HeaderChanges, uri?: string][] = [
@@ -116,7 +122,7 @@ Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost"
     assert.equal(judge(method, changes, uri), verdict, `${method} ${uri}`);
   }
   const elsewhere = encodeSipMessage(receivedRequest("INVITE", {}, nobody));
-  assert.ok(!screen.dropsUnread(elsewhere, SOURCE, (uri) => uri.user === "nobody"), "another worker's user");
+  assert.ok(!filter.dropsUnread(elsewhere, SOURCE, (uri) => uri.user === "nobody"), "another worker's user");
   traffic.take();
   traffic.pinging = true;
   assert.ok(drops(receivedRequest("OPTIONS", {}, "sip:example.net")));
@@ -124,33 +130,33 @@ Deno.test("screen: in a flood nothing bad is answered, and nothing good is lost"
   assert.deepEqual(traffic.take(), [`${SOURCE} unread: OPTIONS pings`, `${SOURCE}: ping`]);
 });
 
-Deno.test("screen: rubbish is dropped unread in a flood only; responses are always read", () => {
-  const { traffic, screen } = scene();
+Deno.test("filter: rubbish is dropped unread in a flood only; responses are always read", () => {
+  const { traffic, filter } = scene();
   const rubbish = encodeUtf8("GET / HTTP/1.1\r\n\r\n");
   const response = encodeUtf8(
     "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@h>\r\nTo: <sip:b@h>\r\nCall-ID: c\r\nCSeq: 1 BYE\r\n\r\n",
   );
-  assert.ok(!screen.dropsUnread(rubbish, SOURCE));
+  assert.ok(!filter.dropsUnread(rubbish, SOURCE));
   traffic.pinging = true;
-  assert.ok(!screen.dropsUnread(rubbish, SOURCE), "it is no ping");
+  assert.ok(!filter.dropsUnread(rubbish, SOURCE), "it is no ping");
   traffic.flooding = true;
-  assert.ok(screen.dropsUnread(rubbish, SOURCE));
-  assert.ok(!screen.dropsUnread(response, SOURCE));
-  assert.ok(!screen.malformed(SOURCE));
+  assert.ok(filter.dropsUnread(rubbish, SOURCE));
+  assert.ok(!filter.dropsUnread(response, SOURCE));
+  assert.ok(!filter.malformed(SOURCE));
   assert.deepEqual(traffic.take(), [
     `${SOURCE} unread: malformed SIP messages`,
     `${SOURCE}: malformed SIP messages`,
   ]);
 });
 
-Deno.test("screen: a ping hears 503 with Retry-After while there is no room", () => {
-  const { screen } = scene(() => 11);
-  const verdict = screen.judge(receivedRequest("OPTIONS", {}, "sip:example.net"), SOURCE, false);
+Deno.test("filter: a ping hears 503 with Retry-After while there is no room", () => {
+  const { filter } = scene(() => 11);
+  const verdict = filter.judge(receivedRequest("OPTIONS", {}, "sip:example.net"), SOURCE, false);
   assert.ok(typeof verdict === "object");
   assert.deepEqual([verdict.status, verdict.headers.get("Retry-After")], [503, "11"]);
 });
 
-Deno.test("screen: without counting everything is answered", () => {
+Deno.test("filter: without counting everything is answered", () => {
   assert.deepEqual([
     UNLIMITED.limited(SOURCE),
     UNLIMITED.bad(SOURCE, "OPTIONS pings"),

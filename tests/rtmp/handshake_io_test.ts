@@ -5,16 +5,16 @@ import { TransportError, WireError } from "../../lib/base/errors.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { ReadBuffer } from "../../lib/rtmp/read_buffer.ts";
 import {
+  type HandshakeOptions,
   initiateHandshake,
   policyFile,
   receiveHandshake,
   recognise,
-  type ShakeHandsOptions,
-} from "../../lib/rtmp/shake_hands.ts";
+} from "../../lib/rtmp/handshake_io.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { type PipeEnd, pipePair, readBytes } from "../support/pipe.ts";
 
-function optionsFor(stream: PipeEnd): ShakeHandsOptions {
+function optionsFor(stream: PipeEnd): HandshakeOptions {
   return { stream, input: new ReadBuffer(stream), clock: new FakeClock(), random: seededRandom(1) };
 }
 

@@ -9,7 +9,7 @@ import { RecordingNeighbours } from "../../support/workers_neighbours.ts";
 Deno.test("neighbours: hear of each user agent; its line begins with what tells whose it is", async () => {
   const network = new SipNetwork();
   const neighbours = new RecordingNeighbours("3.");
-  const endpoint = network.endpoint("10.0.0.1", {}, { neighbours });
+  const endpoint = network.endpoint("10.0.0.1", {}, { workerEvents: neighbours });
   const alice = endpoint.createUserAgent(identity("sip:alice@Example.com"));
   const bob = endpoint.createUserAgent(identity("sip:bob@example.com"));
   assert.match(alice.line, /^3\.[a-z0-9]{10}$/);
@@ -26,7 +26,7 @@ Deno.test("neighbours: hear of each user agent; its line begins with what tells 
 Deno.test("neighbours: hear of a call when it is established, when its peer moves, and of its end", async () => {
   const network = new SipNetwork();
   const neighbours = new RecordingNeighbours();
-  const endpoint = network.endpoint("10.0.0.1", {}, { neighbours });
+  const endpoint = network.endpoint("10.0.0.1", {}, { workerEvents: neighbours });
   const peer = network.peer("10.0.0.2");
   const alice = endpoint.createUserAgent(identity("sip:alice@10.0.0.1"));
   const steps: InviteProgress[] = [];

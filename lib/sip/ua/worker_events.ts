@@ -32,7 +32,7 @@ export interface DialogRecord {
   readonly fallback: { readonly transport: TransportName; readonly endpoint: Endpoint };
 }
 
-export interface SipNeighbours {
+export interface SipWorkerEvents {
   /** Put before the token of every `line`, so that it tells whose it is. */
   readonly linePrefix: string;
   /** A user agent is there, or has shown by now that its address is its own. */

@@ -25,7 +25,7 @@ const FLUSH_MS = 1_000;
 const LINGER_MS = 1_000;
 const MAX_PASSED_OVER = 1024 * 1024;
 
-export interface ShakeHandsOptions {
+export interface HandshakeOptions {
   /** Where the bytes go. */
   stream: ByteStream;
   /** Where they come from; nothing else may be reading. */
@@ -38,7 +38,7 @@ export interface ShakeHandsOptions {
 type HandshakeOutcome = "ready" | "policy" | "left";
 
 /** The server's side. Throws WireError for anything but RTMP, TransportError when the stream breaks. */
-export async function receiveHandshake(options: ShakeHandsOptions): Promise<HandshakeOutcome> {
+export async function receiveHandshake(options: HandshakeOptions): Promise<HandshakeOutcome> {
   const { stream, input } = options;
   if (!await input.need(1)) return "left";
   if (input.view()[0] === LESS_THAN) return await answerPolicy(stream, input);
@@ -54,7 +54,7 @@ export async function receiveHandshake(options: ShakeHandsOptions): Promise<Hand
 }
 
 /** Another protocol came by mistake: it is told so, and what it was is thrown. A stranger need not send much for that. */
-async function refuseOther({ stream, input, clock }: ShakeHandsOptions): Promise<never> {
+async function refuseOther({ stream, input, clock }: HandshakeOptions): Promise<never> {
   let found = recognise(input.view(), false);
   while (found === null) found = recognise(input.view(), !await input.fill());
   if (found.reply !== null) {
@@ -82,7 +82,7 @@ async function passOver(input: ReadBuffer): Promise<void> {
 
 /** The client's side, plain or signed. Throws WireError, or TransportError also when the server leaves. */
 export async function initiateHandshake(
-  options: ShakeHandsOptions,
+  options: HandshakeOptions,
   scheme: DigestScheme | null,
 ): Promise<void> {
   const { stream, input } = options;
