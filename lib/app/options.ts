@@ -94,7 +94,6 @@ const DEMO_PRESETS: PartialSettings = {
 type Write = (text: string) => void;
 type Done = (command: ParsedCommand) => void;
 
-/** What the command line is read with. */
 interface Reading {
   readonly write: Write;
   readonly readFile: ReadFile;

@@ -40,7 +40,6 @@ export function invited(leg: CallLeg, invitation: Invitation): void {
   leg.link.call("invited", from, to, ...(Object.keys(more).length > 0 ? [more] : []));
 }
 
-/** Refuses an invitation that nobody is alerted of. */
 export function refuse(leg: CallLeg, invitation: Invitation, status: number, reason: string): void {
   listed(leg, invitation).end(endingOf(status, reason, "local"));
   invitation.refuse(status, reason);

@@ -316,7 +316,6 @@ export class AudioBridge implements Disposable {
     this.#play(frame);
   }
 
-  /** What depacketizers emit goes here. */
   readonly #play = (frame: Frame): void => {
     const codec = frame === this.#madeFrame ? this.#played : this.#hearing!.client;
     if (frame.timeMs < this.#lastTimeMs) frame.timeMs = this.#lastTimeMs; // another way of making it took over

@@ -13,12 +13,10 @@ import type { CodecName, Frame } from "../media/frame.ts";
 
 export interface PeerAudio {
   readonly format: AudioFormat;
-  /** Its RTP clock in Hz. */
   readonly clockRate: number;
 }
 
 export interface ReceivedFormat extends PeerAudio {
-  /** What the client gets. */
   readonly client: Codec;
   /** Unpacks it for a client that plays it as it is; null: it is transcoded. */
   readonly pass: AudioDepacketizer | null;
@@ -42,7 +40,6 @@ export function passesAsItIs(sent: Codec, taken: Codec): boolean {
   return sent.name === taken.name || taken.passthrough.kin?.includes(sent.name) === true;
 }
 
-/** What silence is sent in. */
 export const SILENT_PACKET_MS = 20;
 
 /** A packet of silence for the remote party; null: it is transcoded, which makes its own. */
@@ -137,7 +134,6 @@ export interface Refused {
   readonly sent: Codec | CodecName;
   readonly taken: Codec;
   readonly registry: CodecRegistry;
-  /** Whether anything can be converted here. */
   readonly transcoding: boolean;
 }
 

@@ -39,7 +39,6 @@ export class CallBroadcast implements Disposable {
   }
 }
 
-/** The path of an address's calls, as a player connects to it. */
 export function callPath(address: string): string {
   return `calls/${address}`;
 }

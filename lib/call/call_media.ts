@@ -52,7 +52,6 @@ export interface CallMedia extends Disposable {
   /** True while the remote side has put us on hold. */
   readonly heldByRemote: boolean;
   makeOffer(): SipBody;
-  /** Reads the answer to our last offer and starts the media. */
   takeAnswer(answer: SipBody): MediaOutcome;
   /** Reads the peer's offer, first or renewed, answers it and starts the media. */
   takeOffer(offer: SipBody): AnswerOutcome;
@@ -62,7 +61,6 @@ export interface CallMedia extends Disposable {
   publisherChanged(): void;
   /** Another stream plays from now on: its video begins with a key frame. */
   playerChanged(): void;
-  /** The peer asked for a key frame by other means than RTCP. */
   keyFrameRequested(): void;
   /** Changes our own hold; the next offer or answer says so. */
   setHold(on: boolean): void;
@@ -74,7 +72,6 @@ export interface CallMedia extends Disposable {
   watch(outlets: WatchOutlets): void;
   /** What is agreed, and the counters so far; empty before anything is agreed. */
   streams(): readonly StreamRecord[];
-  /** One line of counters for the log. */
   summary(): string;
 }
 
@@ -113,7 +110,6 @@ export interface StreamCodec {
 }
 
 export interface StreamCodecs {
-  /** RTP clock of what is sent, in Hz. */
   readonly clockRate: number;
   readonly send: StreamCodec;
   /** What may arrive, the preferred one first. */

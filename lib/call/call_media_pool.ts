@@ -29,7 +29,6 @@ const LOOK_UP_MS = 2_000;
 /** Period of the tick that drives reordering and RTCP. */
 const TICK_MS = 10;
 
-/** What is the same for all calls of one client. */
 type ClientOptions = Pick<MediaContextOptions, "originMs" | "log" | "announced">;
 
 /** The factory of one client: there are thousands that never call. */
@@ -114,7 +113,6 @@ export class CallMediaPool implements AsyncDisposable {
     };
   }
 
-  /** The codecs that calls may have. */
   get registry(): CodecRegistry {
     return this.#services.codecs.registry;
   }

@@ -43,7 +43,6 @@ export type MediaKind = "audio" | "video";
 
 export interface CallStreamsOptions {
   readonly services: StreamServices;
-  /** The call's. */
   readonly log: Logger;
   readonly localAddress: string;
   readonly bind: string;

@@ -6,13 +6,10 @@ import type { TranscodedOffer } from "../codecs/codec.ts";
 import { builtInCodecs, type CodecRegistry, type NamedToken } from "../codecs/registry.ts";
 import { type MediaFormat, sameFormat } from "../sdp/media_format.ts";
 
-/** Names of codecs that can be turned into one another. */
 export type Transcoding = ReadonlySet<string>;
 
-/** Nothing can be transcoded. */
 export const NO_TRANSCODING: Transcoding = new Set();
 
-/** What the RTMP side of a call can do. */
 export interface RtmpCapability {
   /** Audio the client sends by itself, best first; counts only when it gives no codec list. */
   readonly audio: readonly string[];
@@ -28,9 +25,7 @@ export interface RtmpCapability {
 /** One format we can use in a call, and what it is on the RTMP side. */
 export interface PlannedFormat {
   readonly format: MediaFormat;
-  /** Which m-line it belongs to. */
   readonly kind: "audio" | "video";
-  /** The codec that the format is. */
   readonly remote: string;
   /** The codec that the client sends and plays; null for DTMF, which is no media of the client. */
   readonly client: string | null;

@@ -26,7 +26,6 @@ export interface DtmfStreamOptions {
   readonly telephoneEvents: readonly AgreedFormat[];
   /** The agreed redundancy (RFC 2198), or null. */
   readonly redundancy: AgreedFormat | null;
-  /** RTP clock of the stream, in Hz. */
   readonly clockRate: number;
   /** G.711 that we send; null: another codec, which carries no tones. */
   readonly sentSound: InbandFormat | null;
@@ -48,7 +47,6 @@ export class DtmfStream implements Disposable {
   /** What sends and hears keys is made with the first one: most calls have none. */
   #sender: TelephoneEventSender | null = null;
   #receiver: TelephoneEventReceiver | null = null;
-  /** By the payload types that events arrive with. */
   readonly #events: ReadonlyMap<number, EventClocks>;
   #soundSender: InbandDtmfSender | null = null;
   readonly #detector: DtmfDetector | null;
@@ -82,7 +80,6 @@ export class DtmfStream implements Disposable {
     this.#lastSentMs = this.#clock.now();
   }
 
-  /** The timestamp that audio would have if it were sent now. */
   get timestampNow(): number {
     return this.#timestampAt(this.#clock.now());
   }

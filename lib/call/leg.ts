@@ -60,7 +60,6 @@ export interface ClientLink {
   call(method: string, ...args: AmfValue[]): void;
 }
 
-/** A stream of an RTMP client that can be told a status. */
 export type StatusStream = Pick<NetStream, "status">;
 
 /** What differs between the owners of a leg. It takes the tags of the remote party. */
@@ -75,7 +74,6 @@ export interface LegOwner extends TagSink {
   stateChanged(from: CallState, to: CallState): void;
 }
 
-/** What a leg needs of its SIP user agent. */
 export type Agent = Pick<
   UserAgent,
   | "identity"
@@ -89,7 +87,6 @@ export type Agent = Pick<
   | typeof Symbol.asyncDispose
 >;
 
-/** Whether there is room for one more call. */
 export interface CallRoom {
   /** Null: there is; else why not. A refusal is counted. */
   refusal(): string | null;
@@ -97,19 +94,16 @@ export interface CallRoom {
   retryAfterSeconds(): number;
 }
 
-/** What the calls of all clients share. */
 export interface CallShared {
   readonly clock: Clock;
   readonly calls: CallRegistry;
   readonly room: CallRoom;
-  /** Who may call and write to whom. */
   readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
   /** Where calls are published for players. */
   readonly streams: LiveStreams;
   readonly config: Pick<Config, "dialPlan" | "dtmf" | "redirect">;
 }
 
-/** What is a client's own in its calls. */
 export interface CallServices {
   readonly shared: CallShared;
   readonly log: Logger;
@@ -118,7 +112,6 @@ export interface CallServices {
   readonly account?: string;
   /** IP address of the client, by which its calls are counted; absent: it is the operator. */
   readonly askedBy?: string;
-  /** What is different about its INVITEs. */
   readonly fields?: CallerFields;
   /** Whether `invited` has a third argument when the caller says more about itself; absent: it has not. */
   readonly tellsCallerHeaders?: boolean;
@@ -135,7 +128,6 @@ export interface CallLegParts {
   readonly services: CallServices;
 }
 
-/** How an invitation that still rings is refused. */
 export interface RefusalStatus {
   /** 3xx to 6xx. */
   readonly status: number;
@@ -145,7 +137,6 @@ export interface RefusalStatus {
 /** What a called person says who does not want to talk. */
 export const DECLINE: RefusalStatus = { status: 603, reason: "Decline" };
 
-/** What is said for a client that is leaving. */
 export const UNAVAILABLE: RefusalStatus = { status: 480, reason: "Temporarily Unavailable" };
 
 export class CallLeg implements AsyncDisposable {
@@ -155,7 +146,6 @@ export class CallLeg implements AsyncDisposable {
   /** Everything its calls run. */
   readonly scope: Scope;
   readonly log: Logger;
-  /** Takes the tags of the remote party. */
   readonly owner: LegOwner;
   /** Told what is wrong with what it sends; null: nobody publishes. */
   publisher: StatusStream | null = null;
@@ -310,7 +300,6 @@ function hungUp(state: ActiveState, { status, reason }: RefusalStatus): CallEndi
   return state.type === "alerting" ? endingOf(status, reason, "local") : completed("local", "hung up");
 }
 
-/** Who calls whom, as a client is told. */
 export function partiesOf({ from, to }: Invitation): [from: string, to: string] {
   return [formatNameAddr({ ...from, params: new Map() }), formatNameAddr({ ...to, params: new Map() })];
 }

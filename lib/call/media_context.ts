@@ -54,7 +54,6 @@ const header = createTag();
 export interface MediaContextOptions {
   readonly services: MediaServices;
   readonly log: Logger;
-  /** Formats to offer or take. */
   readonly plan: CodecPlan;
   readonly localAddress: string;
   readonly bind: string;
@@ -76,7 +75,6 @@ export class MediaContext implements CallMedia, TagSink {
   readonly #log: Logger;
   readonly #session: MediaSession;
   #choice: MediaChoice | null = null;
-  /** Chosen of what was agreed last, used or about to be. */
   #chosen: MediaChoice | null = null;
   #pipeline: MediaPipeline | null = null;
   readonly #configs = new PublisherConfigs();
@@ -193,7 +191,6 @@ export class MediaContext implements CallMedia, TagSink {
     this.#options.onEnd();
   }
 
-  /** What is published is described as it is. */
   #mediaFor(offer: SessionDescription | null): OwnMedia[] {
     const { plan } = this.#options;
     const answering = offer === null ? plan : planForAnswer(offer, plan, this.#choice);

@@ -28,7 +28,6 @@ export interface PipelineSession extends RtpSink {
   onRtcp: ((event: RtcpEvent) => void) | null;
   /** Asks the peer for a key frame; false when it cannot be asked yet. */
   sendFeedback(kind: "pli" | "fir"): boolean;
-  /** Says which moment a timestamp of send() stands for. */
   anchor(timestamp: number, atMs: number): void;
 }
 
@@ -45,7 +44,6 @@ export interface MediaPipelineOptions {
   readonly transcoding?: TranscodeServices;
   /** What clock.now() was at RTMP time 0 of the client. */
   readonly originMs: number;
-  /** The session of a stream, at this clock rate. */
   readonly session: (kind: "audio" | "video", clockRate: number) => PipelineSession;
   readonly toRtmp: TagSink;
   /** Whether somebody listens now, who is to be told first which streams there will be; null: nobody ever is. */

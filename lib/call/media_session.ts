@@ -24,7 +24,6 @@ import type { OfferSide } from "./negotiation.ts";
 /** One m-line of ours, without its port. */
 export type OwnMedia = Pick<LocalMedia, "kind" | "formats">;
 
-/** Whoever sends and receives the media. */
 export interface MediaUser {
   /** The m-lines of our first offer (null), or those an offer is answered with; ports are bound for all of them. */
   mediaFor(offer: SessionDescription | null): readonly OwnMedia[];
@@ -49,7 +48,6 @@ export type Refused = { readonly type: "none"; readonly reason: string; readonly
 
 const AGREED = { type: "agreed" } as const;
 const NO_TIMEOUTS: MediaTimeouts = { initialMs: 0, silenceMs: 0 };
-/** How often the watch looks. */
 const LOOK_MS = 1000;
 
 export class MediaSession implements Disposable {

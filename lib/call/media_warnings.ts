@@ -18,12 +18,10 @@ export interface MediaWarning {
   readonly level?: "warning";
 }
 
-/** Level of the status event. */
 export function levelOf({ status, level }: MediaWarning): WarningLevel {
   return level ?? (status === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning");
 }
 
-/** Status codes of ours, in the manner of NetStream's own. */
 export type PublisherStatus =
   | "NetStream.Publish.BFrames"
   | "NetStream.Publish.ProfileMismatch"
@@ -33,7 +31,6 @@ export type PublisherStatus =
 /** Different warnings of one line; a peer that invents new ones is not listened to for ever. */
 const MAX_WARNINGS = 16;
 
-/** The client's pictures refer to later ones. */
 export const B_FRAMES: MediaWarning = {
   text:
     "client sends B-frames, which many phones cannot show: disable them in the encoder (baseline profile)",

@@ -22,7 +22,6 @@ import { createAnswer, type LocalMedia } from "../sdp/offer_answer.ts";
 /** Which side wrote the offer: its order of formats decides. */
 export type OfferSide = "local" | "remote";
 
-/** How audio travels. */
 export type AudioChain =
   /** No audio was agreed. */
   | { readonly kind: "none" }
@@ -33,11 +32,9 @@ export type AudioChain =
 /** A stream of audio; codecs by the names of the registry. */
 export interface NegotiatedAudio {
   readonly kind: "codec";
-  /** What the client was told, or is taken, to send. */
   readonly client: string;
   /** What the remote party is sent: another codec than that of the client is made by transcoding. */
   readonly remote: string;
-  /** RTP clock of what we send, in Hz. */
   readonly clockRate: number;
   readonly sendPayloadType: number;
   readonly receive: readonly ReceivedAudio[];
@@ -45,20 +42,16 @@ export interface NegotiatedAudio {
   readonly ptimeMs: number | null;
 }
 
-/** One kind of audio that may arrive from the peer. */
 export interface ReceivedAudio {
   readonly payloadType: number;
   readonly codec: string;
-  /** Its RTP clock, in Hz. */
   readonly clockRate: number;
   /** What the client gets; another codec than it is: transcoded. */
   readonly toClient: string;
 }
 
 export interface MediaChoice {
-  /** How audio travels. */
   readonly audio: AudioChain;
-  /** How video travels. */
   readonly video: VideoChain;
   /** DTMF as RTP events (RFC 4733): the first is sent, all may arrive; empty: the peer takes none. */
   readonly telephoneEvents: readonly AgreedFormat[];
@@ -287,7 +280,6 @@ export function streamCodecs({ audio, video }: MediaChoice, kind: StreamRecord["
   };
 }
 
-/** How video travels. */
 export type VideoChain =
   /** No video was agreed. */
   | { readonly kind: "none" }
@@ -305,7 +297,6 @@ export interface H264Chain {
   readonly sprop: string | null;
   /** Our parameters as the peer was told, without parameter sets. */
   readonly localFmtp: string | null;
-  /** RTCP feedback both sides named. */
   readonly rtcpFb: readonly string[];
   readonly sendPayloadType: number;
   /** Payload types of what may arrive: peers that offer several modes may use each. */

@@ -22,7 +22,6 @@ const SLACK_WINDOW_MS = 4000;
 const GAP_MS = 500;
 /** Never less waiting than this for so long: it is too much ... */
 const SLACK_TOO_MUCH_MS = 60;
-/** ... and this much of it stays. */
 const SLACK_KEPT_MS = 30;
 
 /**
@@ -88,7 +87,6 @@ export class Playout {
     return this.#waiting;
   }
 
-  /** Another source, with a path of its own to the same format. */
   use(path: AudioPath): void {
     if (path === this.#path) return;
     path.skip(path.bufferedMs); // what it held is old
@@ -111,7 +109,6 @@ export class Playout {
     if (path.droppedMs > this.#cutMs) this.#flooded = true;
   }
 
-  /** Sends what is due. Called by the shared tick. */
   tick(nowMs: number): void {
     if (this.#flooded) this.#trim(nowMs);
     if (Number.isNaN(this.#startMs)) this.#startMs = nowMs;
@@ -166,7 +163,6 @@ export class Playout {
     this.#windowLeft = this.#windowPackets;
   }
 
-  /** Looks for audio that has waited for nothing. */
   #watch(slackMs: number): void {
     if (slackMs < this.#least) this.#least = slackMs;
     if (--this.#windowLeft > 0) return;
@@ -200,7 +196,6 @@ export const MIN_TARGET_MS = 20;
 /** The greatest delay ever aimed at; what comes later still is lost. */
 export const MAX_TARGET_MS = 200;
 
-/** The spread covers between one and two of these. */
 const WINDOW_MS = 4000;
 /** What is assumed before the first window is full. */
 const ASSUMED_SPREAD_MS = 20;

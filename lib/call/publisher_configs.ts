@@ -16,7 +16,6 @@ import { withLevelOf } from "../sdp/h264_format.ts";
 import { isNamed, type MediaFormat } from "../sdp/media_format.ts";
 
 export class PublisherConfigs {
-  /** What our descriptions say of the video. */
   readonly video = new PublishedVideo();
   readonly #audio = new PublishedAudio();
   #hasVideo = false;
@@ -78,7 +77,6 @@ export function publisherCodecs(
 /** A larger configuration is not kept. */
 const MAX_AUDIO_CONFIG_OCTETS = 64;
 
-/** Keeps the last configuration of one publisher. */
 export class PublishedAudio {
   #config: MediaMessage | null = null;
 

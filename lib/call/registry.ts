@@ -32,7 +32,6 @@ export interface CallEnding {
 
 export interface RtmpPeer {
   readonly address: string;
-  /** As the log numbers connections. */
   readonly connection: number;
   readonly path: string;
 }
@@ -82,10 +81,8 @@ export interface CountedMedia {
   streams(): readonly StreamRecord[];
 }
 
-/** Changes that may wait for a watcher. */
 export const MAX_CHANGES = 256;
 export const MAX_ENDED = 1000;
-/** All of them together, as characters of JSON. */
 export const MAX_ENDED_LENGTH = 2 * 1024 * 1024;
 /** What a peer says about itself is cut to so much. */
 const MAX_TEXT = 256;
@@ -194,7 +191,6 @@ export class CallWatchers {
     for (const changes of this.#mailboxes) if (!changes.push(change)) this.#overrun(changes);
   }
 
-  /** Changes were lost for all. */
   overrun(): void {
     for (const changes of this.#mailboxes) this.#overrun(changes);
   }
@@ -298,7 +294,6 @@ export function endingOf(sipStatus: number, reason: string, by: CallEnding["by"]
   return { status: finalStatusOf(sipStatus), sipStatus, reason, by };
 }
 
-/** The end of a call that was up. */
 export function completed(by: CallEnding["by"], reason: string): CallEnding {
   return { status: "completed", sipStatus: null, reason, by };
 }

@@ -19,7 +19,6 @@ interface Conversation {
   readonly media: CallMedia;
   readonly registered: RegisteredCall;
   readonly inbox: DigitInbox;
-  /** The hold of the remote party as the client knows it. */
   toldHeld: boolean;
 }
 

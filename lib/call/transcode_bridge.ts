@@ -24,7 +24,6 @@ export interface TranscodeServices {
  */
 export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
 
-/** Takes a packet for the player and its RTMP time. */
 export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
 
 export interface TranscodeBridgeOptions {
@@ -33,7 +32,6 @@ export interface TranscodeBridgeOptions {
   /** What clock.now() was at RTMP time 0 of the client's connection. */
   readonly originMs: number;
   readonly toSip: AudioFormat;
-  /** Its RTP clock in Hz. */
   readonly clockRate: number;
   readonly toRtmp: AudioFormat;
   /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
@@ -97,12 +95,10 @@ export class TranscodeBridge implements Disposable {
     });
   }
 
-  /** Broken audio of the client, in messages. */
   get brokenFromRtmp(): number {
     return this.#up?.broken ?? 0;
   }
 
-  /** Broken audio of the peer, in packets. */
   get brokenFromRtp(): number {
     return this.#down?.broken ?? 0;
   }

@@ -50,7 +50,6 @@ export class Transcoder implements Disposable {
     this.#options = options;
   }
 
-  /** True between start() and stop(). */
   get active(): boolean {
     return this.#playout !== null;
   }

@@ -7,7 +7,6 @@ import type { TagSink } from "./call_media.ts";
 import type { MediaWarning } from "./media_warnings.ts";
 
 export interface VideoBridgeOptions<Chain> {
-  /** What was negotiated. */
   readonly chain: Chain;
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */

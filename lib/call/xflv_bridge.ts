@@ -37,7 +37,6 @@ export class XflvBridge {
   #sentConfigs: readonly Frame[] = [];
   #heardConfigs: readonly Frame[] = [];
   #repeatedMs = 0;
-  /** The configuration of the video has just been sent. */
   #fresh = false;
   /** A player that joins late gets the configurations, then pictures from a key frame on. */
   #playerIsNew = false;
@@ -97,7 +96,6 @@ export class XflvBridge {
     if (this.#depacketizer.unsupported !== unsupported) this.#warnings.log(BROKEN);
   }
 
-  /** The peer asks for a key frame, by INFO. */
   keyFrameRequested(): void {
     if (this.#toPublisher.admits()) this.#options.askPublisher();
   }

@@ -11,16 +11,13 @@ import type { CodecLibrary, CodecModule, ModuleExports } from "./wasm_library.ts
 export interface Codec<Name extends string = string> {
   /** In logs, in records of calls, and what `accepted` tells the client. */
   readonly name: Name;
-  /** As users know it. */
   readonly label: string;
   readonly kind: "audio" | "video";
   /** Its a=rtpmap, in lower case; absent: RTP does not carry it here. */
   readonly encodingName?: string;
-  /** What clients may name in invite(), accept() and accounts. */
   readonly tokens: readonly CodecToken[];
   /** How RTMP carries it; absent: no audio of clients. */
   readonly flv?: FlvAudio;
-  /** How RTMP frames are RTP payloads as they are. */
   readonly passthrough?: Passthrough;
   readonly transcode?: Transcode;
 }
@@ -33,7 +30,6 @@ export interface CodecToken {
   readonly client?: string | null;
   /** The codec of `formats`, where that is another one. */
   readonly remote?: string;
-  /** Anything that begins with the token is it. */
   readonly prefix?: true;
   /** An offer is not judged by it before the client has named it: siprtmp's own clients do not know it. */
   readonly late?: true;
@@ -61,11 +57,8 @@ export interface Passthrough {
   readonly law?: "pcmu" | "pcma";
 }
 
-/** How one audio stream is carried. */
 export interface AudioPacketOptions {
-  /** RTP clock rate. */
   readonly clockRate: number;
-  /** Time and gaps are judged by it. */
   readonly clock: Clock;
   /** Packet time the peer asked for (`a=ptime`); absent or null: as the tag has it, or 20 ms. */
   readonly ptimeMs?: number | null;
@@ -99,7 +92,6 @@ export interface Transcode {
   readonly clientStereo?: AudioFormat;
   /** Samples a second on the SIP side; absent: the RTP clock. */
   readonly sampleRate?: number;
-  /** Formats that are offered for a client of another codec. */
   readonly offers: readonly TranscodedOffer[];
   /** @param sampleRate what is wanted, by codecs that can choose */
   createDecoder(libraries: Libraries, format: AudioFormat, sampleRate: number): AudioDecoder;
@@ -121,7 +113,6 @@ export interface TranscodedOffer {
 export interface ConfiguredDecoding {
   /** @throws WireError when the config is of an unknown kind */
   createDecoder(libraries: Libraries, config: Uint8Array): AudioDecoder;
-  /** The configuration that a tag of configurations stands for. */
   configOf(data: Uint8Array): Uint8Array;
   /** Takes frames out of tags, one source at a time. */
   createFrames(): TagFrames;
@@ -146,13 +137,11 @@ export interface TagFrames {
   next(): boolean;
 }
 
-/** The WebAssembly that was built. */
 export interface Libraries {
   /** @throws Error when the module is missing */
   of<E extends ModuleExports>(module: CodecModule<E>): CodecLibrary<E>;
 }
 
-/** How one side of a call carries its audio. */
 export interface AudioFormat {
   readonly codec: string;
   /**
@@ -170,9 +159,7 @@ export interface AudioFormat {
   readonly bitrate?: number;
 }
 
-/** Turns packets of one codec into samples. */
 export interface AudioDecoder extends Disposable {
-  /** Samples a second of what it gives. */
   readonly sampleRate: number;
   /** 1, or 2 for interleaved stereo; may change with each packet. */
   readonly channels: number;
@@ -196,7 +183,6 @@ export interface AudioDecoder extends Disposable {
 
 /** Turns mono samples into packets of one codec. */
 export interface AudioEncoder extends Disposable {
-  /** Samples a second it takes. */
   readonly sampleRate: number;
   readonly frameSamples: number;
   /** What must be sent before the first packet; absent: nothing. */

@@ -290,7 +290,6 @@ interface G711Row<Law extends G711Law> {
   readonly other: G711Law;
   readonly label: string;
   readonly payloadType: number;
-  /** The token of clients that send Speex. */
   readonly speexToken: string;
   readonly flvId: number;
   readonly rank: { readonly wide: number; readonly narrow: number };

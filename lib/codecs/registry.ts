@@ -14,15 +14,12 @@ import { xflv } from "./xflv.ts";
 
 const CODECS = [speex, pcmu, pcma, g722, aac, opus, telephoneEvent, h264, xflv] as const;
 
-/** The names of the codecs that are built in. */
 export type BuiltInCodec = typeof CODECS[number]["name"];
 
-/** A token with what it stands for. */
 export interface NamedToken extends CodecToken {
   readonly kind: "audio" | "video";
   /** What the client sends and plays; null: it carries no media of the client. */
   readonly client: string | null;
-  /** What the formats are. */
   readonly remote: string;
 }
 
@@ -37,7 +34,6 @@ export class CodecRegistry {
     );
   }
 
-  /** The same with one more codec. */
   with(codec: Codec): CodecRegistry {
     return new CodecRegistry([...this.codecs, codec]);
   }
@@ -47,7 +43,6 @@ export class CodecRegistry {
     return this.codecs.find((codec) => codec.name === name) ?? null;
   }
 
-  /** By its a=rtpmap, in any case. */
   ofEncoding(encodingName: string): Codec | null {
     const name = encodingName.toLowerCase();
     return this.codecs.find((codec) => codec.encodingName === name) ?? null;
@@ -58,14 +53,12 @@ export class CodecRegistry {
     return this.codecs.find(({ flv }) => flv?.ids.includes(codecId) === true) ?? null;
   }
 
-  /** Reads a token of a client, in any case. */
   token(text: string): NamedToken | null {
     const token = text.trim().toLowerCase();
     return this.tokens.find((known) => known.prefix === true && token.startsWith(known.token)) ??
       this.tokens.find((known) => known.token === token) ?? null;
   }
 
-  /** What a client that sends this codec names. */
   tokensOf({ tokens }: Codec): string[] {
     return tokens.filter(({ client }) => client === undefined).map(({ token }) => token);
   }
@@ -81,5 +74,4 @@ export class CodecRegistry {
   }
 }
 
-/** What is built in. */
 export const builtInCodecs: CodecRegistry = new CodecRegistry(CODECS);

@@ -18,7 +18,6 @@ export interface ModuleExports {
 export interface CodecModule<E extends ModuleExports = ModuleExports> {
   /** Of its file, without `.wasm`. */
   readonly file: string;
-  /** In errors. */
   readonly name: string;
   /** Octets of the place that packets or samples are put into. */
   readonly inputOctets: number;

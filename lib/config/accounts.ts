@@ -216,7 +216,6 @@ export interface SipAccount extends Slice<SipAccountKeys, ""> {
 /** How often and when a call is tried again; the delays double. */
 export type RedialPolicy = Slice<SipAccountKeys, "redial">;
 
-/** What is different for RTMP clients of an address. */
 export interface AccountRule extends Slice<typeof ruleKeys, "rule"> {
   /** user@host, the host in lower case; the user `*` stands for everybody there. */
   readonly address: string;

@@ -6,7 +6,6 @@ import { z } from "zod";
 import { nearest, type ParsedTable } from "./config_table.ts";
 import { MAX_TEXT_LENGTH, parseAddress, parseList, parseToken } from "./setting_values.ts";
 
-/** What a setting accepts. */
 export interface Kind<T> {
   readonly schema: z.ZodType<T>;
   /** Placeholder of the value on the command line, `[address]` when it may be left out; null: a switch; "": no option. */
@@ -26,22 +25,18 @@ export interface Setting<T = unknown, At extends string | null = string | null, 
   readonly absent: string | null;
   /** Where the value goes: "limit.calls" is config.limit.calls; null: it is put together with others (config.ts). */
   readonly at: At;
-  /** The value as it goes there. */
   to(value: T): V;
   /** True when SIGHUP reads it, or the file that it names, again. */
   readonly reload: boolean;
   /** True when its value is never shown. */
   readonly secret: boolean;
-  /** Heading above it in help and document. */
   readonly group: string | null;
   /** Of a key of a table: true when it must be there, so that its default is never used. */
   readonly required: boolean;
 }
 
-/** Rows by name. */
 export type Rows = Readonly<Record<string, Setting>>;
 
-/** Values by the names of their rows. */
 export type ValuesOf<Table extends Rows> = { -readonly [Name in keyof Table]: Table[Name]["default"] };
 
 /**
@@ -104,7 +99,6 @@ export function setting<
   };
 }
 
-/** Rows under one heading. */
 export function group<Table extends object>(heading: string, rows: Table): Table {
   const grouped = Object.entries(rows).map(([name, row]) => [name, { ...row, group: heading }]);
   return Object.fromEntries(grouped) as Table;
@@ -278,7 +272,6 @@ export class Problem {
   constructor(readonly text: string, readonly at: readonly (string | number)[] = []) {}
 }
 
-/** A value that says itself what is wrong with it. */
 export function explained<T>(read: (value: unknown) => T | Problem): Kind<T> {
   const schema = z.unknown().transform((value, context) => {
     const result = read(value);

@@ -29,7 +29,6 @@ interface AccountRegistryParts extends Runtime {
 
 class Account {
   readonly config: SipAccount;
-  /** Its invitations and messages have one reader. */
   readonly agent: UserAgent;
   readonly log: Logger;
   #state: AccountState = "unregistered";
@@ -164,7 +163,6 @@ export class RegisterPacer {
     this.#runtime = runtime;
   }
 
-  /** Registrars that are asked or waited for, for tests. */
   get size(): number {
     return this.#queues.size;
   }

@@ -14,7 +14,6 @@ export interface LoadLimits {
 }
 
 interface LoadProbes {
-  /** Calls that have media now, in all workers. */
   calls(): number;
   memoryBytes(): number;
 }
@@ -30,7 +29,6 @@ export type Admission =
     readonly retryAfterSeconds: number;
   };
 
-/** How often the lag is measured. */
 export const LOAD_TICK_MS = 100;
 
 const MEMORY_TICKS = 10;

@@ -10,7 +10,6 @@ export interface AddressClient {
 
 export interface ClientPath {
   readonly address: string;
-  /** The whole path, what follows the address too. */
   readonly key: string;
 }
 

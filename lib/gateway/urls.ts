@@ -64,7 +64,6 @@ export function decodePercent(text: string): string | null {
   }
 }
 
-/** Nothing is read of a longer query. */
 const MAX_QUERY_LENGTH = 4096;
 
 /** A plus sign is one, not a space as in web forms: passwords and numbers have them. */
@@ -86,7 +85,6 @@ interface AccountPathParts {
   readonly app: string;
   readonly connectQuery: string;
   readonly name: string;
-  /** Query behind the name. */
   readonly query: string;
 }
 
@@ -130,9 +128,7 @@ function keyIn(query: string): string | null {
 
 export interface UrlDial {
   readonly destination: string;
-  /** Codec tokens of a program that plays. */
   readonly playerCodecs: readonly string[];
-  /** What its audio may be. */
   readonly registry: CodecRegistry;
   /** Null: as long as the remote party lets it ring. */
   readonly answerTimeoutSeconds: number | null;

@@ -17,7 +17,6 @@ export type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;
 export type PlayEvent = Extract<RtmpEvent, { type: "play" }>;
 export type CommandEvent = Extract<RtmpEvent, { type: "command" }>;
 
-/** What a stream of the client is doing. */
 export interface StreamActivity {
   /** Of a publisher: one message; synchronous, borrowed. */
   media?(message: MediaMessage): void;
@@ -39,7 +38,6 @@ export interface PlaySettings {
   readonly onBusy: OnBusyPolicy;
 }
 
-/** What serves the events and media of a connection. */
 export interface ConnectionClient {
   /** Handles one event; never waits. */
   handle(event: RtmpEvent): void;

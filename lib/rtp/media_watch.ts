@@ -9,13 +9,10 @@ export interface MediaTimeouts {
   readonly silenceMs: number;
 }
 
-/** How a call's media stand. */
 export interface MediaLife {
-  /** Whether the peer is to send anything now. */
   readonly expected: boolean;
   /** When anything of it was heard last, RTCP too; -Infinity before. */
   readonly heardMs: number;
-  /** Whether it is to send audio now. */
   readonly audioExpected: boolean;
   /** When audio was heard last; -Infinity before. */
   readonly audioMs: number;
@@ -33,7 +30,6 @@ export const QUIET_MS = 5_000;
 
 //   answered -> quiet for 5 s: told once -> nothing for initialMs, or silenceMs once something was heard: dead
 
-/** Watches the media of one call from its answer on. */
 export class MediaWatch {
   readonly #timeouts: MediaTimeouts;
   readonly #outlets: MediaWatchOutlets;
@@ -44,7 +40,6 @@ export class MediaWatch {
   #told = false;
   #dead = false;
 
-  /** The call has just been answered. */
   constructor(timeouts: MediaTimeouts, outlets: MediaWatchOutlets, nowMs: number) {
     this.#timeouts = timeouts;
     this.#outlets = outlets;

@@ -31,7 +31,6 @@ export interface RtpExtension {
   readonly data: Uint8Array;
 }
 
-/** A whole packet as a value, for tools and tests. */
 export interface RtpPacket extends Readonly<RtpHeader> {
   /** Contributing sources, at most 15. */
   readonly csrcs: readonly number[];

@@ -55,7 +55,6 @@ export interface RemoteLockOptions {
   readonly earlier?: HeardStream | null;
 }
 
-/** What the lock looks at in a packet. */
 export type PacketIdentity = Pick<RtpHeader, "ssrc" | "sequenceNumber" | "payloadType">;
 
 /** A source that nothing points to, while it shows what it is. */
@@ -118,7 +117,6 @@ export class RemoteLock {
     return this.#locked;
   }
 
-  /** What was heard, for the next call on this port. */
   get heard(): HeardStream | null {
     if (this.#ssrc < 0) return this.#earlier;
     return { ssrc: this.#ssrc, sequence: this.#sequence, atMs: this.heardMs };

@@ -188,7 +188,6 @@ export class ReorderBuffer {
     this.#deliver(packet, lostBefore);
   }
 
-  /** Numbers go by, the last of them delivered. */
   #note(count: number): void {
     if (count >= 32) {
       this.#deliveredBefore = count < 64 ? this.#delivered << count - 32 : 0;

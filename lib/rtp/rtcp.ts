@@ -17,7 +17,6 @@ export interface ReportBlock {
   readonly cumulativeLost: number;
   /** Highest sequence number received, with its cycles; 32 bits. */
   readonly highestSequence: number;
-  /** Interarrival jitter in clock units. */
   readonly jitter: number;
   /** Middle 32 bits of the last sender report's NTP time; 0 when none came. */
   readonly lastSenderReport: number;
@@ -33,7 +32,6 @@ export interface SenderReport {
   readonly ntpSeconds: number;
   /** Fraction of the second in 2^-32. */
   readonly ntpFraction: number;
-  /** The same instant on the RTP clock. */
   readonly rtpTimestamp: number;
   /** RTP packets sent so far. */
   readonly packetCount: number;
@@ -110,7 +108,6 @@ export interface FullIntraRequest {
   readonly requests: readonly { readonly ssrc: number; readonly sequence: number }[];
 }
 
-/** A packet of another type, kept as it was. */
 export interface OtherRtcp {
   readonly type: "other";
   /** 192..223 as far as assigned. */
@@ -139,18 +136,14 @@ export const RTCP_TYPES = {
   sdes: 202,
   bye: 203,
   app: 204,
-  /** Transport layer feedback. */
   rtpfb: 205,
-  /** Payload-specific feedback. */
   psfb: 206,
 } as const;
 
 /** Feedback message types: nack within rtpfb, pli and fir within psfb (RFC 4585 6.2.1, 6.3.1, RFC 5104 4.3.1). */
 export const FEEDBACK_FORMATS = {
   nack: 1,
-  /** Picture loss indication. */
   pli: 1,
-  /** Full intra request. */
   fir: 4,
 } as const;
 
@@ -293,7 +286,6 @@ function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-/** Writes packets as one compound. */
 export function encodeRtcp(packets: readonly RtcpPacket[]): Uint8Array {
   const writer = new ByteWriter(128);
   for (const packet of packets) {

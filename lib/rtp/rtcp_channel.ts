@@ -18,7 +18,6 @@ import {
 } from "./rtcp.ts";
 import type { RtpSource } from "./source.ts";
 
-/** What the peer says over RTCP. */
 export type RtcpEvent =
   | {
     /** It cannot decode our pictures (PLI, FIR): send a key frame. Repeated FIRs are left out. */
@@ -52,7 +51,6 @@ export interface RtcpChannelOptions {
 export class RtcpChannel implements Disposable {
   /** Packets that were no RTCP. */
   invalid = 0;
-  /** Packets from somebody else. */
   wrongSource = 0;
   /** When the peer was heard last; -Infinity before. */
   heardMs: number = -Infinity;
@@ -90,7 +88,6 @@ export class RtcpChannel implements Disposable {
     return { hostname: lock.locked.hostname, port: Math.min(65_535, lock.locked.port + 1) };
   }
 
-  /** The peer's RTCP address from its description. */
   setRemote(remote: Described | null): void {
     const before = this.#remote;
     const both = remote !== null && remote !== "unknown" && before !== null && before !== "unknown";
@@ -98,7 +95,6 @@ export class RtcpChannel implements Disposable {
     this.#remote = remote;
   }
 
-  /** Begins to report, on the ticks. */
   start(): void {
     this.#started = true;
   }
@@ -235,7 +231,6 @@ const CNAME_ITEM = 1;
 export interface ReporterOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** RTP clock in Hz. */
   readonly clockRate: number;
   readonly ssrc: number;
   /** Our canonical name, the same for audio and video of one call. */
@@ -243,11 +238,9 @@ export interface ReporterOptions {
   readonly source: RtpSource;
 }
 
-/** An instant on the peer's wall clock and its RTP clock. */
 export interface SenderClock {
   /** The peer's wall clock, ms since 1970. */
   readonly wallMs: number;
-  /** The same instant as an unwrapped timestamp of the source. */
   readonly timestamp: number;
 }
 
@@ -255,19 +248,14 @@ export interface RtpStats {
   readonly sent: number;
   /** Payload bytes sent. */
   readonly octetsSent: number;
-  /** Valid packets received, with late and double ones. */
   readonly received: number;
   /** Payload bytes of theirs. */
   readonly octetsReceived: number;
-  /** Packets given up. */
   readonly lost: number;
-  /** Packets that came too late. */
   readonly late: number;
-  /** Packets that came twice. */
   readonly duplicates: number;
   /** Packets that were no RTP or RTCP, or not believable. */
   readonly invalid: number;
-  /** Packets from somebody else. */
   readonly wrongSource: number;
   /** Packets not sent because the peer takes none now, or too long. */
   readonly suppressed: number;
@@ -279,7 +267,6 @@ export interface RtpStats {
   readonly remoteJitterMs: number | null;
   /** Last round-trip time; null before the first. */
   readonly roundTripMs: number | null;
-  /** Jitter of what we receive. */
   readonly jitterMs: number;
 }
 
@@ -366,7 +353,6 @@ export class Reporter {
     return this.packetsSent > 0 || this.#reportsMade > 0;
   }
 
-  /** Learns from one packet of the peer. */
   receive(packet: RtcpPacket, nowMs: number): void {
     if (packet.type === "sr") this.#takeSenderReport(packet, nowMs);
     if (packet.type !== "sr" && packet.type !== "rr") return;

@@ -25,7 +25,6 @@ import { RtpSource } from "./source.ts";
 export interface RtpSessionOptions extends Runtime {
   /** The session owns it from now on. */
   readonly pair: RtpPortPair;
-  /** RTP clock in Hz. */
   readonly clockRate: number;
   /** Canonical name (RFC 3550 6.5.1), the same for all streams of one call. */
   readonly cname: string;
@@ -52,7 +51,6 @@ export interface RtpSink {
   send(payload: Uint8Array, timestamp: number, marker: boolean, payloadType: number): void;
 }
 
-/** What takes the payloads of a session. */
 export interface RtpReceiver {
   /**
    * One payload, in order and borrowed; `timestamp` starts at 0, has no wrap and continues across changes of the

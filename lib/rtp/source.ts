@@ -11,7 +11,6 @@ const MAX_MISORDER = 100;
 /** A timestamp this far from where time says it should be is a new start, not a gap. */
 const MAX_TIMESTAMP_DRIFT_SECONDS = 5;
 
-/** What a packet turned out to be. */
 export type SourceVerdict =
   | "accepted"
   /** The very first packet. */
@@ -29,7 +28,6 @@ export interface SourceReport {
   readonly cumulativeLost: number;
   /** Highest sequence number with its cycles, 32 bits. */
   readonly highestSequence: number;
-  /** Jitter in clock units. */
   readonly jitter: number;
 }
 
@@ -46,9 +44,7 @@ export class RtpSource {
   sequence = 0;
   /** Timestamp of the last packet taken, without wrap; 0 for the first, continuing across restarts. */
   timestamp = 0;
-  /** How often the source changed or restarted. */
   restarts = 0;
-  /** How often timestamps jumped within one source. */
   timestampJumps = 0;
   #clockRate: number;
   /** Wire sequence numbers with cycles: first and highest of this source. */

@@ -5,11 +5,9 @@ import { WireError } from "../base/errors.ts";
 
 //   |     event     |E|R|  volume   |           duration            |
 
-/** One report about an event. */
 export interface TelephoneEvent {
   /** 0..15 are the DTMF 0-9 * # A-D. */
   readonly event: number;
-  /** Whether the event has ended. */
   readonly end: boolean;
   /** Loudness as dBm0 without its sign, 0..63: 10 means -10 dBm0. */
   readonly volume: number;

@@ -15,7 +15,6 @@ export const DIGIT_SILENCE_MS = 200;
 /** How many reported timestamps are remembered against late packets. */
 const REMEMBERED = 32;
 
-/** The clocks of one telephone-event format. */
 export interface EventClocks {
   /** Of the durations, in Hz: the format's clock rate. */
   readonly eventClockRate: number;
@@ -34,7 +33,6 @@ interface Key {
   readonly digit: string;
   readonly event: number;
   readonly clocks: EventClocks;
-  /** Timestamp of the current segment. */
   timestamp: number;
   /** Longest duration heard of the current segment, in event units. */
   duration: number;
@@ -195,7 +193,6 @@ export class TelephoneEventReceiver implements Disposable {
   }
 }
 
-/** A duration in timestamp units. */
 function lengthOf(
   duration: number,
   { eventClockRate, audioClockRate = eventClockRate }: EventClocks,

@@ -21,9 +21,7 @@ export interface TelephoneEventSenderOptions {
   readonly clock: Clock;
   /** Clock of the stream's RTP timestamps (the audio codec's), in Hz. */
   readonly audioClockRate: number;
-  /** Clock of the agreed telephone-event format, in Hz. */
   readonly eventClockRate: number;
-  /** Payload type of telephone-event. */
   readonly payloadType: number;
   /** Payload type of red when it was agreed, else null. */
   readonly redundancyPayloadType: number | null;
@@ -35,12 +33,10 @@ export interface TelephoneEventSenderOptions {
 
 interface Tone extends QueuedKey {
   readonly event: number;
-  /** Timestamp of the current segment. */
   timestamp: number;
   /** Event clock units of the segments before. */
   unitsBefore: number;
   updates: number;
-  /** End packets sent. */
   ends: number;
 }
 

@@ -56,7 +56,6 @@ export type ToWorker =
   | { readonly type: "reload" }
   | { readonly type: "stop" };
 
-/** What a worker is asked about its calls. */
 export type CallsRequest =
   | { readonly type: "list" }
   /** Those that ended last. */
@@ -68,12 +67,10 @@ export type CallsReply =
     readonly type: "calls";
     /** At most {@linkcode MAX_POSTED_CALLS}. */
     readonly calls: readonly CallRecord[];
-    /** How many more there are. */
     readonly more: number;
   }
   | { readonly type: "hung up"; readonly found: boolean };
 
-/** Calls that one reply holds. */
 export const MAX_POSTED_CALLS = 4096;
 
 export type FromWorker =

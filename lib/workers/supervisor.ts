@@ -53,7 +53,6 @@ export function workersOf(setting: WorkerCount): number {
  *   stop    all hang up and unregister at once; who does not end is ended
  */
 export class Supervisor implements AsyncDisposable {
-  /** The calls of all workers, and of this thread. */
   readonly calls: WorkerCalls;
   readonly #config: Config;
   readonly #sources: ConfigSources;

@@ -46,7 +46,6 @@ export class WorkerCalls {
     return this.#gather({ type: "list" }, this.#own?.list());
   }
 
-  /** The calls that ended last. */
   ended(): Promise<CallList> {
     return this.#gather({ type: "ended" }, this.#own?.ended());
   }
@@ -73,7 +72,6 @@ export class WorkerCalls {
     };
   }
 
-  /** A change that a worker tells. */
   take(change: CallChange): void {
     if (this.#watchers.size === 0) return; // was under way
     if (change.type === "overrun") return this.lost();
@@ -81,7 +79,6 @@ export class WorkerCalls {
     if (this.#watchers.size === 0) this.#switch(false); // the last has not kept up
   }
 
-  /** A worker has opened, perhaps anew. */
   opened(worker: Worker): void {
     if (this.#watchers.size > 0) worker.post({ type: "watch calls", on: true });
   }

@@ -32,10 +32,8 @@ export interface ServedAccount {
 
 export type AccountConnection = Pick<RtmpConnection, "peer" | "id" | "call" | "close" | "answers">;
 
-/** A stream of a client that may use the account it names. */
 export interface AccountUse {
   readonly account: ServedAccount;
-  /** What stands behind it in the URL. */
   readonly rest: string;
   readonly stream: NetStream;
   readonly connection: AccountConnection;

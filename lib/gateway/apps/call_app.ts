@@ -26,11 +26,9 @@ import { StreamClient } from "./stream_client.ts";
 export interface AccountAppParts extends Runtime, CallShared {
   readonly media: Pick<CallMediaPool, "factory">;
   readonly registry: CodecRegistry;
-  /** Codecs that can be turned into one another here. */
   readonly transcodable: ReadonlySet<string>;
 }
 
-/** The call itself has logged these. */
 const LOGGED_BY_THE_CALL = ["NetStream.Call.Ringing", "NetStream.Call.Accepted", "NetStream.Call.Rejected"];
 
 /** A call, and the stream that publishes for it, which a newer connection may replace. */
@@ -41,7 +39,6 @@ interface ActiveCall {
 
 export class CallApp implements AccountApplication, AsyncDisposable {
   readonly #parts: AccountAppParts;
-  /** By account and destination. */
   readonly #calls = new Map<string, ActiveCall>();
   readonly #scope: Scope;
 
@@ -156,7 +153,6 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   }
 }
 
-/** Media whose RTMP time starts now. */
 export function mediaOf({ media }: AccountAppParts, log: Logger): MediaFactory {
   return media.factory("wideband", log, true);
 }

@@ -32,12 +32,10 @@ interface CallInLineParts {
   readonly clock: Clock;
 }
 
-/** What players of an account's line play. */
 export function linePath(account: string): string {
   return `line/${account}`;
 }
 
-/** The last element of a publisher's path. */
 export const SAY = "say";
 
 /** A publisher that is back so soon, has not hung up. */

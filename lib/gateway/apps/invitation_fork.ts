@@ -28,7 +28,6 @@ export class InvitationFork {
     invitation.cancelled.addEventListener("abort", () => this.#end("over", null), { once: true });
   }
 
-  /** The invitation as one more client sees it. */
   takeLeg(): ForkLeg {
     const leg: ForkLeg = new ForkLeg(this.#invitation, {
       ring: (body, status) => this.#ring(body, status),

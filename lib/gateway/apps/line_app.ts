@@ -24,7 +24,6 @@ const WITH_AAC: readonly string[] = ["aac", "h264", "dtmf"];
 /** Most players play these, and nothing is transcoded. */
 const WITHOUT_AAC: readonly string[] = ["pcmu", "pcma", "h264", "dtmf"];
 
-/** For programs that need a name behind the account. */
 const HEAR = "hear";
 
 const FRAME_MS = 20;

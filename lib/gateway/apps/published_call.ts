@@ -28,7 +28,6 @@ interface PublishedCallParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly tell: Tell;
-  /** Takes receivedDTMF, receivedMessage, holded. */
   readonly callClient: (method: string, ...args: AmfValue[]) => void;
   /** The call is over, unless the publisher has left first; called once. */
   readonly onOver: (reason: string) => void;
@@ -220,7 +219,6 @@ export class PublishedCall implements ClientLink, AsyncDisposable {
   }
 }
 
-/** It has rung for too long. */
 export const NO_ANSWER = "no answer";
 
 /** Delays grow no further. */

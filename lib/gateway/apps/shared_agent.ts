@@ -129,7 +129,6 @@ class SharedAgent {
   }
 }
 
-/** The client is gone between its answer and the ACK. */
 async function hangUpLater(accepting: Promise<AcceptOutcome>): Promise<void> {
   const outcome = await accepting;
   if (outcome.type === "confirmed") await outcome.call.hangUp();
@@ -145,7 +144,6 @@ interface AgentMemberOutlets {
   leave(): Promise<void>;
 }
 
-/** The shared user agent as one client sees it. */
 export class AgentMember implements Agent {
   /** Its address, which is everybody's here, and its own display name. */
   readonly identity: Identity;

@@ -31,7 +31,6 @@ export interface SipAppParts extends Runtime, CallShared {
   readonly sip: Pick<SipEndpoint, "createUserAgent">;
   readonly media: CallMediaPool;
   readonly access: AccessPolicy;
-  /** Runs the good-byes to replaced clients. */
   readonly scope: Scope;
   /** Who is where, when this gateway is not alone. */
   readonly sipAddresses?: SharedAddresses<RtmpConnection>;
@@ -125,7 +124,6 @@ export class SipApp {
     return mayPublishCalls(this.#parts.config, address) ? { publishedAs: address } : {};
   }
 
-  /** Two clients of one address are told apart. */
   #logOf(key: string): Logger {
     return this.#parts.log.child(key.replace(/^sip\//, ""));
   }
@@ -176,7 +174,6 @@ export class UrlDialLink implements ClientLink, Disposable {
     this.#timer = null;
   }
 
-  /** The end of the connection cancels or hangs up. */
   #endIn(seconds: number | null, why: string): void {
     this[Symbol.dispose]();
     if (seconds !== null) this.#timer = this.#parts.clock.after(seconds * 1000, () => this.#tooLong(why));

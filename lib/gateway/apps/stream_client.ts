@@ -32,7 +32,6 @@ export class StreamClient implements LegOwner, AsyncDisposable {
     return this.#rtmpPeer();
   }
 
-  /** Tags of the remote party, to all who play. */
   play(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
     if (this.#publication === null) this.#publish();
     this.#publication?.put(type, timeMs, body);
@@ -43,7 +42,6 @@ export class StreamClient implements LegOwner, AsyncDisposable {
     return false;
   }
 
-  /** What is published of the remote party ends with its call. */
   stateChanged(_from: CallState, to: CallState): void {
     if (to.type === "idle") this.#unpublish();
   }

@@ -73,7 +73,6 @@ function frameOf(samples: Uint8Array): Uint8Array {
   return body;
 }
 
-/** Starts and stops any number of times. */
 export class WaitingSound implements Disposable {
   readonly #parts: WaitingSoundParts;
   readonly #message: { type: 8; timeMs: number; body: Uint8Array };

@@ -2,7 +2,6 @@
 // URIs name it) is asked of its row; a new transport is a row, its sockets (lib/sip/transport) and its settings.
 // Role: wire
 
-/** One transport. */
 export interface SipTransportRow {
   /** In Via (RFC 3261 20.42). */
   readonly via: string;

@@ -137,7 +137,6 @@ export class Call implements AsyncDisposable, DialogUser, Ending {
     return this.#events[Symbol.asyncIterator]();
   }
 
-  /** Notes what a message of the peer says about it (Allow). */
   learn(message: SipMessage): void {
     if (message.headers.has("Allow")) this.#peerUpdates = peerAllows(message, "UPDATE");
   }

@@ -26,7 +26,6 @@ const NOT_UP: CallEnding = { status: "failed", sipStatus: null, reason: "not set
 export interface BuiltInNumberOptions {
   /** Who answers; the number owns it from now on. */
   readonly agent: UserAgent;
-  /** What is done with the media of calls. */
   readonly treatment: MediaTreatment;
   readonly services: NumberServices;
   /** Told of messages outside calls; 200 was sent. */
@@ -203,7 +202,6 @@ export class BuiltInNumber implements AsyncDisposable {
   }
 }
 
-/** A body for the caller, or the response that refuses it. */
 type Settled =
   | { readonly type: "settled"; readonly body: SipBody }
   | {

@@ -12,7 +12,6 @@ import type { LookUp } from "../../sdp/connection_names.ts";
 import type { SessionDescription } from "../../sdp/description.ts";
 import { isAuxiliary, type MediaFormat } from "../../sdp/media_format.ts";
 
-/** What a built-in number does with the media of its calls. */
 export interface MediaTreatment {
   /** What is offered to a caller without an offer. */
   readonly offered: readonly OwnMedia[];
@@ -22,7 +21,6 @@ export interface MediaTreatment {
   connect(agreed: AgreedMedia, session: RtpSession): Disposable;
 }
 
-/** What the calls of all built-in numbers share. */
 export interface NumberServices extends StreamServices {
   readonly bind: string;
   /** Resolves host names in descriptions; absent: nobody does. */
@@ -34,9 +32,7 @@ export interface NumberServices extends StreamServices {
 export interface NumberMediaOptions {
   readonly services: NumberServices;
   readonly treatment: MediaTreatment;
-  /** The caller is told this address. */
   readonly localAddress: string;
-  /** The number's. */
   readonly log: Logger;
 }
 
@@ -44,7 +40,6 @@ const KINDS: readonly MediaKind[] = ["audio", "video"];
 
 /** The streams of one call, each connected to the number's treatment. */
 export class NumberMedia implements CountedMedia, Disposable {
-  /** Offers, answers, the watch. */
   readonly session: MediaSession;
   readonly #treatment: MediaTreatment;
   readonly #connections = new Map<MediaKind, { readonly formats: string; readonly connection: Disposable }>();

@@ -213,7 +213,6 @@ const DEFAULT_MAX_FORWARDS = 70;
 const CONNECTION_PARAM = "connection";
 
 export interface ProxyHop {
-  /** The addresses peers know this server by. */
   readonly self: SelfAddress;
   readonly flow: Flow;
   /** To tag of answers; the same for every repetition of a request (RFC 3261 8.2.7). */

@@ -48,11 +48,9 @@ export interface SipServerEnvironment extends Runtime {
   readonly timeouts?: MediaTimeouts;
   /** Where requests may be sent on to; absent: everywhere. */
   readonly guard?: TargetGuard;
-  /** Replaces SIP sockets in tests. */
   readonly openTransport?: (
     at: { readonly bind: string; readonly port: number; readonly portFallback: boolean },
   ) => MessageTransport;
-  /** Replaces RTP sockets in tests. */
   readonly rtpPorts?: Pick<RtpPorts, "bindPair">;
 }
 
@@ -179,7 +177,6 @@ function openNumbers(parts: {
   ];
 }
 
-/** Phones on the network need an address to type in. */
 function publicAddress(hostname: string, addresses: AddressPolicy): string {
   if (!isUnspecified(hostname)) return hostname;
   try {

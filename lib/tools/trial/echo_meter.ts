@@ -5,7 +5,6 @@
 /** What was measured. Times in ms; null when nothing matched. */
 export interface EchoReport {
   readonly sent: number;
-  /** Messages that came back, whatever is in them. */
   readonly returned: number;
   /** Of those, equal to one that was sent, in order. */
   readonly matched: number;
@@ -24,7 +23,6 @@ interface Pending {
   readonly atMs: number;
 }
 
-/** Measures one call with an echo at its other end. */
 export class EchoMeter {
   readonly #pending: Pending[] = [];
   readonly #roundTrips: number[] = [];

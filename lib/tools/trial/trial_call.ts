@@ -21,14 +21,12 @@ import { isLocal503, type TrialOutcome } from "./verdict.ts";
 export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
 export interface TrialOptions {
-  /** RTMP URL of the gateway, with the address to be. */
   readonly url: string;
   readonly destination: string;
   /** User name for the SIP server; null: the one of the URL. */
   readonly login: string | null;
   /** Password for the SIP server; empty: no registration. Never logged. */
   readonly password: string;
-  /** Name shown to the remote party. */
   readonly displayName: string | null;
   readonly source:
     | { readonly kind: "sample"; readonly codec: TrialCodec; readonly durationSeconds: number }
@@ -341,7 +339,6 @@ export interface AudioMessage {
 /** FLV tag header bytes of the codecs a trial can send, for RTMP (behaviour.md 1.8). */
 const TAG_BYTE = { speex: 0xb2, pcmu: 0x82, pcma: 0x72 };
 
-/** Codecs the built-in sample comes in. */
 export type SampleCodec = "speex" | "pcmu" | "pcma";
 
 /** The built-in sample for `durationSeconds`, in blocks of 20 ms. */
