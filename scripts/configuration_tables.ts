@@ -4,6 +4,7 @@
 
 import { accountKeys } from "../lib/config/accounts.ts";
 import { settings } from "../lib/config/settings.ts";
+import { dialKeys } from "../lib/config/dial_plan.ts";
 import { formatKeysTable, formatSettingsTable } from "../lib/config/setting.ts";
 
 const FILE = new URL("../docs/configuration.md", import.meta.url);
@@ -20,5 +21,6 @@ export function putTable(text: string, name: string, table: string): string {
 if (import.meta.main) {
   const text = await Deno.readTextFile(FILE);
   const withOptions = putTable(text, "options", formatSettingsTable(settings));
-  await Deno.writeTextFile(FILE, putTable(withOptions, "accounts", formatKeysTable(accountKeys)));
+  const withDial = putTable(withOptions, "dial", formatKeysTable(dialKeys));
+  await Deno.writeTextFile(FILE, putTable(withDial, "accounts", formatKeysTable(accountKeys)));
 }

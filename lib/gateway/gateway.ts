@@ -85,7 +85,7 @@ export class Gateway implements AsyncDisposable {
     this.#listeners = listeners;
     this.#sockets = sockets;
     this.#rtmp = config.rtmp.listen;
-    this.#addresses = new AddressPolicy({ bind: config.sip.bind, advertise: config.sip.advertise });
+    this.#addresses = new AddressPolicy(config.sip);
     const guard = new TargetPolicy(config.entrance.targets);
     guard.onRefused = (askedBy) => listeners.offenders.note(askedBy, "requests to forbidden targets");
     this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, withMedia);

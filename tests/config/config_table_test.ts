@@ -1,5 +1,3 @@
-// Answers to: lib/config/config_table.ts; more of it in dial_plan_test.ts and accounts_test.ts.
-
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { nearest, type ParsedTable, parseTable, type TableReader } from "../../lib/config/config_table.ts";

@@ -1,5 +1,3 @@
-// Answers to: lib/config/dial_pattern.ts.
-
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {

@@ -1,5 +1,3 @@
-// Answers to: lib/config/dial_plan.ts. FAQ 9: numbers, tel: URIs and SIP addresses.
-
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { WireError } from "../../lib/base/errors.ts";

@@ -3,6 +3,7 @@ import { parseArguments } from "../../lib/app/options.ts";
 import { ConfigError } from "../../lib/base/errors.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { accountKeys, parseAccounts, sipAccountKeys } from "../../lib/config/accounts.ts";
+import { dialKeys } from "../../lib/config/dial_plan.ts";
 import { parseConfigFile } from "../../lib/config/config_file.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import {
@@ -239,6 +240,7 @@ Deno.test("docs/configuration.md has the tables that the rows give (else: deno t
   const text = await Deno.readTextFile(new URL("../../docs/configuration.md", import.meta.url));
   assert.ok(text.includes(formatSettingsTable(settings)), "options");
   assert.ok(text.includes(formatKeysTable(accountKeys)), "accounts");
+  assert.ok(text.includes(formatKeysTable(dialKeys)), "dial plan");
   for (const key of Object.keys(accountKeys)) {
     assert.ok(formatKeysTable(accountKeys).includes(`\`${key}\``), key);
   }
