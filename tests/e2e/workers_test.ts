@@ -168,7 +168,7 @@ Deno.test("replace, reject and share count over workers", async () => {
   await using newer = await connectAt(house, 1, connect("sip/alice@127.0.0.1"));
   await gone;
   assert.deepEqual([house.supervisor.usage.clients, closed.length], [1, 1]);
-  assert.match(house.lines(), /worker 0: alice@127\.0\.0\.1: a newer client replaces/);
+  assert.match(house.lines(), /worker 0: alice@127\.0\.0\.1: client \S+ replaced by a newer one/);
   assert.ok(newer);
 
   await using rejecting = await startWorkers({ "same-address": "reject" });

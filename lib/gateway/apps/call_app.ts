@@ -69,7 +69,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
     publisher.end(REPLACED);
     use.stream.started(); // programs wait for this status, and take the first one for it
     active.call.publishedBy(use.stream);
-    account.log.info(`call to ${rest}: publisher replaced by ${use.connection.peer.hostname}`);
+    active.call.leg.log.info(`publisher replaced by ${use.connection.peer.hostname}`);
     return { type: "publishing", publisher: this.#publisherOf(name, active.call) };
   }
 
@@ -88,7 +88,7 @@ export class CallApp implements AccountApplication, AsyncDisposable {
   #open(name: string, use: AccountUse): PublishedCall {
     const { account, rest, connection } = use;
     const { clock, random, streams } = this.#parts;
-    const log = account.log.child(`call to ${rest}`);
+    const log = account.log.category("call").child(`call to ${rest}`);
     const { config } = account;
     const { redirect, fields = {} } = config;
     const path = pathOf(config.name, rest);

@@ -78,9 +78,9 @@ export class CallInLine implements ClientLink, AsyncDisposable {
   }
 
   invited(invitation: Invitation): void {
-    const { config, log } = this.#parts.account;
+    const { config } = this.#parts.account;
     if (config.answer !== "no") return invited(this.leg, invitation);
-    log.info(
+    this.leg.log.info(
       `call from ${invitation.from.uri.user ?? ""}@${invitation.from.uri.host} rejected 480: takes no calls`,
     );
     refuse(this.leg, invitation, 480, "Temporarily Unavailable");
@@ -92,7 +92,6 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     if (there !== null && there !== instead) {
       return { type: "refused", reason: "somebody else speaks on this line", there };
     }
-    const { account: { log } } = this.#parts;
     this.#publisher = use;
     if (there !== null) {
       this.#present.delete(there);
@@ -102,7 +101,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     this.#clear();
     this.#waiting.stop();
     this.leg.publishedBy(use.stream);
-    log.info(`publisher connected from ${use.connection.peer.hostname}`);
+    this.leg.log.info(`publisher connected from ${use.connection.peer.hostname}`);
     if (this.leg.state.type === "alerting") this.#answer();
     return {
       type: "publishing",
@@ -192,7 +191,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
     if (this.#publisher !== use) return;
     this.#publisher = null;
     this.leg.publishedBy(null);
-    this.#parts.account.log.info("publisher left");
+    this.leg.log.info("publisher left");
     if (this.leg.state.type !== "talking") return;
     this.#waiting.start();
     this.#hangUpSoon();
@@ -206,7 +205,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
 
   #hangUp(reason: string): void {
     if (this.leg.state.type === "idle") return;
-    this.#parts.account.log.info(`hanging up: ${reason}`);
+    this.leg.log.info(`hanging up: ${reason}`);
     this.leg.hangUp();
     this.#ended(reason);
   }
@@ -226,7 +225,7 @@ export class CallInLine implements ClientLink, AsyncDisposable {
 
   /** Never as an error, at which ffmpeg ends: there will be other calls. The call itself has told the log. */
   #tell(code: string, text: string): void {
-    this.#parts.account.log.debug(`${code.replace("NetStream.", "")}: ${text}`);
+    this.leg.log.debug(`${code.replace("NetStream.", "")}: ${text}`);
     for (const { stream } of this.#present) stream.status("status", code, text);
   }
 

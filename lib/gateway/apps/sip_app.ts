@@ -125,12 +125,12 @@ export class SipApp {
   }
 
   #logOf(key: string): Logger {
-    return this.#parts.log.child(key.replace(/^sip\//, ""));
+    return this.#parts.log.category("rtmp").child(key.replace(/^sip\//, ""));
   }
 
   /** The client whose place a newer one took is told and closed. */
   #sayGoodbye(replaced: RtmpConnection, key: string): void {
-    this.#logOf(key).info(`a newer client replaces the one at ${formatEndpoint(replaced.peer)}`);
+    this.#logOf(key).info(`client ${formatEndpoint(replaced.peer)} replaced by a newer one`);
     const why = "a newer client connected to the same address";
     this.#parts.scope.spawn("replace", () => replaced.close("NetConnection.Connect.Closed", why));
   }
