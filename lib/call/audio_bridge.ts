@@ -91,7 +91,7 @@ export class AudioBridge implements Disposable {
   #sent: Codec | null = null;
   #passes = false;
   readonly #packetizer: AudioPacketizer | null;
-  readonly #voices: readonly (ReceivedFormat | null)[];
+  readonly #formats: readonly (ReceivedFormat | null)[];
   readonly #transcode: TranscodeBridge | null;
   readonly #frame = createFrame();
   readonly #madeFrame = createFrame();
@@ -118,7 +118,7 @@ export class AudioBridge implements Disposable {
     this.#taken = agreedCodec(registry, chain.remote);
     this.#played = agreedCodec(registry, codecForPlayer(chain));
     this.#packetizer = createPacketizer(chain, registry, clock);
-    this.#voices = createReceivedFormats(chain.receive, { registry, clock, originMs });
+    this.#formats = createReceivedFormats(chain.receive, { registry, clock, originMs });
     this.#tones = new DtmfStream({ ...options, ...soundOf(chain, registry), clockRate: chain.clockRate });
     this.#transcode = this.#createTranscode();
     if (chain.client !== chain.remote) this.#startTranscoding();
@@ -176,33 +176,33 @@ export class AudioBridge implements Disposable {
     lost: number,
   ): boolean {
     this.#tones.hear(payload, payloadType, lost);
-    const voice = this.#voices[payloadType] ?? null;
-    if (voice === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
-    if (voice !== this.#hearing) this.#changeVoice(voice);
-    if (voice.pass === null) return this.#transcode?.fromRtp(voice, payload, timestamp, lost) ?? false;
+    const heard = this.#formats[payloadType] ?? null;
+    if (heard === null) return this.#fromRtpBeside(payload, timestamp, marker, payloadType);
+    if (heard !== this.#hearing) this.#changeFormat(heard);
+    if (heard.pass === null) return this.#transcode?.fromRtp(heard, payload, timestamp, lost) ?? false;
     this.#transcode?.stopDown();
-    voice.pass.push(payload, timestamp, marker, this.#play, lost);
+    heard.pass.push(payload, timestamp, marker, this.#play, lost);
     return true;
   }
 
   /** The peer speaks another of its codecs: on another clock its timestamps cannot be held against earlier ones. */
-  #changeVoice(voice: ReceivedFormat): void {
-    if (this.#hearing !== null && this.#hearing.clockRate !== voice.clockRate) voice.pass?.restart();
-    this.#hearing = voice;
+  #changeFormat(heard: ReceivedFormat): void {
+    if (this.#hearing !== null && this.#hearing.clockRate !== heard.clockRate) heard.pass?.restart();
+    this.#hearing = heard;
   }
 
   /** RTMP time of a timestamp of the peer as things stand; null before its first audio. */
   peekMs(timestamp: number): number | null {
-    const voice = this.#hearing;
-    if (voice === null) return null;
-    return voice.pass === null
-      ? this.#transcode?.peekMs(timestamp / voice.clockRate * 1000) ?? null
-      : voice.pass.timeline.peekMs(timestamp);
+    const heard = this.#hearing;
+    if (heard === null) return null;
+    return heard.pass === null
+      ? this.#transcode?.peekMs(timestamp / heard.clockRate * 1000) ?? null
+      : heard.pass.timeline.peekMs(timestamp);
   }
 
   /** The peer's RTP source changed: its next timestamp means "now". */
   sourceChanged(): void {
-    for (const voice of this.#voices) voice?.pass?.restart();
+    for (const heard of this.#formats) heard?.pass?.restart();
     this.#transcode?.sourceChanged();
   }
 
@@ -277,11 +277,11 @@ export class AudioBridge implements Disposable {
 
   #startTranscoding(): void {
     const { chain } = this.#options;
-    const voice = this.#voices[chain.receive[0]?.payloadType ?? -1];
+    const heard = this.#formats[chain.receive[0]?.payloadType ?? -1];
     const client = agreedCodec(this.#registry, chain.client);
     const sent = client.transcode?.client;
     if (sent !== undefined && !passesAsItIs(client, this.#taken)) this.#transcode?.startUp(sent);
-    if (voice && voice.pass === null) this.#transcode?.startDown(voice.format);
+    if (heard && heard.pass === null) this.#transcode?.startDown(heard.format);
   }
 
   #pass(frame: Frame): void {

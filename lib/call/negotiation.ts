@@ -201,9 +201,9 @@ function matches(planned: PlannedFormat, agreed: AgreedFormat): boolean {
 }
 
 function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy: OfferSide): AudioChain {
-  const voices = candidates(media, plan, offeredBy).flatMap((candidate) => voiceOf(candidate) ?? []);
-  if (offeredBy === "remote") voices.sort((a, b) => Number(isTranscoded(a)) - Number(isTranscoded(b)));
-  const [first] = voices;
+  const formats = candidates(media, plan, offeredBy).flatMap((candidate) => audioCandidate(candidate) ?? []);
+  if (offeredBy === "remote") formats.sort((a, b) => Number(isTranscoded(a)) - Number(isTranscoded(b)));
+  const [first] = formats;
   if (first === undefined) return { kind: "none" };
   const { codec, toClient, clockRate } = first.received[0]!;
   return {
@@ -212,19 +212,21 @@ function chooseAudio(media: AgreedMedia | undefined, plan: CodecPlan, offeredBy:
     remote: codec,
     clockRate,
     sendPayloadType: first.sendPayloadType,
-    receive: voices.flatMap((voice) => voice.received),
+    receive: formats.flatMap((format) => format.received),
     ptimeMs: media?.ptimeMs ?? null,
   };
 }
 
-/** An agreed format of the audio line: what is sent with it, and what arrives. */
-interface Voice {
+/** An agreed format of the audio m-line: what is sent with it, and what arrives. */
+interface AudioCandidate {
   readonly sendPayloadType: number;
   /** One entry for each payload type it may arrive with; never empty. */
   readonly received: readonly ReceivedAudio[];
 }
 
-function voiceOf({ agreed, planned: { remote: codec, client: toClient } }: Candidate): Voice | null {
+function audioCandidate(
+  { agreed, planned: { remote: codec, client: toClient } }: Candidate,
+): AudioCandidate | null {
   if (toClient === null) return null;
   const { sendPayloadType, receivePayloadTypes, clockRate } = agreed;
   const received = receivePayloadTypes.map((payloadType) => ({ payloadType, codec, clockRate, toClient }));
@@ -232,7 +234,7 @@ function voiceOf({ agreed, planned: { remote: codec, client: toClient } }: Candi
 }
 
 /** The caller's order counts, but what passes through as it is comes first. */
-function isTranscoded({ received: [first] }: Voice): boolean {
+function isTranscoded({ received: [first] }: AudioCandidate): boolean {
   return first?.codec !== first?.toClient;
 }
 
