@@ -76,7 +76,7 @@ export function createPacketizer(
   return passthrough?.createPacketizer({ clockRate, clock, ptimeMs }) ?? null;
 }
 
-export interface ReceivingParts {
+interface ReceivingParts {
   readonly registry: CodecRegistry;
   readonly clock: Clock;
   readonly originMs: number;
@@ -129,7 +129,7 @@ export function sipFormat(codec: Codec, clockRate: number, ptimeMs: number | nul
 }
 
 /** Who sends audio that does not get through, and what would. */
-export interface Refused {
+interface Refused {
   /** What the tag says; of a codec of the registry, its label. */
   readonly sent: Codec | CodecName;
   readonly taken: Codec;

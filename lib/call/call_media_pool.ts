@@ -64,7 +64,7 @@ class ClientMedia implements MediaFactory {
   }
 }
 
-export interface CallMediaPoolDeps extends Runtime {
+interface CallMediaPoolDeps extends Runtime {
   /** Host names in session descriptions; absent: they are not resolved. */
   readonly dns?: Pick<DnsResolver, "a" | "aaaa">;
   /** What turns one codec into another; absent: audio only passes through. */

@@ -9,7 +9,7 @@ import type { SipBody } from "../sip/message/body.ts";
 import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
 import { reasonPhrase } from "../sip/message/message.ts";
 
-export interface DigitRouteOptions {
+interface DigitRouteOptions {
   /** Sends an INFO in the call; the final status. */
   readonly info: (body: SipBody) => Promise<number>;
   readonly media: Pick<CallMedia, "sendDigits">;

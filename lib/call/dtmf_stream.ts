@@ -16,7 +16,7 @@ import type { RtpSink } from "../rtp/session.ts";
 /** How DTMF leaves: as events, or in-band in G.711. */
 export type DtmfTransport = "rtp" | "inband";
 
-export interface InbandFormat {
+interface InbandFormat {
   readonly payloadType: number;
   readonly law: G711Law;
 }

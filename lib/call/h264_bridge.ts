@@ -34,7 +34,7 @@ const UNSENT_IN_ROW = 25;
 /** The same before its first key frame, which some encoders send every ten seconds only. */
 const UNSENT_BEFORE_KEY = 300;
 
-export interface H264BridgeOptions extends VideoBridgeOptions<H264Chain> {
+interface H264BridgeOptions extends VideoBridgeOptions<H264Chain> {
   /** Told where each picture of the client lies on the RTP clock: timestamp, unwrapped, and its RTMP time. */
   readonly onPlaced: (timestamp: number, timeMs: number) => void;
 }

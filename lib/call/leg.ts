@@ -128,7 +128,7 @@ export interface CallLegParts {
   readonly services: CallServices;
 }
 
-export interface RefusalStatus {
+interface RefusalStatus {
   /** 3xx to 6xx. */
   readonly status: number;
   readonly reason: string;

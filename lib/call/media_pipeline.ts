@@ -31,11 +31,11 @@ export interface PipelineSession extends RtpSink {
   anchor(timestamp: number, atMs: number): void;
 }
 
-export interface MessageTaker {
+interface MessageTaker {
   fromRtmp(message: MediaMessage, tag: Tag): void;
 }
 
-export interface MediaPipelineOptions {
+interface MediaPipelineOptions {
   readonly choice: MediaChoice;
   /** What its codecs are; absent: those that are built in. */
   readonly registry?: CodecRegistry;

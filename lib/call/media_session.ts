@@ -24,7 +24,7 @@ import type { OfferSide } from "./negotiation.ts";
 /** One m-line of ours, without its port. */
 export type OwnMedia = Pick<LocalMedia, "kind" | "formats">;
 
-export interface MediaUser {
+interface MediaUser {
   /** The m-lines of our first offer (null), or those an offer is answered with; ports are bound for all of them. */
   mediaFor(offer: SessionDescription | null): readonly OwnMedia[];
   /** Our description as it is offered again; absent: as it is. */
@@ -37,14 +37,14 @@ export interface MediaUser {
   hasSound?(): boolean;
 }
 
-export interface MediaSessionOptions extends CallStreamsOptions {
+interface MediaSessionOptions extends CallStreamsOptions {
   readonly user: MediaUser;
   /** What ports are bound for at once; others follow when they are needed. */
   readonly kinds: readonly MediaKind[];
 }
 
 /** Malformed: it is no session description at all (400 instead of 488). */
-export type Refused = { readonly type: "none"; readonly reason: string; readonly malformed?: true };
+type Refused = { readonly type: "none"; readonly reason: string; readonly malformed?: true };
 
 const AGREED = { type: "agreed" } as const;
 const NO_TIMEOUTS: MediaTimeouts = { initialMs: 0, silenceMs: 0 };

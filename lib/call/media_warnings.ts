@@ -22,7 +22,7 @@ export function levelOf({ status, level }: MediaWarning): WarningLevel {
   return level ?? (status === "NetStream.Publish.UnsupportedCodec" ? "error" : "warning");
 }
 
-export type PublisherStatus =
+type PublisherStatus =
   | "NetStream.Publish.BFrames"
   | "NetStream.Publish.ProfileMismatch"
   /** What it sends cannot be carried: nobody hears it, or sees it. */

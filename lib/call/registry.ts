@@ -9,7 +9,7 @@ import { formatSipUri } from "../sip/message/uri.ts";
 import type { NameAddr } from "../sip/message/name_addr.ts";
 import type { StreamRecord } from "./call_media.ts";
 
-export type CallStatus =
+type CallStatus =
   | "trying"
   | "ringing"
   /** Not answered, but the remote party is heard already. */
@@ -17,7 +17,7 @@ export type CallStatus =
   | "in-progress"
   | FinalStatus;
 
-export type FinalStatus = "completed" | "failed" | "no-answer" | "busy";
+type FinalStatus = "completed" | "failed" | "no-answer" | "busy";
 
 export interface CallEnding {
   /** Of a call that was up: completed; else why it never was. */
@@ -68,7 +68,7 @@ export type CallChange =
 export type CallWatch = AsyncIterable<CallChange> & Disposable;
 
 /** What a call is from its first moment on. */
-export interface CallStart extends Pick<CallRecord, "account" | "direction"> {
+interface CallStart extends Pick<CallRecord, "account" | "direction"> {
   readonly remote: NameAddr;
   readonly local: string;
   /** Ends it: BYE, CANCEL or a refusal, and its client is told. */
@@ -87,7 +87,7 @@ export const MAX_ENDED_LENGTH = 2 * 1024 * 1024;
 /** What a peer says about itself is cut to so much. */
 const MAX_TEXT = 256;
 
-export interface CallRegistryRuntime {
+interface CallRegistryRuntime {
   readonly clock: Clock;
   readonly random: Random;
 }

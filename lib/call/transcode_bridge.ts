@@ -22,11 +22,11 @@ export interface TranscodeServices {
  * Takes a payload for the peer with its timestamp and marker; `mediaMs` is where it begins in the client's RTMP
  * time, NaN when it is nothing of the client's.
  */
-export type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
+type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
 
-export type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
+type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
 
-export interface TranscodeBridgeOptions {
+interface TranscodeBridgeOptions {
   readonly services: TranscodeServices;
   readonly clock: Clock;
   /** What clock.now() was at RTMP time 0 of the client's connection. */

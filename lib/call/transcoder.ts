@@ -10,7 +10,7 @@ import type { AudioFormat, ConfiguredDecoding } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { Playout, type PlayoutSink } from "./playout.ts";
 
-export interface TranscoderOptions {
+interface TranscoderOptions {
   readonly to: AudioFormat;
   readonly codecs: Codecs;
   readonly clock: Clock;

@@ -35,7 +35,7 @@ export interface CodecToken {
   readonly late?: true;
 }
 
-export interface FlvAudio {
+interface FlvAudio {
   /** Format numbers of FLV or FourCCs, as Tag.codecId has them; onMetaData says the first. */
   readonly ids: readonly number[];
   /** What stands before each frame, and before a configuration. */
@@ -45,7 +45,7 @@ export interface FlvAudio {
   readonly config?: Uint8Array;
 }
 
-export interface Passthrough {
+interface Passthrough {
   /** Codecs whose frames it packs as well, and for whose clients it unpacks: G.711 of the other law. */
   readonly kin?: readonly string[];
   createPacketizer(options: AudioPacketOptions): AudioPacketizer;
@@ -192,7 +192,7 @@ export interface AudioEncoder extends Disposable {
 }
 
 /** Time of a packet when nothing else is said. */
-export const DEFAULT_PACKET_MS = 20;
+const DEFAULT_PACKET_MS = 20;
 
 /** Samples of one packet of `format` at `sampleRate`. */
 export function packetSamples(format: AudioFormat, sampleRate: number): number {

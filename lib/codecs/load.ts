@@ -6,7 +6,7 @@ import { Codecs, moduleNames } from "./codecs.ts";
 import { builtInCodecs } from "./registry.ts";
 
 /** Gives the bytes of a module, or null when it was not built. */
-export type ModuleReader = (name: string) => Promise<Uint8Array | null>;
+type ModuleReader = (name: string) => Promise<Uint8Array | null>;
 
 /** Compiles every module that there is. @param read where the bytes come from; tests bring their own */
 export async function loadCodecs(

@@ -26,7 +26,7 @@ export type ClientCommand =
   | { readonly name: "sendPagingMessage"; readonly destination: string; readonly text: string };
 
 /** A command to perform, or the reason to put in the `_error` reply. */
-export type ParsedClientCommand =
+type ParsedClientCommand =
   | { type: "command"; command: ClientCommand }
   | { type: "refused"; reason: string };
 

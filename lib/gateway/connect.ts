@@ -12,7 +12,7 @@ import { parseSipUri } from "../sip/message/uri.ts";
 import type { Identity } from "../sip/ua/endpoint.ts";
 
 /** Default audio when the client gives no codec list. */
-export type SpeexRate = "wideband" | "narrowband";
+type SpeexRate = "wideband" | "narrowband";
 
 export type ClientIdentity =
   | { type: "accepted"; identity: Identity; rate: SpeexRate }
@@ -54,7 +54,7 @@ function textOf(value: AmfValue | undefined): string | null {
   return typeof text === "string" && text !== "" ? text : null;
 }
 
-export type ConnectOptions =
+type ConnectOptions =
   | {
     readonly type: "options";
     readonly fields: CallerFields;

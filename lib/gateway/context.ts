@@ -42,7 +42,7 @@ const MAX_WAITING = 64;
 /** What a client may always do. */
 const ENDING_COMMANDS: readonly string[] = ["bye", "reject"];
 
-export interface ContextParts extends CallLegParts {
+interface ContextParts extends CallLegParts {
   /** Whom to call as soon as there is media; absent or null: the client dials. */
   readonly dialByUrl?: UrlDial | null;
   readonly rtmpPeer?: RtmpPeer;

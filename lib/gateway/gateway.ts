@@ -10,7 +10,7 @@ import { type Counter, LocalCounter } from "../base/counter.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { builtInCodecs } from "../codecs/registry.ts";
 import type { DnsResolver } from "../net/dns.ts";
-import { LiveApp } from "../live/app.ts";
+import { LiveApp } from "../live/live_client.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
 import type { OpenFiles } from "../net/linux/calls.ts";
 import { residentBytes } from "../net/text_file.ts";

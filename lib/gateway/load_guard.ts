@@ -21,7 +21,7 @@ interface LoadProbes {
 /** A ping is an OPTIONS that wants to know whether a call would be accepted. */
 export type Newcomer = "call" | "client" | "ping";
 
-export type Admission =
+type Admission =
   | { readonly type: "admitted" }
   | {
     readonly type: "refused";

@@ -71,7 +71,7 @@ export function parseQuery(query: string): URLSearchParams {
   return new URLSearchParams(query.length > MAX_QUERY_LENGTH ? "" : query.replaceAll("+", "%2B"));
 }
 
-export type AccountPath =
+type AccountPath =
   | {
     readonly type: "stream";
     readonly account: string;

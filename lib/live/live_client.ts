@@ -1,25 +1,41 @@
 // One RTMP client of the streams application: what it publishes, records and plays, live and from files.
 // Role: edge
 
+import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FlvSeekReader } from "../flv/seek_reader.ts";
-import type { NetStream } from "../rtmp/net_stream.ts";
 import { FilePlayer } from "./file_player.ts";
-import { parseStreamPath } from "./media_folder.ts";
+import { isAppName, MediaFolder, parseStreamPath } from "./media_folder.ts";
 import {
   type CommandEvent,
   NetStreamClient,
   type PlayEvent,
   type PlaySettings,
   type PublishEvent,
+  serveConnection,
   type StreamActivity,
 } from "./net_stream_client.ts";
-import { mayReplace, type Publisher, type PublisherConnection, REPLACED } from "./publisher.ts";
-import type { Recordings } from "./recordings.ts";
-import type { LiveStreams, Publication } from "./streams.ts";
+import {
+  mayReplace,
+  type OnBusyPolicy,
+  type Publisher,
+  type PublisherConnection,
+  REPLACED,
+} from "./publisher.ts";
+import { Recordings } from "./recordings.ts";
+import {
+  defaultLiveLimits,
+  type LiveLimits,
+  LiveStreams,
+  type LiveUsage,
+  type Publication,
+} from "./streams.ts";
+import type { ConnectRequest } from "../rtmp/command.ts";
+import type { RtmpConnection } from "../rtmp/connection.ts";
+import type { NetStream } from "../rtmp/net_stream.ts";
 
-export interface LiveServices extends PlaySettings {
+interface LiveServices extends PlaySettings {
   readonly streams: LiveStreams;
   readonly recordings: Recordings;
   /** Players of files get so much in advance at most. */
@@ -203,5 +219,79 @@ export class LiveClient extends NetStreamClient {
   protected override cannotSeek(stream: NetStream): void {
     const text = "Only a recording that is being played can be sought in.";
     stream.status("error", "NetStream.Seek.Failed", text, { details: stream.name });
+  }
+}
+
+export interface LiveOptions {
+  /** Folder of recordings (-r); nothing outside of it is read or written. */
+  readonly root: string;
+  /** A live player that gets its media later than this loses pictures up to the next key frame. */
+  readonly latencyMs: number;
+  /** A player of a file is given so much in advance at most; default 10 s. */
+  readonly readAheadMs?: number;
+  /** What happens to who publishes what another client publishes; default replace. */
+  readonly onBusy?: OnBusyPolicy;
+  /** Bounds of all streams; see {@linkcode defaultLiveLimits}. */
+  readonly limits?: Partial<LiveLimits>;
+}
+
+interface LiveEnvironment {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const READ_AHEAD_MS = 10_000;
+
+/** The application. One for the whole process; it has no sockets of its own. */
+export class LiveApp {
+  /** Live streams by path and name, for parts of this program that publish or play. */
+  readonly streams: LiveStreams;
+  readonly #recordings: Recordings;
+  readonly #services: LiveServices;
+  readonly #log: Logger;
+
+  /** Nothing is opened yet. */
+  constructor(options: LiveOptions, environment: LiveEnvironment) {
+    const { clock } = environment;
+    this.#log = environment.log.category("rtmp");
+    this.streams = new LiveStreams({ ...defaultLiveLimits, ...options.limits }, { clock, log: this.#log });
+    this.#recordings = new Recordings(new MediaFolder(options.root), this.#log);
+    this.#services = {
+      streams: this.streams,
+      recordings: this.#recordings,
+      latencyMs: options.latencyMs,
+      readAheadMs: options.readAheadMs ?? READ_AHEAD_MS,
+      clock,
+      onBusy: options.onBusy ?? "replace",
+    };
+  }
+
+  /** What is in use now; all zero when every client has left. */
+  get usage(): LiveUsage & { readonly recordings: number } {
+    return { ...this.streams.usage, recordings: this.#recordings.size };
+  }
+
+  /**
+   * Serves a client that has said connect and was not answered yet, until it leaves; its recordings are finished when
+   * this returns. Never throws for what a client does.
+   * @param proof what the client has shown; null: nobody is asked
+   */
+  async serve(
+    connection: RtmpConnection,
+    { app }: Pick<ConnectRequest, "app">,
+    proof: string | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (signal.aborted) return; // its owner has closed it
+    if (!isAppName(app)) return await connection.reject("the path cannot be used");
+    const log = this.#log.child(`client ${connection.id} ${app}`);
+    const publisher = {
+      proof,
+      answers: () => connection.answers(),
+      close: (code: string, description: string) => connection.close(code, description),
+    };
+    await using client = new LiveClient(app, publisher, this.#services, log);
+    connection.streamLength = (name) => client.lengthSeconds(name);
+    await serveConnection(connection, client);
   }
 }

@@ -19,7 +19,7 @@ export interface MediaLife {
 }
 
 /** Where news go; each is told once. */
-export interface MediaWatchOutlets {
+interface MediaWatchOutlets {
   /** No audio for {@link QUIET_MS}, although some is expected. */
   quiet(): void;
   /** Nothing for so long that the call is over. @param seconds how long */

@@ -25,7 +25,7 @@ export interface RtpHeader {
 }
 
 /** The header extension of RFC 3550 5.3.1. */
-export interface RtpExtension {
+interface RtpExtension {
   readonly profile: number;
   /** Whole 32-bit words; borrowed after decoding. */
   readonly data: Uint8Array;

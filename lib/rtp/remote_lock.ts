@@ -55,7 +55,7 @@ export interface RemoteLockOptions {
   readonly earlier?: HeardStream | null;
 }
 
-export type PacketIdentity = Pick<RtpHeader, "ssrc" | "sequenceNumber" | "payloadType">;
+type PacketIdentity = Pick<RtpHeader, "ssrc" | "sequenceNumber" | "payloadType">;
 
 /** A source that nothing points to, while it shows what it is. */
 interface Candidate {
@@ -252,7 +252,7 @@ export interface AgreedStream {
   readonly redundancy: PayloadTypes | null;
 }
 
-export interface PayloadTypes {
+interface PayloadTypes {
   readonly sendPayloadType: number;
   readonly receivePayloadTypes: readonly number[];
 }
@@ -273,7 +273,7 @@ export function isSomebodyElse(described: Endpoint | null, signalling: readonly 
 }
 
 /** An address of a description, and why it cannot be used if so. */
-export interface DescribedAddress {
+interface DescribedAddress {
   /** As a session takes it: a name that nobody could resolve, and what may not be sent to, is "unknown". */
   readonly at: Described | null;
   /** Why it is unknown; null: it is not. */

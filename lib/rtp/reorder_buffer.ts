@@ -2,11 +2,11 @@
 // Role: machine
 
 /** Longest wait unless told otherwise. */
-export const DEFAULT_REORDER_MS = 60;
+const DEFAULT_REORDER_MS = 60;
 /** Longest wait that can be asked for. */
-export const MAX_REORDER_MS = 200;
+const MAX_REORDER_MS = 200;
 /** How far ahead of the next packet another may be kept. */
-export const REORDER_WINDOW = 64;
+const REORDER_WINDOW = 64;
 
 /** A packet on its way through the buffer; the object and its payload are reused. */
 export interface OrderedPacket {
@@ -22,9 +22,9 @@ export interface OrderedPacket {
 }
 
 /** Where packets go in order; `lostBefore` packets are missing right before this one. */
-export type OrderedOutlet = (packet: OrderedPacket, lostBefore: number) => void;
+type OrderedOutlet = (packet: OrderedPacket, lostBefore: number) => void;
 
-export interface ReorderOptions {
+interface ReorderOptions {
   /** Longest wait for a missing packet, 0..200, 60 unless given. */
   readonly maxWaitMs?: number;
   readonly deliver: OrderedOutlet;

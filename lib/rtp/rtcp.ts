@@ -6,7 +6,7 @@ import { ByteReader, ByteWriter, encodeUtf8 } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 
 /** Most packets read from one compound. */
-export const MAX_RTCP_PACKETS = 64;
+const MAX_RTCP_PACKETS = 64;
 
 /** What a receiver says about one source (RFC 3550 6.4.1). */
 export interface ReportBlock {
@@ -50,7 +50,7 @@ export interface ReceiverReport {
 }
 
 /** One item of a source description: type 1 is CNAME, 2 NAME, 6 TOOL (RFC 3550 6.5). */
-export interface DescriptionItem {
+interface DescriptionItem {
   /** 1..255. */
   readonly type: number;
   /** At most 255 bytes of UTF-8. */
@@ -65,7 +65,7 @@ export interface SourceDescription {
 }
 
 /** BYE: sources that leave (RFC 3550 6.6). */
-export interface Goodbye {
+interface Goodbye {
   readonly type: "bye";
   /** At most 31. */
   readonly ssrcs: readonly number[];
@@ -74,7 +74,7 @@ export interface Goodbye {
 }
 
 /** APP: an application's own packet (RFC 3550 6.7). */
-export interface ApplicationDefined {
+interface ApplicationDefined {
   readonly type: "app";
   /** 0..31. */
   readonly subtype: number;
@@ -85,7 +85,7 @@ export interface ApplicationDefined {
 }
 
 /** Generic NACK: packets missed (RFC 4585 6.2.1). */
-export interface GenericNack {
+interface GenericNack {
   readonly type: "nack";
   readonly ssrc: number;
   readonly mediaSsrc: number;
@@ -94,21 +94,21 @@ export interface GenericNack {
 }
 
 /** PLI: pictures cannot be decoded any more (RFC 4585 6.3.1). */
-export interface PictureLossIndication {
+interface PictureLossIndication {
   readonly type: "pli";
   readonly ssrc: number;
   readonly mediaSsrc: number;
 }
 
 /** FIR: a decoder refresh point is needed (RFC 5104 4.3.1). */
-export interface FullIntraRequest {
+interface FullIntraRequest {
   readonly type: "fir";
   readonly ssrc: number;
   /** The sources asked and the number of each request; equal numbers repeat a request. */
   readonly requests: readonly { readonly ssrc: number; readonly sequence: number }[];
 }
 
-export interface OtherRtcp {
+interface OtherRtcp {
   readonly type: "other";
   /** 192..223 as far as assigned. */
   readonly packetType: number;

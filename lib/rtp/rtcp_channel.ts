@@ -35,7 +35,7 @@ export type RtcpEvent =
     clock: SenderClock;
   };
 
-export interface RtcpChannelOptions {
+interface RtcpChannelOptions {
   readonly clock: Clock;
   /** Whether to send to where packets come from. */
   readonly latch: boolean;
@@ -218,7 +218,7 @@ function reporterOf(packets: readonly RtcpPacket[]): number | null {
 }
 
 /** Mean time between two reports, for sessions of two members (RFC 3550 6.2). */
-export const REPORT_INTERVAL_MS = 5000;
+const REPORT_INTERVAL_MS = 5000;
 
 /** RFC 3550 6.3.1: makes up for the reconsideration that shortens intervals on average: e - 3/2. */
 const COMPENSATION = 1.21828;
@@ -228,7 +228,7 @@ const NTP_OFFSET_SECONDS = 2_208_988_800;
 
 const CNAME_ITEM = 1;
 
-export interface ReporterOptions {
+interface ReporterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly clockRate: number;

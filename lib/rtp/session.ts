@@ -39,7 +39,7 @@ export interface RtpSessionOptions extends Runtime {
 }
 
 /** Who the peer is, as far as it is known beside the addresses of one stream. */
-export interface StreamPeer {
+interface StreamPeer {
   /** IP addresses its signalling came from, the nearest first. */
   readonly signalling: readonly string[];
   readonly payloadTypes: ReadonlySet<number>;

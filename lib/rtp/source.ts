@@ -21,7 +21,7 @@ export type SourceVerdict =
   | "suspended";
 
 /** What a report block needs from a source (RFC 3550 6.4.1). */
-export interface SourceReport {
+interface SourceReport {
   /** Loss since the last report, in 256ths. */
   readonly fractionLost: number;
   /** Packets missing since the start, kept within 24 bits. */

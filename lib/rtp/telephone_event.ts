@@ -16,7 +16,7 @@ export interface TelephoneEvent {
 }
 
 /** Bytes of one report. */
-export const TELEPHONE_EVENT_LENGTH = 4;
+const TELEPHONE_EVENT_LENGTH = 4;
 
 /** Most reports read from one packet (RFC 4733 2.5.1.5 allows several). */
 const MAX_EVENTS = 16;
@@ -79,11 +79,11 @@ export interface RedundantBlock {
 }
 
 /** Most blocks of one packet, the newest included. */
-export const MAX_RED_BLOCKS = 16;
+const MAX_RED_BLOCKS = 16;
 /** The largest offset the 14 bits hold. */
-export const MAX_RED_OFFSET = 16_383;
+const MAX_RED_OFFSET = 16_383;
 /** The longest earlier block the 10 bits hold. */
-export const MAX_RED_LENGTH = 1023;
+const MAX_RED_LENGTH = 1023;
 
 /** The blocks of a packet, oldest first as sent; the newest is the last. WireError when they do not fit. */
 export function decodeRedundancy(payload: Uint8Array): RedundantBlock[] {

@@ -23,7 +23,7 @@ export interface EventClocks {
 }
 
 /** What a receiver needs. The clocks are those of events of which nothing else is said. */
-export interface TelephoneEventReceiverOptions extends EventClocks {
+interface TelephoneEventReceiverOptions extends EventClocks {
   readonly clock: Clock;
   /** Told each key 0-9 * # A-D once, in the order they were pressed. */
   readonly onDigit: (digit: string, durationMs: number) => void;

@@ -4,7 +4,7 @@ import { type AmfObject, getProperty, propertiesOf, textOf } from "../../lib/amf
 import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import { LiveApp, type LiveOptions } from "../../lib/live/app.ts";
+import { LiveApp, type LiveOptions } from "../../lib/live/live_client.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
 import { defaultRtmpOptions, RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";

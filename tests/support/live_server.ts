@@ -3,7 +3,7 @@
 import { systemClock } from "../../lib/base/clock.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
-import { LiveApp, type LiveOptions } from "../../lib/live/app.ts";
+import { LiveApp, type LiveOptions } from "../../lib/live/live_client.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { defaultRtmpOptions, type RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";
 import { listenRtmp } from "../../lib/rtmp/listen.ts";

@@ -14,7 +14,7 @@ import {
 import { embeddedIpv4, isInNetwork, type Network, parseNetwork } from "../../net/network.ts";
 
 /** What is open besides what usually is. */
-export interface TargetPolicyOptions {
+interface TargetPolicyOptions {
   readonly allowed: readonly Network[];
   /** Single places that are ours: the built-in SIP server, our own SIP ports. */
   readonly open: readonly Endpoint[];

@@ -11,7 +11,7 @@ import { AccountClient, type AccountServices, type ServedAccount } from "./accou
 import { CallApp } from "./call_app.ts";
 import { LineApp, type LineAppParts } from "./line_app.ts";
 
-export interface AccountAppsParts extends LineAppParts, PlaySettings {
+interface AccountAppsParts extends LineAppParts, PlaySettings {
   readonly accounts: { get(name: string): ServedAccount | undefined; all(): readonly ServedAccount[] };
   readonly access: AccessPolicy;
 }

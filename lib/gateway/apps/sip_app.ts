@@ -26,7 +26,7 @@ import type { RtmpConnection } from "../../rtmp/connection.ts";
 import type { SipEndpoint } from "../../sip/ua/endpoint.ts";
 
 /** What the application is made of; everything belongs to the gateway. */
-export interface SipAppParts extends Runtime, CallShared {
+interface SipAppParts extends Runtime, CallShared {
   readonly config: Config;
   readonly sip: Pick<SipEndpoint, "createUserAgent">;
   readonly media: CallMediaPool;

@@ -2,7 +2,7 @@
 // URIs name it) is asked of its row; a new transport is a row, its sockets (lib/sip/transport) and its settings.
 // Role: wire
 
-export interface SipTransportRow {
+interface SipTransportRow {
   /** In Via (RFC 3261 20.42). */
   readonly via: string;
   /** Connections that neither lose nor reorder: no retransmissions, no waiting for them (RFC 3261 17). */

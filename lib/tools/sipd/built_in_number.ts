@@ -16,7 +16,7 @@ import type { IncomingMessage, UserAgent } from "../../sip/ua/user_agent.ts";
 import { type MediaTreatment, NumberMedia, type NumberServices } from "./number_media.ts";
 
 /** Calls at a time; further callers hear 486. */
-export const MAX_CALLS = 500;
+const MAX_CALLS = 500;
 /** Longest call, in milliseconds: a caller that vanished without a BYE does not stay for ever. */
 export const MAX_CALL_MS = 3_600_000;
 

@@ -86,7 +86,7 @@ function payloadTypeMap(agreed: AgreedMedia): Int16Array {
   return map;
 }
 
-export interface EchoNumberOptions {
+interface EchoNumberOptions {
   readonly agent: UserAgent;
   readonly services: NumberServices;
   /** Users whose messages get no reply: the built-in numbers. */
@@ -128,7 +128,7 @@ export const MAX_REPLIES_PER_SECOND = 10;
 /** Longest text sent back, in octets; requests over UDP should stay below 1300 (RFC 3428 8). */
 export const MAX_TEXT_OCTETS = 8192;
 
-export interface MessageEchoOptions {
+interface MessageEchoOptions {
   readonly clock: Clock;
   /** Users that are never answered. */
   readonly neverTo: ReadonlySet<string>;

@@ -14,7 +14,7 @@ export const MAX_USERS = 10_000;
 /** Most contacts of one user; the oldest goes. */
 export const MAX_CONTACTS = 10;
 /** Life of a registration that asks for none, and the longest granted, in seconds. */
-export const MAX_EXPIRES_SECONDS = 3600;
+const MAX_EXPIRES_SECONDS = 3600;
 
 interface Binding {
   readonly contact: SipUri;

@@ -29,7 +29,7 @@ export interface NumberServices extends StreamServices {
   readonly calls: CallRegistry;
 }
 
-export interface NumberMediaOptions {
+interface NumberMediaOptions {
   readonly services: NumberServices;
   readonly treatment: MediaTreatment;
   readonly localAddress: string;

@@ -36,7 +36,7 @@ import type { SipUri } from "../../sip/message/uri.ts";
 import type { MessageTransport } from "../../sip/ua/endpoint.ts";
 import type { Location } from "./location.ts";
 
-export interface ProxyOptions {
+interface ProxyOptions {
   /** Its port; the proxy owns it from now on. */
   readonly transport: MessageTransport;
   readonly location: Location;
@@ -201,7 +201,7 @@ export class SelfAddress {
   }
 }
 
-export type ProxyAction =
+type ProxyAction =
   | { type: "forward"; request: SipRequest; target: Target }
   | { type: "respond"; response: SipResponse }
   | { type: "return"; response: SipResponse; target: Target }
@@ -212,7 +212,7 @@ const DEFAULT_MAX_FORWARDS = 70;
 /** Parameter of our Via: the TCP connection a request came on, since many clients cannot be connected to. */
 const CONNECTION_PARAM = "connection";
 
-export interface ProxyHop {
+interface ProxyHop {
   readonly self: SelfAddress;
   readonly flow: Flow;
   /** To tag of answers; the same for every repetition of a request (RFC 3261 8.2.7). */

@@ -32,14 +32,14 @@ import type { NumberServices } from "./number_media.ts";
 import { Proxy, SelfAddress } from "./proxy.ts";
 import { openToneNumber, TONE_BLOCK_MS } from "./tone_number.ts";
 
-export interface SipServerConfig {
+interface SipServerConfig {
   /** IP address and port, UDP and TCP; port 0: any. */
   readonly listen: Endpoint;
   /** Take the next free port when that one is taken. */
   readonly portFallback: boolean;
 }
 
-export interface SipServerEnvironment extends Runtime {
+interface SipServerEnvironment extends Runtime {
   /** Names that callers of the built-in numbers put into their Contact. */
   readonly dns: DnsResolver;
   /** Where calls of the numbers are listed; absent: in a registry of its own. */

@@ -90,7 +90,7 @@ function soundFor(format: Codec): ToneSound {
   return law === null ? speexSpeech(format.clockRate === 8000 ? 8000 : 16000) : g711Tone(law);
 }
 
-export interface TonePlayerOptions {
+interface TonePlayerOptions {
   readonly session: Pick<RtpSession, "send" | "anchor">;
   readonly format: Pick<AgreedFormat, "clockRate" | "sendPayloadType">;
   readonly sound: ToneSound;
@@ -159,7 +159,7 @@ const OVERLOAD: Readonly<Record<G711Law, readonly [amplitude: number, dbm0: numb
   pcma: [32768, 3.14],
 };
 
-export interface ToneSound {
+interface ToneSound {
   readonly description: string;
   /** One round; each block is 20 ms. Shared: not to be written into. */
   readonly blocks: readonly Uint8Array[];

@@ -18,7 +18,7 @@ import { EchoMeter } from "./echo_meter.ts";
 import type { LadderStep, Party } from "./ladder.ts";
 import { isLocal503, type TrialOutcome } from "./verdict.ts";
 
-export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
+type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
 export interface TrialOptions {
   readonly url: string;
@@ -339,7 +339,7 @@ export interface AudioMessage {
 /** FLV tag header bytes of the codecs a trial can send, for RTMP (behaviour.md 1.8). */
 const TAG_BYTE = { speex: 0xb2, pcmu: 0x82, pcma: 0x72 };
 
-export type SampleCodec = "speex" | "pcmu" | "pcma";
+type SampleCodec = "speex" | "pcmu" | "pcma";
 
 /** The built-in sample for `durationSeconds`, in blocks of 20 ms. */
 export async function* sampleMessages(

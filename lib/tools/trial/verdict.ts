@@ -11,7 +11,7 @@ export type TrialOutcome =
   | { type: "completed"; echo: EchoReport };
 
 /** The verdict: good enough to exit with 0, and what to tell the person. */
-export interface Verdict {
+interface Verdict {
   /** Whether the program ends with 0. */
   readonly good: boolean;
   readonly text: string;

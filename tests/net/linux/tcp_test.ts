@@ -1,11 +1,12 @@
 // What only these connections have to be asked; what all of them do is in tcp_test.ts.
 
 import assert from "node:assert/strict";
+import { TransportError } from "../../../lib/base/errors.ts";
 import type { Endpoint } from "../../../lib/net/endpoint.ts";
-import { listenLinuxTcp } from "../../../lib/net/linux/listen.ts";
 import { LinuxPoll } from "../../../lib/net/linux/poll.ts";
+import { listenLinuxTcp } from "../../../lib/net/linux/tcp.ts";
 import { type ByteStream, connectTcp } from "../../../lib/net/tcp.ts";
-import { HandledCalls } from "../../support/handled_calls.ts";
+import { type CallName, HandledCalls } from "../../support/handled_calls.ts";
 import { readBytes } from "../../support/pipe.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -35,5 +36,79 @@ Deno.test({
     assert.deepEqual(await readBytes(server, 1), Uint8Array.of(2));
     stop.abort();
     await listener.return();
+  },
+});
+
+/** Listens, is connected to, hears and answers; what went wrong, in words. */
+async function converse(poll: LinuxPoll): Promise<string[]> {
+  const troubles: string[] = [];
+  const stop = new AbortController();
+  const listening = Promise.withResolvers<Endpoint>();
+  const serve = async (): Promise<void> => {
+    const listener = listenLinuxTcp(() => poll, ANYWHERE, {
+      signal: stop.signal,
+      onListening: listening.resolve,
+      onError: (error) => troubles.push(error.message),
+    });
+    for await (const server of listener) {
+      using stream = server;
+      stream.put(await readBytes(stream, 5));
+      await stream.flush(1000);
+      break;
+    }
+  };
+  const served = serve().catch((error) => {
+    assert.ok(error instanceof TransportError, error);
+    troubles.push(error.message);
+    listening.reject(error);
+    stop.abort();
+  });
+  try {
+    using client = await connectTcp(await listening.promise);
+    client.put(new TextEncoder().encode("hello"));
+    const answer = new TextDecoder().decode(await readBytes(client));
+    if (answer !== "hello") troubles.push(`answered with ${answer.length} bytes`);
+  } catch (error) {
+    assert.ok(error instanceof TransportError, String(error));
+  }
+  stop.abort();
+  await served;
+  return troubles;
+}
+
+Deno.test({
+  name: "whichever call fails, it is told in words, and nothing stays open",
+  ignore,
+  fn: async () => {
+    const told: string[] = [];
+    for (let k = 1;; k++) {
+      const hand = new HandledCalls(k, 24);
+      let troubles: string[];
+      try {
+        using poll = new LinuxPoll(hand.calls);
+        troubles = await converse(poll);
+      } catch (error) {
+        assert.ok(error instanceof TransportError, String(error));
+        troubles = [error.message];
+      }
+      assert.deepEqual(hand.files.take(), [], `call ${k}: ${hand.made}`);
+      const failed = hand.made[k - 1];
+      if (failed === undefined) {
+        assert.deepEqual(troubles, []);
+        break;
+      }
+      if (troubles.length > 0) told.push(failed);
+      for (const text of troubles) {
+        assert.match(
+          text,
+          /Too many open files(?:; accepting pauses: .*)?$|answered with 0 bytes$/,
+        );
+      }
+    }
+    for (
+      const name of ["epollCreate", "socket", "bind", "listen", "accept", "epollControl", "recv", "send"]
+    ) {
+      assert.ok(told.includes(name as CallName), `${name} is not among ${told}`);
+    }
   },
 });
