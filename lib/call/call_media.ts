@@ -3,6 +3,7 @@
 // Role: wire
 
 import type { DtmfTransport } from "./dtmf_stream.ts";
+import type { CodecRegistry } from "../codecs/registry.ts";
 import type { Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtpStats } from "../rtp/rtcp_channel.ts";
@@ -84,6 +85,8 @@ export type MediaOpening =
 
 /** Opens media for calls and judges offers before anybody is alerted. */
 export interface MediaFactory {
+  /** The codecs that its calls may have; absent: those that are built in. */
+  readonly registry?: CodecRegistry;
   /**
    * Binds the sockets of a call; unless it succeeds nothing is left open.
    * @param localAddress what the peer is told

@@ -43,6 +43,10 @@ class ClientMedia implements MediaFactory {
     this.#client = client;
   }
 
+  get registry(): CodecRegistry {
+    return this.#capability.registry;
+  }
+
   open(localAddress: string, codecs: readonly string[]): MediaOpening {
     const plan = planCodecs(codecs, this.#capability);
     return this.#pool.open({ ...this.#client, localAddress, plan });

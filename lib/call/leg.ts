@@ -151,7 +151,7 @@ export class CallLeg implements AsyncDisposable {
   publisher: StatusStream | null = null;
   /** Of its last call; null: it has had none. */
   ending: CallEnding | null = null;
-  readonly #configs = new PublisherConfigs();
+  readonly #configs: PublisherConfigs;
   readonly #tag = createTag();
   #state: CallState = IDLE;
 
@@ -160,6 +160,7 @@ export class CallLeg implements AsyncDisposable {
     this.link = link;
     this.agent = agent;
     this.services = services;
+    this.#configs = new PublisherConfigs(services.media.registry);
     this.log = services.log.category("call");
     this.scope = new Scope("call", { log: services.log });
   }

@@ -77,13 +77,14 @@ export class MediaContext implements CallMedia, TagSink {
   #choice: MediaChoice | null = null;
   #chosen: MediaChoice | null = null;
   #pipeline: MediaPipeline | null = null;
-  readonly #configs = new PublisherConfigs();
+  readonly #configs: PublisherConfigs;
   #wasHeldByRemote = false;
   #ended = false;
   #early = false;
 
   constructor(options: MediaContextOptions) {
     this.#options = options;
+    this.#configs = new PublisherConfigs(options.services.codecs.registry);
     this.#log = options.log.category("media");
     if (options.plan.ignored.length > 0) {
       this.#log.warn(`unsupported codecs of the client ignored: ${options.plan.ignored.join(", ")}`);

@@ -17,8 +17,12 @@ import { isNamed, type MediaFormat } from "../sdp/media_format.ts";
 
 export class PublisherConfigs {
   readonly video = new PublishedVideo();
-  readonly #audio = new PublishedAudio();
+  readonly #audio: PublishedAudio;
   #hasVideo = false;
+
+  constructor(registry: CodecRegistry = builtInCodecs) {
+    this.#audio = new PublishedAudio(registry);
+  }
 
   /** True when its pictures are H.264, as far as is known. */
   get hasVideo(): boolean {
@@ -78,17 +82,23 @@ export function publisherCodecs(
 const MAX_AUDIO_CONFIG_OCTETS = 64;
 
 export class PublishedAudio {
+  readonly #registry: CodecRegistry;
   #config: MediaMessage | null = null;
+
+  constructor(registry: CodecRegistry = builtInCodecs) {
+    this.#registry = registry;
+  }
 
   /** The last configuration, an own copy; null when none came. */
   get config(): MediaMessage | null {
     return this.#config;
   }
 
-  /** Looks at a message; keeps it when it is a configuration of AAC, of the default track. */
-  note(message: MediaMessage, { kind, content, codec, track, start, end }: Tag): void {
+  /** Looks at a message; keeps it when it is a configuration of the default track, of a codec that needs one. */
+  note(message: MediaMessage, { kind, content, codecId, track, start, end }: Tag): void {
     const { body } = message;
-    if (kind !== "audio" || content !== "config" || codec !== "aac" || track !== 0 || start === end) return;
+    if (kind !== "audio" || content !== "config" || track !== 0 || start === end) return;
+    if (this.#registry.ofFlvId(codecId)?.transcode?.configured === undefined) return;
     if (body.length <= MAX_AUDIO_CONFIG_OCTETS) this.#config = { ...message, body: body.slice() };
   }
 

@@ -7,7 +7,14 @@ import { WireError } from "../base/errors.ts";
 import { fourCcOf } from "../media/codec_ids.ts";
 import type { AudioDecoder, AudioEncoder, Codec, TagFrames } from "./codec.ts";
 import { OPUS_OF_TRANSCODING } from "./opus.ts";
-import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
+import {
+  type CodecInstance,
+  type CodecLibrary,
+  type CodecModule,
+  type ModuleExports,
+  WasmCodec,
+  WasmEncoder,
+} from "./wasm_library.ts";
 
 interface AacDecoderExports extends ModuleExports {
   /** Opens a decoder for an AudioSpecificConfig; 0 when it cannot. */
@@ -46,38 +53,37 @@ export const AAC_ENCODER: CodecModule<AacEncoderExports> = {
   outputOctets: 2 * MAX_FRAME_OCTETS,
 };
 
-export class AacDecoder implements AudioDecoder {
+export class AacDecoder extends WasmCodec<AacDecoderExports> implements AudioDecoder {
   readonly sampleRate: number;
   /** 1 or 2, as the last frame had. */
   channels: number;
-  readonly #core: CodecHandle<AacDecoderExports>;
   #view: Int16Array = new Int16Array(0);
   #address = 0;
 
   /** Opens a decoder. @param config the AudioSpecificConfig; @throws WireError when it is of an unknown kind */
   constructor(library: CodecLibrary<AacDecoderExports>, config: Uint8Array) {
     const { sampleRate, channels } = parseAacConfig(config);
-    this.sampleRate = sampleRate;
-    this.channels = channels;
     const plain = formatAacConfig(sampleRate, channels);
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: ({ exports, input }) => {
         input.octets.set(plain);
         return exports.open(input.address, plain.length);
       },
       close: (exports, handle) => exports.close(handle),
     });
+    this.sampleRate = sampleRate;
+    this.channels = channels;
   }
 
   /** One frame; the first gives nothing, it only fills the overlap. */
   decode(packet: Uint8Array): Int16Array {
-    this.#core.putPacket(packet);
-    const { handle, instance } = this.#core;
+    this.core.putPacket(packet);
+    const { handle, instance } = this.core;
     let count: number;
     try {
       count = instance.exports.decode(handle, instance.input.address, packet.length);
     } catch (error) {
-      throw this.#core.failed(error);
+      throw this.core.failed(error);
     }
     if (count < 0) throw new WireError("AAC frame", `FAAD2 says error ${-1 - count}`);
     if (count === 0) return NOTHING;
@@ -92,12 +98,8 @@ export class AacDecoder implements AudioDecoder {
     return NOTHING;
   }
 
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
-  }
-
   #viewOf(address: number, count: number): Int16Array {
-    const { buffer } = this.#core.instance.exports.memory;
+    const { buffer } = this.core.instance.exports.memory;
     const view = this.#view;
     if (view.buffer !== buffer || this.#address !== address || view.length !== count) {
       this.#view = new Int16Array(buffer, address, count);
@@ -110,12 +112,11 @@ export class AacDecoder implements AudioDecoder {
 const NOTHING = new Int16Array(0);
 
 /** Mono samples, or interleaved stereo, to AAC frames. */
-export class AacEncoder implements AudioEncoder {
+export class AacEncoder extends WasmEncoder<AacEncoderExports> implements AudioEncoder {
   readonly sampleRate: number;
   readonly frameSamples: number;
   /** The AudioSpecificConfig of the stream, to be sent before its first frame. */
   readonly config: Uint8Array;
-  readonly #core: CodecHandle<AacEncoderExports>;
 
   /** Opens an encoder. @param bitrate bits a second; default 3 a sample, at most 64000 a channel */
   constructor(
@@ -124,31 +125,23 @@ export class AacEncoder implements AudioEncoder {
     bitrate?: number,
     channels: 1 | 2 = 1,
   ) {
-    this.sampleRate = sampleRate;
-    this.frameSamples = AAC_FRAME_SAMPLES * channels;
-    this.config = formatAacConfig(sampleRate, channels);
     const rate = bitrate ?? Math.min(64000, sampleRate * 3) * channels;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.open(sampleRate, channels, rate),
       close: (exports, handle) => exports.close(handle),
     });
+    this.sampleRate = sampleRate;
+    this.frameSamples = AAC_FRAME_SAMPLES * channels;
+    this.config = formatAacConfig(sampleRate, channels);
   }
 
-  encode(samples: Int16Array): Uint8Array {
-    const { handle, instance } = this.#core;
-    const { exports, input, output } = instance;
-    input.samples.set(samples);
-    try {
-      const length = exports.encode(handle, input.address, output.address, 2 * MAX_FRAME_OCTETS);
-      if (length < 0) throw new Error("The AAC encoder refuses a frame");
-      return output.firstOctets(length);
-    } catch (error) {
-      throw this.#core.failed(error);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
+  protected encodeInput(
+    { exports, input, output }: CodecInstance<AacEncoderExports>,
+    handle: number,
+  ): number {
+    const length = exports.encode(handle, input.address, output.address, 2 * MAX_FRAME_OCTETS);
+    if (length < 0) throw new Error("The AAC encoder refuses a frame");
+    return length;
   }
 }
 

@@ -14,7 +14,14 @@ import type {
   AudioPacketOptions,
   Codec,
 } from "./codec.ts";
-import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
+import {
+  type CodecInstance,
+  type CodecLibrary,
+  type CodecModule,
+  type ModuleExports,
+  WasmCodec,
+  WasmEncoder,
+} from "./wasm_library.ts";
 import { createFrame, type Frame, type FrameSink, type PayloadSink } from "../media/frame.ts";
 import { RtmpToRtpTimeline, RtpToRtmpTimeline } from "../media/timeline.ts";
 
@@ -72,66 +79,48 @@ export interface OpusEncoderOptions {
   readonly lossPercent?: number;
 }
 
-export class OpusEncoder implements AudioEncoder {
+export class OpusEncoder extends WasmEncoder<OpusExports> implements AudioEncoder {
   readonly sampleRate: number;
   readonly frameSamples: number;
-  readonly #core: CodecHandle<OpusExports>;
 
   constructor(library: CodecLibrary<OpusExports>, options: OpusEncoderOptions) {
     const { sampleRate, bitrate = 32000, complexity = 3, packetMs = 20, lossPercent = 0 } = options;
-    this.sampleRate = sampleRate;
-    this.frameSamples = sampleRate * packetMs / 1000;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.openEncoder(sampleRate, bitrate, complexity, lossPercent),
       close: (exports, handle) => exports.closeEncoder(handle),
     });
+    this.sampleRate = sampleRate;
+    this.frameSamples = sampleRate * packetMs / 1000;
   }
 
-  encode(samples: Int16Array): Uint8Array {
-    const { handle, instance } = this.#core;
-    const { exports, input, output } = instance;
-    input.samples.set(samples);
-    try {
-      const length = exports.encode(
-        handle,
-        input.address,
-        this.frameSamples,
-        output.address,
-        MAX_MADE_OCTETS,
-      );
-      if (length < 0) throw new Error(`Opus refuses ${this.frameSamples} samples (error ${length})`);
-      return output.firstOctets(length);
-    } catch (error) {
-      throw this.#core.failed(error);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
+  protected encodeInput({ exports, input, output }: CodecInstance<OpusExports>, handle: number): number {
+    const { frameSamples } = this;
+    const length = exports.encode(handle, input.address, frameSamples, output.address, MAX_MADE_OCTETS);
+    if (length < 0) throw new Error(`Opus refuses ${frameSamples} samples (error ${length})`);
+    return length;
   }
 }
 
-export class OpusDecoder implements AudioDecoder {
+export class OpusDecoder extends WasmCodec<OpusExports> implements AudioDecoder {
   readonly sampleRate: number;
   /** Always mono. */
   readonly channels = 1;
-  readonly #core: CodecHandle<OpusExports>;
 
   /** Opens a decoder. @param sampleRate one of {@link OPUS_RATES}, whatever the packets were made from */
   constructor(library: CodecLibrary<OpusExports>, sampleRate: number) {
-    this.sampleRate = sampleRate;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.openDecoder(sampleRate),
       close: (exports, handle) => exports.closeDecoder(handle),
     });
+    this.sampleRate = sampleRate;
   }
 
   decode(packet: Uint8Array): Int16Array {
     if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) {
       throw new WireError("Opus packet", `${packet.length} octets are no packet`);
     }
-    this.#core.putPacket(packet);
-    return this.#decode(this.#core.instance.input.address, packet.length, MAX_SAMPLES, 0);
+    this.core.putPacket(packet);
+    return this.#decode(this.core.instance.input.address, packet.length, MAX_SAMPLES, 0);
   }
 
   conceal(samples: number): Int16Array {
@@ -143,22 +132,18 @@ export class OpusDecoder implements AudioDecoder {
   /** The packet before `packet`, as far as `packet` tells (in-band FEC); else concealment of `samples`. */
   recover(packet: Uint8Array, samples: number): Int16Array {
     if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) return this.conceal(samples);
-    this.#core.putPacket(packet);
-    return this.#decode(this.#core.instance.input.address, packet.length, samples, 1);
-  }
-
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
+    this.core.putPacket(packet);
+    return this.#decode(this.core.instance.input.address, packet.length, samples, 1);
   }
 
   #decode(octets: number, length: number, capacity: number, fec: number): Int16Array {
-    const { handle, instance } = this.#core;
+    const { handle, instance } = this.core;
     const { exports, output } = instance;
     let samples: number;
     try {
       samples = exports.decode(handle, octets, length, output.address, capacity, fec);
     } catch (error) {
-      throw this.#core.failed(error);
+      throw this.core.failed(error);
     }
     if (samples < 0) throw new WireError("Opus packet", `libopus says error ${samples}`);
     return output.firstSamples(samples);

@@ -2,7 +2,7 @@
 // Its delay at quality 4 is 32 samples of the lower rate: 4 ms at 8 kHz.
 // Role: machine
 
-import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
+import { type CodecLibrary, type CodecModule, type ModuleExports, WasmCodec } from "./wasm_library.ts";
 
 interface ResamplerExports extends ModuleExports {
   /** Opens a resampler; 0 when it cannot. */
@@ -29,22 +29,21 @@ export const RESAMPLER: CodecModule<ResamplerExports> = {
 };
 
 /** One direction of mono audio from one rate to another. */
-export class Resampler implements Disposable {
+export class Resampler extends WasmCodec<ResamplerExports> {
   readonly fromRate: number;
   readonly toRate: number;
   readonly latency: number;
-  readonly #core: CodecHandle<ResamplerExports>;
 
   /** Opens a resampler between two rates of 8000 to 48000. */
   constructor(library: CodecLibrary<ResamplerExports>, fromRate: number, toRate: number, quality = QUALITY) {
     if (toRate > fromRate * MAX_GROWTH) throw new Error(`${fromRate} to ${toRate} is too steep`);
-    this.fromRate = fromRate;
-    this.toRate = toRate;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.open(fromRate, toRate, quality),
       close: (exports, handle) => exports.close(handle),
     });
-    this.latency = this.#core.instance.exports.latency(this.#core.handle);
+    this.fromRate = fromRate;
+    this.toRate = toRate;
+    this.latency = this.core.instance.exports.latency(this.core.handle);
   }
 
   /** The most samples that one call takes. */
@@ -52,16 +51,12 @@ export class Resampler implements Disposable {
 
   /** Resamples `count` samples of `samples` from `start`, at most {@link Resampler.maxBlock}; borrowed. */
   process(samples: Int16Array, start: number, count: number): Int16Array {
-    const { handle, instance } = this.#core;
+    const { handle, instance } = this.core;
     const { exports, input, output } = instance;
     const into = input.samples;
     for (let i = 0; i < count; i++) into[i] = samples[start + i]!;
     const made = exports.process(handle, input.address, count, output.address, MAX_MADE);
     if (made < 0) throw new Error(`The resampler did not take ${count} samples`);
     return output.firstSamples(made);
-  }
-
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
   }
 }

@@ -7,7 +7,14 @@ import { WireError } from "../base/errors.ts";
 import { mediaFormat } from "../sdp/media_format.ts";
 import type { AudioDecoder, AudioEncoder, Codec } from "./codec.ts";
 import { SpeexDepacketizer, SpeexPacketizer } from "./speex/packets.ts";
-import { CodecHandle, type CodecLibrary, type CodecModule, type ModuleExports } from "./wasm_library.ts";
+import {
+  type CodecInstance,
+  type CodecLibrary,
+  type CodecModule,
+  type ModuleExports,
+  WasmCodec,
+  WasmEncoder,
+} from "./wasm_library.ts";
 
 interface SpeexExports extends ModuleExports {
   /** Opens an encoder; 0 when it cannot. */
@@ -46,57 +53,43 @@ interface SpeexEncoderOptions {
   readonly framesPerPacket?: number;
 }
 
-export class SpeexEncoder implements AudioEncoder {
+export class SpeexEncoder extends WasmEncoder<SpeexExports> implements AudioEncoder {
   /** 8000 or 16000. */
   readonly sampleRate: number;
   readonly frameSamples: number;
   readonly #frames: number;
-  readonly #core: CodecHandle<SpeexExports>;
 
   constructor(library: CodecLibrary<SpeexExports>, options: SpeexEncoderOptions) {
     const { sampleRate, quality = 8, complexity = 2, framesPerPacket = 1 } = options;
-    this.sampleRate = sampleRate;
-    this.#frames = Math.min(MAX_FRAMES, Math.max(1, framesPerPacket));
-    this.frameSamples = this.#frames * sampleRate / 50;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.openEncoder(modeOf(sampleRate), quality, complexity),
       close: (exports, handle) => exports.close(handle),
     });
+    this.sampleRate = sampleRate;
+    this.#frames = Math.min(MAX_FRAMES, Math.max(1, framesPerPacket));
+    this.frameSamples = this.#frames * sampleRate / 50;
   }
 
-  encode(samples: Int16Array): Uint8Array {
-    const { handle, instance } = this.#core;
-    const { exports, input, output } = instance;
-    input.samples.set(samples);
-    try {
-      const octets = exports.encode(handle, input.address, this.#frames, output.address, MAX_PACKET_OCTETS);
-      return output.firstOctets(octets);
-    } catch (error) {
-      throw this.#core.failed(error);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
+  protected encodeInput({ exports, input, output }: CodecInstance<SpeexExports>, handle: number): number {
+    return exports.encode(handle, input.address, this.#frames, output.address, MAX_PACKET_OCTETS);
   }
 }
 
-export class SpeexDecoder implements AudioDecoder {
+export class SpeexDecoder extends WasmCodec<SpeexExports> implements AudioDecoder {
   /** 8000 or 16000, whatever the packets hold. */
   readonly sampleRate: number;
   /** Always mono. */
   readonly channels = 1;
   readonly #frameSamples: number;
-  readonly #core: CodecHandle<SpeexExports>;
 
   /** Opens a decoder. @param enhance the perceptual post-filter, on as in every player */
   constructor(library: CodecLibrary<SpeexExports>, sampleRate: number, enhance = true) {
-    this.sampleRate = sampleRate;
-    this.#frameSamples = sampleRate / 50;
-    this.#core = new CodecHandle(library, {
+    super(library, {
       open: (instance) => instance.exports.openDecoder(modeOf(sampleRate), enhance ? 1 : 0),
       close: (exports, handle) => exports.close(handle),
     });
+    this.sampleRate = sampleRate;
+    this.#frameSamples = sampleRate / 50;
   }
 
   /** All frames of a packet, or those before the damage. */
@@ -104,8 +97,8 @@ export class SpeexDecoder implements AudioDecoder {
     if (packet.length === 0 || packet.length > MAX_PACKET_OCTETS) {
       throw new WireError("Speex packet", `${packet.length} octets are no packet`);
     }
-    this.#core.putPacket(packet);
-    const { input, output } = this.#core.instance;
+    this.core.putPacket(packet);
+    const { input, output } = this.core.instance;
     const frames = this.#decode(input.address, packet.length, output.address, MAX_FRAMES);
     if (frames < 0) throw new WireError("Speex packet", "bits that are no frame");
     return output.firstSamples(frames * this.#frameSamples);
@@ -113,20 +106,16 @@ export class SpeexDecoder implements AudioDecoder {
 
   conceal(samples: number): Int16Array {
     const frames = Math.min(MAX_FRAMES, Math.ceil(samples / this.#frameSamples));
-    const { output } = this.#core.instance;
+    const { output } = this.core.instance;
     for (let i = 0; i < frames; i++) this.#decode(0, 0, output.address + 2 * i * this.#frameSamples, 1);
     return output.firstSamples(frames * this.#frameSamples);
   }
 
-  [Symbol.dispose](): void {
-    this.#core[Symbol.dispose]();
-  }
-
   #decode(octets: number, length: number, samples: number, maxFrames: number): number {
     try {
-      return this.#core.instance.exports.decode(this.#core.handle, octets, length, samples, maxFrames);
+      return this.core.instance.exports.decode(this.core.handle, octets, length, samples, maxFrames);
     } catch (error) {
-      throw this.#core.failed(error);
+      throw this.core.failed(error);
     }
   }
 }

@@ -52,7 +52,7 @@ export class CodecLibrary<E extends ModuleExports> {
 }
 
 /** One running module with a place for input and one for output, shared by its codecs. */
-class CodecInstance<E extends ModuleExports> {
+export class CodecInstance<E extends ModuleExports> {
   readonly exports: E;
   /** Where packets to decode and samples to encode go. */
   readonly input: Place;
@@ -167,4 +167,33 @@ export class CodecHandle<E extends ModuleExports> implements Disposable {
       throw new Error(`${this.#library.options.name} cannot be opened with these options`);
     }
   }
+}
+
+/** What encoders and decoders share: their handle, from their making to their disposal. */
+export abstract class WasmCodec<E extends ModuleExports> implements Disposable {
+  protected readonly core: CodecHandle<E>;
+
+  constructor(library: CodecLibrary<E>, functions: HandleFunctions<E>) {
+    this.core = new CodecHandle(library, functions);
+  }
+
+  [Symbol.dispose](): void {
+    this.core[Symbol.dispose]();
+  }
+}
+
+export abstract class WasmEncoder<E extends ModuleExports> extends WasmCodec<E> {
+  /** One packet, borrowed until the next one of the same module. */
+  encode(samples: Int16Array): Uint8Array {
+    const { handle, instance } = this.core;
+    instance.input.samples.set(samples);
+    try {
+      return instance.output.firstOctets(this.encodeInput(instance, handle));
+    } catch (error) {
+      throw this.core.failed(error);
+    }
+  }
+
+  /** Encodes what is in the input place; gives the octets that are then in the output place. */
+  protected abstract encodeInput(instance: CodecInstance<E>, handle: number): number;
 }

@@ -2,6 +2,7 @@
 // line/<account>/say goes to them. Takes the calls and messages of every account.
 // Role: edge
 
+import type { CodecRegistry } from "../../codecs/registry.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
@@ -87,7 +88,7 @@ export class LineApp implements AccountApplication, AsyncDisposable {
     const services: CallServices = {
       shared: this.#parts,
       log,
-      media: freshForEachCall(() => mediaOf(this.#parts, log)),
+      media: freshForEachCall(this.#parts.registry, () => mediaOf(this.#parts, log)),
       account: config.name,
       askedBy: "",
     };
@@ -117,8 +118,9 @@ export class LineApp implements AccountApplication, AsyncDisposable {
 }
 
 /** The RTMP time of each call begins with it. */
-function freshForEachCall(create: () => MediaFactory): MediaFactory {
+function freshForEachCall(registry: CodecRegistry, create: () => MediaFactory): MediaFactory {
   return {
+    registry,
     open: (localAddress, codecs) => create().open(localAddress, codecs),
     addressFacing: (offer, hop) => create().addressFacing(offer, hop),
     withAddresses: (description) => create().withAddresses(description),
