@@ -2,20 +2,18 @@
 // Role: edge
 
 import { type Clock, delay } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
 import type { CallMedia } from "./call_media.ts";
 import type { DtmfMode } from "../config/setting_values.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import { formatDtmf, formatDtmfRelay } from "../sip/message/info_bodies.ts";
 import { reasonPhrase } from "../sip/message/message.ts";
+import type { Runtime } from "../base/runtime.ts";
 
-interface DigitRouteOptions {
+interface DigitRouteOptions extends Pick<Runtime, "clock" | "log"> {
   /** Sends an INFO in the call; the final status. */
   readonly info: (body: SipBody) => Promise<number>;
   readonly media: Pick<CallMedia, "sendDigits">;
   readonly mode: DtmfMode;
-  readonly clock: Clock;
-  readonly log: Logger;
   readonly spawn: (name: string, run: () => Promise<void>) => void;
 }
 

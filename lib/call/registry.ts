@@ -4,10 +4,10 @@
 
 import type { Clock } from "../base/clock.ts";
 import { Mailbox } from "../base/mailbox.ts";
-import type { Random } from "../base/random.ts";
 import { formatSipUri } from "../sip/message/uri.ts";
 import type { NameAddr } from "../sip/message/name_addr.ts";
 import type { StreamRecord } from "./call_media.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 type CallStatus =
   | "trying"
@@ -87,9 +87,7 @@ export const MAX_ENDED_LENGTH = 2 * 1024 * 1024;
 /** What a peer says about itself is cut to so much. */
 const MAX_TEXT = 256;
 
-interface CallRegistryRuntime {
-  readonly clock: Clock;
-  readonly random: Random;
+interface CallRegistryRuntime extends Pick<Runtime, "clock" | "random"> {
 }
 
 export class CallRegistry {

@@ -2,19 +2,16 @@
 // Each format that comes in has an audio path of its own, so a source may change its codec at any packet.
 // Role: machine
 
-import type { Clock } from "../base/clock.ts";
 import { messageOf, WireError } from "../base/errors.ts";
-import type { Random } from "../base/random.ts";
 import { AudioPath } from "../codecs/audio_path.ts";
 import type { AudioFormat, ConfiguredDecoding } from "../codecs/codec.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { Playout, type PlayoutSink } from "./playout.ts";
+import type { Runtime } from "../base/runtime.ts";
 
-interface TranscoderOptions {
+interface TranscoderOptions extends Pick<Runtime, "clock" | "random"> {
   readonly to: AudioFormat;
   readonly codecs: Codecs;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly sink: PlayoutSink;
   /** Told in words of each kind of warning, once; `refused`: nothing of the source can be heard. */
   readonly onWarning: (text: string, refused: boolean) => void;

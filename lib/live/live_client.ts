@@ -1,7 +1,6 @@
 // One RTMP client of the streams application: what it publishes, records and plays, live and from files.
 // Role: edge
 
-import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FlvSeekReader } from "../flv/seek_reader.ts";
@@ -34,6 +33,7 @@ import {
 import type { ConnectRequest } from "../rtmp/command.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 interface LiveServices extends PlaySettings {
   readonly streams: LiveStreams;
@@ -235,9 +235,7 @@ export interface LiveOptions {
   readonly limits?: Partial<LiveLimits>;
 }
 
-interface LiveEnvironment {
-  readonly clock: Clock;
-  readonly log: Logger;
+interface LiveEnvironment extends Pick<Runtime, "clock" | "log"> {
 }
 
 const READ_AHEAD_MS = 10_000;

@@ -3,8 +3,6 @@
 // States: waiting (players only) -> publishing -> waiting.
 // Role: machine
 
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
 import { PictureMender } from "../codecs/h264/picture_mender.ts";
 import { createTag, FirstTrack, readTag, type Tag } from "../media/tag.ts";
 import { type ByteBudget, GopCache } from "./gop_cache.ts";
@@ -18,15 +16,14 @@ import {
 } from "./subscription.ts";
 import type { LiveSink } from "./player_sink.ts";
 import type { Publisher } from "./publisher.ts";
+import type { Runtime } from "../base/runtime.ts";
 
-interface LiveStreamOptions {
+interface LiveStreamOptions extends Pick<Runtime, "clock" | "log"> {
   /** Its whole path: application and name. */
   readonly path: string;
   /** Cached bytes at most; 0 for no cache. */
   readonly cacheBytes: number;
   readonly budget: ByteBudget;
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Told when there is neither publisher nor player. */
   readonly onIdle: () => void;
 }

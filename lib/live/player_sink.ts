@@ -1,24 +1,20 @@
 // An RTMP player of a live stream: how much it lags, what it is told, when it has seen enough.
 // Role: machine
 
-import type { Clock } from "../base/clock.ts";
-import type { Logger } from "../base/log.ts";
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 export type LivePlayer = Pick<
   NetStream,
   "name" | "send" | "congestion" | "lagMs" | "started" | "published" | "stop"
 >;
 
-interface PlayerSinkOptions {
+interface PlayerSinkOptions extends Pick<Runtime, "clock" | "log"> {
   /** Later than this nothing should arrive: pictures are left out, and from twice as much on sound. */
   readonly latencyMs: number;
   /** Of the stream's time that is played; -1 for all. */
   readonly durationMs: number;
-  /** For the log, which is told of losses once a second at most. */
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Told when the duration is over and the player has been told so. */
   readonly onFinished: () => void;
 }

@@ -3,15 +3,15 @@
 // Deno permissions: --allow-net for the server.
 // Role: edge
 
-import { type Clock, delay } from "../base/clock.ts";
+import { delay } from "../base/clock.ts";
 import { toHex } from "../base/bytes.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import type { DnsResolver } from "./dns.ts";
 import { type Endpoint, formatEndpoint, isIpv6 } from "./endpoint.ts";
 import { decodeStun, STUN_ID_BYTES, type StunOutcome, StunQuery } from "./stun.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 /** Between questions while they are answered. */
 export const REFRESH_MS = 120_000;
@@ -25,15 +25,11 @@ const REQUESTS = 4;
 const MAX_ADDRESSES = 3;
 const MAX_ANSWER_BYTES = 2048;
 
-export interface PublicAddressOptions {
+export interface PublicAddressOptions extends Runtime {
   /** The STUN server; a name or an IP address. */
   readonly server: Endpoint;
   /** Address to ask from: the one SIP is bound to. */
   readonly bind: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Where findings and failures are told. */
-  readonly log: Logger;
   readonly dns: DnsResolver;
   /** Told each address that is new; the first one too. */
   readonly onAddress: (address: string) => void;

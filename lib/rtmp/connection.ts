@@ -6,7 +6,6 @@ import type { AmfObject, AmfValue } from "../amf/value.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import { Ticker } from "../base/ticker.ts";
 import type { Endpoint } from "../net/endpoint.ts";
 import type { ByteStream } from "../net/tcp.ts";
@@ -19,21 +18,19 @@ import type { RtmpOptions } from "./options.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { ServerSession } from "./server_session.ts";
 import type { RtmpEvent } from "./stream_commands.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 export { defaultRtmpOptions, type RtmpOptions } from "./options.ts";
 
 /** What a client does that may be too much when many do it, or one often: see {@link RtmpEnvironment.onOffence}. */
 export type RtmpOffence = "silent" | "unusable" | "greedy";
 
-export interface RtmpEnvironment {
+export interface RtmpEnvironment extends Runtime {
   /**
    * Told of a client that never said connect (silent), that spoke no RTMP (unusable), or that is made to wait because
    * it sends too much (greedy). False: the connection keeps quiet about it.
    */
   readonly onOffence?: (peer: Endpoint, offence: RtmpOffence) => boolean;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: Random;
   /** Ticks for the beat ({@link HEARTBEAT}), shared by many connections; each has its own when missing. */
   readonly ticker?: Ticker;
 }

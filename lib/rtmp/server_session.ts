@@ -5,7 +5,6 @@
 
 import { encodeAmf0 } from "../amf/amf0.ts";
 import { type AmfObject, type AmfValue, formatAmf, getProperty } from "../amf/value.ts";
-import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { AUDIO_FOURCCS, fourCcText, VIDEO_FOURCCS } from "../media/codec_ids.ts";
@@ -30,6 +29,7 @@ import {
 } from "./message.ts";
 import type { NetStream } from "./net_stream.ts";
 import type { RtmpOptions } from "./options.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 /** Name and version in the connect reply; programs written for siprtmp may look at it. */
 const SERVER_VERSION = "rtmplite/8,2";
@@ -45,12 +45,9 @@ const COMMANDS_AT_ONCE = 16;
 
 const NO_BYTES = new Uint8Array(0);
 
-interface ServerSessionOptions {
+interface ServerSessionOptions extends Pick<Runtime, "clock" | "log"> {
   /** Where answers go. */
   readonly stream: ByteStream;
-  readonly clock: Clock;
-  /** Commands both ways at level debug; never the arguments of connect. */
-  readonly log: Logger;
   readonly limits: RtmpOptions;
 }
 

@@ -4,7 +4,6 @@
 
 import type { Clock } from "../base/clock.ts";
 import { WireError } from "../base/errors.ts";
-import type { Random } from "../base/random.ts";
 import { type Endpoint, sameAddress, sameEndpoint } from "../net/endpoint.ts";
 import type { Described, RemoteLock } from "./remote_lock.ts";
 import {
@@ -17,6 +16,7 @@ import {
   type SourceDescription,
 } from "./rtcp.ts";
 import type { RtpSource } from "./source.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 export type RtcpEvent =
   | {
@@ -228,9 +228,7 @@ const NTP_OFFSET_SECONDS = 2_208_988_800;
 
 const CNAME_ITEM = 1;
 
-interface ReporterOptions {
-  readonly clock: Clock;
-  readonly random: Random;
+interface ReporterOptions extends Pick<Runtime, "clock" | "random"> {
   readonly clockRate: number;
   readonly ssrc: number;
   /** Our canonical name, the same for audio and video of one call. */

@@ -6,13 +6,13 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
 import { equalSecrets } from "../gateway/access/users_file.ts";
 import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
 import { type ByteStream, connectTcp, listenTcp, type SendLimits } from "../net/tcp.ts";
 import { HANDSHAKE_SIZE } from "../rtmp/handshake.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 /** S0, S1 and S2. */
 const ANSWER_SIZE = 1 + 2 * HANDSHAKE_SIZE;
@@ -169,14 +169,11 @@ const PREFACE_MS = 5_000;
 /** Clients that were announced and not yet taken. */
 const MAX_WAITING = 256;
 
-interface RelayListenOptions {
+interface RelayListenOptions extends Pick<Runtime, "clock" | "log"> {
   /** Asked of everybody who comes. */
   readonly secret: string;
   /** Bounds of what is unsent to a client. */
   readonly limits: SendLimits;
-  readonly clock: Clock;
-  /** Where strangers are told. */
-  readonly log: Logger;
   readonly onListening: (local: Endpoint) => void;
 }
 

@@ -5,7 +5,6 @@
 import { type Clock, delay } from "../base/clock.ts";
 import { ConfigError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import { Scope } from "../base/scope.ts";
 import {
   type CallChange,
@@ -23,6 +22,7 @@ import { SharedCounts } from "./shared_counts.ts";
 import { TeamState } from "./team_state.ts";
 import { type TeamOrLog, WorkerHandle } from "./worker_handle.ts";
 import { sipPortOf, sliceOf, STREAMS_WORKER, type WorkerSlot } from "./worker_slot.ts";
+import type { Runtime } from "../base/runtime.ts";
 
 /**
  * After so many attempts a replacement takes another SIP port: the runtime cannot end a thread that hangs in a loop, and
@@ -36,12 +36,7 @@ const STOP_WITHIN_MS = 10_000;
 /** The first file of every worker. */
 const ENTRY = new URL("./worker_main.ts", import.meta.url);
 
-interface SupervisorEnvironment {
-  /** Every timer of this thread. */
-  readonly clock: Clock;
-  /** Where its own lines go. */
-  readonly log: Logger;
-  readonly random: Random;
+interface SupervisorEnvironment extends Runtime {
   readonly putLine: (line: string) => void;
   /** Calls of this thread, listed with theirs; absent: it has none. */
   readonly calls?: CallRegistry;

@@ -2,10 +2,8 @@
 // the supervisor posts reaches the part of the gateway that it is for.
 // Role: edge
 
-import type { Clock } from "../base/clock.ts";
 import type { Counter } from "../base/counter.ts";
 import { messageOf, TransportError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
 import type { AddressChange } from "../gateway/access/address_limits.ts";
 import type {
   AddressClient,
@@ -26,16 +24,14 @@ import type { SharedCounts } from "./shared_counts.ts";
 import { SharedTransport } from "./shared_transport.ts";
 import { linePrefixOf, UserDirectory } from "./user_directory.ts";
 import { STREAMS_WORKER } from "./worker_slot.ts";
+import type { Runtime } from "../base/runtime.ts";
 
-interface TeamMemberOptions {
+interface TeamMemberOptions extends Pick<Runtime, "clock" | "log"> {
   readonly opening: Opening;
   readonly counts: SharedCounts;
   readonly post: (message: FromWorker) => void;
   /** Bounds of what is unsent on connections that are carried. */
   readonly limits: SendLimits;
-  readonly clock: Clock;
-  /** Where lines go. */
-  readonly log: Logger;
 }
 
 /** News between workers: everything the supervisor posts but what is about the worker itself. */

@@ -5,7 +5,6 @@
 import type { Clock } from "../base/clock.ts";
 import { Ticker } from "../base/ticker.ts";
 import { type Logger, type OpenLog, openLog } from "../base/log.ts";
-import type { Random } from "../base/random.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import type { CallRegistry, CallWatch } from "../call/registry.ts";
 import { buildConfig } from "../config/config.ts";
@@ -24,10 +23,9 @@ import {
 import { SharedCounts } from "./shared_counts.ts";
 import { sliceOf } from "./worker_slot.ts";
 import { TeamMember } from "./team_member.ts";
+import type { Runtime } from "../base/runtime.ts";
 
-interface WorkerEnvironment {
-  readonly clock: Clock;
-  readonly random: Random;
+interface WorkerEnvironment extends Pick<Runtime, "clock" | "random"> {
   readonly dns: DnsResolver;
   readonly loadCodecs: () => Promise<Codecs>;
 }

@@ -1,12 +1,11 @@
 // The one thing the gateway asks before it lets somebody in or a call out.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
-import type { Logger } from "../../base/log.ts";
 import { type AddressChange, AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
 import { type KeyAttempt, KeyGuard, type KeyOutcome, LateRefusals } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export interface AccessOptions extends LoginRules {
   /** Domains in lower case; null: any. */
@@ -21,10 +20,7 @@ export interface AccessOptions extends LoginRules {
   readonly callsPerAddress: number;
 }
 
-interface AccessEnvironment {
-  readonly clock: Clock;
-  /** Where refusals are told. */
-  readonly log: Logger;
+interface AccessEnvironment extends Pick<Runtime, "clock" | "log"> {
   /** Told what addresses do, should others keep the same limits. */
   readonly onChange?: (change: AddressChange) => void;
 }

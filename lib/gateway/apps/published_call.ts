@@ -3,7 +3,6 @@
 // Role: machine
 
 import type { AmfValue } from "../../amf/value.ts";
-import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { CallLeg, ClientLink, StatusStream } from "../../call/leg.ts";
 import { dial } from "../../call/dial.ts";
@@ -13,20 +12,19 @@ import type { RedialPolicy, SipAccount } from "../../config/accounts.ts";
 import type { StreamClient } from "./stream_client.ts";
 import { isSound, publisherCodec } from "../../call/publisher_configs.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export type CallRules = Pick<SipAccount, "codecs" | "answerTimeoutSeconds" | "redial" | "maxDurationSeconds">;
 
 type Tell = (level: "status" | "error", code: string, text: string) => void;
 
-interface PublishedCallParts {
+interface PublishedCallParts extends Pick<Runtime, "clock" | "random"> {
   readonly destination: string;
   readonly rules: CallRules;
   readonly registry: CodecRegistry;
   /** Codecs that can be turned into one another here: without it no phone hears AAC. */
   readonly transcodable: ReadonlySet<string>;
   readonly openClient: (link: ClientLink) => StreamClient;
-  readonly clock: Clock;
-  readonly random: Random;
   readonly tell: Tell;
   readonly callClient: (method: string, ...args: AmfValue[]) => void;
   /** The call is over, unless the publisher has left first; called once. */

@@ -3,7 +3,6 @@
 // Role: edge
 
 import type { AmfValue } from "../../amf/value.ts";
-import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import type { Scope } from "../../base/scope.ts";
@@ -136,11 +135,9 @@ export class SipApp {
   }
 }
 
-interface UrlDialLinkParts {
+interface UrlDialLinkParts extends Pick<Runtime, "clock" | "log"> {
   readonly client: Pick<RtmpConnection, "close">;
   readonly limits: Pick<UrlDial, "answerTimeoutSeconds" | "maxDurationSeconds">;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /**

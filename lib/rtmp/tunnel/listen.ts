@@ -5,9 +5,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransportError, WireError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
 import { Mailbox } from "../../base/mailbox.ts";
-import type { Random } from "../../base/random.ts";
 import { Scope } from "../../base/scope.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
@@ -21,6 +19,7 @@ import {
   type RequestHead,
 } from "./http_message.ts";
 import { TunnelSession } from "./session.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 /** Bounds of the listener. */
 export interface RtmptOptions extends SendLimits {
@@ -30,11 +29,7 @@ export interface RtmptOptions extends SendLimits {
   silenceMs?: number;
 }
 
-interface RtmptEnvironment {
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Makes the names of sessions, which are secrets: must be fit for them. */
-  readonly random: Random;
+interface RtmptEnvironment extends Runtime {
 }
 
 const SILENCE_MS = 30_000;

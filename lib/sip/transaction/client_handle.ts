@@ -3,8 +3,6 @@
 // is over: what RFC 6026 7.2 waits for afterwards, the layer knows by the ACKs it has sent.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
-import type { Logger } from "../../base/log.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
 import { formatVia, parseVia, type Via } from "../message/header.ts";
 import { clientKey } from "../message/matching.ts";
@@ -14,6 +12,7 @@ import { ClientTransaction, type ClientTransactionOutlets } from "./client_trans
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
 import { createCancel } from "./transaction_requests.ts";
 import { isReliable, transportRow } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 /** How many targets of one request are tried at most. */
 const MAX_TRIES = 8;
@@ -366,12 +365,9 @@ export interface FailoverNotice {
   readonly reason: string;
 }
 
-export interface ClientTransactionDeps<Handle> {
-  /** Where timers run. */
-  readonly clock: Clock;
+export interface ClientTransactionDeps<Handle> extends Pick<Runtime, "clock" | "log"> {
   /** T1, T2, T4. */
   readonly timers: TimerValues;
-  readonly log: Logger;
   /** A Via towards `target` with a new branch. */
   createVia(target: Target): Via;
   send(request: SipRequest, target: Target, outcome: (outcome: SendOutcome) => void): void;

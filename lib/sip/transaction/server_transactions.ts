@@ -2,8 +2,6 @@
 // repetition or its ACK belongs, what repeats its response and for how long.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
-import type { Random } from "../../base/random.ts";
 import { SipHeaders } from "../message/header.ts";
 import { mergeKey } from "../message/matching.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
@@ -12,11 +10,9 @@ import { type Overload, type Requester, ServerLoad, type Taken } from "./server_
 import { ServerTransactionHandle } from "./server_transaction_handle.ts";
 import { giveUpMs, type TimerValues } from "./timers.ts";
 import { isReliable } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
-interface ServerTransactionsOptions {
-  /** Where all timers run. */
-  readonly clock: Clock;
-  readonly random: Random;
+interface ServerTransactionsOptions extends Pick<Runtime, "clock" | "random"> {
   /** T1, T2, T4. */
   readonly timers: TimerValues;
   /** Most requests without a final response. */

@@ -5,8 +5,6 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { WireError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
 import { MAGIC_COOKIE } from "../message/header_values.ts";
 import { formatVia, type Via } from "../message/header.ts";
 import {
@@ -34,6 +32,7 @@ import { ServerTransactions } from "./server_transactions.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
 import { KeptRequest } from "./transaction_requests.ts";
 import { transportRow } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export { ClientHandle, type ClientOutlets } from "./client_handle.ts";
 export { ServerTransactionHandle } from "./server_transaction_handle.ts";
@@ -60,11 +59,7 @@ interface SentBy {
   readonly port: number;
 }
 
-export interface TransactionLayerOptions {
-  /** Where all timers run. */
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
+export interface TransactionLayerOptions extends Runtime {
   /** T1, T2, T4; the RFC's when left out. */
   readonly timers?: TimerValues;
   /** Most requests of ours, and of others, without a final response at a time; 4096 each when left out. */

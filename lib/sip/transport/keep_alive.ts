@@ -2,10 +2,7 @@
 // INVITEs through (RFC 5626 4.4, 8). One keep-alive per flow, however many users are registered along it.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
 import { toHex } from "../../base/bytes.ts";
-import type { Logger } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
 import { type Endpoint, formatEndpoint, sameEndpoint } from "../../net/endpoint.ts";
 import { STUN_ID_BYTES, type StunOutcome, StunQuery } from "../../net/stun.ts";
 import type { SipRequest } from "../message/message.ts";
@@ -13,6 +10,7 @@ import type { KeepAliveAnswer } from "./receiver.ts";
 import { type Flow, formatTarget, type Target, targetOf } from "../message/target.ts";
 import type { TransactionLayer } from "../transaction/transaction_layer.ts";
 import { isReliable } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 /** How a flow is kept open; "off": it is not. */
 export type KeepAliveMethod = "crlf" | "stun" | "options" | "off";
@@ -37,10 +35,7 @@ interface FlowHolder {
   flowFailed(reason: string): void;
 }
 
-interface KeepAliveEnv {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
+interface KeepAliveEnv extends Runtime {
   readonly settings: KeepAliveSettings;
   readonly layer: Pick<TransactionLayer, "request">;
   /** Sends bytes over UDP, CRLFCRLF over an open connection; false without one. */

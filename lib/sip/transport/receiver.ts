@@ -3,7 +3,6 @@
 // Role: edge
 
 import { decodeUtf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
 import { nullIfMalformed, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
@@ -20,6 +19,7 @@ import { SipParseError } from "../message/message_head.ts";
 import { decodeSipDatagram, isKeepAlive } from "../message/parser.ts";
 import { type Flow, formatTarget, recordSource, targetOf } from "../message/target.ts";
 import type { SipUri } from "../message/uri.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export interface TransportStats {
   received: number;
@@ -41,12 +41,9 @@ export interface DatagramFilter {
   malformed(address: string): boolean;
 }
 
-interface ReceiverEnv {
+interface ReceiverEnv extends Pick<Runtime, "clock" | "log"> {
   /** Judges bad traffic; all of it is answered and told when left out, or while it gives null. */
   readonly filter?: () => DatagramFilter | null;
-  readonly clock: Clock;
-  /** Where oddities are told. */
-  readonly log: Logger;
   readonly onMessage: (message: SipMessage, flow: Flow) => void;
   readonly answer: (response: SipResponse, flow: Flow) => void;
   readonly answerStun: (bytes: Uint8Array, flow: Flow) => void;

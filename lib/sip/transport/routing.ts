@@ -4,7 +4,6 @@
 
 import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransportError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
 import { type Random, systemRandom } from "../../base/random.ts";
 import type { DnsResolver, NaptrRecord, SrvRecord } from "../../net/dns.ts";
 import { type Endpoint, isIpAddress, isLoopback, type TargetGuard } from "../../net/endpoint.ts";
@@ -18,6 +17,7 @@ import {
   transportRow,
 } from "../message/transports.ts";
 import { formatSipUri, type SipUri } from "../message/uri.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 const MAX_SHOWN = 16;
 
@@ -43,18 +43,14 @@ export interface HopOptions {
   readonly askedBy: string | null;
 }
 
-interface SipRouterOptions {
+interface SipRouterOptions extends Pick<Runtime, "log" | "random"> {
   readonly addresses: Pick<AddressPolicy, "addressFor">;
   readonly dns: DnsResolver;
-  /** Spreads load over servers of equal rank. */
-  readonly random: Random;
   /** Where may be sent to; absent: everywhere. */
   readonly guard?: TargetGuard;
   /** Puts servers that failed lately last. */
   readonly failed: Pick<FailedTargets, "order">;
   readonly port: number;
-  /** Where the loopback warning goes. */
-  readonly log: Logger;
 }
 
 export class SipRouter {

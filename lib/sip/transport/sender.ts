@@ -2,9 +2,7 @@
 // (RFC 3261 18.1.1 for requests, 18.2.2 for responses).
 // Role: edge
 
-import type { Clock } from "../../base/clock.ts";
 import { messageOf, TransportError } from "../../base/errors.ts";
-import type { Logger } from "../../base/log.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, isIpv6, isUnspecified } from "../../net/endpoint.ts";
 import type { UdpSocket } from "../../net/udp.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
@@ -24,6 +22,7 @@ import {
   type Target,
 } from "../message/target.ts";
 import { isReliable, transportRow } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 /** Largest request sent over UDP, in bytes (18.1.1). */
 const MAX_UDP_REQUEST = 1300;
@@ -34,12 +33,9 @@ const TCP_REFUSED_MS = 60_000;
 /** Such places remembered; the oldest goes. */
 const MAX_REFUSALS = 256;
 
-interface SenderEnv {
+interface SenderEnv extends Pick<Runtime, "clock" | "log"> {
   readonly udp: Pick<UdpSocket, "send" | "local">;
   readonly pool: ConnectionPool;
-  readonly clock: Clock;
-  /** Where a change of transport is told. */
-  readonly log: Logger;
   /** How long opening a TCP connection may take. */
   readonly connectMs: number;
   /** The same for a large request meant for UDP. */

@@ -3,7 +3,6 @@
 // Deno permissions: --allow-net for the port and all peers.
 // Role: edge
 
-import type { Clock } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { Scope } from "../../base/scope.ts";
@@ -16,6 +15,7 @@ import { ConnectionPool, type PoolLimits } from "./connection_pool.ts";
 import { type DatagramFilter, type KeepAliveAnswer, Receiver, type TransportStats } from "./receiver.ts";
 import { Sender } from "./sender.ts";
 import { isReliable } from "../message/transports.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
 export type { DatagramFilter as DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
@@ -33,10 +33,7 @@ export interface SipTransportOptions extends Partial<PoolLimits> {
   readonly switchMs?: number;
 }
 
-interface SipTransportEnv {
-  /** Log; messages go to its category sip.wire at level debug. */
-  readonly log: Logger;
-  readonly clock: Clock;
+interface SipTransportEnv extends Pick<Runtime, "clock" | "log"> {
 }
 
 const DEFAULTS = {

@@ -2,10 +2,8 @@
 // RFC 3261 sections 8.2 and 12.2.2; requests find their user by the `line` parameter of our Contact, else by user.
 // Role: edge
 
-import type { Clock } from "../../base/clock.ts";
 import { messageOf, WireError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
 import { SharedTimers } from "../../base/shared_timers.ts";
 import type { DnsResolver } from "../../net/dns.ts";
 import type { TargetGuard } from "../../net/endpoint.ts";
@@ -31,6 +29,7 @@ import { RequestFilter, type SipTraffic, UNLIMITED } from "./request_filter.ts";
 import { ServiceRoute } from "./service_route.ts";
 import { type AgentContext, type Ending, inBackground, type SipCore } from "./sip_core.ts";
 import { UserAgent } from "./user_agent.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 export type { Identity } from "./identity.ts";
 
@@ -78,10 +77,7 @@ export interface MessageTransport extends AsyncDisposable {
   send(message: SipMessage, target: Target): Promise<SendOutcome>;
 }
 
-export interface SipEnvironment {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: Random;
+export interface SipEnvironment extends Runtime {
   readonly dns: DnsResolver;
   /** Counts bad messages of each source; all are answered when left out. */
   readonly traffic?: SipTraffic;

@@ -1,9 +1,7 @@
 // What the parts of one endpoint share, handed down explicitly.
 // Role: edge
 
-import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
 import type { Credentials } from "./credentials.ts";
 import type { DialogTable } from "./dialog.ts";
 import { contactAddress, hopOptions, type Identity } from "./identity.ts";
@@ -18,12 +16,10 @@ import type { Target } from "../message/target.ts";
 import type { TimerValues } from "../transaction/timers.ts";
 import type { TransactionLayer } from "../transaction/transaction_layer.ts";
 import type { SipUri } from "../message/uri.ts";
+import type { Runtime } from "../../base/runtime.ts";
 
 /** Shared by everything behind one SIP port. */
-export interface SipCore {
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: Random;
+export interface SipCore extends Runtime {
   /** T1, T2, T4. */
   readonly timers: TimerValues;
   readonly userAgent: string;
