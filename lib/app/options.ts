@@ -11,6 +11,7 @@ import { buildConfig, type Config, type ConfigSources, type Verbosity, version }
 import { DEFAULT_SIP_PORT } from "../config/setting_values.ts";
 import { defaultText, type Rows, type Setting } from "../config/setting.ts";
 import { type PartialSettings, settings } from "../config/settings.ts";
+import type { TrialCodec, TrialOptions } from "../tools/trial/trial_call.ts";
 
 export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
 
@@ -23,7 +24,7 @@ export interface StartCommand {
 
 interface CallCommand {
   readonly type: "call";
-  readonly call: CallOptions;
+  readonly call: TrialOptions;
   readonly verbosity: Verbosity;
 }
 
@@ -34,7 +35,7 @@ export interface DemoCommand {
   readonly config: Config;
   /** What that was read from: workers read it again. */
   readonly sources: ConfigSources;
-  readonly codec: CallCodec;
+  readonly codec: TrialCodec;
   /** Length of the sample call, in seconds. */
   readonly durationSeconds: number;
   /** False: end after the call. */
@@ -152,8 +153,11 @@ function addCall(program: Command, done: Done): void {
     .argument("<sip-address>", "SIP address to call, e.g. echo@localhost")
     .option("--file <flv>", "FLV file to send (default: built-in sample)")
     .option("--record <flv>", "FLV file to record received media to")
-    .option("--codec <name>", `audio codec to offer: ${callCodecs.join(", ")} (default: speex)`)
-    .option("--duration <seconds>", "call duration (default: that of the file, or 10)")
+    .option("--codec <name>", `audio codec to offer: ${callCodecs.join(", ")} (default: ${DEFAULT_CODEC})`)
+    .option(
+      "--duration <seconds>",
+      `call duration (default: that of the file, or ${DEFAULT_DURATION_SECONDS})`,
+    )
     .option("--login <name>", "SIP user name (default: user of the URL)")
     .option("--password <text>", "SIP password; without it the gateway does not register")
     .option("--name <text>", "display name")
@@ -169,8 +173,8 @@ function addDemo(program: Command, reading: Reading, done: Done): void {
   const demo = program.command("demo")
     .description("run gateway and built-in SIP server, place one call through them");
   addSettings(demo, reading.rows, DEMO_PRESETS)
-    .option("--codec <name>", `audio codec of the call: ${callCodecs.join(", ")} (default: speex)`)
-    .option("--duration <seconds>", "call duration (default: 10)")
+    .option("--codec <name>", `audio codec of the call: ${callCodecs.join(", ")} (default: ${DEFAULT_CODEC})`)
+    .option("--duration <seconds>", `call duration (default: ${DEFAULT_DURATION_SECONDS})`)
     .option("--once", "exit after the call")
     .action((values: OptionValues) => {
       refuseEarlierOptions(program, "demo");
@@ -271,49 +275,21 @@ export const licenceNotices: string = [
   "Licence texts and npm packages: docs/licences.md",
 ].join("\n");
 
-/** Audio a trial call can send: Speex 16 kHz, Speex 8 kHz, G.711 in both laws. */
-type CallCodec = "speex" | "narrowband" | "pcmu" | "pcma";
+/** Speex 16 kHz, Speex 8 kHz, G.711 in both laws, in the order of the help. */
+const callCodecs: readonly TrialCodec[] = ["speex", "narrowband", "pcmu", "pcma"];
 
-/** Every trial codec, in the order of the help. */
-const callCodecs: readonly CallCodec[] = ["speex", "narrowband", "pcmu", "pcma"];
+const DEFAULT_CODEC: TrialCodec = "speex";
 
-type CallSource =
-  | { readonly kind: "sample"; readonly codec: CallCodec; readonly durationSeconds: number }
-  | {
-    readonly kind: "file";
-    readonly path: string;
-    /** Codec to ask for; null: the one the file has. */
-    readonly codec: CallCodec | null;
-    /** Longest time to send; null: to the end of the file. */
-    readonly durationSeconds: number | null;
-  };
-
-export interface CallOptions {
-  /** RTMP URL of the gateway with the caller's SIP address. */
-  readonly url: string;
-  readonly destination: string;
-  readonly source: CallSource;
-  /** FLV file for what comes back; null: it is only counted. */
-  readonly record: string | null;
-  /** User name for the SIP server; null: from the URL. */
-  readonly login: string | null;
-  /** Password for the SIP server; empty: no registration. Never log it. */
-  readonly password: string;
-  /** Name shown to the person called; null: none. */
-  readonly displayName: string | null;
-}
-
-/** Length of a sample call when nobody says, in seconds. */
+/** Length of a sample call. */
 const DEFAULT_DURATION_SECONDS = 10;
 
-/** Longest trial call, in seconds. */
 const MAX_DURATION_SECONDS = 86400;
 
 /** Values of options by their names, as the command line gives them. */
 type OptionValues = Readonly<Record<string, unknown>>;
 
 /** Checks the words and options of `siprtmp call`. @throws ConfigError in words for the person */
-export function readCallOptions(url: string, destination: string, values: OptionValues): CallOptions {
+export function readCallOptions(url: string, destination: string, values: OptionValues): TrialOptions {
   return {
     url: checkUrl(url),
     destination: checkDestination(destination),
@@ -326,14 +302,14 @@ export function readCallOptions(url: string, destination: string, values: Option
 }
 
 /** Checks what a sample call sends and how long. @throws ConfigError in words for the person */
-export function readSample(values: OptionValues): { codec: CallCodec; durationSeconds: number } {
+export function readSample(values: OptionValues): { codec: TrialCodec; durationSeconds: number } {
   return {
-    codec: readCodec(values.codec) ?? "speex",
+    codec: readCodec(values.codec) ?? DEFAULT_CODEC,
     durationSeconds: readDuration(values.duration) ?? DEFAULT_DURATION_SECONDS,
   };
 }
 
-function readSource(values: OptionValues): CallSource {
+function readSource(values: OptionValues): TrialOptions["source"] {
   const path = textOf(values.file);
   if (path === null) return { kind: "sample", ...readSample(values) };
   return {
@@ -344,7 +320,7 @@ function readSource(values: OptionValues): CallSource {
   };
 }
 
-function readCodec(value: unknown): CallCodec | null {
+function readCodec(value: unknown): TrialCodec | null {
   const name = textOf(value);
   if (name === null) return null;
   const codec = callCodecs.find((known) => known === name.toLowerCase());

@@ -5,6 +5,7 @@ import { onBusyPolicies, type OnBusyPolicy } from "../live/publisher.ts";
 import { isUnspecified } from "../net/endpoint.ts";
 import { parseNetwork } from "../net/network.ts";
 import type { SocketKind } from "../net/sockets.ts";
+import { defaultRtmpOptions } from "../rtmp/options.ts";
 import { STUN_PORT } from "../net/stun.ts";
 import type { SourceRule } from "../rtp/remote_lock.ts";
 import type { KeepAliveMethod } from "../sip/transport/keep_alive.ts";
@@ -26,6 +27,7 @@ import {
   wholeNumber,
 } from "./setting.ts";
 import {
+  DEFAULT_SIP_PORT,
   type DtmfMode,
   MAX_WORKERS,
   parseDialMatcher,
@@ -43,6 +45,7 @@ import {
 
 const SECOND_MS = 1000;
 const MIB = 1024 * 1024;
+const BYTES_PER_KBIT = 1000 / 8;
 
 const ms = (seconds: number): number => seconds * SECOND_MS;
 const mib = (count: number): number => count * MIB;
@@ -94,20 +97,20 @@ const rtmp = group("RTMP", {
   }),
   "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
     at: "rtmp.options.idleMs",
-    default: 60,
+    default: defaultRtmpOptions.idleMs / SECOND_MS,
     to: ms,
     help: "close idle RTMP clients after this time",
   }),
   "rtmp-ping": setting(wholeNumber(1, 43200, "<seconds>"), {
     at: "rtmp.options.pingMs",
-    default: 15,
+    default: defaultRtmpOptions.pingMs / SECOND_MS,
     to: ms,
     help: "RTMP ping interval",
   }),
   "max-publish-rate": setting(wholeNumber(0, 10_000_000, "<kbit/s>"), {
     at: "rtmp.options.readBytesPerSecond",
-    default: 20_000,
-    to: (kbit) => kbit * 1000 / 8,
+    default: defaultRtmpOptions.readBytesPerSecond / BYTES_PER_KBIT,
+    to: (kbit) => kbit * BYTES_PER_KBIT,
     help: "read at most this much from an RTMP client; 0: off",
   }),
   "on-busy": setting(oneOf<OnBusyPolicy>("<policy>", onBusyPolicies), {
@@ -146,7 +149,7 @@ const sip = group("SIP", {
   ),
   "sip-port": setting(port(), {
     default: null,
-    absent: "5060, else the next free one",
+    absent: `${DEFAULT_SIP_PORT}, else the next free one`,
     help: "SIP port, UDP and TCP; 0: any free one",
   }),
   "outbound-proxy": setting(converted("a SIP address like sip:proxy.example.com", "<uri>", parseProxy), {
@@ -181,7 +184,7 @@ const sip = group("SIP", {
     default: null,
     absent: "off",
     help:
-      "run the built-in SIP server for trials (registrar, proxy, echo, tone), at 127.0.0.1:5060 if no address is given",
+      `run the built-in SIP server for trials (registrar, proxy, echo, tone); without an address at 127.0.0.1:${DEFAULT_SIP_PORT}`,
   }),
 });
 

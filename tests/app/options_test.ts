@@ -2,7 +2,6 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { RECIPES } from "../../scripts/codecs/recipes.ts";
 import {
-  type CallOptions,
   licenceNotices,
   parseArguments,
   type ParsedCommand,
@@ -12,6 +11,7 @@ import {
 import { ConfigError } from "../../lib/base/errors.ts";
 import { buildConfig, version } from "../../lib/config/config.ts";
 import { settings } from "../../lib/config/settings.ts";
+import type { TrialOptions } from "../../lib/tools/trial/trial_call.ts";
 
 function named(name: string): Error {
   const error = new Error("(os error)");
@@ -299,7 +299,7 @@ Deno.test("every npm package that the program imports is in the document", async
 const url = "rtmp://localhost:1935/sip/alice@localhost";
 
 Deno.test("a call with nothing said sends ten seconds of the Speex sample", () => {
-  const expected: CallOptions = {
+  const expected: TrialOptions = {
     url,
     destination: "echo@localhost",
     source: { kind: "sample", codec: "speex", durationSeconds: 10 },

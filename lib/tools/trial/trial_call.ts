@@ -18,7 +18,7 @@ import { EchoMeter } from "./echo_meter.ts";
 import type { LadderStep, Party } from "./ladder.ts";
 import { isLocal503, type TrialOutcome } from "./verdict.ts";
 
-type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
+export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
 export interface TrialOptions {
   readonly url: string;
