@@ -2,10 +2,8 @@
 // Adobe FLV file format 10.1, annex E.4.2.1 and E.4.3.1.
 // Role: wire
 
-import type { CodecName } from "./frame.ts";
-
 /** Audio by the upper four bits of the first octet. */
-export const AUDIO_CODECS: readonly CodecName[] = [
+export const AUDIO_CODECS = [
   "linear16", // 0, byte order of the sender
   "adpcm",
   "mp3",
@@ -22,10 +20,10 @@ export const AUDIO_CODECS: readonly CodecName[] = [
   "unknown",
   "mp3", // 14, 8 kHz
   "unknown",
-];
+] as const;
 
 /** Video by the lower four bits of the first octet. */
-export const VIDEO_CODECS: readonly CodecName[] = [
+export const VIDEO_CODECS = [
   "unknown",
   "unknown",
   "h263",
@@ -42,7 +40,7 @@ export const VIDEO_CODECS: readonly CodecName[] = [
   "av1",
   "unknown",
   "unknown",
-];
+] as const;
 
 /** Four characters as they stand in a tag: one number. */
 export function fourCcOf(text: string): number {
@@ -60,25 +58,37 @@ function byFourCc(codecs: Readonly<Record<string, CodecName>>): ReadonlyMap<numb
   return new Map(Object.entries(codecs).map(([text, codec]) => [fourCcOf(text), codec]));
 }
 
-/** Audio by its FourCC. */
-export const AUDIO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc({
+/** Audio of Enhanced RTMP. */
+export const AUDIO_BY_FOURCC = {
   "Opus": "opus",
   "mp4a": "aac",
   ".mp3": "mp3",
   "fLaC": "flac",
   "ac-3": "ac3",
   "ec-3": "eac3",
-});
+} as const;
 
-/** Video by its FourCC. */
-export const VIDEO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc({
+/** Video of Enhanced RTMP. */
+export const VIDEO_BY_FOURCC = {
   "avc1": "h264",
   "hvc1": "hevc",
   "vvc1": "vvc",
   "av01": "av1",
   "vp09": "vp9",
   "vp08": "vp8",
-});
+} as const;
+
+/** The codecs that tags name; a call carries few of them, and those that a registry adds under a FourCC of its own. */
+export type CodecName =
+  | typeof AUDIO_CODECS[number]
+  | typeof VIDEO_CODECS[number]
+  | typeof AUDIO_BY_FOURCC[keyof typeof AUDIO_BY_FOURCC]
+  | typeof VIDEO_BY_FOURCC[keyof typeof VIDEO_BY_FOURCC];
+
+/** Audio by its FourCC. */
+export const AUDIO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc(AUDIO_BY_FOURCC);
+/** Video by its FourCC. */
+export const VIDEO_FOURCCS: ReadonlyMap<number, CodecName> = byFourCc(VIDEO_BY_FOURCC);
 
 /** As users know them: those that no call carries. */
 const LABELS: Partial<Record<CodecName, string>> = {

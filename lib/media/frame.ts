@@ -2,32 +2,9 @@
 // one data message. Frames on the hot path are made once and filled again and again; their data is borrowed.
 // Role: wire
 
-/** The codecs this project can name; from `flac` on those that no call carries, whose frames are whole tag bodies. */
-export type CodecName =
-  | "speex"
-  | "pcmu"
-  | "pcma"
-  | "aac"
-  | "mp3"
-  | "nellymoser"
-  | "opus"
-  | "g722"
-  | "adpcm"
-  | "linear16"
-  | "h264"
-  | "h263"
-  | "x-flv"
-  | "flac"
-  | "ac3"
-  | "eac3"
-  | "hevc"
-  | "vvc"
-  | "av1"
-  | "vp9"
-  | "vp8"
-  | "vp6"
-  | "screen"
-  | "unknown";
+import type { CodecName } from "./codec_ids.ts";
+
+export type { CodecName } from "./codec_ids.ts";
 
 /** Which of the three RTMP media message types a frame travels in. */
 export type FrameKind = "audio" | "video" | "data";
