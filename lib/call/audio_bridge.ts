@@ -157,8 +157,18 @@ export class AudioBridge implements Disposable {
     if (frame.config) return sent === null ? undefined : this.#transcode?.configure(sent, frame.data);
     if (this.#silence !== null) this.#stopSilence();
     if (sent === null) return this.#refuse(frame.codec);
-    if (this.#passes) return this.#pass(frame);
-    if (this.#transcode?.fromRtmp(sent, frame) !== true) this.#refuse(sent);
+    if (!this.#passes) {
+      if (this.#transcode?.fromRtmp(sent, frame) !== true) this.#refuse(sent);
+      return;
+    }
+    if (this.#tones.active) return;
+    const packetizer = this.#packetizer!;
+    this.#transcode?.stopUp();
+    const { dropped } = packetizer;
+    this.#origin = "passed";
+    packetizer.push(frame, this.#send);
+    if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
+    this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
   #changeSent(codecId: number): void {
@@ -282,17 +292,6 @@ export class AudioBridge implements Disposable {
     const sent = client.transcode?.client;
     if (sent !== undefined && !passesAsItIs(client, this.#taken)) this.#transcode?.startUp(sent);
     if (heard && heard.pass === null) this.#transcode?.startDown(heard.format);
-  }
-
-  #pass(frame: Frame): void {
-    const packetizer = this.#packetizer!;
-    if (this.#tones.active) return;
-    this.#transcode?.stopUp();
-    const dropped = packetizer.dropped;
-    this.#origin = "passed";
-    packetizer.push(frame, this.#send);
-    if (packetizer.dropped !== dropped) return this.#countUnusable(frame.codec);
-    this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
   /** What packetizers emit goes here; a field, since each packet would else pass through one function more. */
