@@ -1,5 +1,5 @@
-// One direction of a transcoded call: decode, mix down, resample, wait in a bounded ring, encode. Chosen once; there
-// is none between equal formats. Gaps are hidden, underruns fade to silence or to comfort noise.
+// One direction of a transcoded call: decode, mix down, resample, wait in a bounded ring, encode. Gaps are hidden,
+// underruns fade to silence or to comfort noise.
 // Role: machine
 
 import { WireError } from "../base/errors.ts";

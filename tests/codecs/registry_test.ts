@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { flashCapability, NO_TRANSCODING, planCodecs } from "../../lib/call/codec_tokens.ts";
+import { createTag, readTag } from "../../lib/media/tag.ts";
+import { TAG_TABLE } from "../support/tag_table.ts";
 import { FULL_TRANSCODING } from "../support/audio_formats.ts";
 
 const TABLE = [
@@ -78,4 +80,20 @@ Deno.test("audio of RTMP is found by its number or its FourCC", () => {
   const ids = [11, 8, 7, 10, 0x6d703461, 0x4f707573, 2, 9, -1];
   const names = ["speex", "pcmu", "pcma", "aac", "aac", "opus", undefined, undefined, undefined];
   assert.deepEqual(ids.map((id) => builtInCodecs.ofFlvId(id)?.name), names);
+});
+
+Deno.test("of every tag with audio the registry and the reader of tags name the same codec", () => {
+  const found = TAG_TABLE.filter(({ type, codec }) => type === 8 && codec !== "unknown").map((row) => {
+    const { codecId } = readTag(8, Uint8Array.fromHex(row.body), createTag());
+    const carried = builtInCodecs.ofFlvId(codecId)?.name ?? null;
+    assert.equal(carried, builtInCodecs.named(row.codec)?.name ?? null, row.what);
+    return carried;
+  });
+  assert.deepEqual([...new Set(found)].sort().filter((name) => name !== null), [
+    "aac",
+    "opus",
+    "pcma",
+    "pcmu",
+    "speex",
+  ]);
 });
