@@ -52,7 +52,7 @@ export function changedSettings(before: ConfigFile, later: ConfigFile, rows: Row
 function shownKeys(rows: Rows): ReadonlySet<string> {
   return new Set(
     Object.entries(rows).flatMap(([name, { secret, keys }]) => [
-      ...(secret ? [] : [name]),
+      ...(secret || keys !== undefined ? [] : [name]),
       ...(keys === undefined ? [] : shownKeys(keys)),
     ]),
   );

@@ -84,8 +84,8 @@ export function parseTruth(value: unknown): boolean | undefined {
 
 export function parseWorkers(value: unknown): WorkerCount | undefined {
   if (value === "auto") return "auto";
-  const count = Number(value);
-  return Number.isInteger(value) && count >= 1 && count <= MAX_WORKERS ? count : undefined;
+  const whole = typeof value === "number" && Number.isInteger(value);
+  return whole && value >= 1 && value <= MAX_WORKERS ? value : undefined;
 }
 
 export function parsePortRange(value: unknown): PortRange | undefined {

@@ -204,6 +204,8 @@ Deno.test("a secret of the wrong type or form is not shown, under its right name
         /line 1, column 1: rtmp-token must be 16 to 256 .*\n {2}rtmp-token = \.\.\.\n {2}\^$/,
       ],
       ["rtmp-token = 4711471147", /rtmp-token must be/],
+      ['account = "hunter2"', /account must be written as .*\n {2}account = \.\.\.\n {2}\^$/],
+      ["dial = 4711471147", /dial must be written as .*\n {2}dial = \.\.\.\n {2}\^$/],
       ['rtmp-token = ["hunter2"]', /rtmp-token must be/],
       [`${account}password = 4711471147`, /line 4, column 1: account rule 1: password must be a text/],
       [`${account}password = ["hunter2"]`, /line 4, column 1: account rule 1: password must be a text/],

@@ -110,6 +110,7 @@ const bad: [values: Record<string, unknown>, issue: RegExp][] = [
   [{ "max-publish-rate": 0.5 }, /^max-publish-rate must be/],
   [{ workers: 0 }, /^workers must be a whole number from 1 to 64, or auto, not 0/],
   [{ workers: 65 }, /^workers must be/],
+  [{ workers: Object.create(null) }, /^workers must be .* not a table$/],
   [{ workers: "many" }, /^workers must be .* not "many"/],
   [{ verbose: "yes" }, /^verbose must be true or false, not "yes"$/],
   [{ verbose: {} }, /not a table$/],
@@ -152,10 +153,13 @@ Deno.test("nothing a file can hold makes the check throw", () => {
     fc.constantFrom(...Object.keys(settings).filter((name) => !["dial", "account"].includes(name))),
   );
   fc.assert(
-    fc.property(fc.dictionary(key, fc.anything().filter((value) => value !== undefined)), (values) => {
-      const checked = checkSettings(values);
-      if (checked.type === "wrong") assert.ok(checked.issues.length > 0);
-      else assert.deepEqual(Object.keys(checked.settings).sort(), Object.keys(values).sort());
-    }),
+    fc.property(
+      fc.dictionary(key, fc.anything({ withNullPrototype: true }).filter((value) => value !== undefined)),
+      (values) => {
+        const checked = checkSettings(values);
+        if (checked.type === "wrong") assert.ok(checked.issues.length > 0);
+        else assert.deepEqual(Object.keys(checked.settings).sort(), Object.keys(values).sort());
+      },
+    ),
   );
 });
