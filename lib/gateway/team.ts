@@ -3,7 +3,7 @@
 
 import type { AddressChange } from "./access/address_limits.ts";
 import type { Counter } from "../base/counter.ts";
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipWorkerEvents } from "../sip/ua/worker_events.ts";

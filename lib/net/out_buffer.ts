@@ -17,7 +17,7 @@ const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 const pool = new BufferPool();
 
 /** What bytes are written to. */
-interface Writable {
+export interface Writable {
   /** Writes some of the bytes and says how many; they stay untouched until it settles. */
   write(bytes: Uint8Array): Promise<number>;
   /**

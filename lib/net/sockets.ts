@@ -9,7 +9,8 @@ import { listenLinuxTcp } from "./linux/tcp.ts";
 import { LinuxPoll } from "./linux/poll.ts";
 
 import { bindLinuxUdp } from "./linux/udp.ts";
-import { type ByteStream, type ListenOptions, listenTcp } from "./tcp.ts";
+import type { ByteStream } from "./byte_stream.ts";
+import { type ListenOptions, listenTcp } from "./tcp.ts";
 import { type UdpOptions, UdpSocket } from "./udp.ts";
 
 /** What may be asked for; "auto": those of Linux where they may be used. */

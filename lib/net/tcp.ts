@@ -6,35 +6,9 @@
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
 import { AcceptFailures } from "./accept_failures.ts";
-import { EndOfStream, isClosedHere, OutBuffer, transportError } from "./out_buffer.ts";
+import { isClosedHere, transportError } from "./out_buffer.ts";
+import { type SendLimits, SocketStream } from "./byte_stream.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
-
-/** Bytes both ways. TcpConnection is one, the pipes of the tests are others. */
-export interface ByteStream extends Disposable {
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
-  /**
-   * Reads at least one byte into the front of `into` and says how many; null when the peer has ended or we
-   * have closed. Throws {@link TransportError} when the connection broke or the peer was too slow.
-   */
-  read(into: Uint8Array): Promise<number | null>;
-  /** Copies and sends; false when more than the soft mark is unsent now, or when closed. */
-  put(bytes: Uint8Array): boolean;
-  /** Bytes not yet taken by the operating system. */
-  readonly unsent: number;
-  /** Waits until all is sent; false when time is up or the connection ended before. */
-  flush(withinMs: number): Promise<boolean>;
-  /** Closes at once; may be called again. What is unsent is lost: flush() first. */
-  close(): void;
-}
-
-/** Marks of the send queue, in bytes. */
-export interface SendLimits {
-  /** Above it put() returns false; default 256 KiB. */
-  softUnsent?: number;
-  /** Above it the connection is closed: the peer is too slow; default 4 MiB. */
-  hardUnsent?: number;
-}
 
 export interface ListenOptions extends SendLimits {
   /** Ends the listening; accepted connections are not touched. */
@@ -61,79 +35,27 @@ export function probePort(at: Endpoint): number {
 }
 
 /** Deno permissions: --allow-net for the addresses used; reusePort needs the unstable net flag. */
-export class TcpConnection implements ByteStream {
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
+export class TcpConnection extends SocketStream {
   readonly #conn: Deno.TcpConn;
-  readonly #out: OutBuffer;
-  #closed = false;
-  readonly #end = new EndOfStream();
-  readonly #onRead = (count: number | null): number | null => this.#closed ? this.#end.told() : count;
+  readonly #onRead = (count: number | null): number | null => this.closed ? this.ending.told() : count;
   readonly #onReadFailure = (error: unknown): null => {
-    if (this.#closed || isClosedHere(error)) return this.#end.told();
-    throw transportError(`Connection to ${this.#name()} broke`, error);
+    if (this.closed || isClosedHere(error)) return this.ending.told();
+    throw transportError(`Connection to ${this.name} broke`, error);
   };
 
   constructor(conn: Deno.TcpConn, limits: SendLimits = {}) {
+    super({ peer: endpointOf(conn.remoteAddr), local: endpointOf(conn.localAddr) }, limits, conn);
     this.#conn = conn;
-    this.peer = endpointOf(conn.remoteAddr);
-    this.local = endpointOf(conn.localAddr);
-    this.#out = new OutBuffer(limits, {
-      to: conn,
-      overflow: (unsent) =>
-        this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
-      failed: (error) => this.#fail(transportError(`Cannot write to ${this.#name()}`, error)),
-    });
     setSocketOptions(conn);
   }
 
-  /** Bytes not yet taken by the operating system. */
-  get unsent(): number {
-    return this.#out.unsent;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
   read(into: Uint8Array): Promise<number | null> {
-    if (this.#closed) return this.#readAfterEnd();
+    if (this.closed) return this.readAfterEnd();
     return this.#conn.read(into).then(this.#onRead, this.#onReadFailure);
   }
 
-  put(bytes: Uint8Array): boolean {
-    return this.#out.put(bytes);
-  }
-
-  flush(withinMs: number): Promise<boolean> {
-    return this.#out.flush(withinMs);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#out.close();
+  protected closeSocket(): void {
     this.#conn.close();
-  }
-
-  /** Same as close(). */
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  #fail(failure: TransportError): void {
-    if (this.#closed) return;
-    this.#end.failed(failure);
-    this.close();
-  }
-
-  async #readAfterEnd(): Promise<null> {
-    await Promise.resolve(); // as late as any read
-    return this.#end.told();
-  }
-
-  #name(): string {
-    return formatEndpoint(this.peer);
   }
 }
 

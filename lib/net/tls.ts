@@ -10,8 +10,9 @@ import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import { Mailbox } from "../base/mailbox.ts";
 import { AcceptFailures } from "./accept_failures.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
-import { EndOfStream, OutBuffer, transportError } from "./out_buffer.ts";
-import type { ByteStream, ListenOptions, SendLimits } from "./tcp.ts";
+import { transportError } from "./out_buffer.ts";
+import { type SendLimits, SocketStream } from "./byte_stream.ts";
+import type { ListenOptions } from "./tcp.ts";
 import { readTlsPem, type TlsPem } from "./tls_pem.ts";
 
 /**
@@ -212,73 +213,42 @@ function usablePem(files: TlsPem): TlsPem {
 /** How long the closing alert (RFC 8446 6.1) may take to leave. */
 const CLOSING_MS = 1_000;
 
-export class TlsConnection implements ByteStream {
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
+export class TlsConnection extends SocketStream {
   readonly #socket: TLSSocket;
-  readonly #out: OutBuffer;
-  readonly #ending = new EndOfStream();
-  #closed = false;
   #ended = false;
   #wake: (() => void) | null = null;
 
   constructor(socket: TLSSocket, limits: SendLimits = {}) {
+    super(
+      {
+        peer: endpointOf(socket.remoteAddress, socket.remotePort),
+        local: endpointOf(socket.localAddress, socket.localPort),
+      },
+      limits,
+      { write: (bytes) => writeTo(socket, bytes) },
+    );
     this.#socket = socket;
-    this.peer = endpointOf(socket.remoteAddress, socket.remotePort);
-    this.local = endpointOf(socket.localAddress, socket.localPort);
-    this.#out = new OutBuffer(limits, {
-      to: { write: (bytes) => this.#write(bytes) },
-      overflow: (unsent) =>
-        this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
-      failed: (error) => this.#fail(transportError(`Cannot write to ${this.#name()}`, error)),
-    });
     socket.on("readable", () => this.#wake?.());
     socket.on("end", () => this.#end());
     socket.on("close", () => this.#end());
-    socket.on("error", (error) => this.#fail(transportError(`Connection to ${this.#name()} broke`, error)));
-  }
-
-  /** Bytes not yet taken by the operating system. */
-  get unsent(): number {
-    return this.#out.unsent;
-  }
-
-  get closed(): boolean {
-    return this.#closed;
+    socket.on("error", (error) => this.fail(transportError(`Connection to ${this.name} broke`, error)));
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     for (;;) {
-      if (this.#closed) return this.#ending.told();
+      if (this.closed) return this.ending.told();
       const count = this.#take(into);
       if (count > 0) return count;
-      if (this.#ended) return this.#ending.told();
+      if (this.#ended) return this.ending.told();
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = null;
     }
   }
 
-  put(bytes: Uint8Array): boolean {
-    return this.#out.put(bytes);
-  }
-
-  flush(withinMs: number): Promise<boolean> {
-    return this.#out.flush(withinMs);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    const allSent = this.#out.unsent === 0 && !this.#ending.hasFailed;
-    this.#out.close();
+  protected closeSocket(allSent: boolean): void {
     this.#wake?.();
     if (allSent && !this.#socket.destroyed) this.#sayGoodbye();
     else this.#socket.destroy();
-  }
-
-  /** Same as close(). */
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   #sayGoodbye(): void {
@@ -300,26 +270,16 @@ export class TlsConnection implements ByteStream {
     return chunk.length;
   }
 
-  #write(bytes: Uint8Array): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
-    });
-  }
-
   #end(): void {
     this.#ended = true;
     this.#wake?.();
   }
+}
 
-  #fail(failure: TransportError): void {
-    if (this.#closed) return;
-    this.#ending.failed(failure);
-    this.close();
-  }
-
-  #name(): string {
-    return formatEndpoint(this.peer);
-  }
+function writeTo(socket: TLSSocket, bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
+  });
 }
 
 /** The runtime knows no address any more when the peer left during the handshake. */

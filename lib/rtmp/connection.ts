@@ -8,7 +8,7 @@ import { TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Ticker } from "../base/ticker.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import type { ConnectRequest } from "./command.ts";
 import { receiveHandshake } from "./handshake_io.ts";
 import { HEARTBEAT, Heartbeat } from "./heartbeat.ts";

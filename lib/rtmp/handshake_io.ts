@@ -6,7 +6,7 @@ import { decodeUtf8, encodeUtf8, equalBytes } from "../base/bytes.ts";
 import type { Clock } from "../base/clock.ts";
 import { TransportError, WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import {
   answerClient,
   answerServer,

@@ -7,7 +7,8 @@ import { Ticker } from "../base/ticker.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
-import { type ByteStream, listenTcp } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
+import { listenTcp } from "../net/tcp.ts";
 import { HEARTBEAT } from "./heartbeat.ts";
 import { RtmpConnection, type RtmpEnvironment, type RtmpOptions } from "./connection.ts";
 

@@ -8,7 +8,7 @@ import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { WireError } from "../base/errors.ts";
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "./chunk_reader.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import { type Command, commandType, encodeCommand, withoutFormatByte } from "./command.ts";

@@ -3,7 +3,7 @@
 // have not needed it for long, so that an idle or audio-only client costs half a KiB.
 // Role: edge
 
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 
 const FIRST_BYTES = 4 * 1024;
 const LARGEST_BYTES = 64 * 1024;

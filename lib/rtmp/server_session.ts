@@ -8,7 +8,7 @@ import { type AmfObject, type AmfValue, formatAmf, getProperty } from "../amf/va
 import { WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { AUDIO_FOURCCS, fourCcText, VIDEO_FOURCCS } from "../media/codec_ids.ts";
-import type { ByteStream } from "../net/tcp.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import {
   type Command,
   connectEncoding,

@@ -10,7 +10,8 @@ import { Mailbox } from "../base/mailbox.ts";
 import { Scope } from "../base/scope.ts";
 import { equalSecrets } from "../gateway/access/users_file.ts";
 import { type Endpoint, isIpAddress } from "../net/endpoint.ts";
-import { type ByteStream, connectTcp, listenTcp, type SendLimits } from "../net/tcp.ts";
+import type { ByteStream, SendLimits } from "../net/byte_stream.ts";
+import { connectTcp, listenTcp } from "../net/tcp.ts";
 import { HANDSHAKE_SIZE } from "../rtmp/handshake.ts";
 import type { Runtime } from "../base/runtime.ts";
 

@@ -14,7 +14,7 @@ import type {
 } from "../gateway/shared_address.ts";
 import type { AddressNews, StreamsWorker, Team } from "../gateway/team.ts";
 import type { Endpoint } from "../net/endpoint.ts";
-import type { ByteStream, SendLimits } from "../net/tcp.ts";
+import type { ByteStream, SendLimits } from "../net/byte_stream.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MessageTransport } from "../sip/ua/endpoint.ts";
 import type { SipWorkerEvents } from "../sip/ua/worker_events.ts";

@@ -20,7 +20,8 @@ import {
 } from "../../lib/gateway/listeners.ts";
 import { type AppPath, parseAppPath } from "../../lib/gateway/urls.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { type ByteStream, connectTcp, TcpConnection } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
+import { connectTcp, TcpConnection } from "../../lib/net/tcp.ts";
 import { RtmpRefused } from "../../lib/rtmp/client_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { ConnectRequest } from "../../lib/rtmp/command.ts";

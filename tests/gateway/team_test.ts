@@ -11,7 +11,7 @@ import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
 import { AddressRegistry } from "../../lib/gateway/shared_address.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import type { ByteStream } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { RtmpConnection } from "../../lib/rtmp/connection.ts";
 import { RecordingNeighbours } from "../support/workers_neighbours.ts";

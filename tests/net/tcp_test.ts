@@ -5,7 +5,8 @@ import { concatBytes } from "../../lib/base/bytes.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
 import type { Sockets } from "../../lib/net/sockets.ts";
-import { type ByteStream, connectTcp, type SendLimits, TcpConnection } from "../../lib/net/tcp.ts";
+import type { ByteStream, SendLimits } from "../../lib/net/byte_stream.ts";
+import { connectTcp, TcpConnection } from "../../lib/net/tcp.ts";
 import { readBytes } from "../support/pipe.ts";
 import { testSockets } from "../support/both_sockets.ts";
 

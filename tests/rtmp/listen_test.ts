@@ -6,7 +6,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import type { ByteStream } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/connection.ts";
 import { listenRtmp, RtmpAcceptor, serveRtmp } from "../../lib/rtmp/listen.ts";

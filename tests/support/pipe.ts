@@ -5,7 +5,7 @@
 import { TransportError } from "../../lib/base/errors.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
 import { OutBuffer } from "../../lib/net/out_buffer.ts";
-import type { ByteStream } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
 
 /** How the pipe behaves; the same for both ends. */
 export interface PipeOptions {

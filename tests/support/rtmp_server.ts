@@ -4,7 +4,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { Scope } from "../../lib/base/scope.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import type { ByteStream } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
 import { FlvTagReader } from "../../lib/flv/tag.ts";
 import type { ConnectRequest } from "../../lib/rtmp/command.ts";
 import { defaultRtmpOptions, type RtmpConnection, type RtmpOptions } from "../../lib/rtmp/connection.ts";

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { decodeUtf8, encodeUtf8 } from "../../lib/base/bytes.ts";
-import type { ByteStream } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
 
 /** An answer, whole. */
 export interface HttpAnswer {

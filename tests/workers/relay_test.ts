@@ -7,7 +7,8 @@ import { TransportError, WireError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
-import { type ByteStream, connectTcp, listenTcp } from "../../lib/net/tcp.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
+import { connectTcp, listenTcp } from "../../lib/net/tcp.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions, RtmpConnection } from "../../lib/rtmp/connection.ts";
 import {

@@ -10,8 +10,9 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
-import { EndOfStream, OutBuffer } from "../out_buffer.ts";
-import type { ByteStream, ListenOptions, SendLimits } from "../tcp.ts";
+import type { Writable } from "../out_buffer.ts";
+import { type ByteStream, type SendLimits, SocketStream } from "../byte_stream.ts";
+import type { ListenOptions } from "../tcp.ts";
 
 /** A connection that nobody reads is looked at so often before it is left alone. */
 const UNREAD_LOOKS = 16;
@@ -24,15 +25,10 @@ export interface ConnectedSocket {
   readonly local: Endpoint;
 }
 
-export class LinuxTcpConnection implements ByteStream, Watched {
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
+export class LinuxTcpConnection extends SocketStream implements Watched, Writable {
   readonly #poll: LinuxPoll;
   readonly #calls: LinuxCalls;
   readonly #fd: number;
-  readonly #out: OutBuffer;
-  readonly #end = new EndOfStream();
-  #closed = false;
   /** The events it is watched for; 0: it is not. */
   #watchedFor = 0;
   #into: Uint8Array | null = null;
@@ -46,28 +42,16 @@ export class LinuxTcpConnection implements ByteStream, Watched {
   #writing: { readonly bytes: Uint8Array; readonly done: PromiseWithResolvers<number> } | null = null;
 
   constructor(poll: LinuxPoll, { fd, peer, local }: ConnectedSocket, limits: SendLimits) {
+    super({ peer, local }, limits);
     this.#poll = poll;
     this.#calls = poll.calls;
     this.#fd = fd;
-    this.peer = peer;
-    this.local = local;
-    this.#out = new OutBuffer(limits, {
-      to: this,
-      overflow: (unsent) =>
-        this.#fail(new TransportError(`${this.#name()} is too slow: ${unsent} bytes unsent`, "timeout")),
-      failed: (error) => this.#fail(error as TransportError),
-    });
     this.#calls.setsockopt(fd, LINUX.tcpLevel, LINUX.noDelay, YES, 4);
     this.#calls.setsockopt(fd, LINUX.socketLevel, LINUX.keepAlive, YES, 4);
   }
 
-  /** Bytes not yet taken by the operating system. */
-  get unsent(): number {
-    return this.#out.unsent;
-  }
-
   read(into: Uint8Array): Promise<number | null> {
-    if (this.#closed) return this.#readAfterEnd();
+    if (this.closed) return this.readAfterEnd();
     this.#into = into;
     const read = new Promise(this.#startRead);
     try {
@@ -79,28 +63,12 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     return read;
   }
 
-  put(bytes: Uint8Array): boolean {
-    return this.#out.put(bytes);
-  }
-
-  flush(withinMs: number): Promise<boolean> {
-    return this.#out.flush(withinMs);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#out.close();
+  protected closeSocket(): void {
     this.#poll.unwatch(this.#fd);
     this.#calls.close(this.#fd);
-    this.#writing?.done.reject(new TransportError(`Connection to ${this.#name()} was closed`, "closed"));
+    this.#writing?.done.reject(new TransportError(`Connection to ${this.name} was closed`, "closed"));
     this.#writing = null;
     this.#endRead();
-  }
-
-  /** Same as close(). */
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   /** For the OutBuffer. See {@link Writable}. */
@@ -108,7 +76,7 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     const count = this.#calls.send(this.#fd, bytes, bytes.length, LINUX.noSignal);
     if (count >= 0) return count;
     if (this.#calls.errno() === EAGAIN) return 0;
-    throw linuxFailure(`Cannot write to ${this.#name()}`, this.#calls);
+    throw linuxFailure(`Cannot write to ${this.name}`, this.#calls);
   }
 
   /** For the OutBuffer, when there was no room. */
@@ -121,7 +89,7 @@ export class LinuxTcpConnection implements ByteStream, Watched {
 
   ready(events: number): boolean {
     const wrote = this.#writing !== null && (events & ~LINUX.epollIn) !== 0 && this.#writeWaiting();
-    const read = !this.#closed && (events & ~LINUX.epollOut) !== 0 && this.#readWaiting();
+    const read = !this.closed && (events & ~LINUX.epollOut) !== 0 && this.#readWaiting();
     return wrote || read;
   }
 
@@ -151,7 +119,7 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     this.#into = null;
     if (count > 0) this.#resolveRead(count);
     else if (count === 0) this.#resolveRead(null);
-    else this.#rejectRead(linuxFailure(`Connection to ${this.#name()} broke`, this.#calls));
+    else this.#rejectRead(linuxFailure(`Connection to ${this.name} broke`, this.#calls));
     return true;
   }
 
@@ -159,7 +127,7 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     if (this.#into === null) return;
     this.#into = null;
     try {
-      this.#resolveRead(this.#end.told());
+      this.#resolveRead(this.ending.told());
     } catch (error) {
       this.#rejectRead(error);
     }
@@ -167,7 +135,7 @@ export class LinuxTcpConnection implements ByteStream, Watched {
 
   /** Watches for what is waited for; reading on is what usually happens next, so that is not given up at once. */
   #watch(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     const reads = this.#into !== null || this.#unreadLooks < UNREAD_LOOKS;
     const events = (reads ? LINUX.epollIn : 0) | (this.#writing !== null ? LINUX.epollOut : 0);
     if (this.#into !== null) this.#unreadLooks = 0;
@@ -175,21 +143,6 @@ export class LinuxTcpConnection implements ByteStream, Watched {
     if (events === 0) this.#poll.unwatch(this.#fd);
     else this.#poll.watch(this.#fd, events, this);
     this.#watchedFor = events;
-  }
-
-  async #readAfterEnd(): Promise<null> {
-    await Promise.resolve(); // as late as any read
-    return this.#end.told();
-  }
-
-  #fail(failure: TransportError): void {
-    if (this.#closed) return;
-    this.#end.failed(failure);
-    this.close();
-  }
-
-  #name(): string {
-    return formatEndpoint(this.peer);
   }
 }
 

@@ -9,7 +9,7 @@ import { Mailbox } from "../../base/mailbox.ts";
 import { Scope } from "../../base/scope.ts";
 import { Ticker } from "../../base/ticker.ts";
 import { formatEndpoint } from "../../net/endpoint.ts";
-import type { ByteStream, SendLimits } from "../../net/tcp.ts";
+import type { ByteStream, SendLimits } from "../../net/byte_stream.ts";
 import {
   encodeResponseHead,
   findHttpHeadEnd,

@@ -6,7 +6,7 @@
 import { type Clock, delay } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
 import { type Endpoint, formatEndpoint } from "../../net/endpoint.ts";
-import type { ByteStream, SendLimits } from "../../net/tcp.ts";
+import type { ByteStream, SendLimits } from "../../net/byte_stream.ts";
 
 /** Most bytes in one answer; the rest goes with the next. */
 const MAX_REPLY_BYTES = 1024 * 1024;

@@ -5,7 +5,8 @@ import { TransportError } from "../../../lib/base/errors.ts";
 import type { Endpoint } from "../../../lib/net/endpoint.ts";
 import { LinuxPoll } from "../../../lib/net/linux/poll.ts";
 import { listenLinuxTcp } from "../../../lib/net/linux/tcp.ts";
-import { type ByteStream, connectTcp } from "../../../lib/net/tcp.ts";
+import type { ByteStream } from "../../../lib/net/byte_stream.ts";
+import { connectTcp } from "../../../lib/net/tcp.ts";
 import { type CallName, HandledCalls } from "../../support/handled_calls.ts";
 import { readBytes } from "../../support/pipe.ts";
 

@@ -3,7 +3,7 @@ import { decodeUtf8, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { TransportError, WireError } from "../../../lib/base/errors.ts";
 import { Mailbox } from "../../../lib/base/mailbox.ts";
 import { seededRandom } from "../../../lib/base/random.ts";
-import type { ByteStream } from "../../../lib/net/tcp.ts";
+import type { ByteStream } from "../../../lib/net/byte_stream.ts";
 import { HttpConnection, listenRtmpt, type RtmptOptions } from "../../../lib/rtmp/tunnel/listen.ts";
 import { FakeClock, settle } from "../../support/fake_clock.ts";
 import { type PipeEnd, type PipeOptions, pipePair, readBytes } from "../../support/pipe.ts";
