@@ -90,6 +90,8 @@ export class AudioBridge implements Disposable {
   #sentId = -1;
   #sent: Codec | null = null;
   #passes = false;
+  /** FLV has no name for it: its frames come as whole bodies. */
+  #unnamed = false;
   readonly #packetizer: AudioPacketizer | null;
   readonly #formats: readonly (ReceivedFormat | null)[];
   readonly #transcode: TranscodeBridge | null;
@@ -148,9 +150,9 @@ export class AudioBridge implements Disposable {
       return this.#countUnusable("broken");
     }
     if (!frame.media || frame.data.length === 0) return; // Flash says so when its microphone falls silent
-    if (tag.codecId !== this.#sentId) this.#changeSent(tag.codecId);
+    if (tag.codecId !== this.#sentId) this.#changeSent(tag);
     const sent = this.#sent;
-    if (sent !== null && frame.codec === "unknown") { // FLV has no name for it: the whole body is there
+    if (this.#unnamed) {
       frame.data = message.body.subarray(tag.start, tag.end);
       if (frame.data.length === 0) return;
     }
@@ -171,9 +173,10 @@ export class AudioBridge implements Disposable {
     this.#onPlaced?.(packetizer.timeline.lastTimestamp + this.#shift, frame.timeMs);
   }
 
-  #changeSent(codecId: number): void {
+  #changeSent({ codecId, codec }: Tag): void {
     this.#sentId = codecId;
     this.#sent = this.#registry.ofFlvId(codecId);
+    this.#unnamed = this.#sent !== null && codec === "unknown";
     this.#passes = this.#sent !== null && passesAsItIs(this.#sent, this.#taken);
   }
 
