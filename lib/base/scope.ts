@@ -101,11 +101,11 @@ export class Scope implements AsyncDisposable {
 
   #report(task: string, error: unknown): void {
     const { log = silentLog, onFailure } = this.#options;
-    log.error(`Task "${this.#name} > ${task}" failed`, error);
+    log.error(`task "${this.#name} > ${task}" failed`, error);
     try {
       onFailure?.(task, error);
     } catch (second) {
-      log.error(`The failure handler of "${this.#name} > ${task}" failed`, second);
+      log.error(`failure handler of "${this.#name} > ${task}" failed`, second);
     }
   }
 
@@ -120,7 +120,7 @@ export class Scope implements AsyncDisposable {
     using _limit = systemClock.after(GIVE_UP_MS, () => gaveUp.resolve());
     await Promise.race([this.#allEnded(), gaveUp.promise]);
     if (this.size > 0) {
-      this.#options.log?.error(`Scope "${this.#name}" gave up waiting for: ${this.#taskNames()}`);
+      this.#options.log?.error(`scope "${this.#name}" gave up waiting for: ${this.#taskNames()}`);
     }
   }
 
@@ -131,7 +131,7 @@ export class Scope implements AsyncDisposable {
 
   #tellSlow(): void {
     this.#options.log?.warn(
-      `Scope "${this.#name}" still waits after ${SLOW_CLOSE_MS / 1000} s for: ${this.#taskNames()}`,
+      `scope "${this.#name}" still waits after ${SLOW_CLOSE_MS / 1000} s for: ${this.#taskNames()}`,
     );
   }
 

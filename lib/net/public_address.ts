@@ -92,9 +92,9 @@ export class PublicAddress {
   #learn(mapped: Endpoint, local: Endpoint): void {
     const [before, now] = [this.#address, mapped.hostname];
     const server = formatEndpoint(this.#options.server);
-    if (before === null) this.#log.info(`Peers are told our public address ${now}, as ${server} sees it`);
-    else if (before !== now) this.#log.info(`Our public address is ${now} now, it was ${before}`);
-    else if (this.#complained) this.#log.info(`The STUN server ${server} answers again: ${now}`);
+    if (before === null) this.#log.info(`public address ${now} (STUN ${server})`);
+    else if (before !== now) this.#log.info(`public address changed from ${before} to ${now}`);
+    else if (this.#complained) this.#log.info(`STUN server ${server} answers again: ${now}`);
     this.#failures = 0;
     this.#complained = false;
     this.#tellPorts(mapped, local);
@@ -107,8 +107,8 @@ export class PublicAddress {
     if (mapped.port === local.port || this.#portsTold) return;
     this.#portsTold = true;
     this.#log.warn(
-      `The NAT before us changes port numbers too (${local.port} became ${mapped.port}): calls reach us through ` +
-        "a SIP server we register with; for calls straight to us, forward the SIP and RTP ports to this machine",
+      `NAT maps ports (${local.port} to ${mapped.port}): calls come in through a registrar only; ` +
+        "for direct calls forward the SIP and RTP ports to this machine",
     );
   }
 
@@ -130,7 +130,7 @@ export class PublicAddress {
       ? "peers are told the address of our network interface until it does"
       : `peers are still told ${this.#address}`;
     this.#log.warn(
-      `The STUN server ${formatEndpoint(this.#options.server)} gives no address (${reason}): ${meanwhile}`,
+      `STUN server ${formatEndpoint(this.#options.server)} gives no address (${reason}): ${meanwhile}`,
     );
   }
 

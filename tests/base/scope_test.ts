@@ -45,8 +45,8 @@ Deno.test("a failing task is logged once with its path and stack, its siblings g
   });
   await settle();
   assert.deepEqual(log.lines.toSorted(), [
-    'error main Task "root > bad" failed: boom',
-    'error main Task "root > worse" failed: before the first await',
+    'error main task "root > bad" failed: boom',
+    'error main task "root > worse" failed: before the first await',
   ]);
   assert.deepEqual(failures.find(([task]) => task === "bad"), ["bad", boom]);
   assert.deepEqual([scope.signal.aborted, siblingEnded, scope.size], [false, false, 1]);
@@ -65,7 +65,7 @@ Deno.test("waits that ended because of our abort are no failures, other errors a
   scope.spawn("abort error", fail(() => new DOMException("aborted", "AbortError")));
   scope.spawn("bug", fail(() => new TypeError("undefined is not a call")));
   await scope.close(new Error("shutting down"));
-  assert.deepEqual(log.lines, ['error main Task "root > bug" failed: undefined is not a call']);
+  assert.deepEqual(log.lines, ['error main task "root > bug" failed: undefined is not a call']);
 });
 
 Deno.test("an AbortError without our abort is a failure", async () => {
@@ -127,8 +127,8 @@ Deno.test("a failure handler that fails is logged and hurts nobody", async () =>
   scope.spawn("bad", () => Promise.reject(new Error("boom")));
   await settle();
   assert.deepEqual(log.lines, [
-    'error main Task "root > bad" failed: boom',
-    'error main The failure handler of "root > bad" failed: handler',
+    'error main task "root > bad" failed: boom',
+    'error main failure handler of "root > bad" failed: handler',
   ]);
 });
 

@@ -91,8 +91,8 @@ Deno.test("public address: told at once, asked again every 2 minutes, told again
   await bench.clock.advanceAsync(REFRESH_MS);
   assert.deepEqual(bench.addresses, ["203.0.113.7", "203.0.113.8"]);
   assert.deepEqual(bench.log.lines, [
-    "info sip Peers are told our public address 203.0.113.7, as stun.example:3478 sees it",
-    "info sip Our public address is 203.0.113.8 now, it was 203.0.113.7",
+    "info sip public address 203.0.113.7 (STUN stun.example:3478)",
+    "info sip public address changed from 203.0.113.7 to 203.0.113.8",
   ]);
 });
 
@@ -104,7 +104,7 @@ Deno.test("public address: a server that answers late is waited for 3 s, and use
   assert.deepEqual([bench.settled, bench.watch.address], [true, null]);
   assert.match(
     bench.log.lines.join(),
-    /^warn sip The STUN server stun\.example:3478 gives no address \(no answer yet\): peers/,
+    /^warn sip STUN server stun\.example:3478 gives no address \(no answer yet\): peers/,
   );
   using server = bench.server();
   server.seenAs = publicly("203.0.113.7");
@@ -119,7 +119,7 @@ Deno.test("public address: without an answer the log says what peers are told, o
   await bench.clock.advanceAsync(12_000);
   assert.equal(server.requests, 4);
   assert.deepEqual(bench.log.lines, [
-    "warn sip The STUN server 192.0.2.1:3478 gives no address (no answer yet): " +
+    "warn sip STUN server 192.0.2.1:3478 gives no address (no answer yet): " +
     "peers are told the address of our network interface until it does",
   ]);
   await bench.clock.advanceAsync(FIRST_RETRY_MS * 0.6);
@@ -146,8 +146,8 @@ Deno.test("public address: once known it is kept while the server is away", asyn
   server.refusal = null;
   await bench.clock.advanceAsync(REFRESH_MS);
   assert.deepEqual(bench.log.lines.slice(1), [
-    "warn sip The STUN server 192.0.2.1:3478 gives no address (it answers 500 Server Error): peers are still told 203.0.113.7",
-    "info sip The STUN server 192.0.2.1:3478 answers again: 203.0.113.7",
+    "warn sip STUN server 192.0.2.1:3478 gives no address (it answers 500 Server Error): peers are still told 203.0.113.7",
+    "info sip STUN server 192.0.2.1:3478 answers again: 203.0.113.7",
   ]);
 });
 
@@ -167,7 +167,7 @@ Deno.test("public address: a NAT that changes ports is told of, once", async () 
   assert.equal(bench.log.at("warn").length, 1);
   assert.match(
     bench.log.at("warn")[0]!,
-    /changes port numbers too \(\d+ became 61000\).*forward the SIP and RTP/,
+    /NAT maps ports \(\d+ to 61000\).*forward the SIP and RTP/,
   );
 });
 

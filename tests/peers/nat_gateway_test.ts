@@ -66,7 +66,7 @@ Deno.test({
   assert.ok(learnt.includes(PUBLIC), learnt.join());
   assert.deepEqual([via, contact], [[PUBLIC], [PUBLIC]], log);
   assert.equal(message, 200, log);
-  assert.match(log, /Peers are told our public address 203\.0\.113\.7, as 203\.0\.113\.50:3478 sees it/);
+  assert.match(log, /public address 203\.0\.113\.7 \(STUN 203\.0\.113\.50:3478\)/);
   assert.ok(keepAlives.requests >= 2, log);
   assert.deepEqual(keepAlives, { requests: keepAlives.requests, answers: keepAlives.requests, malformed: 0 });
   assert.doesNotMatch(log, /has failed|does not speak STUN/);
@@ -80,6 +80,6 @@ Deno.test({
   assert.deepEqual([learnt, contact], [[], ["10.1.0.2"]], log);
   assert.match(
     log,
-    /The STUN server 203\.0\.113\.50:3478 gives no address \(no answer yet\): peers are told the address of/,
+    /STUN server 203\.0\.113\.50:3478 gives no address \(no answer yet\): peers are told the address of/,
   );
 });

@@ -338,7 +338,7 @@ export class TransactionLayer implements Disposable {
     this.#dropped += 1;
     this.#options.onUseless?.(flow);
     if (!this.#options.log.enabled("debug")) return;
-    this.#options.log.debug(`Dropped SIP ${messageTitle(message)} because ${why}`);
+    this.#options.log.debug(`dropped ${messageTitle(message)}: ${why}`);
   }
 }
 

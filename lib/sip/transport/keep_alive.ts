@@ -96,7 +96,7 @@ export class KeepAlives implements Disposable {
 
   #open(key: string, target: Target): KeptFlow | null {
     if (this.#flows.size >= MAX_KEPT_FLOWS) {
-      this.#env.log.debug(`No keep-alives to ${key}: ${MAX_KEPT_FLOWS} flows are kept open already`);
+      this.#env.log.debug(`no keep-alives to ${key}: ${MAX_KEPT_FLOWS} flows are kept open already`);
       return null;
     }
     const flow = new KeptFlow(target, this.#env);
@@ -176,7 +176,7 @@ class KeptFlow implements Disposable {
   #pingCrlf(): void {
     const sent = this.#env.send(CRLF_CRLF, this.#target);
     if (!sent || !this.#answers || !isReliable(this.#target.transport)) return;
-    this.#waiting = this.#env.clock.after(PONG_MS, () => this.#fail("it no longer answers keep-alives"));
+    this.#waiting = this.#env.clock.after(PONG_MS, () => this.#fail("keep-alive timeout"));
   }
 
   #pingStun(): void {
@@ -202,7 +202,7 @@ class KeptFlow implements Disposable {
       this.#fail(`it sees us at ${formatEndpoint(outcome.mapped)} now, not at ${formatEndpoint(before)}`);
       this.#mapped = outcome.mapped;
       this.#answers = true;
-    } else if (this.#answers) this.#fail("it no longer answers STUN");
+    } else if (this.#answers) this.#fail("STUN timeout");
     else {
       this.#method = "crlf";
       this.#env.log.info(
@@ -226,7 +226,7 @@ class KeptFlow implements Disposable {
     this.#waiting = { [Symbol.dispose]: () => void (over = true) };
     this.#env.layer.request(holder.createOptions(), [this.#target], {
       response: (response) => response.status >= 200 && end(null),
-      timeout: () => end("it no longer answers OPTIONS"),
+      timeout: () => end("OPTIONS timeout"),
       transportError: (reason) => end(reason),
     });
   }
@@ -240,7 +240,7 @@ class KeptFlow implements Disposable {
     this.#stopWaiting();
     this.#answers = false;
     this.#mapped = null;
-    this.#env.log.warn(`The way to ${formatTarget(this.#target)} has failed: ${reason}; registering again`);
+    this.#env.log.warn(`flow to ${formatTarget(this.#target)} lost (${reason}), re-registering`);
     this.#env.abandon(this.#target);
     for (const holder of [...this.holders]) holder.flowFailed(reason);
   }

@@ -118,7 +118,7 @@ export class Receiver {
     try {
       this.#env.onMessage(message, flow);
     } catch (error) {
-      this.#env.log.error(`Handling a SIP message from ${formatEndpoint(flow.remote)} failed`, error);
+      this.#env.log.error(`internal error: SIP message from ${formatEndpoint(flow.remote)}`, error);
     }
   }
 

@@ -135,7 +135,7 @@ export class SipRouter {
       return { host: this.addressTowards(target.endpoint), port: this.port };
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
-      this.#options.log.warn(`No address of ours faces ${target.endpoint.hostname}: ${messageOf(error)}`);
+      this.#options.log.warn(`no local address for ${target.endpoint.hostname}: ${messageOf(error)}`);
       return { host: "0.0.0.0", port: this.port };
     }
   }

@@ -96,12 +96,12 @@ export class Sender {
     const place = formatEndpoint(target.endpoint);
     if (outcome.type === "sent") {
       this.#env.log.debug(
-        `Request of ${overTcp.length} bytes went to ${place} by TCP, it is too large for UDP`,
+        `request of ${overTcp.length} bytes sent to ${place} by TCP: too large for UDP`,
       );
       return outcome;
     }
     this.#env.log.debug(
-      `Request of ${overUdp.length} bytes goes to ${place} by UDP after all`,
+      `request of ${overUdp.length} bytes sent to ${place} by UDP: no TCP`,
       outcome.reason,
     );
     this.#refusedUntilMs.delete(place);

@@ -113,7 +113,7 @@ export class SipTransport implements AsyncDisposable {
     if (wantedPort !== 0 && this.port !== wantedPort) {
       this.#log.warn(`SIP port ${wantedPort} is taken, using ${this.port} instead`);
     }
-    udp.onError = (error) => this.#log.error("Handling a SIP datagram failed", error);
+    udp.onError = (error) => this.#log.error("internal error: SIP datagram", error);
     const receive = (bytes: Uint8Array, remote: Endpoint) =>
       this.#receiver.datagram(bytes, { transport: "udp", remote, local: udp.local, connectionId: 0 });
     this.#scope.spawn("udp", () => udp.run(receive));
@@ -132,7 +132,7 @@ export class SipTransport implements AsyncDisposable {
     try {
       this.onBroken?.(flow, reason);
     } catch (error) {
-      this.#log.error("Handling the end of a SIP connection failed", error);
+      this.#log.error("internal error: end of a SIP connection", error);
     }
   }
 
@@ -151,7 +151,7 @@ export class SipTransport implements AsyncDisposable {
     const outcome = await this.#sender.send(message, target);
     if (outcome.type === "sent") this.#receiver.stats.sent++;
     else {this.#log.debug(
-        `Sending ${messageTitle(message)} to ${formatTarget(target)} failed`,
+        `sending ${messageTitle(message)} to ${formatTarget(target)} failed`,
         outcome.reason,
       );}
     return outcome;

@@ -97,7 +97,7 @@ export class Credentials {
       if (this.mayGoTo(target)) return this.#answer(response, request, target);
       return this.#refuse(response, request, target, STRANGER);
     } catch (error) {
-      this.#options.log.error("Answering a challenge failed", error);
+      this.#options.log.error("internal error: answering a challenge", error);
       return null;
     }
   }

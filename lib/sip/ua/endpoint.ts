@@ -247,7 +247,7 @@ export class SipEndpoint implements AsyncDisposable {
     try {
       outcome(await this.#transmit(message, target));
     } catch (error) {
-      this.#log.error("Handling the outcome of a SIP message failed", error);
+      this.#log.error("internal error: outcome of a SIP message", error);
     }
   }
 
@@ -255,7 +255,7 @@ export class SipEndpoint implements AsyncDisposable {
     try {
       return await this.#transport.send(message, target);
     } catch (error) {
-      this.#log.error("Sending a SIP message failed", error);
+      this.#log.error("internal error: sending a SIP message", error);
       return { type: "failed", reason: messageOf(error) };
     }
   }
@@ -265,7 +265,7 @@ export class SipEndpoint implements AsyncDisposable {
     try {
       this.#dispatch(request, transaction);
     } catch (error) {
-      this.#log.error(`Handling a SIP ${request.method} failed`, error);
+      this.#log.error(`internal error: SIP ${request.method}`, error);
       transaction.reply(500);
     }
   }
@@ -346,7 +346,7 @@ function restored(core: SipCore, record: DialogRecord): Dialog | null {
     return Dialog.restore(record);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    core.log.warn(`An orphaned call cannot be ended: ${error.message}`);
+    core.log.warn(`orphaned call cannot be hung up: ${error.message}`);
     return null;
   }
 }

@@ -157,7 +157,7 @@ class IncomingOffer {
     void this.#settle(true);
     if (this.#body !== null) return;
     if (session.type !== "session") {
-      this.#owner.link.agent.log.warn("The peer asked for an offer and acknowledged it without an answer");
+      this.#owner.link.agent.log.warn("delayed offer: ACK without an answer");
       return;
     }
     this.#owner.state.remoteBody = session.body;

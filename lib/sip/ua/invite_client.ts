@@ -306,7 +306,7 @@ class InviteAttempt implements Ending, DialogUser {
     const target = this.#invite?.target ?? null;
     call.abandon("failure", fault);
     if (target !== null) void declineAnswer({ agent: this.#agent, invite: request, response, target });
-    this.#agent.log.warn(`The ${response.status} to our INVITE cannot be used: ${fault}`);
+    this.#agent.log.warn(`${response.status} to INVITE ignored: ${fault}`);
     this.#close({
       type: "refused",
       status: UNUSABLE_STATUS,

@@ -42,7 +42,7 @@ export class LateForks {
   decline(response: SipResponse): void {
     const known = this.#invites.get(response.headers.get("Call-ID") ?? "");
     if (known === undefined) {
-      this.#log.debug("A 2xx to an INVITE that nobody here sent was dropped");
+      this.#log.debug("dropped 2xx to an unknown INVITE");
       return;
     }
     void declineAnswer({ ...known, invite: known.invite.restore(), response });

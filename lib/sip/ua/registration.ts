@@ -116,7 +116,7 @@ export class Registration {
   #learnRoute(response: SipResponse): void {
     const { serviceRoute, log } = this.#agent;
     const before = formatHops(serviceRoute.hops);
-    if (!serviceRoute.learn(response)) log.warn("The Service-Route of the registrar cannot be read: ignored");
+    if (!serviceRoute.learn(response)) log.warn("malformed Service-Route of the registrar ignored");
     const now = formatHops(serviceRoute.hops);
     if (now !== before) log.info(now === "" ? "No Service-Route any more" : `Requests go by way of ${now}`);
   }

@@ -97,7 +97,7 @@ export class UserAgent implements AsyncDisposable {
     const outcome = await this.#registration.attempt(both.signal, onFailover);
     if (outcome.type === "registered" && this.identity.password !== null) this.#prove();
     if (outcome.type === "registered" && this.#closing === null && !this.#registration.kept) {
-      this.#agent.log.info(`Registered for ${outcome.expiresSeconds} s`);
+      this.#agent.log.info(`registered for ${outcome.expiresSeconds} s`);
       this.#registration.keep(outcome.expiresSeconds);
     }
     return outcome;

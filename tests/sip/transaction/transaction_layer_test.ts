@@ -103,7 +103,7 @@ Deno.test("layer: an ACK nobody waits for is dropped and counted, never answered
   using bench = new LayerBench();
   bench.receive(receivedRequest("ACK"));
   assert.deepEqual([bench.takeTold(), bench.takeSent(), bench.layer.dropped], [[], [], 1]);
-  assert.ok(bench.log.at("debug").some((line) => line.includes("SIP ACK")));
+  assert.ok(bench.log.at("debug").some((line) => line.includes("dropped ACK")));
 });
 
 Deno.test("layer: CANCEL is answered 200, its INVITE 487, both with the same tag (9.2)", () => {

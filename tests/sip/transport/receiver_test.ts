@@ -161,7 +161,7 @@ Deno.test("receiver: a handler that throws is reported, and the next message han
   receiver.datagram(encodeUtf8(TEXT), FLOW);
   receiver.datagram(encodeUtf8(TEXT), FLOW);
   assert.equal(calls, 2);
-  assert.deepEqual(log.lines, ["error main Handling a SIP message from 192.0.2.1:5099 failed: our own bug"]);
+  assert.deepEqual(log.lines, ["error main internal error: SIP message from 192.0.2.1:5099: our own bug"]);
 });
 
 Deno.test("receiver: messages are logged as text, secrets masked by the log", () => {

@@ -147,7 +147,7 @@ Deno.test("transport: a large request goes by TCP, says so in its Via, and its r
   const request = wireRequest({ via: alice.via("UDP"), body: "x".repeat(1300) });
   assert.equal(sentBy(await alice.transport.send(request, bob.target("udp"))), "tcp");
   assert.equal(parseVia(request.headers.get("Via")!).transport, "UDP", "the caller's message is left alone");
-  assert.ok(alice.log.lines.some((line) => /^debug sip Request of \d+ bytes went to .* by TCP/.test(line)));
+  assert.ok(alice.log.lines.some((line) => /^debug sip request of \d+ bytes sent to .* by TCP/.test(line)));
   const { message, flow } = await bob.next();
   assert.equal(flow.transport, "tcp");
   assert.equal(parseVia(message.headers.get("Via")!).transport, "TCP");
@@ -178,7 +178,7 @@ Deno.test("transport: a large request falls back to UDP when TCP is refused, and
     assert.equal(parseVia(message.headers.get("Via")!).transport, "UDP");
     assert.equal(message.body.length, 5000);
   }
-  const tries = () => alice.log.lines.filter((line) => line.includes("by UDP after all")).length;
+  const tries = () => alice.log.lines.filter((line) => line.includes("by UDP: no TCP")).length;
   assert.equal(tries(), 1);
   alice.clock.advance(60_000);
   await alice.transport.send(request, target);

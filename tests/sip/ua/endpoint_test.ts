@@ -270,6 +270,6 @@ Deno.test("orphans: each gets a BYE along its route, with a CSeq that is new to 
   direct.answer(straight, 481);
   assert.equal(await network.settled(ending), 1);
   assert.equal(network.log.at("warn").length, 1);
-  assert.match(network.log.at("warn")[0] ?? "", /orphaned call cannot be ended/);
+  assert.match(network.log.at("warn")[0] ?? "", /orphaned call cannot be hung up/);
   await network.close(endpoint);
 });

@@ -231,7 +231,7 @@ Deno.test("lines of a user are told apart by domain and port", async () => {
   const request = await registrar.request("REGISTER");
   registrar.answer(request, 200, { headers: { Contact: request.headers.get("Contact") ?? "" } });
   assert.equal((await network.settled(outcome)).type, "registered");
-  assert.match(network.log.at("info").join("\n"), / alice@10\.0\.0\.9:5070: Registered for 180 s/);
+  assert.match(network.log.at("info").join("\n"), / alice@10\.0\.0\.9:5070: registered for 180 s/);
   const closing = network.close(endpoint);
   registrar.answer(await registrar.request("REGISTER"), 200);
   await closing;

@@ -31,9 +31,12 @@ const RULES: readonly Rule[] = [
 export class Mask {
   readonly #ports = new Map<number, string>();
   readonly #names = new Map<string, Names>();
+  /** Two sockets, of UDP and of TCP, have got the same port number: the trace cannot tell them apart. */
+  ambiguous = false;
 
   /** From now on a port is written by this name. */
   port(port: number, name: string): void {
+    this.ambiguous ||= (this.#ports.get(port) ?? name) !== name;
     this.#ports.set(port, name);
   }
 
