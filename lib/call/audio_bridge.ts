@@ -1,4 +1,4 @@
-// The audio of one call, both ways, and the DTMF in the same stream (RFC 4733). What the other side takes as it is passes
+// The audio of one call, both ways, and the DTMF in the same stream (RFC 4733). What the remote party takes as it is passes
 // through octet for octet, anything else is transcoded, decided frame by frame: a client sends what it likes, whatever was
 // agreed, and a peer may use any codec of the answer. Nothing is allocated per packet.
 // Role: machine

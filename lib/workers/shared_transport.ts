@@ -9,7 +9,7 @@ import type { SipHeaders } from "../sip/message/header.ts";
 import { parseVia } from "../sip/message/header_values.ts";
 import { encodeSipMessage, type SipMessage, type SipRequest, tagOf } from "../sip/message/message.ts";
 import { decodeSipDatagram } from "../sip/message/parser.ts";
-import type { DatagramScreen, KeepAliveAnswer } from "../sip/transport/transport.ts";
+import type { DatagramFilter, KeepAliveAnswer } from "../sip/transport/transport.ts";
 import type { SipUri } from "../sip/message/uri.ts";
 import type { Flow, SendOutcome, Target } from "../sip/message/target.ts";
 import type { UserDirectory } from "./user_directory.ts";
@@ -67,7 +67,7 @@ export class SharedTransport implements MessageTransport {
     inner.onKeepAliveAnswer = (answer, flow) => this.onKeepAliveAnswer?.(answer, flow);
   }
 
-  set filter(filter: DatagramScreen | null) {
+  set filter(filter: DatagramFilter | null) {
     const { directory } = this.#options;
     const isElsewhere = (uri: SipUri): boolean => directory.find(uri) !== null;
     this.#inner.filter = filter === null ? null : {

@@ -105,7 +105,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const code = program.stop(signal);
     await bob.expect("byed");
     assert.equal(await code, 0);
-    assert.match(program.output(), /alice@.*Unregistered: 200/);
+    assert.match(program.output(), /alice@.*unregistered: 200/);
   });
 }
 

@@ -100,7 +100,7 @@ Deno.test("accounts: registered in the background, told once, unregistered at th
   await close(set);
   assert.equal(desk.state, "unregistered");
   assert.deepEqual(set.log.lines, ["info main account desk: registered at sip:10.0.0.9 for 180 s"]);
-  assert.match(set.network.log.lines.join("\n"), /Unregistered: 200/);
+  assert.match(set.network.log.lines.join("\n"), /unregistered: 200/);
 });
 
 Deno.test("accounts: no secret is in any line, at any level", async () => {

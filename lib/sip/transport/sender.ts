@@ -135,6 +135,8 @@ export class Sender {
   }
 
   async #sendTcp(bytes: Uint8Array, target: Target, withinMs: number): Promise<SendOutcome> {
+    // A row of transports.ts alone has no sockets: nothing of it leaves in clear text by mistake.
+    if (target.transport !== "tcp") return failed(`SIP over ${target.transport} has no sockets`);
     const known = this.#env.pool.find(target.endpoint, target.flow);
     if (known?.send(bytes)) return sent(known.flow);
     try {

@@ -18,7 +18,7 @@ import { isReliable } from "../message/transports.ts";
 import type { Runtime } from "../../base/runtime.ts";
 
 export type { PoolLimits } from "./connection_pool.ts";
-export type { DatagramFilter as DatagramScreen, KeepAliveAnswer, TransportStats } from "./receiver.ts";
+export type { DatagramFilter, KeepAliveAnswer, TransportStats } from "./receiver.ts";
 
 export interface SipTransportOptions extends Partial<PoolLimits> {
   /** IP address to bind; `::` serves IPv4 as well. */
@@ -72,7 +72,7 @@ export class SipTransport implements AsyncDisposable {
     const log = this.#log = env.log.category("sip");
     this.#wire = env.log.category("sip.wire");
     const scope = this.#scope = new Scope("sip transport", { log });
-    const onError = (error: Error) => log.warn("A SIP connection could not be accepted", error);
+    const onError = (error: Error) => log.warn("SIP connection not accepted", error);
     this.#sockets = openSipSockets({ ...options, signal: scope.signal, onError });
     this.#receiver = new Receiver({
       clock,

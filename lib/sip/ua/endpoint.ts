@@ -16,7 +16,7 @@ import { defaultTimers, type TimerValues } from "../transaction/timers.ts";
 import { TransactionLayer } from "../transaction/transaction_layer.ts";
 import { KeepAlives, type KeepAliveSettings, NO_KEEP_ALIVE } from "../transport/keep_alive.ts";
 import { FailedTargets, SipRouter } from "../transport/routing.ts";
-import { type DatagramScreen, type KeepAliveAnswer, SipTransport } from "../transport/transport.ts";
+import { type DatagramFilter, type KeepAliveAnswer, SipTransport } from "../transport/transport.ts";
 import { AgentDirectory } from "./agent_directory.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { refusalOf } from "./capabilities.ts";
@@ -66,7 +66,7 @@ export interface MessageTransport extends AsyncDisposable {
   /** A connection ended without our doing; networks without connections never call it. */
   onBroken?: ((flow: Flow, reason: string) => void) | null;
   /** Judges bad traffic before and after it is parsed; networks without sockets do not ask. */
-  filter?: DatagramScreen | null;
+  filter?: DatagramFilter | null;
   /** A keep-alive was answered; networks without keep-alives never call it. */
   onKeepAliveAnswer?: ((answer: KeepAliveAnswer, flow: Flow) => void) | null;
   /** As `SipTransport.sendKeepAlive`; networks without keep-alives leave it out. */
@@ -215,23 +215,23 @@ export class SipEndpoint implements AsyncDisposable {
   }
 
   /**
-   * A new user behind this port; who gets whose calls: agent_choice.ts.
+   * A new user behind this port; who gets whose calls: agent_directory.ts.
    * @param ownsAddress the gateway itself is this user; others show it by registering with a password
    */
   createUserAgent(identity: Identity, ownsAddress = false): UserAgent {
-    const { workerEvents: neighbours, random } = this.#core;
+    const { workerEvents, random } = this.#core;
     const { user, host, port } = identity.aor;
-    const line = `${neighbours?.linePrefix ?? ""}${random.token(10)}`;
+    const line = `${workerEvents?.linePrefix ?? ""}${random.token(10)}`;
     const agent = new UserAgent(this.#core, identity, line, {
       ownsAddress,
-      proved: () => neighbours?.agentCame({ line, user, host, port, ownsAddress: true }),
+      proved: () => workerEvents?.agentCame({ line, user, host, port, ownsAddress: true }),
       ended: () => {
         this.#agents.remove(agent);
-        neighbours?.agentLeft(line);
+        workerEvents?.agentLeft(line);
       },
     });
     this.#agents.add(agent);
-    neighbours?.agentCame({ line, user, host, port, ownsAddress });
+    workerEvents?.agentCame({ line, user, host, port, ownsAddress });
     return agent;
   }
 

@@ -48,7 +48,7 @@ export async function sendOffer(owner: OfferOwner, offer: OutgoingOffer): Promis
   return owner.over.aborted ? CALL_OVER : outcome;
 }
 
-/** RFC 3261 section 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side 0 to 2 s, in steps of 10 ms. */
+/** RFC 3261 section 14.1: the owner of the Call-ID waits 2.1 to 4 s, the peer 0 to 2 s, in steps of 10 ms. */
 function glareWaitMs(owner: OfferOwner, weAreCaller: boolean): number {
   const { random } = owner.link.agent.core;
   return weAreCaller ? 2100 + 10 * (random.u16() % 191) : 10 * (random.u16() % 201);

@@ -118,7 +118,7 @@ export class Registration {
     const before = formatHops(serviceRoute.hops);
     if (!serviceRoute.learn(response)) log.warn("malformed Service-Route of the registrar ignored");
     const now = formatHops(serviceRoute.hops);
-    if (now !== before) log.info(now === "" ? "No Service-Route any more" : `Requests go by way of ${now}`);
+    if (now !== before) log.info(now === "" ? "no Service-Route any more" : `requests go via ${now}`);
   }
 
   async #send(expiresSeconds: number, signal: AbortSignal, onFailover?: OnFailover): Promise<Reply> {

@@ -155,7 +155,7 @@ export class RegistrationKeeper {
     });
     if (this.#told !== status) this.#report({ type: "lost", status, reason, retryMs: waitMs });
     this.#told = status;
-    this.#agent.log[this.#level](`Next attempt to register in ${Math.round(waitMs / 1000)} s`);
+    this.#agent.log[this.#level](`next attempt to register in ${Math.round(waitMs / 1000)} s`);
     return waitMs;
   }
 
@@ -215,7 +215,7 @@ export class RegistrationKeeper {
   /** Takes the binding back; the caller bounds the wait. */
   async unregister(signal: AbortSignal): Promise<void> {
     const answer = await this.#registration.unregister(signal);
-    if (answer !== null) this.#agent.log[this.#level](`Unregistered: ${answer}`);
+    if (answer !== null) this.#agent.log[this.#level](`unregistered: ${answer}`);
   }
 
   /** The INVITEs of this registrar come back along the flow that the REGISTER went. */
@@ -254,12 +254,12 @@ export class RegistrationKeeper {
     const { log } = this.#agent;
     if (change.type === "registered") {
       const again = this.#everStood ? "again " : "";
-      log[this.#level](`Registered ${again}at ${registrar} for ${change.expiresSeconds} s`);
+      log[this.#level](`registered ${again}at ${registrar} for ${change.expiresSeconds} s`);
       this.#everStood = true;
     } else {
       const level = this.#level === "info" ? "warn" : "debug";
       const what = this.#everStood ? "lost" : "failed";
-      log[level](`Registration at ${registrar} ${what}: ${change.status} ${change.reason}`);
+      log[level](`registration at ${registrar} ${what}: ${change.status} ${change.reason}`);
     }
     this.changes.push(change);
   }

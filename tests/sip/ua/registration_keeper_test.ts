@@ -79,10 +79,10 @@ Deno.test("kept: the first success is not said to be another one, and what never
   await set.network.clock.advanceAsync(HOUR_MS);
   const lines = about().map((line) => line.replace(/^.*?(Regist)/, "$1").replace(/: (\d+).*/, ": $1"));
   assert.deepEqual(lines, [
-    "Registration at sip:10.0.0.9 failed: 404",
-    "Registered at sip:10.0.0.9 for 180 s",
-    "Registration at sip:10.0.0.9 lost: 503",
-    "Registered again at sip:10.0.0.9 for 180 s",
+    "registration at sip:10.0.0.9 failed: 404",
+    "registered at sip:10.0.0.9 for 180 s",
+    "registration at sip:10.0.0.9 lost: 503",
+    "registered again at sip:10.0.0.9 for 180 s",
   ]);
 });
 
