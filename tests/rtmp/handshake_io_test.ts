@@ -20,7 +20,7 @@ function optionsFor(stream: PipeEnd): HandshakeOptions {
 
 for (const scheme of [null, 0, 1] as const) {
   for (const maxRead of [1, 1000, 100_000]) {
-    Deno.test(`shake hands: scheme ${scheme}, ${maxRead} bytes at a time, what follows is kept`, async () => {
+    Deno.test(`handshake: scheme ${scheme}, ${maxRead} bytes at a time, what follows is kept`, async () => {
       const [client, server] = pipePair({ maxRead });
       const serverOptions = optionsFor(server);
       const clientOptions = optionsFor(client);
@@ -37,7 +37,7 @@ for (const scheme of [null, 0, 1] as const) {
   }
 }
 
-Deno.test("shake hands: a policy file is sent, with the real port", async () => {
+Deno.test("handshake: a policy file is sent, with the real port", async () => {
   const [client, server] = pipePair({ maxRead: 5 });
   client.put(encodeUtf8("<policy-file-request/>\0"));
   const reading = readBytes(client);
@@ -49,7 +49,7 @@ Deno.test("shake hands: a policy file is sent, with the real port", async () => 
   client.close();
 });
 
-Deno.test("shake hands: strangers are refused at their first byte", async () => {
+Deno.test("handshake: strangers are refused at their first byte", async () => {
   for (const hello of ["GET / HTTP/1.1\r\n\r\n", "\x06", "\x16\x03\x01", "\0"]) {
     const [client, server] = pipePair();
     client.put(encodeUtf8(hello));
@@ -61,7 +61,7 @@ Deno.test("shake hands: strangers are refused at their first byte", async () => 
   }
 });
 
-Deno.test("shake hands: a client that leaves is no error, wherever it leaves", async () => {
+Deno.test("handshake: a client that leaves is no error, wherever it leaves", async () => {
   const texts = [
     "",
     "<policy",
@@ -80,7 +80,7 @@ Deno.test("shake hands: a client that leaves is no error, wherever it leaves", a
   }
 });
 
-Deno.test("shake hands: a server that leaves or speaks otherwise is an error to the client", async () => {
+Deno.test("handshake: a server that leaves or speaks otherwise is an error to the client", async () => {
   const [client, server] = pipePair();
   server.close();
   await assert.rejects(initiateHandshake(optionsFor(client), 0), TransportError);

@@ -413,7 +413,7 @@ function look(text: string): string {
   return `${seen.method} ${seen.uri.user ?? ""}@${seen.uri.host}${seen.inDialog ? " in dialog" : ""}`;
 }
 
-Deno.test("glance: what a datagram is", () => {
+Deno.test("peekMessage: what a datagram is", () => {
   const table: [text: string, seen: string][] = [
     [`OPTIONS sip:bob@host SIP/2.0\r\n${HEAD}`, "OPTIONS bob@host"],
     [`OPTIONS sip:host SIP/2.0\r\n${HEAD}`, "OPTIONS @host"],
@@ -440,7 +440,7 @@ Deno.test("glance: what a datagram is", () => {
   for (const [text, seen] of table) assert.equal(look(text), seen, text);
 });
 
-Deno.test("glance: never throws, and whatever the parser takes is seen as what it is", () => {
+Deno.test("peekMessage: never throws, and whatever the parser takes is seen as what it is", () => {
   const good = encodeUtf8(`INVITE sip:bob@host;line=1 SIP/2.0\r\n${HEAD.replace("OPTIONS", "INVITE")}`);
   const inCall = encodeUtf8(`SIP/2.0 200 OK\r\n${HEAD}`);
   fc.assert(

@@ -6,7 +6,7 @@ import type { InviteProgress } from "../../../lib/sip/ua/user_agent.ts";
 import { identity, sdp, SipNetwork } from "../../support/sip_network.ts";
 import { RecordingNeighbours } from "../../support/workers_neighbours.ts";
 
-Deno.test("neighbours: hear of each user agent; its line begins with what tells whose it is", async () => {
+Deno.test("worker events: hear of each user agent; its line begins with what tells whose it is", async () => {
   const network = new SipNetwork();
   const neighbours = new RecordingNeighbours("3.");
   const endpoint = network.endpoint("10.0.0.1", {}, { workerEvents: neighbours });
@@ -23,7 +23,7 @@ Deno.test("neighbours: hear of each user agent; its line begins with what tells 
   assert.equal(neighbours.agents.size, 0);
 });
 
-Deno.test("neighbours: hear of a call when it is established, when its peer moves, and of its end", async () => {
+Deno.test("worker events: hear of a call when it is established, when its peer moves, and of its end", async () => {
   const network = new SipNetwork();
   const neighbours = new RecordingNeighbours();
   const endpoint = network.endpoint("10.0.0.1", {}, { workerEvents: neighbours });
