@@ -34,7 +34,7 @@ export interface SendLimits {
 }
 
 /** A connected socket. */
-export abstract class SocketStream implements ByteStream {
+export abstract class SocketStream implements ByteStream, Writable {
   readonly peer: Endpoint;
   readonly local: Endpoint;
   /** What a read after the end is told. */
@@ -42,12 +42,11 @@ export abstract class SocketStream implements ByteStream {
   readonly #out: OutBuffer;
   #closed = false;
 
-  /** @param to takes what is put; absent: the stream itself, which is a Writable then */
-  constructor({ peer, local }: { peer: Endpoint; local: Endpoint }, limits: SendLimits, to?: Writable) {
+  constructor({ peer, local }: { peer: Endpoint; local: Endpoint }, limits: SendLimits) {
     this.peer = peer;
     this.local = local;
     this.#out = new OutBuffer(limits, {
-      to: to ?? (this as unknown as Writable),
+      to: this,
       overflow: (unsent) =>
         this.fail(new TransportError(`${this.name} is too slow: ${unsent} bytes unsent`, "timeout")),
       failed: (error) => this.fail(transportError(`Cannot write to ${this.name}`, error)),
@@ -55,6 +54,9 @@ export abstract class SocketStream implements ByteStream {
   }
 
   abstract read(into: Uint8Array): Promise<number | null>;
+  /** For the send queue. See {@link Writable}. */
+  abstract write(bytes: Uint8Array): Promise<number>;
+  writeNow?(bytes: Uint8Array): number;
 
   /** Closes the socket, once. @param allSent nothing was unsent, and nothing had failed */
   protected abstract closeSocket(allSent: boolean): void;

@@ -44,7 +44,7 @@ export class TcpConnection extends SocketStream {
   };
 
   constructor(conn: Deno.TcpConn, limits: SendLimits = {}) {
-    super({ peer: endpointOf(conn.remoteAddr), local: endpointOf(conn.localAddr) }, limits, conn);
+    super({ peer: endpointOf(conn.remoteAddr), local: endpointOf(conn.localAddr) }, limits);
     this.#conn = conn;
     setSocketOptions(conn);
   }
@@ -52,6 +52,10 @@ export class TcpConnection extends SocketStream {
   read(into: Uint8Array): Promise<number | null> {
     if (this.closed) return this.readAfterEnd();
     return this.#conn.read(into).then(this.#onRead, this.#onReadFailure);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#conn.write(bytes);
   }
 
   protected closeSocket(): void {

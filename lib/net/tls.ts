@@ -225,7 +225,6 @@ export class TlsConnection extends SocketStream {
         local: endpointOf(socket.localAddress, socket.localPort),
       },
       limits,
-      { write: (bytes) => writeTo(socket, bytes) },
     );
     this.#socket = socket;
     socket.on("readable", () => this.#wake?.());
@@ -243,6 +242,12 @@ export class TlsConnection extends SocketStream {
       await new Promise<void>((resolve) => this.#wake = resolve);
       this.#wake = null;
     }
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
+    });
   }
 
   protected closeSocket(allSent: boolean): void {
@@ -274,12 +279,6 @@ export class TlsConnection extends SocketStream {
     this.#ended = true;
     this.#wake?.();
   }
-}
-
-function writeTo(socket: TLSSocket, bytes: Uint8Array): Promise<number> {
-  return new Promise((resolve, reject) => {
-    socket.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
-  });
 }
 
 /** The runtime knows no address any more when the peer left during the handshake. */

@@ -38,48 +38,58 @@ interface RelayOptions {
   readonly clock: Clock;
 }
 
-/**
- * A stream that remembers what was read from it, until more than a handshake was said on it: then its client was
- * answered here. From there on it costs nothing: no copy and no promise of its own.
- */
-export class ReplayedStream implements ByteStream {
+/** A client's stream with something done to its bytes; all else is the inner one's. */
+abstract class WrappedStream implements ByteStream {
   readonly peer: Endpoint;
   readonly local: Endpoint;
-  readonly #inner: ByteStream;
-  #kept: Uint8Array[] | null = [];
-  #keptBytes = 0;
-  #saidBytes = 0;
+  protected readonly inner: ByteStream;
 
-  constructor(inner: ByteStream) {
-    this.#inner = inner;
-    this.peer = inner.peer;
+  constructor(inner: ByteStream, peer: Endpoint = inner.peer) {
+    this.inner = inner;
+    this.peer = peer;
     this.local = inner.local;
   }
 
-  get unsent(): number {
-    return this.#inner.unsent;
-  }
+  abstract read(into: Uint8Array): Promise<number | null>;
 
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#kept === null ? this.#inner.read(into) : this.#readAndKeep(into);
+  get unsent(): number {
+    return this.inner.unsent;
   }
 
   put(bytes: Uint8Array): boolean {
-    if (this.#kept !== null && (this.#saidBytes += bytes.length) > ANSWER_SIZE) this.#kept = null;
-    return this.#inner.put(bytes);
+    return this.inner.put(bytes);
   }
 
   flush(withinMs: number): Promise<boolean> {
-    return this.#inner.flush(withinMs);
+    return this.inner.flush(withinMs);
   }
 
   close(): void {
-    this.#inner.close();
+    this.inner.close();
   }
 
   /** Same as close(). */
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/**
+ * A stream that remembers what was read from it, until more than a handshake was said on it: then its client was
+ * answered here. From there on it costs nothing: no copy and no promise of its own.
+ */
+export class ReplayedStream extends WrappedStream {
+  #kept: Uint8Array[] | null = [];
+  #keptBytes = 0;
+  #saidBytes = 0;
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#kept === null ? this.inner.read(into) : this.#readAndKeep(into);
+  }
+
+  override put(bytes: Uint8Array): boolean {
+    if (this.#kept !== null && (this.#saidBytes += bytes.length) > ANSWER_SIZE) this.#kept = null;
+    return super.put(bytes);
   }
 
   /** All that was read so far, null when it was too much; remembers no more. */
@@ -90,7 +100,7 @@ export class ReplayedStream implements ByteStream {
   }
 
   async #readAndKeep(into: Uint8Array): Promise<number | null> {
-    const count = await this.#inner.read(into);
+    const count = await this.inner.read(into);
     if (count !== null) this.#keep(into.subarray(0, count));
     return count;
   }
@@ -240,45 +250,20 @@ async function announced(
   }
 }
 
-class CarriedStream implements ByteStream {
-  readonly peer: Endpoint;
-  readonly local: Endpoint;
-  readonly #inner: ByteStream;
+class CarriedStream extends WrappedStream {
   #early: Uint8Array;
 
   constructor(inner: ByteStream, peer: Endpoint, early: Uint8Array) {
-    this.#inner = inner;
-    this.peer = peer;
-    this.local = inner.local;
+    super(inner, peer);
     this.#early = early;
   }
 
-  get unsent(): number {
-    return this.#inner.unsent;
-  }
-
   read(into: Uint8Array): Promise<number | null> {
-    if (this.#early.length === 0) return this.#inner.read(into);
+    if (this.#early.length === 0) return this.inner.read(into);
     const count = Math.min(into.length, this.#early.length);
     into.set(this.#early.subarray(0, count));
     this.#early = this.#early.subarray(count);
     return Promise.resolve(count);
-  }
-
-  put(bytes: Uint8Array): boolean {
-    return this.#inner.put(bytes);
-  }
-
-  flush(withinMs: number): Promise<boolean> {
-    return this.#inner.flush(withinMs);
-  }
-
-  close(): void {
-    this.#inner.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }
 

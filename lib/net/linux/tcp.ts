@@ -10,7 +10,6 @@ import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
-import type { Writable } from "../out_buffer.ts";
 import { type ByteStream, type SendLimits, SocketStream } from "../byte_stream.ts";
 import type { ListenOptions } from "../tcp.ts";
 
@@ -25,7 +24,7 @@ export interface ConnectedSocket {
   readonly local: Endpoint;
 }
 
-export class LinuxTcpConnection extends SocketStream implements Watched, Writable {
+export class LinuxTcpConnection extends SocketStream implements Watched {
   readonly #poll: LinuxPoll;
   readonly #calls: LinuxCalls;
   readonly #fd: number;
@@ -72,7 +71,7 @@ export class LinuxTcpConnection extends SocketStream implements Watched, Writabl
   }
 
   /** For the OutBuffer. See {@link Writable}. */
-  writeNow(bytes: Uint8Array): number {
+  override writeNow(bytes: Uint8Array): number {
     const count = this.#calls.send(this.#fd, bytes, bytes.length, LINUX.noSignal);
     if (count >= 0) return count;
     if (this.#calls.errno() === EAGAIN) return 0;

@@ -69,22 +69,23 @@ export class Sender {
 
   #sendRequest(request: SipRequest, target: Target): Promise<SendOutcome> {
     const bytes = encodeSipMessage(request);
-    if (isReliable(target.transport)) return this.#sendTcp(bytes, target, this.#env.connectMs);
+    const { reliable, forLargeRequests } = transportRow(target.transport);
+    if (reliable) return this.#sendTcp(bytes, target, this.#env.connectMs);
     const refusedUntilMs = this.#refusedUntilMs.get(formatEndpoint(target.endpoint)) ?? -Infinity;
-    if (bytes.length <= MAX_UDP_REQUEST || this.#env.clock.now() < refusedUntilMs) {
-      return Promise.resolve(this.#sendUdp(bytes, target.endpoint));
-    }
-    return this.#switchToTcp(request, bytes, target);
+    const isSmall = bytes.length <= MAX_UDP_REQUEST || this.#env.clock.now() < refusedUntilMs;
+    return isSmall || forLargeRequests === null
+      ? Promise.resolve(this.#sendUdp(bytes, target.endpoint))
+      : this.#switchTo({ ...target, transport: forLargeRequests }, request, bytes);
   }
 
   /** One try for all retransmissions that come while a connection is being opened. */
-  #switchToTcp(request: SipRequest, bytes: Uint8Array, target: Target): Promise<SendOutcome> {
+  #switchTo(target: Target, request: SipRequest, bytes: Uint8Array): Promise<SendOutcome> {
     const via = parseVia(request.headers.get("Via") ?? "");
     const key = `${request.method} ${via.params.get("branch")} ${formatEndpoint(target.endpoint)}`;
     const known = this.#switching.get(key);
     if (known) return known;
     const overTcp = cloneMessage(request);
-    overTcp.headers.setFirst("Via", formatVia({ ...via, transport: transportRow("tcp").via }));
+    overTcp.headers.setFirst("Via", formatVia({ ...via, transport: transportRow(target.transport).via }));
     const trying = this.#tryTcp(encodeSipMessage(overTcp), bytes, target)
       .finally(() => this.#switching.delete(key));
     this.#switching.set(key, trying);
@@ -92,7 +93,7 @@ export class Sender {
   }
 
   async #tryTcp(overTcp: Uint8Array, overUdp: Uint8Array, target: Target): Promise<SendOutcome> {
-    const outcome = await this.#sendTcp(overTcp, { ...target, transport: "tcp" }, this.#env.switchMs);
+    const outcome = await this.#sendTcp(overTcp, target, this.#env.switchMs);
     const place = formatEndpoint(target.endpoint);
     if (outcome.type === "sent") {
       this.#env.log.debug(
