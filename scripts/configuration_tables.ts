@@ -10,7 +10,7 @@ import { formatKeysTable, formatSettingsTable } from "../lib/config/setting.ts";
 const FILE = new URL("../docs/configuration.md", import.meta.url);
 
 /** The text with `table` between `<!-- name -->` and `<!-- end -->`. @throws Error when they are missing */
-export function putTable(text: string, name: string, table: string): string {
+function putTable(text: string, name: string, table: string): string {
   const [start, end] = [`<!-- ${name} -->\n`, "\n<!-- end -->"];
   const from = text.indexOf(start);
   const to = text.indexOf(end, from);

@@ -87,9 +87,6 @@ export const MAX_ENDED_LENGTH = 2 * 1024 * 1024;
 /** What a peer says about itself is cut to so much. */
 const MAX_TEXT = 256;
 
-interface CallRegistryRuntime extends Pick<Runtime, "clock" | "random"> {
-}
-
 export class CallRegistry {
   readonly #clock: Clock;
   readonly #prefix: string;
@@ -99,7 +96,7 @@ export class CallRegistry {
   #endedLength = 0;
   #serial = 0;
 
-  constructor({ clock, random }: CallRegistryRuntime) {
+  constructor({ clock, random }: Pick<Runtime, "clock" | "random">) {
     this.#clock = clock;
     this.#prefix = random.token(8);
   }

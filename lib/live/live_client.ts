@@ -235,9 +235,6 @@ export interface LiveOptions {
   readonly limits?: Partial<LiveLimits>;
 }
 
-interface LiveEnvironment extends Pick<Runtime, "clock" | "log"> {
-}
-
 const READ_AHEAD_MS = 10_000;
 
 /** The application. One for the whole process; it has no sockets of its own. */
@@ -249,7 +246,7 @@ export class LiveApp {
   readonly #log: Logger;
 
   /** Nothing is opened yet. */
-  constructor(options: LiveOptions, environment: LiveEnvironment) {
+  constructor(options: LiveOptions, environment: Pick<Runtime, "clock" | "log">) {
     const { clock } = environment;
     this.#log = environment.log.category("rtmp");
     this.streams = new LiveStreams({ ...defaultLiveLimits, ...options.limits }, { clock, log: this.#log });

@@ -22,9 +22,13 @@ export type KeyOutcome =
   | { readonly type: "accepted" }
   | { readonly type: "refused"; readonly reason: string; readonly told: Promise<void> };
 
-/** A refusal comes after this time, twice as long after each further failure of the address, up to a bound. */
 const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 8_000;
+export const LONGEST_DELAY_MS = 8_000;
+
+/** A refusal comes after a second, twice as long after each further failure of the address, up to a bound. */
+export function refusalDelayMs(failedBefore: number): number {
+  return Math.min(FIRST_DELAY_MS * 2 ** failedBefore, LONGEST_DELAY_MS);
+}
 
 export class KeyGuard {
   readonly #limits: AddressLimits;
@@ -51,7 +55,7 @@ export class KeyGuard {
     }
     if (shown !== null && equalSecrets(encodeUtf8(shown), encodeUtf8(expected))) return { type: "accepted" };
     const reason = shown === null ? "a key is needed: ...?key=KEY" : "the key is wrong";
-    const waitMs = FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
+    const waitMs = refusalDelayMs(this.#limits.loginFailed(address));
     return this.#refuse({ what, address }, reason, waitMs, signal);
   }
 
@@ -62,7 +66,7 @@ export class KeyGuard {
     signal: AbortSignal,
   ): KeyOutcome {
     this.#log.warn(`a client at ${address} may not use ${what}: ${reason}`);
-    const told = this.#refusals.wait(Math.min(waitMs, LONGEST_DELAY_MS), signal);
+    const told = this.#refusals.wait(waitMs, signal);
     return { type: "refused", reason, told };
   }
 }

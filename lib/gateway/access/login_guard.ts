@@ -5,7 +5,7 @@
 import { encodeUtf8, toHex } from "../../base/bytes.ts";
 import type { Logger } from "../../base/log.ts";
 import type { AddressLimits } from "./address_limits.ts";
-import type { LateRefusals } from "./key_guard.ts";
+import { type LateRefusals, LONGEST_DELAY_MS, refusalDelayMs } from "./key_guard.ts";
 import { equalSecrets, type PasswordHash, type Users, verifyPassword } from "./users_file.ts";
 
 export interface Credentials {
@@ -42,10 +42,6 @@ const WRONG: LoginOutcome = { type: "refused", reason: "wrong user name, passwor
 const TOO_OFTEN: LoginOutcome = { type: "refused", reason: "too many failed logins, try again later" };
 /** Told at once: too many passwords wait to be checked. */
 const BUSY: LoginOutcome = { type: "refused", reason: "too many logins at a time, try again" };
-
-/** A refusal comes after this time, twice as long after each further failure of the address, up to a bound. */
-const FIRST_DELAY_MS = 1_000;
-const LONGEST_DELAY_MS = 8_000;
 
 /** For user names that do not exist: their check takes as long as any. */
 const NOBODY: PasswordHash = { iterations: 600_000, salt: new Uint8Array(16), hash: new Uint8Array(32) };
@@ -112,10 +108,10 @@ export class LoginGuard {
     signal: AbortSignal,
   ): Promise<void> {
     const unchecked = outcome === TOO_OFTEN; // not counted, or a program that tries on and on never comes in again
-    const waitMs = unchecked ? LONGEST_DELAY_MS : FIRST_DELAY_MS * 2 ** this.#limits.loginFailed(address);
+    const waitMs = unchecked ? LONGEST_DELAY_MS : refusalDelayMs(this.#limits.loginFailed(address));
     const who = user === null ? "A client" : `"${printable(user)}"`;
     this.#log.warn(`${who} at ${address} was refused: ${outcome.reason}`);
-    await this.#refusals.wait(Math.min(waitMs, LONGEST_DELAY_MS), signal);
+    await this.#refusals.wait(waitMs, signal);
   }
 }
 

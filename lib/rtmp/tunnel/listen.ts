@@ -29,9 +29,6 @@ export interface RtmptOptions extends SendLimits {
   silenceMs?: number;
 }
 
-interface RtmptEnvironment extends Runtime {
-}
-
 const SILENCE_MS = 30_000;
 const BEAT_MS = 1_000;
 const FLUSH_MS = 5_000;
@@ -57,7 +54,7 @@ const encoder = new TextEncoder();
 export async function* listenRtmpt(
   listen: (signal: AbortSignal) => AsyncIterable<ByteStream>,
   options: RtmptOptions,
-  environment: RtmptEnvironment,
+  environment: Runtime,
 ): AsyncGenerator<ByteStream, void, void> {
   const log = environment.log.category("rtmp");
   await using scope = new Scope("rtmpt", { log });
@@ -87,13 +84,13 @@ export async function* listenRtmpt(
 class TunnelServer {
   readonly opened = new Mailbox<TunnelSession>(MAX_WAITING);
   readonly #options: RtmptOptions;
-  readonly #environment: RtmptEnvironment;
+  readonly #environment: Runtime;
   readonly #sessions = new Map<string, TunnelSession>();
   /** In the order of their last request, the longest idle first. */
   readonly #connections = new Set<HttpConnection>();
   readonly #empty = Promise.withResolvers<void>();
 
-  constructor(options: RtmptOptions, environment: RtmptEnvironment) {
+  constructor(options: RtmptOptions, environment: Runtime) {
     this.#options = options;
     this.#environment = environment;
   }

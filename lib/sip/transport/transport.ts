@@ -33,9 +33,6 @@ export interface SipTransportOptions extends Partial<PoolLimits> {
   readonly switchMs?: number;
 }
 
-interface SipTransportEnv extends Pick<Runtime, "clock" | "log"> {
-}
-
 const DEFAULTS = {
   maxConnections: 512,
   maxPerHost: 64,
@@ -63,11 +60,11 @@ export class SipTransport implements AsyncDisposable {
   #closed = false;
 
   /** Binds and starts to receive. TransportError when the port cannot be had. */
-  static open(options: SipTransportOptions, env: SipTransportEnv): SipTransport {
+  static open(options: SipTransportOptions, env: Pick<Runtime, "clock" | "log">): SipTransport {
     return new SipTransport({ ...DEFAULTS, ...options }, env);
   }
 
-  private constructor(options: Required<SipTransportOptions>, env: SipTransportEnv) {
+  private constructor(options: Required<SipTransportOptions>, env: Pick<Runtime, "clock" | "log">) {
     const { clock } = env;
     const log = this.#log = env.log.category("sip");
     this.#wire = env.log.category("sip.wire");
