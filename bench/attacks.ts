@@ -51,7 +51,7 @@ const CASES: Readonly<Record<string, Case>> = {
     args: ["--rtmp-token", TOKEN],
     query: `?token=${TOKEN}`,
   },
-  "strangers' RTP, 2000 a second": { attack: { kind: "strangers", perSecond: 2000 } },
+  "RTP of unknown sources, 2000 a second": { attack: { kind: "unknown-rtp", perSecond: 2000 } },
 };
 
 async function measure(name: string, one: Case, task: StartTask): Promise<void> {

@@ -25,7 +25,7 @@ import {
   TONE_AMPLITUDE,
   TONE_HZ,
 } from "./quality/caller.ts";
-import { FarEnd, type PeerKind, PEERS } from "./quality/far_end.ts";
+import { type PeerKind, PEERS, Phones } from "./quality/phones.ts";
 import { atRate, measureSpeech, measureTone } from "./quality/measure.ts";
 import { StallWatch } from "./quality/stall_watch.ts";
 import { formatTable, isGood, replaceTable, type Row } from "./quality/table.ts";
@@ -68,7 +68,7 @@ async function measureAll(pairings: readonly Pairing[], codecs: Codecs): Promise
     flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0" },
   });
   await using gateway = await Gateway.start(config, environment);
-  await using farEnd = FarEnd.open(environment);
+  await using phones = Phones.open(environment);
   using watch = new StallWatch(systemClock);
   const speeches = new Map<ClientKind, Speech>();
   for (const { client } of pairings) {
@@ -77,7 +77,7 @@ async function measureAll(pairings: readonly Pairing[], codecs: Codecs): Promise
   let calls = 0;
   const call = ({ client, peer }: Pairing): Promise<Heard> => {
     const url = `rtmp://127.0.0.1:${gateway.rtmp.port}/sip/caller${calls++}@127.0.0.1`;
-    const destination = `sip:${peer.user}@127.0.0.1:${farEnd.port}`;
+    const destination = `sip:${peer.user}@127.0.0.1:${phones.port}`;
     return callAndListen({ url, destination, kind: client, speech: speeches.get(client)! }, environment);
   };
   const rows: Row[] = [];

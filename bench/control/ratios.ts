@@ -1,4 +1,4 @@
-// The bench's arithmetic: medians, and ratios of neighbours in an alternating series.
+// The bench's arithmetic: medians, and ratios of adjacent slices in an alternating series.
 // Role: machine
 
 /** The middle value, or the mean of the two middle ones; NaN of none. */

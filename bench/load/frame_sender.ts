@@ -16,7 +16,7 @@ export interface FrameShape {
   readonly streamId: number;
   /** Bodies of one length, taken in turn, as they are before they are stamped. */
   readonly bodies: readonly Uint8Array[];
-  /** False: the other side needs no header of form 0 (the relay). */
+  /** False: the receiver needs no header of form 0 (the relay). */
   readonly announce: boolean;
 }
 

@@ -1,4 +1,4 @@
-// The load end: everything at the other side of the gateway, in one process.
+// The load end: everything that the gateway talks to, in one process.
 // Role: edge
 
 import { CallsEnd } from "./calls_end.ts";

@@ -10,7 +10,7 @@ import { UdpSocket } from "../../lib/net/udp.ts";
 
 /** A connection of a client. */
 export interface LoadConn {
-  /** Null: the other side has ended, or we have closed. */
+  /** Null: the peer has ended, or we have closed. */
   read(into: Uint8Array): Promise<number | null>;
   /** Settles when all is written; until then the bytes stay as they are. */
   write(bytes: Uint8Array<ArrayBuffer>): Promise<number>;

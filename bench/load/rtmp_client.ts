@@ -66,7 +66,7 @@ export class RtmpLoadClient {
     const conn = await to.sockets.connect(to.port);
     const client = new RtmpLoadClient(conn, outlets);
     try {
-      await client.#shakeHands();
+      await client.#handshake();
       void client.#run();
       client.#writer.chunkSize = CHUNK_SIZE;
       client.#put(2, 1, 0, Uint8Array.of(0, 0, CHUNK_SIZE >> 8, CHUNK_SIZE & 255));
@@ -123,7 +123,7 @@ export class RtmpLoadClient {
     this.resume();
   }
 
-  async #shakeHands(): Promise<void> {
+  async #handshake(): Promise<void> {
     await this.#write(HELLO);
     const wanted = 1 + 2 * HANDSHAKE_SIZE;
     while (this.#end < wanted) {

@@ -156,7 +156,7 @@ function notAcceptable(invitation: Invitation, reason: string): CallEnding {
 
 /** RFC 3261 section 21.5.4: too many calls, or no port left; both pass. */
 function unavailable(leg: CallLeg, invitation: Invitation): CallEnding {
-  const seconds = leg.services.shared.room.retryAfterSeconds();
+  const seconds = leg.services.shared.admission.retryAfterSeconds();
   invitation.refuse(503, "Service Unavailable", { "Retry-After": String(seconds) });
   return endingOf(503, "Service Unavailable", "local");
 }

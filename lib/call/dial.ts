@@ -54,7 +54,7 @@ export function dial(leg: CallLeg, destination: string, codecs: readonly string[
     registered: leg.register("out", to),
   };
   leg.advance(IDLE, state);
-  const overload = leg.services.shared.room.refusal();
+  const overload = leg.services.shared.admission.refusal();
   if (overload !== null) {
     leg.log.warn(`INVITE "${destination}" not sent: ${overload}`);
     return rejected(leg, state, OVERLOADED, "local");

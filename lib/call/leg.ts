@@ -87,8 +87,8 @@ export type Agent = Pick<
   | typeof Symbol.asyncDispose
 >;
 
-export interface CallRoom {
-  /** Null: there is; else why not. A refusal is counted. */
+export interface CallAdmission {
+  /** Null: a new call is admitted; else why not. A refusal is counted. */
   refusal(): string | null;
   /** What a caller who was refused is told about coming back, in seconds. */
   retryAfterSeconds(): number;
@@ -97,7 +97,7 @@ export interface CallRoom {
 export interface CallShared {
   readonly clock: Clock;
   readonly calls: CallRegistry;
-  readonly room: CallRoom;
+  readonly admission: CallAdmission;
   readonly access: Pick<AccessPolicy, "mayCall" | "mayDial">;
   /** Where calls are published for players. */
   readonly streams: LiveStreams;

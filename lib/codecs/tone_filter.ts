@@ -60,7 +60,7 @@ export class ToneFilter {
   /** The samples of the window, block by block, the oldest where the next will be written. */
   readonly #samples: Int16Array;
   readonly #energies: Float64Array;
-  /** Energy of the differences between neighbours, per block. */
+  /** Energy of the differences from sample to sample, per block. */
   readonly #slopes: Float64Array;
   /** 1 for blocks whose lower (and, behind those, upper) four tones were filtered. */
   readonly #known: Uint8Array;

@@ -118,7 +118,7 @@ export class Gateway implements AsyncDisposable {
       registry: environment.codecs?.registry ?? builtInCodecs,
       transcodable: environment.codecs?.transcodable ?? new Set(),
       access: listeners.access,
-      room: this.#guard,
+      admission: this.#guard,
       calls: this.calls,
       streams: this.#live.streams,
     };
@@ -263,9 +263,11 @@ export class Gateway implements AsyncDisposable {
     }
     const request = await this.#listeners.greet(client);
     if (request === null || signal.aborted) return;
-    const room = this.#guard.admit("client");
-    if (room.type === "refused") {
-      return await client.reject(`overloaded, ${room.reason}: try again in ${room.retryAfterSeconds} s`);
+    const admission = this.#guard.admit("client");
+    if (admission.type === "refused") {
+      return await client.reject(
+        `overloaded, ${admission.reason}: try again in ${admission.retryAfterSeconds} s`,
+      );
     }
     const asked = parseAppPath(request.app);
     const streams = this.#environment.team?.streams;

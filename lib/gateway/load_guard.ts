@@ -3,7 +3,7 @@
 // Role: machine
 
 import type { Runtime } from "../base/runtime.ts";
-import type { CallRoom } from "../call/leg.ts";
+import type { CallAdmission } from "../call/leg.ts";
 
 export interface LoadLimits {
   readonly calls: number;
@@ -50,7 +50,7 @@ const MIB = 1024 * 1024;
  *   normal      a call beyond the limit, smoothed lag > limit, or memory > limit                   -> overloaded
  *   overloaded  nobody beyond the limit of calls for 5 s, lag < half its limit, and memory < 9/10  -> normal
  */
-export class LoadGuard implements CallRoom, Disposable {
+export class LoadGuard implements CallAdmission, Disposable {
   readonly #limits: LoadLimits;
   readonly #probes: LoadProbes;
   readonly #runtime: Runtime;

@@ -74,7 +74,7 @@ export async function* listenTls(
 ): AsyncGenerator<TlsConnection, void, void> {
   const { signal } = options;
   if (signal.aborted) return;
-  using door = new TlsDoor(options);
+  using door = new TlsListener(options);
   await door.open(at);
   const close = (): void => door[Symbol.dispose]();
   signal.addEventListener("abort", close, { once: true });
@@ -90,20 +90,20 @@ export async function* listenTls(
 const NOT_TLS = /InvalidContentType|wrong version number/;
 
 /** A listening server, its unfinished handshakes and its accepted connections. */
-class TlsDoor implements Disposable {
+class TlsListener implements Disposable {
   readonly accepted = new Mailbox<TlsConnection>(MAX_WAITING);
   readonly #options: ListenTlsOptions;
   readonly #server: Server;
   readonly #following: Disposable;
   readonly #handshakes = new Set<Socket>();
   /** Clients that speak something else: told once a minute. */
-  readonly #strangers: AcceptFailures;
+  readonly #notTls: AcceptFailures;
   #closed = false;
 
   constructor(options: ListenTlsOptions) {
     const { identity, handshakeMs } = options;
     this.#options = options;
-    this.#strangers = new AcceptFailures(() => systemClock.now(), options.onError);
+    this.#notTls = new AcceptFailures(() => systemClock.now(), options.onError);
     this.#server = createServer({
       ...contextOf(identity.pem),
       handshakeTimeout: handshakeMs ?? HANDSHAKE_MS,
@@ -163,7 +163,7 @@ class TlsDoor implements Disposable {
     socket.destroy();
     if (this.#closed) return;
     if (!NOT_TLS.test(error.message)) return this.#tell(`TLS handshake with ${peer} failed`, error);
-    this.#strangers.failed(new TransportError("A client without TLS came to the TLS port", "failed"));
+    this.#notTls.failed(new TransportError("A client without TLS came to the TLS port", "failed"));
   }
 
   #tell(attempt: string, error: Error): void {

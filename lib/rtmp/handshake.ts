@@ -118,13 +118,13 @@ export function answerServer(answer: Uint8Array, hello: ClientHandshake, random:
   };
 }
 
-/** True when `packet` (C2 or S2) is signed by the owner of `key` for the other side's digest. */
+/** True when `packet` (C2 or S2) is signed by the owner of `key` for the peer's digest. */
 export function isSigned(packet: Uint8Array, key: Uint8Array, digest: Uint8Array): boolean {
   const expected = hmac(hmac(key, digest), packet.subarray(0, SIGNED_SIZE));
   return equalBytes(packet.subarray(SIGNED_SIZE, HANDSHAKE_SIZE), expected);
 }
 
-/** The public keys, for tests that play the other side. */
+/** The public keys, for tests that play the peer. */
 export const HANDSHAKE_KEYS: { readonly client: Uint8Array; readonly server: Uint8Array } = {
   client: CLIENT_KEY,
   server: SERVER_KEY,

@@ -53,7 +53,7 @@ export async function receiveHandshake(options: HandshakeOptions): Promise<Hands
   return "ready";
 }
 
-/** Another protocol came by mistake: it is told so, and what it was is thrown. A stranger need not send much for that. */
+/** Another protocol came by mistake: it is told so, and what it was is thrown. A few octets are enough to tell. */
 async function refuseOther({ stream, input, clock }: HandshakeOptions): Promise<never> {
   let found = recognise(input.view(), false);
   while (found === null) found = recognise(input.view(), !await input.fill());

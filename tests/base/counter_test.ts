@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LocalCounter } from "../../lib/base/counter.ts";
 
-Deno.test("the tally of a gateway that is alone: here is everywhere", () => {
+Deno.test("the counter of a single gateway: its count is the whole count", () => {
   const tally = new LocalCounter();
   tally.add(3);
   tally.add(-1);

@@ -8,7 +8,7 @@ Deno.test("the median of odd and even numbers of values", () => {
   assert.ok(Number.isNaN(median([])));
 });
 
-Deno.test("a ratio is that of neighbours: a slow spell of the machine is in both", () => {
+Deno.test("a ratio is that of adjacent slices: a slow spell of the machine is in both", () => {
   assert.equal(medianRatio([1.2, 12, 1.2], [1, 10, 1]), 1.2);
 });
 

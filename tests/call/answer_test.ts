@@ -127,7 +127,7 @@ Deno.test("no RTP port, or too many calls by now: 503 with Retry-After, then bye
   assert.deepEqual([owner.link.take(), owner.state], [["byed()"], IDLE]);
 });
 
-Deno.test("a failure of ours while answering: 500, byed, logged, the line free", async () => {
+Deno.test("an internal error while answering: 500, byed, logged, the call leg free", async () => {
   await using owner = new ScriptedOwner();
   owner.factory.prepare = (media) => media.bug = new Error("a bug");
   const invitation = await answered(owner);

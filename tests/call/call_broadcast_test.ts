@@ -31,7 +31,7 @@ Deno.test("near and far are played apart, under the address of the client, call 
   far.leave();
 });
 
-Deno.test("a name that somebody holds stays his, and the other side is published all the same", () => {
+Deno.test("a stream name in use stays with its publisher, and the other direction is published all the same", () => {
   const streams = new LiveStreams(defaultLiveLimits, { clock: new FakeClock(), log: silentLog });
   const held = streams.publish(`${callPath("alice@example.com")}/far`);
   assert.ok(held.type === "publishing");

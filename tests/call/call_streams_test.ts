@@ -31,7 +31,7 @@ function agreed(kind: MediaKind, hostname: string | null, port = 4000): AgreedMe
 }
 
 for (const kind of ["audio", "video"] as const) {
-  Deno.test(`call streams: ${kind} goes as described until the peer is heard, and no stranger is`, async () => {
+  Deno.test(`call streams: ${kind} goes as described until the peer is heard, and no unknown source is`, async () => {
     await using bench = fakeMediaBench();
     using streams = open(bench, "audio", "video");
     const session = streams.session(kind, 8000);

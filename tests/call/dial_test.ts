@@ -180,7 +180,7 @@ Deno.test("a codec list with nothing usable is rejected with 488 before anything
 Deno.test("no room for a call is 503 to the client, said in the log, before anything is looked up", async () => {
   await using owner = new ScriptedOwner();
   const room = { refusal: () => "there are 9 calls, 9 are allowed", retryAfterSeconds: () => 7 };
-  owner.shared.room = room;
+  owner.shared.admission = room;
   dial(owner, "bob@10.0.0.2", []);
   await settle();
   assert.deepEqual(owner.link.take(), ['rejected("503 Service Unavailable")']);
@@ -326,7 +326,7 @@ Deno.test("an attempt that ends without an outcome is an internal error, not a s
   assert.equal(owner.state.type, "idle");
 });
 
-Deno.test("a failure of ours is logged, told and leaves the line free and nothing open", async () => {
+Deno.test("an internal error is logged, told, and leaves the call leg free and nothing open", async () => {
   await using owner = new ScriptedOwner();
   owner.factory.prepare = (media) => media.bug = new Error("a bug");
   dial(owner, "bob@10.0.0.2", []);

@@ -15,7 +15,7 @@ const BOB = "10.0.0.2";
 /** From as it is on the wire, and the first argument of `invited`, which is dialled back. */
 const FROM: [what: string, from: string, told: string][] = [
   [
-    "letters of the alphabet's neighbours",
+    "characters next to the alphabet",
     '"Zoë Müller" <sip:zoe@10.0.0.2>',
     '"Zoë Müller" <sip:zoe@10.0.0.2>',
   ],

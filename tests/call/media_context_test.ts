@@ -469,7 +469,7 @@ Deno.test("over loopback sockets: audio both ways byte for byte, ports free afte
   assert.deepEqual(hexOf(a.played), hexOf(toA.map((frame) => tag(0x82, frame))));
 });
 
-/** Sends, and waits until the other side has played something. */
+/** Sends, and waits until the receiver has played something. */
 async function heard(side: MediaSide, send: () => void): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { toRtmp } = side.media;

@@ -89,7 +89,7 @@ Deno.test("of one kind with several details the first is told", () => {
   assert.deepEqual(told, ["broken: at 1"]);
 });
 
-Deno.test("what does not end the call is a warning, and a fault of ours nothing for the publisher", () => {
+Deno.test("what does not end the call is a warning, and an internal error nothing for the publisher", () => {
   assert.equal(levelOf(videoWarning("hevc")), "warning");
   assert.equal(levelOf(B_FRAMES), "warning");
   for (const reason of ["unreadable", "too large", "no key frame", "no parameter sets"] as const) {

@@ -129,7 +129,7 @@ Deno.test("a text message is told, other content is not", async () => {
   await settle();
 });
 
-Deno.test("a failure of ours in a call hangs up, tells byed and is logged", async () => {
+Deno.test("an internal error in a call hangs up, tells byed and is logged", async () => {
   await using owner = new ScriptedOwner();
   const { call, media } = await talking(owner);
   media.bug = new Error("a bug");

@@ -121,7 +121,7 @@ const STREAM = [
 ];
 const WANTED = STREAM.map((frame) => wanted(frame, 0));
 
-Deno.test("packets of a message in any order, and of two neighbours mixed, lose nothing", () => {
+Deno.test("packets of a message in any order, and of two adjacent messages mixed, lose nothing", () => {
   const { packets } = packetsOf(STREAM);
   assert.deepEqual(open().receive(packets), WANTED);
   const [a, b, c, d, e, ...rest] = packets as [Packet, Packet, Packet, Packet, Packet, ...Packet[]];

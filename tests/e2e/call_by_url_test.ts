@@ -6,7 +6,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { clientFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { FarEnd } from "../../scripts/quality/far_end.ts";
+import { Phones } from "../../scripts/quality/phones.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";
 import { startGateway, type TestGateway } from "../support/test_gateway.ts";
 import { audioTag, built, encodeAudio, PlayerEar } from "../support/transcode_bench.ts";
@@ -37,14 +37,14 @@ Deno.test({
   ignore: !built,
 }, async () => {
   await using running = await startGateway({}, account(`key = "${KEY}"`));
-  await using farEnd = FarEnd.open({
+  await using phones = Phones.open({
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
     dns: systemDns,
     codecs,
   });
-  const dest = `sip:g722@127.0.0.1:${farEnd.port}`;
+  const dest = `sip:g722@127.0.0.1:${phones.port}`;
   await using early = await StreamProgram.connect(urlOf(running, "call/desk"));
   await early.play(`${dest}?key=${KEY}`);
   await using publisher = await StreamProgram.connect(urlOf(running, `call/desk?key=${KEY}`));

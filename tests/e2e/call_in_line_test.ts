@@ -149,7 +149,7 @@ Deno.test({
 
 const ULAW = new Uint8Array(161).fill(0x82);
 
-Deno.test("answer on-publish: rings until somebody speaks, hung up 2 s after that one has left", async () => {
+Deno.test("answer on-publish: rings until somebody publishes, hung up 2 s after the publisher has left", async () => {
   await using running = await startGateway({}, account('answer = "on-publish"\ncodecs = "pcmu"'));
   await using caller = new Caller();
   const dialled = caller.dial(running);
@@ -177,7 +177,7 @@ Deno.test("answer on-publish: rings until somebody speaks, hung up 2 s after tha
   await idle(running);
 });
 
-Deno.test("a caller who gives up before anybody speaks leaves the line free", async () => {
+Deno.test("a caller who cancels before anybody publishes leaves the line free", async () => {
   await using running = await startGateway({}, account('answer = "on-publish"'));
   await using first = new Caller();
   const dialled = first.dial(running);

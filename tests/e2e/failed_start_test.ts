@@ -95,7 +95,7 @@ const DEFECTS: [name: string, spoil: (folder: string) => Promise<void>, says: Re
 ];
 
 for (const [name, spoil, says] of DEFECTS) {
-  Deno.test(`a start that fails by a defect of ours ends with 1 and one line: ${name}`, () =>
+  Deno.test(`a start that fails by an internal error ends with 1 and one line: ${name}`, () =>
     inFolder(async (place) => {
       const folder = `${place}/copy`;
       await Deno.mkdir(folder);

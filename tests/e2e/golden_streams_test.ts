@@ -165,10 +165,10 @@ golden("10 call in line, auto", async (stage) => {
 golden("10 call in line, on publish", async (stage) => {
   const bob = stage.phone("bob");
   stage.note("a wrong key");
-  const stranger = await stage.program("stranger", "line");
-  await refused(stranger, "play", "desk?key=wrong");
-  await stranger.take(/Connect\.Rejected/);
-  await stranger.takeEnd();
+  const unknown = await stage.program("stranger", "line");
+  await refused(unknown, "play", "desk?key=wrong");
+  await unknown.take(/Connect\.Rejected/);
+  await unknown.takeEnd();
   stage.note("it rings until somebody publishes");
   bob.request("INVITE", 1, bob.toward("desk", "publish"), { body: bob.sdp(bob.audioLine("8 0")) });
   await bob.take(/ 180 /);

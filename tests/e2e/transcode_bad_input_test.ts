@@ -7,7 +7,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { type ClientAudio, clientFormat, type SipAudio, sipFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
-import { FarEnd } from "../../scripts/quality/far_end.ts";
+import { Phones } from "../../scripts/quality/phones.ts";
 import { codecs, tone, toneBackMs } from "../support/codecs_audio.ts";
 import { CLOCKS, TYPES } from "../support/audio_bench.ts";
 import { mutate } from "../support/mutate.ts";
@@ -100,7 +100,7 @@ Deno.test({
 }, async () => {
   await using running = await startGateway();
   {
-    await using farEnd = FarEnd.open({
+    await using phones = Phones.open({
       clock: systemClock,
       random: systemRandom,
       log: silentLog,
@@ -110,7 +110,7 @@ Deno.test({
     let finished = 0;
     await Promise.all(CALLERS.map(async ([codec, token, number, change]) => {
       await using phone = await RtmpPhone.connect({ url: running.url(`${codec}@127.0.0.1`) });
-      phone.client.send("invite", `sip:${number}@127.0.0.1:${farEnd.port}`, token);
+      phone.client.send("invite", `sip:${number}@127.0.0.1:${phones.port}`, token);
       await phone.expect("accepted");
       let toldMs = 0;
       const say = async (items: readonly Timed[], atOnce = false): Promise<number> => {

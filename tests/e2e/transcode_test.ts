@@ -8,7 +8,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { clientFormat } from "../support/audio_formats.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { callAndListen, CLIENTS, decodeHeard } from "../../scripts/quality/caller.ts";
-import { FarEnd } from "../../scripts/quality/far_end.ts";
+import { Phones } from "../../scripts/quality/phones.ts";
 import { measureTone } from "../../scripts/quality/measure.ts";
 import { codecs, tone } from "../support/codecs_audio.ts";
 import { startGateway } from "../support/test_gateway.ts";
@@ -30,7 +30,7 @@ Deno.test({
   ignore: !built,
 }, async () => {
   await using running = await startGateway();
-  await using farEnd = FarEnd.open({
+  await using phones = Phones.open({
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
@@ -44,7 +44,7 @@ Deno.test({
     const said = encodeAudio(format, tone(1004, format.sampleRate, SECONDS * 1000));
     const heard = await callAndListen({
       url: running.url(`${codec}@127.0.0.1`),
-      destination: `sip:${far}@127.0.0.1:${farEnd.port}`,
+      destination: `sip:${far}@127.0.0.1:${phones.port}`,
       kind,
       speech: {
         config: said.config === null ? null : audioTag(codec, said.config, true),

@@ -1,4 +1,4 @@
-// A stranger who finds the port of a call: neither before the phone's first packet nor in its silence does it get the
+// An unknown source that finds the port of a call: neither before the phone's first packet nor in its silence does it get the
 // call's sound, and nothing of it is heard.
 
 import assert from "node:assert/strict";
@@ -10,7 +10,7 @@ import { startGateway, testSockets } from "../support/test_gateway.ts";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Somebody at another address of this machine, or another port of the phone's, with what it was sent. */
-function openStranger(hostname: string) {
+function openUnknown(hostname: string) {
   const socket = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
   let got = 0;
   const reading = (async () => {
@@ -61,8 +61,8 @@ for (const sockets of [testSockets]) {
       phone.send(rawInDialog(phone, "ACK", 1, ok, "z9hG4bKack"), sipPort);
       await user.expect("accepted");
       const port = Number(/^m=audio (\d+)/m.exec(ok)?.[1]);
-      await using elsewhere = openStranger("127.0.0.2");
-      await using beside = openStranger("127.0.0.1");
+      await using elsewhere = openUnknown("127.0.0.2");
+      await using beside = openUnknown("127.0.0.1");
       await Promise.all([elsewhere.knock(port, 20), elsewhere.knock(port + 1, 5), beside.knock(port, 5)]);
       const speaking = speak(user.speaking, { tag: 0x82, count: 25, size: 160 });
       for (let n = 0; n < 25; n++) assert.equal((await phone.receiveRtp()).length, 172);
@@ -77,7 +77,7 @@ for (const sockets of [testSockets]) {
       }
       assert.deepEqual([elsewhere.got(), beside.got()], [0, 0]);
       const strange = user.audio.filter((body) => body[1] === 0x11);
-      assert.equal(strange.length, 0, "nothing of a stranger is heard");
+      assert.equal(strange.length, 0, "nothing of an unknown source is heard");
     });
   }
 }

@@ -31,7 +31,7 @@ async function knock(url: string): Promise<string> {
 }
 
 for (const policy of ["replace", "share", "reject"] as const) {
-  Deno.test(`${policy}: a stranger without a password neither ousts alice nor gets her calls`, async () => {
+  Deno.test(`${policy}: a client without a password neither ousts alice nor gets her calls`, async () => {
     await using registrar = new Registrar();
     await using running = await startGateway({ "same-address": policy });
     const path = registrar.address("alice");

@@ -241,7 +241,7 @@ Deno.test("a door that is stopped before it is open says so", async () => {
   await assert.rejects(door.opened, TransportError);
 });
 
-Deno.test("a client whose address has too many connections is turned away, and only that client", async () => {
+Deno.test("a client whose address has too many connections is rejected, and only that client", async () => {
   await using bench = await Bench.start({ "rtmpt-port": "0" });
   const { access } = bench.door;
   const refused = { type: "refused", reason: "2 connections are the limit of one address", first: true };
@@ -274,7 +274,7 @@ Deno.test("connections that say nothing: the oldest makes room, and a real clien
   assert.match(named.join(), /in the last minute: 3 RTMP connections without a connect command$/);
 });
 
-Deno.test("strangers are told one by one at first, then as a sum", async () => {
+Deno.test("RTMP listener: peers with another protocol are logged one by one at first, then as a sum", async () => {
   await using bench = await Bench.start();
   for (let i = 0; i < 30; i++) {
     const stream = await connectTcp(bench.addresses.rtmp);

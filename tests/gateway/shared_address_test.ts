@@ -128,7 +128,7 @@ Deno.test("sipAddresses: who registers while a newer client without a password c
   }
 });
 
-Deno.test("sipAddresses: strangers cannot fill a shared address for those who register", () => {
+Deno.test("sipAddresses: clients without a password cannot fill a shared address for those who register", () => {
   const house = new House("share");
   for (let id = 0; id < MAX_SHARING; id++) house.connect(id, ALICE);
   assert.equal(house.connect(50, ALICE, true), "50 in");

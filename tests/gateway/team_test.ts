@@ -14,7 +14,7 @@ import { systemDns } from "../../lib/net/dns.ts";
 import type { ByteStream } from "../../lib/net/byte_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { RtmpConnection } from "../../lib/rtmp/connection.ts";
-import { RecordingNeighbours } from "../support/workers_neighbours.ts";
+import { RecordingWorkerEvents } from "../support/worker_events.ts";
 
 const ENVIRONMENT = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
 
@@ -33,7 +33,7 @@ function fakeTeam(streams: StreamsWorker): FakeTeam {
   return {
     heard,
     inside,
-    sip: new RecordingNeighbours(),
+    sip: new RecordingWorkerEvents(),
     joinTransport: (transport) => {
       heard.push("joined");
       return transport;
@@ -85,7 +85,7 @@ Deno.test("team: it is asked about SIP clients, told of users, and can replace a
   await using client = await RtmpClient.open(url, ENVIRONMENT);
   assert.deepEqual(team.heard, ["joined", "enter sip/alice@127.0.0.1 100"]);
   assert.deepEqual([team.connections.here, gateway.usage.clients], [1, 1]);
-  const { agents } = team.sip as RecordingNeighbours;
+  const { agents } = team.sip as RecordingWorkerEvents;
   assert.deepEqual([...agents.values()].map(({ user, host }) => `${user}@${host}`), ["alice@127.0.0.1"]);
   const [inside] = team.inside;
   team.sipAddresses.onReplaced?.(inside!, { address: "alice@127.0.0.1", key: "sip/alice@127.0.0.1" });

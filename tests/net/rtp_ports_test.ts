@@ -27,7 +27,7 @@ function createPorts(min: number, max: number, coolDownMs = 2000, random = FIRST
   return { clock, network, ports, next };
 }
 
-Deno.test("pairs are even and odd neighbours inside the range, each given once", () => {
+Deno.test("pairs are an even port and the next one, inside the range, each given once", () => {
   const { ports, network } = createPorts(10001, 10007);
   const pairs = [ports.bindPair(HOST), ports.bindPair(HOST), ports.bindPair(HOST)];
   assert.deepEqual(pairs.map(({ rtp, rtcp }) => [rtp.local.port, rtcp.local.port]), [

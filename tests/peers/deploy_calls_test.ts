@@ -92,22 +92,22 @@ Deno.test({ name: "without the password nobody registers, calls, or is somebody 
 });
 
 Deno.test(
-  { name: "who comes too often, or when all gateways are full, is turned away", ignore },
+  { name: "who comes too often, or when all gateways are full, is refused", ignore },
   async () => {
     const balancer = { CONNECTIONS_PER_ADDRESS: "3", CONNECTIONS_PER_GATEWAY: "1" };
     await using site = await startSite({ balancer });
     await using _first = await site.connect("alice1");
     await using _second = await site.connect("alice2");
-    const turnedAway: string[] = [];
+    const refused: string[] = [];
     const tries = async (who: string): Promise<void> => {
       await assert.rejects(site.connect("alice3"), TransportError);
-      turnedAway.push(who);
+      refused.push(who);
     };
     const third = tries("waited for room at a gateway");
     await pause(200);
     await tries("was one more than an address may have");
     await third;
-    assert.deepEqual(turnedAway, ["was one more than an address may have", "waited for room at a gateway"]);
+    assert.deepEqual(refused, ["was one more than an address may have", "waited for room at a gateway"]);
     await pause(300); // its log is a little behind
     assert.match(site.haproxy.output(), /rtmp gateways\/<NOSRV> .* sQ /);
   },

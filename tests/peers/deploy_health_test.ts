@@ -1,4 +1,4 @@
-// The health checks of deploy/haproxy.cfg: they shake hands with a gateway, leave no line in its log, and take one out
+// The health checks of deploy/haproxy.cfg: they complete the handshake with a gateway, leave no line in its log, and take one out
 // that accepts connections and does nothing, as a program that hangs does: its port is open, its calls are dead.
 
 import assert from "node:assert/strict";
@@ -21,15 +21,18 @@ async function call(from: RtmpPhone, user: string): Promise<void> {
   from.client.send("bye");
 }
 
-Deno.test({ name: "health checks shake hands and leave no line in a gateway's log", ignore }, async () => {
-  await using site = await startSite();
-  await pause(500);
-  const before = site.gateways.map((gateway) => gateway.output());
-  const checked = async () => [...(await site.haproxy.servers()).values()].map(({ check }) => check);
-  await pause(3000);
-  assert.deepEqual(await checked(), ["L7OK", "L7OK"]);
-  assert.deepEqual(site.gateways.map((gateway) => gateway.output()), before);
-});
+Deno.test(
+  { name: "health checks complete the RTMP handshake and leave no line in a gateway's log", ignore },
+  async () => {
+    await using site = await startSite();
+    await pause(500);
+    const before = site.gateways.map((gateway) => gateway.output());
+    const checked = async () => [...(await site.haproxy.servers()).values()].map(({ check }) => check);
+    await pause(3000);
+    assert.deepEqual(await checked(), ["L7OK", "L7OK"]);
+    assert.deepEqual(site.gateways.map((gateway) => gateway.output()), before);
+  },
+);
 
 Deno.test({
   name:

@@ -24,7 +24,7 @@ const BYE = "203";
 /** A field with one value. */
 const int = (row: Row, field: string) => Number(row[field]);
 
-/** Steps between neighbours, as numbers of this many bits. */
+/** Steps from one value to the next, as numbers of this many bits. */
 function steps(packets: readonly Row[], field: string, bits: number): number[] {
   return packets.slice(1).map((packet, i) => {
     const step = int(packet, field) - int(packets[i]!, field);
@@ -62,7 +62,7 @@ function audioMessages({ rtmp, rtmpPort }: Seen): { toGateway: number; fromGatew
 const ntpSeconds = (row: Row) =>
   int(row, "rtcp.timestamp.ntp.msw") - 2_208_988_800 + int(row, "rtcp.timestamp.ntp.lsw") / 2 ** 32;
 
-/** The middle 32 bits, as the other side repeats them (RFC 3550 6.4.1). */
+/** The middle 32 bits, as the receiver repeats them (RFC 3550 6.4.1). */
 const lastSr = (row: Row) =>
   (int(row, "rtcp.timestamp.ntp.msw") % 65536) * 65536 +
   Math.floor(int(row, "rtcp.timestamp.ntp.lsw") / 65536);
@@ -149,7 +149,7 @@ Deno.test({
     assertClocks(reports);
     assertNothingLost(reports);
     const repeated = reports.map((report) => int(report, "rtcp.ssrc.lsr")).filter((middle) => middle !== 0);
-    assert.ok(repeated.length > 0, "reports of the other side are acknowledged");
+    assert.ok(repeated.length > 0, "reports of the remote party are acknowledged");
     assert.deepEqual(repeated.filter((middle) => !middles.has(middle)), [], "as they were sent");
   }
   assertDigits([...streams.values()].flat().filter((packet) => packet["rtpevent.event_id"] !== ""));

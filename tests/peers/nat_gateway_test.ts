@@ -1,5 +1,5 @@
 // FAQ 5 (Amazon EC2): a gateway with a private address behind a 1:1 NAT, told its public address with -e. The network
-// is made of namespaces; the remote party is a real baresip on the other side of the NAT, and tshark sees every packet there.
+// is made of namespaces; the remote party is a real baresip behind the NAT, and tshark sees every packet there.
 
 import assert from "node:assert/strict";
 import { runOutsideNat } from "../support/nat_network.ts";

@@ -1,5 +1,5 @@
 // What happens outside of the NAT of nat_gateway_test.ts: a real baresip, an RTMP user, and tshark, which sees what the
-// gateway on the other side of the NAT tells the world. `deno run -A nat_scenario.ts NAME` prints it as JSON.
+// gateway behind the NAT tells the world. `deno run -A nat_scenario.ts NAME` prints it as JSON.
 
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";

@@ -85,7 +85,7 @@ async function assertSeenAndHeard(tags: readonly KeptTag[], file: Uint8Array, hz
 }
 
 Deno.test({
-  name: "two programs with cameras, one calls by URL, one speaks on a line: each sees and hears the other",
+  name: "two programs with cameras, one calls by URL, one publishes on a line: each sees and hears the other",
   ignore: !hasPeer("ffmpeg", "rtmpdump") || !built,
 }, async () => {
   const [desk, door] = [await cameraFlv(), await cameraFlv("testsrc", 433)];

@@ -178,7 +178,7 @@ Deno.test("connection: a client that never says connect is closed in time", asyn
   }
 });
 
-Deno.test("connection: strangers cost one warning, and no exception", async () => {
+Deno.test("connection: another protocol costs one warning, and no exception", async () => {
   const { server, clientEnd, log } = rtmpPair();
   clientEnd.put(encodeUtf8("GET / HTTP/1.1\r\n\r\n"));
   assert.equal(await server.open(), null);
@@ -392,7 +392,7 @@ Deno.test("connection: commands are paced too, however small they are", async ()
   await serving;
 });
 
-Deno.test("connection: who never says connect or speaks no RTMP is told of, and not logged when that was too often", async () => {
+Deno.test("connection: no connect command, or no RTMP, is reported, and not logged when that was too often", async () => {
   for (const tell of [true, false]) {
     const offences: string[] = [];
     const onOffence = (_peer: unknown, offence: string) => {

@@ -49,7 +49,7 @@ Deno.test("handshake: a policy file is sent, with the real port", async () => {
   client.close();
 });
 
-Deno.test("handshake: strangers are refused at their first byte", async () => {
+Deno.test("handshake: other protocols are refused at their first byte", async () => {
   for (const hello of ["GET / HTTP/1.1\r\n\r\n", "\x06", "\x16\x03\x01", "\0"]) {
     const [client, server] = pipePair();
     client.put(encodeUtf8(hello));

@@ -49,7 +49,7 @@ Deno.test("listen: clients over real sockets, numbered, until the signal", async
   assert.deepEqual(ids, [1, 2, 3]);
 });
 
-Deno.test("listen: an empty app, a stranger and a client that leaves do not end it", async () => {
+Deno.test("listen: an empty app, an HTTP client and a client that leaves do not end it", async () => {
   const ids = await withServer(async (url, { hostname, port }) => {
     await using empty = await RtmpClient.open(url, ENVIRONMENT);
     assert.deepEqual(await empty.call("x"), ["done", 0]);

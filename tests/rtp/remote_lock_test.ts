@@ -60,7 +60,7 @@ const LAN_PHONE = "10.0.0.5:4000";
 const NAT_HOST = "198.51.100.9";
 const NAT = `${NAT_HOST}:61000`;
 const THIEF = "203.0.113.66:1234";
-/** SSRC of a stranger. */
+/** SSRC of an unknown source. */
 const OTHER = 99;
 const RULES: readonly SourceRule[] = ["strict", "nat", "any"];
 

@@ -163,7 +163,7 @@ Deno.test("RTCP channel: without latching reports go as described", () => {
   assert.equal(bench.target, RTCP);
 });
 
-Deno.test("RTCP channel: strangers and broken packets are counted and change nothing", () => {
+Deno.test("RTCP channel: packets of unknown sources and broken packets are counted and change nothing", () => {
   const bench = new Bench();
   bench.hear(RTCP, EMPTY); // nothing is known about the peer yet
   bench.describe(RTP, RTCP);

@@ -224,6 +224,10 @@ Deno.test("retired words are refused, in names, comments and texts; the field's 
     ["class FrontDoor {}", "listener"],
     ["x.tenancy.leave(y);", "address registry"],
     ["glance(bytes);", "peek"],
+    ["// a stranger came", "unknown source"],
+    ["// told to the Other side", "remote party or peer"],
+    ["const callRoom = 1;", "call media pool, call admission"],
+    ["x.turnedAway();", "rejected"],
     ["// at a far endpoint; the farmers' market; X-Tenant", null],
     ["const remoteParty = listener;", null],
   ];
@@ -233,6 +237,25 @@ Deno.test("retired words are refused, in names, comments and texts; the field's 
       instead === null ? [] : [`lib/sip/ua/a.ts: says what is called ${instead} (line 3)`],
       line,
     );
+  }
+});
+
+Deno.test("retired words are refused in titles and names of tests, scripts and bench; not in the code of tests", () => {
+  const table: [path: string, text: string, complaint: string | null][] = [
+    ["tests/a_test.ts", '\n\nDeno.test("a stranger", f);', "says what is called unknown source (line 3)"],
+    [
+      "tests/a_test.ts",
+      "Deno.test(\n  {\n    name: `the \\` far end`,",
+      "says what is called remote party (line 3)",
+    ],
+    ["tests/a_test.ts", "f();\nawait t.step('front doors', f);", "says what is called listener (line 2)"],
+    ["tests/a_test.ts", 'Deno.test("all well", f); // stranger\nconst stranger = "stranger";', null],
+    ["tests/support/strangers.ts", "", "is named by what is called unknown source (line 1)"],
+    ["scripts/a.ts", "f();\n// neighbours", "says what is called worker events, or adjacent (line 2)"],
+    ["bench/a.ts", "// touch tones", "says what is called DTMF (line 1)"],
+  ];
+  for (const [path, text, complaint] of table) {
+    assert.deepEqual(check({ [path]: text }), complaint === null ? [] : [`${path}: ${complaint}`], text);
   }
 });
 
@@ -265,7 +288,7 @@ Deno.test("as a program: a line per violation and exit code 1, or one good line 
     return [code, new TextDecoder().decode(stdout)];
   };
   try {
-    for (const folder of ["lib/base", "tests/base"]) {
+    for (const folder of ["lib/base", "tests/base", "scripts", "bench"]) {
       await Deno.mkdir(`${root}/${folder}`, { recursive: true });
     }
     await Deno.writeTextFile(`${root}/lib/base/a.ts`, HEADER);

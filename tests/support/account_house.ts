@@ -143,7 +143,7 @@ export class AccountHouse {
       registry: builtInCodecs,
       transcodable: new Set(["aac"]),
       calls: this.calls,
-      room: { refusal: () => this.full, retryAfterSeconds: () => 1 },
+      admission: { refusal: () => this.full, retryAfterSeconds: () => 1 },
       config: { dialPlan: [], redirect: true, dtmf: "auto" },
       onBusy,
       streams: this.streams,

@@ -9,12 +9,12 @@ const PROGRAM = new URL("./attacker.ts", import.meta.url).pathname;
 export interface Attack {
   /**
    * scan, nasty: SIP datagrams; invites: well-formed calls to the user "target", never acknowledged; messages: texts to
-   * that user; rtp: garbage to media ports; strangers: good RTP to them; half-open: connections that say nothing; video:
+   * that user; rtp: garbage to media ports; unknown-rtp: good RTP to them; half-open: connections that say nothing; video:
    * kilobits of junk; commands: RTMP commands; slashes: paths of 60,000 of them in a connect; slash-names: 100,000 in a
    * play; logins: wrong tokens; else one kind of SIP text that was slow to read, see attack_texts.ts; slow-texts: all of them in turn.
    */
   readonly kind:
-    | ("scan" | "nasty" | "invites" | "messages" | "rtp" | "strangers" | "half-open" | "video" | "commands")
+    | ("scan" | "nasty" | "invites" | "messages" | "rtp" | "unknown-rtp" | "half-open" | "video" | "commands")
     | ("slashes" | "slash-names" | "logins" | "slow-texts")
     | SlowText;
   /** Where: the SIP port, or the RTMP port. */

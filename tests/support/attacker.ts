@@ -169,7 +169,7 @@ function rtpGarbage(n: number, ports: readonly number[]): { bytes: Uint8Array; p
 }
 
 /** A stream of somebody who is not the peer, in order. */
-function strangersRtp(n: number, ports: readonly number[]): { bytes: Uint8Array; port: number } {
+function unknownRtp(n: number, ports: readonly number[]): { bytes: Uint8Array; port: number } {
   const sequenceNumber = Math.floor(n / ports.length) & 0xffff;
   const payload = new Uint8Array(160).fill(0x55);
   const bytes = rtpBytes({
@@ -198,8 +198,8 @@ function perform(attack: Attack): Promise<AttackResult> {
       return floodUdp(attack, (n) => text(messageText(n, port)));
     case "rtp":
       return floodUdp(attack, (n) => rtpGarbage(n, ports));
-    case "strangers":
-      return floodUdp(attack, (n) => strangersRtp(n, ports));
+    case "unknown-rtp":
+      return floodUdp(attack, (n) => unknownRtp(n, ports));
     case "half-open":
       return halfOpen(attack);
     case "video":

@@ -79,7 +79,7 @@ export function findDelay(wanted: Int16Array, got: Int16Array, most: number): nu
   return best;
 }
 
-/** The greatest step between neighbours: what a click is made of. */
+/** The greatest step from one sample to the next: what a click is made of. */
 export function greatestStep(samples: Int16Array): number {
   let greatest = 0;
   for (let i = 1; i < samples.length; i++) {

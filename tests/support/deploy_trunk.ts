@@ -5,7 +5,7 @@ export interface TrunkCall {
   readonly callId: string;
   /** What was dialled. */
   readonly number: string;
-  /** Set when the other side has hung up. */
+  /** Set when the caller has hung up. */
   ended: boolean;
 }
 

@@ -514,7 +514,7 @@ export function callShared(clock: Clock, more: Partial<CallShared> = {}): Writab
   return {
     clock,
     calls: new CallRegistry({ clock, random: seededRandom(1) }),
-    room: { refusal: () => null, retryAfterSeconds: () => 10 },
+    admission: { refusal: () => null, retryAfterSeconds: () => 10 },
     access: { mayCall: () => ALLOWED, mayDial: () => ALLOWED },
     streams: new LiveStreams(defaultLiveLimits, { clock, log: silentLog }),
     config: { dialPlan: [], dtmf: "auto", redirect: true },

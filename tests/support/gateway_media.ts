@@ -24,7 +24,7 @@ export interface MediaSide {
   readonly played: Uint8Array[];
   /** Their times. */
   readonly timesMs: number[];
-  /** DTMF of the other side: "5/160". */
+  /** DTMF of the remote party: "5/160". */
   readonly digits: string[];
 }
 

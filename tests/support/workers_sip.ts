@@ -82,14 +82,14 @@ export function workerScene(): WorkerScene {
       log: network.log,
     });
     transports[worker] = shared;
-    const neighbours = {
+    const workerEvents = {
       linePrefix: linePrefixOf(worker),
       agentCame: (news: AgentNews) => directories.forEach((directory) => directory.add({ worker, ...news })),
       agentLeft: (line: string) => directories.forEach((directory) => directory.remove(line)),
       dialogIs: () => {},
       dialogEnded: () => {},
     };
-    return network.endpoint(HOST, {}, { workerEvents: neighbours, openTransport: () => shared });
+    return network.endpoint(HOST, {}, { workerEvents, openTransport: () => shared });
   };
   const endpoints = [open(0), open(1)] as const;
   return {

@@ -140,8 +140,8 @@ Deno.test("relay: when all stop, the home's last words reach the client", async 
   assert.match(statuses.join(), /onStatus .*NetConnection\.Connect\.AppShutdown/);
 });
 
-Deno.test("relay port: strangers are closed before anything is read as RTMP, and named", async () => {
-  await using running = await house(() => assert.fail("a stranger was let in"));
+Deno.test("relay port: peers without the key are closed before anything is read as RTMP, and named", async () => {
+  await using running = await house(() => assert.fail("a peer without the key was let in"));
   const client = { hostname: "192.0.2.1", port: 1 };
   for (const line of [encodeRelayHeader("guess", client), new Uint8Array(300).fill(3)]) {
     using stream = await connectTcp(running.home);
@@ -184,7 +184,7 @@ Deno.test("kept stream: forgets when its client was answered, or said too much",
   far.close();
 });
 
-Deno.test("relay port: a client is whom the preface names, and begins right behind it", async () => {
+Deno.test("relay port: a client is whom the relay header names, and begins right behind it", async () => {
   const stop = new AbortController();
   const listening = Promise.withResolvers<Endpoint>();
   const options = {
@@ -250,7 +250,7 @@ for (const text of BAD) {
   });
 }
 
-Deno.test("relay header: any bytes are a preface, too few, or a WireError", () => {
+Deno.test("relay header: any bytes are a header, too few, or a WireError", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
     try {
       const preface = decodeRelayHeader(bytes);

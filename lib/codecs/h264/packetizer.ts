@@ -1,5 +1,5 @@
 // H.264 frames of RTMP, as picture_units.ts takes them apart, to RTP payloads, RFC 6184. Every NAL unit of a frame is
-// sent: small neighbours together (STAP-A, 5.7.1), large ones in fragments (FU-A, 5.8), the others alone (5.6); the
+// sent: small ones together (STAP-A, 5.7.1), large ones in fragments (FU-A, 5.8), the others alone (5.6); the
 // marker is on the last packet of the frame (5.1). In mode 0 all go alone.
 // Role: machine
 

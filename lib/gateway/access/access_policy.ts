@@ -1,7 +1,7 @@
 // The one thing the gateway asks before it lets somebody in or a call out.
 // Role: machine
 
-import { type AddressChange, AddressLimits, type Admitted, type TurnedAway } from "./address_limits.ts";
+import { type AddressChange, AddressLimits, type AddressRefusal, type Admitted } from "./address_limits.ts";
 import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
 import { type KeyAttempt, KeyGuard, type KeyOutcome, LateRefusals } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
@@ -46,7 +46,7 @@ export class AccessPolicy {
   }
 
   /** Asks for a place for one connection of this IP address; dispose what was admitted when it ends. */
-  admit(address: string): Admitted | TurnedAway {
+  admit(address: string): Admitted | AddressRefusal {
     return this.#limits.admit(address);
   }
 

@@ -20,7 +20,7 @@ export interface Admitted extends Disposable {
 }
 
 /** Not let in. `first`: the first time since this address had a place free, so worth a line in the log. */
-export interface TurnedAway {
+export interface AddressRefusal {
   readonly type: "refused";
   readonly reason: string;
   readonly first: boolean;
@@ -62,7 +62,7 @@ export class AddressLimits {
   }
 
   /** Asks for a place; there are no more keys than connections, so nothing is evicted. */
-  admit(address: string): Admitted | TurnedAway {
+  admit(address: string): Admitted | AddressRefusal {
     const key = addressKey(address);
     if (key === null) return { type: "admitted", [Symbol.dispose]: () => {} };
     const presence = this.#present.get(key) ?? { connections: 0, refused: false };

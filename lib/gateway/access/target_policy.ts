@@ -1,5 +1,5 @@
 // Where SIP requests and RTP may be sent when somebody else than the operator names the place: an RTMP client by what it
-// dials, a SIP peer by its Contact, Record-Route or session description. This machine, its neighbours on the link and a
+// dials, a SIP peer by its Contact, Record-Route or session description. This machine, link-local hosts and a
 // cloud's metadata service answer to who asks from here, so nobody outside may have them asked.
 // Role: machine
 

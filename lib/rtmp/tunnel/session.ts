@@ -25,7 +25,7 @@ const DEFAULT_SOFT_UNSENT = 256 * 1024;
 const DEFAULT_HARD_UNSENT = 4 * 1024 * 1024;
 
 export interface SessionOptions extends SendLimits {
-  /** The other side, as the request that opened the session showed it. */
+  /** The client, as the request that opened the session showed it. */
   peer: Endpoint;
   local: Endpoint;
   clock: Clock;

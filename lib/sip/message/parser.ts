@@ -155,7 +155,7 @@ export class SipStreamParser {
   #takeHead(): MessageHead | null {
     const bytes = this.#buffer.subarray(0, this.#end);
     const first = bytes[this.#start];
-    if (first !== undefined && !canBegin(first)) throw new SipParseError(400, strangerText(first), null);
+    if (first !== undefined && !canBegin(first)) throw new SipParseError(400, notSipText(first), null);
     const end = findHeadEnd(bytes, this.#searched);
     if ((end?.head ?? this.#end) - this.#start > MAX_HEAD_BYTES) {
       throw new SipParseError(513, "Message Too Large", null);
@@ -181,7 +181,7 @@ function canBegin(byte: number): boolean {
 }
 
 /** Programs are most often wrong about the port: the first octet tells RTMP (its version) and TLS (its record type). */
-function strangerText(byte: number): string {
+function notSipText(byte: number): string {
   if (byte === 3) return "this is RTMP, which has a port of its own";
   if (byte === 0x16) return "this is TLS, which this port does not speak";
   return `no SIP begins with octet 0x${byte.toString(16).padStart(2, "0")}`;

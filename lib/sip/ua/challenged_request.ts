@@ -128,7 +128,7 @@ export class ChallengedRequest {
     this.#handle = this.#send();
   }
 
-  /** A repetition goes to the server that asked for it first (RFC 3263 section 4); credentials to no stranger. */
+  /** A repetition goes to the server that asked for it first (RFC 3263 section 4); credentials to no unknown server. */
   #preferAnswering(next: SipRequest): void {
     const { credentials } = this.#options;
     const answering = this.#handle.target;

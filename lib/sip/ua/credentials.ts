@@ -67,7 +67,7 @@ export class Credentials {
   authorize(response: SipResponse, request: SipRequest, target: Target): Answers | Promise<Answers> {
     if (this.mayGoTo(target)) return this.#answer(response, request, target);
     const lookUp = this.#options.servers.lookUp();
-    if (lookUp === null) return this.#refuse(response, request, target, STRANGER);
+    if (lookUp === null) return this.#refuse(response, request, target, UNKNOWN_SERVER);
     return this.#answerLater(lookUp, response, request, target);
   }
 
@@ -95,7 +95,7 @@ export class Credentials {
     try {
       await lookUp;
       if (this.mayGoTo(target)) return this.#answer(response, request, target);
-      return this.#refuse(response, request, target, STRANGER);
+      return this.#refuse(response, request, target, UNKNOWN_SERVER);
     } catch (error) {
       this.#options.log.error("internal error: answering a challenge", error);
       return null;
@@ -144,7 +144,7 @@ export class Credentials {
   }
 }
 
-const STRANGER = "it is not the user's registrar, proxy or domain, and the password is for these only";
+const UNKNOWN_SERVER = "it is not the user's registrar, proxy or domain, and the password is for these only";
 const MD5_WITHOUT_QOP =
   "MD5 without qop protects the password poorly; md5-without-qop = true in the [[account]] allows it";
 

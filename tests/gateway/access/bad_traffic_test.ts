@@ -80,7 +80,7 @@ Deno.test("forged sources: all together have a bound, and who has credit is answ
   let answered = 0;
   for (let i = 0; i < 900; i++) answered += scan(`10.1.${i >> 8}.${i & 255}`, 10);
   assert.equal(answered, 500);
-  assert.ok(traffic.limited("198.51.100.1"), "a stranger is suspect meanwhile");
+  assert.ok(traffic.limited("198.51.100.1"), "an unknown source is suspect meanwhile");
   assert.ok(!traffic.limited("192.0.2.5"));
   assert.ok(traffic.bad("192.0.2.5", OFFENCE));
   for (let i = 0; i < 10_000; i++) scan(`10.2.${i >> 8}.${i & 255}`, 1);

@@ -162,7 +162,7 @@ Deno.test("players stay from before the first call to after the second, and time
   await scene.leave();
 });
 
-Deno.test("the caller hears waiting frames until somebody speaks, and again afterwards", async () => {
+Deno.test("the caller hears waiting frames until somebody publishes, and again afterwards", async () => {
   const scene = new Scene(AUTO);
   await scene.callUp();
   const { log } = scene.factory.last;
@@ -188,7 +188,7 @@ Deno.test("the caller hears waiting frames until somebody speaks, and again afte
   await scene.leave();
 });
 
-Deno.test("who speaks before the call is heard from its beginning, and nobody else may speak meanwhile", async () => {
+Deno.test("a publisher that is there before the call is heard from its beginning, and a second one is refused", async () => {
   const scene = new Scene(AUTO);
   const speaker = scene.speak();
   speaker.media(message(8, 0, "af001210"));
@@ -204,7 +204,7 @@ Deno.test("who speaks before the call is heard from its beginning, and nobody el
   await scene.leave();
 });
 
-Deno.test("answer on-publish: rings until somebody speaks; hung up 2 s after that one has left", async () => {
+Deno.test("answer on-publish: rings until somebody publishes; hung up 2 s after the publisher has left", async () => {
   const scene = new Scene(ON_PUBLISH);
   const [invitation, call] = [scene.ringUp(), new ScriptedCall()];
   await settle();
@@ -236,7 +236,7 @@ Deno.test("answer on-publish: rings until somebody speaks; hung up 2 s after tha
   await scene.leave();
 });
 
-Deno.test("a caller who gives up while it rings: whoever speaks later finds nobody, and no harm", async () => {
+Deno.test("a caller who cancels while it rings: a later publisher finds no call, and no harm", async () => {
   const scene = new Scene(ON_PUBLISH);
   const player = scene.listen();
   scene.ringUp().cancel();

@@ -17,7 +17,7 @@ async function callUp(house: AccountHouse): Promise<ScriptedCall> {
   return call;
 }
 
-Deno.test("players find the line by every cut of its URL, speakers theirs", async () => {
+Deno.test("players find the line by every cut of its URL, and so do publishers", async () => {
   const house = new AccountHouse({ accounts: [AUTO] });
   const [bare, named] = [await house.enter("line"), await house.enter("line/desk")];
   await bare.play("desk");
@@ -32,7 +32,7 @@ Deno.test("players find the line by every cut of its URL, speakers theirs", asyn
   assert.deepEqual(await house.close(), []);
 });
 
-Deno.test("what is neither the line nor its speaker is refused with a hint", async () => {
+Deno.test("what is neither the line nor its publisher is refused with a hint", async () => {
   const house = new AccountHouse({ accounts: [AUTO, { name: "shy" }] });
   const guest = await house.enter("line");
   await assert.rejects(guest.publish("desk"), /publish to line\/desk\/say/);
@@ -45,7 +45,7 @@ Deno.test("what is neither the line nor its speaker is refused with a hint", asy
   assert.deepEqual(await house.close(), []);
 });
 
-Deno.test("players and speakers are asked for the key", async () => {
+Deno.test("players and publishers are asked for the key", async () => {
   const house = new AccountHouse({ accounts: [{ ...AUTO, key: KEY }] });
   const good = await house.enter(`line?key=${KEY}`);
   await good.play("desk");

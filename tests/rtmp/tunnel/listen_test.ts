@@ -87,7 +87,7 @@ Deno.test("a session goes on over another connection; other paths and methods ar
   assert.equal(await session.read(new Uint8Array(1)), null, "the listener took its sessions along");
 });
 
-Deno.test("a stranger gets 400 and the end, a broken client the end; both alone", async () => {
+Deno.test("another protocol gets 400 and is closed, a broken client is closed; the listener continues", async () => {
   const bench = new Bench();
   const opened = bench.next();
   const stranger = bench.connect();

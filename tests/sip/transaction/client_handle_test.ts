@@ -243,7 +243,7 @@ Deno.test("forks: the first 2xx is told once, repetitions before our ACK are abs
   bench.answer(200, "b", invite);
   bench.answer(180, "b", invite);
   assert.deepEqual(bench.takeTold(), ["180", "180", "200", "stray 200"]);
-  assert.equal(bench.layer.dropped, 0, "a late 180 is no stranger");
+  assert.equal(bench.layer.dropped, 0, "a late 180 is no stray");
   bench.takeSent();
   bench.layer.sendAck(sipRequest("ACK", { To: "<sip:bob@example.net>;tag=a" }), targetAt("udp", 3));
   bench.answer(200, "a", invite);

@@ -1,5 +1,5 @@
 // Answers to: lib/sip/ua/credentials.ts. Whose challenges a password answers: a table of one response each, then whole
-// exchanges over a network: what a stranger's host gets to see of the password is nothing.
+// exchanges over a network: an unknown server gets to see nothing of the password.
 
 import assert from "node:assert/strict";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
@@ -146,7 +146,7 @@ const shown = (peer: ScriptedPeer): boolean =>
   peer.received.some((one) => one.kind === "request" && hasCredentials(one));
 
 for (const [status, name] of [[401, "WWW-Authenticate"], [407, "Proxy-Authenticate"]] as const) {
-  Deno.test(`credentials: a stranger who is called and says ${status} gets none; the call is refused with it`, async () => {
+  Deno.test(`credentials: an unknown server that is called and answers ${status} gets none; the call is refused with it`, async () => {
     const set = scene();
     const attempt = dial(set.alice, "sip:x@10.0.0.66");
     const challenge = { [name]: CHOSEN["Proxy-Authenticate"] };
@@ -162,7 +162,7 @@ for (const [status, name] of [[401, "WWW-Authenticate"], [407, "Proxy-Authentica
   });
 }
 
-Deno.test("credentials: a MESSAGE to a stranger is not sent again with any", async () => {
+Deno.test("credentials: a MESSAGE challenged by an unknown server is not sent again with any", async () => {
   const set = scene();
   const to = { displayName: null, uri: parseSipUri("sip:x@10.0.0.66"), params: new Map() };
   const sending = set.alice.request("MESSAGE", to, null, new AbortController().signal);
@@ -282,7 +282,7 @@ const ROWS: Row[] = [
     own: false,
   },
   {
-    why: "a stranger",
+    why: "an unknown server",
     uri: "sip:bob@evil.example",
     to: at("198.51.100.1"),
     asked: at("198.51.100.1"),

@@ -8,7 +8,7 @@ import { RecordLog } from "../../support/record_log.ts";
 import { responseTo, sipRequest, targetAt } from "../../support/sip_messages.ts";
 import { identity, sdp, SipNetwork } from "../../support/sip_network.ts";
 
-Deno.test("a fork that answers after the transaction is gone gets ACK and BYE; strangers get nothing", async () => {
+Deno.test("a fork that answers after the transaction is gone gets ACK and BYE; a response to nothing we sent gets nothing", async () => {
   const network = new SipNetwork();
   const endpoint = network.endpoint("10.0.0.1");
   const peer = network.peer("10.0.0.9");

@@ -101,7 +101,7 @@ Deno.test("the refresher is told at half time, and the call ends 32 s before the
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("the other side only watches; a third of a short interval is the margin", () => {
+Deno.test("the party that does not refresh only watches; a third of a short interval is the margin", () => {
   const { clock, timer, happened } = watched();
   const from = clock.now();
   timer.start(90, false);

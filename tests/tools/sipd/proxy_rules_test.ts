@@ -65,7 +65,7 @@ Deno.test("INVITE, its CANCEL and the ACK of its refusal share one branch; anoth
   assert.notEqual(branchOf("INVITE", [["Call-ID", "c2"]]), invite);
 });
 
-Deno.test("a response loses our Via and goes back; a stranger's is dropped", () => {
+Deno.test("a response loses our Via and goes back; one without it is dropped", () => {
   const action = proxyRequest(request("INVITE", "sip:bob@x"), withBob(), HOP);
   assert.ok(action.type === "forward");
   const back = proxyResponse(createResponse(action.request, 180), SELF);

@@ -141,7 +141,7 @@ Deno.test("a password in an address is not drawn", () =>
     assert.doesNotMatch(JSON.stringify([refused.steps, rejected.steps]), /hunter2/);
   }));
 
-Deno.test("a port that speaks no RTMP is a refusal in words", async () => {
+Deno.test("a port without RTMP is a refusal in words", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const serving = (async () => {
     using stranger = await listener.accept();

@@ -1,8 +1,8 @@
-// The other SIP ports of a process, as far as one of them can tell: they write down what they hear.
+// The other workers of a process, as one of them sees them: they record every event.
 
 import type { AgentNews, DialogRecord, SipWorkerEvents } from "../../lib/sip/ua/worker_events.ts";
 
-export class RecordingNeighbours implements SipWorkerEvents {
+export class RecordingWorkerEvents implements SipWorkerEvents {
   readonly linePrefix: string;
   readonly agents = new Map<string, AgentNews>();
   readonly dialogs = new Map<string, DialogRecord>();

@@ -75,7 +75,7 @@ export const PEERS: readonly PeerKind[] = [
 ];
 
 /** What a running remote party needs. */
-export interface FarEndEnvironment {
+export interface PhonesEnvironment {
   /** Time. */
   readonly clock: Clock;
   /** Tags. */
@@ -89,13 +89,13 @@ export interface FarEndEnvironment {
 }
 
 /** All numbers, on one port of loopback. */
-export class FarEnd implements AsyncDisposable {
+export class Phones implements AsyncDisposable {
   readonly #opened: AsyncDisposableStack;
   /** The SIP port. */
   readonly port: number;
 
   /** Answers from now on. */
-  static open(environment: FarEndEnvironment): FarEnd {
+  static open(environment: PhonesEnvironment): Phones {
     const bind = "127.0.0.1";
     const opened = new AsyncDisposableStack();
     const endpoint = opened.use(SipEndpoint.open({
@@ -124,7 +124,7 @@ export class FarEnd implements AsyncDisposable {
       const agent = endpoint.createUserAgent({ aor, displayName: null, username: null, password: null });
       opened.use(new BuiltInNumber({ agent, services, treatment: treatmentOf(peer, { codecs, random }) }));
     }
-    return new FarEnd(endpoint.port, opened);
+    return new Phones(endpoint.port, opened);
   }
 
   private constructor(port: number, opened: AsyncDisposableStack) {
