@@ -2,7 +2,7 @@
 // Role: edge
 
 import { maskSecrets } from "../base/mask_secrets.ts";
-import type { Decision } from "../gateway/access/dial_rules.ts";
+import type { Decision } from "../gateway/access/target_policy.ts";
 import { WireError } from "../base/errors.ts";
 import type { SipBody } from "../sip/message/body.ts";
 import type { Call, OfferEvent } from "../sip/ua/call.ts";

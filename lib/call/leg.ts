@@ -6,14 +6,9 @@ import type { AmfValue } from "../amf/value.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { Scope } from "../base/scope.ts";
-import type { CallBroadcast } from "./call_broadcast.ts";
 import type { CallMedia, MediaFactory, TagSink, WarningLevel } from "./call_media.ts";
 import type { DigitRoute, DigitsDone } from "./dtmf.ts";
 import { PublisherConfigs } from "./publisher_configs.ts";
-import type { Config } from "../config/config.ts";
-import { resolveDialled } from "../config/dial_plan.ts";
-import type { AccessPolicy } from "../gateway/access/access_policy.ts";
-import type { LiveStreams } from "../live/streams.ts";
 import {
   type CallEnding,
   type CallRegistry,
@@ -22,6 +17,10 @@ import {
   type RegisteredCall,
   type RtmpPeer,
 } from "./registry.ts";
+import type { Config } from "../config/config.ts";
+import { resolveDialled } from "../config/dial_plan.ts";
+import type { AccessPolicy } from "../gateway/access/access_policy.ts";
+import type { LiveStreams, Publication } from "../live/streams.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
@@ -339,4 +338,43 @@ export function blockedHere(reason: string): string {
 /** Whom to call for what the client dialled, by the dial plan. Errors: WireError when nothing can be made of it. */
 export function targetOf(leg: CallLeg, text: string): NameAddr {
   return resolveDialled(leg.services.shared.config.dialPlan, text, domainOf(leg.agent));
+}
+
+export class CallBroadcast implements Disposable {
+  /** Why a direction is not published; empty when both are. */
+  readonly refusals: readonly string[];
+  readonly #near: Publication | null;
+  readonly #far: Publication | null;
+
+  /** Publishes both names; one that is taken stays with its publisher. */
+  constructor(streams: LiveStreams, address: string) {
+    const refusals: string[] = [];
+    const publish = (name: string): Publication | null => {
+      const outcome = streams.publish(`${callPath(address)}/${name}`);
+      if (outcome.type === "publishing") return outcome.publication;
+      refusals.push(`${name}: ${outcome.reason}`);
+      return null;
+    };
+    this.#near = publish("near");
+    this.#far = publish("far");
+    this.refusals = refusals;
+  }
+
+  near(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    this.#near?.put(type, timeMs, body);
+  }
+
+  /** One tag of the remote party; the body is borrowed. */
+  far(type: 8 | 9 | 18, timeMs: number, body: Uint8Array): void {
+    this.#far?.put(type, timeMs, body);
+  }
+
+  [Symbol.dispose](): void {
+    this.#near?.[Symbol.dispose]();
+    this.#far?.[Symbol.dispose]();
+  }
+}
+
+export function callPath(address: string): string {
+  return `calls/${address}`;
 }

@@ -14,8 +14,7 @@ import { type MediaWarning, MediaWarnings, videoWarning } from "./media_warnings
 import type { AudioChain, H264Chain, MediaChoice, XflvChain } from "./negotiation.ts";
 import type { TranscodeServices } from "./transcode_bridge.ts";
 import { XflvBridge } from "./xflv_bridge.ts";
-import { LipSync } from "../media/lip_sync.ts";
-import { PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
+import { LipSync, PublisherClock, StreamAnchor } from "../media/publisher_clock.ts";
 import { isFrame, type Tag } from "../media/tag.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { RtcpEvent } from "../rtp/rtcp_channel.ts";

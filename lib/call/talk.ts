@@ -2,16 +2,26 @@
 // directions of call set-up end here.
 // Role: edge
 
-import { unreachable } from "../base/errors.ts";
-import type { Call, CallEvent, EndedEvent } from "../sip/ua/call.ts";
-import type { SipBody } from "../sip/message/body.ts";
-import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.ts";
-import { CallBroadcast } from "./call_broadcast.ts";
+import type { AmfValue } from "../amf/value.ts";
+import { unreachable, WireError } from "../base/errors.ts";
 import type { AcceptedReport, CallMedia } from "./call_media.ts";
 import { DigitInbox, DigitRoute } from "./dtmf.ts";
-import { type ActiveState, type CallLeg, withAddresses } from "./leg.ts";
+import {
+  type ActiveState,
+  blockedHere,
+  CallBroadcast,
+  callerOf,
+  type CallLeg,
+  NO_CALL,
+  targetOf,
+  withAddresses,
+} from "./leg.ts";
 import { completed, type RegisteredCall } from "./registry.ts";
-import { receivedMessage } from "./messages.ts";
+import { bodyText, isText, type SipBody, textBody } from "../sip/message/body.ts";
+import { formatPictureFastUpdate, parseInfo } from "../sip/message/info_bodies.ts";
+import { reasonPhrase } from "../sip/message/message.ts";
+import { formatNameAddr, type NameAddr } from "../sip/message/name_addr.ts";
+import type { Call, CallEvent, EndedEvent } from "../sip/ua/call.ts";
 
 interface Conversation {
   readonly leg: CallLeg;
@@ -206,4 +216,65 @@ export function hold(leg: CallLeg, on: boolean): void {
       registered.changed();
     }
   });
+}
+
+export interface CommandReply {
+  result(...values: AmfValue[]): void;
+  error(code: string, description: string): void;
+}
+
+/** Sends a text inside the call; the RPC's result is true when the remote party took it. */
+export function sendMessage(leg: CallLeg, text: string, reply: CommandReply): void {
+  if (leg.state.type !== "talking") return reply.error("NetConnection.Call.Failed", NO_CALL);
+  const { call } = leg.state;
+  leg.scope.spawn("message", async () => {
+    const status = await call.message(textBody(text));
+    answerWith(reply, status, reasonPhrase(status));
+  });
+}
+
+export function sendPagingMessage(
+  leg: CallLeg,
+  destination: string,
+  text: string,
+  reply: CommandReply,
+): void {
+  let to: NameAddr;
+  try {
+    to = targetOf(leg, destination);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return reply.error("NetConnection.Call.Failed", "invalid dest URI");
+  }
+  const permission = leg.services.shared.access.mayDial(to.uri);
+  if (permission.type === "refused") {
+    leg.log.warn(`MESSAGE to "${destination}" not sent: ${permission.reason}`);
+    return reply.error("NetConnection.Call.Failed", blockedHere(permission.reason));
+  }
+  leg.scope.spawn(`message to ${destination}`, async (signal) => {
+    const outcome = await leg.agent.request("MESSAGE", to, textBody(text), signal, callerOf(leg));
+    answerWith(reply, outcome.status, outcome.reason);
+  });
+}
+
+export function receivedMessage(leg: CallLeg, body: SipBody): void {
+  if (isForPeople(leg, body)) leg.link.call("receivedMessage", bodyText(body));
+}
+
+export function receivedPagingMessage(leg: CallLeg, message: { from: NameAddr; body: SipBody }): void {
+  const from = formatNameAddr({ ...message.from, params: new Map() });
+  if (isForPeople(leg, message.body)) {
+    leg.link.call("receivedPagingMessage", from, bodyText(message.body));
+  }
+}
+
+function isForPeople(leg: CallLeg, body: SipBody): boolean {
+  if (isText(body)) return true;
+  leg.log.debug(`MESSAGE ignored: content type ${body.type}`);
+  return false;
+}
+
+function answerWith(reply: CommandReply, status: number, reason: string): void {
+  if (status >= 200 && status < 300) reply.result(true);
+  else reply.error("NetConnection.Call.Failed", `${status} ${reason}`.trim());
 }

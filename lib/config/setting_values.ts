@@ -2,7 +2,7 @@
 // Role: wire
 
 import { nullIfMalformed } from "../base/errors.ts";
-import type { DialMatcher } from "../gateway/access/dial_rules.ts";
+import type { DialMatcher } from "../gateway/access/target_policy.ts";
 import { type Endpoint, isIpAddress, parseEndpoint } from "../net/endpoint.ts";
 import { parseSipUri, type SipUri } from "../sip/message/uri.ts";
 import { parseDialPattern } from "./dial_pattern.ts";

@@ -2,8 +2,7 @@
 // Role: wire
 
 import { onBusyPolicies, type OnBusyPolicy } from "../live/publisher.ts";
-import { isUnspecified } from "../net/endpoint.ts";
-import { parseNetwork } from "../net/network.ts";
+import { isUnspecified, parseNetwork } from "../net/endpoint.ts";
 import type { SocketKind } from "../net/sockets.ts";
 import { defaultRtmpOptions } from "../rtmp/options.ts";
 import { STUN_PORT } from "../net/stun.ts";

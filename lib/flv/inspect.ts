@@ -5,8 +5,7 @@
 import { ByteReader } from "../base/bytes.ts";
 import { WireError } from "../base/errors.ts";
 import type { DiskFile } from "./disk.ts";
-import { KeyFrameIndex } from "./key_frame_index.ts";
-import { type FlvSummary, MAX_HEADERS, parseMetaData } from "./metadata.ts";
+import { type FlvSummary, KeyFrameIndex, MAX_HEADERS, parseMetaData } from "./metadata.ts";
 import { type FlvTag, FlvTagReader } from "./tag.ts";
 import { createTag, FirstTrack, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
 

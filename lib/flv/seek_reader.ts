@@ -6,8 +6,7 @@ import { WireError } from "../base/errors.ts";
 import { createTag, FirstTrack, headerSlot, isFrame, isHeader, readTag, type Tag } from "../media/tag.ts";
 import { type FlvBeginning, FlvCursor, FlvSurvey, readBeginning } from "./inspect.ts";
 import { DiskFile } from "./disk.ts";
-import type { KeyFrame } from "./key_frame_index.ts";
-import { encodePlayerMetaData } from "./metadata.ts";
+import { encodePlayerMetaData, type KeyFrame } from "./metadata.ts";
 import type { FlvTag } from "./tag.ts";
 
 interface FlvHeaderTag {

@@ -6,11 +6,11 @@
 import type { AmfObject } from "../amf/value.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import { TransportError, WireError } from "../base/errors.ts";
-import { createTag, readTag } from "../media/tag.ts";
 import { DiskFile, kindOf, removeFile, renameFile } from "./disk.ts";
-import { type FlvMetaDataTag, FlvSurvey, inspectFlv } from "./inspect.ts";
+import { FlvCursor, type FlvMetaDataTag, FlvSurvey, inspectFlv } from "./inspect.ts";
 import { durationOffset, encodeMetaData, type FlvSummary, METADATA_BYTES } from "./metadata.ts";
-import { encodeFlvHeader, encodeFlvTag } from "./tag.ts";
+import { encodeFlvHeader, encodeFlvTag, type FlvTag } from "./tag.ts";
+import { createTag, readTag } from "../media/tag.ts";
 
 const FIRST_BUFFER_BYTES = 65536;
 /** A buffer that a slow disk has let grow is given back. */
@@ -264,5 +264,44 @@ export class FlvWriter implements AsyncDisposable {
       await this.#failed(error);
     }
     this.#drain = null;
+  }
+}
+
+export { FlvSeekReader } from "./seek_reader.ts";
+
+export class FlvReader implements Disposable {
+  /** True when the file ended inside a tag. */
+  truncated = false;
+  readonly #file: DiskFile;
+
+  private constructor(file: DiskFile) {
+    this.#file = file;
+  }
+
+  /** Opens a file. @throws TransportError when it cannot be read */
+  static async open(path: string): Promise<FlvReader> {
+    return new FlvReader(await DiskFile.open(path, "read"));
+  }
+
+  /**
+   * The tags in file order; a body is valid until the next tag is asked for. Closes the file at its end.
+   * @throws WireError when it is not an FLV file; TransportError when reading fails
+   */
+  async *tags(): AsyncGenerator<FlvTag, void, void> {
+    using _file = this;
+    const cursor = new FlvCursor(this.#file);
+    do {
+      for (let tag = cursor.next(); tag !== null; tag = cursor.next()) yield tag;
+    } while (await cursor.fill());
+    this.truncated = cursor.unfinished > 0;
+  }
+
+  /** Closes the file; harmless when it is closed. */
+  close(): void {
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

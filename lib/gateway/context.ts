@@ -23,15 +23,9 @@ import {
   statusText,
   UNAVAILABLE,
 } from "../call/leg.ts";
-import {
-  type CommandReply,
-  receivedPagingMessage,
-  sendMessage,
-  sendPagingMessage,
-} from "../call/messages.ts";
+import { type CommandReply, hold, receivedPagingMessage, sendMessage, sendPagingMessage } from "../call/talk.ts";
 import { dial } from "../call/dial.ts";
 import type { RtmpPeer } from "../call/registry.ts";
-import { hold } from "../call/talk.ts";
 import type { ConnectionClient } from "../live/net_stream_client.ts";
 import { isSound, publisherCodecs } from "../call/publisher_configs.ts";
 import type { UrlDial } from "./urls.ts";

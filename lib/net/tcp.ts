@@ -5,10 +5,9 @@
 
 import { delay, systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
-import { AcceptFailures } from "./accept_failures.ts";
-import { isClosedHere, transportError } from "./out_buffer.ts";
 import { type SendLimits, SocketStream } from "./byte_stream.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
+import { isClosedHere, transportError } from "./out_buffer.ts";
 
 export interface ListenOptions extends SendLimits {
   /** Ends the listening; accepted connections are not touched. */
@@ -155,4 +154,56 @@ function setSocketOptions(conn: Deno.TcpConn): void {
 
 function endpointOf(address: Deno.NetAddr): Endpoint {
   return { hostname: unmapAddress(address.hostname), port: address.port };
+}
+
+/** The first pause in milliseconds; each further one in a row is twice as long. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
+
+const TOLD_EVERY_MS = 60_000;
+
+/** What the operating system says when it is out of file descriptors or memory for sockets, and what to do. */
+const SHORTAGES: readonly (readonly [reason: string, remedy: string])[] = [
+  ["Too many open files in ", "raise the limit of the machine (fs.file-max)"],
+  ["Too many open files", "raise the limit of the process (ulimit -n, LimitNOFILE)"],
+  ["No buffer space available", "the machine is short of memory for sockets"],
+  ["Cannot allocate memory", "the machine is short of memory"],
+];
+
+export class AcceptFailures {
+  readonly #now: () => number;
+  readonly #tell: ((error: TransportError) => void) | undefined;
+  #pauseMs = FIRST_PAUSE_MS;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #untold = 0;
+
+  /** None yet. @param now milliseconds that only go on @param tell where the lines go */
+  constructor(now: () => number, tell: ((error: TransportError) => void) | undefined) {
+    this.#now = now;
+    this.#tell = tell;
+  }
+
+  /** Another one: the milliseconds to wait before the next attempt. */
+  failed(error: TransportError): number {
+    const nowMs = this.#now();
+    if (nowMs - this.#toldAtMs >= TOLD_EVERY_MS) {
+      this.#tell?.(this.#line(error));
+      this.#toldAtMs = nowMs;
+      this.#untold = 0;
+    } else this.#untold++;
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    return pauseMs;
+  }
+
+  succeeded(): void {
+    this.#pauseMs = FIRST_PAUSE_MS;
+  }
+
+  #line(error: TransportError): TransportError {
+    const remedy = SHORTAGES.find(([reason]) => error.message.includes(reason))?.[1];
+    const advice = remedy === undefined ? "" : `; accepting pauses: ${remedy}`;
+    const before = this.#untold === 0 ? "" : ` (and ${this.#untold} times before)`;
+    return new TransportError(`${error.message}${before}${advice}`, error.code, { cause: error });
+  }
 }

@@ -8,11 +8,10 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { systemClock } from "../base/clock.ts";
 import { ConfigError, messageOf, TransportError } from "../base/errors.ts";
 import { Mailbox } from "../base/mailbox.ts";
-import { AcceptFailures } from "./accept_failures.ts";
+import { AcceptFailures, type ListenOptions } from "./tcp.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
 import { transportError } from "./out_buffer.ts";
 import { type SendLimits, SocketStream } from "./byte_stream.ts";
-import type { ListenOptions } from "./tcp.ts";
 import { readTlsPem, type TlsPem } from "./tls_pem.ts";
 
 /**

@@ -5,10 +5,8 @@
 
 import { systemClock } from "../base/clock.ts";
 import { TransportError } from "../base/errors.ts";
-import { BufferPool } from "./buffer_pool.ts";
+import { BufferPool, isClosedHere, transportError } from "./out_buffer.ts";
 import { type Endpoint, formatEndpoint, isIpAddress, unmapAddress } from "./endpoint.ts";
-import { isClosedHere, transportError } from "./out_buffer.ts";
-import { ReadBudget } from "./read_budget.ts";
 
 export interface UdpOptions {
   /** Longest packet in bytes, 65507 unless given; longer ones are dropped and counted. */
@@ -244,5 +242,35 @@ function openSocket(at: Endpoint): Deno.DatagramConn {
     return Deno.listenDatagram({ transport: "udp", hostname: at.hostname, port: at.port });
   } catch (error) {
     throw transportError(attempt, error);
+  }
+}
+
+/** Packets after which the time is looked at. */
+export const TURN_PACKETS = 32;
+
+/** So many packets in less than this are a flood, or as good as one: 8000 a second. */
+export const TURN_MS = 4;
+
+/** Counts the packets of one socket, or whatever else may come in floods. */
+export class ReadBudget {
+  readonly #turnPackets: number;
+  readonly #turnMs: number;
+  #packets = 0;
+  #sinceMs = 0;
+
+  /** So many in less than so much time are a flood. */
+  constructor(packets: number = TURN_PACKETS, ms: number = TURN_MS) {
+    this.#turnPackets = packets;
+    this.#turnMs = ms;
+  }
+
+  /** One more packet was handled; true: let the others go first. @param now asked once in a turn */
+  isOver(now: () => number): boolean {
+    if (++this.#packets < this.#turnPackets) return false;
+    this.#packets = 0;
+    const nowMs = now();
+    const wasQuick = nowMs - this.#sinceMs < this.#turnMs;
+    this.#sinceMs = nowMs;
+    return wasQuick;
   }
 }

@@ -3,7 +3,7 @@
 // Role: edge
 
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
-import { MAX_SDP_LENGTH } from "./description_lines.ts";
+import { MAX_SDP_LENGTH } from "./description.ts";
 
 /** Gives an address of a host, of this family if there is one; null: nobody knows any. */
 export type LookUp = (name: string, family: 4 | 6) => Promise<string | null>;

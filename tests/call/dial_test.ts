@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Decision, DialTarget } from "../../lib/gateway/access/dial_rules.ts";
+import type { Decision, DialTarget } from "../../lib/gateway/access/target_policy.ts";
 import { dial } from "../../lib/call/dial.ts";
 import { type CallState, IDLE } from "../../lib/call/leg.ts";
 import { formatSipUri, parseSipUri } from "../../lib/sip/message/uri.ts";

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { parseAppPath } from "../../lib/gateway/urls.ts";
-import { identityOf } from "../../lib/gateway/connect.ts";
+import { identityOf } from "../../lib/gateway/commands.ts";
 import { identityAddress } from "../../lib/sip/ua/identity.ts";
 import { formatNameAddr } from "../../lib/sip/message/name_addr.ts";
 import { formatSipUri } from "../../lib/sip/message/uri.ts";

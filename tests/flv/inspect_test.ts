@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { WireError } from "../../lib/base/errors.ts";
 import { DiskFile } from "../../lib/flv/disk.ts";
-import { FlvWriter } from "../../lib/flv/file.ts";
+import { FlvWriter } from "../../lib/flv/writer.ts";
 import {
   FlvCursor,
   type FlvInspection,

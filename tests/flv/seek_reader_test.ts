@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { decodeAmf0, encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { AmfEcmaArray, propertiesOf } from "../../lib/amf/value.ts";
 import { TransportError, WireError } from "../../lib/base/errors.ts";
-import { FlvSeekReader, FlvWriter } from "../../lib/flv/file.ts";
+import { FlvSeekReader, FlvWriter } from "../../lib/flv/writer.ts";
 import { encodeMetaData } from "../../lib/flv/metadata.ts";
 import { mutate } from "../support/mutate.ts";
 import {

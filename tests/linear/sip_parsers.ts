@@ -2,7 +2,7 @@
 // Role: wire
 
 import { WireError } from "../../lib/base/errors.ts";
-import { parseAlgorithm, parseAuthValue, parseChallenge } from "../../lib/sip/ua/digest_challenge.ts";
+import { parseAlgorithm, parseAuthValue, parseChallenge } from "../../lib/sip/ua/digest.ts";
 import {
   bodyOf,
   bodyText,

@@ -10,12 +10,12 @@ import { openLog } from "../../lib/base/log.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
 import { formatWarning } from "../../lib/call/negotiation.ts";
 import { readSdpBody } from "../../lib/call/media_session.ts";
-import { callPath } from "../../lib/call/call_broadcast.ts";
+import { callPath } from "../../lib/call/leg.ts";
 import { parseInfo } from "../../lib/sip/message/info_bodies.ts";
 import { parseAccounts, readSipAccount, sameAddressPolicyOf } from "../../lib/config/accounts.ts";
 import { readOptionValue } from "../../lib/config/setting.ts";
 import { settings } from "../../lib/config/settings.ts";
-import { parseConfigFile } from "../../lib/config/config_file.ts";
+import { findTomlKeys, parseConfigFile } from "../../lib/config/config_file.ts";
 import { parseDialPattern } from "../../lib/config/dial_pattern.ts";
 import { parseDialPlan, resolveDialled } from "../../lib/config/dial_plan.ts";
 import {
@@ -42,31 +42,17 @@ import {
 } from "../../lib/gateway/urls.ts";
 import { refusalText } from "../../lib/gateway/accounts.ts";
 import { isWorthRedialling } from "../../lib/gateway/apps/published_call.ts";
-import { credentialsOf, identityOf } from "../../lib/gateway/connect.ts";
-import { parseCommand } from "../../lib/gateway/commands.ts";
+import { credentialsOf, identityOf, parseCommand } from "../../lib/gateway/commands.ts";
 import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/media_folder.ts";
 import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { parseSprop } from "../../lib/codecs/h264/parameter_sets.ts";
-import {
-  decodeIp,
-  isIpAddress,
-  isIpv6,
-  isLoopback,
-  isPrivate,
-  isUnspecified,
-  parseEndpoint,
-  sameAddress,
-  unmapAddress,
-} from "../../lib/net/endpoint.ts";
-import { isInNetwork, parseNetwork } from "../../lib/net/network.ts";
-import { findTomlKeys } from "../../lib/config/toml_keys.ts";
+import { decodeIp, isInNetwork, isIpAddress, isIpv6, isLoopback, isPrivate, isUnspecified, parseEndpoint, parseNetwork, sameAddress, unmapAddress } from "../../lib/net/endpoint.ts";
 import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/route.ts";
 import { parseConnect, splitQuery } from "../../lib/rtmp/command.ts";
 import { joinStreamPath } from "../../lib/rtmp/stream_path.ts";
 import { parseRtmpUrl } from "../../lib/rtmp/client.ts";
 import { findHttpHeadEnd, parseRequestHead, parseTunnelPath } from "../../lib/rtmp/tunnel/http_message.ts";
-import { formatSdp, parseSdp } from "../../lib/sdp/description.ts";
-import { readSdpLines } from "../../lib/sdp/description_lines.ts";
+import { formatSdp, parseSdp, readSdpLines } from "../../lib/sdp/description.ts";
 import { isEventList, parseEventCodes, parseFmtp, parseRedPayloadTypes } from "../../lib/sdp/fmtp.ts";
 import { answerH264Fmtp, compatibleH264, parseH264Parameters } from "../../lib/sdp/h264_format.ts";
 import { createAnswer, createOffer, readAnswer } from "../../lib/sdp/offer_answer.ts";

@@ -1,7 +1,7 @@
 // Playback of files under a clock turned by hand; only the disk is real.
 
 import assert from "node:assert/strict";
-import { FlvSeekReader, FlvWriter } from "../../lib/flv/file.ts";
+import { FlvSeekReader, FlvWriter } from "../../lib/flv/writer.ts";
 import { FilePlayer, type FilePlayOptions, Pacer, type RecordedPlayer } from "../../lib/live/file_player.ts";
 import type { Congestion } from "../../lib/rtmp/drop_policy.ts";
 import { FakeClock } from "../support/fake_clock.ts";

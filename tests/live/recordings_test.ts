@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { DiskFile } from "../../lib/flv/disk.ts";
-import { FlvSeekReader, FlvWriter } from "../../lib/flv/file.ts";
+import { FlvSeekReader, FlvWriter } from "../../lib/flv/writer.ts";
 import { inspectFlv } from "../../lib/flv/inspect.ts";
 import { MediaFolder } from "../../lib/live/media_folder.ts";
 import { type OpenRecording, Recording, Recordings } from "../../lib/live/recordings.ts";

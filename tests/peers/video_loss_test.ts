@@ -10,7 +10,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { seededRandom, systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
-import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import type { ClientStream } from "../../lib/rtmp/client.ts";
 import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { LossyPorts } from "../support/lossy_ports.ts";
 import { hasPeer } from "../support/peers.ts";

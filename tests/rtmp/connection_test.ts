@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { encodeUtf8, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { TransportError } from "../../lib/base/errors.ts";
-import { RtmpRefused } from "../../lib/rtmp/client_stream.ts";
-import type { RtmpClient } from "../../lib/rtmp/client.ts";
+import { type RtmpClient, RtmpRefused } from "../../lib/rtmp/client.ts";
 import { defaultRtmpOptions, type PaceLimits, ReadPace, Throttle } from "../../lib/rtmp/connection.ts";
 import { createHello } from "../../lib/rtmp/handshake.ts";
 import { FakeClock, settle } from "../support/fake_clock.ts";

@@ -8,7 +8,7 @@ import { TransportError, WireError } from "../../lib/base/errors.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { connectTcp, type TcpConnection } from "../../lib/net/tcp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";
-import { ChunkWriter } from "../../lib/rtmp/chunk_writer.ts";
+import { ChunkWriter } from "../../lib/rtmp/chunk_reader.ts";
 import { ReadBuffer } from "../../lib/rtmp/read_buffer.ts";
 import { initiateHandshake } from "../../lib/rtmp/handshake_io.ts";
 import { type Attack, type AttackResult, BEGUN } from "./attack.ts";

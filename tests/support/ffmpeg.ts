@@ -2,7 +2,7 @@
 
 import { ByteWriter } from "../../lib/base/bytes.ts";
 import { encodeFlvHeader, encodeFlvTag } from "../../lib/flv/tag.ts";
-import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import type { ClientStream } from "../../lib/rtmp/client.ts";
 import type { KeptTag } from "./rtmp_server.ts";
 import { decodeWav } from "./tone.ts";
 import { runProgram } from "./media_programs.ts";

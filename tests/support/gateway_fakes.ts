@@ -23,12 +23,12 @@ import {
   type CallState,
   type ClientLink,
 } from "../../lib/call/leg.ts";
-import type { CommandReply } from "../../lib/call/messages.ts";
+import type { CommandReply } from "../../lib/call/talk.ts";
 import { CallRegistry, type RegisteredCall } from "../../lib/call/registry.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { Clock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { ALLOWED } from "../../lib/gateway/access/dial_rules.ts";
+import { ALLOWED } from "../../lib/gateway/access/target_policy.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import type { MediaMessage } from "../../lib/rtmp/message.ts";
 import type { NetStream } from "../../lib/rtmp/net_stream.ts";

@@ -5,8 +5,7 @@ import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { Mailbox } from "../../lib/base/mailbox.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { RtmpClient } from "../../lib/rtmp/client.ts";
-import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import { type ClientStream, RtmpClient } from "../../lib/rtmp/client.ts";
 
 export interface Callback {
   readonly name: string;

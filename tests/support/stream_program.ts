@@ -4,8 +4,7 @@ import { getProperty, propertiesOf, textOf } from "../../lib/amf/value.ts";
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { RtmpClient } from "../../lib/rtmp/client.ts";
-import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import { type ClientStream, RtmpClient } from "../../lib/rtmp/client.ts";
 
 /** One tag that was heard; the body is its own copy. */
 export interface HeardTag {

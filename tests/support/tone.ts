@@ -2,7 +2,7 @@
 // multiples of 50 Hz, so that a lost, doubled or displaced block of 20 ms breaks the wave and is seen.
 
 import { encodeG711, type G711Law } from "../../lib/codecs/g711_tables.ts";
-import type { ClientStream } from "../../lib/rtmp/client_stream.ts";
+import type { ClientStream } from "../../lib/rtmp/client.ts";
 import { type Block, fitTone } from "../../scripts/quality/measure.ts";
 
 export interface ToneReport {

@@ -2,7 +2,7 @@
 // Role: machine
 
 import { type AddressChange, AddressLimits, type AddressRefusal, type Admitted } from "./address_limits.ts";
-import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./dial_rules.ts";
+import { ALLOWED, type Decision, type DialMatcher, DialRules, type DialTarget } from "./target_policy.ts";
 import { type KeyAttempt, KeyGuard, type KeyOutcome, LateRefusals } from "./key_guard.ts";
 import { type Credentials, LoginGuard, type LoginOutcome, type LoginRules } from "./login_guard.ts";
 import type { Runtime } from "../../base/runtime.ts";

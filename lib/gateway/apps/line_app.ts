@@ -7,7 +7,7 @@ import { Ticker } from "../../base/ticker.ts";
 import { Scope } from "../../base/scope.ts";
 import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallServices } from "../../call/leg.ts";
-import { receivedPagingMessage } from "../../call/messages.ts";
+import { receivedPagingMessage } from "../../call/talk.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
 import type { LiveSink } from "../../live/player_sink.ts";
 import type { AccountApplication, AccountUse, PublisherOutcome, ServedAccount } from "./account_client.ts";

@@ -14,7 +14,7 @@ import type { AccessPolicy } from "../access/access_policy.ts";
 import { refusalText } from "../accounts.ts";
 import { NO_ANSWER } from "./published_call.ts";
 import { SharedAgents } from "./shared_agent.ts";
-import { connectOptionsOf, identityOf } from "../connect.ts";
+import { connectOptionsOf, identityOf } from "../commands.ts";
 import { Context } from "../context.ts";
 import { AddressRegistry, type SharedAddresses } from "../shared_address.ts";
 import { dialledByUrl, type UrlDial } from "../urls.ts";

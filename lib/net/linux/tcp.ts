@@ -5,13 +5,12 @@
 
 import { delay, systemClock } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
-import { AcceptFailures } from "../accept_failures.ts";
+import { AcceptFailures, type ListenOptions } from "../tcp.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
 import type { LinuxPoll, Watched } from "./poll.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
 import { type ByteStream, type SendLimits, SocketStream } from "../byte_stream.ts";
-import type { ListenOptions } from "../tcp.ts";
 
 /** A connection that nobody reads is looked at so often before it is left alone. */
 const UNREAD_LOOKS = 16;

@@ -20,8 +20,7 @@ import {
 import { addResponseCapabilities, infoRefusal, messageRefusal, peerAllows } from "./capabilities.ts";
 import type { DialogUser } from "./dialog.ts";
 import { statusOf } from "./challenged_request.ts";
-import { OFFER_ANSWER_MS, type OfferOwner, OfferState, receiveOffer } from "./incoming_offer.ts";
-import { sendOffer } from "./outgoing_offer.ts";
+import { OFFER_ANSWER_MS, type OfferOwner, OfferState, receiveOffer, sendOffer } from "./incoming_offer.ts";
 import { proposeTimer, raiseInterval, type RefreshDuty, SessionTimer, timerOf2xx } from "./session_timer.ts";
 import { type Ending, inBackground } from "./sip_core.ts";
 

@@ -7,14 +7,7 @@ import { encodeUtf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { nullIfMalformed } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
-import {
-  type DigestAlgorithm,
-  type DigestQop,
-  formatChallenge,
-  parseAlgorithm,
-  parseAuthValue,
-} from "./digest_challenge.ts";
-import { digestHash, digestResponse } from "./digest.ts";
+import { type DigestAlgorithm, digestHash, type DigestQop, digestResponse, formatChallenge, parseAlgorithm, parseAuthValue } from "./digest.ts";
 import { createResponse, type SipRequest, type SipResponse } from "../message/message.ts";
 
 export interface DigestVerifierOptions {

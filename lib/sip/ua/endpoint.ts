@@ -23,7 +23,7 @@ import { refusalOf } from "./capabilities.ts";
 import { Dialog, DialogTable } from "./dialog.ts";
 import { statusOf } from "./challenged_request.ts";
 import type { Identity } from "./identity.ts";
-import { LateForks } from "./late_forks.ts";
+import { LateForks } from "./early_calls.ts";
 import type { DialogRecord, SipWorkerEvents } from "./worker_events.ts";
 import { RequestFilter, type SipTraffic, UNLIMITED } from "./request_filter.ts";
 import { ServiceRoute } from "./service_route.ts";

@@ -2,9 +2,8 @@
 // Role: wire
 
 import type { EchoReport } from "./echo_meter.ts";
-import { formatLadder } from "./ladder.ts";
+import { formatLadder, judge } from "./verdict.ts";
 import type { TrialReport } from "./trial_call.ts";
-import { judge } from "./verdict.ts";
 
 /** The whole report as text without a final line end. */
 export function formatTrialReport(report: TrialReport): string {

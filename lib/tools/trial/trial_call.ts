@@ -8,15 +8,13 @@ import { messageOf, TransportError, WireError } from "../../base/errors.ts";
 import { Mailbox } from "../../base/mailbox.ts";
 import { maskSecrets } from "../../base/mask_secrets.ts";
 import type { Runtime } from "../../base/runtime.ts";
-import { FlvReader, FlvWriter } from "../../flv/file.ts";
+import { FlvReader, FlvWriter } from "../../flv/writer.ts";
 import { SAMPLE_BLOCK_MS, SampleSource } from "../../codecs/sample.ts";
 import { stripWidebandLayer } from "../../codecs/speex/bits.ts";
 import { createTag, readTag } from "../../media/tag.ts";
-import type { ClientStream } from "../../rtmp/client_stream.ts";
-import { RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
+import { type ClientStream, RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
 import { EchoMeter } from "./echo_meter.ts";
-import type { LadderStep, Party } from "./ladder.ts";
-import { isLocal503, type TrialOutcome } from "./verdict.ts";
+import { isLocal503, type LadderStep, type Party, type TrialOutcome } from "./verdict.ts";
 
 export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { WireError } from "../../../lib/base/errors.ts";
 import { answerFault, contactOf, Dialog, namesItsTarget, routesOf } from "../../../lib/sip/ua/dialog.ts";
-import { parseAuthValue, parseChallenge } from "../../../lib/sip/ua/digest_challenge.ts";
+import { parseAuthValue, parseChallenge } from "../../../lib/sip/ua/digest.ts";
 import { multipartParts, sessionBodyOf, signallingHosts } from "../../../lib/sip/message/body.ts";
 import { endedByBye } from "../../../lib/sip/ua/call_dialog.ts";
 import {

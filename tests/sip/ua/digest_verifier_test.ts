@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { seededRandom } from "../../../lib/base/random.ts";
-import { DigestClient } from "../../../lib/sip/ua/digest.ts";
-import type { DigestAlgorithm } from "../../../lib/sip/ua/digest_challenge.ts";
+import { type DigestAlgorithm, DigestClient } from "../../../lib/sip/ua/digest.ts";
 import {
   type DigestVerdict,
   DigestVerifier,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { TargetPolicy } from "../../../lib/gateway/access/target_policy.ts";
-import { parseNetwork } from "../../../lib/net/network.ts";
+import { parseNetwork } from "../../../lib/net/endpoint.ts";
 import { bodyText, textBody } from "../../../lib/sip/message/body.ts";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
 import { parseNameAddr } from "../../../lib/sip/message/name_addr.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { TransportError } from "../../../lib/base/errors.ts";
-import { FlvReader, FlvWriter } from "../../../lib/flv/file.ts";
+import { FlvReader, FlvWriter } from "../../../lib/flv/writer.ts";
 import { SipServer } from "../../../lib/tools/sipd/sip_server.ts";
 import {
   type AudioMessage,
