@@ -2,8 +2,7 @@
 // core than what it measures; elsewhere those of the runtime.
 // Role: edge
 
-import { LINUX, mayCallLinux, openLinuxCalls } from "../../lib/net/linux/calls.ts";
-import { LinuxPoll } from "../../lib/net/linux/poll.ts";
+import { LINUX, LinuxPoll, mayCallLinux, openLinuxCalls } from "../../lib/net/linux/calls.ts";
 import { type ConnectedSocket, LinuxTcpConnection } from "../../lib/net/linux/tcp.ts";
 import { AF_INET, bindLinuxUdp, encodeSockaddr, SOCKADDR_LENGTH } from "../../lib/net/linux/udp.ts";
 import { UdpSocket } from "../../lib/net/udp.ts";

@@ -3,7 +3,7 @@
 // Role: edge
 
 import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
-import { ChunkWriter } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkWriter } from "../../lib/rtmp/chunk_stream.ts";
 import { decodeCommand, encodeCommand } from "../../lib/rtmp/command.ts";
 import { TransportError } from "../../lib/base/errors.ts";
 import { ChunkParser } from "./chunk_parser.ts";

@@ -3,9 +3,8 @@
 // Role: edge
 
 import type { AudioFormat } from "../../lib/codecs/codec.ts";
-import type { Codecs } from "../../lib/codecs/codecs.ts";
+import { type Codecs, Resampler } from "../../lib/codecs/codecs.ts";
 import { AacEncoder } from "../../lib/codecs/aac.ts";
-import { Resampler } from "../../lib/codecs/resampler.ts";
 import { speechSamples } from "../../lib/codecs/sample.ts";
 import { type Native, type NativeName, type NativeOutcome, openNative } from "./native_codecs.ts";
 

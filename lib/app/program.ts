@@ -18,22 +18,22 @@ import { systemRandom } from "../base/random.ts";
 import { CallRegistry } from "../call/registry.ts";
 import type { Codecs } from "../codecs/codecs.ts";
 import { loadCodecs } from "../codecs/load.ts";
-import type { Config, ConfigSources, Verbosity } from "../config/config.ts";
 import { changedSettings } from "../config/config_file.ts";
+import type { Config, ConfigSources, Verbosity } from "../config/config.ts";
 import { settings } from "../config/settings.ts";
 import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts";
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts";
 import { SipServer } from "../tools/sipd/sip_server.ts";
-import { formatTrialReport } from "../tools/trial/report.ts";
+import type { EchoReport } from "../tools/trial/echo_meter.ts";
 import {
   runTrialCall,
   type TrialEnvironment,
   type TrialOptions,
   type TrialReport,
 } from "../tools/trial/trial_call.ts";
-import { judge } from "../tools/trial/verdict.ts";
+import { formatLadder, judge } from "../tools/trial/verdict.ts";
 import { Supervisor, workersOf } from "../workers/supervisor.ts";
 
 export interface Host {
@@ -249,4 +249,31 @@ export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
       "Ctrl-C ends it.",
     ].join("\n"),
   };
+}
+
+/** The whole report as text without a final line end. */
+export function formatTrialReport(report: TrialReport): string {
+  const names = { client: "RTMP client", gateway: "gateway", sip: "SIP side" };
+  const lines = formatLadder(report.steps, names);
+  const { outcome } = report;
+  const figures = outcome.type === "completed" || outcome.type === "cut" ? formatFigures(outcome.echo) : [];
+  const setUp = report.setUpMs === null ? [] : [`call set-up    ${report.setUpMs.toFixed(0)} ms`];
+  return [...lines, "", ...setUp, ...figures, "", judge(outcome).text].join("\n");
+}
+
+function formatFigures(echo: EchoReport): string[] {
+  const lost = Math.max(0, echo.sent - echo.matched);
+  const lossText = echo.matched === 0 && echo.returned > 0
+    ? "cannot be told: what came back is not what was sent"
+    : `${lost} of ${echo.sent} (${echo.sent === 0 ? "0.0" : (100 * lost / echo.sent).toFixed(1)} %)`;
+  const trip = echo.roundTripMs;
+  return [
+    `packets        ${echo.sent} sent, ${echo.returned} returned, ${echo.matched} of them as sent`,
+    `bytes          ${echo.sentBytes} sent, ${echo.returnedBytes} returned`,
+    `lost           ${lossText}`,
+    ...(trip === null
+      ? []
+      : [`round trip     ${trip.median.toFixed(1)} ms (${trip.min.toFixed(1)} to ${trip.max.toFixed(1)})`]),
+    `longest gap    ${echo.longestGapMs.toFixed(0)} ms between returned packets`,
+  ];
 }

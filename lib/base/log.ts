@@ -1,5 +1,5 @@
 // The log: categories equal the folders, one line per event, secrets masked here (mask_secrets.ts) and not by callers.
-// LogTape decides by category and level; the writer (log_writer.ts) survives a full disk or closed pipe. A logger is
+// LogTape decides by category and level; its writer survives a full disk or closed pipe. A logger is
 // passed down and extended with child(), never global, so a test can give one that records.
 // Role: edge
 

@@ -1,5 +1,5 @@
-// One end of a call, whoever is behind it: its state, its media on the RTMP side, and what the coroutines that dial,
-// answer and talk need. Who owns it gets the callbacks and the remote party's tags.
+// One end of a call, whoever is behind it: its state, its media on the RTMP side, the streams others may play of it, and what the
+// coroutines that dial, answer and talk need. Who owns it gets the callbacks and the remote party's tags.
 // Role: edge
 
 import type { AmfValue } from "../amf/value.ts";

@@ -1,5 +1,5 @@
-// The coroutine of an established call: answers renewed offers, tells the client of hold, messages and the end. Both
-// directions of call set-up end here.
+// The coroutine of an established call: answers renewed offers, tells the client of hold, messages and the end. Text messages in
+// and out of calls, as siprtmp's FAQ named them: sendMessage, receivedMessage, sendPagingMessage, receivedPagingMessage.
 // Role: edge
 
 import type { AmfValue } from "../amf/value.ts";

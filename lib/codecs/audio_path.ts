@@ -5,9 +5,8 @@
 import { WireError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { AudioDecoder, AudioEncoder, AudioFormat } from "./codec.ts";
-import type { Codecs } from "./codecs.ts";
+import { type Codecs, Resampler } from "./codecs.ts";
 import { decodeComfortNoise, LossConcealer, NoiseGenerator } from "./comfort_noise.ts";
-import { Resampler } from "./resampler.ts";
 
 /** Takes one encoded packet, borrowed, and how many samples (of {@link AudioPath.sampleRate}) it holds. */
 export type PacketSink = (packet: Uint8Array, samples: number) => void;

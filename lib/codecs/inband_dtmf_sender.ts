@@ -3,7 +3,7 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
-import { PacedKeys } from "../base/paced_keys.ts";
+import { PacedKeys } from "../base/pacer.ts";
 import { DtmfTone } from "./dtmf_detector.ts";
 import { encodeG711, type G711Law } from "./g711_tables.ts";
 

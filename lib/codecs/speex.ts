@@ -12,7 +12,7 @@ import type {
   AudioPacketOptions,
   Codec,
 } from "./codec.ts";
-import { SpeexBitWriter, SpeexWalker } from "./speex/bits.ts";
+import { SpeexBitWriter, SpeexWalker } from "./speex_bits.ts";
 import {
   type CodecInstance,
   type CodecLibrary,
@@ -37,7 +37,7 @@ interface SpeexExports extends ModuleExports {
   decode(handle: number, octets: number, length: number, samples: number, maxFrames: number): number;
 }
 
-/** Frames of one packet that are decoded, as many as speex/bits.ts counts: 1.28 s. */
+/** Frames of one packet that are decoded, as many as speex_bits.ts counts: 1.28 s. */
 const MAX_FRAMES = 64;
 const MAX_PACKET_OCTETS = 8192;
 const WIDEBAND_SAMPLES = 320;
@@ -176,7 +176,7 @@ const walker = new SpeexWalker();
 /** Puts packets together anew, one at a time. */
 const writer = new SpeexBitWriter();
 
-export class SpeexPacketizer implements AudioPacketizer {
+class SpeexPacketizer implements AudioPacketizer {
   dropped = 0;
   readonly timeline: RtmpToRtpTimeline;
   readonly #strip: boolean;
@@ -242,7 +242,7 @@ export class SpeexPacketizer implements AudioPacketizer {
   }
 }
 
-export class SpeexDepacketizer implements AudioDepacketizer {
+class SpeexDepacketizer implements AudioDepacketizer {
   dropped = 0;
   readonly timeline: RtpToRtmpTimeline;
   readonly #frame = createFrame();

@@ -222,7 +222,7 @@ export interface AccountRule extends Slice<typeof ruleKeys, "rule"> {
 }
 
 /** One `[[account]]`: an exception, an account of the gateway's own, or both. */
-export interface AccountEntry {
+interface AccountEntry {
   /** What is different for RTMP clients of the address; null: nothing. */
   readonly rule: AccountRule | null;
   /** The SIP user that the gateway itself is; null: the entry has no name. */

@@ -113,7 +113,7 @@ export function buildConfig(sources: ConfigSources, rows: Rows = gatewayRows): C
   return deepFreeze(configOf(rows as SettingRows, settings));
 }
 
-export function defaultsOf(rows: Rows): Readonly<Record<string, unknown>> {
+function defaultsOf(rows: Rows): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, row.default]));
 }
 

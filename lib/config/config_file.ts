@@ -1,5 +1,5 @@
-// The configuration file: TOML whose keys are the long option names. Every complaint names the file and the
-// line and points at the place, because the reader has an editor open and not our source.
+// The configuration file: TOML whose keys are the long option names. Every complaint names the file and the line and points at
+// the place, because the reader has an editor open and not our source.
 // Role: wire
 
 import { parse, TomlError } from "smol-toml";
@@ -135,7 +135,7 @@ function isInText(before: readonly string[]): boolean {
 }
 
 /** A key or table: its names and numbers from the top, as the parsed value has them. */
-export interface TomlKey {
+interface TomlKey {
   /** Such as ["account", 0, "password"]. */
   readonly path: readonly (string | number)[];
   /** Counts from 1. */

@@ -6,10 +6,10 @@ export const MAX_PATTERN_LENGTH = 128;
 /** Longest text that can match, in characters. */
 export const MAX_SUBJECT_LENGTH = 256;
 /** Groups of a pattern: $1 to $9. */
-export const MAX_GROUPS = 9;
+const MAX_GROUPS = 9;
 
 /** A pattern, or what is wrong with its text; the problem reads well after the pattern. */
-export type ParsedPattern =
+type ParsedPattern =
   | { readonly type: "pattern"; readonly pattern: DialPattern }
   | { readonly type: "wrong"; readonly problem: string };
 

@@ -29,7 +29,7 @@ export const dialKeys = {
   }),
 };
 
-export type DialRule = Slice<typeof dialKeys, "">;
+type DialRule = Slice<typeof dialKeys, "">;
 
 /** The rules in their order. */
 export type DialPlan = readonly DialRule[];

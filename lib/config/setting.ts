@@ -6,7 +6,7 @@ import { z } from "zod";
 import { nearest, type ParsedTable } from "./config_table.ts";
 import { MAX_TEXT_LENGTH, parseAddress, parseList, parseToken } from "./setting_values.ts";
 
-export interface Kind<T> {
+interface Kind<T> {
   readonly schema: z.ZodType<T>;
   /** Placeholder of the value on the command line, `[address]` when it may be left out; null: a switch; "": no option. */
   readonly value: string | null;
@@ -122,7 +122,7 @@ export interface SettingIssue {
 }
 
 /** Values checked: settings to use, or everything that is wrong with them. */
-export type CheckedSettings =
+type CheckedSettings =
   | { readonly type: "ok"; readonly settings: Readonly<Record<string, unknown>> }
   | { readonly type: "wrong"; readonly issues: readonly SettingIssue[] };
 

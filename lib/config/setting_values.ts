@@ -19,7 +19,7 @@ export type WorkerCount = number | "auto";
 /** How DTMF is sent: the best way that the peer supports, or always this one. */
 export type DtmfMode = "auto" | "rtp" | "info" | "inband";
 
-export interface SipdConfig {
+interface SipdConfig {
   readonly listen: Endpoint;
   /** True when the next free port will do: nobody asked for this very one. */
   readonly portFallback: boolean;

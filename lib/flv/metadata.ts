@@ -1,5 +1,5 @@
-// Where playing can start in a file: times and positions in order, in bounded memory. When it is full every
-// second entry goes, and from then on only every second one comes in: a longer file has a coarser index.
+// What onMetaData says of a file, and where playing can start in it: times and positions of key frames in bounded memory. When
+// that is full every second entry goes, and from then on only every second one comes in: a longer file has a coarser index.
 // Role: machine
 
 import { decodeAmf0, encodeAmf0 } from "../amf/amf0.ts";

@@ -1,5 +1,5 @@
-// The commands an RTMP client may call, checked: a whitelist, arguments turned into a typed value. A name that is not
-// in the table does not exist, whatever methods our objects have.
+// What an RTMP client may call, checked: connect, and a whitelist of commands, arguments turned into a typed value. A name that
+// is not in the table does not exist, whatever methods our objects have.
 // Role: wire
 
 import { type AmfValue, getProperty, isAmfObject, propertiesOf } from "../amf/value.ts";

@@ -23,7 +23,13 @@ import {
   statusText,
   UNAVAILABLE,
 } from "../call/leg.ts";
-import { type CommandReply, hold, receivedPagingMessage, sendMessage, sendPagingMessage } from "../call/talk.ts";
+import {
+  type CommandReply,
+  hold,
+  receivedPagingMessage,
+  sendMessage,
+  sendPagingMessage,
+} from "../call/talk.ts";
 import { dial } from "../call/dial.ts";
 import type { RtmpPeer } from "../call/registry.ts";
 import type { ConnectionClient } from "../live/net_stream_client.ts";

@@ -11,7 +11,13 @@ import { reloadedSettings } from "../config/setting.ts";
 import { settings } from "../config/settings.ts";
 import type { EntranceConfig, TlsConfig } from "../config/config.ts";
 import { AccessPolicy } from "./access/access_policy.ts";
-import { BadTraffic, type BadTrafficOptions, HalfOpen, halfOpenLimits, OffenderLog } from "./access/bad_traffic.ts";
+import {
+  BadTraffic,
+  type BadTrafficOptions,
+  HalfOpen,
+  halfOpenLimits,
+  OffenderLog,
+} from "./access/bad_traffic.ts";
 import type { LoginOutcome, LoginRules } from "./access/login_guard.ts";
 import { parseUsers } from "./access/users_file.ts";
 import { credentialsOf, isNothing } from "./commands.ts";

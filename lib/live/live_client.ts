@@ -5,7 +5,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FlvSeekReader } from "../flv/seek_reader.ts";
 import { FilePlayer } from "./file_player.ts";
-import { isAppName, MediaFolder, parseStreamPath } from "./media_folder.ts";
+import { isAppName, MediaFolder, parseStreamPath, Recordings } from "./recordings.ts";
 import {
   type CommandEvent,
   NetStreamClient,
@@ -22,7 +22,6 @@ import {
   type PublisherConnection,
   REPLACED,
 } from "./publisher.ts";
-import { Recordings } from "./recordings.ts";
 import {
   defaultLiveLimits,
   type LiveLimits,

@@ -1,5 +1,6 @@
-// The publisher's clock beside ours, one for its audio and its video: which moment of ours an RTMP time stands for.
-// Sender reports made from it let the peer play both in step (RFC 3550 6.4.1), since both streams err alike.
+// The publisher's clock beside ours, one for its audio and its video: which moment of ours an RTMP time stands for; sender
+// reports made from it let the peer play both in step (RFC 3550 6.4.1), since both streams err alike. And the other way: both
+// RTP streams of a call on one RTMP time.
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";

@@ -1,7 +1,7 @@
-// Byte buffers that are needed for a moment: while a message or a packet waits for its socket. Thousands of idle
-// connections then share the few that are in use, and what was used last, and is still near the processor, is used
-// next.
-// Role: machine
+// What a connection has not sent yet: one write is in flight, what is put meanwhile is gathered behind it, up to a bound. The
+// buffers come from a pool that thousands of idle connections share; what was used last, and is still near the processor, is
+// used next.
+// Role: edge
 
 import { viewOf } from "../base/bytes.ts";
 import { systemClock } from "../base/clock.ts";

@@ -4,9 +4,8 @@
 
 import { ConfigError } from "../base/errors.ts";
 import { type Endpoint, isIpv6 } from "./endpoint.ts";
-import { mayCallLinux, type OpenFiles, openLinuxCalls } from "./linux/calls.ts";
+import { LinuxPoll, mayCallLinux, type OpenFiles, openLinuxCalls } from "./linux/calls.ts";
 import { listenLinuxTcp } from "./linux/tcp.ts";
-import { LinuxPoll } from "./linux/poll.ts";
 
 import { bindLinuxUdp } from "./linux/udp.ts";
 import type { ByteStream } from "./byte_stream.ts";

@@ -17,7 +17,7 @@ export interface UdpOptions {
    * `maxReceived`. Unless given: `maxReceived` at once.
    */
   usualReceived?: number;
-  /** True: a flood of packets here does not delay other sockets, see turn.ts; for sockets anybody may send to. */
+  /** True: a flood of packets here does not delay other sockets, see ReadBudget; for sockets anybody may send to. */
   inTurns?: boolean;
 }
 

@@ -11,11 +11,10 @@ import type { Random } from "../base/random.ts";
 import type { ByteStream } from "../net/byte_stream.ts";
 import { connectTcp } from "../net/tcp.ts";
 import { type Command, decodeCommand } from "./command.ts";
-import { initiateHandshake } from "./handshake_io.ts";
+import { initiateHandshake, ReadBuffer } from "./handshake_io.ts";
 import type { DigestScheme } from "./handshake.ts";
 import { MessageLink } from "./message_link.ts";
 import { isMediaType, type MediaMessage, MESSAGE_TYPE, type RtmpMessage } from "./message.ts";
-import { ReadBuffer } from "./read_buffer.ts";
 
 /** How to connect. */
 export interface RtmpClientOptions {
@@ -279,7 +278,7 @@ export function parseRtmpUrl(text: string): RtmpUrl {
   return { hostname, port, app: match?.[4] ?? "", tcUrl: text.trim() };
 }
 
-interface ClientStreamWaiting {
+interface WaitingStatus {
   readonly code: string;
   resolve(): void;
   reject(error: Error): void;
@@ -297,7 +296,7 @@ export class ClientStream {
   readonly #onClose: () => void;
   readonly #media: { type: 8 | 9 | 18; timeMs: number; body: Uint8Array };
   #lastTimeMs: number | null = null;
-  #waiting: ClientStreamWaiting | null = null;
+  #waiting: WaitingStatus | null = null;
   #closed = false;
 
   /** Made by the client; `onClose` tells it that the stream is gone. */

@@ -9,7 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import { WireError } from "../base/errors.ts";
 import type { ByteStream } from "../net/byte_stream.ts";
-import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "./chunk_reader.ts";
+import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "./chunk_stream.ts";
 import { type Command, commandType, encodeCommand, withoutFormatByte } from "./command.ts";
 import {
   decodeControlValue,

@@ -2,7 +2,7 @@
 // Role: machine
 
 import type { Clock } from "../base/clock.ts";
-import { PacedKeys, type QueuedKey } from "../base/paced_keys.ts";
+import { PacedKeys, type QueuedKey } from "../base/pacer.ts";
 import {
   encodeRedundancy,
   encodeTelephoneEvent,

@@ -1,6 +1,5 @@
-// Session descriptions: text <-> values (RFC 8866), the only face of the library sdp-transform.
-// The library takes single lines apart and puts them together; description_lines.ts bounds and mends what it
-// is given and keeps the lines it has no use for.
+// Session descriptions: text <-> values (RFC 8866), the only face of the library sdp-transform, which takes single lines apart
+// and puts them together. What it is given is bounded and mended first, and lines it has no use for are kept.
 // Role: wire
 
 import {
@@ -268,7 +267,7 @@ interface SdpMediaLine {
 }
 
 /** What was found before the first m= line, or from one m= line to the next. */
-export interface SdpLines {
+interface SdpLines {
   /** The m= line; null before the first one. */
   readonly mediaLine: SdpMediaLine | null;
   readonly lines: string[];

@@ -20,7 +20,7 @@ export interface MediaFormat {
   readonly rtcpFb: readonly string[];
 }
 
-export interface FormatDetails {
+interface FormatDetails {
   /** Audio channels, 1 unless given. */
   readonly channels?: number;
   readonly fmtp?: string | null;

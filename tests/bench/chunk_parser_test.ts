@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ChunkParser } from "../../bench/load/chunk_parser.ts";
-import { ChunkWriter } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkWriter } from "../../lib/rtmp/chunk_stream.ts";
 
 interface Message {
   readonly type: number;

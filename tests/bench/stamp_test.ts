@@ -10,7 +10,7 @@ import {
 } from "../../bench/load/stamp.ts";
 import { CONFIGURATION, createPicture } from "../../bench/load/video_leg.ts";
 import { decodeAvcConfig } from "../../lib/codecs/h264/avc_config.ts";
-import { SpeexWalker } from "../../lib/codecs/speex/bits.ts";
+import { SpeexWalker } from "../../lib/codecs/speex_bits.ts";
 
 Deno.test("a stamp is read as it was written, at any place", () => {
   const bytes = new Uint8Array(40);

@@ -14,7 +14,7 @@ import type { NegotiatedAudio, ReceivedAudio } from "../../lib/call/negotiation.
 import type { Codec } from "../../lib/codecs/codec.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
 import { builtInCodecs } from "../../lib/codecs/registry.ts";
-import { countSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { countSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex_bits.ts";
 import { decodeTag } from "../../lib/media/flv_tag.ts";
 import { type CodecName, createFrame } from "../../lib/media/frame.ts";
 import { createTag, readTag } from "../../lib/media/tag.ts";

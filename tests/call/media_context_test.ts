@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { TransportError } from "../../lib/base/errors.ts";
 import { flashCapability, NO_TRANSCODING, planCodecs } from "../../lib/call/codec_tokens.ts";
 import { MediaContext } from "../../lib/call/media_context.ts";
-import { joinSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { joinSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex_bits.ts";
 import { RtpPorts } from "../../lib/net/rtp_ports.ts";
 import { bodyText, SDP_TYPE } from "../../lib/sip/message/body.ts";
 import { decodeRtp } from "../../lib/rtp/packet.ts";

@@ -6,7 +6,7 @@ import { WireError } from "../../lib/base/errors.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import { speechSamples, speexSample } from "../../lib/codecs/sample.ts";
 import { SpeexDecoder, SpeexEncoder } from "../../lib/codecs/speex.ts";
-import { joinSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { joinSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex_bits.ts";
 import { audioFrame, packetizer, receiver } from "../support/audio_packets.ts";
 import { levelDb, measureTone, SampleCollector, tone } from "../support/codecs_audio.ts";
 import { libraries } from "../support/codecs_modules.ts";

@@ -9,7 +9,7 @@ import { SampleSource } from "../../lib/codecs/sample.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
-import { formatTrialReport } from "../../lib/tools/trial/report.ts";
+import { formatTrialReport } from "../../lib/app/program.ts";
 import { runTrialCall } from "../../lib/tools/trial/trial_call.ts";
 import {
   header,

@@ -1,4 +1,4 @@
-// Recordings: metadata, index, append, crashes, failures. The basics are in file_test.ts.
+// Recordings: metadata, index, append, crashes, failures.
 
 import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
@@ -200,7 +200,7 @@ Deno.test("a publisher that says ever more about its stream is not written down 
     assert.equal(properties.name0, "changed");
   }));
 
-async function inFolderFile(run: (folder: string) => Promise<void>): Promise<void> {
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     await run(folder);
@@ -217,7 +217,7 @@ async function readTags(path: string): Promise<{ tags: [number, number, string][
 }
 
 Deno.test("a recording is read back tag by tag, behind metadata with its duration", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     const path = `${folder}/a.flv`;
     const writer = await FlvWriter.create(path);
     const wanted: [number, number, string][] = [];
@@ -242,7 +242,7 @@ Deno.test("a recording is read back tag by tag, behind metadata with its duratio
   }));
 
 Deno.test("until it is closed a recording has another name, and is whole up to its last tag", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     const writer = await FlvWriter.create(`${folder}/b.flv`);
     writer.put(8, 0, fromHex("b201"));
     await assert.rejects(FlvReader.open(`${folder}/b.flv`), TransportError);
@@ -257,7 +257,7 @@ Deno.test("until it is closed a recording has another name, and is whole up to i
   }));
 
 Deno.test("an empty recording is a file with metadata only", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     {
       await using _writer = await FlvWriter.create(`${folder}/c.flv`);
     }
@@ -265,7 +265,7 @@ Deno.test("an empty recording is a file with metadata only", () =>
   }));
 
 Deno.test("above the bound of its queue a recording drops and counts", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     const writer = await FlvWriter.create(`${folder}/d.flv`);
     const body = new Uint8Array(1 << 20);
     let taken = 0;
@@ -277,7 +277,7 @@ Deno.test("above the bound of its queue a recording drops and counts", () =>
   }));
 
 Deno.test("places that cannot be read or written are transport errors in plain words", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     await assert.rejects(FlvReader.open(`${folder}/none.flv`), (error) => {
       assert.ok(error instanceof TransportError);
       assert.match(error.message, /^Cannot open .*none\.flv: /);
@@ -290,7 +290,7 @@ Deno.test("places that cannot be read or written are transport errors in plain w
   }));
 
 Deno.test("files that are no FLV are wire errors, and a reader may stop early", () =>
-  inFolderFile(async (folder) => {
+  withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/f.txt`, "hello");
     await assert.rejects(readTags(`${folder}/f.txt`), WireError);
     await Deno.writeTextFile(`${folder}/g.flv`, "");
@@ -311,7 +311,7 @@ Deno.test("files that are no FLV are wire errors, and a reader may stop early", 
 
 Deno.test("a full disk ends a recording with an error, not the process", async () => {
   // /dev/full accepts an open and refuses every write; the name is a link to it.
-  await inFolderFile(async (folder) => {
+  await withFolder(async (folder) => {
     await Deno.symlink("/dev/full", `${folder}/i.flv.part`);
     const writer = await FlvWriter.create(`${folder}/i.flv`);
     writer.put(8, 0, new Uint8Array(10));

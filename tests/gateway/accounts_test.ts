@@ -14,7 +14,7 @@ import {
 } from "../../lib/gateway/accounts.ts";
 import type { SipRequest } from "../../lib/sip/message/message.ts";
 import { parseSipUri } from "../../lib/sip/message/uri.ts";
-import { DigestVerifier } from "../../lib/sip/ua/digest_verifier.ts";
+import { DigestVerifier } from "../support/digest_verifier.ts";
 import type { SipEndpoint } from "../../lib/sip/ua/endpoint.ts";
 import type { Identity } from "../../lib/sip/ua/identity.ts";
 import type { Invitation } from "../../lib/sip/ua/invitation.ts";

@@ -130,7 +130,7 @@ Deno.test("whatever a client sends is answered by a value, never an exception", 
 
 type Accepted = Extract<ClientIdentity, { type: "accepted" }>;
 
-function acceptedConnect(address: string, ...args: AmfValue[]): Accepted {
+function acceptedIdentity(address: string, ...args: AmfValue[]): Accepted {
   const identity = identityOf(address, args);
   assert.ok(identity.type === "accepted", JSON.stringify(identity));
   return identity;
@@ -155,13 +155,13 @@ const CONNECTS: [args: AmfValue[], expected: (string | null)[]][] = [
 
 for (const [args, expected] of CONNECTS) {
   Deno.test(`connect(${JSON.stringify(args).slice(1, -1)}) is ${expected.join(" ")}`, () => {
-    assert.deepEqual(summary(acceptedConnect("alice@example.com", ...args)), expected);
+    assert.deepEqual(summary(acceptedIdentity("alice@example.com", ...args)), expected);
   });
 }
 
 Deno.test("the address keeps its port, its transport and an IPv6 host", () => {
   for (const address of ["alice@example.com:5070", "alice@[2001:db8::1]", "a@example.com;transport=tcp"]) {
-    assert.equal(formatSipUri(acceptedConnect(address).identity.aor), `sip:${address}`);
+    assert.equal(formatSipUri(acceptedIdentity(address).identity.aor), `sip:${address}`);
   }
 });
 
@@ -188,7 +188,7 @@ for (const index of [0, 1, 2, 3]) {
 
 Deno.test("nothing a client sends makes a second header line", () => {
   const address = formatNameAddr(identityAddress(
-    acceptedConnect("alice@example.com", "al", "pw", 'A"\r\nRoute: <sip:evil@x>').identity,
+    acceptedIdentity("alice@example.com", "al", "pw", 'A"\r\nRoute: <sip:evil@x>').identity,
   ));
   assert.ok(!/[\r\n]/.test(address), address);
 });

@@ -23,12 +23,12 @@ import { expGolombAt, sliceTypeOf, startsPicture } from "../../lib/codecs/h264/s
 import { H264Depacketizer } from "../../lib/codecs/h264/depacketizer.ts";
 import { OpusDepacketizer, opusTicks } from "../../lib/codecs/opus.ts";
 import { ParameterSets } from "../../lib/codecs/h264/parameter_sets.ts";
-import { countSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex/bits.ts";
+import { countSpeexFrames, splitSpeexFrames, stripWidebandLayer } from "../../lib/codecs/speex_bits.ts";
 import { isKeyPicture, PictureUnits } from "../../lib/codecs/h264/picture_units.ts";
 import { XflvDepacketizer } from "../../lib/codecs/xflv.ts";
 import { decodeSockaddr } from "../../lib/net/linux/udp.ts";
 import { decodeStun, encodeStun, isStun } from "../../lib/net/stun.ts";
-import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_stream.ts";
 import { decodeCommand } from "../../lib/rtmp/command.ts";
 import { withoutSetDataFrame } from "../../lib/rtmp/server_session.ts";
 import { answerClient, findDigest, HANDSHAKE_KEYS, HANDSHAKE_SIZE } from "../../lib/rtmp/handshake.ts";

@@ -43,10 +43,22 @@ import {
 import { refusalText } from "../../lib/gateway/accounts.ts";
 import { isWorthRedialling } from "../../lib/gateway/apps/published_call.ts";
 import { credentialsOf, identityOf, parseCommand } from "../../lib/gateway/commands.ts";
-import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/media_folder.ts";
+import { isAppName, parseStreamPath, recordingSegments } from "../../lib/live/recordings.ts";
 import { builtInCodecs } from "../../lib/codecs/registry.ts";
 import { parseSprop } from "../../lib/codecs/h264/parameter_sets.ts";
-import { decodeIp, isInNetwork, isIpAddress, isIpv6, isLoopback, isPrivate, isUnspecified, parseEndpoint, parseNetwork, sameAddress, unmapAddress } from "../../lib/net/endpoint.ts";
+import {
+  decodeIp,
+  isInNetwork,
+  isIpAddress,
+  isIpv6,
+  isLoopback,
+  isPrivate,
+  isUnspecified,
+  parseEndpoint,
+  parseNetwork,
+  sameAddress,
+  unmapAddress,
+} from "../../lib/net/endpoint.ts";
 import { parseIpv4Routes, parseIpv6Routes, prefixLengthOf } from "../../lib/net/route.ts";
 import { parseConnect, splitQuery } from "../../lib/rtmp/command.ts";
 import { joinStreamPath } from "../../lib/rtmp/stream_path.ts";
@@ -137,7 +149,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => [addressKey(text), sourceKey(text)],
     "2001:db8::1",
   ),
-  text("access/users_file.ts", isUserName, "alice"),
+  text("gateway/access/users_file.ts", isUserName, "alice"),
   named(
     "parseUsers",
     (text) => complaining(() => parseUsers({ name: "f", text })),
@@ -159,7 +171,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
   ),
   named("formatWarning", (text) => formatWarning("h", text), 'a "b" \\ c'),
   utf8("readSdpBody", (bytes) => readSdpBody({ type: "application/sdp", bytes }), SDP),
-  text("call/call_broadcast.ts", callPath, "alice@example.com"),
+  text("call/leg.ts", callPath, "alice@example.com"),
   utf8(
     "parseInfo",
     (bytes) => parseInfo({ type: "application/dtmf-relay", bytes }),
@@ -248,10 +260,10 @@ export const TEXT_PARSERS: readonly Subject[] = [
   named("refusalText", (text) => refusalText(IDENTITY, 403, text), "Forbidden (a)"),
   text("gateway/urls.ts", parseAppPath, "/sip/alice:p%41w@example.com:5070/x/", "call/desk/1", "live/a"),
   text("gateway/urls.ts", decodePercent, "a%41+b"),
-  text("gateway/call_policy.ts", isWorthRedialling, "486 Busy Here"),
-  text("gateway/connect.ts", identified, "alice@example.com:5070"),
+  text("gateway/apps/published_call.ts", isWorthRedialling, "486 Busy Here"),
+  text("gateway/commands.ts", identified, "alice@example.com:5070"),
   named("parseCommand", commanded, "486 Busy Here", "alice@example.com"),
-  text("gateway/query.ts", parseQuery, "a=b+c&d=%41"),
+  text("gateway/urls.ts", parseQuery, "a=b+c&d=%41"),
   named(
     "credentialsOf",
     (query) => credentialsOf({ query, args: [query, query, { user: query }] }),
@@ -259,7 +271,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
   ),
   text("gateway/urls.ts", dialledByUrl, "dial=+49&video=h264&x=%41"),
   named("parseStreamPath", (text) => parseStreamPath(text, text), "/live/a/"),
-  text("live/stream_name.ts", isAppName, "film"),
+  text("live/recordings.ts", isAppName, "film"),
   named(
     "recordingSegments",
     (text) => recordingSegments(`live/${text}`),
@@ -278,16 +290,16 @@ export const TEXT_PARSERS: readonly Subject[] = [
     "example.com:5060",
   ),
   named("sameAddress", (text) => sameAddress(text, `${text}x`), "fe80::1%eth0"),
-  text("net/network.ts", parseNetwork, "2001:db8::/32", "[::1]"),
+  text("net/endpoint.ts", parseNetwork, "2001:db8::/32", "[::1]"),
   named(
     "isInNetwork",
     (text) => isInNetwork(text, { prefix: [10, 0, 0, 0], bits: 8 }),
     "::ffff:10.0.0.1",
   ),
-  { ...text("config/toml_keys.ts", findTomlKeys, TOML), maxMs: 100 }, // for a complaint about it
-  text("net/route_table.ts", parseIpv4Routes, ROUTES),
-  text("net/route_table.ts", parseIpv6Routes, ROUTES6),
-  text("net/route_table.ts", prefixLengthOf, "255.255.255.0"),
+  { ...text("config/config_file.ts", findTomlKeys, TOML), maxMs: 100 }, // for a complaint about it
+  text("net/route.ts", parseIpv4Routes, ROUTES),
+  text("net/route.ts", parseIpv6Routes, ROUTES6),
+  text("net/route.ts", prefixLengthOf, "255.255.255.0"),
   text("rtmp/command.ts", splitQuery, "name?a=b?c"),
   named(
     "parseConnect",
@@ -299,13 +311,13 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => joinStreamPath(text, text),
     "rtmp://h/live//room/cam",
   ),
-  text("rtmp/url.ts", parseRtmpUrl, "rtmp://[2001:db8::1%a]:1935/app/x?y=z#w", "rtmp://example.com"),
+  text("rtmp/client.ts", parseRtmpUrl, "rtmp://[2001:db8::1%a]:1935/app/x?y=z#w", "rtmp://example.com"),
   utf8("findHttpHeadEnd", findHttpHeadEnd, HTTP),
   utf8("parseRequestHead", parseRequestHead, HTTP.trim()),
-  text("rtmpt/tunnel_path.ts", parseTunnelPath, "/send/abc/7", "/open/1"),
+  text("rtmp/tunnel/http_message.ts", parseTunnelPath, "/send/abc/7", "/open/1"),
   text("rtp/telephone_event.ts", eventOfDigit, "5"),
   text("sdp/description.ts", parseSdp, SDP),
-  text("sdp/description_lines.ts", readSdpLines, SDP),
+  text("sdp/description.ts", readSdpLines, SDP),
   {
     ...named("createAnswer readAnswer", () => {}, SDP),
     prepare: (text) => complaining(() => parseSdp(text)),
@@ -321,7 +333,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => [compatibleH264(text, text), answerH264Fmtp(text, text)],
     "profile-level-id=42e01f; packetization-mode=1",
   ),
-  text("trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
+  text("tools/trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
   utf8("decodeRelayHeader", decodeRelayHeader, "siprtmp-client secret 192.0.2.1 5060\n"),
 ];
 

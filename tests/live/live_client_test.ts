@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { LiveClient } from "../../lib/live/live_client.ts";
-import { MediaFolder } from "../../lib/live/media_folder.ts";
-import { Recordings } from "../../lib/live/recordings.ts";
+import { MediaFolder, Recordings } from "../../lib/live/recordings.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpRefused } from "../../lib/rtmp/client.ts";
 import { NetStream } from "../../lib/rtmp/net_stream.ts";

@@ -104,7 +104,7 @@ Deno.test("streams, players and cached bytes are bounded", () => {
   assert.deepEqual(sink.take().filter((line) => line.startsWith("key")), ["key 0", "key 0"]);
 });
 
-function setUpLiveStream() {
+function setUpStream() {
   const log = new RecordLog();
   const budget = new ByteBudget(1_000_000);
   let idle = 0;
@@ -120,7 +120,7 @@ function setUpLiveStream() {
 }
 
 Deno.test("many players get the same bytes, uncopied", () => {
-  const { stream } = setUpLiveStream();
+  const { stream } = setUpStream();
   const body = picture(true);
   const seen: Uint8Array[] = [];
   for (let i = 0; i < 100; i++) {
@@ -133,7 +133,7 @@ Deno.test("many players get the same bytes, uncopied", () => {
 });
 
 Deno.test("a player that throws is removed, and costs nobody else anything", () => {
-  const { stream, log } = setUpLiveStream();
+  const { stream, log } = setUpStream();
   const before = new KeepingSink();
   const after = new KeepingSink();
   stream.subscribe(before);
@@ -153,7 +153,7 @@ Deno.test("a player that throws is removed, and costs nobody else anything", () 
 
 Deno.test("players that throw when they are told something are removed too", () => {
   for (const what of ["started", "published", "unpublished"] as const) {
-    const { stream } = setUpLiveStream();
+    const { stream } = setUpStream();
     stream.subscribe({ congestion: () => 0, media: () => true, [what]: () => assert.fail(what) });
     stream.begin();
     stream.end();
@@ -162,7 +162,7 @@ Deno.test("players that throw when they are told something are removed too", () 
 });
 
 Deno.test("players may leave, and make others leave or join, while they are being served", () => {
-  const { stream } = setUpLiveStream();
+  const { stream } = setUpStream();
   const last = new KeepingSink();
   const joined = new KeepingSink();
   const first = stream.subscribe({
@@ -187,7 +187,7 @@ Deno.test("players may leave, and make others leave or join, while they are bein
 });
 
 Deno.test("when the publisher has gone nothing of it is left, and an empty stream says so", () => {
-  const { stream, budget, idle } = setUpLiveStream();
+  const { stream, budget, idle } = setUpStream();
   const sink = new KeepingSink();
   const subscription = stream.subscribe(sink);
   stream.begin();

@@ -1,4 +1,4 @@
-// Real sockets on loopback, port 0: ends of every kind, slow peers, and no leaks. Those of linux_tcp.ts do the same.
+// Real sockets on loopback, port 0: ends of every kind, slow peers, and no leaks. Those of linux/tcp.ts do the same.
 
 import assert from "node:assert/strict";
 import { concatBytes } from "../../lib/base/bytes.ts";

@@ -1,5 +1,5 @@
 // Real sockets on loopback, port 0: no packet spoils another, no error ends the socket. The sockets of the runtime and
-// those of linux_udp.ts do the same.
+// those of linux/udp.ts do the same.
 
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/base/errors.ts";

@@ -7,7 +7,7 @@ import {
   joinSpeexFrames,
   splitSpeexFrames,
   stripWidebandLayer,
-} from "../../lib/codecs/speex/bits.ts";
+} from "../../lib/codecs/speex_bits.ts";
 import { readOggPackets, writeOggSpeex, writeWav } from "../support/media_ogg.ts";
 import { hasPrograms, runProgram } from "../support/media_programs.ts";
 

@@ -4,7 +4,7 @@ import type { AmfObject, AmfValue } from "../../lib/amf/value.ts";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
 import { maskSecrets } from "../../lib/base/mask_secrets.ts";
-import { ChunkWriter } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkWriter } from "../../lib/rtmp/chunk_stream.ts";
 import { encodeCommand } from "../../lib/rtmp/command.ts";
 import { encodeUserControl } from "../../lib/rtmp/message.ts";
 import { defaultRtmpOptions } from "../../lib/rtmp/options.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { MAX_QUEUED_KEYS } from "../../lib/base/paced_keys.ts";
+import { MAX_QUEUED_KEYS } from "../../lib/base/pacer.ts";
 import {
   TelephoneEventSender,
   type TelephoneEventSenderOptions,

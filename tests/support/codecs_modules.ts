@@ -4,7 +4,7 @@
 import { AAC_DECODER, AAC_ENCODER } from "../../lib/codecs/aac.ts";
 import { readModule } from "../../lib/codecs/load.ts";
 import { OPUS } from "../../lib/codecs/opus.ts";
-import { RESAMPLER } from "../../lib/codecs/resampler.ts";
+import { RESAMPLER } from "../../lib/codecs/codecs.ts";
 import { SPEEX } from "../../lib/codecs/speex.ts";
 import { CodecLibrary, type CodecModule, type ModuleExports } from "../../lib/codecs/wasm_library.ts";
 

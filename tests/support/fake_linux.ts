@@ -1,4 +1,4 @@
-// The system calls of linux_calls.ts in memory: a socket is a queue of packets, and any call can be made to fail.
+// The system calls of linux/calls.ts in memory: a socket is a queue of packets, and any call can be made to fail.
 // Role: machine
 
 import { EAGAIN, EPOLL_EVENT, LINUX, type LinuxCalls } from "../../lib/net/linux/calls.ts";

@@ -4,7 +4,7 @@
 import { systemClock } from "../../lib/base/clock.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
-import { DigestVerifier } from "../../lib/sip/ua/digest_verifier.ts";
+import { DigestVerifier } from "./digest_verifier.ts";
 import { createResponse, type SipMessage, type SipRequest } from "../../lib/sip/message/message.ts";
 import { type Flow, targetOf } from "../../lib/sip/message/target.ts";
 import { SipTransport } from "../../lib/sip/transport/transport.ts";

@@ -1,7 +1,7 @@
 // Helpers of the RTMP wire tests: messages kept beyond the outlet, and bytes fed in pieces.
 
 import { concatBytes, toHex } from "../../lib/base/bytes.ts";
-import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_stream.ts";
 import type { RtmpMessage } from "../../lib/rtmp/message.ts";
 
 /** A message with its own body, as hex. */

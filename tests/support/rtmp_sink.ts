@@ -6,7 +6,7 @@ import { concatBytes, fromHex } from "../../lib/base/bytes.ts";
 import { silentLog } from "../../lib/base/log.ts";
 import type { Endpoint } from "../../lib/net/endpoint.ts";
 import type { ByteStream } from "../../lib/net/byte_stream.ts";
-import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkReader, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_stream.ts";
 import { decodeCommand } from "../../lib/rtmp/command.ts";
 import { decodeControlValue, decodeUserControl } from "../../lib/rtmp/message.ts";
 import { MessageLink } from "../../lib/rtmp/message_link.ts";

@@ -1,4 +1,4 @@
-// The NAL units of one H.264 picture, however its sender has put them together:
+// The NAL units of one H.264 picture, however its sender has put them together: length-prefixed, in Annex B form, or both.
 // Role: machine
 
 import { isSlice, NAL, nalType, sliceTypeOf } from "./slice.ts";

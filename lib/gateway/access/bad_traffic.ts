@@ -1,5 +1,6 @@
-// How much bad SIP is answered: a token bucket for each address, one for all (sources can be forged), and credit for good
-// messages, so that a PBX is always told of its bad ones. Loopback counts as any address. Good messages always go through.
+// How much bad traffic is borne, of one address and in all: SIP messages that make no sense are answered from a token bucket
+// for each address and one for all (sources can be forged), connections without a connect command are bounded, and offenders
+// are named in the log at most once a minute. Loopback counts as any address. Good messages always go through.
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";
@@ -232,7 +233,7 @@ export class HalfOpen {
 }
 
 /** What somebody was limited for; reads well behind a number. */
-export type Offence =
+type Offence =
   | "malformed SIP messages"
   | "SIP requests for unknown users"
   | "stray SIP messages (no dialog or transaction)"

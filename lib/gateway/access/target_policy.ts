@@ -1,9 +1,20 @@
-// Where SIP requests and RTP may be sent when somebody else than the operator names the place: an RTMP client by what it
-// dials, a SIP peer by its Contact, Record-Route or session description. This machine, link-local hosts and a
-// cloud's metadata service answer to who asks from here, so nobody outside may have them asked.
+// Where SIP and RTP may be sent when not the operator names the place (a client's dial, a peer's Contact, Record-Route, SDP). This machine, link-local hosts and a
+// cloud's metadata service answer to who asks from here, so nobody outside may have them asked. And which
+// domains and numbers may be dialled.
 // Role: machine
 
-import { decodeIp, embeddedIpv4, type Endpoint, formatIp, isInNetwork, isLoopback, type Network, parseNetwork, sameAddress, sameEndpoint } from "../../net/endpoint.ts";
+import {
+  decodeIp,
+  embeddedIpv4,
+  type Endpoint,
+  formatIp,
+  isInNetwork,
+  isLoopback,
+  type Network,
+  parseNetwork,
+  sameAddress,
+  sameEndpoint,
+} from "../../net/endpoint.ts";
 
 /** What is open besides what usually is. */
 interface TargetPolicyOptions {

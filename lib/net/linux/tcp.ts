@@ -7,8 +7,7 @@ import { delay, systemClock } from "../../base/clock.ts";
 import { TransportError } from "../../base/errors.ts";
 import { AcceptFailures, type ListenOptions } from "../tcp.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
-import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
-import type { LinuxPoll, Watched } from "./poll.ts";
+import { EAGAIN, LINUX, type LinuxCalls, linuxFailure, type LinuxPoll, type Watched } from "./calls.ts";
 import { AF_INET, decodeSockaddr, encodeSockaddr, SOCKADDR_LENGTH } from "./udp.ts";
 import { type ByteStream, type SendLimits, SocketStream } from "../byte_stream.ts";
 

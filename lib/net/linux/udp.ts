@@ -5,8 +5,7 @@
 import { viewOf } from "../../base/bytes.ts";
 import { TransportError } from "../../base/errors.ts";
 import { decodeIp, type Endpoint, formatEndpoint } from "../endpoint.ts";
-import { EAGAIN, LINUX, type LinuxCalls, linuxFailure } from "./calls.ts";
-import type { LinuxPoll, Watched } from "./poll.ts";
+import { EAGAIN, LINUX, type LinuxCalls, linuxFailure, type LinuxPoll, type Watched } from "./calls.ts";
 import { deliverPacket, MAX_PAYLOAD, MAX_RECEIVE_FAILURES, type UdpOptions, type UdpSocket } from "../udp.ts";
 
 /** Asked for each socket; the system gives what it allows (net.core.rmem_max). */

@@ -1,5 +1,5 @@
 // The headers of one message, in order, by case-insensitive name (RFC 3261 7.3.1). Values stay text; the typed forms
-// of single headers are in header_via.ts and header_values.ts.
+// of single headers are in header_values.ts.
 // Role: wire
 
 import { splitOutside, trimBlanks } from "./grammar.ts";

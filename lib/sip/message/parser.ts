@@ -1,4 +1,4 @@
-// Messages out of datagrams (RFC 3261 7, 18.3); out of streams: stream_parser.ts.
+// Messages out of datagrams (RFC 3261 7, 18.3) and out of streams.
 // Role: wire
 
 import { decodeUtf8 } from "../../base/bytes.ts";

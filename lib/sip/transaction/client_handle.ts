@@ -8,9 +8,8 @@ import { formatVia, parseVia, type Via } from "../message/header.ts";
 import { clientKey } from "../message/matching.ts";
 import { cloneMessage, messageTitle, type SipRequest, type SipResponse, tagOf } from "../message/message.ts";
 import type { Flow, SendOutcome, Target } from "../message/target.ts";
-import { ClientTransaction, type ClientTransactionOutlets } from "./client_transaction.ts";
+import { ClientTransaction, type ClientTransactionOutlets, createCancel } from "./client_transaction.ts";
 import { giveUpMs, TimerSet, type TimerValues } from "./timers.ts";
-import { createCancel } from "./transaction_requests.ts";
 import { isReliable, transportRow } from "../message/transports.ts";
 import type { Runtime } from "../../base/runtime.ts";
 

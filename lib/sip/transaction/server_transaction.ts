@@ -1,6 +1,6 @@
 // One server transaction: a request that came in, its responses and their retransmissions, as two tables.
 // RFC 3261 17.2 with the Accepted state of RFC 6026 7.1. The repetition of a 2xx until its ACK is not the
-// transaction's (13.3.1.4): see repeated_response.ts.
+// transaction's (13.3.1.4): see server_transactions.ts.
 // Role: machine
 
 import type { Clock } from "../../base/clock.ts";

@@ -25,12 +25,10 @@ import {
 } from "../message/message.ts";
 import { type Flow, type SendOutcome, type Target, targetOf } from "../message/target.ts";
 import { ClientHandle, type ClientOutlets, type ClientTransactionDeps } from "./client_handle.ts";
-import type { ClientTransaction } from "./client_transaction.ts";
-import type { Overload, Requester } from "./server_load.ts";
+import { type ClientTransaction, KeptRequest } from "./client_transaction.ts";
+import { type Overload, type Requester, ServerTransactions } from "./server_transactions.ts";
 import type { ServerTransactionHandle } from "./server_transaction_handle.ts";
-import { ServerTransactions } from "./server_transactions.ts";
 import { defaultTimers, giveUpMs, type TimerValues } from "./timers.ts";
-import { KeptRequest } from "./transaction_requests.ts";
 import { transportRow } from "../message/transports.ts";
 import type { Runtime } from "../../base/runtime.ts";
 
@@ -74,7 +72,7 @@ export interface TransactionLayerOptions extends Runtime {
   filter?(request: SipRequest, flow: Flow, cancels: boolean): SipResponse | "pass" | "drop";
   /** Which user a request outside dialogs is for, so that one who is flooded hurts no other. */
   userOf?(request: SipRequest): string | null;
-  /** A request was refused for what there is of its kind: see server_load.ts. */
+  /** A request was refused for what there is of its kind: see ServerLoad. */
   onOverload?(flow: Flow): void;
   /** A response came that was waited for. */
   onUseful?(flow: Flow): void;

@@ -1,5 +1,5 @@
 // Where requests go and which of our addresses the peer is told.
-// RFC 3263 through resolve.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
+// RFC 3263 through net/dns.ts; RFC 3261 section 8.1.2 (outbound proxy as a preloaded loose route).
 // Role: edge
 
 import type { Clock } from "../../base/clock.ts";

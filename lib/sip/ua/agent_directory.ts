@@ -40,7 +40,7 @@ export class AgentDirectory {
     return this.#byLine.values();
   }
 
-  /** By line; without a line the best of those with the user, as agent_choice.ts says. */
+  /** By line; without a line the best of those with the user, as chooseAgent() says. */
   find(uri: SipUri): AgentSearch {
     const line = uri.params.get("line");
     if (typeof line === "string") {

@@ -11,7 +11,7 @@ import { type SipUri, sipUri } from "../message/uri.ts";
 import type { SipRouter } from "../transport/routing.ts";
 import type { AuthorizationHeader, DigestChallenge, DigestClient } from "./digest.ts";
 import { hopOptions, type Identity, registrarUri } from "./identity.ts";
-import { proxyRoute, type ServiceRoute } from "./service_route.ts";
+import { proxyRoute, type ServiceRoute } from "./outgoing_request.ts";
 
 export interface CredentialsOptions {
   readonly digest: DigestClient;

@@ -25,7 +25,7 @@ import {
 } from "../message/name_addr.ts";
 import { formatSipUri, parseSipUri, type SipUri } from "../message/uri.ts";
 import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
-import { repeatableTo } from "../transaction/transaction_requests.ts";
+import { repeatableTo } from "../transaction/client_transaction.ts";
 import { unsupportedOptions } from "./capabilities.ts";
 import type { DialogRecord } from "./worker_events.ts";
 

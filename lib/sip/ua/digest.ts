@@ -346,7 +346,7 @@ function strength(challenge: DigestChallenge): number {
   return Math.floor(BY_STRENGTH.indexOf(challenge.algorithm) / 2);
 }
 
-const DIGEST_CHALLENGE_QUOTED: ReadonlySet<string> = new Set(["realm", "nonce", "opaque", "qop"]);
+const QUOTED_IN_CHALLENGES: ReadonlySet<string> = new Set(["realm", "nonce", "opaque", "qop"]);
 
 export function formatChallenge(challenge: DigestChallenge): string {
   const params: [string, string][] = [["realm", challenge.realm], ["nonce", challenge.nonce]];
@@ -354,7 +354,7 @@ export function formatChallenge(challenge: DigestChallenge): string {
   if (challenge.stale) params.push(["stale", "true"]);
   if (challenge.algorithmText !== null) params.push(["algorithm", challenge.algorithmText]);
   if (challenge.qop.length > 0) params.push(["qop", challenge.qop.join(",")]);
-  return formatAuthValue(params, DIGEST_CHALLENGE_QUOTED);
+  return formatAuthValue(params, QUOTED_IN_CHALLENGES);
 }
 
 interface AuthValue {

@@ -1,5 +1,5 @@
-// The early dialogs of one INVITE: a fork each, with PRACK for reliable responses, until one is confirmed.
-// RFC 3261 sections 12.1.2 and 13.2.2.4; RFC 3262 section 4; RFC 6337 section 2.2 (who may offer when).
+// The early dialogs of one INVITE: a fork each, with PRACK for reliable responses, until one is confirmed; a 2xx that comes
+// after that is acknowledged and ended. RFC 3261 sections 12.1.2 and 13.2.2.4; RFC 3262 section 4; RFC 6337 section 2.2.
 // Role: edge
 
 import type { Logger } from "../../base/log.ts";
@@ -8,7 +8,7 @@ import { formatRAck, parseCSeq } from "../message/header_values.ts";
 import { dialogIdOfResponse } from "../message/matching.ts";
 import { NO_BODY, type SipRequest, type SipResponse } from "../message/message.ts";
 import type { Target } from "../message/target.ts";
-import { KeptRequest } from "../transaction/transaction_requests.ts";
+import { KeptRequest } from "../transaction/client_transaction.ts";
 import { CallDialog, type EndedEvent, type OfferEvent } from "./call_dialog.ts";
 import { Call } from "./call.ts";
 import { Dialog, namesItsTarget } from "./dialog.ts";

@@ -26,7 +26,7 @@ import type { Identity } from "./identity.ts";
 import { LateForks } from "./early_calls.ts";
 import type { DialogRecord, SipWorkerEvents } from "./worker_events.ts";
 import { RequestFilter, type SipTraffic, UNLIMITED } from "./request_filter.ts";
-import { ServiceRoute } from "./service_route.ts";
+import { ServiceRoute } from "./outgoing_request.ts";
 import { type AgentContext, type Ending, inBackground, type SipCore } from "./sip_core.ts";
 import { UserAgent } from "./user_agent.ts";
 import type { Runtime } from "../../base/runtime.ts";

@@ -1,5 +1,5 @@
-// A re-INVITE or UPDATE of the peer: judged, handed to the owner of the call, answered.
-// RFC 3261 section 14.2, RFC 3311 section 5.2, RFC 4028 section 9 (the same requests refresh the session).
+// Renewed offers in a call, both ways: a re-INVITE or UPDATE of the peer, judged, handed to the owner of the call and answered;
+// and ours. RFC 3261 section 14, RFC 3311 section 5, RFC 4028 section 9 (the same requests refresh the session).
 // Role: edge
 
 import { delay } from "../../base/clock.ts";

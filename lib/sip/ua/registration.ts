@@ -11,8 +11,7 @@ import type { SipUri } from "../message/uri.ts";
 import type { FailoverNotice } from "../transaction/client_handle.ts";
 import { exchange, reasonOf, type Reply, statusOf } from "./challenged_request.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
-import { createOutgoingRequest, withNextSequence } from "./outgoing_request.ts";
-import { proxyRoute } from "./service_route.ts";
+import { createOutgoingRequest, proxyRoute, withNextSequence } from "./outgoing_request.ts";
 import { type AgentContext, contactOf, firstHop } from "./sip_core.ts";
 
 /** Asked for when a registrar says "too brief" and not how brief (RFC 3261 section 10.2.1.1), in seconds. */

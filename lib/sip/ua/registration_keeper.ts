@@ -1,5 +1,5 @@
 // Keeps one user agent registered: refreshes, retries after losses, and the goodbye.
-// RFC 3261 section 10.2, RFC 5626 section 4.5; waits of registration_schedule.ts.
+// RFC 3261 section 10.2, RFC 5626 section 4.5; waits of registration.ts.
 // Role: edge
 
 import { Mailbox } from "../../base/mailbox.ts";
@@ -8,7 +8,7 @@ import { type Endpoint, sameEndpoint } from "../../net/endpoint.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
 import type { SipRequest } from "../message/message.ts";
 import { nameAddrOf } from "../message/name_addr.ts";
-import { createOutgoingRequest } from "./outgoing_request.ts";
+import { createOutgoingRequest, proxyRoute } from "./outgoing_request.ts";
 import {
   FIRST_RETRY_MS,
   type OnFailover,
@@ -17,7 +17,6 @@ import {
   Registration,
   retryDelayMs,
 } from "./registration.ts";
-import { proxyRoute } from "./service_route.ts";
 import { type AgentContext, contactOf } from "./sip_core.ts";
 import { formatTarget, type Target } from "../message/target.ts";
 import { formatSipUri } from "../message/uri.ts";

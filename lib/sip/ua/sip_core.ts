@@ -10,7 +10,7 @@ import type { SipRequest } from "../message/message.ts";
 import type { NameAddr } from "../message/name_addr.ts";
 import type { SipWorkerEvents } from "./worker_events.ts";
 import type { Hop, SipRouter, Unreachable } from "../transport/routing.ts";
-import { isSameHop, routeSet, type ServiceRoute } from "./service_route.ts";
+import { isSameHop, routeSet, type ServiceRoute } from "./outgoing_request.ts";
 import type { TransportName } from "../message/transports.ts";
 import type { Target } from "../message/target.ts";
 import type { TimerValues } from "../transaction/timers.ts";

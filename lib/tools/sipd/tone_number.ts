@@ -8,7 +8,7 @@ import type { Ticker } from "../../base/ticker.ts";
 import type { MediaKind } from "../../call/call_streams.ts";
 import { encodeG711, type G711Law } from "../../codecs/g711_tables.ts";
 import { speexSample } from "../../codecs/sample.ts";
-import { stripWidebandLayer } from "../../codecs/speex/bits.ts";
+import { stripWidebandLayer } from "../../codecs/speex_bits.ts";
 import type { RtpSession } from "../../rtp/session.ts";
 import type { AgreedFormat, AgreedMedia } from "../../sdp/agreed_media.ts";
 import { isNamed, type MediaFormat, mediaFormat } from "../../sdp/media_format.ts";

@@ -10,7 +10,7 @@ import { maskSecrets } from "../../base/mask_secrets.ts";
 import type { Runtime } from "../../base/runtime.ts";
 import { FlvReader, FlvWriter } from "../../flv/writer.ts";
 import { SAMPLE_BLOCK_MS, SampleSource } from "../../codecs/sample.ts";
-import { stripWidebandLayer } from "../../codecs/speex/bits.ts";
+import { stripWidebandLayer } from "../../codecs/speex_bits.ts";
 import { createTag, readTag } from "../../media/tag.ts";
 import { type ClientStream, RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
 import { EchoMeter } from "./echo_meter.ts";

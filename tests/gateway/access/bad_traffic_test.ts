@@ -114,7 +114,7 @@ Deno.test("pings are counted apart: a scan through a load balancer leaves its pi
   assert.deepEqual([traffic.pingsLimited("192.0.2.8"), traffic.limited("192.0.2.8")], [true, false]);
 });
 
-function sceneHalfOpen(limits: HalfOpenLimits) {
+function halfOpenScene(limits: HalfOpenLimits) {
   const dropped: string[] = [];
   const noted: string[] = [];
   const halfOpen = new HalfOpen(limits, {
@@ -125,7 +125,7 @@ function sceneHalfOpen(limits: HalfOpenLimits) {
 }
 
 Deno.test("when all are taken the oldest makes room, and is noted", () => {
-  const { dropped, noted, halfOpen, add } = sceneHalfOpen({ total: 3, perAddress: 3 });
+  const { dropped, noted, halfOpen, add } = halfOpenScene({ total: 3, perAddress: 3 });
   for (const address of ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]) add(address);
   assert.deepEqual(dropped, ["192.0.2.1"]);
   assert.deepEqual(noted, ["192.0.2.1: RTMP connections without a connect command"]);
@@ -133,14 +133,14 @@ Deno.test("when all are taken the oldest makes room, and is noted", () => {
 });
 
 Deno.test("an address that has its share pushes out its own, not others", () => {
-  const { dropped, add } = sceneHalfOpen({ total: 100, perAddress: 2 });
+  const { dropped, add } = halfOpenScene({ total: 100, perAddress: 2 });
   add("192.0.2.1", "honest");
   for (let i = 0; i < 50; i++) add("198.51.100.7", `attack ${i}`);
   assert.deepEqual(dropped, Array.from({ length: 48 }, (_, i) => `attack ${i}`));
 });
 
 Deno.test("a honest client that is through is never dropped, and counts no more", () => {
-  const { dropped, halfOpen, add } = sceneHalfOpen({ total: 4, perAddress: 4 });
+  const { dropped, halfOpen, add } = halfOpenScene({ total: 4, perAddress: 4 });
   for (let i = 0; i < 100; i++) {
     using _honest = add("192.0.2.1", "honest");
     for (let k = 0; k < 3; k++) add(`198.51.100.${k}`, "attack");
@@ -151,7 +151,7 @@ Deno.test("a honest client that is through is never dropped, and counts no more"
 });
 
 Deno.test("this machine has no share of its own, but counts in all", () => {
-  const { dropped, halfOpen, add } = sceneHalfOpen({ total: 10, perAddress: 2 });
+  const { dropped, halfOpen, add } = halfOpenScene({ total: 10, perAddress: 2 });
   for (let i = 0; i < 10; i++) add("127.0.0.1");
   assert.deepEqual([dropped.length, halfOpen.size], [0, 10]);
   add("::1");
@@ -159,7 +159,7 @@ Deno.test("this machine has no share of its own, but counts in all", () => {
 });
 
 Deno.test("disposing twice, or after being dropped, counts once", () => {
-  const { halfOpen, add } = sceneHalfOpen({ total: 2, perAddress: 2 });
+  const { halfOpen, add } = halfOpenScene({ total: 2, perAddress: 2 });
   const [first, second] = [add("192.0.2.1"), add("192.0.2.1")];
   add("192.0.2.1");
   for (const place of [first, second, second]) place[Symbol.dispose]();
@@ -175,19 +175,19 @@ Deno.test("one address has a quarter, but eight where there are so many", () => 
 });
 
 Deno.test("room is made for somebody who is known, as long as there is anybody who is not", () => {
-  const { dropped, halfOpen, add } = sceneHalfOpen({ total: 10, perAddress: 10 });
+  const { dropped, halfOpen, add } = halfOpenScene({ total: 10, perAddress: 10 });
   add("192.0.2.1");
   assert.deepEqual([halfOpen.makeRoom(), halfOpen.makeRoom(), dropped], [true, false, ["192.0.2.1"]]);
 });
 
-function sceneOffenderLog() {
+function offenderScene() {
   const clock = new FakeClock();
   const log = new RecordLog("info");
   return { clock, log, offenders: new OffenderLog({ clock, log }) };
 }
 
 Deno.test("an offender is named at once, and once a minute with counts while it goes on", () => {
-  const { clock, log, offenders } = sceneOffenderLog();
+  const { clock, log, offenders } = offenderScene();
   for (let minute = 0; minute < 3; minute++) {
     for (let i = 0; i < 600; i++) {
       for (let k = 0; k < 100; k++) offenders.note("192.0.2.1", "malformed SIP messages");
@@ -207,7 +207,7 @@ Deno.test("an offender is named at once, and once a minute with counts while it 
 });
 
 Deno.test("many offenders: three at once, the three worst of the minute, the rest as a sum", () => {
-  const { clock, log, offenders } = sceneOffenderLog();
+  const { clock, log, offenders } = offenderScene();
   for (let i = 0; i < 1000; i++) {
     for (let k = 0; k <= (i === 7 || i === 42 || i === 99 ? i : 0); k++) {
       offenders.note(`10.0.${i >> 8}.${i & 255}`, "reads paused (sending too fast)");
@@ -233,7 +233,7 @@ Deno.test("many offenders: three at once, the three worst of the minute, the res
 });
 
 Deno.test("what was not told is told at the end, and no timer stays", () => {
-  const { clock, log, offenders } = sceneOffenderLog();
+  const { clock, log, offenders } = offenderScene();
   offenders.note("192.0.2.1", "reads paused (sending too fast)");
   offenders[Symbol.dispose]();
   assert.equal(clock.pending, 0);

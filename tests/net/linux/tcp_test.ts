@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../../lib/base/errors.ts";
 import type { Endpoint } from "../../../lib/net/endpoint.ts";
-import { LinuxPoll } from "../../../lib/net/linux/poll.ts";
+import { LinuxPoll } from "../../../lib/net/linux/calls.ts";
 import { listenLinuxTcp } from "../../../lib/net/linux/tcp.ts";
 import type { ByteStream } from "../../../lib/net/byte_stream.ts";
 import { connectTcp } from "../../../lib/net/tcp.ts";

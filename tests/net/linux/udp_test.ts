@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { TransportError } from "../../../lib/base/errors.ts";
-import { LinuxPoll } from "../../../lib/net/linux/poll.ts";
+import { LinuxPoll } from "../../../lib/net/linux/calls.ts";
 import {
   bindLinuxUdp,
   decodeSockaddr,

@@ -242,11 +242,6 @@ Deno.test("those who wait are called once, when both sides are idle", () => {
   assert.deepEqual(called, ["first", "third"]);
 });
 
-async function endOutgoingOffer(scene: TalkingScene): Promise<void> {
-  scene.call.abandon("remote", "test over");
-  await finish(scene);
-}
-
 Deno.test("a re-INVITE carries the offer and is acknowledged", async () => {
   const scene = await talking();
   const { peer, network, call } = scene;
@@ -260,7 +255,7 @@ Deno.test("a re-INVITE carries the offer and is acknowledged", async () => {
   assert.ok(settled.type === "accepted");
   assert.equal(sdpText(settled.body), "held");
   assert.equal(sdpText(call.remoteBody), "held");
-  await endOutgoingOffer(scene);
+  await end(scene);
 });
 
 Deno.test("a refusal changes nothing", async () => {
@@ -274,7 +269,7 @@ Deno.test("a refusal changes nothing", async () => {
   });
   assert.equal(sdpText(scene.call.remoteBody), "offer");
   assert.equal(scene.call.ending, null);
-  await endOutgoingOffer(scene);
+  await end(scene);
 });
 
 Deno.test("491 is tried again after a while, as often as is bearable", async () => {
@@ -291,7 +286,7 @@ Deno.test("491 is tried again after a while, as often as is bearable", async () 
   }
   const refused = await scene.network.settled(again);
   assert.ok(refused.type === "refused" && refused.status === 491);
-  await endOutgoingOffer(scene);
+  await end(scene);
 });
 
 Deno.test("offers of both sides at the same moment both get through", async () => {
@@ -324,7 +319,7 @@ Deno.test("offers of ours wait for each other", async () => {
     scene.peer.answer(reinvite, 200, { tag: "peer-from", body: sdp("fine") });
   }
   assert.equal((await scene.network.settled(outcomes)).length, 2);
-  await endOutgoingOffer(scene);
+  await end(scene);
 });
 
 Deno.test("481 ends the call, and so does silence", async () => {
@@ -353,7 +348,7 @@ Deno.test("a re-INVITE nobody decides is cancelled", async () => {
   const settled = await scene.network.settled(outcome);
   assert.ok(settled.type === "refused" && settled.status === 487);
   assert.equal(scene.call.ending, null);
-  await endOutgoingOffer(scene);
+  await end(scene);
 });
 
 Deno.test("hanging up ends a re-INVITE under way, and its late 200 is still acknowledged", async () => {
@@ -375,12 +370,12 @@ Deno.test("UPDATE is used when asked for and allowed, re-INVITE otherwise", asyn
   const outcome = scene.call.reoffer(sdp("by update"), "UPDATE");
   scene.peer.answer(await scene.peer.request("UPDATE"), 200, { tag: "peer-from", body: sdp("fine") });
   assert.equal((await scene.network.settled(outcome)).type, "accepted");
-  await endOutgoingOffer(scene);
+  await end(scene);
   const old = await talking();
   const fallback = old.call.reoffer(sdp("by invite"), "UPDATE");
   old.peer.answer(await old.peer.request("INVITE"), 488, { tag: "peer-from" });
   await old.network.settled(fallback);
-  await endOutgoingOffer(old);
+  await end(old);
 });
 
 Deno.test("we refresh the session by UPDATE, or by the offer in force", async () => {
@@ -393,7 +388,7 @@ Deno.test("we refresh the session by UPDATE, or by the offer in force", async ()
     assert.equal(update.headers.get("Session-Expires"), "100;refresher=uac");
     scene.peer.answer(update, 200, { tag: "peer-from", headers: { "Session-Expires": "100;refresher=uac" } });
   }
-  await endOutgoingOffer(scene);
+  await end(scene);
   const plain = await talking(headers);
   await plain.network.clock.advanceAsync(49_000);
   const reinvite = await plain.peer.request("INVITE");
@@ -404,7 +399,7 @@ Deno.test("we refresh the session by UPDATE, or by the offer in force", async ()
     headers: { "Session-Expires": "100;refresher=uac" },
   });
   await plain.peer.request("ACK");
-  await endOutgoingOffer(plain);
+  await end(plain);
 });
 
 Deno.test("a refresh that fails is tried again until the session expires, then BYE", async () => {

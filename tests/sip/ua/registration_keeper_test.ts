@@ -2,7 +2,7 @@
 // away, refuses, or refuses and hangs up. Answers to: lib/sip/ua/registration_keeper.ts; more of it in registration_test.ts.
 
 import assert from "node:assert/strict";
-import { DigestVerifier } from "../../../lib/sip/ua/digest_verifier.ts";
+import { DigestVerifier } from "../../support/digest_verifier.ts";
 import { seededRandom } from "../../../lib/base/random.ts";
 import type { SipRequest } from "../../../lib/sip/message/message.ts";
 import type { Admission, RegistrationChange, UserAgent } from "../../../lib/sip/ua/user_agent.ts";

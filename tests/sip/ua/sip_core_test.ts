@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { formatNameAddr } from "../../../lib/sip/message/name_addr.ts";
 import type { SipRouter } from "../../../lib/sip/transport/routing.ts";
 import { type AgentContext, contactOf, inBackground, type SipCore } from "../../../lib/sip/ua/sip_core.ts";
-import { ServiceRoute } from "../../../lib/sip/ua/service_route.ts";
+import { ServiceRoute } from "../../../lib/sip/ua/outgoing_request.ts";
 import { RecordLog } from "../../support/record_log.ts";
 import { identity } from "../../support/sip_network.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Ticker } from "../../../lib/base/ticker.ts";
 import { decodeG711, type G711Law } from "../../../lib/codecs/g711_tables.ts";
-import { countSpeexFrames } from "../../../lib/codecs/speex/bits.ts";
+import { countSpeexFrames } from "../../../lib/codecs/speex_bits.ts";
 import type { RtpSession } from "../../../lib/rtp/session.ts";
 import { type MediaFormat, mediaFormat } from "../../../lib/sdp/media_format.ts";
 import {

@@ -2,8 +2,8 @@
 // tests/peers/speex_test.ts proves the same against libspeex.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { WireError } from "../../../lib/base/errors.ts";
-import { seededRandom } from "../../../lib/base/random.ts";
+import { WireError } from "../../lib/base/errors.ts";
+import { seededRandom } from "../../lib/base/random.ts";
 import {
   countSpeexFrames,
   joinSpeexFrames,
@@ -11,9 +11,9 @@ import {
   SpeexWalker,
   splitSpeexFrames,
   stripWidebandLayer,
-} from "../../../lib/codecs/speex/bits.ts";
-import { speexSample } from "../../../lib/codecs/sample.ts";
-import { coreBits, layerBits, packBits } from "../../support/media_speex.ts";
+} from "../../lib/codecs/speex_bits.ts";
+import { speexSample } from "../../lib/codecs/sample.ts";
+import { coreBits, layerBits, packBits } from "../support/media_speex.ts";
 
 const random = seededRandom(7);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { formatTrialReport } from "../../../lib/tools/trial/report.ts";
-import type { EchoReport } from "../../../lib/tools/trial/echo_meter.ts";
+import { formatTrialReport } from "../../lib/app/program.ts";
+import type { EchoReport } from "../../lib/tools/trial/echo_meter.ts";
 
 const ECHO: EchoReport = {
   sent: 500,

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { concatBytes, fromHex, toHex } from "../../lib/base/bytes.ts";
 import { WireError } from "../../lib/base/errors.ts";
-import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_reader.ts";
+import { ChunkReader, ChunkWriter, DEFAULT_CHUNK_LIMITS } from "../../lib/rtmp/chunk_stream.ts";
 import {
   byByte,
   everySplit,

@@ -1,18 +1,14 @@
-// Answers to: lib/sip/ua/digest_verifier.ts. The client of lib/sip/ua/digest.ts is the other party.
+// Answers to: tests/support/digest_verifier.ts. The client of lib/sip/ua/digest.ts is the other party.
 
 import assert from "node:assert/strict";
-import { encodeUtf8 } from "../../../lib/base/bytes.ts";
-import { seededRandom } from "../../../lib/base/random.ts";
-import { type DigestAlgorithm, DigestClient } from "../../../lib/sip/ua/digest.ts";
-import {
-  type DigestVerdict,
-  DigestVerifier,
-  type DigestVerifierOptions,
-} from "../../../lib/sip/ua/digest_verifier.ts";
-import { SipHeaders } from "../../../lib/sip/message/header.ts";
-import type { SipRequest } from "../../../lib/sip/message/message.ts";
-import { parseSipUri } from "../../../lib/sip/message/uri.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
+import { encodeUtf8 } from "../../lib/base/bytes.ts";
+import { seededRandom } from "../../lib/base/random.ts";
+import { type DigestAlgorithm, DigestClient } from "../../lib/sip/ua/digest.ts";
+import { type DigestVerdict, DigestVerifier, type DigestVerifierOptions } from "./digest_verifier.ts";
+import { SipHeaders } from "../../lib/sip/message/header.ts";
+import type { SipRequest } from "../../lib/sip/message/message.ts";
+import { parseSipUri } from "../../lib/sip/message/uri.ts";
+import { FakeClock } from "./fake_clock.ts";
 
 function newRequest(cseq: number): SipRequest {
   const headers = new SipHeaders([

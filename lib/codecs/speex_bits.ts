@@ -3,7 +3,7 @@
 // Bit sizes from the Speex manual (tables 9.2 and 10.2); packing and terminator from RFC 5574 3.3.
 // Role: wire
 
-import { WireError } from "../../base/errors.ts";
+import { WireError } from "../base/errors.ts";
 
 /** Bits of a narrowband core by submode 0-8, its 5 header bits included. */
 const CORE_BITS = new Int16Array([5, 43, 119, 160, 220, 300, 364, 492, 79]);

@@ -3,12 +3,20 @@
 // that were used with a count are remembered, to notice replays.
 // Role: machine
 
-import { encodeUtf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
-import { nullIfMalformed } from "../../base/errors.ts";
-import type { Random } from "../../base/random.ts";
-import { type DigestAlgorithm, digestHash, type DigestQop, digestResponse, formatChallenge, parseAlgorithm, parseAuthValue } from "./digest.ts";
-import { createResponse, type SipRequest, type SipResponse } from "../message/message.ts";
+import { encodeUtf8 } from "../../lib/base/bytes.ts";
+import type { Clock } from "../../lib/base/clock.ts";
+import { nullIfMalformed } from "../../lib/base/errors.ts";
+import type { Random } from "../../lib/base/random.ts";
+import {
+  type DigestAlgorithm,
+  digestHash,
+  type DigestQop,
+  digestResponse,
+  formatChallenge,
+  parseAlgorithm,
+  parseAuthValue,
+} from "../../lib/sip/ua/digest.ts";
+import { createResponse, type SipRequest, type SipResponse } from "../../lib/sip/message/message.ts";
 
 export interface DigestVerifierOptions {
   /** Protection domain; shown to users. */

@@ -1,6 +1,6 @@
-// Chunks to messages: four header forms, chunk stream ids of 1 to 3 bytes, extended timestamps, any split.
-// Adobe RTMP 1.0, section 5.3. A message that lies whole in one chunk and in the bytes pushed is handed out
-// as a view of them; any other is gathered in a buffer of its chunk stream, grown as bytes arrive.
+// Messages as chunks, both ways: four header forms, chunk stream ids of 1 to 3 bytes, extended timestamps, any split. What is
+// read whole in one chunk is handed out as a view of the bytes pushed; any other message is gathered in a buffer of its chunk
+// stream, grown as bytes arrive. Adobe RTMP 1.0, section 5.3.
 // Role: wire
 
 import { ByteWriter, viewOf } from "../base/bytes.ts";
@@ -8,7 +8,7 @@ import { WireError } from "../base/errors.ts";
 import type { MessageSink, RtmpMessage } from "./message.ts";
 
 /** Chunk size of both sides until they say otherwise (5.4.1). */
-export const DEFAULT_CHUNK_SIZE = 128;
+const DEFAULT_CHUNK_SIZE = 128;
 
 interface ChunkLimits {
   maxMessageBytes: number;
@@ -306,7 +306,6 @@ function u32le(bytes: Uint8Array, at: number): number {
   return ((bytes[at + 3]! << 24) | (bytes[at + 2]! << 16) | (bytes[at + 1]! << 8) | bytes[at]!) >>> 0;
 }
 
-const CHUNK_WRITER_EXTENDED = 0xffffff;
 const FIRST_CAPACITY = 4096;
 const KEPT_CAPACITY = 64 * 1024;
 
@@ -365,12 +364,12 @@ export class ChunkWriter {
     const last = this.#last !== null && this.#last.id === id ? this.#last : this.#headerOf(id);
     const delta = time - last.timestamp;
     // A delta that would need extending is ambiguous to some readers: the absolute time is not.
-    const absolute = last.streamId !== streamId || delta < 0 || delta >= CHUNK_WRITER_EXTENDED;
+    const absolute = last.streamId !== streamId || delta < 0 || delta >= EXTENDED;
     const sameShape = last.length === length && last.type === type;
     const { writer } = workbench;
-    const extended = absolute && time >= CHUNK_WRITER_EXTENDED;
+    const extended = absolute && time >= EXTENDED;
     writeBasicHeader(writer, absolute ? 0 : sameShape ? 2 : 1, id);
-    writer.u24(extended ? CHUNK_WRITER_EXTENDED : absolute ? time : delta);
+    writer.u24(extended ? EXTENDED : absolute ? time : delta);
     if (absolute || !sameShape) {
       writer.u24(length);
       writer.u8(type);
