@@ -26,14 +26,13 @@ import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts";
 import { SipServer } from "../tools/sipd/sip_server.ts";
-import type { EchoReport } from "../tools/trial/echo_meter.ts";
+import { type EchoReport, formatLadder, judge } from "../tools/trial/echo_meter.ts";
 import {
   runTrialCall,
   type TrialEnvironment,
   type TrialOptions,
   type TrialReport,
 } from "../tools/trial/trial_call.ts";
-import { formatLadder, judge } from "../tools/trial/verdict.ts";
 import { Supervisor, workersOf } from "../workers/supervisor.ts";
 
 export interface Host {

@@ -10,7 +10,7 @@ import type { RtmpConnection } from "../rtmp/connection.ts";
 import type { MediaMessage } from "../rtmp/message.ts";
 import type { NetStream } from "../rtmp/net_stream.ts";
 import type { RtmpEvent } from "../rtmp/stream_commands.ts";
-import { type LiveSink, PlayerSink } from "./player_sink.ts";
+import { type LiveSink, PlayerSink } from "./subscription.ts";
 import type { OnBusyPolicy } from "./publisher.ts";
 
 export type PublishEvent = Extract<RtmpEvent, { type: "publish" }>;

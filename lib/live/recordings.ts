@@ -9,7 +9,7 @@ import { isLink, kindOf, makeFolder, realPath } from "../flv/disk.ts";
 import { publisherProperties } from "../flv/metadata.ts";
 import { FlvSeekReader } from "../flv/seek_reader.ts";
 import { FlvWriter } from "../flv/writer.ts";
-import type { LiveSink } from "./player_sink.ts";
+import type { LiveSink } from "./subscription.ts";
 import { createTag, readTag } from "../media/tag.ts";
 import type { Congestion } from "../rtmp/drop_policy.ts";
 import { joinStreamPath } from "../rtmp/stream_path.ts";

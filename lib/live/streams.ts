@@ -7,16 +7,16 @@ import type { Logger } from "../base/log.ts";
 import type { Runtime } from "../base/runtime.ts";
 import { PictureMender } from "../codecs/h264/picture_mender.ts";
 import { ByteBudget, GopCache } from "./gop_cache.ts";
-import type { LiveSink } from "./player_sink.ts";
-import type { Publisher } from "./publisher.ts";
 import {
   type LiveHeaders,
+  type LiveSink,
   NO_HEADERS,
   PAST_MS,
   type SubscribedStream,
   Subscription,
   withHeader,
 } from "./subscription.ts";
+import type { Publisher } from "./publisher.ts";
 import { createTag, FirstTrack, readTag, type Tag } from "../media/tag.ts";
 
 /** Bounds of all streams together. */

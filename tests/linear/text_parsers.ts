@@ -71,7 +71,7 @@ import { createAnswer, createOffer, readAnswer } from "../../lib/sdp/offer_answe
 import { mediaFormat } from "../../lib/sdp/media_format.ts";
 import { eventOfDigit } from "../../lib/rtp/telephone_event.ts";
 import { parseSipUri } from "../../lib/sip/message/uri.ts";
-import { isLocal503 } from "../../lib/tools/trial/verdict.ts";
+import { isLocal503 } from "../../lib/tools/trial/echo_meter.ts";
 import { decodeRelayHeader } from "../../lib/workers/relay.ts";
 import { named, type Subject, text, utf8 } from "../support/linear_time.ts";
 
@@ -333,7 +333,7 @@ export const TEXT_PARSERS: readonly Subject[] = [
     (text) => [compatibleH264(text, text), answerH264Fmtp(text, text)],
     "profile-level-id=42e01f; packetization-mode=1",
   ),
-  text("tools/trial/verdict.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
+  text("tools/trial/echo_meter.ts", isLocal503, "503 sip:a@b cannot be reached (x)"),
   utf8("decodeRelayHeader", decodeRelayHeader, "siprtmp-client secret 192.0.2.1 5060\n"),
 ];
 

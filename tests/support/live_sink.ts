@@ -1,7 +1,7 @@
 // A taker of live streams that keeps what it gets, and may be as slow as the test wants.
 
 import type { Congestion } from "../../lib/rtmp/drop_policy.ts";
-import type { LiveSink } from "../../lib/live/player_sink.ts";
+import type { LiveSink } from "../../lib/live/subscription.ts";
 import type { TestTag } from "./live_flv.ts";
 
 /** Keeps tags as "TYPE TIME FIRST-BYTES", and what it is told. */

@@ -15,7 +15,7 @@ import {
   type PlaySettings,
   type PublishEvent,
 } from "../../live/net_stream_client.ts";
-import type { LiveSink } from "../../live/player_sink.ts";
+import type { LiveSink } from "../../live/subscription.ts";
 import { mayReplace, type PublisherConnection } from "../../live/publisher.ts";
 import type { Reply } from "../../rtmp/stream_commands.ts";
 import type { MediaMessage } from "../../rtmp/message.ts";

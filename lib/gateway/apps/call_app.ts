@@ -10,7 +10,7 @@ import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallMediaPool } from "../../call/call_media_pool.ts";
 import type { CallServices, CallShared } from "../../call/leg.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
-import type { LiveSink } from "../../live/player_sink.ts";
+import type { LiveSink } from "../../live/subscription.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import {
   type AccountApplication,

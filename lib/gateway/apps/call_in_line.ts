@@ -7,7 +7,7 @@ import type { Clock } from "../../base/clock.ts";
 import { answer, invited, refuse } from "../../call/answer.ts";
 import type { CallLeg, ClientLink } from "../../call/leg.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
-import type { LiveSink } from "../../live/player_sink.ts";
+import type { LiveSink } from "../../live/subscription.ts";
 import { REPLACED } from "../../live/publisher.ts";
 import type { LiveStreams } from "../../live/streams.ts";
 import type { Invitation } from "../../sip/ua/invitation.ts";

@@ -9,7 +9,7 @@ import type { MediaFactory } from "../../call/call_media.ts";
 import type { CallServices } from "../../call/leg.ts";
 import { receivedPagingMessage } from "../../call/talk.ts";
 import type { PlayOutcome } from "../../live/net_stream_client.ts";
-import type { LiveSink } from "../../live/player_sink.ts";
+import type { LiveSink } from "../../live/subscription.ts";
 import type { AccountApplication, AccountUse, PublisherOutcome, ServedAccount } from "./account_client.ts";
 import { type AccountAppParts, mediaOf, refusedPlay, refusedPublisher } from "./call_app.ts";
 import { CallInLine, linePath, SAY } from "./call_in_line.ts";

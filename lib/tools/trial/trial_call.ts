@@ -13,8 +13,7 @@ import { SAMPLE_BLOCK_MS, SampleSource } from "../../codecs/sample.ts";
 import { stripWidebandLayer } from "../../codecs/speex_bits.ts";
 import { createTag, readTag } from "../../media/tag.ts";
 import { type ClientStream, RtmpClient, RtmpRefused } from "../../rtmp/client.ts";
-import { EchoMeter } from "./echo_meter.ts";
-import { isLocal503, type LadderStep, type Party, type TrialOutcome } from "./verdict.ts";
+import { EchoMeter, isLocal503, type LadderStep, type Party, type TrialOutcome } from "./echo_meter.ts";
 
 export type TrialCodec = "speex" | "narrowband" | "pcmu" | "pcma";
 
