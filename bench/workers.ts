@@ -5,7 +5,7 @@
 //   by CPU            2 x (CPU per call-second of one worker) / (CPU per call-second of two), whole processes
 //   by busiest thread the same, when the busiest thread of each is full: an uneven spread and serial parts show here
 //
-// See docs/decisions/workers.md.
+// See docs/performance.md, Two workers.
 // Role: edge
 
 import { startLoad } from "./control/load_client.ts";

@@ -24,7 +24,8 @@ export function targetTable(targets: readonly Target[]): Table {
 
 /** The tables as a part of a document. */
 export function formatReport(heading: string, tables: readonly Table[]): string {
-  return [heading, ...tables.map(formatMarkdown)].join("\n\n");
+  const documented = tables.filter((table) => table.printedOnly !== true);
+  return [heading, ...documented.map(formatMarkdown)].join("\n\n");
 }
 
 /** The document with the report in the place of what stood in its part; a document without that part gets it at its end. */

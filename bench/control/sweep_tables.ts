@@ -109,6 +109,7 @@ export function healthTable(rows: readonly SweepRow[]): Table {
     notes: [
       "waited: share of the time in which the process was ready to run and another program had its core",
     ],
+    printedOnly: true,
   };
 }
 

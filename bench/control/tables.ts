@@ -8,6 +8,8 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
   /** Sentences below it. */
   readonly notes?: readonly string[];
+  /** Evidence for who looks at a run: left out of documents. */
+  readonly printedOnly?: boolean;
 }
 
 /** For a terminal: columns as wide as their widest cell, numbers to the right. */

@@ -49,5 +49,6 @@ Deno.test("a report takes the place of its part, and the rest of the document st
 Deno.test("a part that is not there comes at the end", () => {
   const { begin, end } = marksOf("soak");
   assert.equal(placeReport("# Title\n", "soak", "flat"), `# Title\n\n${begin}\n\nflat\n\n${end}\n`);
-  assert.equal(placeReport("", "soak", formatReport("Today", [])), `${begin}\n\nToday\n\n${end}\n`);
+  const printed = { title: "Evidence", heads: ["a"], rows: [["b"]], printedOnly: true };
+  assert.equal(placeReport("", "soak", formatReport("Today", [printed])), `${begin}\n\nToday\n\n${end}\n`);
 });
