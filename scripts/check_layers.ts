@@ -29,7 +29,6 @@ const PROTOCOLS = [
   "flv",
   "codecs",
   "codecs/h264",
-  "codecs/speex",
 ] as const;
 
 /** What stands before the RTMP side of the gateway. */
@@ -55,9 +54,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "rtp": ["base", "net"],
   "media": ["base"],
   "flv": ["base", "amf", "media"],
-  "codecs": ["base", "media", "sdp", "codecs/h264", "codecs/speex"],
+  "codecs": ["base", "media", "sdp", "codecs/h264"],
   "codecs/h264": ["base", "media"],
-  "codecs/speex": ["base", "media", "codecs"],
   "live": ["base", "amf", "rtmp", "media", "flv", "codecs/h264"],
   "config": ["base", "net", "rtmp", "rtp", "gateway/access", ...SIP, "live", "codecs"],
   "call": [...PROTOCOLS, "gateway/access", "live", "config"],
