@@ -88,8 +88,13 @@ const RETIRED_WORDS: readonly (readonly [RegExp, string])[] = [
   [/turned[ _-]?away/i, "rejected"],
 ];
 
-/** Where the retired words are listed and tested. */
-const NAMES_RETIRED_WORDS = new Set(["scripts/check_layers.ts", "tests/scripts/check_layers_test.ts"]);
+/** Where the retired words are listed and tested, or siprtmp's are. */
+const NAMES_RETIRED_WORDS = new Set([
+  "scripts/check_layers.ts",
+  "tests/scripts/check_layers_test.ts",
+  "docs/glossary.md",
+  "docs/from-siprtmp.md",
+]);
 
 /** Packages and built-in modules, and the only files that may import them. */
 const PACKAGES: Readonly<Record<string, RegExp>> = {
@@ -309,10 +314,10 @@ function describeCycle(cycle: readonly string[]): string {
   return `${ordered[0]}: is part of an import cycle: ${[...ordered, ordered[0]].join(" -> ")}`;
 }
 
-/** Reads main.ts and the TypeScript files below lib, tests, scripts and bench. */
+/** Reads main.ts, the TypeScript files below lib, tests, scripts and bench, and the documents below docs. */
 export async function readTree(root: string): Promise<SourceTree> {
   const tree = new Map<string, string>();
-  for (const folder of ["lib", "tests", "scripts", "bench"]) await readFolder(root, folder, tree);
+  for (const folder of ["lib", "tests", "scripts", "bench", "docs"]) await readFolder(root, folder, tree);
   const main = await Deno.readTextFile(`${root}/main.ts`).catch(absentText);
   if (main !== null) tree.set("main.ts", main);
   return tree;
@@ -322,7 +327,7 @@ async function readFolder(root: string, folder: string, tree: Map<string, string
   for await (const entry of Deno.readDir(`${root}/${folder}`)) {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory) await readFolder(root, path, tree);
-    else if (entry.name.endsWith(".ts")) tree.set(path, await Deno.readTextFile(`${root}/${path}`));
+    else if (/\.(?:ts|md)$/.test(entry.name)) tree.set(path, await Deno.readTextFile(`${root}/${path}`));
   }
 }
 

@@ -240,7 +240,7 @@ Deno.test("retired words are refused, in names, comments and texts; the field's 
   }
 });
 
-Deno.test("retired words are refused in titles and names of tests, scripts and bench; not in the code of tests", () => {
+Deno.test("retired words are refused in titles and names of tests, scripts, bench and documents; not in the code of tests", () => {
   const table: [path: string, text: string, complaint: string | null][] = [
     ["tests/a_test.ts", '\n\nDeno.test("a stranger", f);', "says what is called unknown source (line 3)"],
     [
@@ -253,6 +253,8 @@ Deno.test("retired words are refused in titles and names of tests, scripts and b
     ["tests/support/strangers.ts", "", "is named by what is called unknown source (line 1)"],
     ["scripts/a.ts", "f();\n// neighbours", "says what is called worker events, or adjacent (line 2)"],
     ["bench/a.ts", "// touch tones", "says what is called DTMF (line 1)"],
+    ["docs/decisions/a.md", "# A\n\nIt is turned away.", "says what is called rejected (line 3)"],
+    ["docs/glossary.md", "_not: far end_", null],
   ];
   for (const [path, text, complaint] of table) {
     assert.deepEqual(check({ [path]: text }), complaint === null ? [] : [`${path}: ${complaint}`], text);
@@ -288,7 +290,7 @@ Deno.test("as a program: a line per violation and exit code 1, or one good line 
     return [code, new TextDecoder().decode(stdout)];
   };
   try {
-    for (const folder of ["lib/base", "tests/base", "scripts", "bench"]) {
+    for (const folder of ["lib/base", "tests/base", "scripts", "bench", "docs"]) {
       await Deno.mkdir(`${root}/${folder}`, { recursive: true });
     }
     await Deno.writeTextFile(`${root}/lib/base/a.ts`, HEADER);
