@@ -60,7 +60,7 @@ Deno.test("an offer that cannot work hears 488 with a Warning, and nobody is ale
   assert.deepEqual([owner.link.take(), owner.state], [[], IDLE]);
 });
 
-Deno.test("the caller's CANCEL is told once and frees the line", async () => {
+Deno.test("the caller's CANCEL is reported once and frees the call leg", async () => {
   await using owner = new ScriptedOwner();
   const invitation = alerted(owner);
   invitation.cancel();

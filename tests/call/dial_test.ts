@@ -237,7 +237,7 @@ Deno.test("early media of a 183 are heard before the call is accepted", async ()
   assert.equal(owner.factory.openCount, 0);
 });
 
-Deno.test("accepted comes with the report of the media, once the line is talking", async () => {
+Deno.test("accepted comes with the report of the media, once the call leg is talking", async () => {
   await using owner = new ScriptedOwner();
   owner.factory.prepare = (media) => media.report = ["speex", null];
   const invite = await dialled(owner);
@@ -277,7 +277,7 @@ function giveUp(owner: ScriptedOwner): void {
   owner.become(IDLE);
 }
 
-Deno.test("given up while dialing: cancelled, no callback, media gone, the line free", async () => {
+Deno.test("given up while dialing: cancelled, no callback, media gone, the call leg free", async () => {
   await using owner = new ScriptedOwner();
   const invite = await dialled(owner);
   giveUp(owner);

@@ -115,7 +115,7 @@ Deno.test("between our answer and the ACK: the BYE goes when the call is there",
   assert.equal(call.hangUps, 1);
 });
 
-Deno.test("a call is hung up; the line is free before the BYE is answered", async () => {
+Deno.test("a call is hung up; the call leg is free before the BYE is answered", async () => {
   await using owner = new ScriptedOwner();
   const [invitation, call] = [new ScriptedInvitation(), new ScriptedCall()];
   call.byeAnswer = Promise.withResolvers();

@@ -37,7 +37,7 @@ async function talking(owner: ScriptedOwner) {
 for (
   const [by, told] of [["remote", ["byed()"]], ["failure", ["byed()"]], ["local", []]] as const
 ) {
-  Deno.test(`an end by ${by}: ${told.join() || "no callback"}, the line free, media gone, one log line`, async () => {
+  Deno.test(`an end by ${by}: ${told.join() || "no callback"}, the call leg free, media gone, one log line`, async () => {
     await using owner = new ScriptedOwner();
     const { call, media } = await talking(owner);
     owner.clock.advance(2500);
@@ -73,7 +73,7 @@ Deno.test("media fall silent when we hang up, not when the BYE is answered", asy
   assert.equal(owner.scope.size, 0);
 });
 
-Deno.test("a line that was given up meanwhile: BYE and nothing else", async () => {
+Deno.test("a call leg that was given up meanwhile: BYE and nothing else", async () => {
   await using owner = new ScriptedOwner();
   const call = new ScriptedCall();
   const media = new RecordingMedia();

@@ -209,7 +209,7 @@ scene(
 // ---- 1.4 bye
 
 scene(
-  "bye while dialing: CANCEL once a 1xx is there, no callback, the line free at once",
+  "bye while dialing: CANCEL once a 1xx is there, no callback, the call leg free at once",
   async ({ network, bob, alice }) => {
     alice.rpc("invite", DIAL);
     const invite = await bob.request("INVITE");

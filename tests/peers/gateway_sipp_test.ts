@@ -65,7 +65,7 @@ Deno.test(
 );
 
 Deno.test(
-  { name: "bye while it rings cancels the call at SIPp, and the line is free again", ignore },
+  { name: "bye while it rings cancels the call at SIPp, and the call leg is free again", ignore },
   async () => {
     await using sipp = await startSipp({ scenario: "callee_rings" });
     await using running = await startGateway();

@@ -37,7 +37,7 @@ for (const [codec, args] of REFUSED) {
   });
 
   Deno.test({
-    name: `ffmpeg speaks on a line with ${codec}: it is told what can be sent, the call goes on`,
+    name: `ffmpeg publishes on a line with ${codec}: it gets what can be sent, the call continues`,
     ignore: !hasPeer("ffmpeg", "sipp") || !built,
   }, async () => {
     await using running = await startGateway({}, ACCOUNT);

@@ -108,7 +108,7 @@ Deno.test("the publisher is told what it can do better", async () => {
   assert.deepEqual(await bench.close(), []);
 });
 
-Deno.test("an invitation rings, is answered, and the line is busy meanwhile", async () => {
+Deno.test("an invitation rings, is answered, and the call leg is busy meanwhile", async () => {
   const bench = new LineBench();
   const { leg } = bench.openClient();
   const [first, second, call] = [new ScriptedInvitation(), new ScriptedInvitation(), new ScriptedCall()];

@@ -11,7 +11,7 @@ function agent(aor: string, line: string, closing = false): UserAgent {
   return part as UserAgent;
 }
 
-Deno.test("the line decides; else user and domain, newest first; else the user alone", () => {
+Deno.test("the `line` parameter decides; else user and domain, newest first; else the user alone", () => {
   const directory = new AgentDirectory();
   const agents = [
     agent("sip:alice@one.example", "l1"),

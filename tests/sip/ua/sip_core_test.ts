@@ -23,7 +23,7 @@ function agent(log: RecordLog): AgentContext {
   };
 }
 
-Deno.test("our Contact has the listening port and the line", () => {
+Deno.test("our Contact has the listening port and the `line` parameter", () => {
   const contact = contactOf(agent(new RecordLog()), "10.0.0.1", "tcp");
   assert.equal(formatNameAddr(contact), "<sip:alice@10.0.0.1:5070;transport=tcp;line=l1>");
 });
