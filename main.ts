@@ -2,6 +2,7 @@
 // Role: edge
 
 import { setFlagsFromString } from "node:v8";
+import type { Build } from "./lib/app/build.ts";
 import type { Host } from "./lib/app/program.ts";
 
 /** How long peers may take to answer BYE and REGISTER when the program is told to end. */
@@ -30,15 +31,57 @@ let stoppedAtMs = 0;
 let mask = (text: string): string => text;
 
 const host: Host = {
+  build: Deno.build.standalone ? readBuild() : { type: "source" },
+  runtime: Deno.version,
+  replaceFile,
+  readPassword,
   readFile: (path) => Deno.readTextFileSync(path),
   print: (text) => write(Deno.stdout, text),
   complain: (text) => write(Deno.stderr, mask(text)),
   started: () => void (started = true),
   stop: stop.signal,
+  giveUp: (permissions) => {
+    for (const name of permissions) Deno.permissions.revokeSync({ name });
+  },
   onReload: (reload) => {
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", () => void reload());
   },
 };
+
+/** What `deno task compile` has put into the executable beside this file. */
+function readBuild(): Build {
+  const read = (name: string) => Deno.readTextFileSync(new URL(name, import.meta.url));
+  const { commit, target } = JSON.parse(read("build.json"));
+  return { type: "executable", commit, target, licences: () => read("licences.txt") };
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  await Deno.writeTextFile(`${path}.new`, text, { mode: 0o600 });
+  await Deno.rename(`${path}.new`, path);
+}
+
+async function readPassword(): Promise<string> {
+  const terminal = Deno.stdin.isTerminal();
+  if (terminal) Deno.stderr.writeSync(encoder.encode("password (not shown): "));
+  if (terminal) Deno.stdin.setRaw(true, { cbreak: true });
+  try {
+    return await readLine();
+  } finally {
+    if (terminal) Deno.stdin.setRaw(false);
+    if (terminal) write(Deno.stderr, "");
+  }
+}
+
+/** Up to a line end; with the keys of a terminal that correct it. */
+async function readLine(): Promise<string> {
+  const bytes: number[] = [];
+  const byte = new Uint8Array(1);
+  while (await Deno.stdin.read(byte) !== null && byte[0] !== 0x0a && byte[0] !== 0x0d) {
+    if (byte[0] === 0x7f || byte[0] === 0x08) bytes.pop();
+    else bytes.push(byte[0]!);
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
+}
 
 /** A closed or full output ends nothing: calls go on without it. */
 function write(to: typeof Deno.stdout | typeof Deno.stderr, text: string): void {

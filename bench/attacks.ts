@@ -1,4 +1,4 @@
-// Five calls while somebody attacks, beside the same calls left alone, in turn: deno run -A bench/attacks.ts [start|start:fast] [name of an attack ...]
+// Five calls while somebody attacks, beside the same calls left alone, in turn: deno run -A bench/attacks.ts [deno|linux] [name of an attack ...]
 // Role: edge
 
 import { type Attack, startAttack } from "../tests/support/attack.ts";
@@ -6,7 +6,8 @@ import { udpPortsOf } from "../tests/support/program.ts";
 import { RtmpPhone } from "../tests/support/rtmp_phone.ts";
 import { percentilesOf } from "./control/figures.ts";
 import { startLoad } from "./control/load_client.ts";
-import { type GatewayProcess, startGateway, type StartTask } from "./control/subjects.ts";
+import { type GatewayProcess, startGateway } from "./control/subjects.ts";
+import type { SocketKind } from "../lib/net/sockets.ts";
 import type { RunResult } from "./load/protocol.ts";
 
 const CALLS = 5;
@@ -54,8 +55,8 @@ const CASES: Readonly<Record<string, Case>> = {
   "RTP of unknown sources, 2000 a second": { attack: { kind: "unknown-rtp", perSecond: 2000 } },
 };
 
-async function measure(name: string, one: Case, task: StartTask): Promise<void> {
-  await using gateway = await startGateway({ cpu: null, args: one.args ?? [], task });
+async function measure(name: string, one: Case, sockets: SocketKind): Promise<void> {
+  await using gateway = await startGateway({ cpu: null, args: one.args ?? [], sockets });
   await using load = await startLoad(null);
   await using phones = new AsyncDisposableStack();
   const { rtmpPort, sipPort, pid } = gateway;
@@ -121,10 +122,10 @@ function wordsOf({ audio, loadDrops, cpuMs, waitMs, seconds }: RunResult): strin
 }
 
 if (import.meta.main) {
-  const [task = "start", ...wanted] = Deno.args;
-  if (task !== "start" && task !== "start:fast") throw new Error("start or start:fast");
-  print(`| ${task} | attacked: p99 up/down in ms (CPU, waited) | calm | sent/answered | warnings |`);
+  const [sockets = "linux", ...wanted] = Deno.args;
+  if (sockets !== "deno" && sockets !== "linux") throw new Error("deno or linux");
+  print(`| ${sockets} | attacked: p99 up/down in ms (CPU, waited) | calm | sent/answered | warnings |`);
   for (const [name, one] of Object.entries(CASES)) {
-    if (wanted.length === 0 || wanted.some((part) => name.includes(part))) await measure(name, one, task);
+    if (wanted.length === 0 || wanted.some((part) => name.includes(part))) await measure(name, one, sockets);
   }
 }

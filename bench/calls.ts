@@ -4,7 +4,7 @@
 import { type BenchOptions, readBenchOptions, type ScenarioName, usage } from "./control/options.ts";
 import { formatReport, placeReport, targetTable } from "./control/report.ts";
 import { formatTable } from "./control/tables.ts";
-import { measureCalls, measureSandboxed, measureTranscoded, measureVideo } from "./scenarios/calls.ts";
+import { measureCalls, measureRuntimeSockets, measureTranscoded, measureVideo } from "./scenarios/calls.ts";
 import { measureFanOut } from "./scenarios/fan_out.ts";
 import { measureIdleUsers } from "./scenarios/idle_users.ts";
 import { measureMemory } from "./scenarios/memory.ts";
@@ -15,7 +15,7 @@ import { measureStartUp } from "./scenarios/start_up.ts";
 
 const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   calls: measureCalls,
-  sandboxed: measureSandboxed,
+  "runtime-sockets": measureRuntimeSockets,
   transcoded: measureTranscoded,
   h264: measureVideo,
   setup: measureSetUps,

@@ -12,6 +12,7 @@ import { loadCodecs } from "../lib/codecs/load.ts";
 import { buildConfig } from "../lib/config/config.ts";
 import { Gateway } from "../lib/gateway/gateway.ts";
 import { systemDns } from "../lib/net/dns.ts";
+import { denoSockets } from "../lib/net/sockets.ts";
 import {
   callAndListen,
   type ClientKind,
@@ -63,7 +64,14 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function measureAll(pairings: readonly Pairing[], codecs: Codecs): Promise<Row[]> {
-  const environment = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns, codecs };
+  const environment = {
+    clock: systemClock,
+    log: silentLog,
+    random: systemRandom,
+    dns: systemDns,
+    codecs,
+    sockets: denoSockets,
+  };
   const config = buildConfig({
     flags: { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0" },
   });

@@ -7,7 +7,7 @@ import type { CallKind } from "../load/protocol.ts";
 export interface BenchOptions {
   /** Names of scenarios, in their order. */
   readonly only: readonly ScenarioName[];
-  /** Audio of the scenarios "calls" and "sandboxed". */
+  /** Audio of the scenarios "calls" and "runtime-sockets". */
   readonly kind: CallKind;
   readonly counts: readonly number[];
   readonly transcodedCounts: readonly number[];
@@ -35,7 +35,7 @@ export interface BenchOptions {
 /** What can be measured. */
 export const scenarioNames = [
   "calls",
-  "sandboxed",
+  "runtime-sockets",
   "transcoded",
   "h264",
   "setup",
@@ -52,7 +52,7 @@ export type ScenarioName = typeof scenarioNames[number];
 /** Printed for options that nobody knows. */
 export const usage: string = `deno task bench:calls [options]
   --only=NAME,...        ${scenarioNames.join(", ")} (default: all but soak)
-  --kind=speex           audio of "calls" and "sandboxed": speex or pcmu
+  --kind=speex           audio of "calls" and "runtime-sockets": speex or pcmu
   --n=10,50,100          calls of the rows of calls, transcoded and h264, and no more
                          (default: growing, and on by x 1.25 until one is not healthy)
   --slices=3             slices through gateway and relay per row

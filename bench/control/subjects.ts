@@ -1,7 +1,8 @@
-// What is measured: the gateway as `deno task start:fast` runs it, or `start`, and the bare relay, each as its own process.
+// What is measured: the gateway as `deno task start` runs it and the bare relay, each as its own process.
 // Role: edge
 
 import { type Child, startChild } from "./child.ts";
+import type { SocketKind } from "../../lib/net/sockets.ts";
 import { type Collection, parseCollection } from "./gc_trace.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -34,12 +35,9 @@ export interface GatewayOptions {
   readonly inspect?: boolean;
   /** Options of the gateway. */
   readonly args?: readonly string[];
-  /** The task it is started as; absent: start:fast. */
-  readonly task?: StartTask;
+  /** Absent: those of Linux. */
+  readonly sockets?: SocketKind;
 }
-
-/** The tasks that start a gateway. */
-export type StartTask = "start" | "start:fast";
 
 /** High enough never to be met, and ports that the system does not give to others. */
 const ROOMY = [
@@ -58,14 +56,14 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
   let inspectorUrl: string | null = null;
   const last: string[] = [];
   let collections: Collection[] = [];
-  const { v8Flags, denoFlags } = flagsOf(options.task ?? "start:fast");
+  const { v8Flags, denoFlags } = flagsOf("start");
   const child = startChild({
     cpu: options.cpu,
     args: [
       ["run", `--v8-flags=${["--trace-gc", ...v8Flags, ...options.v8Flags ?? []].join(",")}`],
       options.inspect === true ? ["--inspect=127.0.0.1:0"] : ["--quiet"], // quiet does not say where the inspector is
       [...options.denoFlags ?? [], ...denoFlags],
-      [`${ROOT}main.ts`, ...ROOMY, ...options.args ?? []],
+      [`${ROOT}main.ts`, ...ROOMY, "--sockets", options.sockets ?? "linux", ...options.args ?? []],
     ].flat(),
     onLine: (line, from) => {
       const collection = from === "out" ? parseCollection(line) : null;
@@ -98,7 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayProc
 }
 
 /** The gateway under test has what the task gives it: options of V8, and those of deno, permissions above all. */
-export function flagsOf(task: StartTask): { v8Flags: string[]; denoFlags: string[] } {
+export function flagsOf(task: "start"): { v8Flags: string[]; denoFlags: string[] } {
   const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
   const [, words = ""] = / deno run (.*) main\.ts$/.exec(tasks[task].command) ?? [];
   const flags = words.split(" ");

@@ -4,7 +4,7 @@
 import { decimal } from "../control/tables.ts";
 import { hangUp, measureCount, sweepCalls, type SweepOptions, type SweepRow } from "../control/sweep.ts";
 import { callsTable, healthTable, videoTable } from "../control/sweep_tables.ts";
-import type { StartTask } from "../control/subjects.ts";
+import type { SocketKind } from "../../lib/net/sockets.ts";
 import { kindOfCall } from "../load/call_kinds.ts";
 import type { CallKind } from "../load/protocol.ts";
 import { type Bench, type Findings, startSubjects, type Target } from "./scenario.ts";
@@ -23,24 +23,24 @@ interface Sweep {
   readonly half: SweepRow | null;
 }
 
-/** Pass-through audio, as `deno task start:fast` carries it. */
+/** Pass-through audio, with the sockets of Linux. */
 export function measureCalls(bench: Bench): Promise<Findings> {
-  return measurePassThrough(bench, "start:fast");
+  return measurePassThrough(bench, "linux");
 }
 
-/** The same as `deno task start` carries it, with the sockets of the runtime. */
-export function measureSandboxed(bench: Bench): Promise<Findings> {
-  return measurePassThrough(bench, "start");
+/** The same with the sockets of the runtime. */
+export function measureRuntimeSockets(bench: Bench): Promise<Findings> {
+  return measurePassThrough(bench, "deno");
 }
 
-async function measurePassThrough(bench: Bench, task: StartTask): Promise<Findings> {
+async function measurePassThrough(bench: Bench, sockets: SocketKind): Promise<Findings> {
   const { kind, counts, relay } = bench.options;
-  const { rows, half } = await sweep(bench, { kind, counts, relay, task });
+  const { rows, half } = await sweep(bench, { kind, counts, relay, sockets });
   return {
     tables: [
       callsTable(
         half === null ? rows : [...rows, half],
-        `Calls by ${task}: ${kindOfCall(kind).text}, 50 a second each way`,
+        `Calls with sockets ${sockets}: ${kindOfCall(kind).text}, 50 a second each way`,
       ),
       healthTable(half === null ? rows : [...rows, half]),
     ],
@@ -73,11 +73,11 @@ interface SweepPlan {
   readonly kind: CallKind;
   readonly counts: readonly number[];
   readonly relay?: boolean;
-  readonly task?: StartTask;
+  readonly sockets?: SocketKind;
 }
 
-async function sweep(bench: Bench, { kind, counts, relay = false, task }: SweepPlan): Promise<Sweep> {
-  await using subjects = await startSubjects(bench, { relay, ...(task !== undefined && { task }) });
+async function sweep(bench: Bench, { kind, counts, relay = false, sockets }: SweepPlan): Promise<Sweep> {
+  await using subjects = await startSubjects(bench, { relay, ...(sockets !== undefined && { sockets }) });
   const { growth, slices, seconds, warmSeconds, perSecond } = bench.options;
   const options: SweepOptions = {
     ...{ load: subjects.load, gateway: subjects.gateway, relay: subjects.relay },

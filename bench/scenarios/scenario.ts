@@ -4,13 +4,8 @@
 import { canPin } from "../control/child.ts";
 import { type LoadProcess, startLoad } from "../control/load_client.ts";
 import type { BenchOptions } from "../control/options.ts";
-import {
-  type GatewayProcess,
-  type RelayProcess,
-  startGateway,
-  startRelay,
-  type StartTask,
-} from "../control/subjects.ts";
+import { type GatewayProcess, type RelayProcess, startGateway, startRelay } from "../control/subjects.ts";
+import type { SocketKind } from "../../lib/net/sockets.ts";
 import type { Table } from "../control/tables.ts";
 
 /** A demand of the project, and whether this run has met it. */
@@ -65,14 +60,13 @@ export interface SubjectOptions {
   readonly inspect?: boolean;
   /** Options of the gateway. */
   readonly args?: readonly string[];
-  /** How the gateway is started. */
-  readonly task?: StartTask;
+  readonly sockets?: SocketKind;
 }
 
 /** Starts them. */
 export async function startSubjects(
   bench: Bench,
-  { relay, inspect = false, args = [], task = "start:fast" }: SubjectOptions,
+  { relay, inspect = false, args = [], sockets = "linux" }: SubjectOptions,
 ): Promise<Subjects> {
   const { denoFlags, v8Flags, gatewayArgs } = bench.options;
   await using stack = new AsyncDisposableStack();
@@ -84,7 +78,7 @@ export async function startSubjects(
       denoFlags,
       v8Flags,
       inspect,
-      task,
+      sockets,
       args: [...args, ...gatewayArgs],
     }),
   );

@@ -9,7 +9,7 @@ import { createBench, startSubjects } from "./scenario.ts";
 
 /** Limits of the short form: those of a long run, and what short slices on a busy machine differ by. */
 export const SHORT_LIMITS = {
-  /** The target at 300 calls, by start:fast, which needs less; slices are short and the machine is busy. */
+  /** The target at 300 calls, with the sockets of Linux, which needs less; slices are short and the machine is busy. */
   ratio: 1.35,
   /** CPU per call-second of the most calls by that of the fewest that are judged. Growing costs show far above it. */
   flatness: 1.15 + 0.1,

@@ -1,4 +1,4 @@
-// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, read into one value. Nothing
+// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, `siprtmp user add`, read into one value. Nothing
 // here exits, prints, or touches the machine: what to print and the exit code are part of the value, and the one file
 // that may be read is read through the function passed in.
 // Role: wire
@@ -7,13 +7,19 @@ import { Command, CommanderError, Option, type OutputConfiguration } from "comma
 import { ConfigError, messageOf } from "../base/errors.ts";
 import { maskSecrets } from "../base/mask_secrets.ts";
 import { nearest } from "../config/config_table.ts";
-import { buildConfig, type Config, type ConfigSources, type Verbosity, version } from "../config/config.ts";
+import { buildConfig, type Config, type ConfigSources, type Verbosity } from "../config/config.ts";
 import { DEFAULT_SIP_PORT } from "../config/setting_values.ts";
 import { defaultText, type Rows, type Setting } from "../config/setting.ts";
 import { type PartialSettings, settings } from "../config/settings.ts";
 import type { TrialCodec, TrialOptions } from "../tools/trial/trial_call.ts";
 
-export type ParsedCommand = StartCommand | CallCommand | DemoCommand | PrintCommand;
+export type ParsedCommand =
+  | StartCommand
+  | CallCommand
+  | DemoCommand
+  | AddUserCommand
+  | PrintCommand
+  | { readonly type: "version" | "licences" };
 
 export interface StartCommand {
   readonly type: "start";
@@ -42,7 +48,14 @@ export interface DemoCommand {
   readonly stay: boolean;
 }
 
-/** Print and leave: help, version, or what is wrong. */
+export interface AddUserCommand {
+  readonly type: "add user";
+  /** The users file; it need not exist yet. */
+  readonly path: string;
+  readonly user: string;
+}
+
+/** Print and leave: help, or what is wrong. */
 interface PrintCommand {
   readonly type: "print";
   /** Without a final line end; for standard output when exitCode is 0, else for standard error. */
@@ -100,10 +113,11 @@ function createProgram(reading: Reading, done: Done): Command {
     .configureOutput(outputTo(reading.write))
     .enablePositionalOptions()
     .allowExcessArguments(false)
-    .version(`${version}\n\n${licenceNotices}`, "--version", "print version and licences")
+    .option("--version", "print version, build, runtime and codecs")
+    .option("--licences", "print the licences of everything in this program")
     .helpOption("-h, --help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .action((values: OptionValues) => done(readStart(values, reading)));
+    .action((values: OptionValues) => done(readDefault(values, reading)));
   addSettings(program, reading.rows);
   const start = program.command("start").description("run the gateway (default)");
   addSettings(start, reading.rows).action((values: OptionValues) =>
@@ -111,6 +125,7 @@ function createProgram(reading: Reading, done: Done): Command {
   );
   addCall(program, done);
   addDemo(program, reading, done);
+  addUsers(program, done);
   return program;
 }
 
@@ -180,6 +195,24 @@ function addDemo(program: Command, reading: Reading, done: Done): void {
       refuseEarlierOptions(program, "demo");
       done(readDemo(values, reading));
     });
+}
+
+/** The password is asked for, or read from standard input: a command line is seen by every user of the machine. */
+function addUsers(program: Command, done: Done): void {
+  program.command("user").description("RTMP users of --rtmp-users")
+    .command("add").description("add a user, or give one a new password; it is read from standard input")
+    .argument("<users-file>", "file of --rtmp-users; made when it is not there")
+    .argument("<name>", "user name")
+    .action((path: string, user: string) => {
+      refuseEarlierOptions(program, "user add");
+      done({ type: "add user", path, user });
+    });
+}
+
+function readDefault(values: OptionValues, reading: Reading): ParsedCommand {
+  if (values.version === true) return { type: "version" };
+  if (values.licences === true) return { type: "licences" };
+  return readStart(values, reading);
 }
 
 function readStart(values: OptionValues, reading: Reading): StartCommand {
@@ -254,7 +287,7 @@ function withoutValue(text: string): string {
 /** The first word that nothing takes: most likely a mistyped command. */
 function excessText(args: readonly string[]): string {
   const word = args.find((arg) => !arg.startsWith("-")) ?? "";
-  const command = nearest(word, ["start", "call", "demo", "help"]);
+  const command = nearest(word, ["start", "call", "demo", "user", "help"]);
   if (command === null || command === word) return `too many words on the command line; see siprtmp --help`;
   return `there is no command ${word} (Did you mean ${command}?)`;
 }
@@ -262,18 +295,6 @@ function excessText(args: readonly string[]): string {
 function failure(text: string, exitCode: 1 | 2): PrintCommand {
   return { type: "print", text: `siprtmp: ${maskSecrets(text)}`, exitCode };
 }
-
-/** What `--version` prints below the version. */
-export const licenceNotices: string = [
-  "siprtmp is free software under the GNU General Public License, version 3 or later, without any warranty.",
-  "The codec modules, where they were built (deno task codecs), contain other people's work:",
-  "  Speex and speexdsp 1.2.1   BSD, Xiph.org Foundation, Jean-Marc Valin and others",
-  "  Opus 1.3.1                 BSD, Xiph.Org, Skype Limited, Octasic and others",
-  "  vo-aacenc 0.1.3            Apache License 2.0, VisualOn, Inc.",
-  "  FAAD2 2.10.1               GPL, version 2 or later",
-  "Code from FAAD2 is copyright (c) Nero AG, www.nero.com",
-  "Licence texts and npm packages: docs/licences.md",
-].join("\n");
 
 /** Speex 16 kHz, Speex 8 kHz, G.711 in both laws, in the order of the help. */
 const callCodecs: readonly TrialCodec[] = ["speex", "narrowband", "pcmu", "pcma"];

@@ -2,7 +2,18 @@
 // Host, so that a test can run it whole.
 // Role: edge
 
+import { withUser } from "./add_user.ts";
 import {
+  type Build,
+  codecAdvice,
+  type CodecNames,
+  commandPrefix,
+  formatLicences,
+  formatVersion,
+  type RuntimeVersions,
+} from "./build.ts";
+import {
+  type AddUserCommand,
   type DemoCommand,
   loadText,
   parseArguments,
@@ -25,6 +36,8 @@ import { loopbackPlaces, TargetPolicy } from "../gateway/access/target_policy.ts
 import { Gateway, type GatewayEnvironment } from "../gateway/gateway.ts";
 import { systemDns } from "../net/dns.ts";
 import { type Endpoint, formatEndpoint, isUnspecified } from "../net/endpoint.ts";
+import type { Permission } from "../net/permissions.ts";
+import { openSockets } from "../net/sockets.ts";
 import { SipServer } from "../tools/sipd/sip_server.ts";
 import { type EchoReport, formatLadder, judge } from "../tools/trial/echo_meter.ts";
 import {
@@ -36,14 +49,22 @@ import {
 import { Supervisor, workersOf } from "../workers/supervisor.ts";
 
 export interface Host {
+  readonly build: Build;
+  readonly runtime: RuntimeVersions;
   /** Reads a text file; throws when it cannot. */
   readonly readFile: ReadFile;
+  /** Puts a text file in the place of another at once, for its owner's eyes only. @throws TransportError */
+  replaceFile(path: string, text: string): Promise<void>;
+  /** The first line of standard input; not shown while it is typed. */
+  readPassword(): Promise<string>;
   print(text: string): void;
   complain(text: string): void;
   /** Told once, when everything that was asked for runs: a defect before that is a failed start. */
   started(): void;
   /** Aborted when the user wants the program to end. */
   readonly stop: AbortSignal;
+  /** For good, in all threads. */
+  giveUp(permissions: readonly Permission[]): void;
   /** Calls `reload` each time the user wants certificate and users read again (SIGHUP). */
   onReload(reload: () => Promise<void>): void;
 }
@@ -56,6 +77,14 @@ export async function runProgram(args: readonly string[], host: Host): Promise<n
       if (command.exitCode === 0) host.print(command.text);
       else host.complain(command.text);
       return command.exitCode;
+    case "version":
+      host.print(formatVersion(host.build, host.runtime, await loadedCodecs()));
+      return 0;
+    case "licences":
+      host.print(formatLicences(host.build));
+      return 0;
+    case "add user":
+      return await withLog("normal", host, () => addUser(command, host));
     case "start":
       return await withLog(command.config.verbosity, host, (log) => start(command, log, host));
     case "call":
@@ -84,7 +113,7 @@ async function withLog(
   }
 }
 
-function environmentOf(log: Logger): GatewayEnvironment {
+function environmentOf(log: Logger): Omit<GatewayEnvironment, "sockets"> {
   return { clock: systemClock, log, random: systemRandom, dns: systemDns };
 }
 
@@ -106,20 +135,30 @@ async function openAll(
     await started?.reload();
   });
   const calls = new CallRegistry(environmentOf(log));
-  const environment = { ...environmentOf(log), calls, codecs: await openCodecs(log) };
+  const codecs = await openCodecs(log, host.build);
+  const alone = workersOf(config.workers) === 1;
+  const sockets = opened.use(openSockets(alone ? config.sockets : "deno"));
+  host.giveUp(notNeeded(config, alone));
+  const environment = { ...environmentOf(log), calls, codecs, sockets };
   const guard = new TargetPolicy(config.entrance.targets);
   const sipd = config.sipd === null ? null : opened.use(
     await SipServer.start(config.sipd, { ...environment, guard, timeouts: config.rtp.timeouts }),
   );
   const beside = besideSipServer(config, sipd?.address.port);
   const gateway = opened.use(
-    workersOf(config.workers) === 1
+    alone
       ? await Gateway.start(beside, environment)
       : await Supervisor.start(beside, sources, { ...environmentOf(log), calls, putLine: put }),
   );
   started = gateway;
   const owner = opened.move();
   return { sipd, gateway, [Symbol.asyncDispose]: () => owner[Symbol.asyncDispose]() };
+}
+
+/** With workers the one for system calls stays: threads share permissions, and one that crashed opens the library anew. */
+function notNeeded({ rtmp, sockets }: Config, alone: boolean): Permission[] {
+  const unused: Permission[] = rtmp.record ? [] : ["write"];
+  return alone || sockets === "deno" ? [...unused, "ffi"] : unused;
 }
 
 /** SIGHUP reads files that settings name, not the settings themselves: what has changed there needs a restart. */
@@ -145,12 +184,12 @@ export function besideSipServer(config: Config, sipdPort: number | undefined): C
 }
 
 /** What was not built is said once; the gateway works without. */
-async function openCodecs(log: Logger): Promise<Codecs> {
+async function openCodecs(log: Logger, build: Build): Promise<Codecs> {
   const codecs = await loadCodecs();
   if (codecs.transcodable.size === 0) {
-    log.warn("codec modules are missing, audio only passes through as it is: deno task codecs builds them");
+    log.warn(`codec modules are missing, audio only passes through as it is: ${codecAdvice(build)}`);
   } else if (codecs.missing.length > 0) {
-    log.warn(`codec modules are missing (${codecs.missing.join(", ")}): deno task codecs builds them`);
+    log.warn(`codec modules are missing (${codecs.missing.join(", ")}): ${codecAdvice(build)}`);
   }
   return codecs;
 }
@@ -165,6 +204,7 @@ async function start(command: StartCommand, log: OpenLog, host: Host): Promise<n
 
 async function call(options: TrialOptions, log: Logger, host: Host): Promise<number> {
   const { destination, url } = options;
+  host.giveUp(options.record === null ? ["ffi", "write"] : ["ffi"]);
   host.started();
   host.print(maskSecrets(`calling ${destination} through ${url.split("?", 1)[0]!} ...`));
   const report = await runTrialCall(options, trialEnvironment(log, host), host.stop);
@@ -176,7 +216,7 @@ async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<num
   host.started();
   const { gateway, sipd } = running;
   if (sipd === null) throw new Error("the demo was started without its SIP server");
-  const addresses = demoAddresses(gateway.rtmp, sipd.address);
+  const addresses = demoAddresses(gateway.rtmp, sipd.address, commandPrefix(host.build));
   host.print(
     `calling echo: RTMP client -> gateway -> SIP server -> echo and back, ${command.durationSeconds} s`,
   );
@@ -200,6 +240,29 @@ async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<num
   return 0;
 }
 
+async function loadedCodecs(): Promise<CodecNames> {
+  const { transcodable, missing } = await loadCodecs();
+  return { transcodable: [...transcodable], missing };
+}
+
+async function addUser({ path, user }: AddUserCommand, host: Host): Promise<number> {
+  host.giveUp(["ffi", "net"]);
+  const text = readIfThere(path, host.readFile);
+  const password = await host.readPassword();
+  await host.replaceFile(path, await withUser({ name: path, text }, { user, password }, systemRandom));
+  return 0;
+}
+
+/** Empty when there is no such file yet. */
+function readIfThere(path: string, readFile: ReadFile): string {
+  try {
+    return readFile(path);
+  } catch (error) {
+    if (error instanceof Error && error.name === "NotFound") return "";
+    throw new TransportError(`cannot read ${path}: ${messageOf(error)}`, "failed", { cause: error });
+  }
+}
+
 function printReport(report: TrialReport, host: Host): number {
   host.print(maskSecrets(formatTrialReport(report)));
   return judge(report.outcome).good ? 0 : 1;
@@ -218,7 +281,7 @@ export interface DemoAddresses {
   readonly text: string;
 }
 
-export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
+export function demoAddresses(rtmp: Endpoint, sipd: Endpoint, prefix: string): DemoAddresses {
   const gateway = formatEndpoint({
     ...rtmp,
     hostname: isUnspecified(rtmp.hostname) ? "127.0.0.1" : rtmp.hostname,
@@ -234,8 +297,8 @@ export function demoAddresses(rtmp: Endpoint, sipd: Endpoint): DemoAddresses {
       "",
       "Still running. Try, from another terminal:",
       "",
-      `  deno task call rtmp://${gateway}/sip/me@${domain} echo`,
-      `  deno task call rtmp://${gateway}/sip/me@${domain} echo --codec pcmu`,
+      `  ${prefix} call rtmp://${gateway}/sip/me@${domain} echo`,
+      `  ${prefix} call rtmp://${gateway}/sip/me@${domain} echo --codec pcmu`,
       "",
       "Hear a tone with ffplay, send one with ffmpeg (G.711; the remote party is dialled by the URL):",
       "",

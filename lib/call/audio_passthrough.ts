@@ -141,6 +141,6 @@ interface Refused {
 export function refusalOf({ sent, taken, registry, transcoding }: Refused): string {
   const name = typeof sent === "string" ? codecLabel(sent) ?? "this audio codec" : sent.label;
   if (transcoding) return `${name} cannot be carried in a call: send ${registry.sendable()}`;
-  return `${name} is not what the remote party takes, and nothing here can convert it (deno task codecs builds what ` +
-    `can): send ${taken.label}`;
+  return `${name} is not what the remote party takes, and nothing here can convert it: ` +
+    `send ${taken.label}`;
 }

@@ -101,7 +101,7 @@ export class Codecs implements Libraries {
 
 function needed<T>(value: T | null | undefined): T {
   if (value === null || value === undefined) {
-    throw new Error("A codec module is missing: deno task codecs builds it");
+    throw new Error("a codec module is missing");
   }
   return value;
 }

@@ -94,6 +94,11 @@ const rtmp = group("RTMP", {
     to: (folder) => folder.endsWith("/") ? folder : `${folder}/`,
     help: "folder of FLV files; nothing outside is read or written",
   }),
+  record: setting(truth(), {
+    at: "rtmp.record",
+    default: false,
+    help: "let publishers record into the folder of --root",
+  }),
   "rtmp-idle": setting(wholeNumber(2, 86400, "<seconds>"), {
     at: "rtmp.options.idleMs",
     default: defaultRtmpOptions.idleMs / SECOND_MS,
@@ -244,7 +249,7 @@ const access = group("Access", {
     default: null,
     absent: "none",
     reload: true,
-    help: "file of RTMP users and password hashes, made by scripts/add_user.ts",
+    help: "file of RTMP users and password hashes, made by `siprtmp user add`",
   }),
   "rtmp-token": setting(
     token(),
@@ -324,8 +329,7 @@ const program = group("Process", {
   sockets: setting(oneOf<SocketKind>("<kind>", ["auto", "deno", "linux"]), {
     at: "sockets",
     default: "auto" as SocketKind,
-    help:
-      "socket backend: deno, linux (epoll by FFI, faster, needs --allow-ffi), auto: linux where permitted",
+    help: "socket backend: deno, linux (epoll by system calls, faster), auto: linux where it can be had",
   }),
   workers: setting(
     converted(`a whole number from 1 to ${MAX_WORKERS}, or auto`, "<count>", parseWorkers, {

@@ -174,8 +174,7 @@ export async function isLink(path: string): Promise<boolean> {
  */
 function demand(name: PathPermission, path: string): void {
   if (Deno.permissions.querySync({ name, path }).state === "granted") return;
-  const hint = name === "write" ? "; deno task start:record records into the folder recordings" : "";
-  throw new Deno.errors.NotCapable(`the program was started without the permission to ${name} it${hint}`);
+  throw new Deno.errors.NotCapable(`the program was started without the permission to ${name} it`);
 }
 
 function isMissing(error: unknown): boolean {

@@ -12,11 +12,10 @@ import { builtInCodecs } from "../codecs/registry.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import { LiveApp } from "../live/live_client.ts";
 import { type Endpoint, formatEndpoint } from "../net/endpoint.ts";
-import type { OpenFiles } from "../net/linux/calls.ts";
 import { residentBytes } from "../net/text_file.ts";
 import { PublicAddress } from "../net/public_address.ts";
 import { AddressPolicy } from "../net/route.ts";
-import { openSockets, type Sockets } from "../net/sockets.ts";
+import type { Sockets } from "../net/sockets.ts";
 import type { RtmpConnection } from "../rtmp/connection.ts";
 import { SipEndpoint, type SipEnvironment } from "../sip/ua/endpoint.ts";
 import type { DialogRecord } from "../sip/ua/worker_events.ts";
@@ -45,8 +44,8 @@ export interface GatewayEnvironment extends Runtime {
   readonly memoryBytes?: () => number;
   /** Absent: audio is not transcoded. */
   readonly codecs?: Codecs;
-  /** Where open files are noted, for who clears up behind this thread. */
-  readonly files?: OpenFiles;
+  /** Whose sockets carry RTMP and media; they outlive the gateway. */
+  readonly sockets: Sockets;
   readonly team?: Team;
 }
 
@@ -66,7 +65,6 @@ export class Gateway implements AsyncDisposable {
   readonly #live: LiveApp;
   readonly #listeners: RtmpListeners;
   readonly #guard: LoadGuard;
-  readonly #sockets: Sockets;
   #rtmp: Endpoint;
   #opened = false;
   readonly #connections: Counter;
@@ -74,7 +72,7 @@ export class Gateway implements AsyncDisposable {
   private constructor(
     config: Config,
     environment: GatewayEnvironment,
-    { listeners, sockets }: { listeners: RtmpListeners; sockets: Sockets },
+    listeners: RtmpListeners,
   ) {
     const { log, team } = environment;
     const withMedia = team?.calls ?? new LocalCounter();
@@ -83,15 +81,14 @@ export class Gateway implements AsyncDisposable {
     this.#config = config;
     this.#environment = environment;
     this.#listeners = listeners;
-    this.#sockets = sockets;
     this.#rtmp = config.rtmp.listen;
     this.#addresses = new AddressPolicy(config.sip);
     const guard = new TargetPolicy(config.entrance.targets);
     guard.onRefused = (askedBy) => listeners.offenders.note(askedBy, "requests to forbidden targets");
-    this.#media = new CallMediaPool(config, { ...environment, sockets, guard }, this.#addresses, withMedia);
+    this.#media = new CallMediaPool(config, { ...environment, guard }, this.#addresses, withMedia);
     this.#scope = new Scope("gateway", { log });
     this.#live = new LiveApp(
-      { root: config.rtmp.root, latencyMs: LIVE_LATENCY_MS, onBusy: config.onBusy },
+      { ...config.rtmp, latencyMs: LIVE_LATENCY_MS, onBusy: config.onBusy },
       environment,
     );
     this.#sip = SipEndpoint.open( // the last but the guard: it binds
@@ -139,9 +136,8 @@ export class Gateway implements AsyncDisposable {
 
   /** Binds all ports and starts to accept. Errors: TransportError when a port or file cannot be had, ConfigError. */
   static async start(config: Config, environment: GatewayEnvironment): Promise<Gateway> {
-    const sockets = openSockets(config.sockets, environment.files); // opens nothing before the first of them
-    const listeners = await RtmpListeners.create(config, { ...environment, sockets });
-    const gateway = new Gateway(config, environment, { listeners, sockets });
+    const listeners = await RtmpListeners.create(config, environment);
+    const gateway = new Gateway(config, environment, listeners);
     gateway.#scope.spawn("routes", (signal) => gateway.#watchRoutes(signal));
     gateway.#scope.spawn("rtmp listener", (signal) => gateway.#acceptClients(signal));
     const streams = environment.team?.streams;
@@ -160,7 +156,7 @@ export class Gateway implements AsyncDisposable {
       await gateway[Symbol.asyncDispose]();
       throw error;
     }
-    const { log, team } = environment;
+    const { log, team, sockets } = environment;
     const own = sockets.kind === "linux" ? "; sockets by system calls of Linux" : "";
     const at = formatEndpoint(gateway.#rtmp);
     const where = `RTMP clients connect to ${at}; SIP uses port ${gateway.sipPort}${own}`;
@@ -316,7 +312,6 @@ export class Gateway implements AsyncDisposable {
     await this.#sip[Symbol.asyncDispose]();
     await this.#media[Symbol.asyncDispose]();
     this.#listeners.offenders[Symbol.dispose]();
-    this.#sockets[Symbol.dispose]();
   }
 }
 

@@ -5,7 +5,7 @@ import { messageOf, TransportError, WireError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { FlvSeekReader } from "../flv/seek_reader.ts";
 import { FilePlayer } from "./file_player.ts";
-import { isAppName, MediaFolder, parseStreamPath, Recordings } from "./recordings.ts";
+import { isAppName, parseStreamPath, Recordings } from "./recordings.ts";
 import {
   type CommandEvent,
   NetStreamClient,
@@ -224,6 +224,8 @@ export class LiveClient extends NetStreamClient {
 export interface LiveOptions {
   /** Folder of recordings (-r); nothing outside of it is read or written. */
   readonly root: string;
+  /** False: files are played and none is written. */
+  readonly record: boolean;
   /** A live player that gets its media later than this loses pictures up to the next key frame. */
   readonly latencyMs: number;
   /** A player of a file is given so much in advance at most; default 10 s. */
@@ -249,7 +251,7 @@ export class LiveApp {
     const { clock } = environment;
     this.#log = environment.log.category("rtmp");
     this.streams = new LiveStreams({ ...defaultLiveLimits, ...options.limits }, { clock, log: this.#log });
-    this.#recordings = new Recordings(new MediaFolder(options.root), this.#log);
+    this.#recordings = new Recordings(options, this.#log);
     this.#services = {
       streams: this.streams,
       recordings: this.#recordings,

@@ -29,12 +29,14 @@ const FAILED = "the file cannot be used; the server's log says why";
 
 export class Recordings {
   readonly #folder: MediaFolder;
+  readonly #mayRecord: boolean;
   readonly #log: Logger;
   /** Files being written; the promise is there once they are being finished. */
   readonly #busy = new Map<string, { finished: Promise<void> | null }>();
 
-  constructor(folder: MediaFolder, log: Logger) {
-    this.#folder = folder;
+  constructor({ root, record }: { readonly root: string; readonly record: boolean }, log: Logger) {
+    this.#folder = new MediaFolder(root);
+    this.#mayRecord = record;
     this.#log = log;
   }
 
@@ -44,6 +46,7 @@ export class Recordings {
 
   /** Starts to record. Refused when the name cannot be a file or somebody else records into it. */
   async record(path: string, mode: "record" | "append"): Promise<Opened<OpenRecording>> {
+    if (!this.#mayRecord) return this.#refuseAll(path);
     return await this.#attempt(`record ${path}`, async () => {
       const place = await this.#folder.place(path);
       if (place.type === "refused") return place;
@@ -66,6 +69,12 @@ export class Recordings {
         throw error;
       }
     });
+  }
+
+  #refuseAll(path: string): Opened<OpenRecording> {
+    const reason = "recording is off here: --record turns it on";
+    this.#log.warn(`cannot record ${path}: ${reason}`);
+    return { type: "refused", reason };
   }
 
   /** Opens a recording to be played; null when there is none. */

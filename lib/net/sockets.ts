@@ -2,7 +2,7 @@
 // need a permission of their own.
 // Role: edge
 
-import { ConfigError } from "../base/errors.ts";
+import { ConfigError, TransportError } from "../base/errors.ts";
 import { type Endpoint, isIpv6 } from "./endpoint.ts";
 import { LinuxPoll, mayCallLinux, type OpenFiles, openLinuxCalls } from "./linux/calls.ts";
 import { listenLinuxTcp } from "./linux/tcp.ts";
@@ -31,42 +31,41 @@ export const denoSockets: Sockets = {
 };
 
 /**
- * Chooses the kind; opens nothing yet.
+ * Chooses the kind and opens what it takes: afterwards the permission for system calls may be given up.
  * @param files where a thread that may break down notes what somebody else has to close then
- * @throws ConfigError when the wanted kind may not be used here
+ * @throws ConfigError when the wanted kind cannot be used here
  */
 export function openSockets(wanted: SocketKind, files?: OpenFiles): Sockets {
-  if (wanted !== "deno" && mayCallLinux()) return new LinuxSockets(files);
-  if (wanted !== "linux") return denoSockets;
-  throw new ConfigError(
-    "sockets linux needs Linux and the permission --allow-ffi: start it with deno task start:fast",
-  );
+  if (wanted === "deno") return denoSockets;
+  try {
+    if (mayCallLinux()) return new LinuxSockets(new LinuxPoll(openLinuxCalls(files)));
+  } catch (error) {
+    if (!(error instanceof TransportError) || wanted === "linux") throw error;
+    return denoSockets; // a Linux with another C library
+  }
+  if (wanted === "auto") return denoSockets;
+  throw new ConfigError("sockets linux needs Linux and the permission --allow-ffi");
 }
 
 /** IPv6 goes through the runtime: its addresses have scopes that only a look-up by name tells. */
 class LinuxSockets implements Sockets {
   readonly kind = "linux";
-  readonly #files: OpenFiles | undefined;
-  #opened: LinuxPoll | null = null;
+  readonly #poll: LinuxPoll;
 
-  constructor(files: OpenFiles | undefined) {
-    this.#files = files;
+  /** Owns the poll. */
+  constructor(poll: LinuxPoll) {
+    this.#poll = poll;
   }
 
   bindUdp(at: Endpoint, options?: UdpOptions): UdpSocket {
-    return isIpv6(at.hostname) ? UdpSocket.bind(at, options) : bindLinuxUdp(this.#poll(), at, options);
+    return isIpv6(at.hostname) ? UdpSocket.bind(at, options) : bindLinuxUdp(this.#poll, at, options);
   }
 
   listenTcp(at: Endpoint, options: ListenOptions): AsyncGenerator<ByteStream, void, void> {
-    return isIpv6(at.hostname) ? listenTcp(at, options) : listenLinuxTcp(() => this.#poll(), at, options);
+    return isIpv6(at.hostname) ? listenTcp(at, options) : listenLinuxTcp(this.#poll, at, options);
   }
 
   [Symbol.dispose](): void {
-    this.#opened?.[Symbol.dispose]();
-    this.#opened = null;
-  }
-
-  #poll(): LinuxPoll {
-    return this.#opened ??= new LinuxPoll(openLinuxCalls(this.#files));
+    this.#poll[Symbol.dispose]();
   }
 }

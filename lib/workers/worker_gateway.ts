@@ -10,6 +10,7 @@ import type { CallRegistry, CallWatch } from "../call/registry.ts";
 import { buildConfig } from "../config/config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { OpenFiles } from "../net/linux/calls.ts";
+import { openSockets, type Sockets } from "../net/sockets.ts";
 import type { DnsResolver } from "../net/dns.ts";
 import {
   type CallsReply,
@@ -102,10 +103,11 @@ export class WorkerGateway {
     const team = this.#member = new TeamMember({ opening, counts, post, limits, clock, log });
     running.beat(clock, counts, index);
     const codecs = await this.#environment.loadCodecs();
+    const sockets = running.sockets = openSockets(config.sockets, new OpenFiles(opening.files));
     const gateway = await Gateway.start(sliceOf(config, opening.slot), {
       ...this.#environment,
       codecs,
-      files: new OpenFiles(opening.files),
+      sockets,
       log,
       team,
     });
@@ -155,6 +157,7 @@ export class WorkerGateway {
 class Running {
   gateway: Gateway | null = null;
   log: OpenLog | null = null;
+  sockets: Sockets | null = null;
   #ticker: Ticker | null = null;
 
   beat(clock: Clock, counts: SharedCounts, worker: number): void {
@@ -167,6 +170,7 @@ class Running {
 
   async end(): Promise<void> {
     await this.gateway?.[Symbol.asyncDispose]();
+    this.sockets?.[Symbol.dispose]();
     this.#ticker?.[Symbol.dispose]();
     await this.log?.close();
   }

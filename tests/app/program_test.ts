@@ -7,6 +7,8 @@ import { buildConfig } from "../../lib/config/config.ts";
 import { loopbackPlaces } from "../../lib/gateway/access/target_policy.ts";
 import { dialledByUrl, parseAppPath } from "../../lib/gateway/urls.ts";
 
+const LOCAL = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"];
+
 interface Recorded {
   host: Host;
   stop: AbortController;
@@ -19,17 +21,55 @@ function recordingHost(): Recorded {
   const printed: string[] = [];
   const complained: string[] = [];
   const host: Host = {
+    build: { type: "source" },
+    runtime: { deno: "2.0.0", v8: "14.0" },
     readFile: (path) => Deno.readTextFileSync(path),
+    replaceFile: (path, text) => Deno.writeTextFile(path, text),
+    readPassword: () => Promise.resolve("correct horse"),
     print: (text) => void printed.push(text),
     complain: (text) => void complained.push(text),
     started: () => {},
     stop: stop.signal,
+    giveUp: () => {},
     onReload: () => {},
   };
   return { host, stop, printed, complained };
 }
 
-const LOCAL = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"];
+Deno.test("user add writes the file anew; a name or password that cannot be is one line and exit code 2", async () => {
+  const { host, complained } = recordingHost();
+  const written: [string, string][] = [];
+  const replaceFile = (path: string, text: string) => Promise.resolve(void written.push([path, text]));
+  const args = ["user", "add", "/nowhere/users", "alice"];
+  assert.equal(await runProgram(args, { ...host, replaceFile }), 0);
+  assert.match(written.join(), /^\/nowhere\/users,alice:/);
+  const short = { ...host, replaceFile, readPassword: () => Promise.resolve("hunter2") };
+  assert.equal(await runProgram(args, short), 2);
+  assert.deepEqual(complained, ["siprtmp: a password has at least 8 characters"]);
+  assert.equal(written.length, 1);
+});
+
+const GIVEN_UP: { args: string[]; gives: string[] }[] = [
+  { args: [], gives: ["write", "ffi"] },
+  { args: ["--record"], gives: ["ffi"] },
+  { args: ["--workers", "2"], gives: ["write"] },
+  { args: ["--workers", "2", "--sockets", "deno"], gives: ["write", "ffi"] },
+  { args: ["--workers", "2", "--record"], gives: [] },
+];
+
+for (const { args, gives } of GIVEN_UP) {
+  Deno.test(`start ${args.join(" ")}: gives up ${gives.join(" and ") || "nothing"} before a port is open`, async () => {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const port = String((taken.addr as Deno.NetAddr).port);
+    const { host } = recordingHost();
+    const given: string[] = [];
+    const code = await runProgram([...LOCAL, "-p", port, ...args], {
+      ...host,
+      giveUp: (names) => void given.push(...names),
+    });
+    assert.deepEqual([code, given], [1, gives]);
+  });
+}
 
 const MISTAKES: { args: string[]; exitCode: number; says: RegExp }[] = [
   { args: ["--bogus"], exitCode: 2, says: /--bogus/ },
@@ -133,7 +173,11 @@ Deno.test("the gateway starts behind the port of the built-in server, unless its
   assert.deepEqual(besideSipServer(asked, 5060).sip, asked.sip);
 });
 
-const ADDRESSES = demoAddresses({ hostname: "0.0.0.0", port: 1936 }, { hostname: "127.0.0.1", port: 5062 });
+const ADDRESSES = demoAddresses(
+  { hostname: "0.0.0.0", port: 1936 },
+  { hostname: "127.0.0.1", port: 5062 },
+  "deno task",
+);
 
 Deno.test("the demo's own URL connects to loopback when the gateway listens everywhere", () => {
   assert.equal(ADDRESSES.url, "rtmp://127.0.0.1:1936/sip/demo@127.0.0.1:5062");
@@ -151,7 +195,7 @@ Deno.test("the URLs to paste are ones the gateway understands", () => {
 });
 
 Deno.test("IPv6 addresses are bracketed", () => {
-  const { url } = demoAddresses({ hostname: "::1", port: 1935 }, { hostname: "::1", port: 5060 });
+  const { url } = demoAddresses({ hostname: "::1", port: 1935 }, { hostname: "::1", port: 5060 }, "siprtmp");
   assert.equal(url, "rtmp://[::1]:1935/sip/demo@[::1]:5060");
 });
 

@@ -221,6 +221,6 @@ Deno.test("a refusal names the codec, and what can be sent instead", () => {
   for (const [codec, words] of table) assert.match(refusal(codec, true), words);
   assert.match(
     refusal(codecNamed("aac"), false),
-    /^AAC is not what the remote party takes.*deno task codecs.*G\.711 \(mu-law\)$/,
+    /^AAC is not what the remote party takes.*can convert it.*G\.711 \(mu-law\)$/,
   );
 });

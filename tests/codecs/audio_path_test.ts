@@ -287,7 +287,7 @@ Deno.test({
     const none = new Codecs(new Map());
     assert.throws(
       () => open({ codec: "speex", sampleRate: 16000 }, ULAW, { codecs: none }),
-      /deno task codecs/,
+      /codec module is missing/,
     );
   },
 });

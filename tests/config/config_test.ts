@@ -25,6 +25,7 @@ Deno.test("defaults are those of siprtmp, and of the new options", () => {
     rtmp: {
       listen: { hostname: "0.0.0.0", port: 1935 },
       root: "./",
+      record: false,
       options: { ...defaultRtmpOptions, idleMs: 60_000, pingMs: 15_000 },
     },
     entrance: {

@@ -36,4 +36,4 @@ golden("12 recording", async (stage) => {
   } finally {
     await Deno.remove(root, { recursive: true });
   }
-}, { flags: { root } });
+}, { flags: { root, record: true } });

@@ -7,6 +7,7 @@ import { silentLog } from "../../lib/base/log.ts";
 import { systemRandom } from "../../lib/base/random.ts";
 import { loadCodecs } from "../../lib/codecs/load.ts";
 import { buildConfig } from "../../lib/config/config.ts";
+import { openSockets } from "../../lib/net/sockets.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { DnsResolver } from "../../lib/net/dns.ts";
 import { testSockets } from "../support/test_gateway.ts";
@@ -70,12 +71,14 @@ Deno.test("a call to a domain with weighted servers asks DNS once and stays with
     a: () => Promise.resolve(["127.0.0.1"]),
     aaaa: () => Promise.resolve([]),
   };
-  const flags = { host: "127.0.0.1", port: "0", "int-ip": "0.0.0.0", "sip-port": "0", sockets: testSockets };
+  const flags = { host: "127.0.0.1", port: "0", "int-ip": "0.0.0.0", "sip-port": "0" };
+  using sockets = openSockets(testSockets);
   const environment = {
     clock: systemClock,
     log: silentLog,
     random: systemRandom,
     dns,
+    sockets,
     codecs: await loadCodecs(),
   };
   await using gateway = await Gateway.start(buildConfig({ flags }), environment);

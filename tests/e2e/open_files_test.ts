@@ -27,9 +27,7 @@ for (const sockets of ["deno", "linux"]) {
       name: `${door}, ${sockets} sockets: too many open files is one line, and it goes on afterwards`,
       ignore,
     }, async () => {
-      const permissions = `--allow-net --allow-read --allow-sys=networkInterfaces${
-        sockets === "linux" ? " --allow-ffi" : ""
-      }`;
+      const permissions = "--allow-net --allow-read --allow-sys=networkInterfaces --allow-ffi";
       const command = `deno run --no-prompt ${permissions} main.ts ${LOCAL} --sockets ${sockets}`;
       const process = new Deno.Command("sh", {
         args: ["-c", `ulimit -n ${OPEN_FILES}; exec ${command}`],

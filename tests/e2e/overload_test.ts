@@ -7,6 +7,7 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import { systemDns } from "../../lib/net/dns.ts";
+import { denoSockets } from "../../lib/net/sockets.ts";
 import { RtmpClient, RtmpRefused } from "../../lib/rtmp/client.ts";
 import { header, openRawPhone, rawInDialog, rawInvite, type RawPhone } from "../support/raw_phone.ts";
 import { RecordLog } from "../support/record_log.ts";
@@ -107,6 +108,7 @@ Deno.test("too much memory refuses calls and clients, and lets them in again whe
     log,
     random: systemRandom,
     dns: systemDns,
+    sockets: denoSockets,
     memoryBytes: () => load.bytes,
   };
   const flags = { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", "max-memory": "100" };

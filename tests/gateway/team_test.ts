@@ -11,12 +11,19 @@ import { Gateway } from "../../lib/gateway/gateway.ts";
 import type { StreamsWorker, Team } from "../../lib/gateway/team.ts";
 import { AddressRegistry } from "../../lib/gateway/shared_address.ts";
 import { systemDns } from "../../lib/net/dns.ts";
+import { denoSockets } from "../../lib/net/sockets.ts";
 import type { ByteStream } from "../../lib/net/byte_stream.ts";
 import { RtmpClient } from "../../lib/rtmp/client.ts";
 import type { RtmpConnection } from "../../lib/rtmp/connection.ts";
 import { RecordingWorkerEvents } from "../support/worker_events.ts";
 
-const ENVIRONMENT = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
+const ENVIRONMENT = {
+  clock: systemClock,
+  log: silentLog,
+  random: systemRandom,
+  dns: systemDns,
+  sockets: denoSockets,
+};
 
 interface FakeTeam extends Team {
   /** What was asked and told, in words. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { encodeAmf0 } from "../../lib/amf/amf0.ts";
 import { LiveClient } from "../../lib/live/live_client.ts";
-import { MediaFolder, Recordings } from "../../lib/live/recordings.ts";
+import { Recordings } from "../../lib/live/recordings.ts";
 import { defaultLiveLimits, LiveStreams } from "../../lib/live/streams.ts";
 import { RtmpRefused } from "../../lib/rtmp/client.ts";
 import { NetStream } from "../../lib/rtmp/net_stream.ts";
@@ -345,7 +345,7 @@ Deno.test("a client that leaves while its file is being opened leaves nothing be
     const clock = new FakeClock();
     const log = new RecordLog();
     const streams = new LiveStreams(defaultLiveLimits, { clock, log });
-    const recordings = new Recordings(new MediaFolder(root), log);
+    const recordings = new Recordings({ root, record: true }, log);
     const services = {
       streams,
       recordings,

@@ -21,7 +21,7 @@ async function inRecordings(
 ): Promise<void> {
   await inFolder(async (folder) => {
     const log = new RecordLog();
-    await run(new Recordings(new MediaFolder(folder), log), folder, log);
+    await run(new Recordings({ root: folder, record: true }, log), folder, log);
   });
 }
 
@@ -34,6 +34,18 @@ async function record(
   assert.ok(outcome.type === "open", JSON.stringify(outcome));
   return outcome.opened;
 }
+
+Deno.test("without --record nothing is written, and it is said what turns it on", () =>
+  inFolder(async (folder) => {
+    const log = new RecordLog();
+    const recordings = new Recordings({ root: folder, record: false }, log);
+    for (const mode of ["record", "append"] as const) {
+      const outcome = await recordings.record("live/film", mode);
+      assert.deepEqual(outcome, { type: "refused", reason: "recording is off here: --record turns it on" });
+    }
+    assert.equal(log.lines.length, 2);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(folder)), []);
+  }));
 
 Deno.test("what was recorded can be played, as soon as it is finished", () =>
   inRecordings(async (recordings, _folder, log) => {

@@ -7,7 +7,7 @@ import { type LoadProcess, startLoad } from "../../bench/control/load_client.ts"
 import { type GatewayProcess, startGateway } from "../../bench/control/subjects.ts";
 import type { RunResult } from "../../bench/load/protocol.ts";
 import { type Attack, type AttackResult, startAttack } from "../support/attack.ts";
-import { testTask } from "../support/test_gateway.ts";
+import { testSockets } from "../support/test_gateway.ts";
 import { udpPortsOf } from "../support/program.ts";
 import { openRawPhone, rawInvite } from "../support/raw_phone.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
@@ -30,7 +30,9 @@ interface Stage extends AsyncDisposable {
 async function startStage(args: readonly string[] = []): Promise<Stage> {
   const stack = new AsyncDisposableStack();
   const ports = ["--rtp-ports", `${RTP_PORTS.min}-${RTP_PORTS.max}`];
-  const gateway = stack.use(await startGateway({ cpu: null, args: [...ports, ...args], task: testTask }));
+  const gateway = stack.use(
+    await startGateway({ cpu: null, args: [...ports, ...args], sockets: testSockets }),
+  );
   const load = stack.use(await startLoad(null));
   const dialled = await load.ask("dial", {
     target: "gateway",

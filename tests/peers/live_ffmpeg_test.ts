@@ -53,7 +53,7 @@ for (const app of ["live", "wirecast/studio"]) {
       inFolder(async (folder) => {
         const film = `${folder}/film.flv`;
         await makeFilm(film, 6);
-        await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+        await using server = await startLiveServer({ root: folder, record: true, latencyMs: LATENCY_MS });
         const url = `${server.url}/${app}/cam`;
         const early = frameHashes(url, "v", ["-rtmp_live", "live"]);
         await until("the early player", () => server.app.usage.players === 1);
@@ -93,7 +93,7 @@ Deno.test({
       const film = `${folder}/talk.flv`;
       const source = "-f lavfi -i sine=1000:sample_rate=16000 -t 4 -c:a libspeex -ac 1 -f flv".split(" ");
       await runWell("ffmpeg", ["-v", "error", ...source, film]);
-      await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+      await using server = await startLiveServer({ root: folder, record: true, latencyMs: LATENCY_MS });
       const url = `${server.url}/live/talk`;
       const publishing = publish(film, url);
       await until("some sound", () => (server.app.streams.find("live/talk")?.lastTimeMs ?? 0) > 1000);
@@ -113,7 +113,11 @@ Deno.test({
     inFolder(async (folder) => {
       const film = `${folder}/film.flv`;
       await makeFilm(film, 4);
-      await using server = await startLiveServer({ root: `${folder}/root`, latencyMs: LATENCY_MS });
+      await using server = await startLiveServer({
+        root: `${folder}/root`,
+        record: true,
+        latencyMs: LATENCY_MS,
+      });
       await record(server, film, "film", "record");
       const url = `${server.url}/live/film`;
       const [played, dumped] = await Promise.all([
@@ -144,7 +148,7 @@ Deno.test({
     inFolder(async (folder) => {
       const film = `${folder}/film.flv`;
       await makeFilm(film, 6);
-      await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+      await using server = await startLiveServer({ root: folder, record: true, latencyMs: LATENCY_MS });
       await record(server, film, "copy", "record");
       const pictures = await frameHashes(film, "v");
       const url = `${server.url}/live/copy`;
@@ -183,7 +187,11 @@ Deno.test({
       const [first, second] = [`${folder}/first.flv`, `${folder}/second.flv`];
       await makeFilm(first, 2);
       await makeFilm(second, 2);
-      await using server = await startLiveServer({ root: `${folder}/root`, latencyMs: LATENCY_MS });
+      await using server = await startLiveServer({
+        root: `${folder}/root`,
+        record: true,
+        latencyMs: LATENCY_MS,
+      });
       await record(server, first, "both", "append");
       await record(server, second, "both", "append");
       const wanted = [...await frameHashes(first, "v"), ...await frameHashes(second, "v")];
@@ -198,7 +206,11 @@ Deno.test({
   fn: () =>
     inFolder(async (folder) => {
       await Deno.writeTextFile(`${folder}/secret.flv`, "x");
-      await using server = await startLiveServer({ root: `${folder}/root`, latencyMs: LATENCY_MS });
+      await using server = await startLiveServer({
+        root: `${folder}/root`,
+        record: true,
+        latencyMs: LATENCY_MS,
+      });
       for (const name of ["none", "../secret", "..%2fsecret", `${folder}/secret`]) {
         const args = ["-r", `${server.url}/live`, "-y", name, "-A", "1", "-o", `${folder}/out.flv`];
         const { success, err } = await run("rtmpdump", args);
@@ -253,7 +265,7 @@ for (const container of ["mkv", "flv"]) {
       inFolder(async (folder) => {
         const film = `${folder}/film.flv`;
         await makeFilm(film, 9);
-        await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+        await using server = await startLiveServer({ root: folder, record: true, latencyMs: LATENCY_MS });
         const url = `${server.url}/live/copied`;
         const publishing = publish(film, url);
         const stream = () => server.app.streams.find("live/copied");
@@ -304,7 +316,7 @@ for (const [what, withConfig, of] of FORMS) {
         await makeFilm(film, 4, "160x120");
         const tags = tagsOf(await Deno.readFile(film)).filter(({ type }) => type === 9);
         const { sps, pps } = decodeAvcConfig(tags[0]!.body.subarray(5));
-        await using server = await startLiveServer({ root: folder, latencyMs: LATENCY_MS });
+        await using server = await startLiveServer({ root: folder, record: true, latencyMs: LATENCY_MS });
         const url = `${server.url}/live/odd`;
         const environment = { clock: systemClock, log: silentLog, random: systemRandom };
         await using client = await RtmpClient.open(`${server.url}/live`, environment);

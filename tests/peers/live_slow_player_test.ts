@@ -13,7 +13,7 @@ Deno.test({
     inFolder(async (folder) => {
       const [film, dumped] = [`${folder}/film.flv`, `${folder}/dumped.flv`];
       await makeFilm(film, 16);
-      await using server = await startLiveServer({ root: folder, latencyMs: 1000 });
+      await using server = await startLiveServer({ root: folder, record: true, latencyMs: 1000 });
       const url = `${server.url}/live/cam`;
       const sentMs = (): number => server.app.streams.find("live/cam")?.lastTimeMs ?? 0;
       const steady = frameHashes(url, "v", ["-rtmp_live", "live"]);

@@ -7,9 +7,16 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway } from "../../lib/gateway/gateway.ts";
 import { systemDns } from "../../lib/net/dns.ts";
+import { denoSockets } from "../../lib/net/sockets.ts";
 
 const { gc } = globalThis as unknown as { gc: () => void };
-const environment = { clock: systemClock, log: silentLog, random: systemRandom, dns: systemDns };
+const environment = {
+  clock: systemClock,
+  log: silentLog,
+  random: systemRandom,
+  dns: systemDns,
+  sockets: denoSockets,
+};
 const config = buildConfig({
   flags: {
     "host": "127.0.0.1",

@@ -68,7 +68,7 @@ export class LiveHouse implements AsyncDisposable {
   constructor(options: Partial<LiveOptions> = {}, rtmp: Partial<RtmpOptions> = {}, pipe: PipeOptions = {}) {
     this.#rtmp = { ...defaultRtmpOptions, ...rtmp };
     this.#pipe = pipe;
-    this.app = new LiveApp({ root: "/no/such/folder", latencyMs: 1000, ...options }, {
+    this.app = new LiveApp({ root: "/no/such/folder", record: true, latencyMs: 1000, ...options }, {
       clock: this.clock,
       log: this.log,
     });

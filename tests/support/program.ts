@@ -1,6 +1,6 @@
 // Runs main.ts as its own process, as a user would, and reads what it says.
 
-import { testTask } from "./test_gateway.ts";
+import { testSockets } from "./test_gateway.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -29,10 +29,22 @@ export async function startProgram(options: ProgramOptions = {}): Promise<Runnin
     "--allow-net",
     "--allow-read",
     "--allow-sys=networkInterfaces",
-    ...(testTask === "start:fast" ? ["--allow-ffi"] : []),
+    "--allow-ffi",
     `${ROOT}main.ts`,
   ];
-  const args = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0", ...options.args ?? []];
+  const args = [
+    "-i",
+    "127.0.0.1",
+    "-p",
+    "0",
+    "-l",
+    "127.0.0.1",
+    "--sip-port",
+    "0",
+    "--sockets",
+    testSockets,
+    ...options.args ?? [],
+  ];
   // The log goes through tee, so that a full disk behind it is met by the program's own writes.
   const command = [...run, ...args].map((word) => `'${word}'`).join(" ");
   const shell = options.logTo === undefined ? `exec ${command}` : `exec ${command} 2>${options.logTo}`;

@@ -9,12 +9,10 @@ import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/settings.ts";
 import { systemDns } from "../../lib/net/dns.ts";
+import { openSockets, type SocketKind } from "../../lib/net/sockets.ts";
 
 /** The tests run with the sockets that most users have; SIPRTMP_SOCKETS=linux runs them with the others. */
-export const testSockets: string = Deno.env.get("SIPRTMP_SOCKETS") ?? "deno";
-
-/** The task whose permissions let a program use them. */
-export const testTask: "start" | "start:fast" = testSockets === "linux" ? "start:fast" : "start";
+export const testSockets: SocketKind = Deno.env.get("SIPRTMP_SOCKETS") === "linux" ? "linux" : "deno";
 
 export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway;
@@ -33,11 +31,13 @@ export async function startGateway(
 ): Promise<TestGateway> {
   const written: string[] = [];
   const { log, close } = openLog({ verbosity: "debug", write: (line) => void written.push(line) });
+  const sockets = openSockets(testSockets);
   const environment = {
     clock: systemClock,
     log,
     random: systemRandom,
     dns: systemDns,
+    sockets,
     codecs: await loadCodecs(readModule, registry),
   };
   const config = buildConfig({
@@ -46,7 +46,6 @@ export async function startGateway(
       port: "0",
       "int-ip": "127.0.0.1",
       "sip-port": "0",
-      sockets: testSockets,
       ...flags,
     },
     ...(file === undefined ? {} : { file: { name: "test.toml", text: file } }),
@@ -59,6 +58,7 @@ export async function startGateway(
     lines: () => written.join("\n"),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
+      sockets[Symbol.dispose]();
       await close();
     },
   };

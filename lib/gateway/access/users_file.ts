@@ -1,5 +1,5 @@
 // The users file, `alice:pbkdf2-sha256:600000:<salt>:<hash>` a line (base64, RFC 4648 4; # begins a comment), and its
-// password hashes (PBKDF2, RFC 8018 5.2). Made by scripts/add_user.ts. Hashing runs beside the event loop.
+// password hashes (PBKDF2, RFC 8018 5.2). Made by `siprtmp user add`. Hashing runs beside the event loop.
 // Role: edge
 
 import { encodeUtf8 } from "../../base/bytes.ts";
@@ -44,7 +44,7 @@ export function parseUsers(file: { readonly name: string; readonly text: string 
     const complain = (what: string): ConfigError =>
       new ConfigError(`${file.name}, line ${index + 1}: ${what}`);
     const [name = "", ...rest] = text.split(":");
-    if (!isUserName(name)) throw complain("a line is NAME:HASH, as scripts/add_user.ts writes it");
+    if (!isUserName(name)) throw complain("a line is NAME:HASH, as `siprtmp user add` writes it");
     if (users.has(name)) throw complain(`the user ${name} is there twice`);
     if (users.size >= MAX_USERS) throw complain(`more than ${MAX_USERS} users`);
     try {

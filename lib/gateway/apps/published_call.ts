@@ -250,7 +250,5 @@ function unknownAudio(registry: CodecRegistry): string {
 }
 
 function unconvertible(codec: Codec, registry: CodecRegistry): string {
-  return `${codec.label} cannot be converted here (deno task codecs builds what can): send ${
-    registry.sendable(codec)
-  }`;
+  return `${codec.label} cannot be converted here: send ${registry.sendable(codec)}`;
 }

@@ -1,6 +1,6 @@
 // The system calls behind sockets on Linux, called directly, and one epoll per thread that waits for all of them. The runtime's
 // own sockets cost a promise, some objects and a wake-up per packet; a call costs what the kernel takes.
-// Deno permissions: --allow-ffi; ask mayCallLinux() first.
+// Deno permissions: --allow-ffi until the library is open, no longer; ask mayCallLinux() first.
 // Role: edge
 
 import { type Clock, systemClock } from "../../base/clock.ts";
@@ -129,6 +129,7 @@ const SYMBOLS = {
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
+  memcpy: { parameters: ["buffer", "pointer", "usize"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Closes what a thread that is over has left open; how many files that were. */
@@ -152,6 +153,8 @@ export function mayCallLinux(): boolean {
 export function openLinuxCalls(files: OpenFiles = new OpenFiles()): LinuxCalls {
   const library = openLibrary();
   const { symbols } = library;
+  const errno = new Int32Array(1);
+  const errnoSize = BigInt(errno.byteLength);
   const opened = (fd: number): number => {
     files.add(fd);
     return fd;
@@ -175,7 +178,10 @@ export function openLinuxCalls(files: OpenFiles = new OpenFiles()): LinuxCalls {
       files.remove(fd);
       return symbols.close(fd);
     },
-    errno: () => errnoAt(symbols.__errno_location()),
+    errno: () => {
+      symbols.memcpy(errno, symbols.__errno_location(), errnoSize); // no view: that would take the permission
+      return errno[0]!;
+    },
     [Symbol.dispose]: () => library.close(),
   };
 }
@@ -186,10 +192,6 @@ function openLibrary(): Deno.DynamicLibrary<typeof SYMBOLS> {
   } catch (error) {
     throw transportError(`Cannot use ${LIBRARY}`, error); // a Linux with another C library
   }
-}
-
-function errnoAt(place: Deno.PointerValue): number {
-  return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
 }
 
 /** More than a process may usually open (LimitNOFILE of the unit file: 65536); what is beyond is not kept. */

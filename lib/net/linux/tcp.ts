@@ -150,13 +150,13 @@ const BACKLOG = 1024;
  * step when it cannot listen.
  */
 export async function* listenLinuxTcp(
-  openPoll: () => LinuxPoll,
+  poll: LinuxPoll,
   at: Endpoint,
   options: ListenOptions,
 ): AsyncGenerator<ByteStream, void, void> {
   const { signal } = options;
   if (signal.aborted) return;
-  const listener = LinuxListener.open(openPoll, at, options.reusePort === true);
+  const listener = LinuxListener.open(poll, at, options.reusePort === true);
   const failures = new AcceptFailures(() => systemClock.now(), options.onError);
   const close = (): void => listener.close();
   signal.addEventListener("abort", close, { once: true });
@@ -191,11 +191,10 @@ class LinuxListener implements Watched {
     this.local = local;
   }
 
-  static open(openPoll: () => LinuxPoll, at: Endpoint, reusePort: boolean): LinuxListener {
+  static open(poll: LinuxPoll, at: Endpoint, reusePort: boolean): LinuxListener {
     const attempt = `Cannot listen on TCP ${formatEndpoint(at)}`;
     const address = encodeSockaddr(at);
     if (address === null) throw new TransportError(`${attempt}: not an IP address`, "failed");
-    const poll = openPoll();
     const { calls } = poll;
     const fd = calls.socket(AF_INET, LINUX.streamSocket, 0);
     if (fd < 0) throw linuxFailure(attempt, calls);

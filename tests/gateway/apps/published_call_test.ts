@@ -138,7 +138,7 @@ Deno.test("AAC without the module that converts it is refused in words; what nee
   const scene = new Scene({}, false);
   scene.send(8, AAC);
   scene.send(8, SOUND);
-  const words = "AAC cannot be converted here (deno task codecs builds what can): send Opus, Speex or G.711";
+  const words = "AAC cannot be converted here: send Opus, Speex or G.711";
   assert.deepEqual(scene.take(), [`error Publish.UnsupportedCodec: ${words}`, `over: ${words}`]);
   await scene.leave();
   const other = new Scene({}, false);

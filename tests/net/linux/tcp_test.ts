@@ -21,7 +21,7 @@ Deno.test({
     using poll = new LinuxPoll(hand.calls);
     const stop = new AbortController();
     const listening = Promise.withResolvers<Endpoint>();
-    const listener = listenLinuxTcp(() => poll, ANYWHERE, {
+    const listener = listenLinuxTcp(poll, ANYWHERE, {
       signal: stop.signal,
       onListening: listening.resolve,
     });
@@ -46,7 +46,7 @@ async function converse(poll: LinuxPoll): Promise<string[]> {
   const stop = new AbortController();
   const listening = Promise.withResolvers<Endpoint>();
   const serve = async (): Promise<void> => {
-    const listener = listenLinuxTcp(() => poll, ANYWHERE, {
+    const listener = listenLinuxTcp(poll, ANYWHERE, {
       signal: stop.signal,
       onListening: listening.resolve,
       onError: (error) => troubles.push(error.message),

@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
 import { parseUsers, verifyPassword } from "../../lib/gateway/access/users_file.ts";
-import { withUser } from "../../scripts/add_user.ts";
+import { withUser } from "../../lib/app/add_user.ts";
+import { systemRandom } from "../../lib/base/random.ts";
 
 Deno.test("a user is added, and replaced without touching the others", async () => {
-  const first = await withUser({ name: "users", text: "# our users\n" }, "alice", "first secret");
-  const second = await withUser({ name: "users", text: first }, "bob", "bob's secret");
-  const third = await withUser({ name: "users", text: second }, "alice", "second secret");
+  const first = await withUser({ name: "users", text: "# our users\n" }, {
+    user: "alice",
+    password: "first secret",
+  }, systemRandom);
+  const second = await withUser(
+    { name: "users", text: first },
+    { user: "bob", password: "bob's secret" },
+    systemRandom,
+  );
+  const third = await withUser(
+    { name: "users", text: second },
+    { user: "alice", password: "second secret" },
+    systemRandom,
+  );
   assert.match(third, /^# our users\nbob:.*\nalice:.*\n$/);
   const users = parseUsers({ name: "users", text: third });
   assert.equal(await verifyPassword("second secret", users.get("alice")!), true);
@@ -22,17 +34,17 @@ Deno.test("short passwords, impossible names and broken files are refused", asyn
     ["broken", "alice", "long enough", /^users, line 1: /],
   ];
   for (const [text, user, password, message] of table) {
-    await assert.rejects(withUser({ name: "users", text }, user, password), { message });
+    await assert.rejects(withUser({ name: "users", text }, { user, password }, systemRandom), { message });
   }
 });
 
-Deno.test("the script reads the password from standard input", async () => {
+Deno.test("siprtmp user add reads the password from standard input", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const args = ["run", "--no-prompt", `--allow-read=${folder}`, `--allow-write=${folder}`];
-    const script = new URL("../../scripts/add_user.ts", import.meta.url).pathname;
+    const args = ["run", "--no-prompt", "--allow-read", `--allow-write=${folder}`];
+    const main = new URL("../../main.ts", import.meta.url).pathname;
     const running = new Deno.Command(Deno.execPath(), {
-      args: [...args, script, `${folder}/users.txt`, "alice"],
+      args: [...args, main, "user", "add", `${folder}/users.txt`, "alice"],
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
