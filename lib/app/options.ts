@@ -1,6 +1,5 @@
-// The command line: `siprtmp [start]`, `siprtmp call URL SIP-ADDRESS`, `siprtmp demo`, `siprtmp user add`, read into one value. Nothing
-// here exits, prints, or touches the machine: what to print and the exit code are part of the value, and the one file
-// that may be read is read through the function passed in.
+// The command line, read into one value. Nothing here exits, prints, or touches the machine: what to print and the exit code
+// are part of the value, and the one file that may be read is read through the function passed in.
 // Role: wire
 
 import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
@@ -19,7 +18,7 @@ export type ParsedCommand =
   | DemoCommand
   | AddUserCommand
   | PrintCommand
-  | { readonly type: "version" | "licences" };
+  | { readonly type: "version" | "licences" | "codecs" };
 
 export interface StartCommand {
   readonly type: "start";
@@ -126,6 +125,7 @@ function createProgram(reading: Reading, done: Done): Command {
   addCall(program, done);
   addDemo(program, reading, done);
   addUsers(program, done);
+  addCodecs(program, done);
   return program;
 }
 
@@ -195,6 +195,12 @@ function addDemo(program: Command, reading: Reading, done: Done): void {
       refuseEarlierOptions(program, "demo");
       done(readDemo(values, reading));
     });
+}
+
+function addCodecs(program: Command, done: Done): void {
+  program.command("codecs")
+    .description("code a fixed signal with every codec; equal sums on two machines mean equal sound")
+    .action(() => done({ type: "codecs" }));
 }
 
 /** The password is asked for, or read from standard input: a command line is seen by every user of the machine. */
@@ -287,7 +293,7 @@ function withoutValue(text: string): string {
 /** The first word that nothing takes: most likely a mistyped command. */
 function excessText(args: readonly string[]): string {
   const word = args.find((arg) => !arg.startsWith("-")) ?? "";
-  const command = nearest(word, ["start", "call", "demo", "user", "help"]);
+  const command = nearest(word, ["start", "call", "demo", "user", "codecs", "help"]);
   if (command === null || command === word) return `too many words on the command line; see siprtmp --help`;
   return `there is no command ${word} (Did you mean ${command}?)`;
 }

@@ -3,6 +3,7 @@
 // Role: edge
 
 import { withUser } from "./add_user.ts";
+import { formatCodecSums } from "./codec_sums.ts";
 import {
   type Build,
   codecAdvice,
@@ -82,6 +83,9 @@ export async function runProgram(args: readonly string[], host: Host): Promise<n
       return 0;
     case "licences":
       host.print(formatLicences(host.build));
+      return 0;
+    case "codecs":
+      host.print(await formatCodecSums(await loadCodecs()));
       return 0;
     case "add user":
       return await withLog("normal", host, () => addUser(command, host));
