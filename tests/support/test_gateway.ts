@@ -8,6 +8,7 @@ import { builtInCodecs, type CodecRegistry } from "../../lib/codecs/registry.ts"
 import { buildConfig } from "../../lib/config/config.ts";
 import { Gateway, type GatewayEnvironment } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/settings.ts";
+import { startExecutable, testProgram } from "./program_gateway.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { openSockets, type SocketKind } from "../../lib/net/sockets.ts";
 
@@ -40,21 +41,22 @@ export async function startGateway(
     sockets,
     codecs: await loadCodecs(readModule, registry),
   };
+  const all = { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags };
+  if (testProgram !== undefined && registry === builtInCodecs) {
+    const running = await startExecutable(testProgram, all, file);
+    // Tests that ask it for more than it can tell are for the source alone, and fail loudly here.
+    const gateway = running.gateway as Gateway;
+    return { ...running, gateway, environment, url: (address) => urlOf(gateway, address) };
+  }
   const config = buildConfig({
-    flags: {
-      host: "127.0.0.1",
-      port: "0",
-      "int-ip": "127.0.0.1",
-      "sip-port": "0",
-      ...flags,
-    },
+    flags: all,
     ...(file === undefined ? {} : { file: { name: "test.toml", text: file } }),
   });
   const gateway = await Gateway.start(config, environment);
   return {
     gateway,
     environment,
-    url: (address) => `rtmp://127.0.0.1:${gateway.rtmp.port}/sip/${address}`,
+    url: (address) => urlOf(gateway, address),
     lines: () => written.join("\n"),
     async [Symbol.asyncDispose]() {
       await gateway[Symbol.asyncDispose]();
@@ -62,4 +64,8 @@ export async function startGateway(
       await close();
     },
   };
+}
+
+function urlOf(gateway: Pick<Gateway, "rtmp">, address: string): string {
+  return `rtmp://127.0.0.1:${gateway.rtmp.port}/sip/${address}`;
 }

@@ -1,0 +1,107 @@
+// A gateway that is the executable named by SIPRTMP_PROGRAM: for tests that join it with real programs, so that what is
+// downloaded is tried as the source is.
+
+import type { Gateway } from "../../lib/gateway/gateway.ts";
+import type { SettingName } from "../../lib/config/settings.ts";
+
+/** The executable under test; undefined: the source. */
+export const testProgram: string | undefined = Deno.env.get("SIPRTMP_PROGRAM");
+
+/** What such a gateway tells of itself, by its log and by what the system says of its process. */
+export type ProgramGateway = Pick<Gateway, "rtmp" | "sipPort" | "usage">;
+
+export interface RunningExecutable extends AsyncDisposable {
+  readonly gateway: ProgramGateway;
+  /** The log so far. */
+  lines(): string;
+}
+
+const STARTED = /RTMP clients connect to (\S+):(\d+); SIP uses port (\d+)/;
+
+/** @param file configuration, as TOML */
+export async function startExecutable(
+  program: string,
+  flags: Partial<Record<SettingName, string | boolean>>,
+  file?: string,
+): Promise<RunningExecutable> {
+  const folder = await Deno.makeTempDir({ prefix: "siprtmp-program-" });
+  if (file !== undefined) await Deno.writeTextFile(`${folder}/test.toml`, file);
+  const process = new Deno.Command(program, {
+    args: ["-d", ...argsOf(flags), ...(file === undefined ? [] : ["--config", `${folder}/test.toml`])],
+    cwd: folder,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let text = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of process.stderr) text += decoder.decode(chunk, { stream: true });
+  })();
+  const end = async (): Promise<void> => {
+    try {
+      process.kill("SIGTERM");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // it has ended by itself
+    }
+    await process.status;
+    await reading;
+    await Deno.remove(folder, { recursive: true });
+  };
+  const started = await waitFor(() => STARTED.exec(text), () => text);
+  const rtmp = { hostname: started[1]!, port: Number(started[2]) };
+  return {
+    gateway: {
+      rtmp,
+      sipPort: Number(started[3]),
+      get usage() {
+        return usageOf(process.pid, rtmp.port);
+      },
+    },
+    lines: () => text.trimEnd(),
+    [Symbol.asyncDispose]: end,
+  };
+}
+
+function argsOf(flags: Partial<Record<SettingName, string | boolean>>): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    if (value === false) return [];
+    return value === true ? [`--${name}`] : [`--${name}`, value];
+  });
+}
+
+async function waitFor<T>(what: () => T | null, text: () => string): Promise<T> {
+  for (let tries = 0; tries < 400; tries++) {
+    const found = what();
+    if (found !== null) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the program did not start:\n${text()}`);
+}
+
+/** Sockets of the process: established ones at its RTMP port, and UDP ones beside those of SIP and names (RTP and RTCP). */
+function usageOf(pid: number, rtmpPort: number): Gateway["usage"] {
+  const inodes = new Set<string>();
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    const inode = inodeOf(`/proc/${pid}/fd/${name}`);
+    if (inode !== null) inodes.add(inode);
+  }
+  const rows = (table: string) =>
+    Deno.readTextFileSync(`/proc/${pid}/net/${table}`).trim().split("\n").slice(1)
+      .map((row) => row.trim().split(/\s+/)).filter((row) => inodes.has(row[9] ?? ""));
+  const portOf = (address = "") => parseInt(address.split(":")[1] ?? "", 16);
+  const clients = rows("tcp").filter((row) => row[3] === "01" && portOf(row[1]) === rtmpPort).length;
+  const listening = new Set(rows("tcp").filter((row) => row[3] === "0A").map((row) => portOf(row[1])));
+  const media = rows("udp").filter((row) => !listening.has(portOf(row[1]))).length;
+  return { connections: clients, clients, calls: Math.ceil(media / 4), rtpPorts: media };
+}
+
+function inodeOf(link: string): string | null {
+  try {
+    return /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(link))?.[1] ?? null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null; // closed in the meantime
+    throw error;
+  }
+}
