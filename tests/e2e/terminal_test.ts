@@ -2,14 +2,10 @@
 // can bring that about, neither with the tasks nor with a command typed by hand.
 
 import assert from "node:assert/strict";
-import { silentLog } from "../../lib/base/log.ts";
-import { systemClock } from "../../lib/base/clock.ts";
-import { systemRandom } from "../../lib/base/random.ts";
-import { RtmpClient } from "../../lib/rtmp/client.ts";
-import { inFolder, speech } from "../support/live_flv.ts";
+import { inFolder } from "../support/live_flv.ts";
+import { record } from "../support/rtmp_recorder.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const CLIENT = { log: silentLog, clock: systemClock, random: systemRandom };
 const LOCAL = ["-i", "127.0.0.1", "-p", "0", "-l", "127.0.0.1", "--sip-port", "0"];
 const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-sys=networkInterfaces"];
 
@@ -89,30 +85,6 @@ class Terminal implements AsyncDisposable {
     }
     await this.#process.status;
     await this.#reading;
-  }
-}
-
-/** Publishes in a mode that writes, and says what came of it. */
-async function record(port: number, mode: "record" | "append"): Promise<string> {
-  await using client = await RtmpClient.open(`rtmp://127.0.0.1:${port}/live`, {
-    ...CLIENT,
-    timeoutMs: 10_000,
-  });
-  const status = Promise.withResolvers<string>();
-  const stream = await client.createStream();
-  stream.onStatus = (info) => {
-    const code = String(info.code);
-    if (code.startsWith("NetStream.Record") || code.endsWith("BadName")) status.resolve(code);
-  };
-  void stream.publish("film", mode).catch(() => {});
-  const late = setTimeout(() => status.reject(new Error("no status within 10 s")), 10_000);
-  try {
-    const code = await status.promise;
-    stream.send(8, 0, speech());
-    await client.call("sent");
-    return code;
-  } finally {
-    clearTimeout(late);
   }
 }
 

@@ -12,8 +12,49 @@ export type ProgramGateway = Pick<Gateway, "rtmp" | "sipPort" | "usage">;
 
 export interface RunningExecutable extends AsyncDisposable {
   readonly gateway: ProgramGateway;
+  readonly folder: string;
+  /** Sends it SIGTERM; its exit code. */
+  stop(): Promise<number>;
+  signal(name: Deno.Signal): void;
   /** The log so far. */
   lines(): string;
+}
+
+/** What became of a run that ends by itself. */
+export interface Ended {
+  readonly code: number;
+  /** On standard output. */
+  readonly printed: string;
+  /** On standard error. */
+  readonly said: string;
+  /** Names in its folder, which was its home and its place for temporary files too. */
+  readonly left: readonly string[];
+}
+
+/** Runs it in an empty folder with an empty environment. */
+export async function runExecutable(
+  [program = "", ...args]: readonly string[],
+  input = "",
+): Promise<Ended> {
+  const folder = await Deno.makeTempDir({ prefix: "siprtmp-program-" });
+  const process = new Deno.Command(program, {
+    args,
+    ...{ cwd: folder, clearEnv: true, env: { HOME: folder, TMPDIR: folder } },
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(ignoreClosed);
+  await writer.close().catch(ignoreClosed);
+  const { code, stdout, stderr } = await process.output();
+  const left = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  await Deno.remove(folder, { recursive: true });
+  const decoder = new TextDecoder();
+  return { code, printed: decoder.decode(stdout), said: decoder.decode(stderr), left };
+}
+
+/** It has ended without reading. */
+function ignoreClosed(error: unknown): void {
+  if (!(error instanceof Error)) throw error;
 }
 
 const STARTED = /RTMP clients connect to (\S+):(\d+); SIP uses port (\d+)/;
@@ -30,6 +71,7 @@ export async function startExecutable(
     args: ["-d", ...argsOf(flags), ...(file === undefined ? [] : ["--config", `${folder}/test.toml`])],
     cwd: folder,
     clearEnv: true,
+    env: { HOME: folder, TMPDIR: folder },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -39,15 +81,18 @@ export async function startExecutable(
     const decoder = new TextDecoder();
     for await (const chunk of process.stderr) text += decoder.decode(chunk, { stream: true });
   })();
-  const end = async (): Promise<void> => {
+  const signal = (name: Deno.Signal): void => {
     try {
-      process.kill("SIGTERM");
+      process.kill(name);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // it has ended by itself
     }
-    await process.status;
+  };
+  const stop = async (): Promise<number> => {
+    signal("SIGTERM");
+    const { code } = await process.status;
     await reading;
-    await Deno.remove(folder, { recursive: true });
+    return code;
   };
   const started = await waitFor(() => STARTED.exec(text), () => text);
   const rtmp = { hostname: started[1]!, port: Number(started[2]) };
@@ -59,8 +104,14 @@ export async function startExecutable(
         return usageOf(process.pid, rtmp.port);
       },
     },
+    folder,
+    stop,
+    signal,
     lines: () => text.trimEnd(),
-    [Symbol.asyncDispose]: end,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await Deno.remove(folder, { recursive: true });
+    },
   };
 }
 
