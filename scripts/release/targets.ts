@@ -22,6 +22,11 @@ export function executableName(version: string, target: Target): string {
   return `siprtmp-${version}-${target.name}${target.os === "windows" ? ".exe" : ""}`;
 }
 
+/** A folder with the executable and what goes with it, as a gzipped tar. */
+export function archiveName(version: string, target: Target): string {
+  return `siprtmp-${version}-${target.name}.tar.gz`;
+}
+
 /** How an executable is run where this is called; null: it cannot be. */
 export function runnerOf(target: Target, machine: typeof Deno.build): readonly string[] | null {
   if (target.os !== machine.os) return null;

@@ -5,7 +5,12 @@ import type { Gateway } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/settings.ts";
 
 /** The executable under test; undefined: the source. */
-export const testProgram: string | undefined = Deno.env.get("SIPRTMP_PROGRAM");
+export const testProgram: string | undefined = pathOf(Deno.env.get("SIPRTMP_PROGRAM"));
+
+/** It is run in other folders. */
+function pathOf(program: string | undefined): string | undefined {
+  return program === undefined ? undefined : Deno.realPathSync(program);
+}
 
 /** What such a gateway tells of itself, by its log and by what the system says of its process. */
 export type ProgramGateway = Pick<Gateway, "rtmp" | "sipPort" | "usage">;

@@ -1,0 +1,78 @@
+// `deno task release [--tag vX.Y.Z] [--target T | --all]`: everything of a release in dist/: executables, an archive of each,
+// release notes, and the sums of all of it. The version is that of deno.json, and CHANGELOG.md has to have it.
+// Role: edge
+
+import { targetsOf } from "./compile.ts";
+import { compileAll, DIST, type Made, ROOT, sumOf } from "./release/executables.ts";
+import { releaseNotes } from "./release/notes.ts";
+import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
+import { archiveName, executableName, type Target } from "./release/targets.ts";
+
+/** What goes into an archive beside the executable. */
+const COMPANIONS = ["README.md", "CHANGELOG.md", "LICENSE", "deploy/siprtmp.toml", "deploy/siprtmp.service"];
+
+async function release(args: readonly string[]): Promise<void> {
+  const tagAt = args.indexOf("--tag");
+  const tag = tagAt < 0 ? null : args[tagAt + 1] ?? "";
+  const targets = targetsOf(tagAt < 0 ? args : args.toSpliced(tagAt, 2));
+  const { version } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  if (tag !== null && tag !== `v${version}`) {
+    throw new ReleaseFault(`the tag ${tag} is not v${version} of deno.json`);
+  }
+  const notes = releaseNotes(await Deno.readTextFile(`${ROOT}CHANGELOG.md`), version);
+  if (notes === null) throw new ReleaseFault(`CHANGELOG.md has no section [${version}]`);
+  const made = await compileAll(targets);
+  const archives: string[] = [];
+  for (const target of targets) archives.push(await makeArchive(target, made));
+  await Deno.writeTextFile(`${DIST}/RELEASE-NOTES.md`, notes);
+  await writeSums([...made.files.filter((name) => name !== "SHA256SUMS"), ...archives]);
+}
+
+/** One folder, files in one order, times of the commit, owner root: the same archive from the same files. */
+async function makeArchive(target: Target, { version, created }: Made): Promise<string> {
+  const name = archiveName(version, target);
+  const inside = name.replace(/\.tar\.gz$/, "");
+  const folder = `${DIST}/.archive`;
+  await removeFolder(folder);
+  try {
+    await Deno.mkdir(`${folder}/${inside}`, { recursive: true });
+    const file = executableName(version, target);
+    await Deno.copyFile(
+      `${DIST}/${file}`,
+      `${folder}/${inside}/siprtmp${target.os === "windows" ? ".exe" : ""}`,
+    );
+    await Deno.copyFile(`${DIST}/LICENCES.txt`, `${folder}/${inside}/LICENCES.txt`);
+    for (const path of COMPANIONS) {
+      await Deno.copyFile(`${ROOT}${path}`, `${folder}/${inside}/${path.replace(/^.*\//, "")}`);
+    }
+    const order = [
+      "--sort=name",
+      `--mtime=${created}`,
+      "--owner=0",
+      "--group=0",
+      "--numeric-owner",
+      "--mode=go=rX,u+rw",
+    ];
+    await demand(["tar", "--format=ustar", ...order, "-cf", "archive.tar", inside], folder);
+    await demand(["gzip", "-n", "-9", "archive.tar"], folder);
+    await Deno.rename(`${folder}/archive.tar.gz`, `${DIST}/${name}`);
+  } finally {
+    await removeFolder(folder);
+  }
+  const { size } = await Deno.stat(`${DIST}/${name}`);
+  say(`dist/${name}  ${(size / 1e6).toFixed(1)} MB`);
+  return name;
+}
+
+async function demand(command: readonly string[], cwd: string): Promise<void> {
+  const { success, text } = await run(command, cwd);
+  if (!success) throw new ReleaseFault(`${command[0]}: ${lastLine(text)}`);
+}
+
+async function writeSums(names: readonly string[]): Promise<void> {
+  const sums: string[] = [];
+  for (const name of names) sums.push(`${await sumOf(`${DIST}/${name}`)}  ${name}\n`);
+  await Deno.writeTextFile(`${DIST}/SHA256SUMS`, sums.join(""));
+}
+
+if (import.meta.main) await runStep("release", () => release(Deno.args));
