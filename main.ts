@@ -55,8 +55,14 @@ function readBuild(): Build {
   return { type: "executable", commit, target, licences: () => read("licences.txt") };
 }
 
+/** Owner and mode stay what they are: a service with a user of its own reads it. A new file is for its owner alone. */
 async function replaceFile(path: string, text: string): Promise<void> {
+  const old = await Deno.stat(path).catch(() => null);
   await Deno.writeTextFile(`${path}.new`, text, { mode: 0o600 });
+  if (old !== null && old.mode !== null && Deno.build.os !== "windows") {
+    await Deno.chown(`${path}.new`, old.uid, old.gid);
+    await Deno.chmod(`${path}.new`, old.mode & 0o777);
+  }
   await Deno.rename(`${path}.new`, path);
 }
 

@@ -40,7 +40,6 @@ const REFUSED = new Map([
  *   x* x+ x?    any number, at least one, one or none of the character before; + at the start is itself
  *
  * The whole text is compared. A match takes at most (steps of the pattern) * (characters of the text) steps.
- * Answers to: nothing in siprtmp (FAQ question 9), where a number was dialled as if it were a host.
  */
 export class DialPattern {
   readonly text: string;

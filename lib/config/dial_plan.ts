@@ -47,7 +47,6 @@ const PLAIN = characterSet(`${ALPHANUMERIC}-_.!~*'()+`);
  * A number is what is dialled without host or in the account's own domain, without the signs people put between
  * digits. A pattern with @ is compared with user@host of everything dialled. A target without host is in the
  * account's domain. Rules are not applied to what rules have made.
- * Answers to: FAQ question 9 of siprtmp: "bare 7140 becomes host 7140" was its fault.
  */
 export function parseDialPlan(value: unknown): ParsedTable<DialRule> {
   return parseTable(value, {

@@ -8,10 +8,16 @@ export class ReleaseFault extends Error {}
 export async function run(
   command: readonly string[],
   cwd: string,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ success: boolean; text: string }> {
   try {
     const [program = "", ...args] = command;
-    const process = new Deno.Command(program, { args, cwd, stdin: "null", env: { NO_COLOR: "1" } });
+    const process = new Deno.Command(program, {
+      args,
+      cwd,
+      stdin: "null",
+      env: { NO_COLOR: "1", ...environment },
+    });
     const { success, stdout, stderr } = await process.output();
     const decoder = new TextDecoder();
     return { success, text: decoder.decode(stdout) + (success ? "" : decoder.decode(stderr)) };

@@ -3,11 +3,9 @@
 import assert from "node:assert/strict";
 import { flagsOf } from "../../bench/control/subjects.ts";
 
-Deno.test("bench: the gateway has the options of its task, and so has the unit file", () => {
+Deno.test("bench: the gateway has the options of its task", () => {
   const denoFlags =
     "--no-prompt --allow-net --allow-read --allow-write --allow-sys=networkInterfaces --allow-ffi".split(" ");
   const v8Flags = ["--max-semi-space-size=8"];
   assert.deepEqual(flagsOf("start"), { v8Flags, denoFlags });
-  const unit = Deno.readTextFileSync(new URL("../../deploy/siprtmp.service", import.meta.url));
-  assert.match(unit, new RegExp(`^ExecStart=.* --v8-flags=${v8Flags.join(",")} .* --allow-ffi main.ts`, "m"));
 });
