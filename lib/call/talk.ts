@@ -218,13 +218,13 @@ export function hold(leg: CallLeg, on: boolean): void {
   });
 }
 
-export interface CommandReply {
+export interface MessageReply {
   result(...values: AmfValue[]): void;
   error(code: string, description: string): void;
 }
 
 /** Sends a text inside the call; the RPC's result is true when the remote party took it. */
-export function sendMessage(leg: CallLeg, text: string, reply: CommandReply): void {
+export function sendMessage(leg: CallLeg, text: string, reply: MessageReply): void {
   if (leg.state.type !== "talking") return reply.error("NetConnection.Call.Failed", NO_CALL);
   const { call } = leg.state;
   leg.scope.spawn("message", async () => {
@@ -237,7 +237,7 @@ export function sendPagingMessage(
   leg: CallLeg,
   destination: string,
   text: string,
-  reply: CommandReply,
+  reply: MessageReply,
 ): void {
   let to: NameAddr;
   try {
@@ -274,7 +274,7 @@ function isForPeople(leg: CallLeg, body: SipBody): boolean {
   return false;
 }
 
-function answerWith(reply: CommandReply, status: number, reason: string): void {
+function answerWith(reply: MessageReply, status: number, reason: string): void {
   if (status >= 200 && status < 300) reply.result(true);
   else reply.error("NetConnection.Call.Failed", `${status} ${reason}`.trim());
 }

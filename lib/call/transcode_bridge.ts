@@ -24,7 +24,7 @@ export interface TranscodeServices {
  */
 type PeerSink = (payload: Uint8Array, timestamp: number, marker: boolean, mediaMs: number) => void;
 
-type PlayerSink = (packet: Uint8Array, timeMs: number) => void;
+type PacketSink = (packet: Uint8Array, timeMs: number) => void;
 
 interface TranscodeBridgeOptions {
   readonly services: TranscodeServices;
@@ -36,7 +36,7 @@ interface TranscodeBridgeOptions {
   readonly toRtmp: AudioFormat;
   /** Takes payloads; timestamps start near 0 and go on while the direction runs. */
   readonly emitPayload: PeerSink;
-  readonly emitPacket: PlayerSink;
+  readonly emitPacket: PacketSink;
   /** Told in words of each kind of warning, once; `refused`: nothing of the client can be heard. */
   readonly onWarning: (text: string, refused: boolean) => void;
 }

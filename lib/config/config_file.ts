@@ -79,7 +79,7 @@ function formatIssue(
   return place === null ? `${file.name}: ${maskSecrets(message)}` : pointAt(file, place, message, shown);
 }
 
-function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | null {
+function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): TomlPlace | null {
   for (let length = path.length; length > 0; length--) {
     const above = path.slice(0, length);
     const found = keys.find((key) => above.every((step, index) => key.path[index] === step));
@@ -89,11 +89,11 @@ function placeOf(keys: readonly TomlKey[], path: SettingIssue["path"]): Place | 
 }
 
 /** Lines and columns count from 1. */
-type Place = Pick<TomlKey, "line" | "column">;
+type TomlPlace = Pick<TomlKey, "line" | "column">;
 
 function pointAt(
   file: ConfigFile,
-  { line, column }: Place,
+  { line, column }: TomlPlace,
   message: string,
   shownKeys: ReadonlySet<string>,
 ): string {

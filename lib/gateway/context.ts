@@ -24,8 +24,8 @@ import {
   UNAVAILABLE,
 } from "../call/leg.ts";
 import {
-  type CommandReply,
   hold,
+  type MessageReply,
   receivedPagingMessage,
   sendMessage,
   sendPagingMessage,
@@ -172,7 +172,7 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     if (from === IDLE) this.#missed = false;
   }
 
-  #rtmpCommand(name: string, args: readonly AmfValue[], reply: CommandReply): void {
+  #rtmpCommand(name: string, args: readonly AmfValue[], reply: MessageReply): void {
     const parsed = parseCommand(name, args);
     if (parsed.type === "refused") return reply.error("NetConnection.Call.Failed", parsed.reason);
     if (this.leg.scope.size > MAX_WAITING && !ENDING_COMMANDS.includes(parsed.command.name)) {
@@ -181,7 +181,7 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     this.#perform(parsed.command, reply);
   }
 
-  #perform(command: ClientCommand, reply: CommandReply): void {
+  #perform(command: ClientCommand, reply: MessageReply): void {
     switch (command.name) {
       case "sendDTMF":
         return this.#sendDigits(command.digits, command.durationMs, reply);
@@ -209,7 +209,7 @@ export class Context implements LegOwner, ConnectionClient, AsyncDisposable {
     if (this.leg.state.type === "alerting") this.leg.hangUp({ status, reason });
   }
 
-  #sendDigits(digits: string, durationMs: number, reply: CommandReply): void {
+  #sendDigits(digits: string, durationMs: number, reply: MessageReply): void {
     this.leg.sendDigits(digits, durationMs, (problem) => {
       if (problem === null) reply.result();
       else reply.error("NetConnection.Call.Failed", problem);

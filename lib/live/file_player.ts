@@ -47,7 +47,7 @@ export class FilePlayer {
   readonly #player: RecordedPlayer;
   readonly #options: FilePlayOptions;
   readonly #clock: Clock;
-  readonly #pacer: Pacer;
+  readonly #pacer: FilePacer;
   #tag: FlvTag | null = null;
   #request: Request | null = null;
   #paused = false;
@@ -65,7 +65,7 @@ export class FilePlayer {
     this.#player = player;
     this.#options = options;
     this.#clock = clock;
-    this.#pacer = new Pacer(() => clock.now());
+    this.#pacer = new FilePacer(() => clock.now());
   }
 
   /** Plays to the end, or to stop(); closes the file. @throws WireError or TransportError when the file fails */
@@ -194,7 +194,7 @@ export class FilePlayer {
 /** A tag this much before its predecessor starts a new time line. */
 const MAX_DISORDER_MS = 1_000;
 
-export class Pacer {
+export class FilePacer {
   readonly #now: () => number;
   #startedAtMs = 0;
   #startMs: number | null = null;

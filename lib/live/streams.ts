@@ -45,7 +45,7 @@ type PublishOutcome =
     readonly publisher: Publisher | null;
   };
 
-type PlayOutcome =
+type SubscribeOutcome =
   | { readonly type: "playing"; readonly subscription: Subscription }
   | { readonly type: "refused"; readonly reason: string };
 
@@ -131,7 +131,7 @@ export class LiveStreams {
   }
 
   /** Plays a path, whether or not it has a publisher yet, until the subscription is disposed. */
-  play(path: string, sink: LiveSink): PlayOutcome {
+  play(path: string, sink: LiveSink): SubscribeOutcome {
     if (this.usage.players >= this.#limits.players) return { type: "refused", reason: "too many players" };
     const stream = this.#open(path);
     if (stream === null) return { type: "refused", reason: "too many streams" };

@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import { FlvSeekReader, FlvWriter } from "../../lib/flv/writer.ts";
-import { FilePlayer, type FilePlayOptions, Pacer, type RecordedPlayer } from "../../lib/live/file_player.ts";
+import {
+  FilePacer,
+  FilePlayer,
+  type FilePlayOptions,
+  type RecordedPlayer,
+} from "../../lib/live/file_player.ts";
 import type { Congestion } from "../../lib/rtmp/drop_policy.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { film, flvFile, inFolder, speech, type TestTag } from "../support/live_flv.ts";
@@ -242,7 +247,7 @@ Deno.test("times that jump back do not make it hurry", () =>
 
 Deno.test("tags are due at their times from the start on, less what may be ahead", () => {
   const clock = new FakeClock(777);
-  const pacer = new Pacer(() => clock.now());
+  const pacer = new FilePacer(() => clock.now());
   assert.equal(pacer.dueInMs(4000, 0), 0);
   assert.equal(pacer.dueInMs(4500, 0), 500);
   assert.equal(pacer.dueInMs(4500, 2000), -1500);
@@ -253,7 +258,7 @@ Deno.test("tags are due at their times from the start on, less what may be ahead
 
 Deno.test("after a restart, or when times jump back, the next tag is due at once", () => {
   const clock = new FakeClock();
-  const pacer = new Pacer(() => clock.now());
+  const pacer = new FilePacer(() => clock.now());
   pacer.dueInMs(0, 0);
   clock.advance(10);
   pacer.restart();

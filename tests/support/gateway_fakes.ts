@@ -23,7 +23,7 @@ import {
   type CallState,
   type ClientLink,
 } from "../../lib/call/leg.ts";
-import type { CommandReply } from "../../lib/call/talk.ts";
+import type { MessageReply } from "../../lib/call/talk.ts";
 import { CallRegistry, type RegisteredCall } from "../../lib/call/registry.ts";
 import { seededRandom } from "../../lib/base/random.ts";
 import type { Clock } from "../../lib/base/clock.ts";
@@ -74,7 +74,7 @@ function callText(method: string, args: readonly AmfValue[]): string {
 }
 
 /** Writes down how an RPC was answered: `result(true)`, `error("480 ...")`. */
-export class RecordingReply implements CommandReply {
+export class RecordingReply implements MessageReply {
   /** The answers, one at most if all is well. */
   readonly answers: string[] = [];
 

@@ -3,7 +3,7 @@
 
 import { seededRandom } from "../../lib/base/random.ts";
 import { silentLog } from "../../lib/base/log.ts";
-import { AccountServers, Credentials, type CredentialsOptions } from "../../lib/sip/ua/credentials.ts";
+import { AccountServers, type CredentialsOptions, DigestCredentials } from "../../lib/sip/ua/credentials.ts";
 import { DigestClient } from "../../lib/sip/ua/digest.ts";
 import type { SipRouter } from "../../lib/sip/transport/routing.ts";
 import type { Target } from "../../lib/sip/message/target.ts";
@@ -20,7 +20,7 @@ export const NO_ROUTER: Pick<SipRouter, "hopTo"> = {
 export function credentialsFor(
   servers: readonly Target[],
   more: Partial<CredentialsOptions> = {},
-): { credentials: Credentials; digest: DigestClient } {
+): { credentials: DigestCredentials; digest: DigestClient } {
   const digest = new DigestClient("alice", "secret", seededRandom(1));
   const accountServers = new AccountServers({
     identity: identity("sip:alice@pbx.example", "secret"),
@@ -30,5 +30,5 @@ export function credentialsFor(
   });
   accountServers.note(parseSipUri("sip:pbx.example"), servers);
   const options = { digest, servers: accountServers, md5WithoutQop: true, log: silentLog, ...more };
-  return { credentials: new Credentials(options), digest };
+  return { credentials: new DigestCredentials(options), digest };
 }

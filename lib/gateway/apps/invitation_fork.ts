@@ -7,7 +7,7 @@ import type { SipBody } from "../../sip/message/body.ts";
 import type { AcceptOutcome, Invitation } from "../../sip/ua/invitation.ts";
 import type { NameAddr } from "../../sip/message/name_addr.ts";
 
-interface Refusal {
+interface ForkRefusal {
   readonly status: number;
   readonly reason: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -18,7 +18,7 @@ const ANSWERED_ELSEWHERE = "another client of this address has answered";
 export class InvitationFork {
   readonly #invitation: Invitation;
   readonly #legs = new Set<ForkLeg>();
-  readonly #refusals: Refusal[] = [];
+  readonly #refusals: ForkRefusal[] = [];
   #rung = false;
   #state: "open" | "taken" | "over" = "open";
 
@@ -55,7 +55,7 @@ export class InvitationFork {
     return this.#invitation.accept(body);
   }
 
-  #refuse(leg: ForkLeg, refusal: Refusal): void {
+  #refuse(leg: ForkLeg, refusal: ForkRefusal): void {
     if (this.#state !== "open" || !this.#legs.delete(leg)) return;
     this.#refusals.push(refusal);
     if (refusal.status < 600 && this.#legs.size > 0) return;
@@ -75,15 +75,15 @@ export class InvitationFork {
 }
 
 /** 16.7 step 6: a 6xx, else the lowest class, in it the first. */
-function best(refusals: readonly Refusal[]): Refusal {
-  const rank = ({ status }: Refusal): number => status >= 600 ? 0 : Math.floor(status / 100);
+function best(refusals: readonly ForkRefusal[]): ForkRefusal {
+  const rank = ({ status }: ForkRefusal): number => status >= 600 ? 0 : Math.floor(status / 100);
   return refusals.reduce((chosen, one) => rank(one) < rank(chosen) ? one : chosen);
 }
 
 interface LegOutlets {
   ring(body: SipBody | undefined, status: 180 | 183 | undefined): void;
   accept(body: SipBody): Promise<AcceptOutcome>;
-  refuse(refusal: Refusal): void;
+  refuse(refusal: ForkRefusal): void;
 }
 
 /** One client's view of an invitation. Made by `InvitationFork.takeLeg`. */

@@ -8,7 +8,7 @@ import type { SipRequest } from "../message/message.ts";
 import type { Target } from "../message/target.ts";
 import { formatSipUri } from "../message/uri.ts";
 import { addRequestCapabilities } from "./capabilities.ts";
-import { type ChallengedOptions, exchange, type Reply } from "./challenged_request.ts";
+import { type ChallengedOptions, exchange, type RequestOutcome } from "./challenged_request.ts";
 import type { Dialog } from "./dialog.ts";
 import type { DialogRecord } from "./worker_events.ts";
 import type { AgentContext } from "./sip_core.ts";
@@ -80,7 +80,7 @@ export class CallDialog {
   async exchange(
     request: SipRequest,
     options: { signal?: AbortSignal; retry?: ChallengedOptions["retry"] } = {},
-  ): Promise<Reply> {
+  ): Promise<RequestOutcome> {
     return await exchange(await this.options(request, options.retry), options.signal);
   }
 
@@ -102,7 +102,7 @@ export class CallDialog {
   }
 
   /** Ends the dialog with a BYE and waits for the answer. `reason` becomes a Reason header (RFC 3326). */
-  async bye(reason: string | null = null): Promise<Reply> {
+  async bye(reason: string | null = null): Promise<RequestOutcome> {
     const request = this.createRequest("BYE");
     if (reason !== null) request.headers.set("Reason", reason);
     this.dialog.terminate();

@@ -6,7 +6,7 @@ import type { SipRequest, SipResponse } from "../message/message.ts";
 import type { Target } from "../message/target.ts";
 import type { ClientHandle, FailoverNotice } from "../transaction/client_handle.ts";
 import type { TransactionLayer } from "../transaction/transaction_layer.ts";
-import type { Answers, Credentials } from "./credentials.ts";
+import type { Answers, DigestCredentials } from "./credentials.ts";
 
 /** Most times one request is sent again with something changed. */
 export const MAX_RETRIES = 6;
@@ -22,7 +22,7 @@ export interface ChallengedOptions {
   /** Where it goes, in failover order. */
   readonly targets: readonly Target[];
   /** Answers challenges; null: challenges are refusals. */
-  readonly credentials: Pick<Credentials, "authorize" | "reuse" | "accepted" | "mayGoTo"> | null;
+  readonly credentials: Pick<DigestCredentials, "authorize" | "reuse" | "accepted" | "mayGoTo"> | null;
   readonly renumber: (request: SipRequest) => SipRequest;
   /** A changed copy (already renumbered) to send after a refusal that is no challenge; null: it stands. */
   readonly retry?: (response: SipResponse, request: SipRequest) => SipRequest | null;
@@ -157,7 +157,7 @@ function setCredentials(request: SipRequest, answers: readonly { header: string;
 }
 
 /** What became of a request; `target` is the server that answered. */
-export type Reply =
+export type RequestOutcome =
   | {
     readonly type: "response";
     readonly response: SipResponse;
@@ -167,12 +167,12 @@ export type Reply =
   | { readonly type: "failed"; readonly status: 403 | 408 | 487 | 503; readonly reason: string };
 
 /** Sends a request and waits for its final answer; an abort ends the wait (487), not the transaction. */
-export function exchange(options: ChallengedOptions, signal?: AbortSignal): Promise<Reply> {
+export function exchange(options: ChallengedOptions, signal?: AbortSignal): Promise<RequestOutcome> {
   if (signal?.aborted === true) return Promise.resolve(givenUp());
   return new Promise((resolve) => {
     const onAbort = (): void => resolve(givenUp());
     signal?.addEventListener("abort", onAbort, { once: true });
-    const settle = (reply: Reply): void => {
+    const settle = (reply: RequestOutcome): void => {
       signal?.removeEventListener("abort", onAbort);
       resolve(reply);
     };
@@ -187,14 +187,14 @@ export function exchange(options: ChallengedOptions, signal?: AbortSignal): Prom
   });
 }
 
-function givenUp(): Reply {
+function givenUp(): RequestOutcome {
   return { type: "failed", status: 487, reason: "Request Terminated" };
 }
 
-export function statusOf(reply: Reply): number {
+export function statusOf(reply: RequestOutcome): number {
   return reply.type === "response" ? reply.response.status : reply.status;
 }
 
-export function reasonOf(reply: Reply): string {
+export function reasonOf(reply: RequestOutcome): string {
   return reply.type === "response" ? reply.response.reason : reply.reason;
 }

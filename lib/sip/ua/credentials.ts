@@ -43,7 +43,7 @@ const BOTH: readonly Header[] = ["Authorization", "Proxy-Authorization"];
  *
  * MD5 without qop only if the user allows it. What is not answered stays a refusal, and is told in the log.
  */
-export class Credentials {
+export class DigestCredentials {
   readonly #options: CredentialsOptions;
   /** Realms by the header that answers them; made by the first challenge. */
   #realms: Record<Header, Set<string>> | null = null;

@@ -9,7 +9,7 @@ import { formatNameAddr } from "../message/name_addr.ts";
 import type { ServerTransactionHandle } from "../transaction/server_transaction_handle.ts";
 import type { CallDialog, CallEvent, ReofferOutcome } from "./call_dialog.ts";
 import { addResponseCapabilities, unacceptableBody } from "./capabilities.ts";
-import { ChallengedRequest, type Reply } from "./challenged_request.ts";
+import { ChallengedRequest, type RequestOutcome } from "./challenged_request.ts";
 import {
   applyTimerAnswer,
   intervalTooSmall,
@@ -338,7 +338,7 @@ async function attempt(owner: OfferOwner, offer: OutgoingOffer): Promise<Reoffer
   return settle(owner, offer, reply);
 }
 
-function settle(owner: OfferOwner, offer: OutgoingOffer, reply: Reply): ReofferOutcome {
+function settle(owner: OfferOwner, offer: OutgoingOffer, reply: RequestOutcome): ReofferOutcome {
   if (owner.over.aborted) return CALL_OVER;
   if (reply.type === "failed") {
     owner.breakDown(`no answer to ${offer.method}: ${reply.reason}`);
@@ -364,11 +364,11 @@ async function exchangeInvite(
   owner: OfferOwner,
   request: SipRequest,
   retry: (response: SipResponse, request: SipRequest) => SipRequest | null,
-): Promise<Reply> {
+): Promise<RequestOutcome> {
   const options = await owner.link.options(request, retry);
   return await new Promise((resolve) => {
     const onOver = (): void => settled({ type: "failed", status: 487, reason: "the call ended" });
-    const settled = (reply: Reply): void => {
+    const settled = (reply: RequestOutcome): void => {
       limit[Symbol.dispose]();
       owner.over.removeEventListener("abort", onOver);
       resolve(reply);

@@ -9,7 +9,7 @@ import { formatNameAddr, type NameAddr, parseNameAddr, withParam } from "../mess
 import { formatTarget, type Target } from "../message/target.ts";
 import type { SipUri } from "../message/uri.ts";
 import type { FailoverNotice } from "../transaction/client_handle.ts";
-import { exchange, reasonOf, type Reply, statusOf } from "./challenged_request.ts";
+import { exchange, reasonOf, type RequestOutcome, statusOf } from "./challenged_request.ts";
 import { identityAddress, registrarUri } from "./identity.ts";
 import { createOutgoingRequest, proxyRoute, withNextSequence } from "./outgoing_request.ts";
 import { type AgentContext, contactOf, firstHop } from "./sip_core.ts";
@@ -86,7 +86,7 @@ export class Registration {
   }
 
   /** A server that says nothing is mentioned long before it is given up (32 s), once until it has answered. */
-  async #tellSilence(send: () => Promise<Reply>): Promise<Reply> {
+  async #tellSilence(send: () => Promise<RequestOutcome>): Promise<RequestOutcome> {
     const { core, log } = this.#agent;
     using _timer = core.clock.after(SILENCE_MS, () => {
       if (this.#silent || this.#server === null) return;
@@ -98,7 +98,7 @@ export class Registration {
     return reply;
   }
 
-  #outcome(reply: Reply): RegisterOutcome {
+  #outcome(reply: RequestOutcome): RegisterOutcome {
     if (reply.type === "failed") return { ...reply, type: "refused" };
     const { response } = reply;
     if (response.status >= 300) {
@@ -120,7 +120,7 @@ export class Registration {
     if (now !== before) log.info(now === "" ? "no Service-Route any more" : `requests go via ${now}`);
   }
 
-  async #send(expiresSeconds: number, signal: AbortSignal, onFailover?: OnFailover): Promise<Reply> {
+  async #send(expiresSeconds: number, signal: AbortSignal, onFailover?: OnFailover): Promise<RequestOutcome> {
     const { core, identity } = this.#agent;
     const registrar = registrarUri(identity);
     const routes = proxyRoute(this.#agent.proxy);

@@ -33,9 +33,9 @@ export type RegistrationChange =
   };
 
 /** Decides when a REGISTER may go; what it gives is disposed when the answer is there. Null: the signal aborted. */
-export type Admission = (signal: AbortSignal) => Promise<Disposable | null>;
+export type AdmitRegistration = (signal: AbortSignal) => Promise<Disposable | null>;
 
-const ADMIT_ALL: Admission = (signal) =>
+const ADMIT_ALL: AdmitRegistration = (signal) =>
   Promise.resolve(signal.aborted ? null : { [Symbol.dispose]: () => {} });
 
 const REFRESH_SPREAD = 0.1;
@@ -51,7 +51,7 @@ export class RegistrationKeeper {
   readonly #agent: AgentContext;
   readonly #registration: Registration;
   readonly #scope: Scope;
-  #admit: Admission = ADMIT_ALL;
+  #admit: AdmitRegistration = ADMIT_ALL;
   #flow: { readonly target: Target; readonly hold: Disposable } | null = null;
   /** Somebody wants another attempt soon after the one under way. */
   #hurried = false;
@@ -91,7 +91,7 @@ export class RegistrationKeeper {
    * @param grantedSeconds of a first success; null: there was no attempt yet, and its outcome is a change too
    * @param admit asked before each attempt; with it nothing is logged above debug, whoever reads `changes` does
    */
-  keep(grantedSeconds: number | null, admit?: Admission): void {
+  keep(grantedSeconds: number | null, admit?: AdmitRegistration): void {
     this.#kept = true;
     this.#level = admit === undefined ? "info" : "debug";
     this.#admit = admit ?? ADMIT_ALL;

@@ -52,7 +52,7 @@ interface RequestFilterDeps {
 }
 
 /** What becomes of a request: goes on, is answered with this, or is dropped. */
-export type Verdict = SipResponse | "pass" | "drop";
+export type FilterVerdict = SipResponse | "pass" | "drop";
 
 /**
  * Stands before the transactions of one endpoint.
@@ -108,7 +108,7 @@ export class RequestFilter {
    * Judges a request that is no repetition.
    * @param cancels true for a CANCEL whose INVITE is there
    */
-  judge(request: SipRequest, address: string, cancels: boolean): Verdict {
+  judge(request: SipRequest, address: string, cancels: boolean): FilterVerdict {
     const { traffic } = this.#options;
     if (isPing(request.method, request.uri) && !isInDialog(request) && refusalOf(request) === null) {
       return traffic.ping(address) ? this.#tagged(this.#describe(request)) : "drop";

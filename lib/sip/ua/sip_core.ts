@@ -2,7 +2,7 @@
 // Role: edge
 
 import type { Logger } from "../../base/log.ts";
-import type { Credentials } from "./credentials.ts";
+import type { DigestCredentials } from "./credentials.ts";
 import type { DialogTable } from "./dialog.ts";
 import { contactAddress, hopOptions, type Identity } from "./identity.ts";
 import type { KeepAlives } from "../transport/keep_alive.ts";
@@ -55,7 +55,7 @@ export interface AgentContext {
   readonly line: string;
   readonly log: Logger;
   /** Answers challenges; null without a password. */
-  readonly credentials: Credentials | null;
+  readonly credentials: DigestCredentials | null;
   /** What must end with the user agent. */
   readonly endings: Set<Ending>;
 }

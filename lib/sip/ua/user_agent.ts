@@ -8,7 +8,7 @@ import type { Logger } from "../../base/log.ts";
 import { Mailbox, type MailboxReader } from "../../base/mailbox.ts";
 import { Scope } from "../../base/scope.ts";
 import type { Endpoint } from "../../net/endpoint.ts";
-import { AccountServers, type AccountServersOptions, Credentials, isOwnServer } from "./credentials.ts";
+import { AccountServers, type AccountServersOptions, DigestCredentials, isOwnServer } from "./credentials.ts";
 import { bodyOf, sessionBodyOf, type SipBody } from "../message/body.ts";
 import { CallDialog } from "./call_dialog.ts";
 import { addResponseCapabilities, messageRefusal, unacceptableBody } from "./capabilities.ts";
@@ -22,7 +22,11 @@ import type { SipRequest } from "../message/message.ts";
 import { type NameAddr, readNameAddr } from "../message/name_addr.ts";
 import { createOutgoingRequest, ServiceRoute, withNextSequence } from "./outgoing_request.ts";
 import type { OnFailover, RegisterOutcome } from "./registration.ts";
-import { type Admission, type RegistrationChange, RegistrationKeeper } from "./registration_keeper.ts";
+import {
+  type AdmitRegistration,
+  type RegistrationChange,
+  RegistrationKeeper,
+} from "./registration_keeper.ts";
 import type { Hop, Unreachable } from "../transport/routing.ts";
 import { intervalTooSmall, timerAnswerTo } from "./session_timer.ts";
 import { type AgentContext, contactOf, type Ending, firstHop, routesOf, type SipCore } from "./sip_core.ts";
@@ -31,7 +35,7 @@ import { formatHostPort, type SipUri } from "../message/uri.ts";
 
 export type { InviteOptions, InviteProgress } from "./invite_client.ts";
 export type { OnFailover, RegisterOutcome } from "./registration.ts";
-export type { Admission, RegistrationChange } from "./registration_keeper.ts";
+export type { AdmitRegistration as Admission, RegistrationChange } from "./registration_keeper.ts";
 export type { Hop, Unreachable } from "../transport/routing.ts";
 export type { Identity } from "./identity.ts";
 
@@ -118,7 +122,7 @@ export class UserAgent implements AsyncDisposable {
    * Call it once, instead of `register`.
    * @param admit asked before each REGISTER but the goodbye
    */
-  keepRegistered(admit: Admission): void {
+  keepRegistered(admit: AdmitRegistration): void {
     this.#registration.keep(null, admit);
   }
 
@@ -312,11 +316,11 @@ function credentialsOf(
   { router, clock, random }: SipCore,
   servers: Pick<AccountServersOptions, "identity" | "proxy" | "serviceRoute">,
   log: Logger,
-): Credentials | null {
+): DigestCredentials | null {
   const { username, aor, password, md5WithoutQop = false } = servers.identity;
   if (password === null) return null;
   const digest = new DigestClient(username ?? aor.user ?? "", password, random);
-  return new Credentials({
+  return new DigestCredentials({
     digest,
     servers: new AccountServers({ ...servers, router, clock }),
     md5WithoutQop,

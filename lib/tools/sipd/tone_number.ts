@@ -65,27 +65,27 @@ export class ToneTreatment implements MediaTreatment {
 }
 
 /** The first G.711, else the first Speex; the number knows nothing else. */
-function preferred<F extends Codec>(formats: readonly F[]): F | undefined {
+function preferred<F extends ToneCodec>(formats: readonly F[]): F | undefined {
   return formats.find((format) => lawOf(format) !== null) ?? formats.find((format) => isSpeex(format));
 }
 
-interface Codec {
+interface ToneCodec {
   readonly name: string;
   readonly clockRate: number;
   readonly channels: number;
 }
 
-function lawOf(format: Codec): G711Law | null {
+function lawOf(format: ToneCodec): G711Law | null {
   if (format.clockRate !== 8000 || format.channels !== 1) return null;
   return isNamed(format, "pcmu") ? "pcmu" : isNamed(format, "pcma") ? "pcma" : null;
 }
 
-function isSpeex(format: Codec): boolean {
+function isSpeex(format: ToneCodec): boolean {
   const { clockRate, channels } = format;
   return isNamed(format, "speex") && channels === 1 && (clockRate === 8000 || clockRate === 16000);
 }
 
-function soundFor(format: Codec): ToneSound {
+function soundFor(format: ToneCodec): ToneSound {
   const law = lawOf(format);
   return law === null ? speexSpeech(format.clockRate === 8000 ? 8000 : 16000) : g711Tone(law);
 }

@@ -9,7 +9,7 @@ import {
   exchange,
   MAX_RETRIES,
   reasonOf,
-  type Reply,
+  type RequestOutcome,
   statusOf,
 } from "../../../lib/sip/ua/challenged_request.ts";
 import { withNextSequence } from "../../../lib/sip/ua/outgoing_request.ts";
@@ -159,7 +159,7 @@ Deno.test("silence is 408, no way to send is 503", () => {
   assert.deepEqual(happened, ["failed 408 Request timeout", "failed 503 no route"]);
 });
 
-function begin(signal?: AbortSignal): { reply: Promise<Reply>; outlets: ClientOutlets[] } {
+function begin(signal?: AbortSignal): { reply: Promise<RequestOutcome>; outlets: ClientOutlets[] } {
   const outlets: ClientOutlets[] = [];
   const layer = {
     request(_request: SipRequest, _targets: readonly Target[], given: ClientOutlets): ClientHandle {

@@ -6,10 +6,10 @@ import { encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { encodeSipMessage, type SipRequest } from "../../../lib/sip/message/message.ts";
 import {
   type BadSip,
+  type FilterVerdict,
   RequestFilter,
   type SipTraffic,
   UNLIMITED,
-  type Verdict,
 } from "../../../lib/sip/ua/request_filter.ts";
 import { type HeaderChanges, receivedRequest } from "../../support/sip_messages.ts";
 
@@ -72,7 +72,7 @@ function scene(pingRefusal: () => number | null = () => null) {
   return { traffic, filter, judge, drops };
 }
 
-function shown(verdict: Verdict): string {
+function shown(verdict: FilterVerdict): string {
   if (typeof verdict === "string") return verdict;
   return `${verdict.status} ${verdict.headers.get("To")?.replace(/.*;tag=/, "") ?? ""}`;
 }
