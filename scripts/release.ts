@@ -1,9 +1,10 @@
 // `deno task release [--tag vX.Y.Z] [--target T | --all]`: everything of a release in dist/: executables, an archive of each,
-// release notes, and the sums of all of it. The version is that of deno.json, and CHANGELOG.md has to have it.
+// Debian packages, release notes, and the sums of all of it. The version is that of deno.json, and CHANGELOG.md has to have it.
 // Role: edge
 
 import { targetsOf } from "./compile.ts";
-import { compileAll, DIST, type Made, ROOT, sumOf } from "./release/executables.ts";
+import { makeDebianPackage } from "./debian.ts";
+import { compileAll, DIST, type Made, ROOT, writeSums } from "./release/executables.ts";
 import { releaseNotes } from "./release/notes.ts";
 import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
 import { archiveName, executableName, type Target } from "./release/targets.ts";
@@ -22,14 +23,16 @@ async function release(args: readonly string[]): Promise<void> {
   const notes = releaseNotes(await Deno.readTextFile(`${ROOT}CHANGELOG.md`), version);
   if (notes === null) throw new ReleaseFault(`CHANGELOG.md has no section [${version}]`);
   const made = await compileAll(targets);
-  const archives: string[] = [];
-  for (const target of targets) archives.push(await makeArchive(target, made));
+  for (const target of targets) {
+    await makeArchive(target, made);
+    if (target.os === "linux") await makeDebianPackage(target);
+  }
   await Deno.writeTextFile(`${DIST}/RELEASE-NOTES.md`, notes);
-  await writeSums([...made.files.filter((name) => name !== "SHA256SUMS"), ...archives]);
+  await writeSums();
 }
 
 /** One folder, files in one order, times of the commit, owner root: the same archive from the same files. */
-async function makeArchive(target: Target, { version, created }: Made): Promise<string> {
+async function makeArchive(target: Target, { version, created }: Made): Promise<void> {
   const name = archiveName(version, target);
   const inside = name.replace(/\.tar\.gz$/, "");
   const folder = `${DIST}/.archive`;
@@ -61,18 +64,11 @@ async function makeArchive(target: Target, { version, created }: Made): Promise<
   }
   const { size } = await Deno.stat(`${DIST}/${name}`);
   say(`dist/${name}  ${(size / 1e6).toFixed(1)} MB`);
-  return name;
 }
 
 async function demand(command: readonly string[], cwd: string): Promise<void> {
   const { success, text } = await run(command, cwd);
   if (!success) throw new ReleaseFault(`${command[0]}: ${lastLine(text)}`);
-}
-
-async function writeSums(names: readonly string[]): Promise<void> {
-  const sums: string[] = [];
-  for (const name of names) sums.push(`${await sumOf(`${DIST}/${name}`)}  ${name}\n`);
-  await Deno.writeTextFile(`${DIST}/SHA256SUMS`, sums.join(""));
 }
 
 if (import.meta.main) await runStep("release", () => release(Deno.args));

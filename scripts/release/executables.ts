@@ -18,7 +18,7 @@ import { formatSbom } from "./sbom.ts";
 import { lastLine, ReleaseFault, removeFolder, run, say } from "./steps.ts";
 import { executableName, permissionsOf, runnerOf, type Target } from "./targets.ts";
 
-export const ROOT: string = new URL("../..", import.meta.url).pathname;
+export const ROOT: string = `${Deno.realPathSync(`${import.meta.dirname}/../..`)}/`;
 export const DIST: string = `${ROOT}dist`;
 
 /** Names the Deno that compiles, where it is not the one that runs this. */
@@ -49,6 +49,7 @@ export async function compileAll(targets: readonly Target[]): Promise<Made> {
   try {
     const made = await makeFiles(targets, { compiler, sources, folder });
     await moveTo(DIST, folder, made);
+    await writeSums();
     return { ...sources, files: made };
   } finally {
     await removeFolder(folder);
@@ -72,6 +73,7 @@ async function makeFiles(targets: readonly Target[], making: Making): Promise<st
   const staging = `${folder}/siprtmp`;
   const texts = await stage(staging, making);
   const files: string[] = [];
+  const tried: string[] = [];
   for (const target of targets) {
     say(`${target.name}: compiling`);
     const name = executableName(sources.version, target);
@@ -81,16 +83,15 @@ async function makeFiles(targets: readonly Target[], making: Making): Promise<st
     );
     await stampFolder(staging, new Date(sources.created));
     await compileOne(target, `${folder}/${name}`, making);
-    await tryOut(target, `${folder}/${name}`, making);
+    tried.push(`${name}: ${await tryOut(target, `${folder}/${name}`, making)}\n`);
     files.push(name);
   }
   const sbom = `siprtmp-${sources.version}.spdx.json`;
   await Deno.writeTextFile(`${folder}/LICENCES.txt`, texts.licences);
   await Deno.writeTextFile(`${folder}/${sbom}`, texts.sbom);
-  const named = [...files, "LICENCES.txt", sbom];
-  const sums = await Promise.all(named.map(async (name) => `${await sumOf(`${folder}/${name}`)}  ${name}\n`));
-  await Deno.writeTextFile(`${folder}/SHA256SUMS`, sums.join(""));
-  return [...named, "SHA256SUMS"];
+  await Deno.writeTextFile(`${folder}/TRIED.txt`, await otherTries(files) + tried.join(""));
+  const named = [...files, "LICENCES.txt", sbom, "TRIED.txt"];
+  return named;
 }
 
 /** The program and nothing else: what only tests, lint and codec builds need stays out of the executable. */
@@ -132,17 +133,31 @@ async function compileOne(target: Target, output: string, { compiler, folder }: 
   }
 }
 
-/** A file that can be run here has been run, or is not made. */
-async function tryOut(target: Target, file: string, { sources, folder }: Making): Promise<void> {
+/** Lines of TRIED.txt about files that are not made now. */
+async function otherTries(files: readonly string[]): Promise<string> {
+  const text = await Deno.readTextFile(`${DIST}/TRIED.txt`).catch(() => "");
+  const lines = text.split("\n").filter((line) =>
+    line !== "" && !files.some((name) => line.startsWith(`${name}: `))
+  );
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** A file that can be run here has been run, or is not made. What was tried, in words. */
+async function tryOut(target: Target, file: string, { sources, folder }: Making): Promise<string> {
   const runner = runnerOf(target, Deno.build);
   if (runner === null) {
-    return say(`${target.name}: not tried, since it cannot be run on this machine`);
+    const untried = `NOT tried: made on ${Deno.build.os} ${Deno.build.arch}, where it cannot be run`;
+    say(`${target.name}: ${untried}`);
+    return untried;
   }
   const empty = `${folder}/empty`;
   await Deno.mkdir(empty, { recursive: true });
   const { success, text } = await run([...runner, file, "--version"], empty);
   const expected = `siprtmp ${sources.version} (commit ${sources.commit}, ${target.name})`;
-  if (success && text.startsWith(expected)) return say(`${target.name}: ${expected}`);
+  if (success && text.startsWith(expected)) {
+    say(`${target.name}: ${expected}`);
+    return `said its version${runner.length === 0 ? "" : ` under ${runner[0]}`}`;
+  }
   throw new ReleaseFault(`${target.name} does not run, so nothing is kept: ${lastLine(text)}`);
 }
 
@@ -226,9 +241,17 @@ async function readTexts(folder: string): Promise<string[]> {
   return texts;
 }
 
+/** SHA256SUMS of all that is in dist/, whenever it was made. */
+export async function writeSums(): Promise<void> {
+  const entries = await Array.fromAsync(Deno.readDir(DIST));
+  const names = entries.filter(({ name, isFile }) => isFile && name !== "SHA256SUMS").map(({ name }) => name);
+  const sums: string[] = [];
+  for (const name of names.sort()) sums.push(`${await sumOf(`${DIST}/${name}`)}  ${name}\n`);
+  await Deno.writeTextFile(`${DIST}/SHA256SUMS`, sums.join(""));
+}
+
 /** Everything is made: only now dist/ changes. */
 async function moveTo(dist: string, folder: string, names: readonly string[]): Promise<void> {
-  await Deno.mkdir(dist, { recursive: true });
   for (const name of names) {
     await Deno.copyFile(`${folder}/${name}`, `${dist}/${name}.part`);
     await Deno.rename(`${dist}/${name}.part`, `${dist}/${name}`);

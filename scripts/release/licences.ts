@@ -6,6 +6,7 @@ import type { Recipe } from "../codecs/recipe.ts";
 import { readTarGz } from "../codecs/tar.ts";
 import { CODEC_LICENCES, RUNTIME_PARTS } from "./parts.ts";
 import type { NpmPackage } from "./production.ts";
+import { ReleaseFault } from "./steps.ts";
 
 /** One part with the files that state its licence. */
 interface LicencePart {
@@ -21,7 +22,7 @@ export interface LicensedPackage extends NpmPackage {
 
 const RULE = "-".repeat(80);
 
-/** @param cache folder of npm packages that Deno keeps @throws Error when a package or its licence file is not there */
+/** @param cache folder of npm packages that Deno keeps @throws ReleaseFault when a package or its licence file is not there */
 export async function readPackageLicences(
   packages: readonly NpmPackage[],
   cache: string,
@@ -29,7 +30,7 @@ export async function readPackageLicences(
   return await Promise.all(packages.map(async (one) => {
     const folder = await packageFolder(one, cache);
     const { license } = JSON.parse(await Deno.readTextFile(`${folder}/package.json`));
-    if (typeof license !== "string") throw new Error(`${one.name} names no licence`);
+    if (typeof license !== "string") throw new ReleaseFault(`${one.name} names no licence`);
     return { ...one, licence: license, text: await licenceFile(folder) };
   }));
 }
@@ -40,14 +41,14 @@ async function packageFolder({ name, version }: NpmPackage, cache: string): Prom
     const folder = `${cache}/${registry.name}/${name}/${version}`;
     if (await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false)) return folder;
   }
-  throw new Error(`the package ${name}@${version} is not in ${cache}: deno install fetches it`);
+  throw new ReleaseFault(`the package ${name}@${version} is not in ${cache}: deno install fetches it`);
 }
 
 async function licenceFile(folder: string): Promise<string> {
   for await (const { name } of Deno.readDir(folder)) {
     if (/^licen[cs]e(?:\.\w+)?$/i.test(name)) return await Deno.readTextFile(`${folder}/${name}`);
   }
-  throw new Error(`no licence file in ${folder}`);
+  throw new ReleaseFault(`no licence file in ${folder}`);
 }
 
 /** @param archives source archives of the codec libraries, by SHA-256 */
@@ -82,12 +83,12 @@ async function codecParts(
   return await Promise.all([...wanted].map(async ([hash, { fileName }]) => {
     const bytes = archives.get(hash);
     if (bytes === undefined) {
-      throw new Error(`the source archive ${fileName} is missing, and with it its licence`);
+      throw new ReleaseFault(`the source archive ${fileName} is missing, and with it its licence`);
     }
     const files = await readTarGz(bytes);
     const texts = ["COPYING", "NOTICE"].flatMap((name) => files.get(name) ?? [])
       .map((text) => new TextDecoder().decode(text));
-    if (texts.length === 0) throw new Error(`${fileName} has no file COPYING`);
+    if (texts.length === 0) throw new ReleaseFault(`${fileName} has no file COPYING`);
     const name = fileName.replace(/-[\d.]{1,32}\.tar\.gz$/, "");
     const notice = name === "faad2" ? ["Code from FAAD2 is copyright (c) Nero AG, www.nero.com\n"] : [];
     return {

@@ -2,6 +2,8 @@
 // rest (compiler, test and lint libraries) stays out of the executable.
 // Role: wire
 
+import { ReleaseFault } from "./steps.ts";
+
 export interface DenoConfig {
   readonly version: string;
   readonly unstable: readonly string[];
@@ -42,7 +44,7 @@ export function productionConfig(config: DenoConfig, imports: Record<string, str
   return JSON.stringify({ unstable: config.unstable, nodeModulesDir: "none", imports }, null, 2);
 }
 
-/** The lock file that fits it, with the same versions and hashes. @throws Error when a package is not locked */
+/** The lock file that fits it, with the same versions and hashes. @throws ReleaseFault when a package is not locked */
 export function productionLock(lock: DenoLock, imports: Record<string, string>): string {
   const wanted = Object.values(imports).sort();
   const specifiers = Object.fromEntries(wanted.map((specifier) => [specifier, lock.specifiers[specifier]]));
@@ -54,7 +56,7 @@ export function productionLock(lock: DenoLock, imports: Record<string, string>):
   );
 }
 
-/** Sorted by name. @throws Error when a package is not locked */
+/** Sorted by name. @throws ReleaseFault when a package is not locked */
 export function productionPackages(lock: DenoLock, imports: Record<string, string>): NpmPackage[] {
   return [...reachable(lock, Object.values(imports))].sort().map((id) => {
     const at = id.lastIndexOf("@");
@@ -66,7 +68,7 @@ function reachable(lock: DenoLock, specifiers: readonly string[]): Set<string> {
   const found = new Set<string>();
   const visit = (id: string): void => {
     if (found.has(id)) return;
-    if (lock.npm[id] === undefined) throw new Error(`${id} is not in deno.lock`);
+    if (lock.npm[id] === undefined) throw new ReleaseFault(`${id} is not in deno.lock`);
     found.add(id);
     for (const name of lock.npm[id].dependencies ?? []) visit(idOf(lock, name));
   };

@@ -106,7 +106,11 @@ function codecPackages({ recipes }: BillOfMaterials): SpdxPackage[] {
 function runtimePackages({ deno, v8 }: BillOfMaterials): SpdxPackage[] {
   const versions: Record<string, string> = { Deno: deno, V8: v8 };
   return RUNTIME_PARTS.map(({ name, licence }) =>
-    spdxPackage({ kind: "runtime", name, version: versions[name] ?? `as in Deno ${deno}`, licence })
+    spdxPackage({ kind: "runtime", name, version: versions[name] ?? `as in Deno ${deno}`, licence }, {
+      ...(versions[name] !== undefined && {
+        externalRefs: [purl(`pkg:generic/${name.toLowerCase()}@${versions[name]}`)],
+      }),
+    })
   );
 }
 
