@@ -27,9 +27,11 @@ export async function run(
   }
 }
 
-/** The one that says what is wrong: Deno's errors begin with "error:". */
+/** The line that says what is wrong: Deno's errors begin with "error:", and their causes are numbered below. */
 export function lastLine(text: string): string {
   const lines = text.trim().split("\n");
+  const causes = lines.flatMap((line) => /^ {4}[01]: (?!<)([^\n]*)/.exec(line)?.[1] ?? []);
+  if (causes.length > 0) return causes.slice(0, 2).map((cause) => cause.replace(/\.$/, "")).join(": ");
   return (lines.find((line) => line.startsWith("error:")) ?? lines.at(-1) ?? "").replace(/^error: /, "");
 }
 
