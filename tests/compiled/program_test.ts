@@ -95,7 +95,7 @@ for (
 }
 
 Deno.test("a call whose ends speak different codecs is transcoded, and the tone arrives", async () => {
-  await using running = await startExecutable(PROGRAM, LOCAL);
+  await using running = await startExecutable([PROGRAM], LOCAL);
   const { rtmp, sipPort } = running.gateway;
   const url = (user: string) => `rtmp://127.0.0.1:${rtmp.port}/sip/${user}@127.0.0.1:${sipPort}`;
   await using alice = await RtmpPhone.connect({ url: url("alice") });
@@ -121,7 +121,7 @@ async function assertTone(heard: readonly Heard[], head: number, lines: () => st
 
 Deno.test("ffmpeg calls by URL with AAC, and hears itself by the echo number", async () => {
   const account = `[[account]]\nname = "desk"\naddress = "desk@127.0.0.1"\nregister = false\n`;
-  await using running = await startExecutable(PROGRAM, { ...LOCAL, sipd: true }, account);
+  await using running = await startExecutable([PROGRAM], { ...LOCAL, sipd: true }, account);
   const { rtmp } = running.gateway;
   const sipd = /built-in SIP server for tests only at (\S+):(\d+)/.exec(running.lines())!;
   const call = `rtmp://127.0.0.1:${rtmp.port}/call/desk/echo@127.0.0.1%3A${sipd[2]}`;
@@ -156,7 +156,7 @@ Deno.test("ffmpeg calls by URL with AAC, and hears itself by the echo number", a
 });
 
 Deno.test("SIGTERM with a call up: BYE to both ends, clients are told, exit code 0", async () => {
-  await using running = await startExecutable(PROGRAM, LOCAL);
+  await using running = await startExecutable([PROGRAM], LOCAL);
   const { rtmp, sipPort } = running.gateway;
   const url = (user: string) => `rtmp://127.0.0.1:${rtmp.port}/sip/${user}@127.0.0.1:${sipPort}`;
   await using alice = await RtmpPhone.connect({ url: url("alice") });
@@ -170,7 +170,7 @@ Deno.test("SIGTERM with a call up: BYE to both ends, clients are told, exit code
 });
 
 Deno.test("recording into a folder that cannot be written: the publisher is told, the program goes on", async () => {
-  await using running = await startExecutable(PROGRAM, { ...LOCAL, record: true, root: "/proc/none" });
+  await using running = await startExecutable([PROGRAM], { ...LOCAL, record: true, root: "/proc/none" });
   const status = await record(running.gateway.rtmp.port, "record");
   assert.equal(status, "NetStream.Record.NoAccess", running.lines());
   assert.match(running.lines(), /\/proc\/none/);
@@ -179,7 +179,7 @@ Deno.test("recording into a folder that cannot be written: the publisher is told
 
 Deno.test("with --record a stream is recorded below --root; without, nothing is written", async () => {
   for (const allowed of [true, false]) {
-    await using running = await startExecutable(PROGRAM, { ...LOCAL, record: allowed, root: "films" });
+    await using running = await startExecutable([PROGRAM], { ...LOCAL, record: allowed, root: "films" });
     const status = await record(running.gateway.rtmp.port, "record");
     assert.equal(status, allowed ? "NetStream.Record.Start" : "NetStream.Record.NoAccess", running.lines());
     assert.equal(await running.stop(), 0);
@@ -211,7 +211,7 @@ Deno.test("users are added by the program, and let in after a reload", () =>
       assert.equal(code, 0, said);
     };
     await add("alice");
-    await using running = await startExecutable(PROGRAM, { ...LOCAL, "rtmp-users": users });
+    await using running = await startExecutable([PROGRAM], { ...LOCAL, "rtmp-users": users });
     const { rtmp } = running.gateway;
     const connect = (login: string) =>
       RtmpClient.open(`rtmp://127.0.0.1:${rtmp.port}/live`, {

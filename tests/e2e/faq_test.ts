@@ -1,5 +1,5 @@
-// The twenty questions of siprtmp's FAQ, each made unnecessary by what a test here shows. README's table "FAQ of
-// siprtmp -> here" names them; the last test holds the two together.
+// The twenty questions of siprtmp's FAQ, each made unnecessary by what a test here shows. The table of
+// docs/from-siprtmp.md names them; the last test holds the two together.
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/base/clock.ts";
@@ -367,10 +367,10 @@ Deno.test("FAQ 20 (second call with Asterisk): an ACK with the INVITE's own bran
   }
 });
 
-Deno.test("README answers all twenty questions, and each answer has a test with its number", async () => {
+Deno.test("docs/from-siprtmp.md answers all twenty questions, and each answer has a test with its number", async () => {
   const root = new URL("../../", import.meta.url);
-  const readme = await Deno.readTextFile(new URL("README.md", root));
-  const rows = [...readme.matchAll(/^\| +(\d+) +\|([^|]+)\|([^|]+)\|$/gm)].map((match) => Number(match[1]));
+  const faq = await Deno.readTextFile(new URL("docs/from-siprtmp.md", root));
+  const rows = [...faq.matchAll(/^\| +(\d+) +\|([^|]+)\|([^|]+)\|$/gm)].map((match) => Number(match[1]));
   assert.deepEqual(rows, Array.from({ length: 20 }, (_, i) => i + 1));
   let tests = "";
   for (const folder of ["tests/e2e", "tests/peers"]) {

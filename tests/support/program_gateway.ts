@@ -66,17 +66,22 @@ const STARTED = /RTMP clients connect to (\S+):(\d+); SIP uses port (\d+)/;
 
 /** @param file configuration, as TOML */
 export async function startExecutable(
-  program: string,
+  [program = "", ...words]: readonly string[],
   flags: Partial<Record<SettingName, string | boolean>>,
   file?: string,
 ): Promise<RunningExecutable> {
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-program-" });
   if (file !== undefined) await Deno.writeTextFile(`${folder}/test.toml`, file);
   const process = new Deno.Command(program, {
-    args: ["-d", ...argsOf(flags), ...(file === undefined ? [] : ["--config", `${folder}/test.toml`])],
+    args: [
+      ...words,
+      "-d",
+      ...argsOf(flags),
+      ...(file === undefined ? [] : ["--config", `${folder}/test.toml`]),
+    ],
     cwd: folder,
-    clearEnv: true,
-    env: { HOME: folder, TMPDIR: folder },
+    clearEnv: words.length === 0, // what runs the source needs its own
+    env: words.length === 0 ? { HOME: folder, TMPDIR: folder } : {},
     stdin: "null",
     stdout: "null",
     stderr: "piped",

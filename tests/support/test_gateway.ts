@@ -43,7 +43,7 @@ export async function startGateway(
   };
   const all = { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port": "0", ...flags };
   if (testProgram !== undefined && registry === builtInCodecs) {
-    const running = await startExecutable(testProgram, all, file);
+    const running = await startExecutable([testProgram], all, file);
     // Tests that ask it for more than it can tell are for the source alone, and fail loudly here.
     const gateway = running.gateway as Gateway;
     return { ...running, gateway, environment, url: (address) => urlOf(gateway, address) };
