@@ -2,14 +2,19 @@
 // Accepted state of RFC 6026 7.2. Its ACK for final responses other than 2xx (17.1.1.3) and its CANCEL (9.1) are made here.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
 import { WireError } from "../../base/errors.ts";
 import { formatCSeq, SipHeaders } from "../message/header.ts";
 import { cseqOf } from "../message/matching.ts";
 import { NO_BODY, type SipRequest, type SipResponse, tagOf, withTag } from "../message/message.ts";
 import { parseNameAddr } from "../message/name_addr.ts";
 import { formatSipUri, parseSipUri } from "../message/uri.ts";
-import { type TimerName, TimerSet, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
+import {
+  type MachineOptions,
+  type TimerName,
+  timerTable,
+  TransactionMachine,
+  type TransactionTable,
+} from "./timers.ts";
 
 /** States of both machines: "calling" and "accepted" are for INVITE, "trying" for the others. */
 type ClientTransactionState =
@@ -21,7 +26,7 @@ type ClientTransactionState =
   | "terminated";
 
 type ClientTimer = Extract<TimerName, "A" | "B" | "D" | "E" | "F" | "K" | "M">;
-type Input = "1xx" | "2xx" | "3xx-6xx" | "transport error" | `timer ${ClientTimer}`;
+type Input = "1xx" | "2xx" | "3xx-6xx" | "transport error";
 type Action =
   | "send request"
   | "send ACK"
@@ -30,11 +35,12 @@ type Action =
   | "report transport error"
   | "double A"
   | "double E"
-  | "E at T2"
-  | `start ${ClientTimer}`
-  | `stop ${ClientTimer}`;
-type Rule = readonly [next: ClientTransactionState, ...actions: readonly Action[]];
-type Table = Partial<Record<ClientTransactionState, Partial<Record<Input, Rule>>>>;
+  | "E at T2";
+type Table = TransactionTable<
+  ClientTransactionState,
+  Input | `timer ${ClientTimer}`,
+  Action | `start ${ClientTimer}` | `stop ${ClientTimer}`
+>;
 
 const inviteTable: Table = {
   calling: {
@@ -105,92 +111,63 @@ const DEAF: Omit<ClientTransactionOutlets, "ended"> = {
   transportError: () => {},
 };
 
-interface ClientTransactionOptions {
+interface ClientTransactionOptions extends MachineOptions {
   readonly request: SipRequest;
-  /** True over TCP: nothing is retransmitted. */
-  readonly reliable: boolean;
-  /** T1, T2, T4. */
-  readonly timers: TimerValues;
-  /** Where the timers run. */
-  readonly clock: Clock;
   /** Where everything comes out. */
   readonly outlets: ClientTransactionOutlets;
 }
 
 /** The INVITE (17.1.1) or non-INVITE (17.1.2) client transaction, by the method of its request. */
-export class ClientTransaction implements Disposable {
+export class ClientTransaction
+  extends TransactionMachine<ClientTransactionState, ClientTimer, Input, Action, SipResponse> {
   #request: SipRequest | null;
   readonly #invite: boolean;
-  readonly #table: Table;
-  #times: TimerTable;
-  readonly #values: TimerValues;
   #outlets: ClientTransactionOutlets;
-  readonly #timers: TimerSet<ClientTimer>;
-  #state: ClientTransactionState;
-  #resendMs: number;
   #ack: SipRequest | null = null;
 
   /** Prepares the transaction; nothing is sent before `start()`. */
   constructor(options: ClientTransactionOptions) {
+    const invite = options.request.method === "INVITE";
+    super(invite ? inviteTable : otherTable, invite ? "calling" : "trying", options);
     this.#request = options.request;
-    this.#invite = options.request.method === "INVITE";
-    this.#table = this.#invite ? inviteTable : otherTable;
-    this.#state = this.#invite ? "calling" : "trying";
-    this.#values = options.timers;
-    this.#times = timerTable(options.timers, options.reliable);
-    this.#resendMs = options.timers.t1;
+    this.#invite = invite;
     this.#outlets = options.outlets;
-    this.#timers = new TimerSet(options.clock, (name) => void this.#take(`timer ${name}`));
-  }
-
-  /** Where the machine stands. */
-  get state(): ClientTransactionState {
-    return this.#state;
   }
 
   /** Sends the request and starts the first timers (17.1.1.2, 17.1.2.2). */
   start(): void {
-    this.#timers.start(this.#invite ? "B" : "F", this.#times[this.#invite ? "B" : "F"]);
-    this.#timers.start(this.#invite ? "A" : "E", this.#times[this.#invite ? "A" : "E"]);
+    this.timers.start(this.#invite ? "B" : "F", this.times[this.#invite ? "B" : "F"]);
+    this.timers.start(this.#invite ? "A" : "E", this.times[this.#invite ? "A" : "E"]);
     this.#sendRequest();
   }
 
   /** Takes a response that matches this transaction (17.1.3); false when the state has no use for it. */
   receive(response: SipResponse): boolean {
     const input = response.status < 200 ? "1xx" : response.status < 300 ? "2xx" : "3xx-6xx";
-    return this.#take(input, response);
+    const taken = this.take(input, response);
+    if (taken && this.state === "completed" && !this.#invite) this.#forgetRequest();
+    return taken;
   }
 
   /** Takes the news that the transport could not deliver the request or the ACK (17.1.4). */
   transportFailed(): void {
-    this.#take("transport error");
+    this.take("transport error");
   }
 
   /** The request went by TCP although UDP was meant (18.1.1): no more retransmissions, no waiting for any. */
   becomeReliable(): void {
-    this.#times = timerTable(this.#values, true);
+    this.times = timerTable(this.values, true);
     this.stopSending();
   }
 
   /** Another target is tried: nothing is sent again, an answer may still come. */
   stopSending(): void {
-    this.#timers.stop("A");
-    this.#timers.stop("E");
+    this.timers.stop("A");
+    this.timers.stop("E");
   }
 
-  /** Ends the transaction silently, e.g. 64*T1 after a CANCEL without a final response (9.1). */
-  [Symbol.dispose](): void {
-    if (this.#state !== "terminated") this.#enter("terminated");
-  }
-
-  #take(input: Input, response: SipResponse | null = null): boolean {
-    const rule = this.#table[this.#state]?.[input];
-    if (rule === undefined) return false; // absorbed
-    const [next, ...actions] = rule;
-    if (next !== this.#state) this.#enter(next);
-    for (const action of actions) this.#perform(action, response);
-    if (next === "completed" && !this.#invite) this.#forgetRequest();
-    return true;
+  protected override ended(): void {
+    this.#outlets.ended();
   }
 
   /** From here on all is absorbed (17.1.2.2): request and owner need not be held for that. */
@@ -204,14 +181,7 @@ export class ClientTransaction implements Disposable {
     if (this.#request !== null) this.#outlets.send(this.#request);
   }
 
-  #enter(next: ClientTransactionState): void {
-    this.#state = next;
-    if (next !== "terminated") return;
-    this.#timers[Symbol.dispose]();
-    this.#outlets.ended();
-  }
-
-  #perform(action: Action, response: SipResponse | null): void {
+  protected override perform(action: Action, response: SipResponse | null): void {
     switch (action) {
       case "send request":
         return this.#sendRequest();
@@ -224,25 +194,12 @@ export class ClientTransaction implements Disposable {
       case "report transport error":
         return this.#outlets.transportError();
       case "double A": // 17.1.1.2: no upper limit, timer B ends it
-        return this.#resendAfter("A", 2 * this.#resendMs);
+        return this.resendLater("A", Infinity);
       case "double E": // 17.1.2.2
-        return this.#resendAfter("E", Math.min(2 * this.#resendMs, this.#values.t2));
+        return this.resendLater("E", this.values.t2);
       case "E at T2": // 17.1.2.2
-        return this.#resendAfter("E", this.#values.t2);
-      default:
-        return this.#switchTimer(action);
+        return this.timers.start("E", this.values.t2);
     }
-  }
-
-  #resendAfter(timer: "A" | "E", ms: number): void {
-    this.#resendMs = ms;
-    this.#timers.start(timer, ms);
-  }
-
-  #switchTimer(action: `start ${ClientTimer}` | `stop ${ClientTimer}`): void {
-    const [verb, name] = action.split(" ") as ["start" | "stop", ClientTimer];
-    if (verb === "start") this.#timers.start(name, this.#times[name]);
-    else this.#timers.stop(name);
   }
 
   /** The same ACK answers every retransmission of the final response. */

@@ -3,10 +3,9 @@
 // transaction's (13.3.1.4): see server_transactions.ts.
 // Role: machine
 
-import type { Clock } from "../../base/clock.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { createResponse } from "../message/message.ts";
-import { type TimerName, TimerSet, type TimerTable, timerTable, type TimerValues } from "./timers.ts";
+import { type MachineOptions, type TimerName, TransactionMachine, type TransactionTable } from "./timers.ts";
 
 /** States of both machines: "trying" is for requests other than INVITE, "accepted" and "confirmed" for INVITE. */
 type ServerTransactionState =
@@ -24,19 +23,19 @@ type Input =
   | "send 1xx"
   | "send 2xx"
   | "send 3xx-6xx"
-  | "transport error"
-  | `timer ${ServerTimer}`;
+  | "transport error";
 type Action =
   | "send response"
   | "resend response"
   | "send 100"
   | "report missing ACK"
   | "report transport error"
-  | "double G"
-  | `start ${ServerTimer}`
-  | `stop ${ServerTimer}`;
-type Rule = readonly [next: ServerTransactionState, ...actions: readonly Action[]];
-type Table = Partial<Record<ServerTransactionState, Partial<Record<Input, Rule>>>>;
+  | "double G";
+type Table = TransactionTable<
+  ServerTransactionState,
+  Input | `timer ${ServerTimer}`,
+  Action | `start ${ServerTimer}` | `stop ${ServerTimer}`
+>;
 
 const inviteTable: Table = {
   proceeding: {
@@ -95,47 +94,26 @@ interface ServerTransactionOutlets {
   ended(): void;
 }
 
-interface ServerTransactionOptions {
+interface ServerTransactionOptions extends MachineOptions {
   readonly request: SipRequest;
-  /** True over TCP: nothing is retransmitted. */
-  readonly reliable: boolean;
-  /** T1, T2, T4. */
-  readonly timers: TimerValues;
-  /** Where the timers run. */
-  readonly clock: Clock;
   /** Where everything comes out. */
   readonly outlets: ServerTransactionOutlets;
 }
 
 /** The INVITE (17.2.1) or non-INVITE (17.2.2) server transaction, by the method of its request. */
-export class ServerTransaction implements Disposable {
+export class ServerTransaction
+  extends TransactionMachine<ServerTransactionState, ServerTimer, Input, Action, SipResponse> {
   readonly request: SipRequest;
-  readonly #table: Table;
-  readonly #times: TimerTable;
-  readonly #values: TimerValues;
   readonly #outlets: ServerTransactionOutlets;
-  readonly #timers: TimerSet<ServerTimer>;
-  #state: ServerTransactionState;
-  #resendMs: number;
   #lastResponse: SipResponse | null = null;
 
   /** The transaction starts to run at once. */
   constructor(options: ServerTransactionOptions) {
     const invite = options.request.method === "INVITE";
+    super(invite ? inviteTable : otherTable, invite ? "proceeding" : "trying", options);
     this.request = options.request;
-    this.#table = invite ? inviteTable : otherTable;
-    this.#state = invite ? "proceeding" : "trying";
-    this.#values = options.timers;
-    this.#times = timerTable(options.timers, options.reliable);
-    this.#resendMs = options.timers.t1;
     this.#outlets = options.outlets;
-    this.#timers = new TimerSet(options.clock, (name) => void this.#take(`timer ${name}`));
-    if (invite) this.#timers.start("100", this.#times["100"]);
-  }
-
-  /** Where the machine stands. */
-  get state(): ServerTransactionState {
-    return this.#state;
+    if (invite) this.timers.start("100", this.times["100"]);
   }
 
   get lastResponse(): SipResponse | null {
@@ -144,49 +122,34 @@ export class ServerTransaction implements Disposable {
 
   /** Takes a retransmission of the request (17.2.3). */
   receive(): void {
-    this.#take("request");
+    this.take("request");
   }
 
   /** Takes the ACK for a 3xx-6xx response (17.2.1). */
   receiveAck(): void {
-    this.#take("ACK");
+    this.take("ACK");
   }
 
   /** Sends a response of the TU; false when it comes too late and was thrown away. */
   respond(response: SipResponse): boolean {
     const { status } = response;
-    const input = status < 200 ? "send 1xx" : status < 300 ? "send 2xx" : "send 3xx-6xx";
-    return this.#take(input, response);
+    return this.take(status < 200 ? "send 1xx" : status < 300 ? "send 2xx" : "send 3xx-6xx", response);
   }
 
   /** Takes the news that the transport could not deliver a response (17.2.4). */
   transportFailed(): void {
-    this.#take("transport error");
+    this.take("transport error");
   }
 
-  /** Ends the transaction silently. */
-  [Symbol.dispose](): void {
-    if (this.#state !== "terminated") this.#enter("terminated");
-  }
-
-  #take(input: Input, response: SipResponse | null = null): boolean {
-    const rule = this.#table[this.#state]?.[input];
-    if (rule === undefined) return false; // absorbed
-    const [next, ...actions] = rule;
-    if (response !== null) this.#lastResponse = response;
-    if (next !== this.#state) this.#enter(next);
-    for (const action of actions) this.#perform(action);
-    return true;
-  }
-
-  #enter(next: ServerTransactionState): void {
-    this.#state = next;
-    if (next !== "terminated") return;
-    this.#timers[Symbol.dispose]();
+  protected override ended(): void {
     this.#outlets.ended();
   }
 
-  #perform(action: Action): void {
+  protected override taken(response: SipResponse): void {
+    this.#lastResponse = response;
+  }
+
+  protected override perform(action: Action): void {
     switch (action) {
       case "send response":
       case "resend response":
@@ -198,9 +161,7 @@ export class ServerTransaction implements Disposable {
       case "report transport error":
         return this.#outlets.transportError();
       case "double G": // 17.2.1
-        return this.#resendAfter(Math.min(2 * this.#resendMs, this.#values.t2));
-      default:
-        return this.#switchTimer(action);
+        return this.resendLater("G", this.values.t2);
     }
   }
 
@@ -208,16 +169,5 @@ export class ServerTransaction implements Disposable {
   #sendTrying(): void {
     this.#lastResponse = createResponse(this.request, 100);
     this.#outlets.send(this.#lastResponse);
-  }
-
-  #resendAfter(ms: number): void {
-    this.#resendMs = ms;
-    this.#timers.start("G", ms);
-  }
-
-  #switchTimer(action: `start ${ServerTimer}` | `stop ${ServerTimer}`): void {
-    const [verb, name] = action.split(" ") as ["start" | "stop", ServerTimer];
-    if (verb === "start") this.#timers.start(name, this.#times[name]);
-    else this.#timers.stop(name);
   }
 }

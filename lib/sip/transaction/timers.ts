@@ -89,3 +89,96 @@ export class TimerSet<Name extends string> implements Disposable {
     this.#running.clear();
   }
 }
+
+/** By state and input: the next state, and what is done there. What a state has no rule for is absorbed. */
+export type TransactionTable<State extends string, Input extends string, Action extends string> = Partial<
+  Record<State, Partial<Record<Input, readonly [next: State, ...actions: readonly Action[]]>>>
+>;
+
+export interface MachineOptions {
+  /** True over TCP: nothing is retransmitted. */
+  readonly reliable: boolean;
+  /** T1, T2, T4. */
+  readonly timers: TimerValues;
+  readonly clock: Clock;
+}
+
+/** `start X` and `stop X` are done here, every other action by the transaction. */
+export abstract class TransactionMachine<
+  State extends string,
+  Timer extends TimerName,
+  Input extends string,
+  Action extends string,
+  Message,
+> implements Disposable {
+  protected readonly timers: TimerSet<Timer>;
+  protected readonly values: TimerValues;
+  protected times: TimerTable;
+  /** After which time it is sent again. */
+  #resendMs: number;
+  readonly #table: TransactionTable<
+    State,
+    Input | `timer ${Timer}`,
+    Action | `start ${Timer}` | `stop ${Timer}`
+  >;
+  #state: State;
+
+  constructor(
+    table: TransactionTable<State, Input | `timer ${Timer}`, Action | `start ${Timer}` | `stop ${Timer}`>,
+    state: State,
+    { timers, reliable, clock }: MachineOptions,
+  ) {
+    this.#table = table;
+    this.#state = state;
+    this.values = timers;
+    this.times = timerTable(timers, reliable);
+    this.#resendMs = timers.t1;
+    this.timers = new TimerSet(clock, (name) => void this.take(`timer ${name}`));
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Ends the transaction silently. */
+  [Symbol.dispose](): void {
+    if (this.#state !== "terminated") this.#enter("terminated" as State);
+  }
+
+  protected abstract perform(action: Action, message: Message | null): void;
+  /** Told once, when the state is "terminated". */
+  protected abstract ended(): void;
+  /** Told of a message that a rule takes, before anything is done. */
+  protected taken(_message: Message): void {}
+
+  /** False when the state has no use for it. */
+  protected take(input: Input | `timer ${Timer}`, message: Message | null = null): boolean {
+    const rule = this.#table[this.#state]?.[input];
+    if (rule === undefined) return false;
+    const [next, ...actions] = rule;
+    if (message !== null) this.taken(message);
+    if (next !== this.#state) this.#enter(next);
+    for (const action of actions) this.#do(action as Action, message);
+    return true;
+  }
+
+  /** Starts the timer of a repetition with twice its time, or with the limit. */
+  protected resendLater(timer: Timer, limitMs: number): void {
+    this.#resendMs = Math.min(2 * this.#resendMs, limitMs);
+    this.timers.start(timer, this.#resendMs);
+  }
+
+  #enter(next: State): void {
+    this.#state = next;
+    if (next !== "terminated") return;
+    this.timers[Symbol.dispose]();
+    this.ended();
+  }
+
+  #do(action: Action | `start ${Timer}` | `stop ${Timer}`, message: Message | null): void {
+    const [verb, name] = action.split(" ", 2) as ["start" | "stop", Timer];
+    if (verb === "start") this.timers.start(name, this.times[name]);
+    else if (verb === "stop") this.timers.stop(name);
+    else this.perform(action as Action, message);
+  }
+}
