@@ -1,7 +1,6 @@
-// The timers of SIP transactions and how long each of them runs (RFC 3261 17.1.1.1 and table 4 of its
-// appendix A; L and M from RFC 6026). T1, T2 and T4 are settings, everything else follows from them.
-// Timer C belongs to proxies and is not here.
-// Role: wire
+// The timers of SIP transactions and how long each runs (RFC 3261 17.1.1.1 and table 4 of its appendix A; L and M from RFC 6026;
+// T1, T2 and T4 are settings, timer C belongs to proxies), and what runs the table of a transaction.
+// Role: machine
 
 import type { Clock } from "../../base/clock.ts";
 
