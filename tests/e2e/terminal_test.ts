@@ -118,8 +118,6 @@ Deno.test("every task that runs something asks for nothing", async () => {
   const runs = commands.filter((command) => /\bdeno run\b/.test(command));
   assert.ok(runs.length > 6);
   for (const run of runs) assert.match(run, / -A | --no-prompt /, run);
-  const unit = await Deno.readTextFile(`${ROOT}deploy/siprtmp.service`);
-  assert.match(unit, /ExecStart=\S+deno run .*--no-prompt/);
 });
 
 Deno.test("start:record may write into the folder recordings alone, and records there", async () => {
