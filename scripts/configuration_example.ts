@@ -7,6 +7,9 @@ import { dialKeys } from "../lib/config/dial_plan.ts";
 import { defaultText, type Rows, type Setting } from "../lib/config/setting.ts";
 import { settings } from "../lib/config/settings.ts";
 
+/** A secret that all the world can read is none: what stands for one is refused until somebody writes their own. */
+const EMPTY = '""';
+
 /** What stands there for settings whose default is nothing that can be written. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   "rtmps-port": "443",
@@ -21,7 +24,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   "sipd": '"127.0.0.1:5070"',
   "rtp-ports": '"10000-20000"',
   "rtmp-users": '"/etc/siprtmp/users"',
-  "rtmp-token": '"vT3mQ8wLr5xZ2kNb"',
+  "rtmp-token": EMPTY,
   "allowed-domains": '"sip.example.com"',
   "allowed-dials": '"00.*, 1.."',
   "allowed-targets": '"10.0.0.0/8"',
@@ -33,13 +36,13 @@ const KEY_EXAMPLES: Readonly<Record<string, string>> = {
   address: '"desk@sip.example.com"',
   "display-name": '"Front desk"',
   username: '"desk"',
-  password: '"secret"',
+  password: EMPTY,
   registrar: '"sip:sip.example.com"',
   proxy: '"sip:proxy.example.com"',
   transport: '"tcp"',
   register: "true",
   codecs: '["opus", "pcmu"]',
-  key: '"hB7dK2pXw9sYq4Ra"',
+  key: EMPTY,
   "on-busy": '"replace"',
   "from-user": '"desk"',
   headers: '{ "X-Tenant" = "7" }',

@@ -1,7 +1,8 @@
-// `deno task debian [--target T]`: a Debian package in dist/ from an executable that `deno task compile` has put there.
+// `deno task debian [--target T] [--executable PATH]`: a Debian package in dist/ from an executable that `deno task compile`
+// has put there, or from another file; with its line in dist/SHA256SUMS.
 // Role: edge
 
-import { DIST, readSources, ROOT, type Sources } from "./release/executables.ts";
+import { DIST, readSources, ROOT, type Sources, sumOf } from "./release/executables.ts";
 import { changelogFile, controlFile, copyrightFile, debianName, debianVersion } from "./release/debian.ts";
 import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
 import { executableName, type Target } from "./release/targets.ts";
@@ -18,38 +19,57 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
   ["deploy/debian/postrm", "DEBIAN/postrm", 0o755],
 ];
 
-/** Makes it from what is in dist/; its name there. @throws ReleaseFault */
-export async function makeDebianPackage(target: Target): Promise<string> {
-  const sources = await readSources();
-  const name = debianName(sources.version, target);
-  const folder = `${DIST}/.debian`;
-  await removeFolder(folder);
-  try {
-    await fill(`${folder}/package`, target, sources);
-    const environment = { SOURCE_DATE_EPOCH: String(Date.parse(sources.created) / 1000) };
-    const build = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", "package", name];
-    const { success, text } = await run(build, folder, environment);
-    if (!success) throw new ReleaseFault(`${name} cannot be made: ${lastLine(text)}`);
-    await Deno.rename(`${folder}/${name}`, `${DIST}/${name}`);
-  } finally {
-    await removeFolder(folder);
-  }
-  say(`dist/${name}  ${((await Deno.stat(`${DIST}/${name}`)).size / 1e6).toFixed(1)} MB`);
-  return name;
+export interface Package {
+  readonly target: Target;
+  /** Absent: that of the target in dist/. */
+  readonly executable?: string;
+  /** Where the package goes; absent: dist/. */
+  readonly folder?: string;
+  /** Of dpkg-deb; absent: xz, a minute for a quarter of the size. */
+  readonly compression?: "xz" | "gzip" | "none";
 }
 
-async function fill(folder: string, target: Target, { version, created }: Sources): Promise<void> {
-  const executable = `${DIST}/${executableName(version, target)}`;
-  if (!await Deno.stat(executable).then(() => true, () => false)) {
-    throw new ReleaseFault(`${executable} is missing: deno task compile --target ${target.name}`);
+/** Path of the package. @throws ReleaseFault */
+export async function makeDebianPackage(
+  { target, executable, folder = DIST, compression = "xz" }: Package,
+): Promise<string> {
+  const sources = await readSources();
+  const name = debianName(sources.version, target);
+  const from = executable ?? `${DIST}/${executableName(sources.version, target)}`;
+  if (!await isThere(from)) {
+    throw new ReleaseFault(`${from} is missing: deno task compile --target ${target.name}`);
   }
+  const making = `${folder}/.debian`;
+  await removeFolder(making);
+  try {
+    await fill(`${making}/package`, { target, executable: from, sources });
+    const environment = { SOURCE_DATE_EPOCH: String(Date.parse(sources.created) / 1000) };
+    const build = ["dpkg-deb", "--root-owner-group", `-Z${compression}`, "--build", "package", name];
+    const { success, text } = await run(build, making, environment);
+    if (!success) throw new ReleaseFault(`${name} cannot be made: ${lastLine(text)}`);
+    await Deno.rename(`${making}/${name}`, `${folder}/${name}`);
+  } finally {
+    await removeFolder(making);
+  }
+  return `${folder}/${name}`;
+}
+
+interface Contents {
+  readonly target: Target;
+  readonly executable: string;
+  readonly sources: Sources;
+}
+
+async function fill(folder: string, { target, executable, sources }: Contents): Promise<void> {
+  const { version, created } = sources;
   await put(executable, `${folder}/usr/bin/siprtmp`, 0o755);
   for (const [from, to, mode] of FILES) await put(`${ROOT}${from}`, `${folder}/${to}`, mode);
   const documents = `${folder}/usr/share/doc/siprtmp`;
   await put(`${ROOT}CHANGELOG.md`, `${documents}/NEWS`, 0o644);
   await Deno.writeTextFile(`${documents}/changelog`, changelogFile(debianVersion(version), created));
   await Deno.writeTextFile(`${documents}/copyright`, copyrightFile());
-  const packed = await run(["gzip", "-n", "-9", "changelog", "NEWS"], documents);
+  await put(`${DIST}/LICENCES.txt`, `${documents}/LICENCES.txt`, 0o644);
+  const packed = await run(["gzip", "-n", "-9", "changelog", "NEWS", "LICENCES.txt"], documents);
   if (!packed.success) throw new ReleaseFault(`gzip: ${lastLine(packed.text)}`);
   await Deno.writeTextFile(`${folder}/DEBIAN/conffiles`, "/etc/siprtmp/siprtmp.toml\n");
   const { size } = await Deno.stat(executable);
@@ -62,8 +82,27 @@ async function put(from: string, to: string, mode: number): Promise<void> {
   await Deno.chmod(to, mode);
 }
 
-if (import.meta.main) {
-  await runStep("debian", async () => {
-    for (const target of targetsOf(Deno.args)) await makeDebianPackage(target);
-  });
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
+
+/** The line of a file in dist/SHA256SUMS, in place of an older one. */
+async function addSum(path: string): Promise<void> {
+  const sums = `${DIST}/SHA256SUMS`;
+  const name = path.replace(/^.*\//, "");
+  const lines = await isThere(sums) ? (await Deno.readTextFile(sums)).trim().split("\n") : [];
+  const others = lines.filter((line) => line !== "" && !line.endsWith(`  ${name}`));
+  await Deno.writeTextFile(sums, [...others, `${await sumOf(path)}  ${name}`, ""].join("\n"));
+}
+
+async function debian(args: readonly string[]): Promise<void> {
+  const at = args.indexOf("--executable");
+  const executable = at < 0 ? undefined : args[at + 1] ?? "";
+  for (const target of targetsOf(at < 0 ? args : args.toSpliced(at, 2))) {
+    const path = await makeDebianPackage({ target, ...(executable !== undefined && { executable }) });
+    await addSum(path);
+    say(`${path.replace(ROOT, "")}  ${((await Deno.stat(path)).size / 1e6).toFixed(1)} MB`);
+  }
+}
+
+if (import.meta.main) await runStep("debian", () => debian(Deno.args));

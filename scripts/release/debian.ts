@@ -52,7 +52,7 @@ export function copyrightFile(): string {
   return [
     "siprtmp is free software under the GNU General Public License, version 3 or later:",
     "/usr/share/common-licenses/GPL-3. The licence texts of everything in the executable,",
-    "codec libraries and runtime among them: siprtmp --licences.",
+    "codec libraries and runtime among them: LICENCES.txt.gz here, or siprtmp --licences.",
     "Code from FAAD2 is copyright (c) Nero AG, www.nero.com",
     "",
   ].join("\n");

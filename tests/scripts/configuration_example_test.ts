@@ -8,8 +8,11 @@ import { formatExample } from "../../scripts/configuration_example.ts";
 
 const text = formatExample();
 
-/** Every example in force. */
-const uncommented = text.replace(/^# (\[\[\w+\]\]|[\w-]+ = )/gm, "$1");
+/** Every example in force, secrets written. */
+const uncommented = text.replace(/^# (\[\[\w+\]\]|[\w-]+ = )/gm, "$1").replaceAll(
+  '= ""',
+  '= "a-secret-of-this-test"',
+);
 
 Deno.test("deploy/siprtmp.toml is what the settings give (else: deno task docs:configuration)", async () => {
   const file = new URL("../../deploy/siprtmp.toml", import.meta.url);
@@ -31,4 +34,13 @@ Deno.test("every key is there, and can be used as it stands", () => {
   assert.ok(Object.keys(dialKeys).every((key) => key in dial!));
   const config = buildConfig({ flags: {}, file: { name: "siprtmp.toml", text: uncommented } });
   assert.equal(config.accounts.length, 1);
+});
+
+Deno.test("secrets are empty, and refused so: nobody runs with one that all the world has read", () => {
+  const empty = [...text.matchAll(/^# ([a-z-]+) = ""$/gm)].map(([, name]) => name!);
+  assert.deepEqual(empty, ["rtmp-token", "password", "key"]);
+  for (const name of empty) {
+    const one = uncommented.replace(new RegExp(`^${name} = .*$`, "m"), `${name} = ""`);
+    assert.throws(() => buildConfig({ file: { name: "siprtmp.toml", text: one } }), new RegExp(name));
+  }
 });
