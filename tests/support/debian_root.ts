@@ -27,6 +27,7 @@ export async function makeDebianRoot(): Promise<DebianRoot> {
   await using opened = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "siprtmp-debian-" });
   opened.defer(() => Deno.remove(folder, { recursive: true }));
+  await Deno.chmod(folder, 0o755); // its users have to get in
   const [codename = "stable", ...mirror] = await ownDistribution();
   const made = await run(["debootstrap", "--variant=minbase", codename, folder, ...mirror]);
   if (made.code !== 0) throw new Error(`debootstrap: ${made.said.slice(-1000)}`);
