@@ -1,8 +1,8 @@
 // `deno task debian [--target T] [--executable PATH]`: a Debian package in dist/ from an executable that `deno task compile`
-// has put there, or from another file; with its line in dist/SHA256SUMS.
+// has put there, or from another file; it is named in dist/SHA256SUMS.
 // Role: edge
 
-import { DIST, readSources, ROOT, type Sources, sumOf } from "./release/executables.ts";
+import { DIST, readSources, ROOT, type Sources, writeSums } from "./release/executables.ts";
 import { changelogFile, controlFile, copyrightFile, debianName, debianVersion } from "./release/debian.ts";
 import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
 import { executableName, type Target } from "./release/targets.ts";
@@ -51,7 +51,9 @@ export async function makeDebianPackage(
   } finally {
     await removeFolder(making);
   }
-  return `${folder}/${name}`;
+  const path = `${folder}/${name}`;
+  say(`${path.replace(ROOT, "")}  ${((await Deno.stat(path)).size / 1e6).toFixed(1)} MB`);
+  return path;
 }
 
 interface Contents {
@@ -86,23 +88,13 @@ async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-/** The line of a file in dist/SHA256SUMS, in place of an older one. */
-async function addSum(path: string): Promise<void> {
-  const sums = `${DIST}/SHA256SUMS`;
-  const name = path.replace(/^.*\//, "");
-  const lines = await isThere(sums) ? (await Deno.readTextFile(sums)).trim().split("\n") : [];
-  const others = lines.filter((line) => line !== "" && !line.endsWith(`  ${name}`));
-  await Deno.writeTextFile(sums, [...others, `${await sumOf(path)}  ${name}`, ""].join("\n"));
-}
-
 async function debian(args: readonly string[]): Promise<void> {
   const at = args.indexOf("--executable");
   const executable = at < 0 ? undefined : args[at + 1] ?? "";
   for (const target of targetsOf(at < 0 ? args : args.toSpliced(at, 2))) {
-    const path = await makeDebianPackage({ target, ...(executable !== undefined && { executable }) });
-    await addSum(path);
-    say(`${path.replace(ROOT, "")}  ${((await Deno.stat(path)).size / 1e6).toFixed(1)} MB`);
+    await makeDebianPackage({ target, ...(executable !== undefined && { executable }) });
   }
+  await writeSums();
 }
 
 if (import.meta.main) await runStep("debian", () => debian(Deno.args));

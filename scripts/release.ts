@@ -25,7 +25,7 @@ async function release(args: readonly string[]): Promise<void> {
   const made = await compileAll(targets);
   for (const target of targets) {
     await makeArchive(target, made);
-    if (target.os === "linux") await makeDebianPackage(target);
+    if (target.os === "linux") await makeDebianPackage({ target });
   }
   await Deno.writeTextFile(`${DIST}/RELEASE-NOTES.md`, notes);
   await writeSums();
