@@ -188,6 +188,21 @@ Deno.test("with --record a stream is recorded below --root; without, nothing is 
   }
 });
 
+Deno.test("siprtmp call records what comes back, and sends it again as a file", () =>
+  inFolder(async (folder) => {
+    await using running = await startExecutable([PROGRAM], { ...LOCAL, sipd: "127.0.0.1:0" });
+    const sipd = /built-in SIP server for tests only at (\S+):(\d+)/.exec(running.lines())!;
+    const call = async (...args: string[]) => {
+      const url = `rtmp://127.0.0.1:${running.gateway.rtmp.port}/sip/me@127.0.0.1:${sipd[2]}`;
+      const { code, printed, said } = await run("call", url, "echo", ...args);
+      assert.equal(code, 0, printed + said);
+      return printed;
+    };
+    await call("--duration", "1", "--codec", "pcmu", "--record", `${folder}/back.flv`);
+    assert.ok((await Deno.stat(`${folder}/back.flv`)).size > 40 * 160);
+    assert.match(await call("--file", `${folder}/back.flv`), /It works: everything you sent came back/);
+  }));
+
 Deno.test("what is mistyped, taken or missing is one line and an exit code", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = String((taken.addr as Deno.NetAddr).port);

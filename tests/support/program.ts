@@ -1,5 +1,6 @@
 // Runs main.ts as its own process, as a user would, and reads what it says.
 
+import { testProgram } from "./program_gateway.ts";
 import { testSockets } from "./test_gateway.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -23,7 +24,7 @@ export interface ProgramOptions {
 
 /** Starts the gateway on loopback with free ports and waits until it listens. */
 export async function startProgram(options: ProgramOptions = {}): Promise<RunningProgram> {
-  const run = [
+  const run = testProgram !== undefined ? [testProgram] : [
     "deno",
     "run",
     "--allow-net",
