@@ -141,7 +141,7 @@ async function waitFor<T>(what: () => T | null, text: () => string): Promise<T> 
   throw new Error(`the program did not start:\n${text()}`);
 }
 
-/** Sockets of the process: established ones at its RTMP port, and UDP ones beside those of SIP and names (RTP and RTCP). */
+/** Sockets of the process: established ones at its RTMP port, and UDP ones beside that of SIP: RTP and RTCP, two a call without video. */
 function usageOf(pid: number, rtmpPort: number): Gateway["usage"] {
   const inodes = new Set<string>();
   for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
@@ -155,7 +155,7 @@ function usageOf(pid: number, rtmpPort: number): Gateway["usage"] {
   const clients = rows("tcp").filter((row) => row[3] === "01" && portOf(row[1]) === rtmpPort).length;
   const listening = new Set(rows("tcp").filter((row) => row[3] === "0A").map((row) => portOf(row[1])));
   const media = rows("udp").filter((row) => !listening.has(portOf(row[1]))).length;
-  return { connections: clients, clients, calls: Math.ceil(media / 4), rtpPorts: media };
+  return { connections: clients, clients, calls: Math.ceil(media / 2), rtpPorts: media };
 }
 
 function inodeOf(link: string): string | null {
