@@ -111,7 +111,7 @@ export async function startExecutable(
       rtmp,
       sipPort: Number(started[3]),
       get usage() {
-        return usageOf(process.pid, rtmp.port);
+        return usageOf(process.pid, rtmp.port, text);
       },
     },
     folder,
@@ -141,8 +141,8 @@ async function waitFor<T>(what: () => T | null, text: () => string): Promise<T> 
   throw new Error(`the program did not start:\n${text()}`);
 }
 
-/** Sockets of the process: established ones at its RTMP port, and UDP ones beside that of SIP: RTP and RTCP, two a call without video. */
-function usageOf(pid: number, rtmpPort: number): Gateway["usage"] {
+/** Connections and RTP ports (each RTP and RTCP) are sockets of the process; calls are those in its log that have not ended. */
+function usageOf(pid: number, rtmpPort: number, log: string): Gateway["usage"] {
   const inodes = new Set<string>();
   for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
     const inode = inodeOf(`/proc/${pid}/fd/${name}`);
@@ -155,7 +155,8 @@ function usageOf(pid: number, rtmpPort: number): Gateway["usage"] {
   const clients = rows("tcp").filter((row) => row[3] === "01" && portOf(row[1]) === rtmpPort).length;
   const listening = new Set(rows("tcp").filter((row) => row[3] === "0A").map((row) => portOf(row[1])));
   const media = rows("udp").filter((row) => !listening.has(portOf(row[1]))).length;
-  return { connections: clients, clients, calls: Math.ceil(media / 2), rtpPorts: media };
+  const calls = count(log, /: call with \S+ established/g) - count(log, /: call ended: /g);
+  return { connections: clients, clients, calls, rtpPorts: media };
 }
 
 function inodeOf(link: string): string | null {
@@ -165,4 +166,8 @@ function inodeOf(link: string): string | null {
     if (error instanceof Deno.errors.NotFound) return null; // closed in the meantime
     throw error;
   }
+}
+
+function count(text: string, pattern: RegExp): number {
+  return text.match(pattern)?.length ?? 0;
 }
