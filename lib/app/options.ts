@@ -17,6 +17,7 @@ export type ParsedCommand =
   | CallCommand
   | DemoCommand
   | AddUserCommand
+  | HealthCommand
   | PrintCommand
   | { readonly type: "version" | "licences" | "codecs" };
 
@@ -52,6 +53,12 @@ export interface AddUserCommand {
   /** The users file; it need not exist yet. */
   readonly path: string;
   readonly user: string;
+}
+
+export interface HealthCommand {
+  readonly type: "health";
+  /** Of the gateway that is asked. */
+  readonly url: string;
 }
 
 /** Print and leave: help, or what is wrong. */
@@ -126,6 +133,10 @@ function createProgram(reading: Reading, done: Done): Command {
   addDemo(program, reading, done);
   addUsers(program, done);
   addCodecs(program, done);
+  program.command("health")
+    .description("ask a gateway for an RTMP handshake: exit code 0 when it answers")
+    .argument("[url]", "RTMP URL of the gateway", "rtmp://127.0.0.1:1935")
+    .action((url: string) => done({ type: "health", url }));
   return program;
 }
 
@@ -293,7 +304,7 @@ function withoutValue(text: string): string {
 /** The first word that nothing takes: most likely a mistyped command. */
 function excessText(args: readonly string[]): string {
   const word = args.find((arg) => !arg.startsWith("-")) ?? "";
-  const command = nearest(word, ["start", "call", "demo", "user", "codecs", "help"]);
+  const command = nearest(word, ["start", "call", "demo", "user", "codecs", "health", "help"]);
   if (command === null || command === word) return `too many words on the command line; see siprtmp --help`;
   return `there is no command ${word} (Did you mean ${command}?)`;
 }

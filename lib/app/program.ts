@@ -3,6 +3,7 @@
 // Role: edge
 
 import { withUser } from "./add_user.ts";
+import { checkHealth } from "./health.ts";
 import { formatCodecSums } from "./codec_sums.ts";
 import {
   type Build,
@@ -16,6 +17,7 @@ import {
 import {
   type AddUserCommand,
   type DemoCommand,
+  type HealthCommand,
   loadText,
   parseArguments,
   type ReadFile,
@@ -87,6 +89,8 @@ export async function runProgram(args: readonly string[], host: Host): Promise<n
     case "codecs":
       host.print(await formatCodecSums(await loadCodecs()));
       return 0;
+    case "health":
+      return await withLog("normal", host, () => health(command, host));
     case "add user":
       return await withLog("normal", host, () => addUser(command, host));
     case "start":
@@ -247,6 +251,13 @@ async function demo(command: DemoCommand, log: OpenLog, host: Host): Promise<num
 async function loadedCodecs(): Promise<CodecNames> {
   const { transcodable, missing } = await loadCodecs();
   return { transcodable: [...transcodable], missing };
+}
+
+/** Says nothing when all is well. */
+async function health({ url }: HealthCommand, host: Host): Promise<number> {
+  host.giveUp(["ffi", "write"]);
+  await checkHealth(url, { clock: systemClock, random: systemRandom });
+  return 0;
 }
 
 async function addUser({ path, user }: AddUserCommand, host: Host): Promise<number> {

@@ -227,7 +227,7 @@ Deno.test("no words a person can type make it throw or touch another file", () =
       assert.ok(args.some((arg) => arg.endsWith(path)));
       return readFile(path);
     });
-    assert.match(result.type, /^(start|call|demo|add user|codecs|version|licences|print)$/);
+    assert.match(result.type, /^(start|call|demo|add user|health|codecs|version|licences|print)$/);
   }));
 });
 

@@ -203,6 +203,15 @@ Deno.test("siprtmp call records what comes back, and sends it again as a file", 
     assert.match(await call("--file", `${folder}/back.flv`), /It works: everything you sent came back/);
   }));
 
+Deno.test("siprtmp health: 0 while a gateway answers, 1 and one line when none does", async () => {
+  await using running = await startExecutable([PROGRAM], LOCAL);
+  const url = `rtmp://127.0.0.1:${running.gateway.rtmp.port}`;
+  const well = await run("health", url);
+  assert.deepEqual([well.code, well.printed, well.said], [0, "", ""]);
+  await running.stop();
+  assertComplaint(await run("health", url), 1, /^siprtmp: .*refused/);
+});
+
 Deno.test("what is mistyped, taken or missing is one line and an exit code", async () => {
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = String((taken.addr as Deno.NetAddr).port);
