@@ -111,6 +111,7 @@ async function stage(
   const licences = await formatLicenceTexts(own, packages, {
     recipes: RECIPES,
     archives: await findArchives(),
+    deno: await denoLicence(),
   });
   await Deno.writeTextFile(`${staging}/licences.txt`, licences);
   const sbom = formatSbom({ ...sources, deno: compiler.deno, v8: compiler.v8, packages, recipes: RECIPES });
@@ -195,6 +196,17 @@ async function checkModules(): Promise<void> {
         `the codec module ${name}.wasm is missing or not what it should be: deno task codecs`,
       );
     }
+  }
+}
+
+/** Deno's own, which npm has put beside it. */
+async function denoLicence(): Promise<string> {
+  const path = Deno.execPath().replace(/[^/\\]*$/, "LICENSE");
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new ReleaseFault(`${path} is missing: install Deno by npm, which brings its licence`);
   }
 }
 

@@ -55,7 +55,8 @@ async function licenceFile(folder: string): Promise<string> {
 export async function formatLicenceTexts(
   own: string,
   packages: readonly LicensedPackage[],
-  { recipes, archives }: {
+  { recipes, archives, deno }: {
+    readonly deno: string;
     readonly recipes: readonly Recipe[];
     readonly archives: ReadonlyMap<string, Uint8Array>;
   },
@@ -67,7 +68,7 @@ export async function formatLicenceTexts(
       title: `${name} ${version}: ${licence}`,
       texts: [text],
     })),
-    runtimePart(),
+    runtimePart(deno),
   ];
   return parts.map(({ title, texts }) =>
     [RULE, title, RULE, "", ...texts.map((text) => text.trim()), ""].join("\n")
@@ -98,7 +99,8 @@ async function codecParts(
   }));
 }
 
-function runtimePart(): LicencePart {
+/** @param deno Deno's own licence, as its package has it */
+function runtimePart(deno: string): LicencePart {
   const lines = RUNTIME_PARTS.map(({ name, licence, copyright }) =>
     `${name}: ${licence}; copyright: ${copyright}`
   );
@@ -106,6 +108,7 @@ function runtimePart(): LicencePart {
     title: "The runtime: Deno, and the parts of it that are work of their own",
     texts: [
       lines.join("\n"),
+      deno,
       "Every Rust library that Deno is linked with is listed, with its version, in the file Cargo.lock of the Deno release that " +
       "`siprtmp --version` names.",
     ],

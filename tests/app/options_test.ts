@@ -202,6 +202,9 @@ Deno.test("help names every option and command, with defaults", () => {
   assert.match(demo, /--once/);
   assert.match(demo, /--host <address>.*\(default: 127\.0\.0\.1\)/);
   assert.match(printed("user", "add", "--help").text, /<users-file>/);
+  const user = printed("user"); // what to do with users is missing
+  assert.match(user.text, /Usage: siprtmp user .*\badd\b/s);
+  assert.equal(user.exitCode, 2);
 });
 
 Deno.test("no words a person can type make it throw or touch another file", () => {

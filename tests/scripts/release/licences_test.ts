@@ -20,9 +20,20 @@ Deno.test("a package's licence is what its package.json names, its text the file
 
 Deno.test("our licence, packages and runtime are told apart; a codec archive that is missing is an error", async () => {
   const packages = [{ ...ONE, licence: "MIT", text: TEXT }];
-  const text = await formatLicenceTexts("OURS", packages, { recipes: [], archives: new Map() });
-  const pieces = ["siprtmp: GPL-3.0-or-later", "OURS", "@a/log 2.0.0: MIT", TEXT, "V8: BSD-3-Clause"];
+  const text = await formatLicenceTexts("OURS", packages, {
+    recipes: [],
+    archives: new Map(),
+    deno: "DENO'S OWN",
+  });
+  const pieces = [
+    "siprtmp: GPL-3.0-or-later",
+    "OURS",
+    "@a/log 2.0.0: MIT",
+    TEXT,
+    "V8: BSD-3-Clause",
+    "DENO'S OWN",
+  ];
   for (const piece of pieces) assert.ok(text.includes(piece), piece);
-  const missing = formatLicenceTexts("OURS", [], { recipes: RECIPES, archives: new Map() });
+  const missing = formatLicenceTexts("OURS", [], { recipes: RECIPES, archives: new Map(), deno: "" });
   await assert.rejects(missing, /source archive .* is missing/);
 });
