@@ -289,7 +289,8 @@ function explain(error: unknown, written: readonly string[], args: readonly stri
   if (!(error instanceof CommanderError)) throw error;
   if (error.exitCode === 0) return { type: "print", text: written.join("").trimEnd(), exitCode: 0 };
   if (error.code === "commander.excessArguments") return failure(excessText(args), 2);
-  if (error.code === "commander.help") return failure(written.join("").trimEnd(), 2); // a command of a command is missing
+  // The command of a command is missing.
+  if (error.code === "commander.help" && args[0] === "user") return failure(written.join("").trimEnd(), 2);
   const text = messageOf(error).replace(/^error: /, "").replace(/\.$/, "");
   return failure(error.code === "commander.unknownOption" ? withoutValue(text) : text, 2);
 }

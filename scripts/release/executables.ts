@@ -201,7 +201,7 @@ async function checkModules(): Promise<void> {
 
 /** Deno's own, which npm has put beside it. */
 async function denoLicence(): Promise<string> {
-  const path = Deno.execPath().replace(/[^/\\]*$/, "LICENSE");
+  const path = `${Deno.execPath().split("/").slice(0, -1).join("/")}/LICENSE`;
   try {
     return await Deno.readTextFile(path);
   } catch (error) {

@@ -86,7 +86,7 @@ Deno.test({ name: "a refresh is taken without another challenge", ignore }, asyn
   for (let waited = 0; registers() < 4 && waited < 60; waited++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  const refusals = log.lines.filter((line) => line.includes("401")).length;
+  const refusals = log.lines.filter((line) => line.includes(": 401 ")).length;
   assert.ok(registers() >= 4, log.lines.join("\n"));
   assert.equal(refusals, 1, log.lines.join("\n"));
 });
