@@ -56,7 +56,7 @@ export interface Host {
   readonly runtime: RuntimeVersions;
   /** Reads a text file; throws when it cannot. */
   readonly readFile: ReadFile;
-  /** Puts a text file in the place of another at once, for its owner's eyes only. @throws TransportError */
+  /** Puts a text file in the place of another at once, for its owner's eyes only; throws when it cannot. */
   replaceFile(path: string, text: string): Promise<void>;
   /** The first line of standard input; not shown while it is typed. */
   readPassword(): Promise<string>;
@@ -264,7 +264,12 @@ async function addUser({ path, user }: AddUserCommand, host: Host): Promise<numb
   host.giveUp(["ffi", "net"]);
   const text = readIfThere(path, host.readFile);
   const password = await host.readPassword();
-  await host.replaceFile(path, await withUser({ name: path, text }, { user, password }, systemRandom));
+  const changed = await withUser({ name: path, text }, { user, password }, systemRandom);
+  try {
+    await host.replaceFile(path, changed);
+  } catch (error) {
+    throw new TransportError(`cannot write ${path}: ${messageOf(error)}`, "failed", { cause: error });
+  }
   return 0;
 }
 

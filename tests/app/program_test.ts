@@ -47,6 +47,9 @@ Deno.test("user add writes the file anew; a name or password that cannot be is o
   assert.equal(await runProgram(args, short), 2);
   assert.deepEqual(complained, ["siprtmp: a password has at least 8 characters"]);
   assert.equal(written.length, 1);
+  const full = { ...host, replaceFile: () => Promise.reject(new Error("No space left on device")) };
+  assert.equal(await runProgram(args, full), 1);
+  assert.equal(complained.at(-1), "siprtmp: cannot write /nowhere/users: No space left on device");
 });
 
 const GIVEN_UP: { args: string[]; gives: string[] }[] = [
