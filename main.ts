@@ -48,11 +48,23 @@ const host: Host = {
   },
 };
 
-/** What `deno task compile` has put into the executable beside this file. */
+/** What `deno task compile` has put into the executable beside this file; one that was compiled by hand has nothing there. */
 function readBuild(): Build {
-  const read = (name: string) => Deno.readTextFileSync(new URL(name, import.meta.url));
-  const { commit, target } = JSON.parse(read("build.json"));
-  return { type: "executable", commit, target, licences: () => read("licences.txt") };
+  const read = (name: string): string | null => {
+    try {
+      return Deno.readTextFileSync(new URL(name, import.meta.url));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return null;
+      throw error;
+    }
+  };
+  const { commit, target } = JSON.parse(read("build.json") ?? "{}");
+  return {
+    type: "executable",
+    commit: commit ?? "unknown",
+    target: target ?? Deno.build.target,
+    licences: () => read("licences.txt"),
+  };
 }
 
 /** Owner and mode stay what they are: a service with a user of its own reads it. A new file is for its owner alone. */

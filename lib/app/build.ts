@@ -13,8 +13,8 @@ export type Build =
     readonly commit: string;
     /** As compilers name it: x86_64-unknown-linux-gnu. */
     readonly target: string;
-    /** Licence texts of everything in the file. */
-    licences(): string;
+    /** Licence texts of everything in the file; null: it was compiled without them. */
+    licences(): string | null;
   };
 
 /** What runs the program. */
@@ -53,9 +53,10 @@ export function formatVersion(build: Build, { deno, v8 }: RuntimeVersions, codec
 }
 
 export function formatLicences(build: Build): string {
-  return build.type === "executable"
-    ? build.licences()
-    : `${licenceNotices}\n\nLicence texts: docs/licences.md`;
+  const texts = build.type === "executable" ? build.licences() : null;
+  return texts ?? `${licenceNotices}
+
+Licence texts: docs/licences.md`;
 }
 
 /** Whose work is in the program, in short; FAAD2 asks for its line where the user sees it. */
