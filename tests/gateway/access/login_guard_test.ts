@@ -202,7 +202,8 @@ Deno.test("a user name cannot write lines of its own into the log", async () => 
   assert.doesNotMatch(bench.log.lines[0]!, /\n/);
 });
 
-const ROUNDS = 20_000;
+/** So many that a check takes far longer than the digest that comes before it, on a busy machine too. */
+const ROUNDS = 150_000;
 const expected = await hashPassword("secret", seededRandom(1), ROUNDS);
 const other = await hashPassword("secret", seededRandom(2), ROUNDS);
 
@@ -260,8 +261,7 @@ for (const [why, flood] of FLOODS) {
     await done();
     const order = came.filter((line) => !line.endsWith("busy"));
     const place = order.findIndex((line) => line === "alice@h right");
-    // In the order of coming she would be the last of 20. Two hash at a time: on a busy machine the other one is ahead for a while.
-    assert.ok(place >= 0 && place <= 10, `her turn was number ${place} of ${order.length}`);
+    assert.ok(place >= 0 && place <= 5, `her turn was number ${place} of ${order.length}`);
     assert.equal(checks.waiting, 0);
   });
 }
