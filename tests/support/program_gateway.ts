@@ -155,7 +155,9 @@ function usageOf(pid: number, rtmpPort: number, log: string): Gateway["usage"] {
   const clients = rows("tcp").filter((row) => row[3] === "01" && portOf(row[1]) === rtmpPort).length;
   const listening = new Set(rows("tcp").filter((row) => row[3] === "0A").map((row) => portOf(row[1])));
   const media = rows("udp").filter((row) => !listening.has(portOf(row[1]))).length;
-  const calls = count(log, /: call with \S+ established/g) - count(log, /: call ended: /g);
+  // The log comes by a pipe, behind what the system says: without RTP ports there is no call any more.
+  const logged = count(log, /: call with \S+ established/g) - count(log, /: call ended: /g);
+  const calls = media === 0 ? 0 : logged;
   return { connections: clients, clients, calls, rtpPorts: media };
 }
 
