@@ -30,7 +30,7 @@ let stoppedAtMs = 0;
 /** Hides secrets in what is complained about, once it is loaded: before that there are none. */
 let mask = (text: string): string => text;
 
-const host: Host = {
+const host: Omit<Host, "giveUp"> = {
   build: Deno.build.standalone ? readBuild() : { type: "source" },
   runtime: Deno.version,
   replaceFile,
@@ -40,9 +40,6 @@ const host: Host = {
   complain: (text) => write(Deno.stderr, mask(text)),
   started: () => void (started = true),
   stop: stop.signal,
-  giveUp: (permissions) => {
-    for (const name of permissions) Deno.permissions.revokeSync({ name });
-  },
   onReload: (reload) => {
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", () => void reload());
   },
@@ -158,8 +155,8 @@ for (const signal of signals) Deno.addSignalListener(signal, onSignal);
 try {
   // Loaded here and not above: a module that is missing is a failed start like any other.
   mask = (await import("./lib/base/mask_secrets.ts")).maskSecrets;
-  const { runProgram } = await import("./lib/app/program.ts");
-  Deno.exit(await runProgram(Deno.args, host));
+  const { giveUp, runProgram } = await import("./lib/app/program.ts");
+  Deno.exit(await runProgram(Deno.args, { ...host, giveUp }));
 } catch (error) {
   failStart(error);
 }

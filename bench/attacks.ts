@@ -60,7 +60,7 @@ async function measure(name: string, one: Case, sockets: SocketKind): Promise<vo
   await using load = await startLoad(null);
   await using phones = new AsyncDisposableStack();
   const { rtmpPort, sipPort, pid } = gateway;
-  const before = new Set(await udpPortsOf(pid));
+  const before = new Set(udpPortsOf(pid));
   const dialled = await load.ask("dial", {
     target: "gateway",
     port: rtmpPort,
@@ -77,7 +77,7 @@ async function measure(name: string, one: Case, sockets: SocketKind): Promise<vo
   const attack: Attack = {
     ...one.attack,
     port: isRtmp ? rtmpPort : sipPort,
-    ports: (await udpPortsOf(pid)).filter((port) => !before.has(port)),
+    ports: udpPortsOf(pid).filter((port) => !before.has(port)),
     seconds: WARM_SECONDS + SECONDS + 0.2,
   };
   const talk = () => load.ask("run", { target: "gateway", seconds: SECONDS, warmSeconds: WARM_SECONDS, pid });

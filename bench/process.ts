@@ -45,16 +45,33 @@ function processTime(stat: string): number {
 
 /** Datagrams that the sockets of a process had no room for, since each was opened; 0 where nobody counts them. */
 export function droppedDatagrams(pid: number | "self"): number {
-  const ours = socketInodes(pid);
-  let dropped = 0;
-  for (const line of (readOrNull("/proc/net/udp") ?? "").split("\n").slice(1)) {
-    const fields = line.trim().split(/\s+/);
-    if (ours.has(fields[9] ?? "")) dropped += Number(fields[12] ?? 0);
-  }
-  return dropped;
+  return socketsOf(pid, "udp").reduce((sum, socket) => sum + socket.dropped, 0);
 }
 
-function socketInodes(pid: number | "self"): ReadonlySet<string> {
+/** A socket as /proc/net has it. */
+export interface ProcessSocket {
+  /** Of its own end. */
+  readonly port: number;
+  /** Hexadecimal: 01 connected, 0A listening, 07 a UDP socket that is not connected. */
+  readonly state: string;
+  /** Datagrams that it had no room for; 0 for TCP. */
+  readonly dropped: number;
+}
+
+/** Its IPv4 sockets; none where the system does not tell. */
+export function socketsOf(pid: number | "self", protocol: "tcp" | "udp"): ProcessSocket[] {
+  const ours = socketInodes(pid);
+  const rows = (readOrNull(`/proc/${pid}/net/${protocol}`) ?? "").trim().split("\n").slice(1)
+    .map((row) => row.trim().split(/\s+/));
+  return rows.filter((row) => ours.has(row[9] ?? "")).map((row) => ({
+    port: parseInt((row[1] ?? "").split(":")[1] ?? "", 16),
+    state: row[3] ?? "",
+    dropped: protocol === "udp" ? Number(row[12] ?? 0) : 0,
+  }));
+}
+
+/** The inodes of the sockets that it holds open. */
+export function socketInodes(pid: number | "self"): ReadonlySet<string> {
   const inodes = new Set<string>();
   for (const name of fileNames(pid)) {
     const inode = /^socket:\[(\d+)\]$/.exec(readLinkOrNull(`/proc/${pid}/fd/${name}`) ?? "")?.[1];

@@ -1,7 +1,7 @@
 // `deno task compile [--target T | --all]`: one executable per target in dist/, with licence texts, an SBOM and SHA256SUMS.
 // Role: edge
 
-import { compileAll } from "./release/executables.ts";
+import { compileAll, writeSums } from "./release/executables.ts";
 import { ReleaseFault, runStep } from "./release/steps.ts";
 import { type Target, TARGETS } from "./release/targets.ts";
 
@@ -23,4 +23,9 @@ export function targetsOf(args: readonly string[]): readonly Target[] {
   return [target];
 }
 
-if (import.meta.main) await runStep("compile", async () => void await compileAll(targetsOf(Deno.args)));
+if (import.meta.main) {
+  await runStep("compile", async () => {
+    await compileAll(targetsOf(Deno.args));
+    await writeSums();
+  });
+}

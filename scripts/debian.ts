@@ -4,7 +4,7 @@
 
 import { DIST, readSources, ROOT, type Sources, writeSums } from "./release/executables.ts";
 import { changelogFile, controlFile, copyrightFile, debianName, debianVersion } from "./release/debian.ts";
-import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
+import { isThere, lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
 import { executableName, type Target } from "./release/targets.ts";
 import { targetsOf } from "./compile.ts";
 
@@ -82,10 +82,6 @@ async function put(from: string, to: string, mode: number): Promise<void> {
   await Deno.mkdir(to.replace(/\/[^/]*$/, ""), { recursive: true, mode: 0o755 });
   await Deno.copyFile(from, to);
   await Deno.chmod(to, mode);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function debian(args: readonly string[]): Promise<void> {

@@ -4,7 +4,7 @@
 
 import { targetsOf } from "./compile.ts";
 import { makeDebianPackage } from "./debian.ts";
-import { compileAll, DIST, type Made, ROOT, writeSums } from "./release/executables.ts";
+import { compileAll, DIST, ROOT, type Sources, writeSums } from "./release/executables.ts";
 import { releaseNotes } from "./release/notes.ts";
 import { lastLine, ReleaseFault, removeFolder, run, runStep, say } from "./release/steps.ts";
 import { archiveName, executableName, type Target } from "./release/targets.ts";
@@ -32,7 +32,7 @@ async function release(args: readonly string[]): Promise<void> {
 }
 
 /** One folder, files in one order, times of the commit, owner root: the same archive from the same files. */
-async function makeArchive(target: Target, { version, created }: Made): Promise<void> {
+async function makeArchive(target: Target, { version, created }: Sources): Promise<void> {
   const name = archiveName(version, target);
   const inside = name.replace(/\.tar\.gz$/, "");
   const folder = `${DIST}/.archive`;

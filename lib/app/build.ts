@@ -54,9 +54,7 @@ export function formatVersion(build: Build, { deno, v8 }: RuntimeVersions, codec
 
 export function formatLicences(build: Build): string {
   const texts = build.type === "executable" ? build.licences() : null;
-  return texts ?? `${licenceNotices}
-
-Licence texts: docs/licences.md`;
+  return texts ?? `${licenceNotices}\n\nLicence texts: docs/licences.md`;
 }
 
 /** Whose work is in the program, in short; FAAD2 asks for its line where the user sees it. */

@@ -51,6 +51,8 @@ import {
 } from "../tools/trial/trial_call.ts";
 import { Supervisor, workersOf } from "../workers/supervisor.ts";
 
+export { giveUp } from "../net/permissions.ts";
+
 export interface Host {
   readonly build: Build;
   readonly runtime: RuntimeVersions;

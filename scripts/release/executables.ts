@@ -15,7 +15,7 @@ import {
   productionPackages,
 } from "./production.ts";
 import { formatSbom } from "./sbom.ts";
-import { lastLine, ReleaseFault, removeFolder, run, say } from "./steps.ts";
+import { isThere, lastLine, ReleaseFault, removeFolder, run, say } from "./steps.ts";
 import { executableName, permissionsOf, runnerOf, type Target } from "./targets.ts";
 
 export const ROOT: string = `${Deno.realPathSync(`${import.meta.dirname}/../..`)}/`;
@@ -38,8 +38,8 @@ export interface Sources {
   readonly created: string;
 }
 
-/** @returns what was made in dist/ @throws ReleaseFault */
-export async function compileAll(targets: readonly Target[]): Promise<Made> {
+/** SHA256SUMS is left to who has made everything. @returns what dist/ was made from @throws ReleaseFault */
+export async function compileAll(targets: readonly Target[]): Promise<Sources> {
   const compiler = await findCompiler();
   const sources = await readSources();
   await checkModules();
@@ -49,15 +49,10 @@ export async function compileAll(targets: readonly Target[]): Promise<Made> {
   try {
     const made = await makeFiles(targets, { compiler, sources, folder });
     await moveTo(DIST, folder, made);
-    await writeSums();
-    return { ...sources, files: made };
+    return sources;
   } finally {
     await removeFolder(folder);
   }
-}
-
-export interface Made extends Sources {
-  readonly files: readonly string[];
 }
 
 interface Making {
@@ -90,8 +85,7 @@ async function makeFiles(targets: readonly Target[], making: Making): Promise<st
   await Deno.writeTextFile(`${folder}/LICENCES.txt`, texts.licences);
   await Deno.writeTextFile(`${folder}/${sbom}`, texts.sbom);
   await Deno.writeTextFile(`${folder}/TRIED.txt`, await otherTries(files) + tried.join(""));
-  const named = [...files, "LICENCES.txt", sbom, "TRIED.txt"];
-  return named;
+  return [...files, "LICENCES.txt", sbom, "TRIED.txt"];
 }
 
 /** The program and nothing else: what only tests, lint and codec builds need stays out of the executable. */
@@ -128,10 +122,15 @@ async function compileOne(target: Target, output: string, { compiler, folder }: 
     ...["--target", target.name, "--output", output, "main.ts"],
   ], `${folder}/siprtmp`);
   if (!success) throw new ReleaseFault(`${target.name} cannot be compiled: ${lastLine(text)}`);
-  const head = (await Deno.readFile(output)).subarray(0, target.magic.length / 2).toHex();
-  if (head !== target.magic) {
+  if (!await startsWith(output, target.magic)) {
     throw new ReleaseFault(`${target.name}: what was made is no executable of ${target.os}`);
   }
+}
+
+async function startsWith(path: string, magic: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const head = new Uint8Array(magic.length / 2);
+  return await file.read(head) === head.length && head.toHex() === magic;
 }
 
 /** Lines of TRIED.txt about files that are not made now. */
@@ -190,8 +189,7 @@ async function git(...args: string[]): Promise<string> {
 async function checkModules(): Promise<void> {
   for (const { name, sha256: wanted } of RECIPES) {
     const path = `${ROOT}lib/codecs/wasm/${name}.wasm`;
-    const there = await Deno.stat(path).then(() => true, () => false);
-    if (!there || await sumOf(path) !== wanted) {
+    if (!await isThere(path) || await sumOf(path) !== wanted) {
       throw new ReleaseFault(
         `the codec module ${name}.wasm is missing or not what it should be: deno task codecs`,
       );
@@ -273,6 +271,6 @@ async function moveTo(dist: string, folder: string, names: readonly string[]): P
   }
 }
 
-export async function sumOf(path: string): Promise<string> {
+async function sumOf(path: string): Promise<string> {
   return await sha256(await Deno.readFile(path));
 }

@@ -52,6 +52,9 @@ export async function runStep(name: string, step: () => Promise<void>): Promise<
 }
 
 export async function removeFolder(folder: string): Promise<void> {
-  const there = await Deno.stat(folder).then(() => true, () => false);
-  if (there) await Deno.remove(folder, { recursive: true });
+  if (await isThere(folder)) await Deno.remove(folder, { recursive: true });
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }

@@ -10,6 +10,7 @@ import { version } from "../../lib/config/config.ts";
 import { executableName, TARGETS } from "../../scripts/release/targets.ts";
 import { decodeFlv, flvOf, startProgram } from "../support/ffmpeg.ts";
 import { inFolder } from "../support/live_flv.ts";
+import { until } from "../support/live_server.ts";
 import { type Ended, runExecutable, startExecutable, testProgram } from "../support/program_gateway.ts";
 import { record } from "../support/rtmp_recorder.ts";
 import type { KeptTag } from "../support/rtmp_server.ts";
@@ -29,14 +30,6 @@ const LOCAL = { host: "127.0.0.1", port: "0", "int-ip": "127.0.0.1", "sip-port":
 const FREE = Object.entries(LOCAL).flatMap(([name, value]) => [`--${name}`, value]);
 const CODECS = "speex, pcmu, pcma, g722, aac, opus";
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (condition()) return;
-    await pause(50);
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
 
 function run(...args: string[]): Promise<Ended> {
   return runExecutable([PROGRAM, ...args]);

@@ -7,7 +7,8 @@ import { systemRandom } from "../../lib/base/random.ts";
 import { systemDns } from "../../lib/net/dns.ts";
 import { SipServer } from "../../lib/tools/sipd/sip_server.ts";
 import { runTrialCall } from "../../lib/tools/trial/trial_call.ts";
-import { socketInodes, startProgram } from "../support/program.ts";
+import { socketInodes } from "../../bench/process.ts";
+import { startProgram } from "../support/program.ts";
 import { RtmpPhone } from "../support/rtmp_phone.ts";
 import { startGateway } from "../support/test_gateway.ts";
 
@@ -127,14 +128,14 @@ Deno.test("a registrar that never answers: SIGTERM still ends the program with 0
 Deno.test("two thousand clients in turn leave no socket behind (behaviour 1.11 #21)", async () => {
   await using sipd = await startServer();
   await using program = await startProgram();
-  const idle = (await socketInodes(program.pid)).size;
+  const idle = socketInodes(program.pid).size;
   for (let i = 0; i < 2000; i++) {
     await using _phone = await RtmpPhone.connect({
       url: `rtmp://127.0.0.1:${program.rtmpPort}/sip/u${i}@127.0.0.1:${sipd.address.port}`,
       password: "any",
     });
   }
-  await until(async () => (await socketInodes(program.pid)).size === idle, "all sockets closed");
+  await until(() => socketInodes(program.pid).size === idle, "all sockets closed");
 });
 
 Deno.test("SIGHUP exchanges the certificate of RTMPS without touching the connections that are there", async () => {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { startKamailio } from "../support/kamailio.ts";
 import { hasPeer } from "../support/peers.ts";
-import { type RunningProgram, socketInodes, startProgram } from "../support/program.ts";
+import { socketInodes } from "../../bench/process.ts";
+import { type RunningProgram, startProgram } from "../support/program.ts";
 import { RtmpPhone, speak } from "../support/rtmp_phone.ts";
 
 const ignore = !hasPeer("kamailio");
@@ -41,7 +42,7 @@ Deno.test(
   async () => {
     await using kamailio = await startKamailio();
     await using program = await startProgram();
-    const idleSockets = (await socketInodes(program.pid)).size;
+    const idleSockets = socketInodes(program.pid).size;
     const calls = [];
     for (let pair = 0; pair < CALLS; pair++) calls.push(await callEachOther(program, kamailio.port, pair));
     const sent = await Promise.all(
@@ -62,7 +63,7 @@ Deno.test(
       calls.flatMap(({ caller, callee }) => [caller, callee].map((phone) => phone[Symbol.asyncDispose]())),
     );
     await pause(1500);
-    const sockets = (await socketInodes(program.pid)).size;
+    const sockets = socketInodes(program.pid).size;
     // INVITEs with credentials can be longer than 1300 bytes: they go by one TCP connection, which is kept (RFC 3261 18.1.1).
     assert.ok(sockets - idleSockets <= 1, `no socket is left behind: ${idleSockets} before, ${sockets} now`);
     const said = program.output();

@@ -124,7 +124,7 @@ Deno.test("bad SIP that only the parser can tell, and garbage at the ports of th
   await using stage = await startStage();
   const nasty: Attack = { kind: "nasty", port: stage.gateway.sipPort, perSecond: 5_000, seconds: 1.5 };
   assert.ok((await stage.underAttack(nasty)).answers < 200);
-  const ports = (await udpPortsOf(stage.gateway.pid)).filter((port) =>
+  const ports = udpPortsOf(stage.gateway.pid).filter((port) =>
     port >= RTP_PORTS.min && port <= RTP_PORTS.max
   );
   assert.equal(ports.length, 2 * CALLS);

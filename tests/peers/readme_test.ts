@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { runProgram } from "../support/media_programs.ts";
 import { startProgram } from "../support/ffmpeg.ts";
+import { until } from "../support/live_server.ts";
 import { hasPeer } from "../support/peers.ts";
 import { startExecutable } from "../support/program_gateway.ts";
 import { blocksOf, readmeCommands } from "../support/readme.ts";
@@ -71,15 +72,7 @@ async function startReadme(port: number) {
   );
 }
 
-async function until(what: string, condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`waited in vain for ${what}`);
-}
-
-function freeUdpPort(): number {
+function freePort(): number {
   using socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return (socket.addr as Deno.NetAddr).port;
 }
@@ -112,7 +105,7 @@ Deno.test({
     inputName: "none",
     outputName: "talk.mp4",
   });
-  await using running = await startReadme(freeUdpPort());
+  await using running = await startReadme(freePort());
   await until("the registration", () => /desk@\S+: registered/.test(running.lines()));
   const [program = "", ...words] = await command("ffmpeg");
   const args = words.map((word) =>
@@ -136,7 +129,7 @@ Deno.test({
   name: "README: ffplay hears who calls the account, and siprtmp call is that caller",
   ignore: !hasPeer("ffmpeg", "ffplay"),
 }, async () => {
-  const port = freeUdpPort();
+  const port = freePort();
   await using running = await startReadme(port);
   const at = `127.0.0.1:${running.gateway.rtmp.port}`;
   await until("the registration", () => /desk@\S+: registered/.test(running.lines()));

@@ -1,5 +1,6 @@
 // Runs main.ts as its own process, as a user would, and reads what it says.
 
+import { socketsOf } from "../../bench/process.ts";
 import { testProgram } from "./program_gateway.ts";
 import { testSockets } from "./test_gateway.ts";
 
@@ -97,9 +98,8 @@ async function readPorts(output: () => string): Promise<{ rtmpPort: number; sipP
 async function portsOfProcess(pid: number): Promise<{ rtmpPort: number; sipPort: number }> {
   for (let tries = 0; tries < 400; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const inodes = await socketInodes(pid);
-    const tcp = await localPorts("/proc/net/tcp", inodes, "0A");
-    const udp = await localPorts("/proc/net/udp", inodes, "07");
+    const tcp = portsOf(pid, "tcp", "0A");
+    const udp = udpPortsOf(pid);
     const rtmpPort = tcp.find((port) => !udp.includes(port));
     const sipPort = tcp.find((port) => udp.includes(port));
     if (rtmpPort !== undefined && sipPort !== undefined) return { rtmpPort, sipPort };
@@ -107,29 +107,11 @@ async function portsOfProcess(pid: number): Promise<{ rtmpPort: number; sipPort:
   throw new Error("the program did not listen");
 }
 
-/** The inodes of the sockets a process holds open. */
-export async function socketInodes(pid: number): Promise<Set<string>> {
-  const inodes = new Set<string>();
-  for await (const entry of Deno.readDir(`/proc/${pid}/fd`)) {
-    try {
-      const match = /^socket:\[(\d+)\]$/.exec(await Deno.readLink(`/proc/${pid}/fd/${entry.name}`));
-      if (match !== null) inodes.add(match[1]!);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // closed in the meantime
-    }
-  }
-  return inodes;
-}
-
 /** The UDP ports a process has bound. */
-export async function udpPortsOf(pid: number): Promise<number[]> {
-  return await localPorts("/proc/net/udp", await socketInodes(pid), "07");
+export function udpPortsOf(pid: number): number[] {
+  return portsOf(pid, "udp", "07");
 }
 
-async function localPorts(table: string, inodes: Set<string>, state: string): Promise<number[]> {
-  const rows = (await Deno.readTextFile(table)).trim().split("\n").slice(1).map((row) =>
-    row.trim().split(/\s+/)
-  );
-  return rows.filter((row) => row[3] === state && inodes.has(row[9] ?? ""))
-    .map((row) => parseInt((row[1] ?? "").split(":")[1] ?? "", 16));
+function portsOf(pid: number, protocol: "tcp" | "udp", state: string): number[] {
+  return socketsOf(pid, protocol).filter((socket) => socket.state === state).map(({ port }) => port);
 }

@@ -1,6 +1,7 @@
 // A gateway that is the executable named by SIPRTMP_PROGRAM: for tests that join it with real programs, so that what is
 // downloaded is tried as the source is.
 
+import { socketsOf } from "../../bench/process.ts";
 import type { Gateway } from "../../lib/gateway/gateway.ts";
 import type { SettingName } from "../../lib/config/settings.ts";
 
@@ -143,31 +144,14 @@ async function waitFor<T>(what: () => T | null, text: () => string): Promise<T> 
 
 /** Connections and RTP ports (each RTP and RTCP) are sockets of the process; calls are those in its log that have not ended. */
 function usageOf(pid: number, rtmpPort: number, log: string): Gateway["usage"] {
-  const inodes = new Set<string>();
-  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
-    const inode = inodeOf(`/proc/${pid}/fd/${name}`);
-    if (inode !== null) inodes.add(inode);
-  }
-  const rows = (table: string) =>
-    Deno.readTextFileSync(`/proc/${pid}/net/${table}`).trim().split("\n").slice(1)
-      .map((row) => row.trim().split(/\s+/)).filter((row) => inodes.has(row[9] ?? ""));
-  const portOf = (address = "") => parseInt(address.split(":")[1] ?? "", 16);
-  const clients = rows("tcp").filter((row) => row[3] === "01" && portOf(row[1]) === rtmpPort).length;
-  const listening = new Set(rows("tcp").filter((row) => row[3] === "0A").map((row) => portOf(row[1])));
-  const media = rows("udp").filter((row) => !listening.has(portOf(row[1]))).length;
+  const tcp = socketsOf(pid, "tcp");
+  const clients = tcp.filter(({ state, port }) => state === "01" && port === rtmpPort).length;
+  const listening = new Set(tcp.filter(({ state }) => state === "0A").map(({ port }) => port));
+  const media = socketsOf(pid, "udp").filter(({ port }) => !listening.has(port)).length;
   // The log comes by a pipe, behind what the system says: without RTP ports there is no call any more.
   const logged = count(log, /: call with \S+ established/g) - count(log, /: call ended: /g);
   const calls = media === 0 ? 0 : logged;
   return { connections: clients, clients, calls, rtpPorts: media };
-}
-
-function inodeOf(link: string): string | null {
-  try {
-    return /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(link))?.[1] ?? null;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null; // closed in the meantime
-    throw error;
-  }
 }
 
 function count(text: string, pattern: RegExp): number {
